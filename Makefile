@@ -1,0 +1,56 @@
+# Every target does its own set-up: a virtual environment in .venv, and Azurite in .cache where it is needed.
+# Settings on the command line: PYTHON=…, PORT=…, WORKERS=…, SEEDS=…, PYTEST_ARGS="-k presence"
+
+PORT ?= 7071
+WORKERS ?= 1
+SEEDS ?= 100
+PYTEST_ARGS ?=
+export PYTHON
+
+RUN := exec .venv/bin/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run host test test-fast lint bench simulate lock clean python azurite
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: python azurite ## the main job once, end to end, on the local stack
+	@$(RUN) tests.local.demo
+
+run: python azurite ## the local stack in the foreground, until Ctrl-C
+	@$(RUN) tests.local.run
+
+host: python ## the function app alone on PORT (7071), with settings from the environment
+	@$(RUN) tests.local.host --port $(PORT) --workers $(WORKERS)
+
+test: python azurite ## the whole test suite
+	@$(RUN) pytest $(PYTEST_ARGS)
+
+test-fast: python ## the tests that start no process
+	@$(RUN) pytest -m "not process" tests/unit tests/contract tests/rules $(PYTEST_ARGS)
+
+lint: python ## ruff, mypy --strict and the code rules
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/python -m mypy --strict
+	@$(RUN) pytest -q tests/rules
+
+bench: python azurite ## the benchmarks, as a table and as JSON
+	@$(RUN) tests.benchmarks
+
+simulate: python ## the simulator, over SEEDS (100) seeds
+	@$(RUN) tests.simulator --seeds $(SEEDS)
+
+lock: python ## remake requirements-dev.txt from requirements.txt and requirements-dev.in
+	@sh tests/local/lock.sh
+
+clean: ## remove everything that was installed or cached here
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@python=$$(sh tests/local/find_python.sh) && "$$python" tests/local/bootstrap.py
+
+azurite: python
+	@.venv/bin/python -m tests.local.azurite --install

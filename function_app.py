@@ -1,0 +1,12 @@
+"""The function app: registers the blueprints; nothing else."""
+
+import azure.functions as func
+
+from functions import admin_agents, cross_origin, emergency_calls, health, panel, presence, telephony_events, timers
+from functions.wire.event_grid import read_event_times_here
+
+read_event_times_here()
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+for module in (emergency_calls, telephony_events, panel, presence, admin_agents, timers, health, cross_origin):
+    app.register_functions(module.blueprint)

@@ -1,0 +1,69 @@
+"""The directory, as far as an emergency reads it."""
+
+import azure.functions as func
+
+from functions.http import caller, composed, entity_tag, json_answer, matches
+from functions.problems import PreconditionFailed, answered
+from functions.wire.http import AgentBody, agent_answer, agent_of, decode, path_id
+from shared.domain.errors import Conflict, NotFound
+from shared.ports import AgentDirectory, Deadline
+
+ANSWER_WITHIN_S = 2.0
+ROUTE = "admin/agents/{agent_id}"
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route=ROUTE, methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
+    """An agent's entry, with its entity tag."""
+    app = composed()
+    caller("admin_agent_read", req, app.sign_in)
+    agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    found = app.directory.read(agent_id, Deadline(app.clock, ANSWER_WITHIN_S))
+    if found is None:
+        raise NotFound
+    agent, version = found
+    return json_answer(agent_answer(agent), headers={"ETag": entity_tag(version)})
+
+
+@blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
+    """Write an agent's entry: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
+    app = composed()
+    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
+    caller("admin_agent_saved", req, app.sign_in)
+    agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
+    known, version = precondition(req, agent_id, app.directory, deadline)
+    try:
+        saved = app.directory.save(agent, version, deadline)
+    except Conflict:
+        raise PreconditionFailed from None
+    status = 200 if known else 201
+    return json_answer(agent_answer(agent), status=status, headers={"ETag": entity_tag(saved)})
+
+
+def precondition(
+    req: func.HttpRequest, agent_id: str, directory: AgentDirectory, deadline: Deadline
+) -> tuple[bool, str | None]:
+    """Whether the entry is known, and the version over which alone it may be written; None for any.
+
+    RFC 9110, 13.1; raises `PreconditionFailed`.
+    """
+    found = directory.read(agent_id, deadline)
+    if_match, if_none_match = req.headers.get("if-match"), req.headers.get("if-none-match")
+    if found is None:
+        if if_match:
+            raise PreconditionFailed
+        return False, NEW if if_none_match else None
+    tag = entity_tag(found[1])
+    if (if_match and not matches(if_match, tag)) or (if_none_match and matches(if_none_match, tag)):
+        raise PreconditionFailed
+    return True, found[1] if if_match else None
+
+
+# What `AgentDirectory.save` takes for "there must be none yet".
+NEW = ""

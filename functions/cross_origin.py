@@ -1,0 +1,15 @@
+"""Browsers' questions before they send a request from another site (CORS)."""
+
+import azure.functions as func
+
+from functions.http import composed, preflight_answer
+from functions.problems import answered
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="{*path}", methods=["OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def preflight(req: func.HttpRequest) -> func.HttpResponse:
+    """Tell a browser whether a site may call the API: those of ALLOWED_ORIGINS may."""
+    return preflight_answer(req.headers.get("origin"), composed().settings.allowed_origins)

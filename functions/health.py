@@ -1,0 +1,25 @@
+"""Whether the deployment can do its work: for probes and monitors, and so without detail."""
+
+import azure.functions as func
+
+from functions.http import composed, json_answer
+from functions.problems import answered
+from functions.wire.http import health_answer
+from shared.ports import Deadline
+from shared.use_cases.check_health import check_health
+
+ANSWER_WITHIN_S = 0.3
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - anyone may ask, and there is nothing to say
+    """200 where emergencies can be kept; 503 where the table does not answer. Faulty settings alone are reported."""
+    app = composed()
+    table_reachable = check_health(directory=app.directory, deadline=Deadline(app.clock, ANSWER_WITHIN_S))
+    return json_answer(
+        health_answer(settings_valid=not app.settings.faults, table_reachable=table_reachable),
+        status=200 if table_reachable else 503,
+    )

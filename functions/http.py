@@ -1,0 +1,111 @@
+"""What every HTTP function does: who calls, the answer's form, entity tags, and which sites may read it (CORS)."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+import msgspec
+
+from functions.rights import authorise, own_agent
+from shared.domain.agents import Agent
+from shared.domain.errors import NotAllowed
+from shared.domain.principals import AGENT, Principal
+from shared.ports import AgentDirectory, Deadline, SignIn
+
+if TYPE_CHECKING:
+    from shared.bootstrap import App
+
+JSON = "application/json"
+# Whatever we answer may name people, numbers or places: it is for this caller and this moment only.
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+METHODS = "GET, POST, PUT, PATCH, OPTIONS"
+REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
+READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
+PREFLIGHT_LASTS_S = 600
+
+
+def composed() -> "App":
+    """The app, composed at first use: indexing the functions must not pay for it."""
+    from shared.bootstrap import app
+
+    return app()
+
+
+def json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """`document` (a msgspec struct, or plain values) as JSON; times come out as RFC 3339 in UTC."""
+    body = msgspec.json.encode(document)
+    return func.HttpResponse(body, status_code=status, headers={**PRIVATE, **(headers or {})}, mimetype=JSON)
+
+
+def tagged_answer(req: func.HttpRequest, document: object) -> func.HttpResponse:
+    """`document` as JSON with an entity tag of its content; 304 where the caller has just that already."""
+    body = msgspec.json.encode(document)
+    tag = entity_tag(body.decode())
+    if tag in _tags(req.headers.get("if-none-match")):
+        return func.HttpResponse(status_code=304, headers={**PRIVATE, "ETag": tag})
+    return func.HttpResponse(body, headers={**PRIVATE, "ETag": tag}, mimetype=JSON)
+
+
+def entity_tag(version: str) -> str:
+    """A strong entity tag that stands for a version; hashed, because versions of stores hold quotes of their own."""
+    return f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"'
+
+
+def matches(header: str | None, tag: str) -> bool:
+    """Whether an `If-Match` or `If-None-Match` names the tag, or any (RFC 9110, 13.1)."""
+    named = _tags(header)
+    return tag in named or "*" in named
+
+
+def _tags(header: str | None) -> set[str]:
+    return {part.strip().removeprefix("W/") for part in (header or "").split(",")}
+
+
+# Who calls -----------------------------------------------------------------------------------------------------------
+
+
+def caller(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Principal:
+    """The caller, if the function is for them; raises `NotSignedIn` or `NotAllowed`."""
+    return authorise(function_name, sign_in.principal(req.headers))
+
+
+def require_own_agent(
+    principal: Principal, agent_id: str, directory: AgentDirectory, deadline: Deadline, *, listed_only: bool = False
+) -> Agent | None:
+    """Raise `NotAllowed` unless the caller may act for this agent; gives the directory entry, if it had to be read.
+
+    `listed_only` is for what no emergency's owner guards: nobody can tell whose an agent without an entry is, and so
+    no agent may touch one. Raises `Unavailable` if the entry decides and cannot be read.
+    """
+    undecided = principal.roles == {AGENT} and principal.agent_id is None
+    entry = directory.find(agent_id, deadline).result() if undecided else None
+    if not own_agent(principal, agent_id, entry) or (listed_only and undecided and entry is None):
+        raise NotAllowed
+    return entry
+
+
+# Cross-origin --------------------------------------------------------------------------------------------------------
+
+
+def shared_with(origin: str | None, allowed_origins: Collection[str]) -> dict[str, str]:
+    """The headers that let scripts of `origin` read an answer; none for a site that is not in ALLOWED_ORIGINS."""
+    if origin is None or origin.casefold() not in {allowed.rstrip("/").casefold() for allowed in allowed_origins}:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": READABLE_HEADERS,
+        "Vary": "Origin",
+    }
+
+
+def preflight_answer(origin: str | None, allowed_origins: Collection[str]) -> func.HttpResponse:
+    """The answer to a browser that asks before it sends a request (Fetch standard, CORS-preflight request)."""
+    headers = shared_with(origin, allowed_origins)
+    if headers:
+        headers |= {
+            "Access-Control-Allow-Methods": METHODS,
+            "Access-Control-Allow-Headers": REQUEST_HEADERS,
+            "Access-Control-Max-Age": str(PREFLIGHT_LASTS_S),
+        }
+    return func.HttpResponse(status_code=204, headers=headers)

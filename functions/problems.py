@@ -1,0 +1,170 @@
+"""Errors on their way out: error class to status and problem document (RFC 9457), or to what Event Grid must hear."""
+
+import functools
+import math
+from collections.abc import Callable, Collection
+from http import HTTPStatus
+
+import azure.functions as func
+import msgspec
+
+from functions.http import PRIVATE, composed, shared_with
+from shared.domain.errors import (
+    Conflict,
+    EmergencyCallingError,
+    Malformed,
+    NotAllowed,
+    NotAnEmergency,
+    NotFound,
+    NotSignedIn,
+    Refused,
+    Unavailable,
+)
+from shared.ports import Telemetry
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_PREFIX = "urn:problem-type:emergency-calling:"
+EVENT_REJECTED = "event_rejected"
+UNFORESEEN_ERROR = "unforeseen_error"
+
+type HttpFunction = Callable[[func.HttpRequest], func.HttpResponse]
+type EventFunction = Callable[[func.EventGridEvent], None]
+
+
+class PreconditionFailed(Conflict):
+    """It has changed since it was read."""
+
+
+class RedeliveryWanted(RuntimeError):
+    """Raised to the host, so that Event Grid delivers again; says the classes of what went wrong and nothing else."""
+
+
+class _Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    field: str | None = None
+
+
+# The first class that fits decides. The second entry is the type's name; without one there is no detail either.
+_STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...] = (
+    (Malformed, HTTPStatus.BAD_REQUEST, "malformed"),
+    (NotAnEmergency, HTTPStatus.UNPROCESSABLE_ENTITY, "not-an-emergency"),
+    (NotSignedIn, HTTPStatus.UNAUTHORIZED, None),
+    (NotAllowed, HTTPStatus.FORBIDDEN, None),
+    (NotFound, HTTPStatus.NOT_FOUND, None),
+    (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED, "changed"),
+    (Conflict, HTTPStatus.CONFLICT, "conflict"),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (Refused, HTTPStatus.BAD_GATEWAY, None),
+)
+
+# What an event says that will be the same next time. Anything else may be mended by then: an outage, a missing right
+# to the table, a fault of ours.
+_BEYOND_RETRY = (Malformed, NotAnEmergency, NotSignedIn, NotAllowed, NotFound, Refused)
+
+
+def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
+    """The problem document of a foreseen error; of an unforeseen one (None), a 500 without any detail."""
+    status, name = _status_of(error)
+    document = _Problem(
+        type=TYPE_PREFIX + name if name else "about:blank",
+        title=status.phrase,
+        status=status.value,
+        # The messages of our own errors never hold personal data (shared/domain/errors.py).
+        detail=str(error) if name else None,
+        field=error.field if isinstance(error, Malformed) else None,
+    )
+    headers = dict(PRIVATE)
+    if isinstance(error, NotSignedIn):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    body = msgspec.json.encode(document)
+    return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
+
+
+def _status_of(error: EmergencyCallingError | None) -> tuple[HTTPStatus, str | None]:
+    for kind, status, name in _STATUSES:
+        if isinstance(error, kind):
+            return status, name
+    return HTTPStatus.INTERNAL_SERVER_ERROR, None
+
+
+def answered(function: HttpFunction) -> HttpFunction:
+    """Decorate an HTTP function, whose parameter is `req`: errors become problem documents, allowed sites may read."""
+
+    @functools.wraps(function)
+    def answering(req: func.HttpRequest) -> func.HttpResponse:
+        app = composed()
+        return answer(function, req, app.telemetry, app.settings.allowed_origins)
+
+    return answering
+
+
+def answer(
+    function: HttpFunction, req: func.HttpRequest, telemetry: Telemetry, allowed_origins: Collection[str]
+) -> func.HttpResponse:
+    """Call the function; whatever it raises is answered with a problem document."""
+    try:
+        response = function(req)
+    except EmergencyCallingError as error:
+        response = problem(error)
+    except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
+        telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
+        response = problem(None)
+    for name, value in shared_with(req.headers.get("origin"), allowed_origins).items():
+        response.headers[name] = value
+    return response
+
+
+def acknowledged(function: EventFunction) -> EventFunction:
+    """Decorate an Event Grid function, whose parameter is `event`: what no retry can mend is acknowledged, counted."""
+
+    @functools.wraps(function)
+    def acknowledging(event: func.EventGridEvent) -> None:
+        acknowledge(function, event, composed().telemetry)
+
+    return acknowledging
+
+
+def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: Telemetry) -> None:
+    """Call the function for the event.
+
+    Raises:
+        RedeliveryWanted: something was away or moved, or nobody foresaw it: Event Grid must deliver again.
+    """
+    name = function.__name__
+    try:
+        function(event)
+    except _BEYOND_RETRY as error:
+        named = {"field": error.field} if isinstance(error, Malformed) else {}
+        telemetry.emit(EVENT_REJECTED, function=name, error=type(error).__name__, **named)
+        return
+    except (Unavailable, Conflict) as error:
+        again: Exception = error
+    except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
+        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        again = error
+    else:
+        return
+    # Raised out here, where no other exception hangs on to it: the host logs the whole chain.
+    raise RedeliveryWanted(f"{name}: {type(again).__name__}")
+
+
+def swept(function: Callable[[func.TimerRequest], None]) -> Callable[[func.TimerRequest], None]:
+    """Decorate a timer function, whose parameter is `timer`: what fails is named by class only, and comes up again."""
+
+    @functools.wraps(function)
+    def sweeping(timer: func.TimerRequest) -> None:
+        try:
+            function(timer)
+        except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
+            failed = error
+        else:
+            return
+        composed().telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(failed).__name__)
+        raise RedeliveryWanted(f"{function.__name__}: {type(failed).__name__}")
+
+    return sweeping

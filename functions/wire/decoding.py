@@ -1,0 +1,165 @@
+"""Strict reading of what outsiders send: one error, `Malformed`, that names the field and never holds the value."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from shared.domain.errors import Malformed
+
+LONGEST_BODY_BYTES = 64 * 1024
+WHOLE = "body"
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_MISSING = re.compile(r"Object missing required field `([^`]*)`")
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
+_MICROSECOND_DIGITS = 6
+
+
+def decode[T](body: bytes, kind: type[T]) -> T:
+    """Read a JSON body as `kind`: wrong types, bad UTF-8, NaN, depth and length all raise `Malformed`."""
+    if len(body) > LONGEST_BODY_BYTES:
+        raise Malformed(WHOLE, f"is longer than {LONGEST_BODY_BYTES} bytes")
+    if not body.strip():
+        raise Malformed(WHOLE, "is empty")
+    try:
+        decoded = msgspec.json.decode(body.decode("utf-8"), type=kind)
+    except msgspec.ValidationError as error:
+        raise _malformed(error, "") from None
+    except msgspec.DecodeError:
+        raise Malformed(WHOLE, "is not valid JSON") from None
+    except UnicodeError:
+        raise Malformed(WHOLE, "is not UTF-8") from None
+    except RecursionError:
+        raise Malformed(WHOLE, "is nested too deeply") from None
+    return sound(decoded)
+
+
+def convert[T](value: object, kind: type[T], field: str) -> T:
+    """Read what was already parsed as JSON as `kind`; `field` is what to call the whole in an error."""
+    try:
+        converted = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _malformed(error, field) from None
+    except UnicodeError:
+        raise Malformed(field, "holds half of a character") from None
+    except RecursionError:
+        raise Malformed(field, "is nested too deeply") from None
+    return sound(converted, field)
+
+
+def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:
+    message = str(error)
+    # msgspec quotes the value in this one kind of message, which may not be passed on.
+    if message.startswith("Invalid enum value"):
+        return Malformed(_path(message, field), "is none of the values allowed")
+    reason, _, _ = message.rpartition(" - at `")
+    missing = _MISSING.match(message)
+    if missing is not None:
+        return Malformed(_joined(_path(message, field, whole=""), missing[1]), "is missing")
+    if " matching regex " in message:
+        return Malformed(_path(message, field), "does not have the form required")
+    return Malformed(_path(message, field), (reason or message).replace("`", ""))
+
+
+def _path(message: str, field: str, whole: str = WHOLE) -> str:
+    _, found, path = message.rpartition(" - at `$")
+    inner = path.rstrip("`").removeprefix(".") if found else ""
+    return _joined(field, inner) or whole
+
+
+def _joined(outer: str, inner: str) -> str:
+    return outer + inner if inner.startswith("[") else ".".join(part for part in (outer, inner) if part)
+
+
+def sound[T](value: T, field: str = "") -> T:
+    """The same struct with its times in UTC; refuses text, numbers and times that cannot be kept or calculated with."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    changes = {}
+    for name in value.__struct_fields__:
+        old = getattr(value, name)
+        new = _sound_value(old, _joined(field, name))
+        if new is not old:
+            changes[name] = new
+    return msgspec.structs.replace(value, **changes) if changes else value
+
+
+def _sound_value(value: object, field: str) -> object:
+    match value:
+        case str():
+            return whole_text(value, field)
+        case float() if not math.isfinite(value):
+            raise Malformed(field, "is not a finite number")
+        case datetime():
+            return in_range(value, field)
+        case list() | tuple():
+            for index, entry in enumerate(value):
+                _sound_value(entry, f"{field}[{index}]")
+            return value
+        case _:
+            return sound(value, field)
+
+
+def whole_text(value: str, field: str) -> str:
+    """The text itself; `Malformed` if it holds half of a surrogate pair, which no store and no log can hold."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed(field, "holds half of a character") from None
+    return value
+
+
+def in_range(moment: datetime, field: str) -> datetime:
+    """The moment in UTC; `Malformed` if it has no zone or lies where it cannot be calculated with."""
+    offset = moment.utcoffset()
+    if offset is None:
+        raise Malformed(field, "is a time without a zone")
+    naive = moment.replace(tzinfo=None)
+    day = timedelta(days=1)
+    if not EARLIEST.replace(tzinfo=None) + day <= naive <= LATEST.replace(tzinfo=None) - day:
+        raise Malformed(field, "is too far from the present")
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def moment_of(text: str, field: str) -> datetime:
+    """A time as services write it, in UTC: any number of fraction digits, any offset; without a zone it is UTC."""
+    match = _MOMENT.fullmatch(text.strip())
+    if match is None:
+        raise Malformed(field, "is not an RFC 3339 time")
+    day, time_of_day, fraction, zone = match.groups()
+    digits = (fraction or "")[:_MICROSECOND_DIGITS].ljust(_MICROSECOND_DIGITS, "0")
+    offset = "+00:00" if zone is None or zone in "Zz" else zone
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time_of_day}.{digits}{offset}")
+    except ValueError:
+        raise Malformed(field, "is not an RFC 3339 time") from None
+    return in_range(moment, field)
+
+
+# Loose objects, whose senders vary the names of their fields ---------------------------------------------------------
+
+
+def mapping(value: object, field: str) -> Mapping[str, object]:
+    """`value` as an object."""
+    if not isinstance(value, Mapping):
+        raise Malformed(field, "is missing" if value is None else "is not an object")
+    return value
+
+
+def text(value: object, field: str, longest: int) -> str:
+    """`value` as text of 1 to `longest` characters."""
+    if value is None:
+        raise Malformed(field, "is missing")
+    if not isinstance(value, str):
+        raise Malformed(field, "is not text")
+    if not 1 <= len(value) <= longest:
+        raise Malformed(field, f"is not 1 to {longest} characters long")
+    return whole_text(value, field)
+
+
+def text_or_none(value: object, field: str, longest: int) -> str | None:
+    """As `text`; nothing and the empty text are None."""
+    return None if value is None or value == "" else text(value, field, longest)

@@ -1,0 +1,318 @@
+"""The bodies of the HTTP routes, both ways (contract, HTTP)."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from functions.wire import decoding
+from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
+from shared.domain.agents import Agent, Location
+from shared.domain.errors import Malformed
+from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
+from shared.domain.panels import Banner, Panel
+from shared.domain.phone_numbers import is_e164
+from shared.domain.presence import Presence, PresenceStatus
+from shared.use_cases.start_call import Answer, Dial
+
+LONGEST_ID = 600
+LONGEST_DIALLED = 64
+LONGEST_RAW_ID = 300
+LONGEST_SERVER_CALL_ID = 1024
+LONGEST_ADDRESS = 500
+LONGEST_LOCALE = 35
+LONGEST_NAME = 200
+MOST_NUMBERS = 10
+MOST_IDENTITIES = 10
+LONGEST_CONTACTS_TEXT = 32_000
+
+type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+# `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
+type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-~]+\Z", max_length=LONGEST_RAW_ID)]
+type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
+type Locale = Annotated[str, Meta(max_length=LONGEST_LOCALE)]
+type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
+type ServerCallId = Annotated[str, Meta(min_length=1, max_length=LONGEST_SERVER_CALL_ID)]
+type Moment = Annotated[datetime, Meta(tz=True)]
+type ObjectId = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
+
+
+# What comes in -------------------------------------------------------------------------------------------------------
+
+
+class LocationBody(Struct, frozen=True, kw_only=True):
+    """Where the desktop sees itself: degrees, metres, and when it looked."""
+
+    address: Address | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    accuracy_m: Annotated[float, Meta(ge=0)] | None = None
+    at: Moment | None = None
+
+    def location(self) -> Location:
+        """The location in the domain's words."""
+        return Location(
+            address=(self.address or "").strip() or None,
+            latitude=self.latitude,
+            longitude=self.longitude,
+            accuracy_m=self.accuracy_m,
+            at=self.at,
+        )
+
+
+class DialBody(Struct, frozen=True, kw_only=True):
+    """`POST /emergency-calls`, and the data of `EmergencyCalling.CallStarted`."""
+
+    call_id: Id
+    agent_id: Id
+    dialled: Annotated[str, Meta(min_length=1, max_length=LONGEST_DIALLED)]
+    dialled_at: Moment | None = None
+    country: Country | None = None
+    acs_user_id: RawId | None = None
+    server_call_id: ServerCallId | None = None
+    location: LocationBody | None = None
+    locale: Locale | None = None
+
+    def dial(self) -> Dial:
+        """The dial in the use case's words."""
+        return Dial(
+            call_id=self.call_id,
+            agent_id=self.agent_id,
+            dialled=self.dialled,
+            dialled_at=self.dialled_at,
+            country=self.country,
+            acs_user_id=self.acs_user_id,
+            server_call_id=self.server_call_id,
+            location=self.location.location() if self.location else None,
+            locale=self.locale,
+        )
+
+
+class TieBody(Struct, frozen=True, kw_only=True):
+    """`PATCH /emergency-calls/{call_id}`."""
+
+    server_call_id: ServerCallId
+
+
+class EndBody(Struct, frozen=True, kw_only=True):
+    """`POST /emergency-calls/{call_id}/end`; a drop is an end that the agent did not cause (B5)."""
+
+    reason: Literal["agent", "dropped"] = "agent"
+    agent_id: Id | None = None
+
+    @property
+    def by_agent(self) -> bool:
+        """Whether the agent ended the call."""
+        return self.reason == "agent"
+
+
+class PresenceBody(Struct, frozen=True, kw_only=True):
+    """`PUT /agents/{agent_id}/presence`."""
+
+    status: PresenceStatus
+
+
+class AgentBody(Struct, frozen=True, kw_only=True):
+    """`PUT /admin/agents/{id}`; contacts are text with semicolons (S9), or a list."""
+
+    agent_id: str | None = None
+    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    entra_object_id: ObjectId | None = None
+    acs_user_ids: Annotated[list[RawId], Meta(max_length=MOST_IDENTITIES)] = []
+    country: Country | None = None
+    locale: Locale | None = None
+    address: Address | None = None
+    alternate_numbers: Annotated[list[str], Meta(max_length=MOST_NUMBERS)] = []
+    emergency_contacts: (
+        Annotated[str, Meta(max_length=LONGEST_CONTACTS_TEXT)] | Annotated[list[str], Meta(max_length=MOST_CONTACTS)]
+    ) = ""
+
+
+def decode_or_default[T](body: bytes, kind: type[T]) -> T:
+    """As `decode`, for a body that may be left out altogether because every field of it has a default."""
+    return decode(body, kind) if body.strip() else kind()
+
+
+def path_id(value: str | None, field: str) -> str:
+    """An id from the path, decoded: 1 to 600 characters of any content; raises `Malformed`."""
+    return decoding.text(value or None, field, LONGEST_ID)
+
+
+def agent_of(agent_id: str, body: AgentBody) -> Agent:
+    """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index."""
+    if body.agent_id is not None and body.agent_id != agent_id:
+        raise Malformed("agent_id", "is not the one in the path")
+    return Agent(
+        agent_id=agent_id,
+        name=_trimmed(body.name),
+        entra_object_id=body.entra_object_id.lower() if body.entra_object_id else None,
+        acs_user_ids=tuple(dict.fromkeys(body.acs_user_ids)),
+        country=body.country.upper() if body.country else None,
+        locale=_trimmed(body.locale),
+        address=_trimmed(body.address),
+        alternate_numbers=_alternate_numbers(body.alternate_numbers),
+        emergency_contacts=contacts_of(body.emergency_contacts),
+    )
+
+
+def contacts_of(sent: str | list[str]) -> tuple[str, ...]:
+    """The e-mail addresses of an agent's contacts, without repeats; raises `Malformed` naming the faulty one."""
+    field = "emergency_contacts"
+    # Indices count what the administrator sees: blank entries between two semicolons are not seen.
+    entries = split_list(sent) if isinstance(sent, str) else [entry.strip() for entry in sent]
+    if len(entries) > MOST_CONTACTS:
+        raise Malformed(field, f"holds more than {MOST_CONTACTS} addresses")
+    for index, entry in enumerate(entries):
+        if not is_address(entry):
+            raise Malformed(f"{field}[{index}]", "is not an e-mail address")
+    return tuple(dict.fromkeys(entries))
+
+
+def _alternate_numbers(numbers: list[str]) -> tuple[str, ...]:
+    for index, number in enumerate(numbers):
+        if not is_e164(number):
+            raise Malformed(f"alternate_numbers[{index}]", "is not a number in E.164 form")
+    return tuple(dict.fromkeys(numbers))
+
+
+def _trimmed(text: str | None) -> str | None:
+    return (text or "").strip() or None
+
+
+# What goes out -------------------------------------------------------------------------------------------------------
+
+# By language and banner; a language that is not here gets English (B11).
+BANNERS: dict[str, dict[Banner, str]] = {
+    "en": {
+        Banner.EMERGENCY_IN_PROGRESS: "An emergency call is in progress.",
+        Banner.TEST_IN_PROGRESS: "TEST: an emergency test call is in progress.",
+        Banner.HELD_AFTER_DROP: "The emergency call dropped. Stay available: the responder may call back.",
+    }
+}
+DEFAULT_LANGUAGE = "en"
+
+
+class PanelAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds."""
+
+    mode: str
+    controls: tuple[str, ...]
+    form_actions: tuple[str, ...]
+    banner: str | None
+    callback_number: str | None
+    expires_at: datetime | None
+    poll_after_s: int
+
+
+class CallAnswer(Struct, frozen=True, kw_only=True):
+    """What a dial is answered with; `notified` counts the recipients who are owed a notice.
+
+    Number and expiry are null only for a start that came too late to begin anything (`stale`).
+    """
+
+    call_id: str
+    agent_id: str
+    callback_number: str | None
+    expires_at: datetime | None
+    shared: bool
+    test: bool
+    degraded: bool
+    notified: int
+    stale: bool
+    panel: PanelAnswer
+
+
+class PresenceAnswer(Struct, frozen=True, kw_only=True):
+    """`GET/PUT /agents/{agent_id}/presence`."""
+
+    status: PresenceStatus
+    set_by: str | None
+    since: datetime | None
+
+
+class AgentAnswer(Struct, frozen=True, kw_only=True):
+    """`GET/PUT /admin/agents/{id}`."""
+
+    agent_id: str
+    name: str | None
+    entra_object_id: str | None
+    acs_user_ids: tuple[str, ...]
+    country: str | None
+    locale: str | None
+    address: str | None
+    alternate_numbers: tuple[str, ...]
+    emergency_contacts: str
+
+
+def call_answer(answer: Answer, locale: str | None) -> CallAnswer:
+    """The answer to a dial."""
+    return CallAnswer(
+        call_id=answer.call_id,
+        agent_id=answer.agent_id,
+        callback_number=answer.callback_number,
+        expires_at=answer.expires_at,
+        shared=answer.shared,
+        test=answer.test,
+        degraded=answer.degraded,
+        notified=answer.notified,
+        stale=answer.stale,
+        panel=panel_answer(answer.panel, locale),
+    )
+
+
+def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
+    """The panel in the contract's words, its banner in the language of `locale` (BCP 47)."""
+    return PanelAnswer(
+        mode=panel.mode.value,
+        controls=panel.controls,
+        form_actions=panel.form_actions,
+        banner=banner_text(panel.banner, locale),
+        callback_number=panel.callback_number,
+        expires_at=panel.expires_at,
+        poll_after_s=panel.poll_after_s,
+    )
+
+
+def banner_text(banner: Banner | None, locale: str | None) -> str | None:
+    """The words of a banner in the language of `locale`, else in English; None without a banner."""
+    if banner is None:
+        return None
+    language = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
+    return BANNERS.get(language, BANNERS[DEFAULT_LANGUAGE])[banner]
+
+
+def presence_answer(presence: Presence) -> PresenceAnswer:
+    """An agent's presence; what we keep to give it back later is nobody else's business."""
+    return PresenceAnswer(status=presence.status, set_by=presence.set_by, since=presence.since)
+
+
+class HealthAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /health`."""
+
+    status: Literal["ok", "unavailable"]
+    settings_valid: bool
+    table_reachable: bool
+
+
+def health_answer(*, settings_valid: bool, table_reachable: bool) -> HealthAnswer:
+    """What anybody may know of the deployment's health."""
+    return HealthAnswer(
+        status="ok" if table_reachable else "unavailable",
+        settings_valid=settings_valid,
+        table_reachable=table_reachable,
+    )
+
+
+def agent_answer(agent: Agent) -> AgentAnswer:
+    """A directory entry as an administrator sees it; the contacts are text with semicolons (S9)."""
+    return AgentAnswer(
+        agent_id=agent.agent_id,
+        name=agent.name,
+        entra_object_id=agent.entra_object_id,
+        acs_user_ids=agent.acs_user_ids,
+        country=agent.country,
+        locale=agent.locale,
+        address=agent.address,
+        alternate_numbers=agent.alternate_numbers,
+        emergency_contacts="; ".join(agent.emergency_contacts),
+    )

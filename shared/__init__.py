@@ -1,0 +1,1 @@
+"""The emergency-calling core: domain, use cases, ports and adapters."""

@@ -1,0 +1,1 @@
+"""The driven side: one file per port and service."""

@@ -1,0 +1,160 @@
+"""What the adapters of Azure Communication Services share: one client, a deadline a request, one translation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from shared.adapters.deadline_pool import DeadlinePool
+from shared.domain.errors import Refused, Unavailable
+from shared.ports import Deadline
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
+
+    from shared.adapters.timely_http import HttpTransport
+
+CONNECT_S = 1.0
+READ_S = 10.0
+THREADS = 32
+CONNECTIONS = 64
+LEAST_WAIT_S, MOST_WAIT_S, USUAL_WAIT_S = 0.5, 600.0, 2.0
+_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class Answered(Struct, frozen=True):
+    """A refusal by the service: its status, its code, and its whole text, which may name people: never log it."""
+
+    status: int
+    code: str
+    text: str
+
+
+class AcsService[C]:
+    """Makes the client at first use and sends its requests.
+
+    `make` gets the credentials and the client's options: either a connection string, or an endpoint and a credential.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[str | None, str | None, dict[str, Any]], C],
+        *,
+        connection_string: str | None,
+        endpoint: str | None,
+        ca_bundle: str | None,
+    ) -> None:
+        self._make = make
+        # A slash at the end makes the SDK sign another host than it asks.
+        self._endpoint = endpoint.rstrip("/") if endpoint else None
+        self._connection_string = connection_string
+        self._ca_bundle = ca_bundle
+        self._pool = DeadlinePool(name, THREADS)
+        self._lock = threading.Lock()
+        self._made: tuple[C, HttpTransport] | None = None
+
+    def ask(
+        self,
+        request: Callable[[C], object],
+        deadline: Deadline,
+        *,
+        refusal: Callable[[Answered], Exception],
+        repeatable: bool = False,
+    ) -> None:
+        """Send a request; `refusal` says what a 4xx means.
+
+        With `repeatable` it is sent once more where a kept connection turned out to be dead. Raises `Unavailable`.
+        """
+        self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline).result()
+
+    def warm_up(self) -> None:
+        """Import the SDK and make the client, so that the first request need not wait for that."""
+        self._client()
+
+    def close(self) -> None:
+        """Begin nothing more, and close the idle connections."""
+        self._pool.close()
+        with self._lock:
+            made, self._made = self._made, None
+        if made is not None:
+            made[1].close()
+
+    def _tried(
+        self,
+        request: Callable[[C], object],
+        refusal: Callable[[Answered], Exception],
+        deadline: Deadline,
+        *,
+        repeatable: bool,
+    ) -> None:
+        from azure.core.exceptions import AzureError
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+
+        client = self._client()
+        for repeats_left in (1, 0):
+            try:
+                request(client)
+            except AzureError as error:
+                if repeatable and repeats_left and was_reset(error) and not deadline.passed():
+                    continue
+                # Without its cause: the SDK's message holds the service's, which names people.
+                raise _translated(error, refusal) from None
+            except (RequestException, HTTPError, OSError):
+                raise Unavailable from None
+            else:
+                return
+
+    def _client(self) -> C:
+        with self._lock:
+            if self._made is None:
+                if not (self._connection_string or self._endpoint):
+                    raise Refused("Communication Services is not configured", code="NotConfigured")
+                from shared.adapters.timely_http import HttpTransport
+
+                http = HttpTransport(
+                    connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle
+                )
+                options = {"transport": http.transport, "retry_total": 0}
+                self._made = self._make(self._connection_string, self._endpoint, options), http
+            return self._made[0]
+
+
+def was_reset(error: AzureError) -> bool:
+    """Whether a connection broke before any of the answer came: a repeat costs nothing and may help."""
+    from azure.core.exceptions import ServiceResponseError, ServiceResponseTimeoutError
+
+    return isinstance(error, ServiceResponseError) and not isinstance(error, ServiceResponseTimeoutError)
+
+
+def retry_after_s(error: AzureError) -> float:
+    """The seconds that the service asks us to wait, within reason."""
+    response = getattr(error, "response", None)
+    try:
+        said = float(response.headers["Retry-After"]) if response is not None else USUAL_WAIT_S
+    except (KeyError, ValueError):
+        return USUAL_WAIT_S
+    return min(MOST_WAIT_S, max(LEAST_WAIT_S, said))
+
+
+def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> Exception:
+    status = getattr(error, "status_code", None)
+    if status is None or status < HTTPStatus.BAD_REQUEST:
+        return Unavailable()
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(retry_after_s=retry_after_s(error))
+    return refusal(_answered(status, getattr(error, "response", None)))
+
+
+def _answered(status: int, response: Any) -> Answered:
+    try:
+        text = str(response.text())
+        code = str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Answered(status, "", "")
+    return Answered(status, code if code.isascii() and code.isalnum() else "", text)

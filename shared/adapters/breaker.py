@@ -1,0 +1,73 @@
+"""A breaker: when a service is plainly away, say so at once instead of letting everybody find out by waiting."""
+
+import threading
+
+from shared.domain.errors import Unavailable
+from shared.ports import Clock, Telemetry
+
+FAILURES_IN_A_ROW = 5
+OPEN_S = 1.0
+
+
+class Breaker:
+    """Opens after `FAILURES_IN_A_ROW` attempts without an answer, for `OPEN_S`; then one probe is let through."""
+
+    def __init__(self, clock: Clock, telemetry: Telemetry | None = None) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open_until = 0.0
+        self._probe: Attempt | None = None
+
+    def admit(self) -> "Attempt":
+        """Begin an attempt, which must be settled; raises `Unavailable` at once while the breaker is open."""
+        with self._lock:
+            attempt = Attempt(self)
+            if self._failures < FAILURES_IN_A_ROW:
+                return attempt
+            if self._probe is not None or self._clock.monotonic() < self._open_until:
+                raise Unavailable
+            self._probe = attempt
+            return attempt
+
+    def settle(self, attempt: "Attempt", *, answered: bool | None) -> None:
+        """Count how an attempt went; None: it says nothing of the service. Only the first word of each counts."""
+        with self._lock:
+            if attempt.settled:
+                return
+            attempt.settled = True
+            was_probe = self._probe is attempt
+            self._probe = None if was_probe else self._probe
+            if answered:
+                self._failures = 0
+            opened = answered is False and self._failed(was_probe)
+        if opened and self._telemetry is not None:
+            self._telemetry.emit("breaker_open")
+
+    def _failed(self, was_probe: bool) -> bool:
+        self._failures += 1
+        opens = was_probe or self._failures == FAILURES_IN_A_ROW
+        if opens:
+            self._open_until = self._clock.monotonic() + OPEN_S
+        return opens
+
+
+class Attempt:
+    """One request that the breaker let through."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self.settled = False
+
+    def answered(self) -> None:
+        """The service answered, whatever it said."""
+        self._breaker.settle(self, answered=True)
+
+    def failed(self) -> None:
+        """No connection, or no answer in a fair time."""
+        self._breaker.settle(self, answered=False)
+
+    def dropped(self) -> None:
+        """It was never made, or not given a fair time."""
+        self._breaker.settle(self, answered=None)

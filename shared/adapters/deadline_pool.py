@@ -1,0 +1,80 @@
+"""Requests on threads of their own, so that whoever asks waits until a deadline and not a moment longer.
+
+A client's time-out bounds the wait for one byte, never a whole request, and name look-ups and tokens have none at
+all. So the one who asks waits here, and the thread that does the work ends by itself soon after the same deadline
+(`shared.adapters.timely_http`). Threads and waiting works are bounded in number (architecture.md, B1).
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextvars import copy_context
+
+from shared.domain.errors import Unavailable
+from shared.ports import Deadline
+
+_WAITING_FOR_EACH_THREAD = 4
+_running = threading.local()
+
+
+def running_deadline() -> Deadline | None:
+    """The deadline of the work that this thread is doing; None on any other thread."""
+    deadline: Deadline | None = getattr(_running, "deadline", None)
+    return deadline
+
+
+class Answer[T]:
+    """Port `Pending`: waits until the deadline, then raises `Unavailable`."""
+
+    def __init__(self, future: Future[T], deadline: Deadline, when_late: Callable[[], None]) -> None:
+        self._future = future
+        self._deadline = deadline
+        self._when_late = when_late
+
+    def result(self) -> T:
+        """The answer, or what the work raised."""
+        try:
+            return self._future.result(timeout=self._deadline.remaining_s())
+        except (TimeoutError, CancelledError):
+            self._future.cancel()
+            self._when_late()
+        raise Unavailable
+
+
+class DeadlinePool:
+    """At most `size` threads, begun when they are needed, and a short queue before them."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=name)
+        self._places = threading.BoundedSemaphore(size * (1 + _WAITING_FOR_EACH_THREAD))
+
+    def submit[T](
+        self, work: Callable[[], T], deadline: Deadline, when_late: Callable[[], None] = lambda: None
+    ) -> Answer[T]:
+        """Begin `work`; `when_late` is called if nobody has its result by the deadline. Raises `Unavailable`."""
+        deadline.require()
+        if not self._places.acquire(blocking=False):
+            raise Unavailable
+        context = copy_context()
+        try:
+            future = self._executor.submit(context.run, _timed, work, deadline)
+        except RuntimeError:
+            # The host is shutting down: nothing can be begun any more.
+            self._places.release()
+            raise Unavailable from None
+        future.add_done_callback(lambda _: self._places.release())
+        return Answer(future, deadline, when_late)
+
+    def close(self) -> None:
+        """Begin nothing more; what runs ends at its deadline."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _timed[T](work: Callable[[], T], deadline: Deadline) -> T:
+    # It may have waited for a thread until nobody waits for it any more.
+    deadline.require()
+    _running.deadline = deadline
+    try:
+        return work()
+    finally:
+        _running.deadline = None

@@ -1,0 +1,168 @@
+"""The rows of the emergencies' partition: names, and what each emergency looks like as rows.
+
+    agent|{agent}                    the emergency itself; its version fences every transition
+    call|{call}  call|{call}|{agent} whose call an id is, or that it ended before it started
+    server|{call}|{agent}            who knows a server call; starter|{identity}|{agent}: who has an untied leg
+    number|{digits}|                 the slot: the number is known; touched by whatever lends it
+    number|{digits}|{agent}          a holder of the number, with all that a callback needs
+    free|{since}|{digits}            may be lent; rest|{since}|… rests in its cool-down; share|{rank}|… is held
+    due|{at}|{subject}|{key}         what time alone brings up
+    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
+    unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
+    mail|{operation}                 a message's way to its recipients
+    pool                             which CALLBACK_NUMBERS the slots stand for
+
+Outside ids are hashed in every key. An emergency's own row lists the index rows that were written with it, so that the
+next transition removes exactly those, also when another version of this code wrote them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from shared.adapters.table import Row, Values
+from shared.domain.emergencies import Emergency, due_at, untied_legs
+from shared.domain.ids import key_of
+from shared.domain.leases import Rules
+from shared.domain.phone_numbers import digits_of
+from shared.ports import CallOwner, Dispatch, Holder, Stored
+
+SCHEMA = 1
+_BUSY_RANK = "9"
+
+
+def moment(at: datetime) -> str:
+    """A time in a key: fixed width, so that keys sort by it."""
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def moment_in(key: str) -> datetime:
+    """The time in the second part of a key."""
+    return datetime.strptime(key.split("|")[1], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+
+
+def agent_row(agent_key: str) -> str:
+    """Where an agent's emergency is."""
+    return f"agent|{agent_key}"
+
+
+def call_row(call_key: str) -> str:
+    """Where a call id is recorded."""
+    return f"call|{call_key}"
+
+
+def slot_row(number: str) -> str:
+    """A number's slot, which sorts before its holders."""
+    return f"number|{digits_of(number)}|"
+
+
+def holder_row(number: str, agent_key: str) -> str:
+    """A holder of a number."""
+    return f"number|{digits_of(number)}|{agent_key}"
+
+
+def free_row(number: str, since: datetime) -> str:
+    """A number that may be lent, the longest free first."""
+    return f"free|{moment(since)}|{digits_of(number)}"
+
+
+def number_in(key: str) -> str:
+    """The number in the third part of a `free`, `rest` or `share` key."""
+    return "+" + key.split("|")[2]
+
+
+def due_row(at: datetime, subject: str, key: str) -> str:
+    """Something that time alone brings up."""
+    return f"due|{moment(at)}|{subject}|{key}"
+
+
+def notice_row(at: datetime, notice_id: str) -> str:
+    """An owed notice."""
+    return f"outbox|{moment(at)}|notice|{notice_id}"
+
+
+def presence_row(at: datetime, agent_key: str) -> str:
+    """An owed reconciling of an agent's presence."""
+    return f"outbox|{moment(at)}|presence|{agent_key}"
+
+
+def state_values(state: msgspec.Struct, **more: str | int) -> Values:
+    """A row that holds `state`, with its schema version."""
+    return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode(), **more}
+
+
+def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, Values]:
+    """Every row that belongs to the emergency besides its own."""
+    key = emergency.agent_key
+    bare: Values = {"schema": SCHEMA}
+    rows: dict[str, Values] = {
+        leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, leg_id=leg.leg_id))
+        for leg in emergency.legs
+    }
+    rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
+    if untied_legs(emergency, rules, now):
+        rows |= {f"starter|{key_of(starter)}|{key}": bare for starter in emergency.starters}
+    rows |= _number_rows(emergency, rules)
+    rows[due_row(due_at(emergency, rules, now), "agent", key)] = bare
+    if emergency.presence_due_at is not None:
+        rows[presence_row(emergency.presence_due_at, key)] = bare
+    return rows
+
+
+def _server_keys(emergency: Emergency) -> set[str]:
+    claimed = {claim for leg in emergency.legs for claim in leg.claims}
+    seen = {sighting.server_key for sighting in emergency.sightings}
+    correlated = {sighting.correlation_key for sighting in emergency.sightings if sighting.correlation_key}
+    return claimed | seen | correlated
+
+
+def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
+    lease, key = emergency.lease, emergency.agent_key
+    if lease is None or lease.lost:
+        return {}
+    digits = digits_of(lease.number)
+    holder = Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
+    rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
+    idle_since = None if lease.busy_until else lease.last_ended_at
+    # Those in a call come last of all that can be shared (B2), the longest in it first.
+    rank = moment(idle_since) if idle_since else _BUSY_RANK + moment(lease.dialled_at)
+    rows[f"share|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
+    if idle_since:
+        rows[f"rest|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
+    if emergency.quota is not None:
+        rows[emergency.quota] = {"schema": SCHEMA, "number": lease.number}
+    return rows
+
+
+def emergency_values(emergency: Emergency, index: Mapping[str, Values]) -> Values:
+    """The emergency's own row."""
+    return state_values(emergency, index=msgspec.json.encode(sorted(index)).decode())
+
+
+def read_stored(row: Row | None) -> Stored:
+    """The emergency in its row."""
+    if row is None:
+        return Stored(None)
+    index = msgspec.json.decode(str(row.values["index"]), type=tuple[str, ...])
+    return Stored(_state(row, Emergency), row.version, index)
+
+
+def read_call(row: Row) -> CallOwner:
+    """What is recorded under a call id."""
+    return msgspec.structs.replace(_state(row, CallOwner), version=row.version)
+
+
+def read_holder(row: Row) -> Holder:
+    """A holder of a number."""
+    return _state(row, Holder)
+
+
+def read_dispatch(row: Row) -> Dispatch:
+    """A message's way to its recipients."""
+    return _state(row, Dispatch)
+
+
+def _state[T](row: Row, kind: type[T]) -> T:
+    # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
+    return msgspec.json.decode(str(row.values["state"]), type=kind)

@@ -1,0 +1,498 @@
+"""The emergencies of a deployment over one partition of a table (port `EmergencyStore`)."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+
+import msgspec
+from msgspec import Struct, structs
+
+from shared.adapters.emergency_rows import (
+    SCHEMA,
+    agent_row,
+    call_row,
+    due_row,
+    emergency_values,
+    free_row,
+    holder_row,
+    index_rows,
+    moment,
+    moment_in,
+    notice_row,
+    number_in,
+    read_call,
+    read_dispatch,
+    read_holder,
+    read_stored,
+    slot_row,
+    state_values,
+)
+from shared.adapters.free_numbers import REMEMBERED, FreeNumbers
+from shared.adapters.table import (
+    MOST_ROWS_A_COMMIT,
+    Delete,
+    Insert,
+    Miss,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    with_prefix,
+)
+from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, without_lease
+from shared.domain.errors import CallIdTaken, Conflict, NotFound
+from shared.domain.ids import key_of
+from shared.domain.leases import Rules
+from shared.domain.notifications import Delivery, Notice
+from shared.ports import (
+    CallOwner,
+    Change,
+    Deadline,
+    Dispatch,
+    Due,
+    Holder,
+    Loan,
+    LoanKind,
+    Owed,
+    OwedNotice,
+    Pending,
+    Stored,
+)
+
+UNKNOWN_AGENTS_SHARE = 5
+NOTICES_A_WINDOW = 10
+RATION_WINDOW_MINUTES = 10
+CANDIDATES = 8
+SHARE_ROWS_READ = 200
+MOST_HOLDERS_READ = 64
+MOST_ROWS_A_POOL = 200_000
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_BARE: Values = {"schema": SCHEMA}
+_POOL = "pool"
+
+
+class _Read[S, T]:
+    """A pending answer, translated when it is there."""
+
+    def __init__(self, pending: Pending[S], translate: Callable[[S], T]) -> None:
+        self._pending = pending
+        self._translate = translate
+
+    def result(self) -> T:
+        return self._translate(self._pending.result())
+
+
+class EmergencyTable:
+    """The emergencies' store; `pool` is CALLBACK_NUMBERS."""
+
+    def __init__(self, table: Table, *, pool: Sequence[str], rules: Rules, chance: random.Random) -> None:
+        self._table = table
+        self._pool = tuple(pool)
+        self._rules = rules
+        self._chance = chance
+        self._free = FreeNumbers(chance)
+
+    # Reading
+
+    def load(self, agent_key: str, deadline: Deadline) -> Pending[Stored]:
+        """An agent's emergency."""
+        return _Read(self._table.get(agent_row(agent_key), deadline), read_stored)
+
+    def calls(self, call_key: str, deadline: Deadline) -> list[CallOwner]:
+        """Everything recorded under a call id: one call, unless several agents reported the same id."""
+        return [read_call(row) for row in self._prefixed(call_row(call_key), MOST_HOLDERS_READ, deadline)]
+
+    def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents whose emergencies know this server call."""
+        return [_last(row.key) for row in self._prefixed(f"server|{server_key}|", MOST_HOLDERS_READ, deadline)]
+
+    def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
+        return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_HOLDERS_READ, deadline)]
+
+    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
+        """Who holds or last held a number, newest lease first; None if the number has no slot."""
+        slot, holders = self._slot_and_holders(number, deadline)
+        return holders if slot is not None else None
+
+    def _slot_and_holders(self, number: str, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
+        return _slot_and_holders(number, self._prefixed(slot_row(number), MOST_HOLDERS_READ, deadline))
+
+    def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
+        return self._table.between(*with_prefix(prefix), limit, deadline).result()
+
+    # Lending
+
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
+        quota_row, among = (None, None) if in_directory else self._place_for_unknown(deadline)
+        if among is not None:
+            return self._shared_loan(among, deadline)
+        row = self._free.take() or self._free.take_fresh(lambda: self._longest_free(deadline))
+        if row is not None:
+            return _free_loan(row, quota_row)
+        return structs.replace(self._loan_of_exhausted_pool(now, deadline), quota_row=quota_row)
+
+    def _longest_free(self, deadline: Deadline) -> list[Row]:
+        return self._prefixed("free|", REMEMBERED, deadline)
+
+    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str] | None]:
+        """A place among those of agents who are not in the directory, or else the numbers that these hold."""
+        places = max(1, len(self._pool) // UNKNOWN_AGENTS_SHARE)
+        taken = {row.key: str(row.values["number"]) for row in self._prefixed("unknown|", places, deadline)}
+        left = [place for place in (f"unknown|{n:05}" for n in range(places)) if place not in taken]
+        return (self._chance.choice(left), None) if left else (None, sorted(set(taken.values())))
+
+    def _loan_of_exhausted_pool(self, now: datetime, deadline: Deadline) -> Loan:
+        resting = self._table.between("rest|", f"rest|{moment(now)}", CANDIDATES, deadline)
+        marker = self._table.get(_POOL, deadline)
+        sharing = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
+        if not self._synced(marker.result()):
+            return Loan(number=self._chance.choice(self._pool), kind=LoanKind.NEW) if self._pool else self._none()
+        loan = self._resting_loan(resting.result(), now, deadline)
+        return loan or self._shared_loan([number_in(row.key) for row in sharing.result()], deadline)
+
+    def _resting_loan(self, rows: list[Row], now: datetime, deadline: Deadline) -> Loan | None:
+        reads = [(number_in(row.key), self._slot_read(number_in(row.key), deadline)) for row in rows]
+        for number, read in reads:
+            slot, holders = _slot_and_holders(number, read.result())
+            if slot is None or any(holder.lease.lives(self._rules, now) for holder in holders):
+                continue
+            stored = [pending.result() for pending in [self.load(each.agent_key, deadline) for each in holders]]
+            rests = [each.emergency is not None and self._rests(each.emergency, number, now) for each in stored]
+            if stored and all(rests):
+                return Loan(
+                    number=number,
+                    kind=LoanKind.RESTING,
+                    row=slot.key,
+                    version=slot.version,
+                    from_holders=tuple(each for each in stored if each.emergency is not None),
+                )
+        return None
+
+    def _rests(self, emergency: Emergency, number: str, now: datetime) -> bool:
+        lease = emergency.lease
+        return lease is not None and lease.number == number and not lease.lost and not lease.lives(self._rules, now)
+
+    def _slot_read(self, number: str, deadline: Deadline) -> Pending[list[Row]]:
+        return self._table.between(*with_prefix(slot_row(number)), MOST_HOLDERS_READ, deadline)
+
+    def _shared_loan(self, ranked: Iterable[str], deadline: Deadline) -> Loan:
+        """Share with the holder whose last leg ended longest ago, looking at all holders of the likeliest numbers."""
+        likeliest = list(dict.fromkeys(ranked))
+        busy_together = likeliest[CANDIDATES:]
+        chosen = likeliest[:CANDIDATES] + self._chance.sample(busy_together, min(CANDIDATES, len(busy_together)))
+        reads = [(number, self._slot_read(number, deadline)) for number in chosen]
+        found = [(number, *_slot_and_holders(number, read.result())) for number, read in reads]
+        open_to_share = [(_busyness(holders), number) for number, slot, holders in found if slot is not None]
+        if not open_to_share:
+            return self._none()
+        least = min(open_to_share)[0]
+        if not least.busy:
+            return Loan(number=min(open_to_share)[1], kind=LoanKind.SHARED)
+        equal = [number for busyness, number in open_to_share if busyness.sharers == least.sharers]
+        return Loan(number=self._chance.choice(equal), kind=LoanKind.SHARED)
+
+    def _none(self) -> Loan:
+        raise NotFound("There is no callback number to lend.")
+
+    def ration(self, now: datetime, deadline: Deadline) -> str | None:
+        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
+        minute = now.minute - now.minute % RATION_WINDOW_MINUTES
+        window = f"ration|{moment(now.replace(minute=minute, second=0, microsecond=0))}|"
+        taken = {row.key for row in self._prefixed(window, NOTICES_A_WINDOW, deadline)}
+        left = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
+        return self._chance.choice(left) if left else None
+
+    def return_loan(self, loan: Loan) -> None:
+        """The number was not lent after all."""
+        if loan.kind is LoanKind.FREE:
+            self._free.release(loan.row)
+
+    # Writing
+
+    def commit(self, change: Change, deadline: Deadline) -> Stored:
+        """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
+        emergency, stored = change.emergency, change.stored
+        now = change.now
+        index = index_rows(emergency, self._rules, now)
+        own = agent_row(emergency.agent_key)
+        values = emergency_values(emergency, index)
+        writes: list[Write] = list(self._call_writes(change, index))
+        at = len(writes)
+        writes.append(Replace(own, values, stored.version) if stored.version else Insert(own, values))
+        writes += _index_writes(stored.index, index, change)
+        writes += self._loan_writes(change, now)
+        writes += _owed_writes(change)
+        versions = self._commit(change, writes, deadline)
+        return Stored(emergency, versions[at], tuple(sorted(index)))
+
+    def _commit(self, change: Change, writes: list[Write], deadline: Deadline) -> list[str | None]:
+        try:
+            return self._table.commit(writes, deadline)
+        except RowConflict as conflict:
+            if conflict.index == 0 and change.new_call is not None:
+                raise CallIdTaken from None
+            if change.loan is not None and conflict.miss is not Miss.EXISTS:
+                self._free.forget()
+            raise Conflict from None
+        finally:
+            if change.loan is not None:
+                self.return_loan(change.loan)
+
+    def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
+        if change.new_call is None:
+            return
+        if change.late_for is not None and change.late_for.row == change.new_call:
+            yield Replace(change.new_call, index[change.new_call], change.late_for.version)
+            assert change.late_for.expires_at is not None
+            yield Delete(due_row(change.late_for.expires_at, "call", key_of(change.new_call)))
+        else:
+            yield Insert(change.new_call, index[change.new_call])
+
+    def _loan_writes(self, change: Change, now: datetime) -> Iterable[Write]:
+        loan = change.loan
+        if loan is None:
+            return
+        slot = slot_row(loan.number)
+        if loan.kind is LoanKind.NEW:
+            yield Insert(slot, _BARE)
+            return
+        # The touch keeps the slot from being given back while somebody comes to hold it.
+        yield Replace(slot, _BARE, loan.version if loan.kind is LoanKind.RESTING else None)
+        if loan.kind is LoanKind.FREE:
+            yield Delete(loan.row, loan.version)
+        for holder in loan.from_holders:
+            if holder.emergency is not None and holder.emergency.agent_key != change.emergency.agent_key:
+                yield from self._taken_from(holder, now)
+
+    def _taken_from(self, holder: Stored, now: datetime) -> Iterable[Write]:
+        assert holder.emergency is not None
+        emergency = without_lease(holder.emergency)
+        index = index_rows(emergency, self._rules, now)
+        yield Replace(agent_row(emergency.agent_key), emergency_values(emergency, index), holder.version)
+        yield from _moved(holder.index, index)
+
+    def keep_end(self, end: CallOwner, deadline: Deadline) -> None:
+        """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
+        assert end.expires_at is not None
+        due = due_row(end.expires_at, "call", key_of(end.row))
+        try:
+            self._table.commit(
+                [Insert(end.row, state_values(end)), Put(due, {"schema": SCHEMA, "row": end.row})], deadline
+            )
+        except RowConflict:
+            raise CallIdTaken from None
+
+    def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
+        """Release the number and remove every row that tells of this emergency (B8)."""
+        emergency = stored.emergency
+        assert emergency is not None
+        writes: list[Write] = [Delete(agent_row(emergency.agent_key), stored.version)]
+        writes += [Delete(key) for key in stored.index]
+        if emergency.lease is not None and not emergency.lease.lost:
+            writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
+        self._table.commit(writes, deadline)
+
+    def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
+        slot, holders = self._slot_and_holders(number, deadline)
+        if slot is None:
+            return
+        if any(holder.agent_key != agent_key for holder in holders):
+            yield Replace(slot.key, _BARE, slot.version)
+        elif number in self._pool:
+            yield Replace(slot.key, _BARE, slot.version)
+            yield Insert(free_row(number, now), _BARE)
+        else:
+            yield Delete(slot.key, slot.version)
+
+    # What time and the outbox bring up
+
+    def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:
+        """What time alone brought up, longest overdue first."""
+        rows = self._table.between("due|", f"due|{moment(now)}~", limit, deadline).result()
+        return [
+            Due(row=row.key, subject=row.key.split("|")[2], key=str(row.values.get("row", _last(row.key))))
+            for row in rows
+        ]
+
+    def discard(self, due: Due, deadline: Deadline) -> None:
+        """Remove something that is kept for a time only, and its due row."""
+        try:
+            self._table.commit([Delete(due.row), Delete(due.key)], deadline)
+        except RowConflict as conflict:
+            if conflict.index == 1:
+                self._table.commit([Delete(due.row)], deadline)
+
+    def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
+        """What is owed by now: the agents whose presence is to be reconciled, and notices."""
+        rows = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
+        return Owed(
+            presences=tuple(_last(row.key) for row in rows if "|presence|" in row.key),
+            notices=tuple(_owed_notice(row) for row in rows if "|notice|" in row.key),
+        )
+
+    def owed_by(self, change: Change) -> OwedNotice | None:
+        """The notice that a committed change owes, for the first try."""
+        if change.notice is None:
+            return None
+        row = notice_row(change.now + FIRST_TRY_WITHIN, change.notice.notice_id)
+        return OwedNotice(row=row, version=None, attempts=0, notice=change.notice)
+
+    def claim(self, owed: OwedNotice, until: datetime, deadline: Deadline) -> OwedNotice:
+        """Put an owed notice off so that nobody else tries it meanwhile; `Conflict` if somebody else has it."""
+        row, attempts = notice_row(until, owed.notice.notice_id), owed.attempts + 1
+        writes: list[Write] = [
+            Delete(owed.row, owed.version),
+            Insert(row, state_values(owed.notice, attempts=attempts)),
+        ]
+        versions = self._table.commit(writes, deadline)
+        return OwedNotice(row=row, version=versions[1], attempts=attempts, notice=owed.notice)
+
+    def put_off(
+        self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline
+    ) -> None:
+        """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
+        again = Insert(notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1))
+        self._table.commit([Delete(owed.row, owed.version), again, *_tracked(dispatches)], deadline)
+
+    def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
+        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
+        self._table.commit([Delete(owed.row, owed.version), *_tracked(dispatches)], deadline)
+
+    def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
+        """Note a delivery report; False when the message is none of ours, or forgotten."""
+        while True:
+            row = self._table.get(f"mail|{operation_id}", deadline).result()
+            if row is None:
+                return False
+            dispatch = read_dispatch(row)
+            known = {address.casefold(): address for address in dispatch.deliveries}
+            address = known.get(recipient.casefold())
+            if address is None or dispatch.deliveries[address] is delivery:
+                return address is not None
+            noted = structs.replace(dispatch, deliveries=dispatch.deliveries | {address: delivery})
+            try:
+                self._table.commit([Replace(row.key, state_values(noted), row.version)], deadline)
+            except RowConflict:
+                deadline.require()
+            else:
+                return True
+
+    # The pool
+
+    def free_count(self, limit: int, deadline: Deadline) -> int:
+        """How many numbers are free, counted up to `limit`."""
+        return len(self._prefixed("free|", limit, deadline))
+
+    def sync_pool(self, now: datetime, deadline: Deadline) -> None:
+        """Bring the slots in line with CALLBACK_NUMBERS; a number that is lent leaves when its lease is over."""
+        if self._synced(self._table.get(_POOL, deadline).result()):
+            return
+        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
+        known = {"+" + row.key.split("|")[1] for row in self._prefixed("number|", MOST_ROWS_A_POOL, deadline)}
+        added = [number for number in self._pool if number not in known]
+        removed = [row for number, row in free.items() if number not in set(self._pool)]
+        joining = [_joining(number, now) for number in added]
+        leaving: list[list[Write]] = [
+            [Delete(row.key, row.version), Delete(slot_row(number_in(row.key)))] for row in removed
+        ]
+        for group in batched([*joining, *leaving], MOST_ROWS_A_COMMIT // 2, strict=False):
+            self._commit_each_if_not_all(group, deadline)
+        self._table.commit([Put(_POOL, {"schema": SCHEMA, "pool": self._fingerprint()})], deadline)
+        self._free.forget()
+
+    def _commit_each_if_not_all(self, group: Sequence[Sequence[Write]], deadline: Deadline) -> None:
+        try:
+            self._table.commit([write for writes in group for write in writes], deadline)
+        except RowConflict:
+            for writes in group:
+                # Somebody lent or gave back this very number meanwhile: it is in the pool, or leaves it later.
+                with suppress(RowConflict):
+                    self._table.commit(writes, deadline)
+
+    def _synced(self, marker: Row | None) -> bool:
+        return marker is not None and marker.values.get("pool") == self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        return key_of(";".join(sorted(self._pool)))
+
+
+class _Busyness(Struct, frozen=True, order=True):
+    """How unwelcome another sharer is: idle numbers first, longest idle first; then those with the fewest sharers."""
+
+    busy: bool
+    sharers: int
+    last_active_at: datetime
+
+
+def _busyness(holders: Sequence[Holder]) -> _Busyness:
+    leases = [holder.lease for holder in holders]
+    busy = any(lease.busy_until is not None for lease in leases)
+    active = max((lease.last_ended_at or lease.dialled_at for lease in leases), default=_LONG_AGO)
+    return _Busyness(busy, len(leases) if busy else 0, active)
+
+
+def _slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:
+    slot = next((row for row in rows if row.key == slot_row(number)), None)
+    holders = [read_holder(row) for row in rows if row.key != slot_row(number)]
+    return slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True)
+
+
+def _free_loan(row: Row, quota_row: str | None) -> Loan:
+    return Loan(number=number_in(row.key), kind=LoanKind.FREE, row=row.key, version=row.version, quota_row=quota_row)
+
+
+def _joining(number: str, now: datetime) -> list[Write]:
+    return [Insert(slot_row(number), _BARE), Insert(free_row(number, now), _BARE)]
+
+
+def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
+    new_call = {change.new_call}
+    quota = change.emergency.quota
+    for write in _moved(before, index):
+        if write.key in new_call:
+            continue
+        # A place among the unknown is taken by one: whoever comes second must look again.
+        yield Insert(write.key, write.values) if isinstance(write, Put) and write.key == quota else write
+    lease = change.emergency.lease
+    if lease is not None and not lease.lost:
+        row = holder_row(lease.number, change.emergency.agent_key)
+        if row in before:
+            yield Put(row, index[row])
+
+
+def _moved(before: Sequence[str], index: Mapping[str, Values]) -> Iterable[Put | Delete]:
+    yield from (Delete(key) for key in before if key not in index)
+    yield from (Put(key, values) for key, values in index.items() if key not in before)
+
+
+def _owed_writes(change: Change) -> Iterable[Write]:
+    if change.notice is not None:
+        row = notice_row(change.now + FIRST_TRY_WITHIN, change.notice.notice_id)
+        yield Insert(row, state_values(change.notice, attempts=0))
+    if change.ration_row is not None:
+        over = moment_in(change.ration_row) + timedelta(minutes=RATION_WINDOW_MINUTES)
+        yield Insert(change.ration_row, _BARE)
+        yield Put(due_row(over, "ration", key_of(change.ration_row)), {"schema": SCHEMA, "row": change.ration_row})
+
+
+def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
+    for dispatch in dispatches:
+        row = f"mail|{dispatch.operation_id}"
+        yield Put(row, state_values(dispatch))
+        yield Put(due_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
+
+
+def _owed_notice(row: Row) -> OwedNotice:
+    notice = msgspec.json.decode(str(row.values["state"]), type=Notice)
+    return OwedNotice(row=row.key, version=row.version, attempts=int(row.values["attempts"]), notice=notice)
+
+
+def _last(key: str) -> str:
+    return key.rsplit("|", 1)[1]

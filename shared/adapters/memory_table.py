@@ -1,0 +1,103 @@
+"""One partition of a table in memory: the same contract as Table storage, for tests and the simulator."""
+
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+
+from shared.adapters.table import (
+    Delete,
+    Insert,
+    Miss,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Values,
+    Write,
+    require_key,
+    require_writes,
+)
+from shared.ports import Deadline
+
+
+class _Known[T]:
+    """Port `Pending`, with an answer that is there already."""
+
+    def __init__(self, answer: T) -> None:
+        self._answer = answer
+
+    def result(self) -> T:
+        return self._answer
+
+
+class MemoryTable:
+    """Port `Table`. Everything that it takes and gives is a copy."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, Row] = {}
+        self._keys: list[str] = []
+        self._versions = 0
+
+    def get(self, key: str, deadline: Deadline) -> _Known[Row | None]:
+        """One row."""
+        require_key(key)
+        deadline.require()
+        with self._lock:
+            row = self._rows.get(key)
+        return _Known(_copied(row) if row is not None else None)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
+        """At most `limit` rows with `first <= key < end`, in the order of their keys."""
+        if limit < 1:
+            raise ValueError("the limit must be at least 1")
+        deadline.require()
+        with self._lock:
+            start, stop = bisect_left(self._keys, first), bisect_left(self._keys, end)
+            rows = [self._rows[key] for key in self._keys[start : min(stop, start + limit)]]
+        return _Known([_copied(row) for row in rows])
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        """Apply all writes or none (`RowConflict`); gives the new version of each row, None for a removed one."""
+        require_writes(writes)
+        deadline.require()
+        with self._lock:
+            for index, write in enumerate(writes):
+                self._require(index, write)
+            return [self._apply(write) for write in writes]
+
+    def keys(self) -> list[str]:
+        """Every key that there is, in order: for tests that must see everything."""
+        with self._lock:
+            return list(self._keys)
+
+    def _require(self, index: int, write: Write) -> None:
+        row = self._rows.get(write.key)
+        match write:
+            case Insert() if row is not None:
+                raise RowConflict(index, Miss.EXISTS)
+            case Replace() | Delete() if row is None:
+                raise RowConflict(index, Miss.MISSING)
+            case Replace(version=version) | Delete(version=version) if version is not None:
+                if row is not None and row.version != version:
+                    raise RowConflict(index, Miss.CHANGED)
+
+    def _apply(self, write: Write) -> str | None:
+        if isinstance(write, Delete):
+            del self._rows[write.key]
+            del self._keys[bisect_left(self._keys, write.key)]
+            return None
+        if write.key not in self._rows:
+            insort(self._keys, write.key)
+        self._versions += 1
+        row = Row(write.key, _stored(write), str(self._versions))
+        self._rows[write.key] = row
+        return row.version
+
+
+def _stored(write: Insert | Put | Replace) -> Values:
+    return dict(write.values)
+
+
+def _copied(row: Row) -> Row:
+    return Row(row.key, dict(row.values), row.version)

@@ -1,0 +1,49 @@
+"""What this process did while the store was away (port `OutageLog`)."""
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+
+MOST_REMEMBERED = 10_000
+
+
+class OutageMemory:
+    """Bounded, in memory: another process knows nothing of it, and repeats at most what repeats harmlessly."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._mailed: OrderedDict[str, None] = OrderedDict()
+        self._dialling: OrderedDict[str, datetime] = OrderedDict()
+
+    def mailed(self, leg_id: str) -> bool:
+        """Whether a notice of this leg was accepted in an outage."""
+        with self._lock:
+            return leg_id in self._mailed
+
+    def note_mailed(self, leg_id: str) -> None:
+        """A notice of this leg was accepted."""
+        with self._lock:
+            self._mailed[leg_id] = None
+            _trim(self._mailed)
+
+    def dialled(self, agent_id: str, *, until: datetime) -> None:
+        """This agent dialled and was answered without the store."""
+        with self._lock:
+            self._dialling[agent_id] = until
+            _trim(self._dialling)
+
+    def dialling(self, agent_id: str, now: datetime) -> datetime | None:
+        """Until when this agent's panel shows the emergency that the store knows nothing of."""
+        with self._lock:
+            until = self._dialling.get(agent_id)
+        return until if until is not None and now < until else None
+
+    def over(self, agent_id: str) -> None:
+        """The store knows this agent's emergency by now."""
+        with self._lock:
+            self._dialling.pop(agent_id, None)
+
+
+def _trim[K, V](remembered: OrderedDict[K, V]) -> None:
+    while len(remembered) > MOST_REMEMBERED:
+        remembered.popitem(last=False)

@@ -1,0 +1,46 @@
+"""The embedded presence service: current presence per agent, in a table (`presence|{agent}`, one row each)."""
+
+import msgspec
+from msgspec import structs
+
+from shared.adapters.table import Insert, Replace, RowConflict, Table, Values
+from shared.domain.errors import Conflict
+from shared.domain.ids import key_of
+from shared.domain.presence import Presence, PresenceStatus
+from shared.ports import Clock, Deadline
+
+SCHEMA = 1
+
+
+class PresenceTable:
+    """Port `PresenceGateway`. Every write is over the version that was read."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        """The agent's presence now; an agent it has never heard of is offline, and has no version."""
+        row = self._table.get(_presence_row(agent_id), deadline).result()
+        if row is None:
+            return Presence(status=PresenceStatus.OFFLINE)
+        return structs.replace(msgspec.json.decode(str(row.values["state"]), type=Presence), version=row.version)
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        """Set it over `presence.version`, None meaning that there was none. Raises `Conflict` and `Unavailable`."""
+        written = structs.replace(presence, since=presence.since or self._clock.now(), version=None)
+        row, values = _presence_row(agent_id), _values_of(written)
+        write = Insert(row, values) if presence.version is None else Replace(row, values, presence.version)
+        try:
+            version = self._table.commit([write], deadline)[0]
+        except RowConflict:
+            raise Conflict from None
+        return structs.replace(written, version=version)
+
+
+def _presence_row(agent_id: str) -> str:
+    return f"presence|{key_of(agent_id)}"
+
+
+def _values_of(presence: Presence) -> Values:
+    return {"schema": SCHEMA, "state": msgspec.json.encode(presence).decode()}

@@ -1,0 +1,139 @@
+"""One partition of a table: what the stores need of Table storage, and no more.
+
+The contract is Table storage's own: rows are ordered by key, a commit is one entity group transaction (all or
+nothing, at most 100 rows, each row once), and every write may be conditional on the version that was read.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from shared.domain.errors import Conflict
+from shared.ports import Deadline, Pending
+
+type Value = str | int | bool
+type Values = dict[str, Value]
+MOST_ROWS_A_COMMIT = 100
+
+
+class Row(Struct, frozen=True):
+    """A row as it was read."""
+
+    key: str
+    values: Values
+    version: str
+
+
+class Insert(Struct, frozen=True):
+    """Create the row; it must not exist."""
+
+    key: str
+    values: Values
+
+
+class Put(Struct, frozen=True):
+    """Create or replace the row, whatever is there."""
+
+    key: str
+    values: Values
+
+
+class Replace(Struct, frozen=True):
+    """Replace the row; it must exist, and be of `version` unless that is None."""
+
+    key: str
+    values: Values
+    version: str | None = None
+
+
+class Delete(Struct, frozen=True):
+    """Remove the row; it must exist, and be of `version` unless that is None."""
+
+    key: str
+    version: str | None = None
+
+
+type Write = Insert | Put | Replace | Delete
+
+
+class Miss(StrEnum):
+    """What a conditional write found instead."""
+
+    EXISTS = "exists"
+    MISSING = "missing"
+    CHANGED = "changed"
+
+
+class RowConflict(Conflict):
+    """A row was not as the transaction needed it; nothing was written."""
+
+    def __init__(self, index: int, miss: Miss) -> None:
+        super().__init__()
+        self.index = index
+        self.miss = miss
+
+
+class Table(Protocol):
+    """One partition. Everything raises `Unavailable` once the deadline has passed, or when the service is away."""
+
+    def get(self, key: str, deadline: Deadline) -> Pending[Row | None]:
+        """One row."""
+        ...
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
+        """At most `limit` rows with `first <= key < end`, in the order of their keys."""
+        ...
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        """Apply all writes or none (`RowConflict`); gives the new version of each row, None for a removed one."""
+        ...
+
+
+def with_prefix(prefix: str) -> tuple[str, str]:
+    """The range of all keys that begin with `prefix` (printable ASCII keys)."""
+    return prefix, prefix + "~"
+
+
+LONGEST_KEY = 512
+LONGEST_TEXT = 32_768
+_LARGEST_INT = 2**63
+
+
+def require_key(key: str) -> None:
+    """Raise `ValueError` unless `key` can be a RowKey: 1 to 512 printable ASCII characters, no slashes, `#`, `?`.
+
+    Table storage takes some others too, but leaves rows of a few of them (U+2028) that nothing can remove.
+    """
+    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()) or set(key) & set("/\\#?"):
+        raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
+
+
+def require_writes(writes: Sequence[Write]) -> None:
+    """Raise `ValueError` unless this can be one transaction: 1 to 100 rows, each once, storable values."""
+    if not 0 < len(writes) <= MOST_ROWS_A_COMMIT:
+        raise ValueError("a commit takes 1 to 100 writes")
+    if len({write.key for write in writes}) != len(writes):
+        raise ValueError("a commit may touch each row only once")
+    for write in writes:
+        require_key(write.key)
+        if not isinstance(write, Delete):
+            _require_values(write.values)
+
+
+def _require_values(values: Values) -> None:
+    for name, value in values.items():
+        if not name.isidentifier() or not name.isascii() or name in ("PartitionKey", "RowKey", "Timestamp"):
+            raise ValueError("a value's name must be an ASCII identifier that the service does not use itself")
+        if isinstance(value, str) and _utf16_units(value) > LONGEST_TEXT:
+            raise ValueError("a text may have at most 32,768 UTF-16 units")
+        if isinstance(value, int) and not -_LARGEST_INT <= value < _LARGEST_INT:
+            raise ValueError("a number must fit into 64 bits")
+
+
+def _utf16_units(text: str) -> int:
+    try:
+        return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+    except UnicodeEncodeError:
+        raise ValueError("a text must not hold half a surrogate pair") from None

@@ -1,0 +1,1 @@
+"""What an emergency is and what follows from an event: pure functions, time as an argument."""

@@ -1,0 +1,384 @@
+"""An agent's emergency: what was reported, and what follows from it (B5, B7).
+
+An `Emergency` is a set of reported facts: legs, their reported ends, and the server calls that ACS saw the agent
+start. Whatever follows (which leg has which server call, whether a leg is in progress, whether presence is held, when
+the lease ends) is computed from the facts and the time, never stored as a verdict. Facts merge the same in any order
+and any number of times, and so everything that follows converges, in whatever order the events came.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from shared.domain.ids import derived
+from shared.domain.leases import Lease, Rules
+from shared.domain.presence import Hold
+
+TIE_WITHIN = timedelta(seconds=30)
+CLOCK_SKEW = timedelta(seconds=5)
+FIRST_TRY_WITHIN = timedelta(seconds=60)
+FIRST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(minutes=5)
+MOST_LEGS = 12
+MOST_SIGHTINGS = 12
+MOST_CLAIMS_A_LEG = 2
+GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
+_NO_END = datetime.max.replace(tzinfo=UTC)
+
+
+class LegEnd(Struct, frozen=True):
+    """When a leg ended, and whether the agent ended it; otherwise it is a drop (B5)."""
+
+    at: datetime
+    by_agent: bool
+
+
+class TieKind(StrEnum):
+    """How sure it is which server call a leg is."""
+
+    EXACT = "exact"
+    INFERRED = "inferred"
+
+
+class Leg(Struct, frozen=True, kw_only=True):
+    """One reported call of the agent that is part of the emergency.
+
+    `call_row` is the key under which its call id was recorded. `holds_presence` is False for a start that came after
+    its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
+    """
+
+    leg_id: str
+    call_row: str
+    dialled_at: datetime
+    number: str
+    shared: bool = False
+    test: bool = False
+    notified: int = 0
+    holds_presence: bool = True
+    reported_end: LegEnd | None = None
+    claims: tuple[str, ...] = ()
+
+
+class Sighting(Struct, frozen=True, kw_only=True):
+    """A server call that ACS said this agent started: from its CallStarted, its CallEnded, or both."""
+
+    server_key: str
+    correlation_key: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by_starter: bool = False
+
+
+class Tie(Struct, frozen=True):
+    """A leg's server call."""
+
+    kind: TieKind
+    sighting: Sighting
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """Where a callback reaches the agent: ACS identities first, then alternate numbers."""
+
+    acs_user_ids: tuple[str, ...] = ()
+    alternate_numbers: tuple[str, ...] = ()
+
+
+class Emergency(Struct, frozen=True, kw_only=True):
+    """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
+
+    `owner` is the principal that dialled for an agent who is not in the directory. `presence_due_at` is when the owed
+    reconciling of the agent's presence is next due; None when nothing is owed.
+    """
+
+    agent_id: str
+    agent_key: str
+    in_directory: bool
+    owner: str | None = None
+    starters: tuple[str, ...] = ()
+    reach: Reach = Reach()
+    legs: tuple[Leg, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    lease: Lease | None = None
+    hold: Hold | None = None
+    held: bool = False
+    presence_due_at: datetime | None = None
+    presence_attempts: int = 0
+    quota: str | None = None
+
+
+# What follows from the facts -------------------------------------------------------------------------------------
+
+
+def ties(emergency: Emergency) -> dict[str, Tie]:
+    """Which server call each leg has, by leg id.
+
+    Exact: claimed, and seen started by this agent. Inferred: a sighting within 30 s of the one untied leg that fits,
+    taken in the order in which the calls started; legs dialled before the call started come first.
+    """
+    seen = {sighting.server_key: sighting for sighting in emergency.sightings}
+    found: dict[str, Tie] = {}
+    for leg in emergency.legs:
+        claimed = next((seen[key] for key in leg.claims if key in seen), None)
+        if claimed is not None:
+            found[leg.leg_id] = Tie(TieKind.EXACT, seen.pop(claimed.server_key))
+    for sighting in sorted(seen.values(), key=_start_order):
+        leg_id = _only_fit(sighting, (leg for leg in emergency.legs if leg.leg_id not in found))
+        if leg_id is not None:
+            found[leg_id] = Tie(TieKind.INFERRED, sighting)
+    return found
+
+
+def _start_order(sighting: Sighting) -> tuple[datetime, str]:
+    moment = sighting.started_at or sighting.ended_at
+    assert moment is not None, "a sighting has a start or an end"
+    return moment, sighting.server_key
+
+
+def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
+    started_at = sighting.started_at
+    if started_at is None:
+        return None
+    near = [leg for leg in untied if abs(leg.dialled_at - started_at) <= TIE_WITHIN]
+    dialled_before = [leg for leg in near if leg.dialled_at <= started_at + CLOCK_SKEW]
+    fitting = dialled_before or near
+    return fitting[0].leg_id if len(fitting) == 1 else None
+
+
+def leg_ends(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, LegEnd]:
+    """The end of each leg that is over, by leg id: reported, seen by ACS, or timed out, whichever came first."""
+    tied = ties(emergency)
+    ends = ((leg, _end_of(leg, tied.get(leg.leg_id), rules, now)) for leg in emergency.legs)
+    return {leg.leg_id: end for leg, end in ends if end is not None}
+
+
+def _end_of(leg: Leg, tie: Tie | None, rules: Rules, now: datetime) -> LegEnd | None:
+    evidence = [] if leg.reported_end is None else [leg.reported_end]
+    if tie is not None and tie.sighting.ended_at is not None:
+        by_agent = tie.kind is TieKind.EXACT and tie.sighting.ended_by_starter
+        evidence.append(LegEnd(tie.sighting.ended_at, by_agent))
+    if now >= leg.dialled_at + rules.max_call:
+        evidence.append(LegEnd(leg.dialled_at + rules.max_call, by_agent=False))
+    if not evidence:
+        return None
+    # An end before the dialling is a clock that runs behind, not a call that never was.
+    at = max(leg.dialled_at, min(end.at for end in evidence))
+    return LegEnd(at, any(end.by_agent for end in evidence))
+
+
+def legs_in_progress(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
+    """The legs whose end is not known."""
+    ended = leg_ends(emergency, rules, now)
+    return [leg for leg in emergency.legs if leg.leg_id not in ended]
+
+
+def timed_out_legs(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
+    """The legs that count as dropped because nobody ever reported their end."""
+    ends = leg_ends(emergency, rules, now)
+    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + rules.max_call, False)]
+
+
+def untied_legs(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
+    """The legs of which no server call is known: in progress, or ended so lately that its event may still come."""
+    tied = ties(emergency)
+    ends = leg_ends(emergency, rules, now)
+    untied = (leg for leg in emergency.legs if leg.leg_id not in tied)
+    return [leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window]
+
+
+def held_until(emergency: Emergency, rules: Rules, now: datetime) -> datetime | None:
+    """Until when presence is held: for ever while a leg is in progress, None when it is not held (B5)."""
+    ends = leg_ends(emergency, rules, now)
+    holding = [leg for leg in emergency.legs if leg.holds_presence]
+    if any(leg.leg_id not in ends for leg in holding):
+        return _NO_END
+    if not holding:
+        return None
+    last = max((ends[leg.leg_id] for leg in holding), key=lambda end: (end.at, end.by_agent))
+    released_at = emergency.hold.released_at if emergency.hold else None
+    if last.by_agent or (released_at is not None and released_at >= last.at):
+        return None
+    until = last.at + rules.hold_after_drop
+    return until if now < until else None
+
+
+def presence_held(emergency: Emergency, rules: Rules, now: datetime) -> bool:
+    """Whether the agent's presence is ours at this moment."""
+    return held_until(emergency, rules, now) is not None
+
+
+def due_at(emergency: Emergency, rules: Rules, now: datetime) -> datetime:
+    """When time alone next changes something: a leg times out, a hold ends, or the whole is forgotten."""
+    assert emergency.lease is not None
+    moments = [leg.dialled_at + rules.max_call for leg in legs_in_progress(emergency, rules, now)]
+    until = held_until(emergency, rules, now)
+    if until is not None and until != _NO_END:
+        moments.append(until)
+    return min(moments, default=_forgotten_at(emergency, emergency.lease.released_at(rules)))
+
+
+def _forgotten_at(emergency: Emergency, released_at: datetime) -> datetime:
+    # Presence that is still owed comes back first (B5), unless its service has been away for a day.
+    if emergency.presence_due_at is None:
+        return released_at
+    return min(max(released_at, emergency.presence_due_at), released_at + GIVE_PRESENCE_UP_AFTER)
+
+
+def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
+    """Whether the lease has ended, its cool-down has passed, and nothing is owed any more (B8)."""
+    assert emergency.lease is not None
+    if legs_in_progress(emergency, rules, now) or presence_held(emergency, rules, now):
+        return False
+    released_at = emergency.lease.released_at(rules)
+    owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
+    return now >= released_at and not owed
+
+
+# Transitions: the facts so far and a new fact, giving the facts from now on -----------------------------------------
+
+
+def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: datetime) -> Emergency:
+    """A leg was dialled on the number of `lease`; a new lease begins a new emergency, with the presence still held."""
+    continued = same_lease(emergency.lease, lease)
+    kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
+    sightings = emergency.sightings if continued else ()
+    started = structs.replace(emergency, legs=(*kept, leg), sightings=sightings, lease=lease)
+    return settle(
+        structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=leg.holds_presence
+    )
+
+
+def same_lease(one: Lease | None, other: Lease | None) -> bool:
+    """Whether it is one lending of one number."""
+    return one is not None and other is not None and (one.number, one.epoch) == (other.number, other.epoch)
+
+
+def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
+    if not leg.holds_presence:
+        return hold
+    if hold is not None and not hold.settled:
+        # Do not disturb at once, whatever it is now (S2): also where somebody changed it since the leg before.
+        return structs.replace(hold, applied=False, rechecked=False)
+    return Hold(hold_id=derived(leg.leg_id, "hold"), previous=hold.before if hold else None)
+
+
+def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, now: datetime) -> tuple[Leg, ...]:
+    if len(legs) < MOST_LEGS:
+        return legs
+    ended = leg_ends(emergency, rules, now)
+    oldest = min(legs, key=lambda leg: (leg.leg_id not in ended, leg.dialled_at))
+    return tuple(leg for leg in legs if leg is not oldest)
+
+
+def with_reported_end(emergency: Emergency, leg_id: str, end: LegEnd, rules: Rules, now: datetime) -> Emergency:
+    """The softphone or a machine said that a leg ended."""
+
+    def merged(leg: Leg) -> Leg:
+        known = leg.reported_end
+        both = end if known is None else LegEnd(min(known.at, end.at), known.by_agent or end.by_agent)
+        return structs.replace(leg, reported_end=both)
+
+    legs = tuple(merged(leg) if leg.leg_id == leg_id else leg for leg in emergency.legs)
+    return settle(structs.replace(emergency, legs=legs), rules, now)
+
+
+def with_claim(emergency: Emergency, leg_id: str, server_key: str, rules: Rules, now: datetime) -> Emergency:
+    """The softphone said which server call a leg is."""
+
+    def claiming(leg: Leg) -> Leg:
+        claims = tuple(sorted({*leg.claims, server_key})[:MOST_CLAIMS_A_LEG])
+        return structs.replace(leg, claims=claims)
+
+    legs = tuple(claiming(leg) if leg.leg_id == leg_id else leg for leg in emergency.legs)
+    return settle(structs.replace(emergency, legs=legs), rules, now)
+
+
+def with_sighting(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> Emergency:
+    """ACS said that this agent started, or ended, a server call; unchanged where that can matter to no leg."""
+    known = {each.server_key: each for each in emergency.sightings}
+    before = known.get(sighting.server_key)
+    if before is None and not _may_matter(emergency, sighting, rules, now):
+        return emergency
+    known[sighting.server_key] = _merged(before, sighting)
+    latest = sorted(known.values(), key=_start_order)[-MOST_SIGHTINGS:]
+    return settle(structs.replace(emergency, sightings=tuple(latest)), rules, now)
+
+
+def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> bool:
+    claimed = any(sighting.server_key in leg.claims for leg in emergency.legs)
+    untied = untied_legs(emergency, rules, now)
+    in_progress = {leg.leg_id for leg in legs_in_progress(emergency, rules, now)}
+    return claimed or any(leg.leg_id in in_progress or _near(sighting, leg) for leg in untied)
+
+
+def _near(sighting: Sighting, leg: Leg) -> bool:
+    return sighting.started_at is not None and abs(leg.dialled_at - sighting.started_at) <= TIE_WITHIN
+
+
+def _merged(before: Sighting | None, new: Sighting) -> Sighting:
+    if before is None:
+        return new
+    return Sighting(
+        server_key=new.server_key,
+        correlation_key=before.correlation_key or new.correlation_key,
+        started_at=_earliest(before.started_at, new.started_at),
+        ended_at=_earliest(before.ended_at, new.ended_at),
+        ended_by_starter=before.ended_by_starter or new.ended_by_starter,
+    )
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def with_release(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
+    """The agent or a supervisor ended the hold after a drop; a leg in progress keeps holding."""
+    if emergency.hold is None:
+        return emergency
+    hold = structs.replace(emergency.hold, released_at=now)
+    return settle(structs.replace(emergency, hold=hold), rules, now)
+
+
+def with_hold(emergency: Emergency, hold: Hold, look_again_at: datetime | None) -> Emergency:
+    """What the reconciling of the presence found; nothing more is owed unless it wants to look again."""
+    return structs.replace(emergency, hold=hold, presence_due_at=look_again_at, presence_attempts=0)
+
+
+def with_presence_put_off(emergency: Emergency, now: datetime) -> Emergency:
+    """The presence service failed: try again later, waiting longer each time."""
+    if emergency.presence_due_at is None:
+        return emergency
+    attempts = emergency.presence_attempts + 1
+    due = now + backoff(attempts)
+    return structs.replace(emergency, presence_due_at=due, presence_attempts=attempts)
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long to wait after so many tries: 10 s, then twice as long each time, at most 5 minutes."""
+    doublings = min(max(attempts - 1, 0), 10)
+    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+
+
+def without_lease(emergency: Emergency) -> Emergency:
+    """The number was lent to somebody else in its cool-down (B2)."""
+    assert emergency.lease is not None
+    return structs.replace(emergency, lease=structs.replace(emergency.lease, lost=True))
+
+
+def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool = False) -> Emergency:
+    """Bring what is stored for others (lease times, owed presence) in line with the facts and the time."""
+    assert emergency.lease is not None, "an emergency has a lease from its first leg on"
+    ends = leg_ends(emergency, rules, now)
+    running = [leg.dialled_at + rules.max_call for leg in emergency.legs if leg.leg_id not in ends]
+    lease = structs.replace(
+        emergency.lease,
+        busy_until=max(running, default=None),
+        last_ended_at=max((end.at for end in ends.values()), default=None),
+        dialled_at=max(leg.dialled_at for leg in emergency.legs),
+    )
+    held = presence_held(emergency, rules, now)
+    if held != emergency.held or new_hold:
+        due = now + FIRST_TRY_WITHIN
+        return structs.replace(emergency, lease=lease, held=held, presence_due_at=due, presence_attempts=0)
+    return structs.replace(emergency, lease=lease)

@@ -1,0 +1,78 @@
+"""The one tree of errors. The class decides what happens; the message never holds personal data.
+
+EmergencyCallingError
+├── Malformed          400; an event is acknowledged and counted
+├── NotAnEmergency     422
+├── NotSignedIn        401
+├── NotAllowed         403
+├── NotFound           404
+├── Unavailable        503 with Retry-After; an event is raised and redelivered
+├── Refused            a service said no for good: a retry cannot help
+│   └── RecipientsRefused  it named the addresses that it will not take
+└── Conflict           somebody else moved first: read again, decide again
+    └── CallIdTaken    the call id is known already: as this call, as another's, or as ended
+"""
+
+
+class EmergencyCallingError(Exception):
+    """Something that this product foresees went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+
+class Malformed(EmergencyCallingError):
+    """A field does not hold what it must."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class NotAnEmergency(EmergencyCallingError):
+    """The number dialled is not an emergency number of any country in use."""
+
+
+class NotSignedIn(EmergencyCallingError):
+    """Sign in first."""
+
+
+class NotAllowed(EmergencyCallingError):
+    """Not yours to do."""
+
+
+class NotFound(EmergencyCallingError):
+    """There is no such thing."""
+
+
+class Unavailable(EmergencyCallingError):
+    """A dependency did not answer in time."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 2.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(EmergencyCallingError):
+    """A service refused, and would refuse again."""
+
+    def __init__(self, message: str | None = None, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RecipientsRefused(Refused):
+    """The service will not take some of the recipients."""
+
+    def __init__(self, addresses: frozenset[str]) -> None:
+        super().__init__()
+        self.addresses = addresses
+
+
+class Conflict(EmergencyCallingError):
+    """Somebody else changed what this decision was based on."""
+
+
+class CallIdTaken(Conflict):
+    """A call of this id is known already."""

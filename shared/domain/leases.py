@@ -1,0 +1,80 @@
+"""How long a callback number stays with an agent (S3, B2, B3)."""
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """The times that administrators set, all in minutes."""
+
+    window_minutes: int = 60
+    after_call_minutes: int = 30
+    cool_down_minutes: int = 60
+    hold_after_drop_minutes: int = 10
+    max_call_minutes: int = 240
+
+    @property
+    def window(self) -> timedelta:
+        """From dialling: the lease's least length, and how late a start still counts."""
+        return timedelta(minutes=self.window_minutes)
+
+    @property
+    def after_call(self) -> timedelta:
+        """From the last leg's end (RFC 6881, ED-68)."""
+        return timedelta(minutes=self.after_call_minutes)
+
+    @property
+    def cool_down(self) -> timedelta:
+        """From the lease's end until the number counts as free again."""
+        return timedelta(minutes=self.cool_down_minutes)
+
+    @property
+    def hold_after_drop(self) -> timedelta:
+        """How long presence stays held after a drop (B5)."""
+        return timedelta(minutes=self.hold_after_drop_minutes)
+
+    @property
+    def max_call(self) -> timedelta:
+        """When a leg whose end was never reported counts as dropped."""
+        return timedelta(minutes=self.max_call_minutes)
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """The binding of one callback number to one agent.
+
+    `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
+    set while a leg is in progress: the moment at which that leg would count as dropped. `lost`: the number was lent
+    again in its cool-down.
+    """
+
+    number: str
+    epoch: str
+    shared: bool
+    lent_at: datetime
+    dialled_at: datetime
+    last_ended_at: datetime | None = None
+    busy_until: datetime | None = None
+    lost: bool = False
+
+    def promised_until(self, rules: Rules) -> datetime:
+        """The earliest end that the agent and the responder can rely on; later legs only move it further out."""
+        return max(self.dialled_at + rules.window, (self.last_ended_at or self.dialled_at) + _after(self, rules))
+
+    def ends_at(self, rules: Rules) -> datetime:
+        """When the lease ends if nothing more happens: never while a leg is in progress (B3)."""
+        quiet_since = self.busy_until or self.last_ended_at
+        latest = self.dialled_at + rules.window
+        return latest if quiet_since is None else max(latest, quiet_since + rules.after_call)
+
+    def lives(self, rules: Rules, now: datetime) -> bool:
+        """Whether the number is still this agent's, computed whenever it is asked (B2)."""
+        return not self.lost and now < self.ends_at(rules)
+
+    def released_at(self, rules: Rules) -> datetime:
+        """When the number's cool-down is over and nothing of the lease is kept any more."""
+        return self.ends_at(rules) + rules.cool_down
+
+
+def _after(lease: Lease, rules: Rules) -> timedelta:
+    return rules.after_call if lease.last_ended_at is not None else timedelta(0)

@@ -1,0 +1,15 @@
+"""Numbers in E.164 form."""
+
+import re
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+
+
+def is_e164(text: str) -> bool:
+    """Whether `text` is a full international number: a plus and 7 to 15 digits (ITU-T E.164)."""
+    return _E164.fullmatch(text) is not None
+
+
+def digits_of(e164: str) -> str:
+    """The digits alone, as row keys hold them."""
+    return e164.removeprefix("+")

@@ -1,0 +1,125 @@
+"""Holding an agent's presence at Do not disturb, and giving it back (S2, S8, B5)."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+LATE_SET_RECHECK = timedelta(seconds=90)
+EMERGENCY = "emergency"
+
+
+class PresenceStatus(StrEnum):
+    """The statuses that every presence service can show."""
+
+    AVAILABLE = "available"
+    BUSY = "busy"
+    DO_NOT_DISTURB = "do_not_disturb"
+    BE_RIGHT_BACK = "be_right_back"
+    AWAY = "away"
+    OFFLINE = "offline"
+
+
+class Presence(Struct, frozen=True, kw_only=True):
+    """An agent's presence as a service shows it.
+
+    `hold_id` names the emergency that set it, where we did; `before` is what that emergency found, where the service
+    can carry it. `version` is the service's own mark for a conditional write, None where it has none.
+    """
+
+    status: PresenceStatus
+    set_by: str | None = None
+    since: datetime | None = None
+    hold_id: str | None = None
+    before: PresenceStatus | None = None
+    version: str | None = None
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """One holding of an agent's presence, from the first leg to the return.
+
+    `before` is the snapshot to return to (None until taken); `applied` says that Do not disturb was seen in place;
+    `settled` that the presence was returned, or found changed by somebody else, and is nothing of ours any more.
+    `previous` is the snapshot of the hold before this one, for a mark of that one which lands late.
+    """
+
+    hold_id: str
+    before: PresenceStatus | None = None
+    previous: PresenceStatus | None = None
+    applied: bool = False
+    settled: bool = False
+    rechecked: bool = False
+    released_at: datetime | None = None
+
+
+class Remember(Struct, frozen=True):
+    """Store the hold with its snapshot before touching the presence."""
+
+    hold: Hold
+
+
+class SetPresence(Struct, frozen=True):
+    """Set this presence, if it is still as it was read."""
+
+    presence: Presence
+
+
+class Settle(Struct, frozen=True):
+    """Nothing is left to do; record the hold, and look once more at `look_again_at` if that is set."""
+
+    hold: Hold
+    look_again_at: datetime | None = None
+
+
+Step = Remember | SetPresence | Settle
+
+
+# What to return to where no snapshot could be had: no customer call meets an agent who has just lived through this.
+UNKNOWN_BEFORE = PresenceStatus.AWAY
+
+
+def next_step(hold: Hold, *, held: bool, current: Presence, now: datetime) -> Step:
+    """What to do next so that the presence becomes what it should be: read, decide, act, until `Settle`.
+
+    It looks only at what should be and at what is, so that steps which finish in the wrong order put themselves right.
+    """
+    ours = current.hold_id is not None
+    return _next_while_held(hold, current, ours) if held else _next_after_hold(hold, current, ours, now)
+
+
+def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
+    if ours and hold.before is None:
+        # Our own mark without a snapshot: set in an outage, or by a late write. What it found comes along with it.
+        return Remember(structs.replace(hold, before=_found_by(hold, current)))
+    if ours and current.status is PresenceStatus.DO_NOT_DISTURB:
+        return Settle(structs.replace(hold, applied=True))
+    if hold.applied:
+        return Settle(structs.replace(hold, settled=True))
+    if hold.before != current.status:
+        return Remember(structs.replace(hold, before=current.status))
+    return SetPresence(held_presence(hold, current))
+
+
+def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
+    if ours:
+        status = hold.before or _found_by(hold, current)
+        return SetPresence(Presence(status=status, version=current.version))
+    if hold.before is not None and not hold.applied and not hold.rechecked:
+        # A set may still be on its way to the service from an instance that died: look again before letting go.
+        return Settle(structs.replace(hold, rechecked=True), look_again_at=now + LATE_SET_RECHECK)
+    return Settle(structs.replace(hold, settled=True))
+
+
+def _found_by(hold: Hold, current: Presence) -> PresenceStatus:
+    return current.before or hold.previous or UNKNOWN_BEFORE
+
+
+def held_presence(hold: Hold, current: Presence) -> Presence:
+    """Do not disturb, marked as ours and carrying what it replaces."""
+    return Presence(
+        status=PresenceStatus.DO_NOT_DISTURB,
+        set_by=EMERGENCY,
+        hold_id=hold.hold_id,
+        before=hold.before or current.status,
+        version=current.version,
+    )

@@ -1,0 +1,395 @@
+"""What the use cases need of the world. Every method says which errors of `shared.domain.errors` it raises.
+
+Everything that may wait takes a `Deadline` and raises `Unavailable` when it passes.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from shared.domain.agents import Agent
+from shared.domain.emergencies import Emergency, Reach
+from shared.domain.errors import Unavailable
+from shared.domain.leases import Lease
+from shared.domain.notifications import Delivery, Notice
+from shared.domain.presence import Presence
+from shared.domain.principals import Principal
+
+
+class Clock(Protocol):
+    """The time of day, and a steady one for deadlines."""
+
+    def now(self) -> datetime:
+        """The time in UTC, with its zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+
+class Deadline:
+    """A moment after which nobody waits any more."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._at = clock.monotonic() + seconds
+
+    def remaining_s(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self._at - self._clock.monotonic())
+
+    def passed(self) -> bool:
+        """Whether it is too late."""
+        return self.remaining_s() <= 0
+
+    def require(self) -> None:
+        """Raise `Unavailable` if it is too late."""
+        if self.passed():
+            raise Unavailable
+
+
+class Pending[T](Protocol):
+    """An answer that is on its way."""
+
+    def result(self) -> T:
+        """Wait for it, until the deadline it was asked with; raises what the asking met."""
+        ...
+
+
+class Caller(Protocol):
+    """Whoever asked for something: a signed-in person, a machine, or a trusted source of events."""
+
+    @property
+    def name(self) -> str | None:
+        """What an agent's calls are owned by; None for one who speaks for all agents."""
+        ...
+
+    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
+        """Whether they may act for this agent; `owner` is who dialled first for an agent without an entry."""
+        ...
+
+
+class SignIn(Protocol):
+    """Who is calling, from what the platform or the local host says of a request."""
+
+    def principal(self, headers: Mapping[str, str]) -> Principal | None:
+        """The caller, or None where nobody is signed in. Header names are in lower case."""
+        ...
+
+
+# The emergencies' store ----------------------------------------------------------------------------------------------
+
+
+class Stored(Struct, frozen=True):
+    """An emergency as it was read, with the mark that a conditional write needs (None for a new one).
+
+    `index` are the rows that were written along with it: the store's own business.
+    """
+
+    emergency: Emergency | None
+    version: str | None = None
+    index: tuple[str, ...] = ()
+
+
+class CallOwner(Struct, frozen=True, kw_only=True):
+    """What is recorded under a call id: whose call it is, or that it ended before anybody said that it started.
+
+    `row` is where it is recorded. `ended_at` and `by_agent` are set for an end without a start; `ended_by` is then
+    the principal that reported it, None for a trusted source; `expires_at` is when that end is forgotten.
+    """
+
+    row: str
+    agent_key: str | None = None
+    leg_id: str | None = None
+    ended_at: datetime | None = None
+    by_agent: bool = False
+    ended_by: str | None = None
+    expires_at: datetime | None = None
+    version: str | None = None
+
+
+class LoanKind(StrEnum):
+    """Where a number to lend comes from, in the order of B2."""
+
+    NEW = "new"
+    FREE = "free"
+    RESTING = "resting"
+    SHARED = "shared"
+
+
+class Loan(Struct, frozen=True, kw_only=True):
+    """A number that may be lent, and what must still be so when it is.
+
+    `row` and `version` are the free row that the lending takes away; `from_holders` the emergencies whose number rests;
+    `quota_row` is the place among those of agents who are not in the directory that it takes.
+    """
+
+    number: str
+    kind: LoanKind
+    row: str = ""
+    version: str = ""
+    from_holders: tuple[Stored, ...] = ()
+    quota_row: str | None = None
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One transition of one emergency, applied whole or not at all.
+
+    `new_call` is the row in which a new leg's call id is recorded, `late_for` the end without a start that it
+    replaces; `ration_row` is what an unknown agent's notice takes.
+    """
+
+    stored: Stored
+    emergency: Emergency
+    now: datetime
+    loan: Loan | None = None
+    new_call: str | None = None
+    late_for: CallOwner | None = None
+    notice: Notice | None = None
+    ration_row: str | None = None
+
+
+class OwedNotice(Struct, frozen=True, kw_only=True):
+    """A notice in the outbox, and how often it was tried."""
+
+    row: str
+    version: str | None
+    attempts: int
+    notice: Notice
+
+
+class Owed(Struct, frozen=True, kw_only=True):
+    """What the outbox holds: the keys of agents whose presence is to be reconciled, and notices."""
+
+    presences: tuple[str, ...]
+    notices: tuple[OwedNotice, ...]
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Somebody whom a callback to a number may reach."""
+
+    agent_id: str
+    agent_key: str
+    lease: Lease
+    reach: Reach
+
+
+class Dispatch(Struct, frozen=True, kw_only=True):
+    """A message that the e-mail service accepted, and what is known of its way to each recipient."""
+
+    operation_id: str
+    deliveries: dict[str, Delivery]
+    expires_at: datetime
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """Something that time alone brought up: `subject` says what kind of thing, `key` which."""
+
+    row: str
+    subject: str
+    key: str
+
+
+class EmergencyStore(Protocol):
+    """The emergencies of a deployment. Everything raises `Unavailable`; what writes raises `Conflict`."""
+
+    def load(self, agent_key: str, deadline: Deadline) -> Pending[Stored]:
+        """An agent's emergency."""
+        ...
+
+    def calls(self, call_key: str, deadline: Deadline) -> list[CallOwner]:
+        """Everything recorded under a call id."""
+        ...
+
+    def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents whose emergencies know this server call."""
+        ...
+
+    def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
+        ...
+
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
+        ...
+
+    def ration(self, now: datetime, deadline: Deadline) -> str | None:
+        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
+        ...
+
+    def return_loan(self, loan: Loan) -> None:
+        """The number was not lent after all; another dial of this process may have it."""
+        ...
+
+    def keep_end(self, end: CallOwner, deadline: Deadline) -> None:
+        """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
+        ...
+
+    def commit(self, change: Change, deadline: Deadline) -> Stored:
+        """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
+        ...
+
+    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
+        """Who holds or last held a number, newest lease first; None if the number was never of the pool."""
+        ...
+
+    def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:
+        """What time alone brought up, longest overdue first."""
+        ...
+
+    def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
+        """Release the number and remove every row that tells of this emergency."""
+        ...
+
+    def discard(self, due: Due, deadline: Deadline) -> None:
+        """Remove something that is kept for a time only (an end without a start, a dispatch) and its due row."""
+        ...
+
+    def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
+        """What is owed by now."""
+        ...
+
+    def owed_by(self, change: Change) -> OwedNotice | None:
+        """The notice that a committed change owes, for the first try."""
+        ...
+
+    def claim(self, owed: OwedNotice, until: datetime, deadline: Deadline) -> OwedNotice:
+        """Put an owed notice off so that nobody else tries it meanwhile; `Conflict` if somebody else has it."""
+        ...
+
+    def put_off(
+        self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline
+    ) -> None:
+        """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
+        ...
+
+    def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
+        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
+        ...
+
+    def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
+        """Note a delivery report; False when the message is none of ours, or forgotten."""
+        ...
+
+    def free_count(self, limit: int, deadline: Deadline) -> int:
+        """How many numbers are free, counted up to `limit`."""
+        ...
+
+    def sync_pool(self, now: datetime, deadline: Deadline) -> None:
+        """Bring the pool in line with the setting, where that has not been done yet."""
+        ...
+
+
+# The others ----------------------------------------------------------------------------------------------------------
+
+
+class AgentDirectory(Protocol):
+    """The agents that an administrator entered."""
+
+    def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
+        """An agent's entry, which may be a minute old."""
+        ...
+
+    def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
+        """An agent's entry as it is now, with its version."""
+        ...
+
+    def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
+        """Write an entry: any if `version` is None, else only over that version (`Conflict`). Gives the new version."""
+        ...
+
+
+class PresenceGateway(Protocol):
+    """A presence service."""
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        """The agent's presence now; an agent it has never heard of is offline."""
+        ...
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        """Set it; where the service can, only over `presence.version` (`Conflict`). Gives it with its new version."""
+        ...
+
+
+class Email(Struct, frozen=True, kw_only=True):
+    """One message to recipients who do not see one another; `operation_id` makes a repeat the same message."""
+
+    operation_id: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+
+
+class Notifier(Protocol):
+    """The e-mail service."""
+
+    def send(self, email: Email, deadline: Deadline) -> None:
+        """Hand a message over. `Unavailable` (with its Retry-After): later. `Refused`: never, as it stands.
+
+        `RecipientsRefused` names the addresses that the service will not take.
+        """
+        ...
+
+
+class RenderedNotice(Struct, frozen=True):
+    """A notice in words."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class NoticeTemplate(Protocol):
+    """The Emergency Call Notification Template."""
+
+    def render(self, notice: Notice, now: datetime) -> RenderedNotice:
+        """The words of a notice. It never fails: where an edited template does, the built-in one serves (B6)."""
+        ...
+
+
+class CallRouter(Protocol):
+    """Call control."""
+
+    def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
+        """Send an incoming call on to `target` (raw ACS identity or E.164), once for each `origin`.
+
+        `Unavailable`: try again. `Refused`: the call is gone, or the target cannot be had.
+        """
+        ...
+
+
+class Telemetry(Protocol):
+    """Counts and outcomes; what may be said is listed in `shared.telemetry`."""
+
+    def emit(self, event: str, **facts: str | int | float | bool) -> None:
+        """Say that something happened, with facts that are neither personal nor ids."""
+        ...
+
+
+class OutageLog(Protocol):
+    """What this process did for agents while the store was away: in memory, bounded, for the window's length."""
+
+    def mailed(self, leg_id: str) -> bool:
+        """Whether a notice of this leg was accepted in an outage."""
+        ...
+
+    def note_mailed(self, leg_id: str) -> None:
+        """A notice of this leg was accepted."""
+        ...
+
+    def dialled(self, agent_id: str, *, until: datetime) -> None:
+        """This agent dialled and was answered without the store."""
+        ...
+
+    def dialling(self, agent_id: str, now: datetime) -> datetime | None:
+        """Until when this agent's panel shows the emergency that the store knows nothing of."""
+        ...
+
+    def over(self, agent_id: str) -> None:
+        """The store answers again for this agent, or the agent ended the call."""
+        ...

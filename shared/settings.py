@@ -1,0 +1,427 @@
+"""The app settings: read once, every fault reported at once in words that say how to mend it.
+
+A fault never stops an emergency (B1): a faulty entry is left out, and the rest or the default is used. No fault ever
+repeats a value, which may be a number, an address or a key (B8).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from shared.domain.leases import Rules
+from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
+from shared.domain.phone_numbers import is_e164
+
+MOST_CALLBACK_NUMBERS = 10_000
+MOST_DESKS = 20
+MOST_SOURCES = 100
+MOST_ORIGINS = 100
+LONGEST_SETTING = 256 * 1024
+LEAST_MINUTES, MOST_MINUTES = 10, 1440
+ISSUER = "https://acscallautomation.communication.azure.com"
+KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
+_ISO_COUNTRY_CODES = (
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY "
+    "BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK "
+    "FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR "
+    "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK "
+    "ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM "
+    "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
+    "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
+)
+_ISO_COUNTRIES = frozenset(_ISO_COUNTRY_CODES.split())
+_RAW_IDENTITY = re.compile(r"(?:8|28):[a-z-]{2,20}:[A-Za-z0-9_.-]{1,200}", re.ASCII)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
+_LOOPBACK = ("localhost", "127.0.0.1")
+_CRON_FIELDS = 6
+
+
+class Setting(Struct, frozen=True):
+    """A setting as administrators know it (contract.md). `default` is "" where there is none."""
+
+    name: str
+    default: str
+    meaning: str
+    required: bool = False
+
+
+SETTINGS = (
+    Setting(
+        "COMMUNICATION_SERVICES_CONNECTION_STRING", "", "Communication Services, with a key (or the endpoint below)"
+    ),
+    Setting("COMMUNICATION_SERVICES_ENDPOINT", "", "Communication Services, with the app's managed identity"),
+    Setting(
+        "COMMUNICATION_SERVICES_RESOURCE_ID", "", "its immutable id, the audience of callback tokens", required=True
+    ),
+    Setting("TABLES_CONNECTION_STRING", "", "Table storage or Cosmos DB for Table, with a key (or the endpoint below)"),
+    Setting("TABLES_ENDPOINT", "", "Table storage or Cosmos DB for Table, with the app's managed identity"),
+    Setting("EVENT_SOURCES", "", "resource ids whose events count; empty: any source, reported as a warning"),
+    Setting("CALL_AUTOMATION_ISSUER", ISSUER, "who signs mid-call events"),
+    Setting("CALL_AUTOMATION_KEYS_URL", KEYS_URL, "where the keys of that issuer are"),
+    Setting("CALLBACK_NUMBERS", "", "the pool of callback numbers, E.164", required=True),
+    Setting("FALLBACK_CALLBACK_NUMBER", "", "answered by people at all hours, E.164", required=True),
+    Setting("CALLBACK_WINDOW_MINUTES", "60", "how long a number stays with an agent after dialling, at least"),
+    Setting("CALLBACK_AFTER_CALL_MINUTES", "30", "how long it stays after the last call ended, at least"),
+    Setting("CALLBACK_COOL_DOWN_MINUTES", "60", "how long it rests before it counts as free"),
+    Setting("HOLD_AFTER_DROP_MINUTES", "10", "how long presence stays held after a dropped call"),
+    Setting("MAX_CALL_MINUTES", "240", "when a call whose end was never reported counts as dropped"),
+    Setting("EMERGENCY_COUNTRIES", "US;PR;CA", "countries whose emergency numbers count, ISO 3166-1 alpha-2"),
+    Setting("EMERGENCY_CONTACTS", "", "e-mail addresses for agents without contacts of their own"),
+    Setting("SECURITY_DESK", "", "E.164 numbers or ACS user ids; empty: the fallback number"),
+    Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
+    Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
+    Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
+    Setting("PRESENCE_BACKEND", "table", "table, graph or dynamics365"),
+    Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
+    Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
+    Setting("OUTBOX_SCHEDULE", "*/10 * * * * *", "when owed effects are tried again, NCRONTAB", required=True),
+)
+_DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
+
+
+class Severity(StrEnum):
+    """How bad a fault is: with a warning everything works, but less surely."""
+
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Fault(Struct, frozen=True):
+    """What is wrong with a setting and how to mend it, without its value."""
+
+    setting: str
+    problem: str
+    mend: str
+    severity: Severity = Severity.ERROR
+
+
+class Service(Struct, frozen=True):
+    """How to reach a service: a connection string with a key, or an endpoint with the app's identity, or neither."""
+
+    connection_string: str | None = None
+    endpoint: str | None = None
+
+    def __repr__(self) -> str:
+        # The key must not end in a log by way of an error message.
+        kind = "connection string" if self.connection_string else "endpoint" if self.endpoint else "not configured"
+        return f"Service({kind})"
+
+    @property
+    def configured(self) -> bool:
+        """Whether it can be reached at all."""
+        return bool(self.connection_string or self.endpoint)
+
+
+class PresenceBackend(StrEnum):
+    """The presence services that there are."""
+
+    TABLE = "table"
+    GRAPH = "graph"
+    DYNAMICS365 = "dynamics365"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Every app setting, checked. Numbers are E.164; `event_sources` casefolded, empty for any source.
+
+    `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
+    authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent.
+    """
+
+    communication: Service = Service()
+    communication_resource_id: str | None = None
+    tables: Service = Service()
+    event_sources: tuple[str, ...] = ()
+    call_automation_issuer: str = ISSUER
+    call_automation_keys_url: str = KEYS_URL
+    callback_numbers: tuple[str, ...] = ()
+    fallback_callback_number: str | None = None
+    rules: Rules = Rules()
+    countries: frozenset[str] = frozenset({"US", "PR", "CA"})
+    emergency_contacts: tuple[str, ...] = ()
+    security_desk: tuple[str, ...] = ()
+    email_sender: str | None = None
+    public_base_url: str | None = None
+    allowed_origins: tuple[str, ...] = ()
+    presence_backend: PresenceBackend = PresenceBackend.TABLE
+    pool_low_water: int = 20
+    expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
+    outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
+    sign_in_enabled: bool = False
+    ca_bundle: str | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. It never raises: what is wrong stands in `faults`."""
+    read = _Reader(environment)
+    fallback = read.fallback_number()
+    pool = read.pool(fallback)
+    return Settings(
+        communication=read.service("COMMUNICATION_SERVICES", _is_communication_connection, "an endpoint and accesskey"),
+        communication_resource_id=read.resource_id(),
+        tables=read.service("TABLES", _is_tables_connection, "an AccountName and AccountKey"),
+        event_sources=read.event_sources(),
+        call_automation_issuer=read.url("CALL_AUTOMATION_ISSUER") or ISSUER,
+        call_automation_keys_url=read.url("CALL_AUTOMATION_KEYS_URL") or KEYS_URL,
+        callback_numbers=pool,
+        fallback_callback_number=fallback,
+        rules=read.rules(),
+        countries=read.countries(),
+        emergency_contacts=read.entries("EMERGENCY_CONTACTS", is_address, "a plain e-mail address", MOST_CONTACTS),
+        security_desk=read.security_desk(pool, fallback),
+        email_sender=read.email_sender(),
+        public_base_url=read.public_base_url(),
+        allowed_origins=read.entries(
+            "ALLOWED_ORIGINS", _is_origin, "an origin such as https://example.com", MOST_ORIGINS
+        ),
+        presence_backend=read.presence_backend(),
+        pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
+        expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
+        outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
+        sign_in_enabled=(read.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1"),
+        ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
+        faults=tuple(read.faults),
+    )
+
+
+class _Reader:
+    """Reads one setting at a time and remembers what is wrong."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.faults: list[Fault] = []
+
+    def fault(self, setting: str, problem: str, mend: str, severity: Severity = Severity.ERROR) -> None:
+        self.faults.append(Fault(setting, problem, mend, severity))
+
+    def text(self, name: str) -> str | None:
+        text = self._environment.get(name, "").strip()
+        if len(text) > LONGEST_SETTING:
+            self.fault(name, "is too long", f"keep it below {LONGEST_SETTING} characters")
+            return None
+        if text.startswith("@Microsoft.KeyVault("):
+            self.fault(name, "is a Key Vault reference that was not resolved", "let the app's identity read the secret")
+            return None
+        return text or None
+
+    def entries(self, name: str, valid: Callable[[str], bool], what: str, most: int) -> tuple[str, ...]:
+        """The entries of a list, without the faulty ones, which are reported by their places."""
+        found = split_list(self.text(name) or "")
+        if len(found) > most:
+            self.fault(name, f"has more than {most} entries; the first {most} are used", "remove the others")
+            found = found[:most]
+        faulty = [place for place, entry in enumerate(found, start=1) if not valid(entry)]
+        if faulty:
+            places = ", ".join(map(str, faulty[:5])) + (" and others" if len(faulty) > 5 else "")  # noqa: PLR2004
+            self.fault(
+                name, f"entry {places} is not {what} and was left out", f"make each entry {what}, with ; between"
+            )
+        left_out = set(faulty)
+        return tuple(entry for place, entry in enumerate(found, start=1) if place not in left_out)
+
+    def whole(self, name: str, least: int, most: int) -> int:
+        default = int(_DEFAULTS[name])
+        text = self.text(name)
+        if text is None:
+            return default
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) + 3 else -1
+        if least <= number <= most:
+            return number
+        self.fault(name, f"is not a whole number from {least} to {most}; {default} is used", f"set {least} to {most}")
+        return default
+
+    def rules(self) -> Rules:
+        return Rules(
+            window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            max_call_minutes=self.whole("MAX_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+        )
+
+    def fallback_number(self) -> str | None:
+        name = "FALLBACK_CALLBACK_NUMBER"
+        number = self.text(name)
+        mend = "set a number in E.164 form, such as +15550100100, that people answer at all hours"
+        if number is None:
+            self.fault(
+                name, "is missing: when no state can be read, a caller gets no number and a callback no desk", mend
+            )
+        elif not is_e164(number):
+            self.fault(name, "is not a number in E.164 form and is not used", mend)
+        else:
+            return number
+        return None
+
+    def pool(self, fallback: str | None) -> tuple[str, ...]:
+        name = "CALLBACK_NUMBERS"
+        numbers = self.entries(name, is_e164, "a number in E.164 form", MOST_CALLBACK_NUMBERS)
+        if fallback in numbers:
+            self.fault(name, "holds the fallback number, which was left out", "keep the two apart")
+        pool = tuple(number for number in numbers if number != fallback)
+        if not pool:
+            self.fault(name, "holds no number: every caller gets the fallback number", "set the numbers to lend")
+        return pool
+
+    def security_desk(self, pool: tuple[str, ...], fallback: str | None) -> tuple[str, ...]:
+        name = "SECURITY_DESK"
+        desks = self.entries(name, _is_desk, "an E.164 number or an ACS user id", MOST_DESKS)
+        if not set(desks).isdisjoint(pool):
+            mend = "name numbers that people answer, not callback numbers"
+            self.fault(
+                name, "holds a number of the pool, which was left out: a callback to it would go in circles", mend
+            )
+        lent = set(pool)
+        desks = tuple(desk for desk in desks if desk not in lent)
+        return desks or ((fallback,) if fallback else ())
+
+    def countries(self) -> frozenset[str]:
+        name = "EMERGENCY_COUNTRIES"
+        found = self.entries(name, lambda entry: entry.upper() in _ISO_COUNTRIES, "an ISO 3166-1 alpha-2 country", 300)
+        return frozenset(entry.upper() for entry in found) or frozenset(split_list(_DEFAULTS[name]))
+
+    def event_sources(self) -> tuple[str, ...]:
+        name = "EVENT_SOURCES"
+        what = "a resource id such as /subscriptions/…"
+        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
+        if not found:
+            mend = "list the resource ids of the Communication Services resource and of your own topic"
+            self.fault(name, "is empty: events of any source count", mend, Severity.WARNING)
+        return tuple(dict.fromkeys(entry.rstrip("/").casefold() for entry in found))
+
+    def email_sender(self) -> str | None:
+        name = "EMAIL_SENDER"
+        sender = self.text(name)
+        mend = "set a sender address of a verified domain that is connected to the Communication Services resource"
+        if sender is None:
+            self.fault(name, "is missing: no notification can be sent", mend)
+        elif not is_address(sender):
+            self.fault(name, "is not a plain e-mail address: no notification can be sent", mend)
+        else:
+            return sender
+        return None
+
+    def resource_id(self) -> str | None:
+        name = "COMMUNICATION_SERVICES_RESOURCE_ID"
+        resource_id = self.text(name)
+        if resource_id is not None and _GUID.fullmatch(resource_id):
+            return resource_id.lower()
+        problem = "is missing" if resource_id is None else "is not a GUID"
+        mend = "set the immutable resource id that the portal shows for the Communication Services resource"
+        self.fault(name, f"{problem}: the events of a callback cannot be verified", mend)
+        return None
+
+    def service(self, prefix: str, valid: Callable[[str], bool], parts: str) -> Service:
+        with_key, with_identity = f"{prefix}_CONNECTION_STRING", f"{prefix}_ENDPOINT"
+        connection, endpoint = self.text(with_key), self.url(with_identity)
+        if connection is not None and not valid(connection):
+            self.fault(with_key, f"does not hold {parts}", "copy the connection string from the portal")
+            connection = None
+        if connection and endpoint:
+            self.fault(
+                with_identity, "is not used, because there is a connection string", "remove one", Severity.WARNING
+            )
+            endpoint = None
+        if (
+            not (connection or endpoint)
+            and not self._environment.get(with_key)
+            and not self._environment.get(with_identity)
+        ):
+            self.fault(with_identity, "is missing, and so is the connection string", "set one of the two")
+        return Service(connection, endpoint)
+
+    def url(self, name: str) -> str | None:
+        url = self.text(name)
+        if url is None or _is_url(url):
+            return url.rstrip("/") if url else None
+        self.fault(name, "is not an https address", "set an address that begins with https://")
+        return None
+
+    def public_base_url(self) -> str | None:
+        url = self.url("PUBLIC_BASE_URL")
+        host = self.text("WEBSITE_HOSTNAME")
+        if url is None and host is not None:
+            scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
+            url = f"{scheme}://{host}" if _is_origin(f"{scheme}://{host}") else None
+        if url is None:
+            mend = "set the address under which Communication Services reaches the app"
+            self.fault("PUBLIC_BASE_URL", "is not known: a callback's events cannot reach the app", mend)
+        return url
+
+    def presence_backend(self) -> PresenceBackend:
+        name = "PRESENCE_BACKEND"
+        text = (self.text(name) or _DEFAULTS[name]).casefold()
+        try:
+            return PresenceBackend(text)
+        except ValueError:
+            self.fault(name, "names no presence service; table is used", "set table, graph or dynamics365")
+            return PresenceBackend.TABLE
+
+    def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
+        text = self.text(name)
+        mend = f"set six NCRONTAB fields, such as {_DEFAULTS[name]}"
+        if text is None:
+            self.fault(name, "is missing: the timer cannot be indexed", mend)
+        elif len(text.split()) == _CRON_FIELDS and all(_CRON_FIELD.fullmatch(part) for part in text.split()):
+            return " ".join(text.split())
+        else:
+            self.fault(name, "is not an NCRONTAB schedule", mend)
+        return _DEFAULTS[name]
+
+
+def _is_desk(entry: str) -> bool:
+    return is_e164(entry) or _RAW_IDENTITY.fullmatch(entry) is not None
+
+
+def _is_url(text: str, *, bare: bool = False) -> bool:
+    """Whether it is an https address, or an http one of this machine; `bare` without anything after the host."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    plain = text.isascii() and text.isprintable() and " " not in text and "@" not in parts.netloc
+    safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    alone = not (parts.query or parts.fragment) and not (bare and parts.path)
+    return plain and safe and alone and _HOST.fullmatch(host) is not None
+
+
+def _is_origin(text: str) -> bool:
+    return _is_url(text, bare=True)
+
+
+def _parts_of(connection: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in connection.split(";"))
+    return {name.strip().casefold(): value.strip() for name, _, value in pairs if value}
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _is_communication_connection(connection: str) -> bool:
+    parts = _parts_of(connection)
+    return _is_url(parts.get("endpoint", "")) and _is_key(parts.get("accesskey", ""))
+
+
+def _is_tables_connection(connection: str) -> bool:
+    parts = _parts_of(connection)
+    if parts.get("usedevelopmentstorage", "").casefold() == "true":
+        return True
+    endpoint = parts.get("tableendpoint")
+    if endpoint is not None and not _is_url(endpoint):
+        return False
+    keyed = bool(parts.get("accountname")) and _is_key(parts.get("accountkey", ""))
+    return keyed or bool(endpoint and parts.get("sharedaccesssignature"))

@@ -1,0 +1,142 @@
+"""What may be said in the log: every event, how grave it is, and which facts go with it (B8).
+
+A fact is a number, a yes or no, or one short word. Everything else is replaced, because a log line must never carry
+a phone number, a name, an address or a location. The facts stand in the message: the Functions worker forwards
+nothing else of a log record.
+"""
+
+import logging
+import math
+import re
+from enum import StrEnum
+
+from msgspec import Struct
+
+LOGGER = "emergency_calling"
+INVALID = "invalid"
+# No count, percentage or duration in milliseconds is larger; every phone number is.
+LARGEST_NUMBER = 100_000_000
+_WORD = re.compile(r"(?!.*\d{7})[a-z0-9_.-]{1,40}")
+_SDK_LOGGERS = ("azure.core.pipeline.policies.http_logging_policy", "azure.identity", "urllib3")
+
+
+class Event(StrEnum):
+    """The names of all events."""
+
+    DIAL_RECORDED = "dial_recorded"
+    DIAL_PREFIX_TRIMMED = "dial_prefix_trimmed"
+    START_STALE = "start_stale"
+    END_RECORDED = "end_recorded"
+    LEG_TIMED_OUT = "leg_timed_out"
+    TIE_RECORDED = "tie_recorded"
+    CALLBACK_ROUTED = "callback_routed"
+    CALLBACK_LEFT_ALONE = "callback_left_alone"
+    CALLBACK_FAILED = "callback_failed"
+    NOTICE_SENT = "notice_sent"
+    NOTICE_RETRIED = "notice_retried"
+    NOTICE_GIVEN_UP = "notice_given_up"
+    NOTICE_RATIONED = "notice_rationed"
+    RECIPIENT_REFUSED = "recipient_refused"
+    DELIVERY_REPORT = "delivery_report"
+    PRESENCE_HELD = "presence_held"
+    PRESENCE_RESTORED = "presence_restored"
+    PRESENCE_LEFT = "presence_left"
+    PRESENCE_FAILED = "presence_failed"
+    POOL_LOW = "pool_low"
+    POOL_EXHAUSTED = "pool_exhausted"
+    NUMBER_RELEASED = "number_released"
+    SWEEP = "sweep"
+    EVENT_REJECTED = "event_rejected"
+    EVENT_SOURCE_UNKNOWN = "event_source_unknown"
+    SETTING_FAULTY = "setting_faulty"
+    STORE_AWAY = "store_away"
+    BREAKER_OPEN = "breaker_open"
+    EFFECT_FAILED = "effect_failed"
+    REQUEST_REJECTED = "request_rejected"
+    STORAGE_FAILED = "storage_failed"
+    UNFORESEEN_ERROR = "unforeseen_error"
+    TEMPLATE_FAILED = "template_failed"
+    UNDECLARED = "undeclared"
+
+
+class Entry(Struct, frozen=True):
+    """What belongs to an event: the level it is logged at and the facts that it may carry."""
+
+    level: int
+    facts: frozenset[str]
+
+
+def _entry(level: int, *facts: str) -> Entry:
+    return Entry(level, frozenset(facts))
+
+
+VOCABULARY: dict[str, Entry] = {
+    Event.DIAL_RECORDED: _entry(logging.INFO, "outcome", "shared", "test", "degraded", "notified", "steps", "ms"),
+    Event.DIAL_PREFIX_TRIMMED: _entry(logging.WARNING, "kind"),
+    Event.START_STALE: _entry(logging.WARNING),
+    Event.END_RECORDED: _entry(logging.INFO, "kind"),
+    Event.LEG_TIMED_OUT: _entry(logging.WARNING),
+    Event.TIE_RECORDED: _entry(logging.INFO, "kind"),
+    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms"),
+    Event.CALLBACK_LEFT_ALONE: _entry(logging.INFO),
+    Event.CALLBACK_FAILED: _entry(logging.ERROR, "reason"),
+    Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt"),
+    Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt"),
+    Event.NOTICE_GIVEN_UP: _entry(logging.ERROR),
+    Event.NOTICE_RATIONED: _entry(logging.WARNING),
+    Event.RECIPIENT_REFUSED: _entry(logging.ERROR),
+    Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
+    Event.PRESENCE_HELD: _entry(logging.INFO),
+    Event.PRESENCE_RESTORED: _entry(logging.INFO),
+    Event.PRESENCE_LEFT: _entry(logging.INFO),
+    Event.PRESENCE_FAILED: _entry(logging.ERROR),
+    Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
+    Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
+    Event.NUMBER_RELEASED: _entry(logging.INFO),
+    Event.SWEEP: _entry(logging.INFO, "due", "ms"),
+    Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),
+    Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),
+    Event.SETTING_FAULTY: _entry(logging.ERROR, "setting", "severity"),
+    Event.STORE_AWAY: _entry(logging.ERROR, "ms"),
+    Event.BREAKER_OPEN: _entry(logging.ERROR),
+    Event.EFFECT_FAILED: _entry(logging.ERROR, "effect", "error"),
+    Event.REQUEST_REJECTED: _entry(logging.WARNING, "route", "status"),
+    Event.STORAGE_FAILED: _entry(logging.WARNING, "ms"),
+    Event.UNFORESEEN_ERROR: _entry(logging.ERROR, "function", "error"),
+    Event.TEMPLATE_FAILED: _entry(logging.ERROR),
+    Event.UNDECLARED: _entry(logging.ERROR, "event"),
+}
+
+
+class LogTelemetry:
+    """Port `Telemetry`: one log line an event, `event key=value …`."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(LOGGER)
+
+    def emit(self, event: str, **facts: str | float | bool) -> None:
+        """Say that something happened. It never raises; what the vocabulary does not know is left out."""
+        entry = VOCABULARY.get(event)
+        if entry is None:
+            self._logger.error("%s event=%s", Event.UNDECLARED.value, spoken(event))
+            return
+        said = "".join(f" {name}={spoken(value)}" for name, value in facts.items() if name in entry.facts)
+        self._logger.log(entry.level, "%s%s", str(event), said)
+
+
+def spoken(value: object) -> str:
+    """A fact as the log says it; `invalid` for anything that could be personal."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if abs(value) < LARGEST_NUMBER else INVALID
+    if isinstance(value, float):
+        return f"{value:.1f}" if math.isfinite(value) and abs(value) < LARGEST_NUMBER else INVALID
+    word = value.lower() if isinstance(value, str) else ""
+    return word if _WORD.fullmatch(word) else INVALID
+
+
+def quiet_sdk_logging() -> None:
+    """Keep the SDKs from logging every request: azure-core prints addresses, and with them the keys of rows."""
+    for name in _SDK_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,36 @@
+"""Read an emergency, decide, write; again after a conflict, until the deadline."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.domain.emergencies import Emergency
+from shared.domain.errors import Conflict
+from shared.ports import Change, Deadline, EmergencyStore
+from shared.use_cases.effects import Effect, ReconcilePresence
+
+
+def change_emergency(
+    agent_key: str,
+    change: Callable[[Emergency], Emergency],
+    *,
+    emergencies: EmergencyStore,
+    now: datetime,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """Apply `change` to what is known of the agent's emergency, and say what is owed then.
+
+    Writes nothing where nothing changes: a duplicate costs a read. Raises `Unavailable`.
+    """
+    while True:
+        stored = emergencies.load(agent_key, deadline).result()
+        if stored.emergency is None:
+            return ()
+        changed = change(stored.emergency)
+        if changed == stored.emergency:
+            return ()
+        try:
+            emergencies.commit(Change(stored=stored, emergency=changed, now=now), deadline)
+        except Conflict:
+            deadline.require()
+        else:
+            return (ReconcilePresence(agent_key),) if changed.presence_due_at is not None else ()

@@ -1,0 +1,132 @@
+"""Send an owed notice to its recipients (S7, B6)."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import structs
+
+from shared.domain.emergencies import backoff
+from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.domain.ids import derived
+from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
+from shared.ports import (
+    Clock,
+    Deadline,
+    Dispatch,
+    Email,
+    EmergencyStore,
+    NoticeTemplate,
+    Notifier,
+    OwedNotice,
+    RenderedNotice,
+    Telemetry,
+)
+
+
+def deliver_notice(
+    owed: OwedNotice,
+    *,
+    emergencies: EmergencyStore,
+    notifier: Notifier,
+    template: NoticeTemplate,
+    clock: Clock,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> None:
+    """Send, then strike off. What the service could not take now is owed further; the failure is raised.
+
+    A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
+    refuses does not keep the notice from the others.
+    """
+    now = clock.now()
+    if now >= owed.notice.give_up_at:
+        emergencies.strike_off(owed, (), deadline)
+        telemetry.emit("notice_given_up")
+        return
+    sending = Sending(owed.notice, template.render(owed.notice, now), notifier, telemetry)
+    try:
+        sending.send_to_all(deadline)
+    except Unavailable as failure:
+        rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
+        wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
+        emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
+        telemetry.emit("notice_retried", attempt=owed.attempts + 1)
+        raise
+    emergencies.strike_off(owed, sending.dispatches, deadline)
+    telemetry.emit("notice_sent", recipients=len(owed.notice.recipients), attempt=owed.attempts + 1)
+
+
+class Sending:
+    """One notice on its way: what was accepted, and whom it has not reached yet."""
+
+    def __init__(self, notice: Notice, words: RenderedNotice, notifier: Notifier, telemetry: Telemetry) -> None:
+        self._notice = notice
+        self._words = words
+        self._notifier = notifier
+        self._telemetry = telemetry
+        self.unsent: list[str] = list(notice.recipients)
+        self.dispatches: list[Dispatch] = []
+
+    def send_to_all(self, deadline: Deadline) -> None:
+        """Raises `Unavailable`, and then `unsent` says whom it did not reach."""
+        groups = deque(_groups(self._notice.recipients))
+        while groups:
+            group = groups.popleft()
+            try:
+                self._notifier.send(self._email(group), deadline)
+            except RecipientsRefused as refusal:
+                groups.extendleft(self._without_refused(group, refusal))
+            except Refused:
+                groups.extendleft(self._halves(group))
+            else:
+                self._accepted(group)
+
+    def _email(self, group: Sequence[str]) -> Email:
+        # The same recipients make the same message, in every attempt; fewer make another.
+        operation_id = derived(self._notice.notice_id, ";".join(group))
+        words = self._words
+        return Email(
+            operation_id=operation_id,
+            recipients=tuple(group),
+            subject=words.subject,
+            text=words.text,
+            html=words.html,
+        )
+
+    def _without_refused(self, group: Sequence[str], refusal: RecipientsRefused) -> list[list[str]]:
+        named = {address.casefold() for address in refusal.addresses}
+        refused = [address for address in group if address.casefold() in named]
+        if not refused:
+            return self._halves(group)
+        self._drop(refused)
+        kept = [address for address in group if address not in refused]
+        return [kept] if kept else []
+
+    def _halves(self, group: Sequence[str]) -> list[list[str]]:
+        """The service does not say which recipient it means: halve until it is alone."""
+        if len(group) == 1:
+            self._drop(group)
+            return []
+        middle = len(group) // 2
+        return [list(group[middle:]), list(group[:middle])]
+
+    def _drop(self, refused: Sequence[str]) -> None:
+        self.unsent = [address for address in self.unsent if address not in refused]
+        for _ in refused:
+            self._telemetry.emit("recipient_refused")
+
+    def _accepted(self, group: Sequence[str]) -> None:
+        self.unsent = [address for address in self.unsent if address not in group]
+        self.dispatches.append(
+            Dispatch(
+                operation_id=derived(self._notice.notice_id, ";".join(group)),
+                deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
+                expires_at=self._notice.give_up_at,
+            )
+        )
+
+
+def _groups(recipients: Sequence[str]) -> list[list[str]]:
+    size = MOST_RECIPIENTS_A_MESSAGE
+    return [list(recipients[start : start + size]) for start in range(0, len(recipients), size)]

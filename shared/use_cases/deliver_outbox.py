@@ -1,0 +1,21 @@
+"""Take up what is still owed: effects that failed, or that a host's death cut off (B6)."""
+
+from shared.domain.emergencies import backoff
+from shared.domain.errors import Conflict
+from shared.ports import Clock, Deadline, EmergencyStore
+from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
+
+OWED_AT_ONCE = 50
+
+
+def take_up_outbox(*, emergencies: EmergencyStore, clock: Clock, deadline: Deadline) -> tuple[Effect, ...]:
+    """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
+    now = clock.now()
+    owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
+    effects: list[Effect] = [ReconcilePresence(agent_key) for agent_key in owed.presences]
+    for notice in owed.notices:
+        try:
+            effects.append(DeliverNotice(emergencies.claim(notice, now + backoff(notice.attempts + 2), deadline)))
+        except Conflict:
+            continue
+    return tuple(effects)

@@ -1,0 +1,36 @@
+"""What a transition owes the world, as data; `perform` does one of them."""
+
+from msgspec import Struct
+
+from shared.domain.notifications import Notice
+from shared.domain.presence import Hold
+from shared.ports import OwedNotice
+
+
+class ReconcilePresence(Struct, frozen=True):
+    """Bring the agent's presence to what it should be."""
+
+    agent_key: str
+
+
+class DeliverNotice(Struct, frozen=True):
+    """Send a notice that the outbox holds."""
+
+    owed: OwedNotice
+
+
+class HoldInOutage(Struct, frozen=True):
+    """Hold presence although the store is away; the repeated request finds the hold by its id."""
+
+    agent_id: str
+    hold: Hold
+
+
+class MailInOutage(Struct, frozen=True):
+    """Send a notice although the store is away, so that nothing can owe it."""
+
+    leg_id: str
+    notice: Notice
+
+
+type Effect = ReconcilePresence | DeliverNotice | HoldInOutage | MailInOutage

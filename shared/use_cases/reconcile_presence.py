@@ -1,0 +1,72 @@
+"""Bring an agent's presence to what it should be: read, decide, act, until nothing is left to do (B5)."""
+
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import presence_held, with_hold, with_presence_put_off
+from shared.domain.errors import Conflict, EmergencyCallingError
+from shared.domain.presence import Remember, SetPresence, Settle, next_step
+from shared.ports import Change, Clock, Deadline, EmergencyStore, PresenceGateway, Telemetry
+from shared.use_cases.change_emergency import change_emergency
+
+
+def reconcile_presence(
+    agent_key: str,
+    *,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> None:
+    """Hold or give back. What fails is put off, with backoff, in the same row; then the failure is raised."""
+    try:
+        _reconcile(agent_key, emergencies, presence, clock, deployment, telemetry, deadline)
+    except EmergencyCallingError:
+        now = clock.now()
+        telemetry.emit("presence_failed")
+        change_emergency(
+            agent_key,
+            lambda emergency: with_presence_put_off(emergency, now),
+            emergencies=emergencies,
+            now=now,
+            deadline=Deadline(clock, PUT_OFF_WITHIN_S),
+        )
+        raise
+
+
+PUT_OFF_WITHIN_S = 1.0
+
+
+def _reconcile(
+    agent_key: str,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> None:
+    stored = emergencies.load(agent_key, deadline).result()
+    current = None
+    while (emergency := stored.emergency) is not None and emergency.hold is not None:
+        deadline.require()
+        now = clock.now()
+        held = presence_held(emergency, deployment.rules, now)
+        current = current or presence.read(emergency.agent_id, deadline)
+        step = next_step(emergency.hold, held=held, current=current, now=now)
+        try:
+            match step:
+                case SetPresence(wanted):
+                    current = presence.write(emergency.agent_id, wanted, deadline)
+                    telemetry.emit("presence_held" if held else "presence_restored")
+                case Remember(hold):
+                    kept = with_hold(emergency, hold, emergency.presence_due_at)
+                    stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline)
+                case Settle(hold, look_again_at):
+                    # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
+                    settled = with_hold(emergency, hold, look_again_at)
+                    if settled != emergency:
+                        emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
+                    return
+        except Conflict:
+            stored, current = emergencies.load(agent_key, deadline).result(), None

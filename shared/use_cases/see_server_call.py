@@ -1,0 +1,64 @@
+"""ACS reported that a server call started or ended (CallStarted, CallEnded)."""
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Emergency, Sighting, with_sighting
+from shared.domain.ids import key_of
+from shared.ports import Clock, Deadline, EmergencyStore, Telemetry
+from shared.use_cases.change_emergency import change_emergency
+from shared.use_cases.effects import Effect
+
+
+class ServerCall(Struct, frozen=True, kw_only=True):
+    """What the event says. `at` is its time; `duration` is None where unknown; identities are raw."""
+
+    server_call_id: str
+    starter: str
+    at: datetime
+    ended: bool
+    correlation_id: str | None = None
+    duration: timedelta | None = None
+    ended_by: str | None = None
+
+
+def see_server_call(
+    call: ServerCall,
+    *,
+    emergencies: EmergencyStore,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """Tie or end the starter's leg. An ordinary call costs reads and writes nothing. Raises `Unavailable`."""
+    now = clock.now()
+    sighting = _sighting(call, now)
+    known = emergencies.owners_of_server_call(sighting.server_key, deadline)
+    waiting = emergencies.owners_of_starter(key_of(call.starter), deadline)
+
+    def seen(emergency: Emergency) -> Emergency:
+        # Only the starter's own emergency: a claim on somebody else's call counts for nothing.
+        if call.starter not in emergency.starters:
+            return emergency
+        return with_sighting(emergency, sighting, deployment.rules, now)
+
+    effects: tuple[Effect, ...] = ()
+    for agent_key in dict.fromkeys([*known, *waiting]):
+        effects += change_emergency(agent_key, seen, emergencies=emergencies, now=now, deadline=deadline)
+        telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen")
+    return effects
+
+
+def _sighting(call: ServerCall, now: datetime) -> Sighting:
+    at = min(call.at, now)
+    started_at = at if not call.ended else (at - call.duration if call.duration is not None else None)
+    return Sighting(
+        server_key=key_of(call.server_call_id),
+        correlation_key=key_of(call.correlation_id) if call.correlation_id else None,
+        started_at=started_at,
+        ended_at=at if call.ended else None,
+        ended_by_starter=call.ended and call.ended_by == call.starter,
+    )

@@ -1,0 +1,37 @@
+"""What an agent's communication panel shows now (S5)."""
+
+from shared.domain.agents import Agent
+from shared.domain.deployment import Deployment
+from shared.domain.errors import NotAllowed, Unavailable
+from shared.domain.ids import key_of
+from shared.domain.panels import Panel, emergency_panel, panel_of
+from shared.ports import Caller, Clock, Deadline, EmergencyStore, OutageLog
+
+
+def show_panel(
+    agent_id: str,
+    *,
+    caller: Caller,
+    entry: Agent | None,
+    emergencies: EmergencyStore,
+    outage: OutageLog,
+    clock: Clock,
+    deployment: Deployment,
+    deadline: Deadline,
+) -> Panel:
+    """The panel, also of a dial that was answered while the store was away.
+
+    Raises `Unavailable`, and `NotAllowed` where an agent without a directory entry is somebody else's.
+    """
+    try:
+        stored = emergencies.load(key_of(agent_id), deadline).result()
+    except Unavailable:
+        now = clock.now()
+        until = outage.dialling(agent_id, now)
+        if until is None:
+            raise
+        return emergency_panel(deployment.fallback_number, until, test=False)
+    owner = stored.emergency.owner if stored.emergency else None
+    if not caller.speaks_for(agent_id, entry, owner):
+        raise NotAllowed
+    return panel_of(stored.emergency, deployment.rules, clock.now())

@@ -1,0 +1,371 @@
+"""An agent dialled an emergency number (S1 to S7, B1, B2, B3)."""
+
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from shared.domain.agents import Agent, Location
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
+from shared.domain.emergency_numbers import EmergencyNumber, recognise
+from shared.domain.errors import CallIdTaken, Conflict, NotAllowed, NotFound, Unavailable
+from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.leases import Lease
+from shared.domain.notifications import Notice, notice_location, recipients_of
+from shared.domain.panels import Panel, emergency_panel, panel_of
+from shared.domain.presence import Hold
+from shared.ports import (
+    AgentDirectory,
+    Caller,
+    CallOwner,
+    Change,
+    Clock,
+    Deadline,
+    EmergencyStore,
+    Loan,
+    LoanKind,
+    OutageLog,
+    Stored,
+    Telemetry,
+)
+from shared.use_cases.effects import DeliverNotice, Effect, HoldInOutage, MailInOutage, ReconcilePresence
+
+
+class Dial(Struct, frozen=True, kw_only=True):
+    """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids."""
+
+    call_id: str
+    agent_id: str
+    dialled: str
+    dialled_at: datetime | None = None
+    country: str | None = None
+    acs_user_id: str | None = None
+    server_call_id: str | None = None
+    location: Location | None = None
+    locale: str | None = None
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the softphone is told. `known`: the call had been reported before; `stale`: too old to start anything."""
+
+    call_id: str
+    agent_id: str
+    panel: Panel
+    callback_number: str | None = None
+    expires_at: datetime | None = None
+    shared: bool = False
+    test: bool = False
+    degraded: bool = False
+    notified: int = 0
+    known: bool = False
+    stale: bool = False
+
+
+class Started(Struct, frozen=True):
+    """The answer, and what is owed."""
+
+    answer: Answer
+    effects: tuple[Effect, ...] = ()
+
+    def require_recorded(self) -> None:
+        """Raise `Unavailable` if the store knows nothing of it yet: whoever can report it again must."""
+        if self.answer.degraded:
+            raise Unavailable
+
+
+def start_call(
+    dial: Dial,
+    *,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    outage: OutageLog,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> Started:
+    """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
+
+    Raises `NotAnEmergency`, or `NotAllowed` where the caller may not speak for this agent.
+    """
+    began = clock.monotonic()
+    course = _Course(dial, caller, emergencies, directory, deployment, deadline)
+    try:
+        started = course.run(clock.now())
+    except Unavailable:
+        telemetry.emit("store_away", ms=_ms_since(began, clock))
+        started = course.run_in_outage(outage, clock.now())
+    else:
+        outage.over(dial.agent_id)
+    answer = started.answer
+    if answer.stale:
+        telemetry.emit("start_stale")
+    elif not answer.known:
+        telemetry.emit(
+            "dial_recorded",
+            shared=answer.shared,
+            test=answer.test,
+            degraded=answer.degraded,
+            notified=answer.notified,
+            ms=_ms_since(began, clock),
+        )
+    if course.number is not None and course.number.prefix is not None:
+        telemetry.emit("dial_prefix_trimmed", kind=course.number.prefix.replace(" ", "_"))
+    return started
+
+
+def _ms_since(began: float, clock: Clock) -> int:
+    return round((clock.monotonic() - began) * 1000)
+
+
+class _Course:
+    """The way of one dial through read, decide, commit; again after a conflict, until the deadline."""
+
+    def __init__(
+        self,
+        dial: Dial,
+        caller: Caller,
+        emergencies: EmergencyStore,
+        directory: AgentDirectory,
+        deployment: Deployment,
+        deadline: Deadline,
+    ) -> None:
+        self._dial = dial
+        self._caller = caller
+        self._emergencies = emergencies
+        self._directory = directory
+        self._deployment = deployment
+        self._rules = deployment.rules
+        self._deadline = deadline
+        self._agent_key = key_of(dial.agent_id)
+        self._leg_id = leg_id_of(dial.agent_id, dial.call_id)
+        self._call_row = f"call|{key_of(dial.call_id)}"
+        self._late_for: CallOwner | None = None
+        self._agent: Agent | None = None
+        self.number: EmergencyNumber | None = None
+
+    def run(self, now: datetime) -> Started:
+        """The dial against a store that answers."""
+        entry = self._directory.find(self._dial.agent_id, self._deadline)
+        reading = self._emergencies.load(self._agent_key, self._deadline)
+        self._agent = entry.result()
+        self._require_right(None)
+        while True:
+            stored = reading.result()
+            early = self._known_or_stale(stored, now)
+            if early is not None:
+                return early
+            try:
+                return self._commit(stored, now)
+            except CallIdTaken:
+                self._look_up_call_id()
+            except Conflict:
+                pass
+            self._deadline.require()
+            reading = self._emergencies.load(self._agent_key, self._deadline)
+
+    def _known_or_stale(self, stored: Stored, now: datetime) -> Started | None:
+        emergency = stored.emergency
+        if emergency is not None:
+            self._require_right(emergency.owner)
+            for leg in emergency.legs:
+                if leg.leg_id == self._leg_id:
+                    return Started(self._answer(emergency, leg, now, known=True))
+        self.number = self._recognise()
+        return self._stale() if now - self._dialled_at(now) > self._rules.window else None
+
+    def _require_right(self, owner: str | None) -> None:
+        if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):
+            raise NotAllowed
+
+    def _recognise(self) -> EmergencyNumber:
+        country = self._dial.country or (self._agent.country if self._agent else None)
+        return recognise(self._dial.dialled, country=country, countries=self._deployment.countries)
+
+    def _dialled_at(self, now: datetime) -> datetime:
+        # A desktop whose clock runs ahead must not lengthen the lease.
+        return min(self._dial.dialled_at or now, now)
+
+    def _stale(self) -> Started:
+        return Started(Answer(call_id=self._dial.call_id, agent_id=self._dial.agent_id, panel=Panel(), stale=True))
+
+    # The transition
+
+    def _commit(self, stored: Stored, now: datetime) -> Started:
+        loan, lease = self._lend(stored.emergency, now)
+        change = self._change(stored, loan, lease, now)
+        committed = self._emergencies.commit(change, self._deadline)
+        assert committed.emergency is not None
+        leg = next(leg for leg in committed.emergency.legs if leg.leg_id == self._leg_id)
+        return Started(self._answer(committed.emergency, leg, now, known=False), self._effects(change))
+
+    def _lend(self, emergency: Emergency | None, now: datetime) -> tuple[Loan | None, Lease]:
+        """The number to give: a redial keeps its own, also from its cool-down; else one that can be lent."""
+        current = emergency.lease if emergency else None
+        if current is not None and current.lives(self._rules, now):
+            return None, current
+        epoch = derived(self._leg_id, "lease")
+        lease = Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now))
+        if current is not None and not current.lost:
+            return None, structs.replace(lease, number=current.number, shared=current.shared)
+        try:
+            loan = self._emergencies.loan(in_directory=self._agent is not None, now=now, deadline=self._deadline)
+        except NotFound:
+            fallback = self._deployment.fallback_number or ""
+            return None, structs.replace(lease, number=fallback, shared=True, lost=True)
+        return loan, structs.replace(lease, number=loan.number, shared=loan.kind is LoanKind.SHARED)
+
+    def _change(self, stored: Stored, loan: Loan | None, lease: Lease, now: datetime) -> Change:
+        assert self.number is not None
+        recipients = recipients_of(self._contacts(), self._deployment.default_contacts)
+        ration = self._ration(recipients, now)
+        if self._agent is None and ration is None:
+            recipients = ()
+        leg = Leg(
+            leg_id=self._leg_id,
+            call_row=self._call_row,
+            dialled_at=self._dialled_at(now),
+            number=lease.number,
+            shared=lease.shared,
+            test=self.number.test,
+            notified=len(recipients),
+            holds_presence=self._late_for is None,
+            reported_end=self._early_end(),
+            claims=(key_of(self._dial.server_call_id),) if self._dial.server_call_id else (),
+        )
+        emergency = with_leg(self._emergency(stored.emergency, loan), leg, lease, self._rules, now)
+        return Change(
+            stored=stored,
+            emergency=emergency,
+            now=now,
+            loan=loan,
+            new_call=self._call_row,
+            late_for=self._late_for,
+            notice=self._notice(emergency, leg, recipients, now) if recipients else None,
+            ration_row=ration,
+        )
+
+    def _contacts(self) -> tuple[str, ...]:
+        return self._agent.emergency_contacts if self._agent else ()
+
+    def _ration(self, recipients: tuple[str, ...], now: datetime) -> str | None:
+        if self._agent is not None or not recipients:
+            return None
+        return self._emergencies.ration(now, self._deadline)
+
+    def _early_end(self) -> LegEnd | None:
+        end = self._late_for
+        return LegEnd(end.ended_at, end.by_agent) if end is not None and end.ended_at is not None else None
+
+    def _emergency(self, known: Emergency | None, loan: Loan | None) -> Emergency:
+        agent, said = self._agent, self._dial.acs_user_id
+        listed = agent.acs_user_ids if agent else ()
+        starters = listed or ((said,) if said else ())
+        first = (said,) if said in starters and said else ()
+        base = known or Emergency(agent_id=self._dial.agent_id, agent_key=self._agent_key, in_directory=False)
+        return structs.replace(
+            base,
+            in_directory=agent is not None,
+            owner=base.owner or (None if agent else self._caller.name),
+            starters=starters or base.starters,
+            reach=Reach(
+                acs_user_ids=tuple(dict.fromkeys((*first, *starters))) or base.reach.acs_user_ids,
+                alternate_numbers=agent.alternate_numbers if agent else (),
+            ),
+            quota=loan.quota_row if loan is not None else base.quota,
+        )
+
+    def _notice(self, emergency: Emergency, leg: Leg, recipients: tuple[str, ...], now: datetime) -> Notice:
+        assert emergency.lease is not None
+        until = emergency.lease.promised_until(self._rules)
+        return structs.replace(
+            self._bare_notice(leg.dialled_at, recipients, now),
+            callback_number=leg.number,
+            reachable_until=until,
+            shared=leg.shared,
+            test=leg.test,
+            give_up_at=until,
+        )
+
+    def _bare_notice(self, dialled_at: datetime, recipients: tuple[str, ...], now: datetime) -> Notice:
+        agent = self._agent
+        return Notice(
+            notice_id=derived(self._leg_id, "notice"),
+            recipients=recipients,
+            agent_id=self._dial.agent_id,
+            agent_name=agent.name if agent else None,
+            dialled_at=dialled_at,
+            callback_number=self._deployment.fallback_number or "",
+            reachable_until=dialled_at + self._rules.window,
+            shared=False,
+            test=False,
+            degraded=False,
+            location=notice_location(self._dial.location, agent.address if agent else None, now),
+            locale=self._dial.locale or (agent.locale if agent else None),
+            give_up_at=dialled_at + self._rules.window,
+        )
+
+    def _effects(self, change: Change) -> tuple[Effect, ...]:
+        owed = self._emergencies.owed_by(change)
+        notice = (DeliverNotice(owed),) if owed is not None else ()
+        presence = (ReconcilePresence(self._agent_key),) if change.emergency.presence_due_at else ()
+        return (*presence, *notice)
+
+    def _answer(self, emergency: Emergency, leg: Leg, now: datetime, *, known: bool) -> Answer:
+        assert emergency.lease is not None
+        return Answer(
+            call_id=self._dial.call_id,
+            agent_id=self._dial.agent_id,
+            callback_number=leg.number or None,
+            expires_at=emergency.lease.promised_until(self._rules),
+            shared=leg.shared,
+            test=leg.test,
+            notified=leg.notified,
+            panel=panel_of(emergency, self._rules, now),
+            known=known,
+        )
+
+    def _look_up_call_id(self) -> None:
+        """Somebody's call has this id already: it ended before it started, or it is another agent's."""
+        recorded = self._emergencies.calls(key_of(self._dial.call_id), self._deadline)
+        mine = [each for each in recorded if each.agent_key == self._agent_key]
+        if mine:
+            return
+        ends = [each for each in recorded if each.agent_key is None and self._believed(each)]
+        self._late_for = ends[0] if ends else None
+        if not ends and recorded:
+            # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
+            self._call_row = f"call|{key_of(self._dial.call_id)}|{self._agent_key}"
+
+    def _believed(self, end: CallOwner) -> bool:
+        return end.ended_by is None or self._caller.name is None or end.ended_by == self._caller.name
+
+    # The outage
+
+    def run_in_outage(self, outage: OutageLog, now: datetime) -> Started:
+        """The dial when the store is away: the fallback number, the default contacts, presence held (B1)."""
+        self._require_right(None)
+        self.number = number = self._recognise()
+        dialled_at = self._dialled_at(now)
+        if now - dialled_at > self._rules.window:
+            return self._stale()
+        recipients = recipients_of(self._deployment.default_contacts, self._contacts())
+        notice = structs.replace(self._bare_notice(dialled_at, recipients, now), degraded=True, test=number.test)
+        hold = Hold(hold_id=derived(self._leg_id, "hold"))
+        effects: list[Effect] = [HoldInOutage(self._dial.agent_id, hold)]
+        if recipients and not outage.mailed(self._leg_id):
+            effects.append(MailInOutage(self._leg_id, notice))
+        outage.dialled(self._dial.agent_id, until=now + self._rules.window)
+        fallback, expires_at = self._deployment.fallback_number, dialled_at + self._rules.window
+        answer = Answer(
+            call_id=self._dial.call_id,
+            agent_id=self._dial.agent_id,
+            callback_number=fallback,
+            expires_at=expires_at,
+            test=number.test,
+            degraded=True,
+            notified=len(recipients),
+            panel=emergency_panel(fallback, expires_at, test=number.test),
+        )
+        return Started(answer, tuple(effects))

@@ -1,0 +1,95 @@
+"""What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
+
+from datetime import datetime
+
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import due_at, may_be_forgotten, settle, timed_out_legs
+from shared.domain.errors import Conflict
+from shared.ports import Change, Clock, Deadline, Due, EmergencyStore, Stored, Telemetry
+from shared.use_cases.effects import Effect, ReconcilePresence
+
+DUE_AT_ONCE = 100
+COUNTED_AT_MOST = 1000
+
+
+def expire_leases(
+    *,
+    emergencies: EmergencyStore,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent."""
+    effects: list[Effect] = []
+    began, done = clock.monotonic(), 0
+    emergencies.sync_pool(clock.now(), deadline)
+    while not deadline.passed():
+        now = clock.now()
+        batch = emergencies.due(now, DUE_AT_ONCE, deadline)
+        moved = [_bring_about(due, now, emergencies, deployment, telemetry, deadline, effects) for due in batch]
+        done += sum(moved)
+        if len(batch) < DUE_AT_ONCE or not any(moved):
+            break
+    _watch_low_water(emergencies, deployment, telemetry, deadline)
+    telemetry.emit("sweep", due=done, ms=round((clock.monotonic() - began) * 1000))
+    return tuple(effects)
+
+
+def _bring_about(
+    due: Due,
+    now: datetime,
+    emergencies: EmergencyStore,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+    effects: list[Effect],
+) -> bool:
+    """Whether anything moved; somebody else may be at it already."""
+    if due.subject != "agent":
+        emergencies.discard(due, deadline)
+        return True
+    stored = emergencies.load(due.key, deadline).result()
+    if stored.emergency is None or due.row not in stored.index:
+        return False
+    try:
+        return _advance(stored, now, emergencies, deployment, telemetry, deadline, effects)
+    except Conflict:
+        return False
+
+
+def _advance(
+    stored: Stored,
+    now: datetime,
+    emergencies: EmergencyStore,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+    effects: list[Effect],
+) -> bool:
+    emergency = stored.emergency
+    assert emergency is not None and emergency.lease is not None
+    if may_be_forgotten(emergency, deployment.rules, now):
+        emergencies.forget(stored, now, deadline)
+        telemetry.emit("number_released")
+        return True
+    settled = settle(emergency, deployment.rules, now)
+    if settled == emergency and due_at(settled, deployment.rules, now) <= now:
+        return False
+    emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
+    if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
+        for _ in timed_out_legs(settled, deployment.rules, now):
+            telemetry.emit("leg_timed_out")
+    if settled.presence_due_at is not None:
+        effects.append(ReconcilePresence(emergency.agent_key))
+    return True
+
+
+def _watch_low_water(
+    emergencies: EmergencyStore, deployment: Deployment, telemetry: Telemetry, deadline: Deadline
+) -> None:
+    pool = len(deployment.callback_numbers)
+    low_water = min(pool * deployment.pool_low_water_percent // 100, COUNTED_AT_MOST - 1)
+    free = emergencies.free_count(low_water + 1, deadline)
+    if pool and free <= low_water:
+        telemetry.emit("pool_exhausted" if free == 0 else "pool_low", free_percent=free * 100 // pool)

@@ -1,0 +1,116 @@
+"""Servers that misbehave as a store in trouble does."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+KEY = "c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+def connection_string(port: int) -> str:
+    """A table endpoint on a loopback port, with an invented key."""
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};"
+        f"TableEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+    )
+
+
+class Server:
+    """A socket server on a loopback port that gives every connection to `talk`, each on a thread of its own."""
+
+    def __init__(self, talk: Callable[[socket.socket, threading.Event], None]) -> None:
+        self._talk = talk
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        self._stopping = threading.Event()
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            self._talk(connection, self._stopping)
+
+    def close(self) -> None:
+        """Stop, and wait for every thread."""
+        self._stopping.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+
+@contextmanager
+def serving(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[Server]:
+    """A server until the end of the block."""
+    server = Server(talk)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def never_answers(_connection: socket.socket, stopping: threading.Event) -> None:
+    """Accepts, and says nothing."""
+    stopping.wait()
+
+
+def trickles(connection: socket.socket, stopping: threading.Event) -> None:
+    """Answers a byte at a time, always sooner than any time-out between two bytes."""
+    connection.recv(65536)
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Slow: " + b"a" * 10_000:
+        connection.sendall(bytes([byte]))
+        if stopping.wait(0.05):
+            return
+
+
+def trickles_a_body(connection: socket.socket, stopping: threading.Event) -> None:
+    """A complete head, then a body that never ends."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000\r\n\r\n{")
+    while not stopping.wait(0.05):
+        connection.sendall(b" ")
+
+
+def answers(status: int, reason: str, *headers: str, body: str = "{}") -> Callable[..., None]:
+    """Answers every request with the same."""
+    lines = [f"HTTP/1.1 {status} {reason}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
+    answer = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+    def talk(connection: socket.socket, _stopping: threading.Event) -> None:
+        while connection.recv(65536):
+            connection.sendall(answer)
+
+    return talk
+
+
+def cuts_the_first(then: Callable[..., None]) -> Callable[..., None]:
+    """Takes the first request of all and hangs up on it; afterwards `then`."""
+    first = threading.Event()
+
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        if not first.is_set():
+            first.set()
+            connection.recv(65536)
+            return
+        then(connection, stopping)
+
+    return talk

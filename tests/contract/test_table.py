@@ -1,0 +1,460 @@
+"""What every `Table` must do, in memory and on a real Azurite; then what only a real one can get wrong."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.adapters.deadline_pool import DeadlinePool
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.sdk_table import THREADS, SdkTable, TableRefused
+from shared.adapters.system_clock import SystemClock
+from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowConflict, Table, Write, with_prefix
+from shared.domain.errors import Unavailable
+from shared.ports import Deadline
+from tests.contract.table_servers import (
+    Server,
+    answers,
+    connection_string,
+    cuts_the_first,
+    never_answers,
+    serving,
+    trickles,
+    trickles_a_body,
+)
+from tests.local import azurite
+
+CLOCK = SystemClock()
+AWKWARD_KEYS = ["a|b", "a%2Fb", "a%", "it's", 'say "so"', "a b", "+15550100", "a&b=c", "(a,b)", "'", "~", "x" * 512]
+
+
+def soon(seconds: float = 10.0) -> Deadline:
+    return Deadline(CLOCK, seconds)
+
+
+@dataclass
+class Counter:
+    """Telemetry that remembers."""
+
+    events: list[str] = field(default_factory=list)
+
+    def emit(self, event: str, **facts: str | float | bool) -> None:
+        self.events.append(event)
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    with azurite.running(services=("table",)) as running:
+        yield running.connection_string
+
+
+@pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.process)])
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    if request.param == "memory":
+        yield MemoryTable()
+        return
+    name = f"t{time.monotonic_ns()}"
+    where: str = request.getfixturevalue("storage")
+    real = SdkTable(table_name=name, partition="p's", clock=CLOCK, connection_string=where)
+    yield real
+    real.close()
+
+
+def commit(table: Table, *writes: Write) -> list[str | None]:
+    return table.commit(writes, soon())
+
+
+def read(table: Table, key: str) -> Row | None:
+    return table.get(key, soon()).result()
+
+
+def keys_between(table: Table, first: str, end: str, limit: int = 100) -> list[str]:
+    return [row.key for row in table.between(first, end, limit, soon()).result()]
+
+
+def conflict_of(table: Table, *writes: Write) -> tuple[int, Miss]:
+    with pytest.raises(RowConflict) as caught:
+        commit(table, *writes)
+    return caught.value.index, caught.value.miss
+
+
+class TestOneRow:
+    def test_a_row_that_is_not_there_is_none(self, table: Table) -> None:
+        assert read(table, "nothing") is None
+
+    def test_values_come_back_as_they_were(self, table: Table) -> None:
+        values: dict[str, str | int | bool] = {
+            "text": "äöü | 'quoted' \"twice\" \x00\x1f \u2028 𝄞 ",
+            "empty": "",
+            "long": "x" * 32_768,
+            "dated": "2026-01-01T00:00:00Z",
+            "small": -(2**31),
+            "large": 2**31,
+            "largest": 2**63 - 1,
+            "least": -(2**63),
+            "yes": True,
+            "no": False,
+        }
+        commit(table, Insert("row", values))
+        row = read(table, "row")
+        assert row is not None
+        assert row.key == "row"
+        assert row.values == values
+        assert {name: type(value) for name, value in row.values.items()} == {n: type(v) for n, v in values.items()}
+
+    def test_the_version_of_a_write_is_the_version_that_is_read(self, table: Table) -> None:
+        [inserted] = commit(table, Insert("row", {"n": 1}))
+        assert [inserted] == [row.version for row in [read(table, "row")] if row]
+        first, second = commit(table, Put("row", {"n": 2}), Put("other", {"n": 3}))
+        assert [first, second] == [row.version for row in [read(table, "row"), read(table, "other")] if row]
+        assert first != inserted
+
+    def test_a_replaced_row_keeps_nothing_of_the_old_one(self, table: Table) -> None:
+        [version] = commit(table, Insert("row", {"old": 1}))
+        commit(table, Replace("row", {"new": 1}, version))
+        row = read(table, "row")
+        assert row is not None
+        assert row.values == {"new": 1}
+
+    @pytest.mark.parametrize("key", AWKWARD_KEYS)
+    def test_keys_with_awkward_characters(self, table: Table, key: str) -> None:
+        [version] = commit(table, Insert(key, {"n": 1}))
+        assert conflict_of(table, Insert(key, {"n": 1})) == (0, Miss.EXISTS)
+        [version] = commit(table, Replace(key, {"n": 2}, version))
+        [version, _] = commit(table, Replace(key, {"n": 3}, version), Put("other", {"n": 1}))
+        assert read(table, key) == Row(key, {"n": 3}, str(version))
+        assert key in keys_between(table, key, key + "!") or key == "x" * 512
+        assert commit(table, Delete(key, version)) == [None]
+        assert read(table, key) is None
+
+    @pytest.mark.parametrize("key", ["", "a/b", "a\\b", "a#b", "a?b", "a\nb", "a\x7fb", "\u2028", "é", "x" * 513])
+    def test_keys_that_no_row_can_have_are_refused(self, table: Table, key: str) -> None:
+        with pytest.raises(ValueError, match="key"):
+            table.get(key, soon())
+        with pytest.raises(ValueError, match="key"):
+            commit(table, Put(key, {}))
+
+
+class TestConditions:
+    @pytest.fixture(params=[0, 2], ids=["alone", "third-of-four"])
+    def place(self, request: pytest.FixtureRequest) -> int:
+        place: int = request.param
+        return place
+
+    def misses(self, table: Table, place: int, write: Write) -> Miss:
+        """What it met, at the right index, with nothing written."""
+        others = [Put(f"other{i}", {"n": i}) for i in range(3 if place else 0)]
+        before = keys_between(table, "!", "~")
+        index, miss = conflict_of(table, *others[:place], write, *others[place:])
+        assert index == place
+        assert keys_between(table, "!", "~") == before
+        return miss
+
+    def test_insert_where_there_is_one(self, table: Table, place: int) -> None:
+        commit(table, Put("row", {"n": 1}))
+        assert self.misses(table, place, Insert("row", {"n": 2})) is Miss.EXISTS
+
+    def test_replace_and_delete_where_there_is_none(self, table: Table, place: int) -> None:
+        [version] = commit(table, Put("elsewhere", {"n": 1}))
+        for write in (Replace("row", {}), Replace("row", {}, version), Delete("row"), Delete("row", version)):
+            assert self.misses(table, place, write) is Miss.MISSING
+
+    def test_replace_and_delete_of_another_version(self, table: Table, place: int) -> None:
+        [old] = commit(table, Put("row", {"n": 1}))
+        commit(table, Put("row", {"n": 2}))
+        for write in (Replace("row", {"n": 3}, old), Delete("row", old)):
+            assert self.misses(table, place, write) is Miss.CHANGED
+        row = read(table, "row")
+        assert row is not None
+        assert row.values == {"n": 2}
+
+    def test_unconditional_writes(self, table: Table) -> None:
+        commit(table, Put("row", {"n": 1}))
+        commit(table, Replace("row", {"n": 2}))
+        commit(table, Put("row", {"n": 3}))
+        row = read(table, "row")
+        assert row is not None
+        assert row.values == {"n": 3}
+        assert commit(table, Delete("row")) == [None]
+        assert read(table, "row") is None
+
+    def test_a_transaction_of_every_kind(self, table: Table) -> None:
+        v1, v2 = commit(table, Insert("a", {"n": 1}), Insert("b", {"n": 1}))
+        written = commit(table, Replace("a", {"n": 2}, v1), Delete("b", v2), Insert("c", {"n": 1}), Put("d", {"n": 1}))
+        assert [version is None for version in written] == [False, True, False, False]
+        assert keys_between(table, "a", "e") == ["a", "c", "d"]
+
+    def test_a_hundred_rows_and_no_more(self, table: Table) -> None:
+        writes = [Insert(f"row{i:03}", {"n": i}) for i in range(101)]
+        with pytest.raises(ValueError, match="100"):
+            commit(table, *writes)
+        assert len(commit(table, *writes[:100])) == 100
+        assert len(keys_between(table, "row", "row~", 1000)) == 100
+
+    def test_impossible_commits_are_refused(self, table: Table) -> None:
+        with pytest.raises(ValueError, match="writes"):
+            commit(table)
+        with pytest.raises(ValueError, match="once"):
+            commit(table, Put("row", {}), Delete("row"))
+        for value in ("x" * 32_769, "𝄞" * 16_385, 2**63, -(2**63) - 1, "\ud800"):
+            with pytest.raises(ValueError, match=r"text|number"):
+                commit(table, Put("row", {"value": value}))
+        for name in ("", "a b", "RowKey", "Timestamp", "é"):
+            with pytest.raises(ValueError, match="name"):
+                commit(table, Put("row", {name: 1}))
+
+
+class TestRanges:
+    def test_order_and_bounds(self, table: Table) -> None:
+        commit(table, *(Put(key, {"n": 1}) for key in ("b", "a", "due|2", "due|10", "due|1", "due", "dueX", "B")))
+        assert keys_between(table, *with_prefix("due|")) == ["due|1", "due|10", "due|2"]
+        assert keys_between(table, "a", "due|1") == ["a", "b", "due", "dueX"]
+        assert keys_between(table, "A", "a") == ["B"]
+        assert keys_between(table, "b", "b") == []
+        assert keys_between(table, "x", "a") == []
+
+    def test_limits(self, table: Table) -> None:
+        commit(table, *(Put(f"row{i:02}", {"n": i}) for i in range(20)))
+        assert keys_between(table, "row", "row~", 1) == ["row00"]
+        assert keys_between(table, "row", "row~", 7) == [f"row{i:02}" for i in range(7)]
+        assert len(keys_between(table, "row", "row~", 20)) == 20
+        with pytest.raises(ValueError, match="limit"):
+            keys_between(table, "a", "b", 0)
+
+    def test_bounds_need_not_be_keys(self, table: Table) -> None:
+        commit(table, Put("it's|1", {"n": 1}))
+        assert keys_between(table, "it's|", "it's|~") == ["it's|1"]
+
+    @pytest.mark.process
+    def test_more_than_a_page(self, storage: str) -> None:
+        table = SdkTable(table_name="pages", partition="p", clock=CLOCK, connection_string=storage)
+        for start in range(0, 1200, 100):
+            commit(table, *(Put(f"row{i:04}", {"n": i}) for i in range(start, start + 100)))
+        assert keys_between(table, "row", "row~", 1150) == [f"row{i:04}" for i in range(1150)]
+        assert len(keys_between(table, "row", "row~", 5000)) == 1200
+        table.close()
+
+
+class TestAtOnce:
+    def test_of_sixteen_writers_one_wins_each_version(self, table: Table) -> None:
+        commit(table, Put("row", {"n": 0}))
+        start = threading.Barrier(16)
+
+        def count_up(_: int) -> int:
+            start.wait()
+            wins = 0
+            while wins < 10:
+                row = read(table, "row")
+                assert row is not None
+                try:
+                    commit(table, Replace("row", {"n": int(row.values["n"]) + 1}, row.version), Put("last", {"n": 1}))
+                except RowConflict as conflict:
+                    assert (conflict.index, conflict.miss) == (0, Miss.CHANGED)
+                    continue
+                wins += 1
+            return wins
+
+        with ThreadPoolExecutor(16) as executor:
+            assert sum(executor.map(count_up, range(16))) == 160
+        row = read(table, "row")
+        assert row is not None
+        assert row.values == {"n": 160}
+
+    def test_of_sixteen_inserts_one_wins(self, table: Table) -> None:
+        start = threading.Barrier(16)
+
+        def insert(number: int) -> bool:
+            start.wait()
+            try:
+                commit(table, Insert("row", {"n": number}))
+            except RowConflict as conflict:
+                assert conflict.miss is Miss.EXISTS
+                return False
+            return True
+
+        with ThreadPoolExecutor(16) as executor:
+            assert sum(executor.map(insert, range(16))) == 1
+
+
+def test_nothing_is_asked_after_the_deadline(table: Table) -> None:
+    for ask in (
+        lambda: table.get("row", soon(0)).result(),
+        lambda: table.between("a", "b", 1, soon(0)).result(),
+        lambda: table.commit([Put("row", {})], soon(0)),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+
+
+# What only a real one can get wrong -----------------------------------------------------------------------------------
+
+
+def broken(server: Server | int, telemetry: Counter | None = None) -> SdkTable:
+    port = server if isinstance(server, int) else server.port
+    table = SdkTable(
+        table_name="table", partition="p", clock=CLOCK, connection_string=connection_string(port), telemetry=telemetry
+    )
+    # The import of the SDK is not what is measured.
+    table.warm_up()
+    return table
+
+
+def refused_within(seconds: float, table: SdkTable, deadline_s: float = 0.45) -> Unavailable:
+    begun = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        table.commit([Put("row", {"n": 1}), Put("other", {"n": 1})], soon(deadline_s))
+    assert time.monotonic() - begun < seconds
+    return caught.value
+
+
+def pool_threads() -> int:
+    return sum(thread.name.startswith("table") for thread in threading.enumerate())
+
+
+def wait_until_idle(table: SdkTable) -> None:
+    """Every request has ended: as many works as there are threads can meet."""
+    everybody = threading.Barrier(THREADS)
+    pool: DeadlinePool = table._pool
+    for answer in [pool.submit(everybody.wait, soon()) for _ in range(THREADS)]:
+        answer.result()
+
+
+@pytest.mark.parametrize("trouble", [never_answers, trickles, trickles_a_body])
+def test_a_store_that_does_not_answer_is_given_up_at_the_deadline(trouble: object) -> None:
+    assert callable(trouble)
+    with serving(trouble) as server:
+        table = broken(server)
+        for _ in range(4):
+            refused_within(0.6, table)
+        wait_until_idle(table)
+        table.close()
+
+
+@pytest.mark.parametrize("trouble", [never_answers, trickles, trickles_a_body])
+def test_reads_are_given_up_too(trouble: object) -> None:
+    assert callable(trouble)
+    with serving(trouble) as server:
+        table = broken(server)
+        begun = time.monotonic()
+        waiting = table.get("row", soon(0.4)), table.between("a", "b", 10, soon(0.4))
+        for pending in waiting:
+            with pytest.raises(Unavailable):
+                pending.result()
+        assert time.monotonic() - begun < 0.55
+        table.close()
+
+
+def test_a_request_that_nobody_waits_for_ends_by_itself() -> None:
+    with serving(trickles) as server:
+        table = broken(server)
+        for _ in range(4):
+            table.get("row", soon(0.2))
+        wait_until_idle(table)
+        table.close()
+
+
+def test_a_closed_port_is_known_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    table = broken(port)
+    refused_within(0.2, table)
+    table.close()
+
+
+def test_after_five_failures_the_breaker_answers_at_once_for_a_second_then_probes_once() -> None:
+    counter = Counter()
+    with serving(never_answers) as server:
+        table = broken(server, counter)
+        for _ in range(5):
+            refused_within(0.6, table)
+        asked = server.connections
+        for _ in range(100):
+            refused_within(0.05, table)
+        assert server.connections == asked
+        assert counter.events.count("breaker_open") == 1
+        opened = time.monotonic()
+        while server.connections == asked:
+            with pytest.raises(Unavailable):
+                table.get("row", soon(0.3)).result()
+        assert time.monotonic() - opened < 2.0
+        assert server.connections == asked + 1
+        table.close()
+
+
+@pytest.mark.process
+def test_the_breaker_closes_when_the_store_is_back() -> None:
+    with azurite.running(services=("table",)) as first:
+        port = first.ports["table"]
+        where = first.connection_string
+        table = SdkTable(table_name="back", partition="p", clock=CLOCK, connection_string=where)
+        commit(table, Put("row", {"n": 1}))
+    for _ in range(6):
+        refused_within(0.6, table)
+    with azurite.running(services=("table",), ports=[port]):
+        give_up = soon()
+        while True:
+            try:
+                commit(table, Put("row", {"n": 1}))
+                break
+            except Unavailable:
+                assert not give_up.passed()
+        for _ in range(10):
+            assert read(table, "row") is not None
+    table.close()
+
+
+def test_callers_who_are_late_already_do_not_open_it() -> None:
+    with serving(never_answers) as server:
+        counter = Counter()
+        table = broken(server, counter)
+        for _ in range(8):
+            refused_within(0.2, table, deadline_s=0.02)
+        assert "breaker_open" not in counter.events
+        table.close()
+
+
+def test_threads_stay_bounded_and_come_free() -> None:
+    with serving(trickles) as server:
+        before = pool_threads()
+        table = broken(server)
+
+        def dial(_: int) -> None:
+            refused_within(1.0, table)
+
+        with ThreadPoolExecutor(200) as crowd:
+            list(crowd.map(dial, range(200)))
+        assert pool_threads() - before <= THREADS
+        wait_until_idle(table)
+        table.close()
+
+
+@pytest.mark.parametrize(("status", "reason"), [(503, "Busy"), (429, "Too Many"), (500, "Oops")])
+def test_a_busy_store_is_unavailable_for_as_long_as_it_says(status: int, reason: str) -> None:
+    with serving(answers(status, reason, "Retry-After: 7")) as server:
+        table = broken(server)
+        assert refused_within(0.3, table).retry_after_s == 7.0
+        table.close()
+
+
+def test_a_refusal_names_no_row() -> None:
+    body = '{"odata.error":{"code":"AuthenticationFailed","message":{"value":"no row+15550100 for you"}}}'
+    with serving(answers(403, "Forbidden", body=body)) as server:
+        table = broken(server)
+        with pytest.raises(TableRefused) as caught:
+            table.commit([Put("row+15550100", {})], soon())
+        assert str(caught.value) == "Table storage answered 403 AuthenticationFailed"
+        assert caught.value.__cause__ is None
+        table.close()
+
+
+def test_a_dead_kept_connection_costs_one_repeat() -> None:
+    entity = '{"PartitionKey":"p","RowKey":"row","odata.etag":"v1","n":1}'
+    with serving(cuts_the_first(answers(200, "OK", body=entity))) as server:
+        table = broken(server)
+        assert table.get("row", soon()).result() == Row("row", {"n": 1}, "v1")
+        assert server.connections == 2
+        table.close()

@@ -1,0 +1,331 @@
+"""The whole core in memory: real use cases and stores over an in-memory table, on a clock that tests move."""
+
+import random
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from shared.adapters.agent_table import AgentTable
+from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.outage_memory import OutageMemory
+from shared.adapters.presence_table import PresenceTable
+from shared.adapters.table import Table
+from shared.domain.agents import Agent
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Emergency
+from shared.domain.errors import EmergencyCallingError, Refused
+from shared.domain.ids import key_of
+from shared.domain.notifications import Notice
+from shared.domain.panels import Panel
+from shared.domain.presence import Presence, PresenceStatus
+from shared.ports import Caller, Deadline, Email, RenderedNotice
+from shared.use_cases.deliver_outbox import take_up_outbox
+from shared.use_cases.effects import Effect
+from shared.use_cases.end_call import End, Ended, end_call
+from shared.use_cases.perform import Performer
+from shared.use_cases.release_presence import release_presence
+from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.see_server_call import ServerCall, see_server_call
+from shared.use_cases.show_panel import show_panel
+from shared.use_cases.start_call import Answer, Dial, start_call
+from shared.use_cases.sweep import expire_leases
+from shared.use_cases.tie_call import tie_call
+
+DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+FALLBACK = "+14255550199"
+DESK = "+14255550198"
+DEFAULT_CONTACT = "desk@example.com"
+PATIENCE_S = 5.0
+
+
+def numbers(count: int, first: int = 100) -> tuple[str, ...]:
+    """Callback numbers from the range reserved for examples."""
+    return tuple(f"+1425555{first + n:04}" for n in range(count))
+
+
+class HandClock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self, start: datetime = DAWN) -> None:
+        self._now = start
+        self._ticks = 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._ticks
+
+    def advance(self, by: timedelta) -> None:
+        self._now += by
+        self._ticks += by.total_seconds()
+
+
+class Everybody:
+    """A caller who speaks for all agents, as a machine does."""
+
+    name: str | None = None
+
+    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
+        return True
+
+
+class OnlyAgent:
+    """An agent's own sign-in, which knows who they are."""
+
+    def __init__(self, agent_id: str) -> None:
+        self.name: str | None = agent_id
+
+    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
+        return agent_id == self.name
+
+
+class PlainTemplate:
+    """A template of one line."""
+
+    def render(self, notice: Notice, now: datetime) -> RenderedNotice:
+        return RenderedNotice("Emergency call", notice.callback_number, "")
+
+
+class Mailbox:
+    """An e-mail service that takes everything, once for each operation id, unless `fail` raises."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Email] = []
+        self.fail: Callable[[Email], None] = lambda _email: None
+
+    def send(self, email: Email, deadline: Deadline) -> None:
+        self.fail(email)
+        self.accepted.append(email)
+
+    def received(self) -> list[str]:
+        """Every recipient of every accepted message."""
+        return [recipient for email in self.accepted for recipient in email.recipients]
+
+
+class Switchboard:
+    """Call control: where each call was sent. Targets in `gone` cannot be had."""
+
+    def __init__(self) -> None:
+        self.redirected: list[tuple[str, str]] = []
+        self.gone: set[str] = set()
+
+    def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
+        if target in self.gone:
+            raise Refused
+        self.redirected.append((incoming_call_context, target))
+
+
+class Counter:
+    """What was said to telemetry, by event name."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, str | int | float | bool]]] = []
+
+    def emit(self, event: str, **facts: str | int | float | bool) -> None:
+        self.events.append((event, facts))
+
+    def count(self, event: str) -> int:
+        return sum(1 for name, _ in self.events if name == event)
+
+
+class House:
+    """A deployment in memory. With `performs` off, what is owed is left in `owed`, for tests that lose or delay it."""
+
+    def __init__(
+        self,
+        *,
+        pool: Iterable[str] = numbers(4),
+        deployment: Deployment | None = None,
+        table: Table | None = None,
+        clock: HandClock | None = None,
+        seed: int = 7,
+    ) -> None:
+        self.clock = clock or HandClock()
+        base = deployment or Deployment(
+            callback_numbers=tuple(pool),
+            fallback_number=FALLBACK,
+            default_contacts=(DEFAULT_CONTACT,),
+            security_desk=(DESK,),
+        )
+        self.deployment = base
+        self.table = table if table is not None else MemoryTable()
+        self.chance = random.Random(seed)
+        self.emergencies = EmergencyTable(self.table, pool=base.callback_numbers, rules=base.rules, chance=self.chance)
+        self.directory = AgentTable(MemoryTable(), self.clock)
+        self.presence = PresenceTable(MemoryTable(), self.clock)
+        self.mail = Mailbox()
+        self.switchboard = Switchboard()
+        self.telemetry = Counter()
+        self.outage = OutageMemory()
+        self.performs = True
+        self.owed: list[Effect] = []
+
+    # Set-up
+
+    def within(self) -> Deadline:
+        return Deadline(self.clock, PATIENCE_S)
+
+    def add_agent(self, agent: Agent) -> None:
+        self.directory.save(agent, None, self.within())
+
+    def show(self, agent_id: str, status: PresenceStatus) -> None:
+        """The agent sets their presence."""
+        current = self.presence.read(agent_id, self.within())
+        self.presence.write(agent_id, Presence(status=status, set_by="agent", version=current.version), self.within())
+
+    # What happens
+
+    def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:
+        started = start_call(
+            dial,
+            caller=caller or Everybody(),
+            emergencies=self.emergencies,
+            directory=self.directory,
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(),
+        )
+        self.do(started.effects)
+        return started.answer
+
+    def end(self, end: End, caller: Caller | None = None) -> Ended:
+        ended = end_call(
+            end,
+            caller=caller or Everybody(),
+            emergencies=self.emergencies,
+            directory=self.directory,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(),
+        )
+        self.do(ended.effects)
+        return ended
+
+    def tie(self, call_id: str, server_call_id: str, caller: Caller | None = None) -> None:
+        self.do(
+            tie_call(
+                call_id,
+                server_call_id,
+                caller=caller or Everybody(),
+                emergencies=self.emergencies,
+                directory=self.directory,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(),
+            )
+        )
+
+    def see(self, call: ServerCall) -> None:
+        self.do(
+            see_server_call(
+                call,
+                emergencies=self.emergencies,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(),
+            )
+        )
+
+    def release(self, agent_id: str) -> None:
+        self.do(
+            release_presence(
+                agent_id,
+                caller=Everybody(),
+                entry=None,
+                emergencies=self.emergencies,
+                clock=self.clock,
+                deployment=self.deployment,
+                deadline=self.within(),
+            )
+        )
+
+    def call_back(self, number: str | None, context: str = "context") -> str | None:
+        """A responder dials `number`; gives whom it was sent to, None where it was left alone."""
+        before = len(self.switchboard.redirected)
+        route_callback(
+            Incoming(to_number=number, context=context, origin=context),
+            emergencies=self.emergencies,
+            router=self.switchboard,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(),
+        )
+        sent = self.switchboard.redirected[before:]
+        return sent[0][1] if sent else None
+
+    def tick(self) -> None:
+        """The timer that expires leases."""
+        self.do(
+            expire_leases(
+                emergencies=self.emergencies,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(),
+            )
+        )
+
+    def sweep(self) -> None:
+        """The timer that takes up the outbox."""
+        self.do(take_up_outbox(emergencies=self.emergencies, clock=self.clock, deadline=self.within()))
+
+    def do(self, effects: Iterable[Effect]) -> None:
+        if not self.performs:
+            self.owed += effects
+            return
+        for effect in effects:
+            self.perform(effect)
+
+    def perform(self, effect: Effect) -> bool:
+        """Whether it was done; what failed is owed further."""
+        performer = Performer(
+            emergencies=self.emergencies,
+            presence=self.presence,
+            notifier=self.mail,
+            template=PlainTemplate(),
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+        )
+        try:
+            performer.perform(effect)
+        except EmergencyCallingError:
+            return False
+        return True
+
+    # What can be seen
+
+    def panel(self, agent_id: str) -> Panel:
+        return show_panel(
+            agent_id,
+            caller=Everybody(),
+            entry=None,
+            emergencies=self.emergencies,
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            deadline=self.within(),
+        )
+
+    def rows(self) -> list[str]:
+        """Every key of the emergencies' table."""
+        return [row.key for row in self.table.between("!", "~", 100_000, self.within()).result()]
+
+    def status(self, agent_id: str) -> PresenceStatus:
+        return self.presence.read(agent_id, self.within()).status
+
+    def emergency(self, agent_id: str) -> Emergency | None:
+        return self.emergencies.load(key_of(agent_id), self.within()).result().emergency
+
+
+def after(**parts: float) -> timedelta:
+    """A span of time, as in `after(minutes=5)`."""
+    return timedelta(**parts)

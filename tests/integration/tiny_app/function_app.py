@@ -1,0 +1,75 @@
+"""A function app of a few lines, so that the local host can be tested without the product."""
+
+import logging
+import os
+import threading
+import time
+
+import azure.functions as func
+
+log = logging.getLogger(__name__)
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+RUN_S = 0.2
+ALL_MET_S = 5
+TWO_AT_ONCE = threading.Barrier(2)
+
+
+@app.route("things/{thing_id}", methods=["GET"])
+def thing_read(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what arrived, in a form that shows how it was decoded."""
+    lines = [req.route_params["thing_id"], req.params.get("q", ""), req.headers.get("x-asked", ""), req.url]
+    return func.HttpResponse("\n".join(lines), headers={"x-pid": str(os.getpid())})
+
+
+@app.route("things/{thing_id}", methods=["PUT"])
+def thing_written(req: func.HttpRequest) -> func.HttpResponse:
+    """Return the body as it came."""
+    return func.HttpResponse(req.get_body(), status_code=201, mimetype="application/octet-stream")
+
+
+@app.route("things/mine", methods=["GET"])
+def mine_read(req: func.HttpRequest) -> func.HttpResponse:
+    """Win over the route with a parameter, and set two cookies."""
+    response = func.HttpResponse(status_code=204)
+    response.headers.add("Set-Cookie", "a=1; Path=/")
+    response.headers.add("Set-Cookie", "b=2; HttpOnly")
+    return response
+
+
+@app.route("broken")
+def broken(req: func.HttpRequest) -> func.HttpResponse:
+    """Raise."""
+    raise RuntimeError("a secret detail")
+
+
+@app.route("guarded", auth_level=func.AuthLevel.FUNCTION)
+def guarded(req: func.HttpRequest) -> func.HttpResponse:
+    """Need a key."""
+    return func.HttpResponse("in")
+
+
+@app.event_grid_trigger("event")
+def event_received(event: func.EventGridEvent) -> None:
+    """Log which kind of event came; fail when told to; meet the other one when told to."""
+    cloud_event = isinstance(event, func.CloudEvent)
+    kind = event.type if isinstance(event, func.CloudEvent) else event.event_type
+    log.info("received %s %s %s", "cloud" if cloud_event else "grid", kind, event.id)
+    match event.get_json():
+        case {"fail": True}:
+            raise RuntimeError("told to fail")
+        case {"meet": True}:
+            TWO_AT_ONCE.wait(ALL_MET_S)
+
+
+@app.timer_trigger("timer", schedule="%OUTBOX_SCHEDULE%")
+def ticked(timer: func.TimerRequest) -> None:
+    """Take a while, and log the start and the end, so that overlapping runs would show."""
+    log.info("tick begins in %d, past due %s", os.getpid(), timer.past_due)
+    time.sleep(RUN_S)
+    log.info("tick ends in %d", os.getpid())
+
+
+@app.timer_trigger("timer", schedule="0 0 4 29 2 *")
+def ticked_badly(timer: func.TimerRequest) -> None:
+    """Fail."""
+    raise RuntimeError("told to fail")

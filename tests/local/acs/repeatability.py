@@ -1,0 +1,81 @@
+"""Repeatable requests: the same request is executed once, and its first answer repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from uuid import UUID
+
+from starlette.responses import Response
+
+from tests.local.acs.clock import AdjustableClock
+from tests.local.acs.errors import ServiceError
+
+WINDOW = timedelta(minutes=5)
+RESULT_HEADER = "Repeatability-Result"
+
+
+class RepeatableRequests:
+    """Answers kept for five minutes by Repeatability-Request-ID, as documented for these services.
+
+    Only answers that settled the matter are kept: after a throttled or failed try, the repeat is executed.
+    """
+
+    def __init__(self, clock: AdjustableClock) -> None:
+        self._clock = clock
+        self._answers: dict[tuple[str, str], tuple[float, asyncio.Future[Response]]] = {}
+
+    def forget(self) -> None:
+        """Back to the state at start."""
+        self._answers.clear()
+
+    async def once(
+        self, *, target: str, headers: Mapping[str, str], execute: Callable[[], Awaitable[Response]]
+    ) -> tuple[Response, bool]:
+        """The answer to a request, and whether it is a repeated one."""
+        request_id = headers.get("repeatability-request-id")
+        if request_id is None:
+            return await execute(), False
+        self._check(request_id, headers.get("repeatability-first-sent", ""))
+        self._forget_old()
+        key = (target, request_id.lower())
+        if key in self._answers:
+            return await asyncio.shield(self._answers[key][1]), True
+        return await self._execute(key, execute), False
+
+    async def _execute(self, key: tuple[str, str], execute: Callable[[], Awaitable[Response]]) -> Response:
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._answers[key] = (self._clock.elapsed(), answer)
+        try:
+            response = await execute()
+        except BaseException:
+            # Whoever waits for this answer is told to come again; nothing was settled.
+            self._answers.pop(key, None)
+            answer.set_result(ServiceError(503, "ServiceUnavailable", "The first request failed.").response())
+            raise
+        if response.status_code == 429 or response.status_code >= 500:
+            self._answers.pop(key, None)
+        else:
+            response.headers[RESULT_HEADER] = "accepted"
+        answer.set_result(response)
+        return response
+
+    def _check(self, request_id: str, first_sent: str) -> None:
+        try:
+            UUID(request_id)
+            sent_at = parsedate_to_datetime(first_sent)
+        except ValueError as error:
+            raise ServiceError(400, "BadRequest", "The repeatability headers are malformed.") from error
+        if abs(self._clock.now() - sent_at) > WINDOW:
+            raise ServiceError(
+                412,
+                "PreconditionFailed",
+                "The request was first sent too long ago.",
+                headers={RESULT_HEADER: "rejected"},
+            )
+
+    def _forget_old(self) -> None:
+        oldest = self._clock.elapsed() - WINDOW.total_seconds() * max(1.0, self._clock.speed)
+        self._answers = {key: kept for key, kept in self._answers.items() if kept[0] >= oldest}

@@ -1,0 +1,138 @@
+"""Azurite, the emulator of Azure storage, as a child process of a test or of the local stack.
+
+    with azurite.running() as storage:
+        client = TableServiceClient.from_connection_string(storage.connection_string)
+
+`python -m tests.local.azurite` runs it in the foreground and prints its connection string; with `--install` it only
+installs what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.local import node_packages
+from tests.local.processes import Child, ChildError, free_ports, start
+
+ACCOUNT_NAME = "devstoreaccount1"
+# The emulator's only account; its key is published in the emulator's documentation and protects nothing.
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+ALL_SERVICES = ("table", "blob", "queue")
+ENTRY_POINTS = {"table": "table/main.js", "blob": "blob/main.js", "queue": "queue/main.js"}
+START_ATTEMPTS = 3
+# Idle connections of a quiet test must not be cut by the server: a client cannot tell that from an outage.
+KEEP_ALIVE_S = 120
+
+
+@dataclass(frozen=True)
+class Azurite:
+    """A running Azurite."""
+
+    ports: dict[str, int]
+    """The loopback port of each service that was asked for."""
+    child: Child
+    """Its process, for tests that stop, freeze or kill the storage."""
+
+    @property
+    def connection_string(self) -> str:
+        """What the storage clients take."""
+        endpoints = "".join(f"{name.capitalize()}Endpoint={self.url(name)};" for name in self.ports)
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};{endpoints}"
+
+    def url(self, service: str = "table") -> str:
+        """The address of one of its services, with the account."""
+        return f"http://127.0.0.1:{self.ports[service]}/{ACCOUNT_NAME}"
+
+
+@contextmanager
+def running(
+    *, services: Sequence[str] = ALL_SERVICES, folder: Path | None = None, ports: Sequence[int] = ()
+) -> Iterator[Azurite]:
+    """Run Azurite until the end of the block.
+
+    Args:
+        services: of `table`, `blob` and `queue`, one or all three.
+        folder: keeps the data on disk there; None keeps it in memory.
+        ports: of the services, in their order; empty takes free ones. Give them to start again after a stop.
+
+    Raises:
+        ChildError: it does not start; the message holds its output.
+        node_packages.InstallError: Node or Azurite is missing and cannot be installed.
+    """
+    node = node_packages.find_node()
+    modules = node_packages.node_modules(node)
+    with tempfile.TemporaryDirectory(prefix="azurite-") as scratch:
+        entry_point = ENTRY_POINTS[services[0]] if len(services) == 1 else "azurite.js"
+        command = [str(node.node), str(modules / "azurite" / "dist" / "src" / entry_point)]
+        command += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        command += ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
+        storage = _started(command, services, ports, Path(scratch))
+        with storage.child:
+            yield storage
+
+
+def _started(command: list[str], services: Sequence[str], ports: Sequence[int], scratch: Path) -> Azurite:
+    """Start it, again on other ports when somebody was faster to take the ones that were free a moment ago."""
+    attempts = 1 if ports else START_ATTEMPTS
+    for attempt in range(1, attempts + 1):
+        chosen = dict(zip(services, ports or free_ports(len(services)), strict=True))
+        arguments = [
+            argument
+            for name, port in chosen.items()
+            for argument in (f"--{name}Port", str(port), f"--{name}KeepAliveTimeout", str(KEEP_ALIVE_S))
+        ]
+        # On the other signal the table service ends without writing what it holds.
+        child = start([*command, *arguments], name="Azurite", cwd=scratch, stop_signal=signal.SIGINT)
+        try:
+            for port in chosen.values():
+                child.wait_until(lambda port=port: _answers(port), what=f"an answer on port {port}")  # type: ignore[misc]
+        except BaseException as error:
+            child.stop()
+            if isinstance(error, ChildError) and attempt < attempts:
+                continue
+            raise
+        return Azurite(chosen, child)
+    raise AssertionError("the last attempt either returns or raises")
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status > 0
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    """Run Azurite until a signal comes, or only install it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.local.azurite", description="Run Azurite until Ctrl-C.")
+    parser.add_argument("--install", action="store_true", help="install what it needs and end")
+    parser.add_argument("--folder", type=Path, help="keep the data there; default: in memory")
+    arguments = parser.parse_args()
+    try:
+        if arguments.install:
+            node_packages.node_modules(node_packages.find_node())
+            return
+        # Both ways of asking it to end unwind the block below.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt), running(folder=arguments.folder) as storage:
+            print(storage.connection_string, flush=True)
+            storage.child.wait(None)
+            sys.exit("Azurite ended by itself")
+    except (node_packages.InstallError, ChildError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""`make demo`: the main job once, end to end, on the local stack, as a timeline.
+
+Every line that states something was checked when it was printed. The time in the margin is the story's, hours and
+minutes since the dial, on a clock that the demo moves; times in milliseconds are real.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from tests.local import stack
+from tests.local.acs import CallView, poll
+from tests.local.node_packages import InstallError
+from tests.local.processes import ChildError
+from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack
+
+LABEL_WIDTH = 10
+MARGIN = " " * 7
+TEXT_WIDTH = 100
+DELIVERED = 202
+WINDOW, COOL_DOWN = timedelta(minutes=60), timedelta(minutes=60)
+CALL_ID, SERVER_CALL_ID = "call-of-the-demo", "server-call-of-the-demo"
+EMERGENCY_CONTROLS = ("device_settings", "end_call")
+LEFT_WHEN_ALL_IS_OVER = frozenset({"free", "number", "pool"})
+
+
+class NotAsItMustBe(Exception):
+    """A step of the demo did not show what it must."""
+
+
+def require(holds: bool, what: str) -> None:
+    """Go on only if it holds."""
+    if not holds:
+        raise NotAsItMustBe(what)
+
+
+class Timeline:
+    """What the demo prints; with a little colour where the output is a terminal."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def title(self, text: str) -> None:
+        """The first line."""
+        print(self._styled(text, "1"), flush=True)
+
+    def step(self, when: str, text: str) -> None:
+        """Something happens."""
+        indent = " " * len(MARGIN)
+        wrapped = textwrap.fill(text, TEXT_WIDTH, initial_indent=indent, subsequent_indent=indent).lstrip()
+        print(f"\n{self._styled(when.rjust(len(MARGIN) - 2), '36')}  {self._styled(wrapped, '1')}", flush=True)
+
+    def fact(self, label: str, text: str) -> None:
+        """Something that follows from it."""
+        lead = f"{MARGIN}  {label.ljust(LABEL_WIDTH)} "
+        wrapped = textwrap.fill(text, TEXT_WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
+        print(wrapped.replace(label, self._styled(label, "32"), 1) if label else wrapped, flush=True)
+
+    def letter(self, text: str) -> None:
+        """The text of a message."""
+        for line in text.rstrip().splitlines():
+            print(f"{MARGIN}  {' ' * LABEL_WIDTH} {self._styled('|', '2')} {line}".rstrip(), flush=True)
+
+    def end(self, text: str) -> None:
+        """The last line."""
+        print(f"\n{self._styled(text, '1')}", flush=True)
+
+    def _styled(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+class Story:
+    """An agent dials 911, the call drops, the responder calls back, and an hour later the number is free again."""
+
+    def __init__(self, local: Stack, timeline: Timeline) -> None:
+        self._local = local
+        self._say = timeline
+        self._dana: Softphone = local.softphone(local.add_agent(DANA))
+        self._number = ""
+
+    def tell(self) -> None:
+        """The whole story."""
+        self.before()
+        self.dial()
+        self.mail()
+        self.drop()
+        self.callback()
+        self.end()
+        self.expiry()
+        self.release()
+
+    def before(self) -> None:
+        """An ordinary moment."""
+        self._dana.show("available")
+        self._local.will_answer(DANA.acs_user_id, after_s=0.0)
+        self._local.will_answer(DESK, after_s=0.0)
+        require(self._dana.presence().status == "available", "Dana's presence must be available before the call")
+        require(self._dana.panel().mode == "normal", "Dana's panel must be in its normal mode before the call")
+        self._say.step("before", f"{DANA.name} is available and takes customers' calls.")
+        self._say.fact("directory", f"when she calls for help, these are told: {DANA.emergency_contacts}")
+
+    def dial(self) -> None:
+        """911."""
+        began = time.monotonic()
+        lent = self._dana.dial(CALL_ID)
+        self._number = lent.callback_number
+        require(lent.status == httpx.codes.CREATED, f"a first dial must be answered with 201, not {lent.status}")
+        require(not lent.degraded and not lent.shared, "the number must be Dana's alone")
+        self._say.step("0:00", f"Dana dials 911. Her softphone reports it, and is answered in {ms(lent.took_s)}.")
+        minutes = round((lent.expires_at - self._local.now()).total_seconds() / 60)
+        require(minutes == WINDOW.total_seconds() / 60, f"the number must be lent for 60 minutes, not {minutes}")
+        self._say.fact(
+            "number", f"{spoken(self._number)} is lent to her for {minutes} minutes, until {clock(lent.expires_at)}"
+        )
+        self._dana.wait_for_presence("do_not_disturb")
+        self._say.fact("presence", f"available -> do not disturb, seen {ms(time.monotonic() - began)} after the dial")
+        panel = self._dana.panel()
+        require(panel.mode == "emergency" and panel.controls == EMERGENCY_CONTROLS, "the panel must be restricted")
+        require(panel.form_actions == (), "the form must offer neither Save nor Refresh")
+        self._say.fact("panel", f'"{panel.banner}" It offers device settings and End call, nothing else')
+
+    def mail(self) -> None:
+        """The people who must know."""
+        contacts = DANA.emergency_contacts.split("; ")
+        email = self._local.wait_for_email(contacts[0])
+        require(set(contacts) <= set(email.recipients), "all contacts must get the message")
+        require(len(self._local.control.emails()) == 1, "one dial owes one message")
+        require(self._number in digits(email.plain_text), "the message must tell the number to call back")
+        reported = "Microsoft.Communication.EmailDeliveryReportReceived"
+        poll(lambda: len(delivered(self._local, reported)) == len(contacts) or None, what="delivery reports")
+        self._say.fact("e-mail", f"one message, delivered to {len(contacts)} contacts who do not see each other:")
+        self._say.letter(f"Subject: {email.subject}\n\n{email.plain_text}")
+
+    def drop(self) -> None:
+        """The line breaks."""
+        control = self._local.control
+        control.call_started(DANA.acs_user_id, SERVER_CALL_ID, at=self._local.now())
+        self._dana.tie(CALL_ID, SERVER_CALL_ID)
+        self._local.advance(timedelta(minutes=2))
+        control.call_ended(DANA.acs_user_id, SERVER_CALL_ID, duration_s=120.0, at=self._local.now())
+        poll(lambda: self._dana.panel().mode == "normal" or None, what="the end of the call on the panel")
+        self._say.step("0:02", "The call drops. Azure Communication Services reports an end that Dana did not cause.")
+        panel, presence = self._dana.panel(), self._dana.presence()
+        require(presence.status == "do_not_disturb", "presence must stay held after a drop")
+        require(panel.callback_number == self._number, "the number must stay Dana's")
+        self._say.fact(
+            "presence", "stays do not disturb for 10 minutes, so that no customer takes the responder's place"
+        )
+        self._say.fact("panel", f'"{panel.banner}"')
+
+    def callback(self) -> None:
+        """The responder tries again."""
+        self._local.advance(timedelta(minutes=1))
+        took_s, call = self._ring()
+        self._say.step("0:03", f"The responder calls {spoken(self._number)} back.")
+        require(call.people == [f"4:{PSAP}", DANA.acs_user_id], "the responder must reach Dana")
+        self._say.fact("callback", f"past do not disturb, Dana's softphone rings {ms(took_s)} after the call came in")
+        self._say.fact("connected", "the responder and Dana, and nobody else")
+        self._local.control.hang_up(call.server_call_id)
+
+    def end(self) -> None:
+        """It is over."""
+        self._local.advance(timedelta(minutes=4))
+        self._dana.release()
+        self._dana.wait_for_presence("available")
+        self._say.step("0:07", "Help has arrived, the responder hangs up. Dana presses End.")
+        require(self._dana.panel().mode == "normal", "the panel must be in its normal mode")
+        self._say.fact("presence", "do not disturb -> available, as it was before the call")
+        self._say.fact("number", "stays hers: a responder may still call")
+
+    def expiry(self) -> None:
+        """An hour later."""
+        self._local.advance(WINDOW - timedelta(minutes=6))
+        self._local.run_timers()
+        require(self._dana.panel().callback_number is None, "the lease must have ended")
+        self._say.step("1:01", "The 60 minutes are over. The timer takes the number back.")
+        _, call = self._ring()
+        require(call.people[-1] == DANA.acs_user_id, "in the cool-down the last holder must still ring")
+        self._say.fact("number", "rests for 60 minutes; a late call to it still rings Dana")
+        self._local.control.hang_up(call.server_call_id)
+
+    def release(self) -> None:
+        """Another hour later."""
+        self._local.advance(COOL_DOWN + timedelta(minutes=1))
+        self._local.run_timers()
+        _, call = self._ring()
+        require(call.people[-1] == f"4:{DESK}", "after the cool-down the desk must ring")
+        self._say.step("2:02", "The cool-down is over. The number is free for the next emergency.")
+        self._say.fact("number", "a call to it now rings the security desk")
+        rows = self._local.rows()["emergencies"]
+        kinds = {row["RowKey"].split("|")[0] for row in rows}
+        require(kinds <= LEFT_WHEN_ALL_IS_OVER, f"rows are left: {sorted(kinds - LEFT_WHEN_ALL_IS_OVER)}")
+        free = sum(row["RowKey"].startswith("free|") for row in rows)
+        require(free == len(stack.POOL), f"all {len(stack.POOL)} numbers must be free, not {free}")
+        self._say.fact("storage", f"nothing is left of the call: the table holds {free} free numbers and no more")
+
+    def _ring(self) -> tuple[float, CallView]:
+        """The responder calls; gives the seconds until a phone rang, and the call once it was answered."""
+        began = time.monotonic()
+        call = self._local.ring(self._number)
+        self._local.control.wait_for_call(
+            call.server_call_id, lambda seen: bool(seen.invitations), what="somebody who is rung"
+        )
+        took_s = time.monotonic() - began
+        return took_s, self._local.wait_for_answer(call)
+
+
+def delivered(local: Stack, event_type: str) -> list[str]:
+    """The events of a type that the app has taken."""
+    taken = [each for each in local.control.deliveries() if each.status == DELIVERED]
+    return [each.event_id for each in taken if each.event_type == event_type]
+
+
+def spoken(number: str) -> str:
+    """A number as people write it."""
+    return f"{number[:2]} {number[2:5]} {number[5:8]} {number[8:]}"
+
+
+def digits(text: str) -> str:
+    """The text without what people put between digits."""
+    return text.translate(str.maketrans("", "", " ()-"))
+
+
+def clock(moment: datetime) -> str:
+    """A time of day."""
+    return f"{moment:%H:%M} UTC"
+
+
+def ms(seconds: float) -> str:
+    """A short time."""
+    return f"{seconds * 1000:.0f} ms"
+
+
+def play(timeline: Timeline, folder: Path) -> None:
+    """Start the stack, tell the story, end the stack."""
+    timeline.title("An agent dials 911: the main job once, end to end, on this machine.")
+    began = time.monotonic()
+    with stack.running(folder=folder) as local:
+        took_s = time.monotonic() - began
+        timeline.fact(
+            "",
+            f"Table storage, telephony and e-mail over TLS, events, and the app on the Functions runtime: "
+            f"ready in {took_s:.1f} s.",
+        )
+        Story(local, timeline).tell()
+    timeline.end(f"Everything was as it must be. {time.monotonic() - began:.1f} s; nothing is left running.")
+
+
+def attempt(act: Callable[[], None], folder: Path) -> int:
+    """Do it; the exit status, after a message where something went wrong."""
+    try:
+        act()
+    except (NotAsItMustBe, AssertionError, ChildError, InstallError, httpx.HTTPError) as error:
+        print(f"\nNot as it must be: {error}\nThe logs are in {folder}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("\nEnded by a signal; nothing is left running.", file=sys.stderr, flush=True)
+        return 130
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the demo; the exit status."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep-logs", action="store_true", help="keep the logs also when all went well")
+    keep = parser.parse_args(arguments).keep_logs
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="emergency-calling-demo-"))
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    status = attempt(lambda: play(Timeline(colour=colour), folder), folder)
+    if status == 0 and keep:
+        print(f"The logs are in {folder}")
+    elif status != 1:
+        shutil.rmtree(folder)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The local Functions host: `python -m tests.local.host --port 7071 --workers 2`.
+
+Serves the function app on the library that the cloud's Python worker runs, with what the cloud's host adds: routes and
+keys, the Event Grid webhook, and timers. Settings come from the environment. It prints one line when it is ready.
+
+This module is the supervisor: it starts the workers, and ends all of them when it ends. It restarts nothing, so that a
+test that kills a worker sees what the others do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from tests.local.host_worker import Settings, SharedDescriptor, run, shared_listener
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+END_S = 2.5
+WAKE_UP = b"\0"
+
+
+class StartError(RuntimeError):
+    """A worker cannot serve the app."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    arguments = _parsed(sys.argv[1:])
+    with contextlib.ExitStack() as undo:
+        # Keeps the port for this host for its whole life; the workers share it.
+        reserved = undo.enter_context(_reserved_port(arguments.port))
+        signals = undo.enter_context(_signal_socket())
+        locks = undo.enter_context(tempfile.TemporaryFile())
+        context = multiprocessing.get_context("spawn")
+        settings = Settings(
+            app_directory=arguments.app_directory.resolve(),
+            port=reserved.getsockname()[1],
+            workers=arguments.workers,
+            ticking=arguments.timers,
+            master_key=_master_key(show=arguments.print_key),
+            log_file=arguments.log_file and arguments.log_file.resolve(),
+            offset=context.RawValue("d", 0.0),
+            locks=SharedDescriptor(locks.fileno()),
+        )
+        workers: list[BaseProcess] = []
+        undo.callback(_end, workers)
+        try:
+            _start(settings, workers, signals)
+        except StartError as error:
+            sys.exit(str(error))
+        if _await_end(workers, signals):
+            sys.exit("all workers have ended")
+
+
+def _start(settings: Settings, workers: list[BaseProcess], signals: socket.socket) -> None:
+    """Start the workers and announce when all of them serve.
+
+    Raises:
+        StartError: with what the worker said.
+    """
+    context = multiprocessing.get_context("spawn")
+    reports: list[Connection] = []
+    for number in range(settings.workers):
+        report, sender = context.Pipe(duplex=False)
+        worker = context.Process(target=run, args=(settings, number, sender), name=f"worker-{number}")
+        worker.start()
+        sender.close()
+        workers.append(worker)
+        reports.append(report)
+    for report in reports:
+        if signals in wait([report, signals]):
+            # Left in the socket for the loop that follows.
+            return
+        try:
+            problem = report.recv()
+        except EOFError:
+            problem = "a worker ended before it was ready"
+        if problem is not None:
+            raise StartError(f"the function app in {settings.app_directory} cannot be served: {problem}")
+    print(f"listening on http://127.0.0.1:{settings.port}", flush=True)
+
+
+def _await_end(workers: Sequence[BaseProcess], signals: socket.socket) -> bool:
+    """Wait for a signal (False), or for the last worker to end by itself (True)."""
+    running = {worker.sentinel for worker in workers}
+    while running:
+        ended = wait([*running, signals])
+        if signals in ended:
+            return False
+        running.difference_update(sentinel for sentinel in ended if isinstance(sentinel, int))
+    return True
+
+
+def _end(workers: Sequence[BaseProcess]) -> None:
+    """End all workers, by force where asking does not help."""
+    for worker in workers:
+        worker.terminate()
+    deadline = time.monotonic() + END_S
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        worker.kill()
+        worker.join()
+
+
+@contextlib.contextmanager
+def _signal_socket() -> Iterator[socket.socket]:
+    """A socket that becomes readable when we are asked to end, so that signals can be waited for like anything else."""
+    receiving, sending = socket.socketpair()
+    sending.setblocking(False)
+
+    def wake(number: int, frame: object) -> None:
+        with contextlib.suppress(BlockingIOError):
+            sending.send(WAKE_UP)
+
+    with receiving, sending:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, wake)
+        yield receiving
+
+
+def _reserved_port(port: int) -> socket.socket:
+    """Bind the port without listening. Refuses a port that another host already shares."""
+    try:
+        with socket.socket() as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(("127.0.0.1", port))
+        return shared_listener(port)
+    except OSError as error:
+        sys.exit(f"port {port} cannot be used: {error.strerror}")
+
+
+def _master_key(*, show: bool) -> str:
+    key = os.environ.get("HOST_MASTER_KEY") or secrets.token_urlsafe(24)
+    if show:
+        print(f"master key: {key}", file=sys.stderr, flush=True)
+    return key
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.local.host", description="Serve the function app.")
+    parser.add_argument("--port", type=int, default=7071, help="0 takes a free one")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the port")
+    parser.add_argument("--app-directory", type=Path, default=REPOSITORY, help="where function_app.py is")
+    parser.add_argument("--log-file", type=Path, help="where the log goes; default: standard error")
+    parser.add_argument("--no-timers", dest="timers", action="store_false", help="run timers only by hand")
+    parser.add_argument("--print-key", action="store_true", help="print the master key to standard error")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

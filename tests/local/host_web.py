@@ -1,0 +1,151 @@
+"""The host's HTTP side: the app's routes, the Event Grid webhook, and what an operator may ask of the host."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from tests.local import host_event_grid
+from tests.local.clock import MovableClock
+from tests.local.host_routes import PathError, Router, decoded
+from tests.local.host_runtime import HttpRequest, HttpResponse, Runtime
+from tests.local.host_timers import CLOCK_LOCK, ProcessLocks, Timers
+
+BODILESS = frozenset({204, 304})
+# The server writes these itself, from the body that it sends.
+OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the endpoints need."""
+
+    runtime: Runtime
+    router: Router
+    timers: Timers
+    locks: ProcessLocks
+    clock: MovableClock
+    master_key: str
+    worker_count: int
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/admin/host/status", self._status, methods=["GET"]),
+                Route("/admin/clock", self._clock, methods=["GET", "POST"]),
+                Route("/admin/functions/{name}", self._run_function, methods=["POST"]),
+                Route("/runtime/webhooks/EventGrid", self._event_grid, methods=["OPTIONS", "POST", "GET", "PUT"]),
+                Mount("/", app=self._call),
+            ]
+        )
+
+    async def _status(self, _: Request) -> Response:
+        functions = sorted(self.runtime.functions)
+        return JSONResponse(
+            {"state": "Running", "pid": os.getpid(), "workers": self.worker_count, "functions": functions}
+        )
+
+    async def _event_grid(self, request: Request) -> Response:
+        return await host_event_grid.answer(self.runtime, request)
+
+    async def _run_function(self, request: Request) -> Response:
+        """Run a timer now. Answers 202 at once; with `?wait=1` when the run has ended, 500 if it failed."""
+        if not self._is_master(request):
+            return Response(status_code=401)
+        name = request.path_params["name"]
+        if name not in self.timers.names:
+            return Response(status_code=400 if name in self.runtime.functions else 404)
+        run = asyncio.create_task(self.timers.run(name))
+        if request.query_params.get("wait") == "1":
+            return Response(status_code=202 if await run else 500)
+        _UNDER_WAY.add(run)
+        run.add_done_callback(_UNDER_WAY.discard)
+        return Response(status_code=202)
+
+    async def _clock(self, request: Request) -> Response:
+        """Tell the time, or move it on for all workers."""
+        if not self._is_master(request):
+            return Response(status_code=401)
+        if request.method == "POST":
+            try:
+                seconds = float((await request.json())["advance_s"])
+                async with self.locks.held(CLOCK_LOCK):
+                    self.clock.advance(seconds)
+            except (ValueError, TypeError, KeyError) as error:
+                return JSONResponse({"detail": f"advance_s must be seconds: {error}"}, status_code=400)
+        now = self.clock.now().astimezone(UTC)
+        return JSONResponse({"now": _rfc3339(now), "offset_s": self.clock.offset_s})
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._http(Request(scope, receive)) if scope["type"] == "http" else Response(status_code=404)
+        await response(scope, receive, send)
+
+    async def _http(self, request: Request) -> Response:
+        """Hand a request to the function whose route it matches."""
+        try:
+            parts = decoded(request.scope["raw_path"])
+        except PathError:
+            return Response(status_code=400)
+        found = self.router.match(request.method, parts) if parts is not None else None
+        if found is None:
+            return Response(status_code=404)
+        route, route_params = found
+        if route.auth_level != "anonymous" and not self._is_master(request):
+            return Response(status_code=401)
+        returned = await self.runtime.invoke_http(
+            route.function,
+            HttpRequest(
+                method=request.method,
+                url=str(request.url),
+                headers=_joined(request.headers.items()),
+                route_params=route_params,
+                query=_joined(parse_qsl(request.scope["query_string"].decode("latin-1")), fold_names=False),
+                body=await request.body(),
+            ),
+        )
+        # What went wrong is in the log; a caller learns nothing of it.
+        return Response(status_code=500) if returned is None else _translated(returned)
+
+    def _is_master(self, request: Request) -> bool:
+        given = request.headers.get("x-functions-key") or request.query_params.get("code") or ""
+        return hmac.compare_digest(given.encode(), self.master_key.encode())
+
+
+_UNDER_WAY: set[asyncio.Task[bool]] = set()
+"""Runs that nobody waits for; the event loop itself would forget them."""
+
+
+def _joined(pairs: object, *, fold_names: bool = True) -> Mapping[str, str]:
+    """Make one value per name, as the host does: repeated ones with commas between, empty ones left out."""
+    joined: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for name, value in pairs:  # type: ignore[attr-defined]
+        if value:
+            key = name.lower() if fold_names else names.setdefault(name.lower(), name)
+            joined[key] = f"{joined[key]},{value}" if key in joined else value
+    return joined
+
+
+def _translated(returned: HttpResponse) -> Response:
+    body = b"" if returned.status in BODILESS else returned.body
+    response = Response(body, status_code=returned.status)
+    for name, value in returned.headers:
+        if name not in OWN_HEADERS:
+            response.headers.append(name, value)
+    return response
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

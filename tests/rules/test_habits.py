@@ -1,0 +1,113 @@
+"""Habits that a reader can rely on (style.md). Each test gives the faults that it found, by file."""
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+
+from tests.rules.sources import Module, is_in, modules, texts
+
+MOST_LINES = 70
+E164 = re.compile(r"(?<![\w+])\+\d{8,15}(?!\d)")
+# The numbers that the North American plan keeps for examples, with and without an area code.
+EXAMPLE_NUMBER = re.compile(r"\+1(?:[2-9]\d\d)?55501\d\d")
+# `…@odata.type` is how Table storage says a value's type.
+ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?!odata\.)((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})")
+EXAMPLE_DOMAIN = re.compile(r"(?:.+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid)", re.IGNORECASE)
+# Made by tools, with the names of packages' makers in them.
+LOCKS = ("package-lock.json", "requirements-dev.txt")
+PATCHES = {"monkeypatch.setattr", "monkeypatch.setitem", "monkeypatch.delattr", "mocker.patch"}
+# In pieces, so that this file does not name what no file may name.
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("nuget", "org"),
+        ("proxy", "golang", "org"),
+        ("crates", "io"),
+    )
+]
+_MACHINE_FOLDERS = "|".join(("wor" + "k", "roo" + "t", "home/[a-z]"))
+MACHINE_PATH = re.compile(rf"(?:^|[\s\"'`=(:])/(?:{_MACHINE_FOLDERS})(?:/|\b)", re.MULTILINE)
+
+
+def in_modules(rule: Callable[[Module], Iterable[str]]) -> dict[str, set[str]]:
+    """What `rule` finds fault with, by Python file."""
+    faults = {module.path: set(rule(module)) for module in modules()}
+    return {path: faulty for path, faulty in faults.items() if faulty}
+
+
+def in_texts(rule: Callable[[str], Iterable[str]], leaving_out: tuple[str, ...] = ()) -> dict[str, set[str]]:
+    """What `rule` finds fault with, by text file."""
+    faults = {path: set(rule(text)) for path, text in texts().items() if not path.endswith(leaving_out)}
+    return {path: faulty for path, faulty in faults.items() if faulty}
+
+
+def test_functions_are_short() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        return (each.name for each in module.functions() if (each.end_lineno or 0) - each.lineno + 1 > MOST_LINES)
+
+    assert not in_modules(faulty)
+
+
+def test_nothing_is_patched() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        yield from (name for name in module.imports() if is_in(name, ("mock", "unittest.mock", "pytest_mock")))
+        yield from {ast.unparse(node) for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)} & PATCHES
+
+    assert not in_modules(faulty)
+
+
+def test_whoever_sleeps_says_why() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        lines = texts()[module.path].splitlines()
+        for function in module.functions():
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in {"time.sleep", "sleep"}:
+                    near = lines[max(0, node.lineno - 3) : node.lineno]
+                    if not ast.get_docstring(function) and not any("#" in line for line in near):
+                        yield f"line {node.lineno}"
+
+    assert not in_modules(faulty)
+
+
+def test_the_product_never_asks_whether_it_is_tested() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        return re.findall(r"\b(?:pytest|hypothesis|sys\.modules)\b", texts()[module.path]) if module.is_product else ()
+
+    assert not in_modules(faulty)
+
+
+def real_numbers(text: str) -> list[str]:
+    return [number for number in E164.findall(text) if not EXAMPLE_NUMBER.fullmatch(number)]
+
+
+def real_domains(text: str) -> list[str]:
+    return [match[1] for match in ADDRESS.finditer(text) if not EXAMPLE_DOMAIN.fullmatch(match[1])]
+
+
+def test_numbers_are_of_the_ranges_kept_for_examples() -> None:
+    assert not in_texts(real_numbers)
+
+
+def test_addresses_are_of_the_domains_kept_for_examples() -> None:
+    assert not in_texts(real_domains, LOCKS)
+
+
+def test_no_registry_is_named() -> None:
+    assert not in_texts(lambda text: (host for host in REGISTRIES if host in text.lower()))
+
+
+def test_no_folder_of_a_machine_is_named() -> None:
+    assert not in_texts(MACHINE_PATH.findall)
+
+
+def test_the_rules_find_what_they_look_for() -> None:
+    # In pieces again.
+    assert real_numbers("call +1" + "4155551234 or +1" + "4155550123") == ["+1" + "4155551234"]
+    assert real_domains("a@contoso" + ".com b@alerts.example.com c@contoso.example") == ["contoso" + ".com"]
+    assert MACHINE_PATH.search("see /" + "work/main")
+    assert not MACHINE_PATH.search("the end of frame" + "work/ and net" + "work")

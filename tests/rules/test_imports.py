@@ -1,0 +1,110 @@
+"""Imports point one way (architecture.md, Rooms). Each test gives the faults that it found, by file."""
+
+import ast
+import sys
+from collections.abc import Callable, Iterable
+
+from tests.rules.sources import Module, is_in, modules, product
+
+OURS = ("function_app", "functions", "shared", "tests")
+INNER = ("shared.ports", "shared.domain")
+WORLDLY = ("os", "io", "socket", "time", "threading", "random", "secrets", "logging", "subprocess", "pathlib")
+TELLS_THE_TIME = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid4", "uuid.uuid1"}
+STARTS_SOMETHING = {"Thread", "Timer", "ThreadPoolExecutor", "DeadlinePool", "connect", "open", "app", "composed"}
+
+# Room, and which of our own it may import; the longest prefix that fits decides.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "function_app": ("functions",),
+    "functions": ("functions", "shared.bootstrap", "shared.use_cases", *INNER),
+    "functions.wire": ("functions.wire", "shared.use_cases", "shared.domain"),
+    "shared.bootstrap": ("shared",),
+    "shared.settings": ("shared.domain",),
+    "shared.telemetry": INNER,
+    "shared.use_cases": ("shared.use_cases", *INNER),
+    "shared.ports": ("shared.domain",),
+    "shared.domain": ("shared.domain",),
+    "shared.adapters": ("shared.adapters", "shared.telemetry", *INNER),
+    "shared": (),
+}
+
+
+def room_of(module: Module) -> str:
+    return max((room for room in ROOMS if is_in(module.name, (room,))), key=len)
+
+
+def found(rule: Callable[[Module], Iterable[str]]) -> dict[str, set[str]]:
+    """What `rule` finds fault with, by file."""
+    faults = {module.path: set(rule(module)) for module in product()}
+    return {path: faulty for path, faulty in faults.items() if faulty}
+
+
+def foreign(module: Module) -> set[str]:
+    return {name.split(".")[0] for name in module.imports()} - {*sys.stdlib_module_names, *OURS}
+
+
+def test_a_room_imports_only_what_it_may() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        allowed = ROOMS[room_of(module)]
+        return {name for name in module.imports() if is_in(name, OURS) and not is_in(name, allowed)}
+
+    assert not found(faulty)
+
+
+def test_azure_stays_at_the_rim() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        for name in module.imports():
+            room = ("function_app", "functions") if is_in(name, ("azure.functions",)) else ("shared.adapters",)
+            if is_in(name, ("azure",)) and not is_in(module.name, room):
+                yield name
+
+    assert not found(faulty)
+
+
+def test_the_domain_is_pure() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        if is_in(module.name, ("shared.domain",)):
+            yield from foreign(module) - {"msgspec", "phonenumbers"}
+            yield from {name for name in module.imports() if is_in(name, WORLDLY)}
+        elif is_in(module.name, ("shared.use_cases", "shared.ports")):
+            yield from foreign(module) - {"msgspec"}
+
+    assert not found(faulty)
+
+
+def test_the_domain_and_the_use_cases_are_told_the_time() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        if is_in(module.name, ("shared.domain", "shared.use_cases")):
+            calls = {ast.unparse(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+            yield from calls & TELLS_THE_TIME
+
+    assert not found(faulty)
+
+
+def test_only_the_composition_root_reads_the_environment() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        if module.name != "shared.bootstrap":
+            yield from module.imports() & {"os.environ", "os.getenv"}
+            attributes = (node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute))
+            yield from (ast.unparse(node) for node in attributes if node.attr in {"environ", "getenv"})
+
+    assert not found(faulty)
+
+
+def test_nothing_is_started_or_connected_at_import() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        for node in module.tree.body:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                calls = (ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call))
+                yield from (call for call in calls if call.rpartition(".")[2] in STARTS_SOMETHING)
+
+    assert not found(faulty)
+
+
+def test_the_product_never_imports_the_tests() -> None:
+    assert not found(lambda module: (name for name in module.imports() if is_in(name, ("tests",))))
+
+
+def test_the_rules_see_the_whole_product() -> None:
+    rooms = {room_of(module) for module in product()}
+    assert rooms >= set(ROOMS) - {"shared"}
+    assert any(module.path.startswith("tests/") for module in modules())

@@ -1,0 +1,141 @@
+"""What must follow from the reported facts of an emergency: the specification, written down a second time.
+
+The product computes verdicts (which legs are over, whether presence is held, whether the number is still lent) from
+facts. This computes them again, from the same facts, in another way and from the text of the specification alone, so
+that a mistake in one shows as a difference between the two. It imports the product's records, never its rules.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from shared.domain.emergencies import Emergency, Leg, Sighting
+from shared.domain.leases import Rules
+
+FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
+NEAR = timedelta(seconds=30)
+SKEW = timedelta(seconds=5)
+
+
+class Over(Struct, frozen=True):
+    """When a leg ended, and whether the agent ended it."""
+
+    at: datetime
+    by_agent: bool
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """All that follows from an emergency's facts at one moment."""
+
+    over: dict[str, Over]
+    running: frozenset[str]
+    lease_ends_at: datetime
+    lease_lives: bool
+    rests: bool
+    released_at: datetime
+    held_until: datetime | None
+
+
+def minutes(count: int) -> timedelta:
+    """So many minutes."""
+    return timedelta(minutes=count)
+
+
+def judge(emergency: Emergency, rules: Rules, now: datetime) -> Verdict:
+    """What follows from the facts now (B2, B3, B5, and the rows of "What happens when…")."""
+    lease = emergency.lease
+    assert lease is not None
+    tied = server_calls(emergency)
+    over = {leg.leg_id: end for leg in emergency.legs if (end := _over(leg, tied.get(leg.leg_id), rules, now))}
+    running = frozenset(leg.leg_id for leg in emergency.legs) - over.keys()
+    ends_at = _lease_end(emergency.legs, over, rules)
+    lives = now < ends_at and not lease.lost
+    released_at = FAR_FUTURE if ends_at == FAR_FUTURE else ends_at + minutes(rules.cool_down_minutes)
+    return Verdict(
+        over=over,
+        running=running,
+        lease_ends_at=ends_at,
+        lease_lives=lives,
+        rests=not lives and not lease.lost and now < released_at,
+        released_at=released_at,
+        held_until=_held_until(emergency, over, rules, now),
+    )
+
+
+def _lease_end(legs: Sequence[Leg], over: dict[str, Over], rules: Rules) -> datetime:
+    latest = FAR_FUTURE if len(over) < len(legs) else None
+    for leg in legs:
+        candidates = [leg.dialled_at + minutes(rules.window_minutes)]
+        if leg.leg_id in over:
+            candidates.append(over[leg.leg_id].at + minutes(rules.after_call_minutes))
+        latest = max(candidates) if latest is None else max(latest, *candidates)
+    assert latest is not None
+    return latest
+
+
+def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
+    """The server call of each leg, by leg id, and whether that is exact."""
+    left = list(emergency.sightings)
+    found: dict[str, tuple[Sighting, bool]] = {}
+    for leg in emergency.legs:
+        for claim in leg.claims:
+            match = [sighting for sighting in left if sighting.server_key == claim]
+            if match and leg.leg_id not in found:
+                found[leg.leg_id] = (match[0], True)
+                left.remove(match[0])
+    for sighting in sorted(left, key=lambda each: (each.started_at or each.ended_at or FAR_FUTURE, each.server_key)):
+        fitting = _fitting(sighting, [leg for leg in emergency.legs if leg.leg_id not in found])
+        if fitting is not None:
+            found[fitting.leg_id] = (sighting, False)
+    return found
+
+
+def _fitting(sighting: Sighting, untied: Iterable[Leg]) -> Leg | None:
+    if sighting.started_at is None:
+        return None
+    gaps = [(leg, sighting.started_at - leg.dialled_at) for leg in untied]
+    near = [(leg, gap) for leg, gap in gaps if -NEAR <= gap <= NEAR]
+    before = [leg for leg, gap in near if gap >= -SKEW]
+    fitting = before or [leg for leg, _ in near]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _over(leg: Leg, tie: tuple[Sighting, bool] | None, rules: Rules, now: datetime) -> Over | None:
+    ends: list[Over] = []
+    if leg.reported_end is not None:
+        ends.append(Over(leg.reported_end.at, leg.reported_end.by_agent))
+    if tie is not None and tie[0].ended_at is not None:
+        sighting, exact = tie
+        assert sighting.ended_at is not None
+        ends.append(Over(sighting.ended_at, exact and sighting.ended_by_starter))
+    times_out_at = leg.dialled_at + minutes(rules.max_call_minutes)
+    if times_out_at <= now:
+        ends.append(Over(times_out_at, by_agent=False))
+    if not ends:
+        return None
+    first = min(end.at for end in ends)
+    return Over(max(leg.dialled_at, first), any(end.by_agent for end in ends))
+
+
+def _held_until(emergency: Emergency, over: dict[str, Over], rules: Rules, now: datetime) -> datetime | None:
+    holding = [leg.leg_id for leg in emergency.legs if leg.holds_presence]
+    if any(leg_id not in over for leg_id in holding):
+        return FAR_FUTURE
+    last = max(((over[leg_id].at, over[leg_id].by_agent) for leg_id in holding), default=None)
+    if last is None or last[1]:
+        return None
+    at = last[0]
+    released_at = emergency.hold.released_at if emergency.hold is not None else None
+    until = at + minutes(rules.hold_after_drop_minutes)
+    return None if until <= now or (released_at is not None and released_at >= at) else until
+
+
+def moments(emergency: Emergency, rules: Rules, now: datetime) -> list[datetime]:
+    """When time alone next changes a verdict: the sides of these are where mistakes live."""
+    verdict = judge(emergency, rules, now)
+    times_out = [leg.dialled_at + minutes(rules.max_call_minutes) for leg in emergency.legs]
+    found = [*times_out, verdict.lease_ends_at, verdict.released_at]
+    if verdict.held_until is not None:
+        found.append(verdict.held_until)
+    return sorted(moment for moment in found if now < moment < FAR_FUTURE)

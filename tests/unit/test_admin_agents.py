@@ -1,0 +1,72 @@
+"""When an administrator may write over an entry (RFC 9110, section 13)."""
+
+import azure.functions as func
+import pytest
+
+from functions.admin_agents import NEW, precondition
+from functions.http import entity_tag, require_own_agent
+from functions.problems import PreconditionFailed
+from shared.adapters.agent_table import AgentTable
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.system_clock import SystemClock
+from shared.domain.agents import Agent
+from shared.domain.errors import NotAllowed
+from shared.domain.principals import AGENT, MACHINE, Principal
+from shared.ports import Deadline
+
+CLOCK = SystemClock()
+OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
+
+
+def soon() -> Deadline:
+    return Deadline(CLOCK, 5)
+
+
+@pytest.fixture
+def directory() -> AgentTable:
+    return AgentTable(MemoryTable(), CLOCK)
+
+
+def put(**headers: str) -> func.HttpRequest:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return func.HttpRequest("PUT", "https://example.com/api/admin/agents/a", headers=named, body=b"{}")
+
+
+def test_without_a_condition_anything_goes(directory: AgentTable) -> None:
+    assert precondition(put(), "a", directory, soon()) == (False, None)
+    directory.save(Agent(agent_id="a"), None, soon())
+    assert precondition(put(), "a", directory, soon()) == (True, None)
+
+
+def test_if_match_names_the_version(directory: AgentTable) -> None:
+    with pytest.raises(PreconditionFailed):
+        precondition(put(if_match="*"), "a", directory, soon())
+    version = directory.save(Agent(agent_id="a"), None, soon())
+    for header in ("*", entity_tag(version), f'"other", {entity_tag(version)}'):
+        assert precondition(put(if_match=header), "a", directory, soon()) == (True, version)
+    directory.save(Agent(agent_id="a", name="Another"), None, soon())
+    with pytest.raises(PreconditionFailed):
+        precondition(put(if_match=entity_tag(version)), "a", directory, soon())
+
+
+def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
+    assert precondition(put(if_none_match="*"), "a", directory, soon()) == (False, NEW)
+    directory.save(Agent(agent_id="a"), None, soon())
+    with pytest.raises(PreconditionFailed):
+        precondition(put(if_none_match="*"), "a", directory, soon())
+
+
+def test_agents_may_only_touch_what_is_theirs(directory: AgentTable) -> None:
+    agent = Principal(roles=frozenset({AGENT}), object_id=OBJECT_ID)
+    machine = Principal(roles=frozenset({MACHINE}))
+    assert require_own_agent(agent, "a", directory, soon()) is None
+    assert require_own_agent(machine, "a", directory, soon(), listed_only=True) is None
+    with pytest.raises(NotAllowed):
+        require_own_agent(agent, "a", directory, soon(), listed_only=True)
+    directory.save(Agent(agent_id="a", entra_object_id=OBJECT_ID), None, soon())
+    directory.save(Agent(agent_id="b"), None, soon())
+    assert require_own_agent(agent, "a", directory, soon(), listed_only=True) == Agent(
+        agent_id="a", entra_object_id=OBJECT_ID
+    )
+    with pytest.raises(NotAllowed):
+        require_own_agent(agent, "b", directory, soon())

@@ -1,0 +1,56 @@
+"""Whether the deployment can do its work."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from functions.wire.http import health_answer
+from shared.adapters.agent_table import AgentTable
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.sdk_table import TableRefused
+from shared.domain.agents import Agent
+from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.ports import Deadline, Pending
+from shared.use_cases.check_health import check_health
+
+
+class StillClock:
+    """Port `Clock`, standing still."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 20, 18, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class Failing:
+    """Port `AgentDirectory`, in trouble."""
+
+    def __init__(self, error: EmergencyCallingError) -> None:
+        self._error = error
+
+    def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
+        raise self._error
+
+    def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
+        raise self._error
+
+    def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
+        raise self._error
+
+
+def test_a_table_that_answers_is_reachable() -> None:
+    clock = StillClock()
+    assert check_health(directory=AgentTable(MemoryTable(), clock), deadline=Deadline(clock, 0.3))
+
+
+@pytest.mark.parametrize("error", [Unavailable(), TableRefused(403, "AuthorizationPermissionMismatch")])
+def test_a_table_that_is_away_or_refuses_us_is_not(error: EmergencyCallingError) -> None:
+    assert not check_health(directory=Failing(error), deadline=Deadline(StillClock(), 0.3))
+
+
+def test_faulty_settings_alone_are_reported_and_no_outage() -> None:
+    answer = health_answer(settings_valid=False, table_reachable=True)
+    assert (answer.status, answer.settings_valid) == ("ok", False)
+    assert health_answer(settings_valid=True, table_reachable=False).status == "unavailable"

@@ -1,0 +1,456 @@
+"""The rows of "What happens when…" (specification), one test or more each, on the core in memory."""
+
+import pytest
+
+from shared.domain.agents import Agent
+from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.panels import EMERGENCY_CONTROLS, Mode
+from shared.domain.presence import PresenceStatus
+from shared.use_cases.end_call import End
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Answer, Dial
+from tests.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, after, numbers
+
+DANA = "agent-dana"
+DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
+AVAILABLE, DND = PresenceStatus.AVAILABLE, PresenceStatus.DO_NOT_DISTURB
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.add_agent(
+        Agent(
+            agent_id=DANA,
+            name="Dana Example",
+            acs_user_ids=(DANA_ACS,),
+            country="US",
+            address="1 Example Street",
+            emergency_contacts=("supervisor@example.com", "guard@example.com"),
+        )
+    )
+    house.show(DANA, AVAILABLE)
+    house.tick()
+    return house
+
+
+def dial(house: House, call_id: str = "call-1", **more: object) -> Answer:
+    fields: dict[str, object] = {"call_id": call_id, "agent_id": DANA, "dialled": "911"} | more
+    return house.dial(Dial(**fields))  # type: ignore[arg-type]
+
+
+def started(house: House, server: str = "server-1", starter: str = DANA_ACS) -> ServerCall:
+    return ServerCall(server_call_id=server, starter=starter, at=house.clock.now(), ended=False)
+
+
+def server_ended(house: House, server: str = "server-1", by: str | None = None) -> ServerCall:
+    return ServerCall(server_call_id=server, starter=DANA_ACS, at=house.clock.now(), ended=True, ended_by=by)
+
+
+def end(house: House, call_id: str = "call-1", *, by_agent: bool = True) -> None:
+    house.end(End(call_id=call_id, by_agent=by_agent))
+
+
+# The main job
+
+
+def test_a_dial_lends_a_number_holds_presence_shows_the_panel_and_mails_the_contacts(house: House) -> None:
+    answer = dial(house)
+    assert answer.callback_number in numbers(4)
+    assert answer.expires_at == DAWN + after(minutes=60)
+    assert (answer.shared, answer.test, answer.degraded, answer.notified) == (False, False, False, 2)
+    assert answer.panel.mode is Mode.EMERGENCY and answer.panel.controls == EMERGENCY_CONTROLS
+    assert house.status(DANA) is DND
+    assert sorted(house.mail.received()) == ["guard@example.com", "supervisor@example.com"]
+    assert len(house.mail.accepted) == 1
+
+
+def test_the_agents_end_returns_presence_and_keeps_the_number(house: House) -> None:
+    answer = dial(house)
+    house.clock.advance(after(minutes=3))
+    end(house)
+    assert house.status(DANA) is AVAILABLE
+    assert house.panel(DANA).mode is Mode.NORMAL
+    assert house.call_back(answer.callback_number) == DANA_ACS
+
+
+def test_the_callback_number_is_released_and_everything_forgotten_after_lease_and_cool_down(house: House) -> None:
+    before = set(house.rows())
+    answer = dial(house)
+    end(house)
+    house.clock.advance(after(minutes=60))
+    house.tick()
+    assert house.call_back(answer.callback_number) == DANA_ACS, "the last holder still rings in the cool-down"
+    house.clock.advance(after(minutes=61))
+    house.tick()
+    assert house.call_back(answer.callback_number) == DESK
+    kinds = {key.split("|")[0] for key in house.rows()}
+    assert kinds == {"free", "number", "pool"}
+    assert len(house.rows()) == len(before)
+
+
+# What happens when…
+
+
+def test_the_same_call_reported_twice_is_one_emergency_with_the_same_answer(house: House) -> None:
+    first = dial(house)
+    again = dial(house)
+    assert again.known and not first.known
+    assert (again.callback_number, again.expires_at) == (first.callback_number, first.expires_at)
+    assert len(house.mail.accepted) == 1
+
+
+def test_another_agent_who_guesses_a_call_id_learns_nothing(house: House) -> None:
+    mine = dial(house)
+    theirs = house.dial(Dial(call_id="call-1", agent_id="agent-eve", dialled="911"), OnlyAgent("agent-eve"))
+    assert theirs.callback_number != mine.callback_number and not theirs.known
+    with pytest.raises(NotAllowed):
+        house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"), OnlyAgent("agent-eve"))
+    house.end(End(call_id="call-1", by_agent=True), OnlyAgent("agent-eve"))
+    assert house.status(DANA) is DND, "the end was of the guesser's own call"
+
+
+def test_somebody_elses_call_cannot_be_ended(house: House) -> None:
+    dial(house)
+    with pytest.raises(NotAllowed):
+        house.end(End(call_id="call-1", by_agent=True), OnlyAgent("agent-eve"))
+    assert house.status(DANA) is DND
+
+
+def test_ended_before_started_notifies_and_lends_but_holds_no_presence(house: House) -> None:
+    assert not house.end(End(call_id="call-1", by_agent=False)).known
+    house.clock.advance(after(minutes=1))
+    answer = dial(house)
+    assert answer.callback_number in numbers(4)
+    assert answer.panel.mode is Mode.NORMAL
+    assert len(house.mail.accepted) == 1
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_an_end_without_start_is_forgotten_with_the_window(house: House) -> None:
+    before = house.rows()
+    house.end(End(call_id="never-started", by_agent=False))
+    house.clock.advance(after(minutes=61))
+    house.tick()
+    assert house.rows() == before
+
+
+def test_an_end_that_a_stranger_reported_before_the_start_does_not_count(house: House) -> None:
+    house.end(End(call_id="call-1", by_agent=False), OnlyAgent("agent-eve"))
+    house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"), OnlyAgent(DANA))
+    assert house.status(DANA) is DND
+    end(house)
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_start_older_than_the_window_is_stale_and_starts_nothing(house: House) -> None:
+    before = house.rows()
+    answer = dial(house, dialled_at=DAWN - after(minutes=61))
+    assert answer.stale and answer.callback_number is None
+    assert house.rows() == before
+    assert house.telemetry.count("start_stale") == 1
+
+
+def test_call_ended_for_an_exact_tie_ends_by_the_agent_or_else_as_a_drop(house: House) -> None:
+    dial(house)
+    house.see(started(house))
+    house.tie("call-1", "server-1")
+    house.see(server_ended(house, by=DANA_ACS))
+    assert house.status(DANA) is AVAILABLE
+    house.clock.advance(after(minutes=1))
+    dial(house, "call-2")
+    house.tie("call-2", "server-2")
+    house.see(server_ended(house, "server-2", by="4:+12065550142"))
+    assert house.panel(DANA).mode is Mode.NORMAL
+    assert house.status(DANA) is DND, "a drop keeps presence held"
+
+
+def test_call_ended_for_an_inferred_tie_is_always_a_drop(house: House) -> None:
+    dial(house)
+    house.clock.advance(after(seconds=2))
+    house.see(started(house))
+    house.see(server_ended(house, by=DANA_ACS))
+    assert house.panel(DANA).mode is Mode.NORMAL
+    assert house.status(DANA) is DND
+
+
+def test_an_ordinary_calls_events_write_nothing(house: House) -> None:
+    before = house.rows()
+    house.see(started(house))
+    house.see(server_ended(house))
+    assert house.rows() == before
+
+
+def test_a_claim_on_somebody_elses_server_call_counts_for_nothing(house: House) -> None:
+    dial(house)
+    house.tie("call-1", "server-of-eve")
+    stranger = ServerCall(
+        server_call_id="server-of-eve", starter="8:acs:r_eve", at=house.clock.now(), ended=True, ended_by="8:acs:r_eve"
+    )
+    house.see(stranger)
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+def test_no_end_ever_becomes_a_drop_after_max_call_minutes(house: House) -> None:
+    dial(house)
+    house.clock.advance(after(minutes=239))
+    house.tick()
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+    house.clock.advance(after(minutes=1))
+    assert house.panel(DANA).mode is Mode.NORMAL, "computed on read, before any timer ran"
+    house.tick()
+    assert house.telemetry.count("leg_timed_out") == 1
+    assert house.status(DANA) is DND
+    house.clock.advance(after(minutes=10))
+    house.tick()
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_redial_keeps_the_number_owes_another_notice_and_presence_returns_after_the_last_leg(house: House) -> None:
+    first = dial(house)
+    house.clock.advance(after(minutes=5))
+    second = dial(house, "call-2")
+    assert second.callback_number == first.callback_number
+    assert second.expires_at == house.clock.now() + after(minutes=60)
+    assert len(house.mail.accepted) == 2
+    end(house, "call-1")
+    assert house.status(DANA) is DND
+    end(house, "call-2")
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_an_unknown_agent_is_served_with_the_identity_in_the_request_and_the_default_contacts(house: House) -> None:
+    eve = "8:acs:00000000-0000-0000-0000-000000000001_eve"
+    answer = house.dial(Dial(call_id="c", agent_id="agent-eve", dialled="911", acs_user_id=eve, country="US"))
+    assert house.mail.received() == [DEFAULT_CONTACT]
+    assert house.call_back(answer.callback_number) == eve
+
+
+def test_unknown_agents_hold_a_fifth_of_the_pool_then_share_among_themselves() -> None:
+    house = House(pool=numbers(10))
+    house.tick()
+    answers = [house.dial(Dial(call_id=f"c{n}", agent_id=f"unknown-{n}", dialled="911")) for n in range(12)]
+    assert [answer.shared for answer in answers] == [False] * 2 + [True] * 10
+    assert len({answer.callback_number for answer in answers}) == 2
+    assert sum(answer.notified for answer in answers) == 10, "their notices are rationed"
+    house.clock.advance(after(minutes=11))
+    assert house.dial(Dial(call_id="later", agent_id="unknown-0", dialled="911")).notified == 1
+
+
+def test_no_contact_anywhere_is_said_in_the_answer() -> None:
+    house = House()
+    house.deployment = type(house.deployment)(callback_numbers=numbers(4), fallback_number=FALLBACK)
+    assert house.dial(Dial(call_id="c", agent_id=DANA, dialled="911")).notified == 0
+    assert house.mail.accepted == []
+
+
+def test_an_abandoned_call_keeps_its_lease(house: House) -> None:
+    answer = dial(house)
+    house.clock.advance(after(seconds=1))
+    end(house)
+    house.clock.advance(after(minutes=59))
+    house.tick()
+    assert house.call_back(answer.callback_number) == DANA_ACS
+
+
+def test_an_incoming_call_to_a_foreign_number_or_to_a_user_is_left_alone(house: House) -> None:
+    assert house.call_back("+12065550142") is None
+    assert house.call_back(None) is None
+
+
+# Leases
+
+
+def test_a_lease_ends_at_the_latest_of_sixty_minutes_and_thirty_after_the_last_leg(house: House) -> None:
+    answer = dial(house)
+    house.clock.advance(after(minutes=50))
+    end(house)
+    house.clock.advance(after(minutes=29))
+    assert house.panel(DANA).callback_number == answer.callback_number
+    house.clock.advance(after(minutes=1))
+    assert house.panel(DANA).callback_number is None
+
+
+def test_a_lease_never_ends_while_a_leg_is_in_progress(house: House) -> None:
+    answer = dial(house)
+    house.clock.advance(after(minutes=200))
+    house.tick()
+    assert house.panel(DANA).callback_number == answer.callback_number
+
+
+def test_numbers_are_lent_free_then_resting_then_shared_with_whoever_ended_longest_ago() -> None:
+    house = House(pool=numbers(2))
+    house.tick()
+    first = house.dial(Dial(call_id="1", agent_id="a-1", dialled="911"), None)
+    for n in (1, 2, 3, 4):
+        house.add_agent(Agent(agent_id=f"a-{n}"))
+    second = house.dial(Dial(call_id="2", agent_id="a-2", dialled="911"))
+    assert {first.callback_number, second.callback_number} == set(numbers(2))
+    house.end(End(call_id="1", by_agent=True))
+    house.clock.advance(after(minutes=1))
+    house.end(End(call_id="2", by_agent=True))
+    shared = house.dial(Dial(call_id="3", agent_id="a-3", dialled="911"))
+    assert (shared.shared, shared.callback_number) == (True, first.callback_number)
+    house.clock.advance(after(minutes=59, seconds=30))
+    resting = house.dial(Dial(call_id="4", agent_id="a-4", dialled="911"))
+    assert (resting.shared, resting.callback_number) == (False, second.callback_number)
+
+
+def test_a_number_lent_again_in_its_cool_down_no_longer_rings_its_last_holder() -> None:
+    house = House(pool=numbers(1))
+    house.tick()
+    old, new = "8:acs:r_old", "8:acs:r_new"
+    house.add_agent(Agent(agent_id="old", acs_user_ids=(old,)))
+    house.add_agent(Agent(agent_id="new", acs_user_ids=(new,)))
+    number = house.dial(Dial(call_id="1", agent_id="old", dialled="911")).callback_number
+    house.end(End(call_id="1", by_agent=True))
+    house.clock.advance(after(minutes=61))
+    assert house.call_back(number) == old
+    lent = house.dial(Dial(call_id="2", agent_id="new", dialled="911"))
+    assert (lent.callback_number, lent.shared) == (number, False)
+    assert house.call_back(number, "again") == new
+    house.clock.advance(after(minutes=60))
+    house.tick()
+    assert house.emergency("old") is None
+    assert house.call_back(number, "later") == new
+
+
+def test_a_redial_in_the_cool_down_keeps_its_number(house: House) -> None:
+    first = dial(house)
+    end(house)
+    house.clock.advance(after(minutes=90))
+    again = dial(house, "call-2")
+    assert again.callback_number == first.callback_number
+    assert again.expires_at == house.clock.now() + after(minutes=60)
+
+
+def test_an_empty_pool_gives_the_fallback_number() -> None:
+    house = House(pool=())
+    answer = house.dial(Dial(call_id="1", agent_id=DANA, dialled="911"))
+    assert answer.callback_number == FALLBACK and answer.panel.mode is Mode.EMERGENCY
+    house.clock.advance(after(hours=12))
+    house.tick()
+    house.clock.advance(after(hours=12))
+    house.tick()
+    assert [key for key in house.rows() if not key.startswith("pool")] == []
+
+
+def test_a_removed_number_leaves_when_its_lease_is_over_and_an_added_one_joins() -> None:
+    house = House(pool=numbers(1))
+    house.add_agent(Agent(agent_id=DANA, acs_user_ids=(DANA_ACS,)))
+    house.tick()
+    old = dial(house).callback_number
+    changed = House(pool=numbers(2, first=150), table=house.table, clock=house.clock)
+    changed.directory, changed.presence = house.directory, house.presence
+    changed.tick()
+    assert changed.call_back(old) == DANA_ACS, "a live lease is not disturbed"
+    assert changed.dial(Dial(call_id="2", agent_id="b", dialled="911")).callback_number in numbers(2, first=150)
+    end(changed)
+    changed.clock.advance(after(minutes=60))
+    changed.clock.advance(after(minutes=61))
+    changed.tick()
+    assert changed.call_back(old) is None
+
+
+def test_a_dial_before_the_pool_was_ever_synced_still_gets_a_number_of_its_own() -> None:
+    house = House(pool=numbers(3))
+    answers = [house.dial(Dial(call_id=f"c{n}", agent_id=f"a{n}", dialled="911")) for n in range(1)]
+    for n in range(3):
+        house.add_agent(Agent(agent_id=f"b{n}"))
+    answers += [house.dial(Dial(call_id=f"d{n}", agent_id=f"b{n}", dialled="911")) for n in range(2)]
+    assert len({answer.callback_number for answer in answers}) == 3
+    assert not any(answer.shared for answer in answers)
+
+
+# Presence
+
+
+def test_a_drop_holds_presence_for_ten_minutes(house: House) -> None:
+    dial(house)
+    end(house, by_agent=False)
+    assert house.status(DANA) is DND
+    house.clock.advance(after(minutes=9, seconds=59))
+    house.tick()
+    assert house.status(DANA) is DND
+    house.clock.advance(after(seconds=1))
+    house.tick()
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_hold_after_a_drop_can_be_released(house: House) -> None:
+    dial(house)
+    house.release(DANA)
+    assert house.status(DANA) is DND, "a leg in progress keeps holding"
+    end(house, by_agent=False)
+    house.clock.advance(after(seconds=5))
+    house.release(DANA)
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_change_that_somebody_made_during_the_hold_stays(house: House) -> None:
+    dial(house)
+    house.show(DANA, PresenceStatus.AWAY)
+    end(house)
+    assert house.status(DANA) is PresenceStatus.AWAY
+
+
+def test_a_redial_sets_do_not_disturb_again_whatever_it_is_now(house: House) -> None:
+    dial(house)
+    house.show(DANA, PresenceStatus.BUSY)
+    dial(house, "call-2")
+    assert house.status(DANA) is DND
+    end(house, "call-1")
+    end(house, "call-2")
+    assert house.status(DANA) is PresenceStatus.BUSY
+
+
+def test_do_not_disturb_chosen_by_the_agent_is_what_comes_back(house: House) -> None:
+    house.show(DANA, DND)
+    dial(house)
+    end(house)
+    presence = house.presence.read(DANA, house.within())
+    assert (presence.status, presence.hold_id) == (DND, None)
+
+
+def test_a_slow_hold_that_lands_after_the_restore_is_put_right(house: House) -> None:
+    house.performs = False
+    dial(house)
+    slow = list(house.owed)
+    house.owed.clear()
+    end(house)
+    for effect in house.owed:
+        house.perform(effect)
+    assert house.status(DANA) is AVAILABLE
+    for effect in slow:
+        house.perform(effect)
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_what_a_dead_host_owed_is_taken_up_by_the_sweep(house: House) -> None:
+    house.performs = False
+    dial(house)
+    assert house.mail.accepted == [] and house.status(DANA) is AVAILABLE
+    house.performs = True
+    house.sweep()
+    assert house.mail.accepted == [], "the first try has a minute to itself"
+    house.clock.advance(after(seconds=61))
+    house.sweep()
+    assert len(house.mail.accepted) == 1 and house.status(DANA) is DND
+    house.clock.advance(after(minutes=5))
+    house.sweep()
+    assert len(house.mail.accepted) == 1
+
+
+# Numbers dialled
+
+
+def test_ordinary_numbers_are_refused(house: House) -> None:
+    for dialled in ("9115551234", "5551911", "", "hello", "12065550142", "1911"):
+        with pytest.raises(NotAnEmergency):
+            dial(house, dialled=dialled)
+
+
+def test_the_test_number_runs_the_whole_chain_marked_as_a_test(house: House) -> None:
+    answer = dial(house, dialled="933")
+    assert answer.test and answer.callback_number in numbers(4)
+    assert house.status(DANA) is DND and len(house.mail.accepted) == 1

@@ -1,0 +1,250 @@
+"""Errors on their way out."""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from functions.http import entity_tag, json_answer, matches, preflight_answer, tagged_answer
+from functions.problems import (
+    PreconditionFailed,
+    RedeliveryWanted,
+    acknowledge,
+    acknowledged,
+    answer,
+    answered,
+    problem,
+)
+from shared.domain import errors
+from shared.domain.errors import (
+    CallIdTaken,
+    Conflict,
+    EmergencyCallingError,
+    Malformed,
+    NotAllowed,
+    NotAnEmergency,
+    NotFound,
+    NotSignedIn,
+    RecipientsRefused,
+    Refused,
+    Unavailable,
+)
+
+SECRET = "+12025550142"
+
+
+class NotInTheTree(EmergencyCallingError):
+    """An adapter's own error, of which nobody knows whether it will last."""
+
+
+class Counted:
+    """Port `Telemetry`."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, str | int | float | bool]]] = []
+
+    def emit(self, event: str, **facts: str | int | float | bool) -> None:
+        self.events.append((event, facts))
+
+
+def request(method: str = "GET", **headers: str) -> func.HttpRequest:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return func.HttpRequest(method, "https://example.com/api/x", headers=named, body=b"")
+
+
+def event() -> func.EventGridEvent:
+    return func.EventGridEvent(
+        id="i", data={}, topic="t", subject="s", event_type="e", event_time=None, data_version="1"
+    )
+
+
+def document(response: func.HttpResponse) -> dict[str, Any]:
+    assert response.mimetype == "application/problem+json"
+    read: dict[str, Any] = json.loads(response.get_body())
+    assert read["status"] == response.status_code
+    assert read["type"]
+    assert read["title"]
+    return read
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Malformed("call_id", "is empty"), 400),
+        (NotAnEmergency(), 422),
+        (NotSignedIn(), 401),
+        (NotAllowed(), 403),
+        (NotFound(), 404),
+        (Conflict(), 409),
+        (CallIdTaken(), 409),
+        (PreconditionFailed(), 412),
+        (Unavailable(), 503),
+        (Refused(SECRET), 502),
+        (RecipientsRefused(frozenset({"desk@example.com"})), 502),
+        (EmergencyCallingError(SECRET), 500),
+        (None, 500),
+    ],
+)
+def test_each_error_has_its_status(error: EmergencyCallingError | None, status: int) -> None:
+    response = problem(error)
+    assert response.status_code == status
+    assert SECRET.encode() not in response.get_body()
+    assert b"desk@" not in response.get_body()
+    assert ("field" in document(response)) is isinstance(error, Malformed)
+
+
+def test_every_class_of_the_tree_has_a_status() -> None:
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmergencyCallingError)
+    ]
+    made = {kind: kind.__new__(kind) for kind in kinds if kind is not EmergencyCallingError}
+    for kind, error in made.items():
+        error.__dict__.update(field="f", reason="r", retry_after_s=2.0)
+        assert problem(error).status_code != 500, kind
+
+
+def test_a_malformed_field_is_named() -> None:
+    read = document(problem(Malformed("location.latitude", "is not a number")))
+    assert (read["field"], read["detail"]) == ("location.latitude", "location.latitude: is not a number")
+    assert read["type"].endswith(":malformed")
+
+
+def test_without_the_right_there_is_no_detail() -> None:
+    for error in (NotSignedIn("because"), NotAllowed("because"), NotFound("because")):
+        assert set(document(problem(error))) == {"type", "title", "status"}
+    assert problem(NotSignedIn()).headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("retry_after_s", "header"), [(0.2, "1"), (2.0, "2"), (2.1, "3")])
+def test_unavailable_says_when_to_come_again(retry_after_s: float, header: str) -> None:
+    assert problem(Unavailable(retry_after_s=retry_after_s)).headers["Retry-After"] == header
+
+
+def raising(error: Exception) -> Callable[[Any], Any]:
+    def failing(_: Any) -> Any:
+        raise error
+
+    return failing
+
+
+def test_the_unforeseen_is_a_500_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    counted = Counted()
+    with caplog.at_level(logging.DEBUG):
+        response = answer(raising(KeyError(SECRET)), request(), counted, ())
+    assert set(document(response)) == {"type", "title", "status"}
+    assert response.status_code == 500
+    assert counted.events == [("unforeseen_error", {"function": "failing", "error": "KeyError"})]
+    assert SECRET not in caplog.text
+
+
+def test_the_foreseen_is_answered_and_not_counted_here() -> None:
+    counted = Counted()
+    assert answer(raising(NotFound()), request(), counted, ()).status_code == 404
+    assert counted.events == []
+
+
+def test_decorated_functions_keep_their_names() -> None:
+    def panel_state(req: func.HttpRequest) -> func.HttpResponse:
+        """A panel."""
+        raise NotImplementedError
+
+    def call_started_event(event: func.EventGridEvent) -> None:
+        """An event."""
+
+    assert (answered(panel_state).__name__, answered(panel_state).__doc__) == ("panel_state", "A panel.")
+    assert acknowledged(call_started_event).__name__ == "call_started_event"
+
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [Malformed("data.to", SECRET), NotAnEmergency(SECRET), NotAllowed(), NotFound(), Refused(SECRET)]
+)
+def test_what_no_retry_can_mend_is_acknowledged_and_counted(error: EmergencyCallingError) -> None:
+    counted = Counted()
+    acknowledge(raising(error), event(), counted)
+    facts: dict[str, str | int | float | bool] = {"function": "failing", "error": type(error).__name__}
+    if isinstance(error, Malformed):
+        facts["field"] = "data.to"
+    assert counted.events == [("event_rejected", facts)]
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (Unavailable(SECRET), 0),
+        (Conflict(SECRET), 0),
+        (NotInTheTree(SECRET), 1),
+        (KeyError(SECRET), 1),
+        (ValueError(SECRET), 1),
+    ],
+)
+def test_what_a_retry_may_mend_is_raised_without_a_word_of_it(error: Exception, counts: int) -> None:
+    counted = Counted()
+    with pytest.raises(RedeliveryWanted) as raised:
+        acknowledge(raising(error), event(), counted)
+    assert str(raised.value) == f"failing: {type(error).__name__}"
+    assert raised.value.__context__ is None
+    assert raised.value.__cause__ is None
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+    assert len(counted.events) == counts
+
+
+def test_a_done_event_returns_nothing() -> None:
+    counted = Counted()
+    acknowledge(lambda _: None, event(), counted)
+    assert counted.events == []
+
+
+# Cross-origin, entity tags -------------------------------------------------------------------------------------------
+
+SITES = ("https://desk.example.com/", "https://other.example.org")
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://desk.example.com", True),
+        ("https://DESK.example.com", True),
+        ("https://other.example.org", True),
+        ("https://evil.example.net", False),
+        ("https://desk.example.com.example.net", False),
+        ("null", False),
+    ],
+)
+def test_only_allowed_sites_may_read_an_answer(origin: str, allowed: bool) -> None:
+    for response in (
+        answer(lambda _: json_answer({}), request(origin=origin), Counted(), SITES),
+        answer(raising(NotFound()), request(origin=origin), Counted(), SITES),
+        preflight_answer(origin, SITES),
+    ):
+        assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert ("Access-Control-Allow-Methods" in preflight_answer(origin, SITES).headers) is allowed
+
+
+def test_without_an_origin_nothing_is_added() -> None:
+    response = answer(lambda _: json_answer({}), request(), Counted(), SITES)
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_an_unchanged_document_is_not_sent_again() -> None:
+    first = tagged_answer(request(), {"a": 1})
+    tag = first.headers["ETag"]
+    assert tagged_answer(request(if_none_match=f'"other", {tag}'), {"a": 1}).status_code == 304
+    assert tagged_answer(request(if_none_match=f"W/{tag}"), {"a": 1}).status_code == 304
+    changed = tagged_answer(request(if_none_match=tag), {"a": 2})
+    assert (changed.status_code, changed.headers["ETag"] != tag) == (200, True)
+
+
+def test_versions_of_stores_become_tags() -> None:
+    tag = entity_tag("W/\"datetime'2026-11-20T18%3A00%3A00Z'\"")
+    assert matches(f'"x",{tag}', tag)
+    assert matches("*", tag)
+    assert not matches(None, tag)
+    assert not matches('"x"', tag)

@@ -1,0 +1,195 @@
+"""The table of rights, and who the platform says is calling."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rights import RIGHTS, SignedIn, TrustedSource, authorise, own_agent
+from shared.adapters.easy_auth import EasyAuthSignIn
+from shared.domain.agents import Agent
+from shared.domain.errors import NotAllowed, NotSignedIn
+from shared.domain.principals import ADMIN, AGENT, MACHINE, ROLES, SUPERVISOR, Principal
+
+OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
+OID_CLAIM = "http://schemas.microsoft.com/identity/claims/objectidentifier"
+
+# As contract.md has it, function by function: A(gent), S(upervisor), a(D)min, M(achine).
+LETTERS = {"A": AGENT, "S": SUPERVISOR, "D": ADMIN, "M": MACHINE}
+CONTRACT = {
+    "call_started": "AM",
+    "call_updated": "AM",
+    "call_ended": "AM",
+    "presence_released": "ASD",
+    "panel_state": "ASDM",
+    "desktop_reported": "AM",
+    "presence_state": "ASDM",
+    "presence_set": "ASDM",
+    "call_policy": "M",
+    "admin_agent_read": "SD",
+    "admin_agent_saved": "D",
+    "admin_agents_listed": "SD",
+    "admin_agents_imported": "D",
+    "admin_agents_exported": "SD",
+    "admin_emergency_contacts_saved": "D",
+    "admin_notification_template_read": "D",
+    "admin_notification_template_saved": "D",
+    "admin_notification_template_preview": "D",
+    "admin_readiness": "SD",
+    "admin_agent_readiness": "SD",
+    "admin_callback_numbers": "SD",
+    "admin_emergencies": "SD",
+    "admin_drill_started": "D",
+    "admin_drill_read": "D",
+}
+ANYONE = {"call_automation_events", "health", "preflight", "openapi", "ui_panel", "ui_console", "ui_prompt"}
+
+
+def person(*roles: str, object_id: str | None = OBJECT_ID, agent_id: str | None = None) -> Principal:
+    return Principal(roles=frozenset(roles), object_id=object_id, agent_id=agent_id)
+
+
+def test_every_function_is_decided() -> None:
+    assert set(RIGHTS) == set(CONTRACT) | ANYONE
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_the_table_is_the_contracts(name: str, role: str) -> None:
+    if role in {LETTERS[letter] for letter in CONTRACT[name]}:
+        assert authorise(name, person(role)).roles == {role}
+    else:
+        with pytest.raises(NotAllowed):
+            authorise(name, person(role))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_nobody_is_let_in_without_signing_in(name: str) -> None:
+    with pytest.raises(NotSignedIn):
+        authorise(name, None)
+    with pytest.raises(NotAllowed):
+        authorise(name, person())
+
+
+@pytest.mark.parametrize("name", sorted(ANYONE))
+def test_what_is_for_anyone_needs_no_sign_in(name: str) -> None:
+    assert authorise(name, None).roles == frozenset()
+    assert authorise(name, person()).roles == frozenset()
+
+
+def test_a_role_that_does_not_count_here_widens_nothing() -> None:
+    both = authorise("call_started", person(AGENT, ADMIN, agent_id="a"))
+    assert both.roles == {AGENT}
+    assert not own_agent(both, "b", None)
+    assert own_agent(authorise("panel_state", person(AGENT, ADMIN, agent_id="a")), "b", None)
+
+
+def entry(object_id: str | None) -> Agent:
+    return Agent(agent_id="a", entra_object_id=object_id)
+
+
+@pytest.mark.parametrize(
+    ("principal", "directory_entry", "allowed"),
+    [
+        (person(AGENT), entry(OBJECT_ID), True),
+        (person(AGENT), entry(OBJECT_ID.upper()), True),
+        (person(AGENT), entry(OBJECT_ID.replace("0f", "1f")), False),
+        (person(AGENT), entry(None), False),
+        (person(AGENT, object_id=None), entry(None), False),
+        (person(AGENT, object_id=None), entry(OBJECT_ID), False),
+        (person(AGENT), None, True),
+        (person(AGENT, object_id=None), None, False),
+        (person(AGENT, agent_id="a"), None, True),
+        (person(AGENT, agent_id="a"), entry(None), True),
+        (person(AGENT, agent_id="b"), entry(OBJECT_ID), False),
+        (person(AGENT, agent_id="b"), None, False),
+        (person(SUPERVISOR), entry(None), True),
+        (person(ADMIN, object_id=None), None, True),
+        (person(MACHINE, agent_id="b"), entry(OBJECT_ID), True),
+        (person(AGENT, MACHINE, agent_id="b"), entry(OBJECT_ID), True),
+        (person(), None, False),
+    ],
+)
+def test_agents_act_for_themselves_only(principal: Principal, directory_entry: Agent | None, allowed: bool) -> None:
+    assert own_agent(principal, "a", directory_entry) is allowed
+
+
+def test_an_agent_without_an_entry_belongs_to_whoever_dialled_first() -> None:
+    caller = SignedIn(person(AGENT))
+    assert caller.speaks_for("a", None)
+    assert caller.speaks_for("a", None, owner=OBJECT_ID)
+    assert not caller.speaks_for("a", None, owner="another")
+    assert caller.speaks_for("a", entry(OBJECT_ID), owner="another")
+    assert SignedIn(person(MACHINE)).speaks_for("a", None, owner="another")
+    assert TrustedSource().speaks_for("a", None, owner="another")
+
+
+# Easy Auth -----------------------------------------------------------------------------------------------------------
+
+
+def header(claims: list[dict[str, Any]], **more: Any) -> dict[str, str]:
+    document = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles", **more}
+    return {"x-ms-client-principal": base64.b64encode(json.dumps(document).encode()).decode()}
+
+
+def claims(*roles: str, oid: str = OID_CLAIM) -> list[dict[str, Any]]:
+    named = [{"typ": "roles", "val": role} for role in roles]
+    return [{"typ": "name", "val": "Example Agent"}, {"typ": oid, "val": OBJECT_ID}, *named]
+
+
+@pytest.mark.parametrize("oid", [OID_CLAIM, "oid"])
+def test_a_person(oid: str) -> None:
+    found = EasyAuthSignIn(enabled=True).principal(header(claims(AGENT, SUPERVISOR, "Another.Role", oid=oid)))
+    assert found == Principal(roles=frozenset({AGENT, SUPERVISOR}), object_id=OBJECT_ID)
+
+
+def test_an_application_has_roles_and_no_user() -> None:
+    sent = [{"typ": "roles", "val": MACHINE}, {"typ": "appid", "val": "example"}, {"typ": "idtyp", "val": "app"}]
+    assert EasyAuthSignIn(enabled=True).principal(header(sent)) == Principal(roles=frozenset({MACHINE}))
+
+
+def test_roles_under_the_type_that_the_document_names() -> None:
+    sent = header([{"typ": "my-roles", "val": ADMIN}], role_typ="my-roles")
+    found = EasyAuthSignIn(enabled=True).principal(sent)
+    assert found is not None
+    assert found.roles == {ADMIN}
+
+
+def test_signed_in_without_a_role_is_somebody_who_may_nothing() -> None:
+    found = EasyAuthSignIn(enabled=True).principal(header(claims()))
+    assert found == Principal(roles=frozenset(), object_id=OBJECT_ID)
+    with pytest.raises(NotAllowed):
+        authorise("panel_state", found)
+
+
+def test_the_header_counts_only_where_the_platform_sets_it() -> None:
+    assert EasyAuthSignIn(enabled=False).principal(header(claims(ADMIN))) is None
+    assert EasyAuthSignIn(enabled=True).principal({}) is None
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        "%%%",
+        "é",
+        "AAAA",
+        base64.b64encode(b"[]").decode(),
+        base64.b64encode(b'{"claims":7}').decode(),
+        base64.b64encode(b'{"claims":[{"typ":"roles","val":7}]}').decode(),
+        base64.b64encode(b'{"claims":["\xff"]}').decode(),
+        base64.b64encode(b'{"x":' + b"[" * 20_000).decode(),
+        base64.b64encode(b" " * 70_000 + b'{"claims":[]}').decode(),
+    ],
+)
+def test_a_malformed_header_is_nobody(sent: str) -> None:
+    assert EasyAuthSignIn(enabled=True).principal({"x-ms-client-principal": sent}) is None
+
+
+@given(sent=st.text() | st.binary().map(lambda raw: base64.b64encode(raw).decode()))
+def test_any_header_is_somebody_or_nobody(sent: str) -> None:
+    found = EasyAuthSignIn(enabled=True).principal({"x-ms-client-principal": sent})
+    assert found is None or found.roles <= ROLES

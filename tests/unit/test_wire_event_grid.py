@@ -1,0 +1,244 @@
+"""Every shape that Event Grid's events come in, and everything else that JSON can hold."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.wire import event_grid
+from functions.wire.event_grid import MailStatus, TelephonyEvent, counts, telephony_event
+from shared.domain.errors import Malformed
+from tests.events import ACCEPTED, REJECTED, accepted, bound
+
+EVENT_TIME = datetime(2026, 11, 20, 18, 0, 0, 123456, UTC)
+SERVER = "aHR0cHM6Ly9leGFtcGxlLmNvbS9jb252L29uZQ"
+CORRELATION = "7e6f4b52-90a5-4f64-9a7e-3a1f1c2d0e11"
+AGENT = "8:acs:2c9b5a10-3d44-4f6e-8a57-6b0e1d2f3a4b_0000002a-1111-2222-3333-444455556666"
+OTHER = "8:acs:2c9b5a10-3d44-4f6e-8a57-6b0e1d2f3a4b_0000002a-7777-8888-9999-aaaabbbbcccc"
+
+DECODERS: dict[str, Callable[[TelephonyEvent], Any]] = {
+    "call_started": event_grid.call_seen,
+    "call_ended": event_grid.call_seen,
+    "incoming_call": event_grid.incoming_call,
+    "email": event_grid.delivery_report,
+    "recording": event_grid.recording_file,
+    "own_started": event_grid.dialled,
+    "own_ended": event_grid.call_ended,
+}
+
+
+def decoder_for(name: str) -> Callable[[TelephonyEvent], Any]:
+    return DECODERS[name.partition(".")[0]]
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if name.startswith("call_started")])
+def test_every_call_started_says_the_same(name: str) -> None:
+    seen = event_grid.call_seen(accepted(name))
+    assert (seen.server_call_id, seen.starter_raw_id, seen.ended) == (SERVER, AGENT, False)
+    assert seen.correlation_id == (None if "without-correlation" in name else CORRELATION)
+    assert seen.at == (EVENT_TIME.replace(microsecond=0) if "without-fraction" in name else EVENT_TIME)
+    assert seen.at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("name", "ended_by", "duration_s"),
+    [
+        ("call_ended.duration-of-call", None, 41.5),
+        ("call_ended.duration-in-seconds", AGENT, 41),
+        ("call_ended.by-raw-id", OTHER, 41.5),
+        ("call_ended.by-bare-text", OTHER, None),
+        ("call_ended.by-camel-case", OTHER, None),
+        ("call_ended.by-microsoft", None, None),
+        ("call_ended.by-list", None, None),
+    ],
+)
+def test_call_ended_says_who_ended_it_where_it_knows(name: str, ended_by: str | None, duration_s: float | None) -> None:
+    seen = event_grid.call_seen(accepted(name))
+    assert (seen.server_call_id, seen.starter_raw_id, seen.ended) == (SERVER, AGENT, True)
+    assert (seen.ended_by_raw_id, seen.duration_s) == (ended_by, duration_s)
+
+
+@pytest.mark.parametrize("name", ["incoming_call.number", "incoming_call.raw-id-only", "incoming_call.number-only"])
+def test_an_incoming_call_to_a_number_is_known_by_it(name: str) -> None:
+    call = event_grid.incoming_call(accepted(name))
+    assert (call.to_number, call.to_raw_id, call.context) == ("+12025550111", "4:+12025550111", "ZXhhbXBsZS1jb250ZXh0")
+
+
+def test_an_incoming_call_to_a_user_has_no_number() -> None:
+    call = event_grid.incoming_call(accepted("incoming_call.user"))
+    assert (call.to_number, call.to_raw_id) == (None, AGENT)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "at"),
+    [
+        ("email.delivered", MailStatus.DELIVERED, datetime(2026, 11, 20, 18, 0, 9, 248026, UTC)),
+        ("email.bounced-lower-case", MailStatus.BOUNCED, datetime(2026, 11, 20, 18, 0, 9, 248026, UTC)),
+        ("email.filtered-without-time", MailStatus.FILTERED_SPAM, EVENT_TIME),
+    ],
+)
+def test_delivery_reports(name: str, status: MailStatus, at: datetime) -> None:
+    report = event_grid.delivery_report(accepted(name))
+    assert (report.recipient, report.message_id) == ("desk@example.com", "5d8c3b1a-0f2e-5c4d-9b6a-1a2b3c4d5e6f")
+    assert report.status is status
+    assert abs((report.at or EVENT_TIME) - at) < timedelta(microseconds=2)
+    assert report.status.arrived is (status is MailStatus.DELIVERED)
+
+
+def test_recordings_name_their_call_in_both_forms_of_the_subject() -> None:
+    new = event_grid.recording_file(accepted("recording.with-server-call"))
+    old = event_grid.recording_file(accepted("recording.without-server-call"))
+    assert (new.server_call_id, old.server_call_id) == (SERVER, None)
+    assert new.call_id == old.call_id == CORRELATION
+    assert new.recording_id == old.recording_id == "ZXhhbXBsZS1yZWNvcmRpbmc"
+    assert [chunk.delete_location for chunk in new.chunks] == ["https://storage.example.com/objects/1", None]
+    assert old.chunks == ()
+
+
+def test_a_server_call_id_in_a_subject_may_hold_slashes() -> None:
+    event = accepted("recording.without-server-call")
+    subject = "/recording/call/one/serverCallId/aGk/LWE%2Fb/recordingId/cmVj"
+    read = event_grid.recording_file(
+        TelephonyEvent(type=event.type, source="", time=None, subject=subject, data=event.data)
+    )
+    assert (read.call_id, read.server_call_id, read.recording_id) == ("one", "aGk/LWE/b", "cmVj")
+
+
+def test_an_own_start_is_the_http_body() -> None:
+    body = event_grid.dialled(accepted("own_started.full"))
+    assert (body.call_id, body.agent_id, body.dialled, body.country) == ("switch-7/0001", "agent 17", "911", "us")
+    assert body.dialled_at == datetime(2026, 11, 20, 17, 59, 58, tzinfo=UTC)
+    assert body.location is not None
+    assert body.location.location().latitude == 47.6
+
+
+def test_an_own_start_without_a_time_was_dialled_when_the_event_happened() -> None:
+    assert event_grid.dialled(accepted("own_started.least")).dialled_at == EVENT_TIME
+
+
+@pytest.mark.parametrize(("name", "by_agent"), [("own_ended.full", False), ("own_ended.least", True)])
+def test_an_own_end_is_the_agents_unless_it_says_otherwise(name: str, by_agent: bool) -> None:
+    end = event_grid.call_ended(accepted(name))
+    assert (end.call_id, end.by_agent) == ("switch-7/0001", by_agent)
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_what_is_malformed_names_its_field_and_not_its_value(name: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        decoder_for(name)(telephony_event(bound(REJECTED[name]["event"])))
+    assert raised.value.field == REJECTED[name]["field"]
+    for value in ("yesterday", "Vanished", "bored", "desk@example.com", "+12025550111", AGENT):
+        assert value not in str(raised.value)
+
+
+def test_sources_are_compared_without_regard_to_case() -> None:
+    source = accepted("call_started.cloudevents").source
+    assert counts(source.upper(), [source.lower() + "/"])
+    assert counts(source, [])
+    assert not counts(source, ["/subscriptions/another"])
+    assert not counts("", [source])
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["4:+12025550111", AGENT])
+)
+FIELDS = st.sampled_from(
+    [
+        *(
+            "startedBy",
+            "endedBy",
+            "communicationIdentifier",
+            "communicationidentifier",
+            "rawId",
+            "phoneNumber",
+            "value",
+        ),
+        *("serverCallId", "correlationId", "to", "incomingCallContext", "durationOfCall", "callDurationInSeconds"),
+        *("messageId", "recipient", "status", "deliveryAttemptTimeStamp", "recordingStorageInfo", "recordingChunks"),
+        *("call_id", "agent_id", "dialled", "dialled_at", "location", "latitude", "at", "reason", "locale", "country"),
+        *("communicationUser", "id", "contentLocation", "deleteLocation", "accuracy_m", "acs_user_id"),
+    ]
+)
+ANY_JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS | st.text(), inner, max_size=8),
+    max_leaves=20,
+)
+ENVELOPE = st.fixed_dictionaries(
+    {"data": st.dictionaries(FIELDS, ANY_JSON) | ANY_JSON},
+    optional={
+        "specversion": st.just("1.0"),
+        "type": SCALARS,
+        "eventType": SCALARS,
+        "source": ANY_JSON,
+        "topic": ANY_JSON,
+        "subject": ANY_JSON | st.just("/recording/call/one/recordingId/two"),
+        "time": ANY_JSON,
+        "eventTime": ANY_JSON | st.datetimes().map(lambda time: time.isoformat() + "Z"),
+    },
+)
+
+
+@given(payload=ENVELOPE)
+@example(payload={"data": {"serverCallId": "\ud800", "startedBy": {"rawId": AGENT}}, "eventType": "t"})
+@example(payload={"data": {"call_id": "c", "agent_id": "\ud800", "dialled": "911"}, "eventType": "t"})
+@example(payload={"data": {"call_id": "c", "agent_id": "a", "dialled": "911", "\ud800": 1}, "eventType": "t"})
+def test_whatever_comes_is_read_or_malformed(payload: dict[str, Any]) -> None:
+    assert json.dumps(payload)
+    try:
+        event = telephony_event(bound(payload))
+    except Malformed:
+        return
+    for decode in DECODERS.values():
+        try:
+            decode(event)
+        except Malformed as error:
+            str(error).encode()
+
+
+@given(data=st.dictionaries(FIELDS, ANY_JSON) | ANY_JSON, subject=st.text())
+def test_whatever_the_data_holds_is_read_or_malformed(data: Any, subject: str) -> None:
+    event = TelephonyEvent(type="t", source="s", time=EVENT_TIME, subject=subject, data=data)
+    for decode in DECODERS.values():
+        try:
+            decode(event)
+        except Malformed as error:
+            str(error).encode()
+
+
+def test_deep_data_is_malformed() -> None:
+    deep: Any = []
+    for _ in range(50_000):
+        deep = [deep]
+    data = {"call_id": "c", "agent_id": "a", "dialled": "911", "location": deep}
+    event = TelephonyEvent(type="t", source="s", time=EVENT_TIME, subject="", data=data)
+    with pytest.raises(Malformed):
+        event_grid.dialled(event)
+
+
+@pytest.mark.parametrize("zone", ["Z", "z", "+00:00", "", "+05:30", "-07:00"])
+@pytest.mark.parametrize("digits", ["", ".1", ".1234567", ".123456789"])
+def test_event_times_as_services_write_them(zone: str, digits: str) -> None:
+    event = telephony_event(
+        func.CloudEvent(id="i", source="s", type="t", specversion="1.0", data={}, time=_sent(digits + zone))
+    )
+    offset = {"+05:30": timedelta(hours=5, minutes=30), "-07:00": timedelta(hours=-7)}.get(zone, timedelta(0))
+    micro = int((digits[1:] or "0")[:6].ljust(6, "0"))
+    assert event.time == datetime(2026, 11, 20, 18, 0, 0, micro, UTC) - offset
+
+
+def _sent(rest: str) -> Any:
+    return "2026-11-20T18:00:00" + rest
+
+
+def test_the_librarys_own_datetimes_are_read_too() -> None:
+    naive = datetime(2026, 11, 20, 18)  # noqa: DTZ001 - the library gives such where the zone is left out
+    event = func.EventGridEvent(
+        id="i", data={}, topic="t", subject="s", event_type="e", event_time=naive, data_version="1"
+    )
+    assert telephony_event(event).time == datetime(2026, 11, 20, 18, tzinfo=UTC)

@@ -1,0 +1,292 @@
+"""The bodies of the HTTP routes."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.wire.decoding import LONGEST_BODY_BYTES
+from functions.wire.http import (
+    BANNERS,
+    AgentBody,
+    DialBody,
+    EndBody,
+    PresenceBody,
+    TieBody,
+    agent_answer,
+    agent_of,
+    banner_text,
+    call_answer,
+    decode,
+    decode_or_default,
+    path_id,
+    presence_answer,
+)
+from shared.domain.errors import Malformed
+from shared.domain.panels import Banner, emergency_panel
+from shared.domain.presence import Presence, PresenceStatus
+from shared.use_cases.start_call import Answer
+
+LEAST: dict[str, Any] = {"call_id": "c", "agent_id": "a", "dialled": "911"}
+SECRET = "moonstone"
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps({**LEAST, **fields}).encode()
+
+
+def test_the_least_that_a_dial_needs() -> None:
+    assert decode(body(), DialBody) == DialBody(call_id="c", agent_id="a", dialled="911")
+
+
+@pytest.mark.parametrize("call_id", ["/", "a%2Fb", "\x00\x1f", "?#\\", "ü" * 600, "\N{PILE OF POO}" * 600, " "])
+def test_ids_may_hold_anything(call_id: str) -> None:
+    assert decode(body(call_id=call_id), DialBody).call_id == call_id
+
+
+def test_times_are_in_utc() -> None:
+    dialled_at = decode(body(dialled_at="2026-11-20T13:00:00.5-05:00"), DialBody).dialled_at
+    assert dialled_at == datetime(2026, 11, 20, 18, 0, 0, 500000, UTC)
+    assert dialled_at.tzinfo is UTC
+
+
+def test_unknown_fields_are_passed_over() -> None:
+    assert decode(body(extra={"deep": [1]}), DialBody).call_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"call_id": ""}, "call_id"),
+        ({"call_id": "x" * 601}, "call_id"),
+        ({"call_id": None}, "call_id"),
+        ({"agent_id": 7}, "agent_id"),
+        ({"agent_id": "x" * 601}, "agent_id"),
+        ({"dialled": "9" * 65}, "dialled"),
+        ({"dialled": ""}, "dialled"),
+        ({"dialled_at": "2026-11-20T13:00:00"}, "dialled_at"),
+        ({"dialled_at": SECRET}, "dialled_at"),
+        ({"dialled_at": 1_790_000_000}, "dialled_at"),
+        ({"dialled_at": "0001-01-01T00:00:00+14:00"}, "dialled_at"),
+        ({"dialled_at": "9999-12-31T23:59:59-14:00"}, "dialled_at"),
+        ({"country": "USA"}, "country"),
+        ({"country": "US\n"}, "country"),
+        ({"country": "ÜS"}, "country"),
+        ({"acs_user_id": SECRET}, "acs_user_id"),
+        ({"acs_user_id": "4:+12025550111"}, "acs_user_id"),
+        ({"acs_user_id": "8:acs:" + "x" * 300}, "acs_user_id"),
+        ({"server_call_id": "x" * 1025}, "server_call_id"),
+        ({"location": SECRET}, "location"),
+        ({"location": {"address": "x" * 501}}, "location.address"),
+        ({"location": {"latitude": 90.1}}, "location.latitude"),
+        ({"location": {"latitude": True}}, "location.latitude"),
+        ({"location": {"longitude": -180.5}}, "location.longitude"),
+        ({"location": {"accuracy_m": -1}}, "location.accuracy_m"),
+        ({"location": {"at": "2026-11-20T13:00:00"}}, "location.at"),
+        ({"locale": "x" * 36}, "locale"),
+    ],
+)
+def test_a_faulty_field_is_named_and_its_value_is_not(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        decode(body(**fields), DialBody)
+    assert raised.value.field == field
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("missing", LEAST)
+def test_a_missing_field_is_named(missing: str) -> None:
+    sent = {name: value for name, value in LEAST.items() if name != missing}
+    with pytest.raises(Malformed, match="is missing") as raised:
+        decode(json.dumps(sent).encode(), DialBody)
+    assert raised.value.field == missing
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        (b"", "body"),
+        (b"  \n", "body"),
+        (b"{", "body"),
+        (b"null", "body"),
+        (b"[]", "body"),
+        (b'"text"', "body"),
+        (b"\xff\xfe", "body"),
+        (b'{"call_id":"\xff"}', "body"),
+        (b'\xef\xbb\xbf{"call_id":"c"}', "body"),
+        (b'{"call_id":"\\ud800"}', "body"),
+        (b'{"\\ud800":1}', "body"),
+        (b'{"call_id":"c","agent_id":"a","dialled":"911","location":{"latitude":NaN}}', "body"),
+        (b'{"call_id":"c","agent_id":"a","dialled":"911","location":{"latitude":1e999}}', "location.latitude"),
+        (b'{"call_id":"c","agent_id":"a","dialled":"911","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "body"),
+        (b'{"x":' * 10_000 + b"1" + b"}" * 10_000, "body"),
+        (b'{"call_id":"c","agent_id":"a","dialled":"911"} {}', "body"),
+        (b" " * LONGEST_BODY_BYTES + b"{}", "body"),
+    ],
+)
+def test_what_is_no_such_body_is_malformed(sent: bytes, field: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        decode(sent, DialBody)
+    assert raised.value.field == field
+
+
+@given(sent=st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_read_or_malformed(sent: bytes) -> None:
+    for kind in (DialBody, EndBody, TieBody, PresenceBody, AgentBody):
+        try:
+            decode(sent, kind)
+        except Malformed as error:
+            str(error).encode()
+
+
+@pytest.mark.parametrize(
+    "raw_id", ["8:acs:one_two", "8:orgid:one", "8:gcch-acs:one_two", "8:teamsvisitor:x", "28:orgid:app"]
+)
+def test_raw_ids_of_every_cloud(raw_id: str) -> None:
+    assert decode(body(acs_user_id=raw_id), DialBody).acs_user_id == raw_id
+
+
+def test_an_end_is_the_agents_unless_it_says_otherwise() -> None:
+    assert decode_or_default(b"", EndBody).by_agent
+    assert decode(b"{}", EndBody).by_agent
+    assert not decode(b'{"reason":"dropped"}', EndBody).by_agent
+    with pytest.raises(Malformed, match="reason: is none of the values allowed"):
+        decode(b'{"reason":"moonstone"}', EndBody)
+
+
+def test_a_presence_is_one_of_six() -> None:
+    assert decode(b'{"status":"be_right_back"}', PresenceBody).status is PresenceStatus.BE_RIGHT_BACK
+    with pytest.raises(Malformed, match=r"^status: is none of the values allowed$"):
+        decode(b'{"status":"moonstone"}', PresenceBody)
+
+
+def test_ids_in_paths() -> None:
+    assert path_id("a b\x00", "call_id") == "a b\x00"
+    for faulty in (None, "", "x" * 601, "\ud800"):
+        with pytest.raises(Malformed, match=r"^call_id: "):
+            path_id(faulty, "call_id")
+
+
+# The directory -------------------------------------------------------------------------------------------------------
+
+
+def agent_body(**fields: Any) -> AgentBody:
+    return decode(json.dumps(fields).encode(), AgentBody)
+
+
+def test_an_agent_there_and_back() -> None:
+    sent = agent_body(
+        agent_id="a/1",
+        name=" Example Agent ",
+        entra_object_id="0F0E0D0C-0B0A-4908-8706-050403020100",
+        acs_user_ids=["8:acs:one_two", "8:acs:one_two"],
+        country="us",
+        locale="en-US",
+        address="1 Example Street",
+        alternate_numbers=["+12025550123"],
+        emergency_contacts="desk@example.com; nurse@example.org;; desk@example.com ;",
+    )
+    agent = agent_of("a/1", sent)
+    assert agent.name == "Example Agent"
+    assert agent.entra_object_id == "0f0e0d0c-0b0a-4908-8706-050403020100"
+    assert agent.acs_user_ids == ("8:acs:one_two",)
+    assert agent.country == "US"
+    assert agent.emergency_contacts == ("desk@example.com", "nurse@example.org")
+    answer = json.loads(msgspec.json.encode(agent_answer(agent)))
+    assert answer["emergency_contacts"] == "desk@example.com; nurse@example.org"
+    assert answer["alternate_numbers"] == ["+12025550123"]
+    assert agent_of("a/1", decode(json.dumps(answer).encode(), AgentBody)) == agent
+
+
+def test_contacts_may_be_a_list() -> None:
+    assert agent_of("a", agent_body(emergency_contacts=["desk@example.com"])).emergency_contacts == (
+        "desk@example.com",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"agent_id": "another"}, "agent_id"),
+        ({"entra_object_id": SECRET}, "entra_object_id"),
+        ({"acs_user_ids": ["8:acs:x", SECRET]}, "acs_user_ids[1]"),
+        ({"acs_user_ids": ["8:acs:x"] * 11}, "acs_user_ids"),
+        ({"alternate_numbers": ["+12025550123", SECRET]}, "alternate_numbers[1]"),
+        ({"alternate_numbers": ["+12025550123"] * 11}, "alternate_numbers"),
+        ({"alternate_numbers": SECRET}, "alternate_numbers"),
+        ({"emergency_contacts": f"desk@example.com; {SECRET}"}, "emergency_contacts[1]"),
+        ({"emergency_contacts": ["desk@example.com", SECRET]}, "emergency_contacts[1]"),
+        ({"emergency_contacts": ["desk@example.com", 7]}, "emergency_contacts[1]"),
+        ({"emergency_contacts": "; ".join(f"a{i}@example.com" for i in range(101))}, "emergency_contacts"),
+        ({"emergency_contacts": [f"a{i}@example.com" for i in range(101)]}, "emergency_contacts"),
+        ({"emergency_contacts": 7}, "emergency_contacts"),
+        ({"name": "x" * 201}, "name"),
+    ],
+)
+def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        agent_of("a", agent_body(**fields))
+    assert raised.value.field == field
+    assert SECRET not in str(raised.value)
+
+
+# Answers -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dials_answer_has_the_contracts_fields() -> None:
+    expires_at = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)
+    told = Answer(
+        call_id="c",
+        agent_id="a",
+        callback_number="+12025550111",
+        expires_at=expires_at,
+        test=True,
+        notified=2,
+        panel=emergency_panel("+12025550111", expires_at, test=True),
+    )
+    answer = json.loads(msgspec.json.encode(call_answer(told, "en-US")))
+    assert answer.pop("stale") is False
+    assert answer == {
+        "call_id": "c",
+        "agent_id": "a",
+        "callback_number": "+12025550111",
+        "expires_at": "2026-11-20T19:00:00Z",
+        "shared": False,
+        "test": True,
+        "degraded": False,
+        "notified": 2,
+        "panel": {
+            "mode": "emergency",
+            "controls": ["device_settings", "end_call"],
+            "form_actions": [],
+            "banner": BANNERS["en"][Banner.TEST_IN_PROGRESS],
+            "callback_number": "+12025550111",
+            "expires_at": "2026-11-20T19:00:00Z",
+            "poll_after_s": 2,
+        },
+    }
+
+
+@pytest.mark.parametrize("language", BANNERS)
+def test_every_language_has_every_banner(language: str) -> None:
+    assert set(BANNERS[language]) == set(Banner)
+
+
+@pytest.mark.parametrize("locale", [None, "", "en-GB", "tlh", "-", "en_US"])
+def test_a_language_that_we_do_not_speak_gets_english(locale: str | None) -> None:
+    assert banner_text(Banner.HELD_AFTER_DROP, locale) == BANNERS["en"][Banner.HELD_AFTER_DROP]
+    assert banner_text(None, locale) is None
+
+
+def test_what_is_kept_to_give_presence_back_stays_inside() -> None:
+    presence = Presence(
+        status=PresenceStatus.DO_NOT_DISTURB, set_by="emergency", hold_id="h", before=PresenceStatus.BUSY, version="1"
+    )
+    assert json.loads(msgspec.json.encode(presence_answer(presence))) == {
+        "status": "do_not_disturb",
+        "set_by": "emergency",
+        "since": None,
+    }
