@@ -149,6 +149,7 @@ class _Course:
         """The dial against a store that answers."""
         entry = self._directory.find(self._dial.agent_id, self._deadline)
         reading = self._emergencies.load(self._agent_key, self._deadline)
+        self._emergencies.expect_loan(self._deadline)
         self._agent = entry.result()
         self._require_right(None)
         while True:
