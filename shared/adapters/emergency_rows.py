@@ -23,10 +23,12 @@ import msgspec
 
 from shared.adapters.table import Row, Values
 from shared.domain.emergencies import Emergency, due_at, untied_legs
+from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
+from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
-from shared.ports import CallOwner, Dispatch, Holder, Stored
+from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored
 
 SCHEMA = 1
 BUSY_RANK = "9"
@@ -170,6 +172,16 @@ def read_dispatch(row: Row) -> Dispatch:
     return _state(row, Dispatch)
 
 
+def read_owed_notice(row: Row) -> OwedNotice:
+    """An owed notice."""
+    notice = _state(row, Notice)
+    return OwedNotice(row=row.key, version=row.version, attempts=int(row.values.get("attempts", 0)), notice=notice)
+
+
 def _state[T](row: Row, kind: type[T]) -> T:
     # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
-    return msgspec.json.decode(str(row.values["state"]), type=kind)
+    try:
+        return msgspec.json.decode(str(row.values["state"]), type=kind)
+    except (msgspec.MsgspecError, KeyError):
+        # For a caller, a row that cannot be read is a store that does not answer (B1).
+        raise Unavailable("A stored row cannot be read.") from None
