@@ -35,7 +35,8 @@ _BODILESS = frozenset({204, 304})
 class Exchange:
     """One request: its method, the shape of its path (no keys, no values), and when what happened.
 
-    Times are `time.perf_counter()` seconds; None means that it did not come to that.
+    Times are `time.perf_counter()` seconds; None means that it did not come to that. `label` is what the wiretap's own
+    labelling says of the request.
     """
 
     number: int
@@ -47,11 +48,12 @@ class Exchange:
     finished: float | None = None
     status: int | None = None
     mode: Mode = "pass"
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Hook:
-    number: int
+    number: int | None
     moment: Moment
     call: Callable[[Exchange], None]
 
@@ -69,15 +71,19 @@ class Wiretap:
     The mode can be changed at any time, for the requests that come from then on: `pass`; `refuse` (the port is closed);
     `hang` (accepts, never answers); `trickle` (a byte a second); `unavailable` (503 with Retry-After); `fail` (500);
     `black_hole` (the request reaches the server, the answer is lost). `latency_s` is added before forwarding.
+    `label` sees each request's head and body, and says which part of the test it belongs to.
     """
 
-    def __init__(self, target: str, *, port: int = 0) -> None:
+    def __init__(
+        self, target: str, *, port: int = 0, label: Callable[[bytes, bytes], str | None] | None = None
+    ) -> None:
         parts = urlsplit(target)
         self._target = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.port = port
         self.latency_s = 0.0
         self.retry_after_s = 1
         self.exchanges: list[Exchange] = []
+        self._label = label or (lambda _head, _body: None)
         self._mode: Mode = "pass"
         self._hooks: list[_Hook] = []
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -118,8 +124,8 @@ class Wiretap:
         """Forget the exchanges and the hooks: the next request is number 1 again."""
         self._do(self._forget())
 
-    def on(self, number: int, call: Callable[[Exchange], None], *, moment: Moment = "answered") -> None:
-        """Call a hook at a moment of the n-th request since the reset, before anything else is done with it.
+    def on(self, number: int | None, call: Callable[[Exchange], None], *, moment: Moment = "answered") -> None:
+        """Call a hook at a moment of the n-th request since the reset, or of each one, before all else is done with it.
 
         `arrived`: before it is forwarded; `forwarded`: as soon as it has been; `answered`: when the server has acted
         and the app does not know it yet. The hook runs in the wiretap's thread; a SIGKILL of the host belongs here.
@@ -203,6 +209,7 @@ class Wiretap:
             shape=path_shape(target.decode()),
             arrived=time.perf_counter(),
             mode=self._mode,
+            label=self._label(request.head, request.body),
         )
         self.exchanges.append(exchange)
         self._call_hooks(exchange, "arrived")
@@ -264,7 +271,7 @@ class Wiretap:
         return True
 
     def _call_hooks(self, exchange: Exchange, moment: Moment) -> None:
-        for hook in [h for h in self._hooks if h.number == exchange.number and h.moment == moment]:
+        for hook in [h for h in self._hooks if h.number in (None, exchange.number) and h.moment == moment]:
             hook.call(exchange)
 
     # Upstream

@@ -1,0 +1,85 @@
+"""A local stack whose way to its storage is tapped: counted, broken, or the moment of a crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+from tests.integration.used import watch
+from tests.local import azurite, stack
+from tests.local.azurite import Azurite
+from tests.local.stack import POOL, Stack
+from tests.local.wiretap import Wiretap
+
+
+class Tapped(NamedTuple):
+    """The stack, and what stands between its host and its storage."""
+
+    local: Stack
+    tap: Wiretap
+
+
+@contextmanager
+def tapped_stack(
+    folder: Path,
+    *,
+    pool: Sequence[str] = POOL,
+    workers: int = 1,
+    settings: Mapping[str, str] | None = None,
+    storage: Azurite | None = None,
+    label: Callable[[bytes, bytes], str | None] | None = None,
+) -> Iterator[Tapped]:
+    """Run it until the end of the block, on storage of its own unless there is one already."""
+    if storage is None:
+        with azurite.running(services=["table"]) as own:
+            with tapped_stack(
+                folder, pool=pool, workers=workers, settings=settings, storage=own, label=label
+            ) as running:
+                yield running
+        return
+    with Wiretap(storage.url(), label=label) as tap:
+        through = {"TABLES_CONNECTION_STRING": through_tap(storage, tap), **(settings or {})}
+        with stack.running(pool=pool, workers=workers, settings=through, storage=storage, folder=folder) as local:
+            local.http.event_hooks["response"].append(watch)
+            yield Tapped(local, tap)
+
+
+def through_tap(storage: Azurite, tap: Wiretap) -> str:
+    """The storage's connection string, by way of the wiretap."""
+    return storage.connection_string.replace(urlsplit(storage.url()).netloc, urlsplit(tap.url).netloc)
+
+
+class Bell:
+    """Calls a function whenever the stand-in for communication services comes to a request that was to be noticed."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        bell = self
+        self.rung = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                bell.rung += 1
+                ring()
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

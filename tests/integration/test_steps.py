@@ -1,0 +1,191 @@
+"""How many steps to storage a dial, a callback and a sweep take, counted at the wire between host and Azurite.
+
+Requests that overlap are one step; each takes so long here that those which are sent together do overlap. What follows the commit of a dial (presence, the mail's strike-off) is not the
+dial: it is told apart by holding every later request up, so that an answer which needed one would be late.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from shared.adapters.agent_table import _entry_row, _values_of
+from shared.adapters.sdk_table import SdkTable
+from shared.adapters.system_clock import SystemClock
+from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.domain.agents import Agent
+from shared.domain.ids import key_of
+from shared.ports import Deadline
+from tests.integration.bursts import Taken, burst, dialling, percentile
+from tests.integration.tapped import Bell, Tapped, tapped_stack
+from tests.integration.used import new_agent, new_id, note
+from tests.local.acs import Fault
+from tests.local.stack import Stack
+from tests.local.wiretap import Exchange, Wiretap
+
+pytestmark = pytest.mark.process
+
+SIZES = ((10, 10), (1_000, 10), (10_000, 10_000))
+BURST, BURSTS = 64, 4
+EACH_TAKES_S, HELD_S = 0.04, 0.6
+LONG_ENOUGH_S = 60.0
+_OWNER = re.compile(rb"(?:agent|entry)(?:\||%7C)([0-9a-f]{32})")
+_COMMITTED = re.compile(rb'"RowKey": "call\|[^}]*agent_key\W+([0-9a-f]{32})')
+
+
+def numbers(count: int) -> tuple[str, ...]:
+    """Callback numbers from the ranges that are kept for examples, a hundred in each area code."""
+    return tuple(f"+1{200 + n // 100}55501{n % 100:02}" for n in range(count))
+
+
+def belongs_to(head: bytes, body: bytes) -> str | None:
+    """Whose dial a request is part of, and whether it is the one that commits it; None for one that serves all."""
+    committed = _COMMITTED.search(body)
+    if committed is not None:
+        return f"{committed[1].decode()} commits"
+    owner = _OWNER.search(head) or _OWNER.search(body)
+    return owner[1].decode() if owner else None
+
+
+def is_commit(exchange: Exchange) -> bool:
+    return exchange.label is not None and exchange.label.endswith(" commits")
+
+
+def steps(exchanges: Sequence[Exchange]) -> int:
+    """The longest chain of requests each of which began after the one before had ended."""
+    count, free_from = 0, 0.0
+    for exchange in sorted(exchanges, key=lambda each: each.finished or float("inf")):
+        if exchange.arrived >= free_from:
+            count, free_from = count + 1, exchange.finished or float("inf")
+    return count
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) -> Iterator[Tapped]:
+    """A stack on which the pool and the directory grow from test to test."""
+    folder = tmp_path_factory.mktemp("steps")
+    log_folders.append(folder)
+    with tapped_stack(folder, pool=numbers(SIZES[0][0]), label=belongs_to) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size[0]} numbers, {size[1]} agents")
+def sized(request: pytest.FixtureRequest, grown: Tapped) -> Tapped:
+    """The stack with so many numbers and agents, and a host that remembers nothing of either."""
+    pool, agents = request.param
+    local, tap = grown
+    fill_directory(local, agents)
+    local.settings["CALLBACK_NUMBERS"] = ";".join(numbers(pool))
+    fresh_host(local)
+    assert len([row for row in local.rows()["emergencies"] if row["RowKey"].startswith("free|")]) == pool
+    return Tapped(local, tap)
+
+
+@pytest.fixture
+def tapped(sized: Tapped) -> Iterator[Tapped]:
+    """The same, with no emergency from the test before."""
+    sized.local.forget_telephony()
+    yield sized
+    sized.tap.latency_s = 0.0
+    sized.tap.reset()
+    sized.local.wait_until_nothing_is_owed()
+    sized.local.forget_emergencies()
+
+
+def fresh_host(local: Stack) -> None:
+    local.stop_host()
+    local.start_host()
+
+
+def fill_directory(local: Stack, count: int) -> None:
+    """Enter so many agents, a hundred in a transaction."""
+    clock = SystemClock()
+    table = SdkTable(
+        table_name="agents",
+        partition="deployment",
+        clock=clock,
+        connection_string=local.storage.connection_string,
+    )
+    agents = [Agent(agent_id=f"agent-of-many-{n:05}") for n in range(count)]
+    for first in range(0, count, MOST_ROWS_A_COMMIT):
+        some = agents[first : first + MOST_ROWS_A_COMMIT]
+        table.commit(
+            [Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S)
+        )
+    table.close()
+
+
+def dialled_alone(tapped: Tapped, agent_id: str) -> list[Exchange]:
+    """The requests of one dial, with everything after its commit held up until it has been answered."""
+    local, tap = tapped
+    tap.reset()
+
+    def hold_up(exchange: Exchange) -> None:
+        if is_commit(exchange):
+            tap.latency_s = HELD_S
+
+    tap.on(None, hold_up)
+    tap.latency_s = EACH_TAKES_S
+    [taken] = burst(local.url, [dialling(local.url, agent_id, new_id())])
+    assert (taken.status, taken.body["degraded"], taken.body["shared"]) == (201, False, False)
+    done = [each for each in list(tap.exchanges) if each.finished is not None and each.finished <= taken.answered]
+    assert sum(map(is_commit, done)) == 1 and is_commit(done[-1]), "the answer follows the commit, and nothing else"
+    tap.latency_s = 0.0
+    local.wait_until_nothing_is_owed()
+    return done
+
+
+def test_a_dial_takes_two_steps_and_four_requests(tapped: Tapped, capsys: pytest.CaptureFixture[str]) -> None:
+    local, _ = tapped
+    fresh_host(local)
+    first, second = (local.add_agent(new_agent()).agent_id for _ in range(2))
+    fresh_host(local)
+    counted = {
+        "cold": dialled_alone(tapped, first),
+        "warm": dialled_alone(tapped, second),
+        "redial": dialled_alone(tapped, second),
+        "unlisted": dialled_alone(tapped, new_agent().agent_id),
+    }
+    with capsys.disabled():
+        print(*(f"\n  {name}: {steps(done)} steps, {len(done)} requests" for name, done in counted.items()), end="")
+    for name, done in counted.items():
+        most_steps, most_requests = (3, 6) if name == "unlisted" else (2, 4)
+        assert steps(done) <= most_steps and len(done) <= most_requests, name
+
+
+def test_64_dials_at_once_take_four_steps_at_most(tapped: Tapped, capsys: pytest.CaptureFixture[str]) -> None:
+    local, tap = tapped
+    if len(local.settings["CALLBACK_NUMBERS"].split(";")) < BURST:
+        pytest.skip("fewer numbers than dials")
+    counted: list[int] = []
+    for _ in range(BURSTS):
+        agents = [local.add_agent(new_agent()).agent_id for _ in range(BURST)]
+        local.wait_until_nothing_is_owed()
+        tap.reset()
+        taken = burst(local.url, [dialling(local.url, agent, new_id()) for agent in agents])
+        degraded = sum(each.body["degraded"] for each in taken)
+        done = [each for each in list(tap.exchanges) if each.finished is not None]
+        counted += [steps(part_of(agent, each, done)) for agent, each in zip(agents, taken, strict=True)]
+        slowest = max(each.took_s for each in taken)
+        with capsys.disabled():
+            print(f"\n  slowest {slowest * 1000:.0f} ms, degraded {degraded}, steps so far {sorted(counted)[-5:]}", end="")
+    with capsys.disabled():
+        print(f"\n  steps of {len(counted)} dials: median {percentile(counted, 50)}, p99 {percentile(counted, 99)}", end="")
+    assert percentile(counted, 99) <= 4
+
+
+def part_of(agent_id: str, taken: Taken, done: Sequence[Exchange]) -> list[Exchange]:
+    """A dial's own requests up to its last commit, and those that serve all which it may have waited for."""
+    owner = key_of(agent_id)
+    own = [each for each in done if each.label is not None and each.label.startswith(owner)]
+    commits = [each for each in own if is_commit(each)]
+    if not commits:
+        return own
+    over = commits[-1].arrived
+    shared = [each for each in done if each.label is None and each.arrived >= taken.asked]
+    return [each for each in [*own, *shared] if each.arrived <= over]
