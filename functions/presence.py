@@ -2,12 +2,12 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, require_own_agent
+from functions.http import caller, composed, json_answer, polling, require_own_agent
 from functions.problems import answered
 from functions.wire.http import PresenceBody, decode, path_id, presence_answer
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal
-from shared.ports import Deadline
 from shared.use_cases.set_presence import set_presence
+from shared.use_cases.show_presence import show_presence
 
 ANSWER_WITHIN_S = 2.0
 ROUTE = "agents/{agent_id}/presence"
@@ -22,11 +22,14 @@ blueprint = func.Blueprint()
 def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     """An agent's presence, who set it, and since when."""
     app = composed()
-    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
     principal = caller("presence_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    require_own_agent(principal, agent_id, app.directory, deadline, listed_only=True)
-    return json_answer(presence_answer(app.presence.read(agent_id, deadline)))
+    with polling(app, ANSWER_WITHIN_S) as deadline:
+        require_own_agent(principal, agent_id, app.directory, deadline, listed_only=True)
+        seen = show_presence(
+            agent_id, presence=app.presence, outage=app.outage, clock=app.clock, deadline=deadline
+        )
+    return json_answer(presence_answer(seen))
 
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -34,12 +37,12 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
 def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     """Set an agent's presence, whatever it was."""
     app = composed()
-    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
     principal = caller("presence_set", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    require_own_agent(principal, agent_id, app.directory, deadline, listed_only=True)
-    status = decode(req.get_body(), PresenceBody).status
-    presence = set_presence(agent_id, status, set_by(principal), presence=app.presence, deadline=deadline)
+    with polling(app, ANSWER_WITHIN_S) as deadline:
+        require_own_agent(principal, agent_id, app.directory, deadline, listed_only=True)
+        status = decode(req.get_body(), PresenceBody).status
+        presence = set_presence(agent_id, status, set_by(principal), presence=app.presence, deadline=deadline)
     return json_answer(presence_answer(presence))
 
 

@@ -21,11 +21,13 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.turns import Turns
 from shared.domain.deployment import Deployment
-from shared.domain.errors import EmergencyCallingError
-from shared.ports import CallRouter, Clock, EmergencyStore, OutageLog, PresenceGateway, SignIn, Telemetry
+from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.ports import CallRouter, Clock, Deadline, EmergencyStore, OutageLog, PresenceGateway, SignIn, Telemetry
 from shared.settings import Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.effects import Effect
@@ -33,6 +35,9 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
+DIALS_AT_ONCE, DIAL_WAITS_S = 8, 0.6
+POLLS_AT_ONCE = 16
+PROBE_WITHIN_S = 0.3
 
 
 class WarmUp:
@@ -68,6 +73,9 @@ class App(Struct, frozen=True, kw_only=True):
     router: CallRouter
     outage: OutageLog
     effects: EffectThreads[Effect]
+    repeats: Repeats
+    dials: Turns
+    polls: Turns
     warm_up: WarmUp
 
 
@@ -115,6 +123,7 @@ def compose(
         deployment=deployment,
         telemetry=telemetry,
     )
+    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
     return App(
         settings=settings,
         deployment=deployment,
@@ -126,11 +135,22 @@ def compose(
         presence=presence,
         router=router,
         outage=outage,
-        effects=EffectThreads(performer.perform, telemetry),
+        effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
+        repeats=Repeats(lambda: _answers(emergencies, clock)),
+        dials=dials,
+        polls=Turns(POLLS_AT_ONCE),
         warm_up=WarmUp(
             *(table.warm_up for table in tables.values()), template.warm_up, notifier.warm_up, router.warm_up
         ),
     )
+
+
+def _answers(emergencies: EmergencyStore, clock: Clock) -> bool:
+    try:
+        emergencies.free_count(1, Deadline(clock, PROBE_WITHIN_S))
+    except Unavailable:
+        return False
+    return True
 
 
 def _deployment(settings: Settings) -> Deployment:

@@ -221,7 +221,7 @@ class EmergencyStore(Protocol):
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
         ...
 
-    def ration(self, now: datetime, deadline: Deadline) -> str | None:
+    def ration(self, now: datetime, deadline: Deadline) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
         ...
 
@@ -375,11 +375,15 @@ class OutageLog(Protocol):
     """What this process did for agents while the store was away: in memory, bounded, for the window's length."""
 
     def mailed(self, leg_id: str) -> bool:
-        """Whether a notice of this leg was accepted in an outage."""
+        """Whether a notice of this leg was sent in an outage, or is on its way."""
         ...
 
-    def note_mailed(self, leg_id: str) -> None:
-        """A notice of this leg was accepted."""
+    def claim_mail(self, leg_id: str) -> bool:
+        """Whether this leg's notice is the caller's to send; a repeated request must not send it twice."""
+        ...
+
+    def return_mail(self, leg_id: str) -> None:
+        """The notice could not be sent: the next request may try."""
         ...
 
     def dialled(self, agent_id: str, *, until: datetime) -> None:

@@ -8,14 +8,25 @@ from shared.ports import Telemetry
 
 THREADS_A_KIND = 8
 FINISH_WITHIN_S = 25.0
+STAND_BACK_S = 1.0
 
 
 class EffectThreads[E]:
-    """One executor for each kind of effect, so that a slow mail service keeps no presence waiting."""
+    """One executor for each kind of effect, so that a slow mail service keeps no presence waiting.
 
-    def __init__(self, perform: Callable[[E], None], telemetry: Telemetry) -> None:
+    Each effect stands back while dials are being answered, with the seconds that it may lose by it at most.
+    """
+
+    def __init__(
+        self,
+        perform: Callable[[E], None],
+        telemetry: Telemetry,
+        *,
+        stand_back: Callable[[float], None] = lambda _most_s: None,
+    ) -> None:
         self._perform = perform
         self._telemetry = telemetry
+        self._stand_back = stand_back
         self._executors: dict[type, ThreadPoolExecutor] = {}
 
     def start(self, effects: Sequence[E]) -> None:
@@ -37,6 +48,7 @@ class EffectThreads[E]:
         return executor.submit(contextvars.copy_context().run, self._attempt, effect)
 
     def _attempt(self, effect: E) -> None:
+        self._stand_back(STAND_BACK_S)
         try:
             self._perform(effect)
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox

@@ -140,13 +140,17 @@ class EmergencyTable:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
         return self._lending.find(in_directory=in_directory, now=now, deadline=deadline)
 
-    def ration(self, now: datetime, deadline: Deadline) -> str | None:
+    def ration(self, now: datetime, deadline: Deadline) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
         minute = now.minute - now.minute % RATION_WINDOW_MINUTES
         window = f"ration|{moment(now.replace(minute=minute, second=0, microsecond=0))}|"
-        taken = {row.key for row in self._prefixed(window, NOTICES_A_WINDOW, deadline)}
-        left = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
-        return self._chance.choice(left) if left else None
+
+        def left(rows: list[Row]) -> str | None:
+            taken = {row.key for row in rows}
+            free = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
+            return self._chance.choice(free) if free else None
+
+        return _Read(self._table.between(*with_prefix(window), NOTICES_A_WINDOW, deadline), left)
 
     # Writing
 

@@ -16,15 +16,23 @@ class OutageMemory:
         self._dialling: OrderedDict[str, datetime] = OrderedDict()
 
     def mailed(self, leg_id: str) -> bool:
-        """Whether a notice of this leg was accepted in an outage."""
+        """Whether a notice of this leg was sent in an outage, or is on its way."""
         with self._lock:
             return leg_id in self._mailed
 
-    def note_mailed(self, leg_id: str) -> None:
-        """A notice of this leg was accepted."""
+    def claim_mail(self, leg_id: str) -> bool:
+        """Whether this leg's notice is the caller's to send; a repeated request must not send it twice."""
         with self._lock:
+            if leg_id in self._mailed:
+                return False
             self._mailed[leg_id] = None
             _trim(self._mailed)
+            return True
+
+    def return_mail(self, leg_id: str) -> None:
+        """The notice could not be sent: the next request may try."""
+        with self._lock:
+            self._mailed.pop(leg_id, None)
 
     def dialled(self, agent_id: str, *, until: datetime) -> None:
         """This agent dialled and was answered without the store."""

@@ -1,5 +1,6 @@
 """What is done for a dial at once, though the store is away (B1)."""
 
+from shared.domain.errors import EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.domain.presence import Hold, held_presence
 from shared.ports import Clock, Deadline, NoticeTemplate, Notifier, OutageLog, PresenceGateway, Telemetry
@@ -27,8 +28,13 @@ def mail_in_outage(
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> None:
-    """Mail the default contacts. Its message ids are those of the notice that will be owed: a repeat is the same."""
+    """Mail the default contacts, once. Its message ids are those of the notice that will be owed."""
+    if not outage.claim_mail(leg_id):
+        return
     sending = Sending(notice, template.render(notice, clock.now()), notifier, telemetry)
-    sending.send_to_all(deadline)
-    outage.note_mailed(leg_id)
+    try:
+        sending.send_to_all(deadline)
+    except EmergencyCallingError:
+        outage.return_mail(leg_id)
+        raise
     telemetry.emit("notice_sent", recipients=len(notice.recipients), attempt=1)

@@ -25,6 +25,7 @@ from shared.ports import (
     Loan,
     LoanKind,
     OutageLog,
+    Pending,
     Stored,
     Telemetry,
 )
@@ -203,8 +204,10 @@ class _Course:
     # The transition
 
     def _commit(self, stored: Stored, now: datetime) -> Started:
+        # Asked before the number is, so that an agent who is not in the directory waits for both at once.
+        rationing = self._ask_ration(now)
         loan, lease = self._lend(stored.emergency, now)
-        change = self._change(stored, loan, lease, now)
+        change = self._change(stored, loan, lease, rationing.result() if rationing else None, now)
         committed = self._emergencies.commit(change, self._deadline)
         assert committed.emergency is not None
         leg = next(leg for leg in committed.emergency.legs if leg.leg_id == self._leg_id)
@@ -226,10 +229,9 @@ class _Course:
             return None, structs.replace(lease, number=fallback, shared=True, lost=True)
         return loan, structs.replace(lease, number=loan.number, shared=loan.kind is LoanKind.SHARED)
 
-    def _change(self, stored: Stored, loan: Loan | None, lease: Lease, now: datetime) -> Change:
+    def _change(self, stored: Stored, loan: Loan | None, lease: Lease, ration: str | None, now: datetime) -> Change:
         assert self.number is not None
-        recipients = recipients_of(self._contacts(), self._deployment.default_contacts)
-        ration = self._ration(recipients, now)
+        recipients = self._recipients()
         self.shares = loan is not None and loan.kind is LoanKind.SHARED
         self.rationed = self._agent is None and ration is None and bool(recipients)
         if self.rationed:
@@ -261,8 +263,11 @@ class _Course:
     def _contacts(self) -> tuple[str, ...]:
         return self._agent.emergency_contacts if self._agent else ()
 
-    def _ration(self, recipients: tuple[str, ...], now: datetime) -> str | None:
-        if self._agent is not None or not recipients:
+    def _recipients(self) -> tuple[str, ...]:
+        return recipients_of(self._contacts(), self._deployment.default_contacts)
+
+    def _ask_ration(self, now: datetime) -> Pending[str | None] | None:
+        if self._agent is not None or not self._recipients():
             return None
         return self._emergencies.ration(now, self._deadline)
 

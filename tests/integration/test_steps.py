@@ -24,7 +24,7 @@ from shared.ports import Deadline
 from tests.integration.bursts import Taken, burst, dialling, percentile
 from tests.integration.tapped import Bell, Tapped, tapped_stack
 from tests.integration.used import new_agent, new_id, note
-from tests.local.acs import Fault
+from tests.local.acs import EmailRules, Fault
 from tests.local.stack import Stack
 from tests.local.wiretap import Exchange, Wiretap
 
@@ -90,6 +90,8 @@ def sized(request: pytest.FixtureRequest, grown: Tapped) -> Tapped:
 def tapped(sized: Tapped) -> Iterator[Tapped]:
     """The same, with no emergency from the test before."""
     sized.local.forget_telephony()
+    # Delivery reports are events of their own: they would come in between.
+    sized.local.control.email_rules(EmailRules(report_after_s=LONG_ENOUGH_S))
     yield sized
     sized.tap.latency_s = 0.0
     sized.tap.reset()

@@ -1,0 +1,67 @@
+"""What was answered without the store is done again by this process, until the store has it.
+
+The caller is asked to repeat the request too, but may have closed the browser by then; and presence that lies in the
+same store cannot be held before it answers. A repeat is harmless: the store knows the call by its id.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextvars import Context, copy_context
+
+from shared.domain.errors import EmergencyCallingError
+
+EVERY_S = 0.5
+MOST_KEPT = 10_000
+
+
+class Repeats:
+    """One thread while anything is kept; none otherwise. `store_answers` keeps it from asking in vain."""
+
+    def __init__(self, store_answers: Callable[[], bool]) -> None:
+        self._store_answers = store_answers
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[Context, Callable[[], bool]]] = OrderedDict()
+        self._running = False
+        self._pause = threading.Event()
+
+    def keep(self, key: str, again: Callable[[], bool]) -> None:
+        """Call `again` until it says that it is done; the latest for each `key`."""
+        with self._lock:
+            self._kept[key] = copy_context(), again
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+            if self._running:
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="repeats", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._something_kept():
+            self._pause.wait(EVERY_S)
+            if self._store_answers():
+                self._repeat_all()
+
+    def _something_kept(self) -> bool:
+        with self._lock:
+            self._running = bool(self._kept)
+            return self._running
+
+    def _repeat_all(self) -> None:
+        with self._lock:
+            kept = list(self._kept.items())
+        for key, (context, again) in kept:
+            if not context.run(_done, again):
+                return
+            with self._lock:
+                # Somebody may have kept a later one meanwhile.
+                if self._kept.get(key) == (context, again):
+                    del self._kept[key]
+
+
+def _done(again: Callable[[], bool]) -> bool:
+    try:
+        return again()
+    except EmergencyCallingError:
+        # It was refused: no repeat can help.
+        return True
