@@ -15,6 +15,7 @@ from msgspec import Struct
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.breaker import Breaker
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
@@ -35,7 +36,7 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
-DIALS_AT_ONCE, DIAL_WAITS_S = 8, 0.6
+DIALS_AT_ONCE, DIAL_WAITS_S = 16, 0.6
 POLLS_AT_ONCE = 16
 PROBE_WITHIN_S = 0.3
 
@@ -94,8 +95,9 @@ def compose(
     for fault in settings.faults:
         telemetry.emit("setting_faulty", setting=fault.setting.lower(), severity=fault.severity.value)
     deployment = _deployment(settings)
+    breaker = Breaker(clock, telemetry)
     tables = {
-        name: _table(name, settings, clock, telemetry) for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
+        name: _table(name, settings, clock, telemetry, breaker) for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
     }
     emergencies = EmergencyTable(
         tables[EMERGENCIES_TABLE],
@@ -165,7 +167,7 @@ def _deployment(settings: Settings) -> Deployment:
     )
 
 
-def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry) -> SdkTable:
+def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry, breaker: Breaker) -> SdkTable:
     return SdkTable(
         table_name=name,
         partition=PARTITION,
@@ -174,6 +176,7 @@ def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry) ->
         endpoint=settings.tables.endpoint,
         ca_bundle=settings.ca_bundle,
         telemetry=telemetry,
+        breaker=breaker,
     )
 
 

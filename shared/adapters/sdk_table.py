@@ -67,7 +67,8 @@ class SdkTable:
     """Port `Table`.
 
     Nothing is connected, imported or started before the first request. Either `connection_string` or `endpoint` (then
-    with the app's managed identity) says where; the table is created when it is found missing.
+    with the app's managed identity) says where; the table is created when it is found missing. Tables of one account
+    share a `breaker`: what one has found out, the others need not.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class SdkTable:
         endpoint: str | None = None,
         ca_bundle: str | None = None,
         telemetry: Telemetry | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self._table_name = table_name
         self._partition = partition
@@ -88,7 +90,7 @@ class SdkTable:
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._ca_bundle = ca_bundle
         self._telemetry = telemetry
-        self._breaker = Breaker(clock, telemetry)
+        self._breaker = breaker or Breaker(clock, telemetry)
         self._pool = DeadlinePool("table", THREADS)
         self._lock = threading.Lock()
         self._made: tuple[TableClient, HttpTransport] | None = None

@@ -19,6 +19,8 @@ from shared.use_cases.effects import DeliverNotice, Effect, HoldInOutage, MailIn
 from shared.use_cases.reconcile_presence import reconcile_presence
 
 EFFECT_WITHIN_S = 20.0
+# Presence may lie in the very store that is away; then the next agent's must not wait for this one's.
+HOLD_IN_OUTAGE_WITHIN_S = 3.0
 
 
 class Performer(Struct, frozen=True, kw_only=True):
@@ -58,7 +60,15 @@ class Performer(Struct, frozen=True, kw_only=True):
                     deadline=deadline,
                 )
             case HoldInOutage(agent_id, hold):
-                hold_in_outage(agent_id, hold, presence=self.presence, telemetry=self.telemetry, deadline=deadline)
+                hold_in_outage(
+                    agent_id,
+                    hold,
+                    presence=self.presence,
+                    outage=self.outage,
+                    clock=self.clock,
+                    telemetry=self.telemetry,
+                    deadline=Deadline(self.clock, HOLD_IN_OUTAGE_WITHIN_S),
+                )
             case MailInOutage(leg_id, notice):
                 mail_in_outage(
                     leg_id,
