@@ -12,9 +12,9 @@ from shared.ports import Deadline
 
 if TYPE_CHECKING:
     from azure.communication.callautomation import CallAutomationClient
-    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.pipeline.transport import HttpTransport
 
-type Route = Callable[[RequestsTransport], RequestsTransport]
+type Route = Callable[[HttpTransport[Any, Any]], HttpTransport[Any, Any]]
 
 # A key being rotated, a role that has just been assigned: somebody mends it, and the file still counts then.
 MENDING_S = 30.0

@@ -298,8 +298,12 @@ class EmergencyTable:
         self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline
     ) -> None:
         """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
-        again = Insert(notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1))
-        self._table.commit([Delete(owed.row, owed.version), again, *_tracked(dispatches)], deadline)
+        row, values = notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1)
+        writes: list[Write] = [Delete(owed.row, owed.version), Insert(row, values)]
+        if row == owed.row:
+            # The claim has put it off to that very moment already, and a commit takes each row once.
+            writes = [Replace(row, values, owed.version)]
+        self._table.commit([*writes, *_tracked(dispatches)], deadline)
 
     def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
