@@ -81,11 +81,19 @@ class Registry:
 class Scanner:
     """Looks for the values of a registry, as they are now."""
 
-    def __init__(self, used: Registry, *, kinds: Collection[Kind] = tuple(Kind), but: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        used: Registry,
+        *,
+        kinds: Collection[Kind] = tuple(Kind),
+        but: Collection[str] = (),
+        hashed: bool = True,
+    ) -> None:
         self._needles: dict[str, Leak] = {}
         for leak in used.values(kinds):
             if leak.value not in but:
-                self._needles |= {form: leak for form in _forms(leak) if len(form) >= SHORTEST}
+                forms = [*_forms(leak), *([key_of(leak.value)] if hashed else [])]
+                self._needles |= {form: leak for form in forms if len(form) >= SHORTEST}
 
     def scan(self, text: str | bytes) -> list[Leak]:
         """The values that a text, or what lies in a store, gives away."""
@@ -122,7 +130,6 @@ def _untimed(line: str) -> str:
 def _forms(leak: Leak) -> Iterator[str]:
     value = leak.value
     yield value.casefold()
-    yield key_of(value)
     squeezed = _squeezed(value.casefold())
     if len(squeezed) >= SHORTEST_SQUEEZED:
         yield squeezed
