@@ -15,6 +15,7 @@ from functions.wire.event_grid import (
     INCOMING_CALL,
     OWN_CALL_ENDED,
     OWN_CALL_STARTED,
+    RECORDING_FILE_STATUS,
     CallSeen,
     TelephonyEvent,
     call_ended,
@@ -23,11 +24,13 @@ from functions.wire.event_grid import (
     delivery_report,
     dialled,
     incoming_call,
+    recording_file,
     telephony_event,
 )
 from shared.domain.notifications import Delivery
 from shared.ports import Deadline
 from shared.use_cases.end_call import End, end_call
+from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.route_callback import Incoming, route_callback
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.start_call import start_call
@@ -146,6 +149,35 @@ def incoming_call_event(event: func.EventGridEvent) -> None:
         telemetry=app.telemetry,
         deadline=Deadline(app.clock, HOLDER_WITHIN_S),
     )
+
+
+@blueprint.event_grid_trigger(arg_name="event")
+@acknowledged
+def recording_file_status_event(event: func.EventGridEvent) -> None:
+    """The files of a recording are ready: an emergency's are deleted."""
+    app = composed()
+    read = _counting(event, app, RECORDING_FILE_STATUS)
+    if read is None:
+        return
+    file = recording_file(read)
+    locations = tuple(chunk.delete_location for chunk in file.chunks if chunk.delete_location)
+    effects = refuse_recording(
+        RecordedFiles(
+            recording_id=file.recording_id,
+            call_id=file.call_id,
+            server_call_id=file.server_call_id,
+            locations=locations,
+            unlocated=len(file.chunks) - len(locations),
+            began_at=file.began_at,
+        ),
+        emergencies=app.emergencies,
+        outbox=app.recording_outbox,
+        clock=app.clock,
+        deployment=app.deployment,
+        telemetry=app.telemetry,
+        deadline=Deadline(app.clock, EVENT_WITHIN_S),
+    )
+    app.effects.finish(effects)
 
 
 @blueprint.event_grid_trigger(arg_name="event")

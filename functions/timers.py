@@ -7,6 +7,7 @@ from functions.problems import swept
 from shared.ports import Deadline
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.sweep import expire_leases
+from shared.use_cases.take_up_recordings import take_up_recordings
 
 SWEEP_WITHIN_S = 45.0
 OUTBOX_WITHIN_S = 5.0
@@ -21,6 +22,7 @@ def lease_expiry(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a late run
     app = composed()
     effects = expire_leases(
         emergencies=app.emergencies,
+        presence=app.presence,
         clock=app.clock,
         deployment=app.deployment,
         telemetry=app.telemetry,
@@ -36,4 +38,6 @@ def outbox_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a late run
     app = composed()
     app.warm_up.begin()
     deadline = Deadline(app.clock, OUTBOX_WITHIN_S)
-    app.effects.finish(take_up_outbox(emergencies=app.emergencies, clock=app.clock, deadline=deadline))
+    effects = take_up_outbox(emergencies=app.emergencies, clock=app.clock, deadline=deadline)
+    recordings = take_up_recordings(outbox=app.recording_outbox, clock=app.clock, deadline=deadline)
+    app.effects.finish([*effects, *recordings])

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
+from shared.adapters.acs_recordings import AcsRecordings, Route
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.breaker import Breaker
 from shared.adapters.easy_auth import EasyAuthSignIn
@@ -22,13 +23,24 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.turns import Turns
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
-from shared.ports import CallRouter, Clock, Deadline, EmergencyStore, OutageLog, PresenceGateway, SignIn, Telemetry
+from shared.ports import (
+    CallRouter,
+    Clock,
+    Deadline,
+    EmergencyStore,
+    OutageLog,
+    PresenceGateway,
+    RecordingOutbox,
+    SignIn,
+    Telemetry,
+)
 from shared.settings import Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.effects import Effect
@@ -72,6 +84,7 @@ class App(Struct, frozen=True, kw_only=True):
     directory: AgentTable
     presence: PresenceGateway
     router: CallRouter
+    recording_outbox: RecordingOutbox
     outage: OutageLog
     effects: EffectThreads[Effect]
     repeats: Repeats
@@ -86,6 +99,7 @@ def compose(
     clock: Clock | None = None,
     sign_in: SignIn | None = None,
     chance: random.Random | None = None,
+    recordings_route: Route | None = None,
 ) -> App:
     """Put the app together from its settings; connects to nothing yet. Faulty settings are reported, never fatal."""
     settings = read_settings(environment)
@@ -114,12 +128,15 @@ def compose(
     }
     notifier = AcsEmail(sender=settings.email_sender, clock=clock, **service)
     router = AcsCalls(clock=clock, **service)
+    recording_outbox = RecordingTable(tables[EMERGENCIES_TABLE])
     template = NotificationTemplate(telemetry=telemetry)
     performer = Performer(
         emergencies=emergencies,
         presence=presence,
         notifier=notifier,
         template=template,
+        recording_outbox=recording_outbox,
+        recordings=AcsRecordings(route=recordings_route, **service),
         outage=outage,
         clock=clock,
         deployment=deployment,
@@ -136,6 +153,7 @@ def compose(
         directory=AgentTable(tables[AGENTS_TABLE], clock),
         presence=presence,
         router=router,
+        recording_outbox=recording_outbox,
         outage=outage,
         effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
         repeats=Repeats(lambda: _answers(emergencies, clock)),

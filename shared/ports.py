@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.domain.agents import Agent
+from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Lease
@@ -217,6 +218,10 @@ class EmergencyStore(Protocol):
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
         ...
 
+    def agents_untied(self, deadline: Deadline) -> list[str]:
+        """The keys of the agents, of any identity, who have a leg of which no server call is known."""
+        ...
+
     def expect_loan(self, deadline: Deadline) -> None:
         """A dial is coming: begin to read what it may need."""
         ...
@@ -318,6 +323,13 @@ class PresenceGateway(Protocol):
         """Set it; where the service can, only over `presence.version` (`Conflict`). Gives it with its new version."""
         ...
 
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+        """Leave nothing of this hold in the agent's presence, where the service can carry such a mark at all.
+
+        If it is still in place it ends with it. `Conflict`: somebody else changed it meanwhile.
+        """
+        ...
+
 
 class Email(Struct, frozen=True, kw_only=True):
     """One message to recipients who do not see one another; `operation_id` makes a repeat the same message."""
@@ -364,6 +376,56 @@ class CallRouter(Protocol):
 
         `Unavailable`: try again. `Refused`: the call is gone, or the target cannot be had.
         """
+        ...
+
+
+class RecordingStore(Protocol):
+    """Where the communication service keeps recordings."""
+
+    def delete(self, location: str, deadline: Deadline) -> None:
+        """Delete one file; `location` is the delete location that its event named.
+
+        `NotFound`: it is gone already. `Unavailable`: try again. `Refused`: it is not the service's to delete.
+        """
+        ...
+
+    def stop(self, recording_id: str, deadline: Deadline) -> None:
+        """Stop a recording that runs. `NotFound`: it runs no more. `Unavailable`: try again. `Refused`: never."""
+        ...
+
+
+class OwedRecording(Struct, frozen=True, kw_only=True):
+    """A recording in the outbox, when it is due, and how often it was tried."""
+
+    version: str
+    due_at: datetime
+    attempts: int
+    recording: Recording
+
+
+class RecordingOutbox(Protocol):
+    """The recordings that are to be deleted or held back. Everything raises `Unavailable`."""
+
+    def owe(self, recording: Recording, until: datetime, deadline: Deadline) -> OwedRecording | None:
+        """Keep it, due at `until`; None where it is kept already."""
+        ...
+
+    def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording]:
+        """What is due by now, longest overdue first."""
+        ...
+
+    def held_for(self, agent_key: str, limit: int, deadline: Deadline) -> list[OwedRecording]:
+        """What may be of this agent's emergency and is held back."""
+        ...
+
+    def put_off(
+        self, owed: OwedRecording, rest: Recording, until: datetime, attempts: int, deadline: Deadline
+    ) -> OwedRecording:
+        """The rest of it is due again at `until`, after so many tries. `Conflict`: somebody else has it."""
+        ...
+
+    def strike_off(self, owed: OwedRecording, deadline: Deadline) -> None:
+        """Nothing is left of it, here either. `Conflict`: somebody else has it."""
         ...
 
 

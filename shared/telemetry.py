@@ -38,6 +38,14 @@ class Event(StrEnum):
     NOTICE_RATIONED = "notice_rationed"
     RECIPIENT_REFUSED = "recipient_refused"
     DELIVERY_REPORT = "delivery_report"
+    CALL_JUDGED = "call_judged"
+    RECORDING_DELETED = "recording_deleted"
+    RECORDING_HELD_BACK = "recording_held_back"
+    RECORDING_LEFT = "recording_left"
+    RECORDING_RETRIED = "recording_retried"
+    RECORDING_REFUSED = "recording_refused"
+    RECORDING_GIVEN_UP = "recording_given_up"
+    RECORDING_STOPPED = "recording_stopped"
     PRESENCE_HELD = "presence_held"
     PRESENCE_RESTORED = "presence_restored"
     PRESENCE_LEFT = "presence_left"
@@ -86,6 +94,14 @@ VOCABULARY: dict[str, Entry] = {
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
     Event.RECIPIENT_REFUSED: _entry(logging.ERROR),
     Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
+    Event.CALL_JUDGED: _entry(logging.INFO, "kind"),
+    Event.RECORDING_DELETED: _entry(logging.WARNING, "chunks", "gone", "attempt"),
+    Event.RECORDING_HELD_BACK: _entry(logging.WARNING, "kind", "chunks"),
+    Event.RECORDING_LEFT: _entry(logging.WARNING, "kind"),
+    Event.RECORDING_RETRIED: _entry(logging.WARNING, "attempt"),
+    Event.RECORDING_REFUSED: _entry(logging.ERROR, "kind"),
+    Event.RECORDING_GIVEN_UP: _entry(logging.ERROR, "chunks"),
+    Event.RECORDING_STOPPED: _entry(logging.WARNING),
     Event.PRESENCE_HELD: _entry(logging.INFO),
     Event.PRESENCE_RESTORED: _entry(logging.INFO),
     Event.PRESENCE_LEFT: _entry(logging.INFO),

@@ -9,11 +9,13 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.recording_table import RecordingTable
 from shared.adapters.table import Table
 from shared.domain.agents import Agent
+from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import EmergencyCallingError, Refused
+from shared.domain.errors import EmergencyCallingError, NotFound, Refused
 from shared.domain.ids import key_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
@@ -22,13 +24,16 @@ from shared.ports import Caller, Deadline, Email, RenderedNotice
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.effects import Effect
 from shared.use_cases.end_call import End, Ended, end_call
+from shared.use_cases.judge_call import judge_call
 from shared.use_cases.perform import Performer
+from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
 from shared.use_cases.route_callback import Incoming, route_callback
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.start_call import Answer, Dial, start_call
 from shared.use_cases.sweep import expire_leases
+from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tie_call import tie_call
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -116,6 +121,29 @@ class Switchboard:
         self.redirected.append((incoming_call_context, target))
 
 
+class TapeStore:
+    """Where recordings are kept: `files` there are, `running` ones; `fail` raises instead of deleting."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.running: set[str] = set()
+        self.tries: list[str] = []
+        self.fail: Callable[[str], None] = lambda _location: None
+
+    def delete(self, location: str, deadline: Deadline) -> None:
+        self.tries.append(location)
+        self.fail(location)
+        if location not in self.files:
+            raise NotFound
+        self.files.remove(location)
+
+    def stop(self, recording_id: str, deadline: Deadline) -> None:
+        self.fail(recording_id)
+        if recording_id not in self.running:
+            raise NotFound
+        self.running.remove(recording_id)
+
+
 class Counter:
     """What was said to telemetry, by event name."""
 
@@ -156,6 +184,8 @@ class House:
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.mail = Mailbox()
         self.switchboard = Switchboard()
+        self.tapes = TapeStore()
+        self.recording_outbox = RecordingTable(self.table)
         self.telemetry = Counter()
         self.outage = OutageMemory()
         self.performs = True
@@ -260,11 +290,39 @@ class House:
         sent = self.switchboard.redirected[before:]
         return sent[0][1] if sent else None
 
+    def judge(self, server_call_id: str, started_by: str | None = None) -> CallPolicy:
+        """A recorder asks."""
+        return judge_call(
+            server_call_id,
+            started_by,
+            emergencies=self.emergencies,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(),
+        )
+
+    def recorded(self, files: RecordedFiles) -> None:
+        """The files of a recording are ready."""
+        self.tapes.files |= set(files.locations)
+        self.do(
+            refuse_recording(
+                files,
+                emergencies=self.emergencies,
+                outbox=self.recording_outbox,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(),
+            )
+        )
+
     def tick(self) -> None:
         """The timer that expires leases."""
         self.do(
             expire_leases(
                 emergencies=self.emergencies,
+                presence=self.presence,
                 clock=self.clock,
                 deployment=self.deployment,
                 telemetry=self.telemetry,
@@ -275,6 +333,7 @@ class House:
     def sweep(self) -> None:
         """The timer that takes up the outbox."""
         self.do(take_up_outbox(emergencies=self.emergencies, clock=self.clock, deadline=self.within()))
+        self.do(take_up_recordings(outbox=self.recording_outbox, clock=self.clock, deadline=self.within()))
 
     def do(self, effects: Iterable[Effect]) -> None:
         if not self.performs:
@@ -290,6 +349,8 @@ class House:
             presence=self.presence,
             notifier=self.mail,
             template=PlainTemplate(),
+            recording_outbox=self.recording_outbox,
+            recordings=self.tapes,
             outage=self.outage,
             clock=self.clock,
             deployment=self.deployment,

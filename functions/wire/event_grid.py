@@ -302,6 +302,7 @@ class RecordingFile(Struct, frozen=True, kw_only=True):
     server_call_id: str | None
     recording_id: str
     chunks: tuple[RecordingChunk, ...]
+    began_at: datetime | None = None
 
 
 _RECORDING_SUBJECT = re.compile(
@@ -321,7 +322,16 @@ def recording_file(event: TelephonyEvent) -> RecordingFile:
         server_call_id=text(unquote(server), "subject", LONGEST_SERVER_CALL_ID) if server else None,
         recording_id=text(unquote(named["recording"]), "subject", LONGEST_SUBJECT),
         chunks=_chunks(mapping(event.data, "data")),
+        began_at=_began_at(mapping(event.data, "data").get("recordingStartTime")),
     )
+
+
+def _began_at(sent: object) -> datetime | None:
+    # It only narrows down whose recording it may be: a time that cannot be read is as good as none.
+    try:
+        return moment_of(sent, "data.recordingStartTime") if isinstance(sent, str) else None
+    except Malformed:
+        return None
 
 
 def _chunks(data: Mapping[str, object]) -> tuple[RecordingChunk, ...]:

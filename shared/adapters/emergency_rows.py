@@ -9,6 +9,8 @@
     due|{at}|{subject}|{key}         what time alone brings up
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
     unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
+    recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
+                                     held|{agent}|{recording}: of whose emergency they may be
     mail|{operation}                 a message's way to its recipients
     pool                             which CALLBACK_NUMBERS the slots stand for
 

@@ -68,6 +68,7 @@ from shared.ports import (
 NOTICES_A_WINDOW = 10
 RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
+MOST_UNTIED_READ = 200
 
 _BARE: Values = {"schema": SCHEMA}
 
@@ -118,6 +119,11 @@ class EmergencyTable:
     def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
         return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_HOLDERS_READ, deadline)]
+
+    def agents_untied(self, deadline: Deadline) -> list[str]:
+        """The keys of the agents, of any identity, who have a leg of which no server call is known."""
+        rows = self._prefixed("starter|", MOST_UNTIED_READ, deadline)
+        return list(dict.fromkeys(_last(row.key) for row in rows))
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if the number has no slot."""
@@ -297,8 +303,12 @@ class EmergencyTable:
         self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline
     ) -> None:
         """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
-        again = Insert(notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1))
-        self._table.commit([Delete(owed.row, owed.version), again, *_tracked(dispatches)], deadline)
+        row, values = notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1)
+        writes: list[Write] = [Delete(owed.row, owed.version), Insert(row, values)]
+        if row == owed.row:
+            # The claim has put it off to that very moment already, and a commit takes each row once.
+            writes = [Replace(row, values, owed.version)]
+        self._table.commit([*writes, *_tracked(dispatches)], deadline)
 
     def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""

@@ -6,7 +6,7 @@ from msgspec import structs
 from shared.adapters.table import Insert, Replace, RowConflict, Table, Values
 from shared.domain.errors import Conflict
 from shared.domain.ids import key_of
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, without_mark
 from shared.ports import Clock, Deadline
 
 SCHEMA = 1
@@ -36,6 +36,13 @@ class PresenceTable:
         except RowConflict:
             raise Conflict from None
         return structs.replace(written, version=version)
+
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+        """Leave nothing of this hold; `Conflict` if somebody else changed it meanwhile."""
+        current = self.read(agent_id, deadline)
+        plain = without_mark(current, hold_id)
+        if plain != current:
+            self.write(agent_id, plain, deadline)
 
 
 def _presence_row(agent_id: str) -> str:

@@ -24,7 +24,8 @@ class Presence(Struct, frozen=True, kw_only=True):
     """An agent's presence as a service shows it.
 
     `hold_id` names the emergency that set it, where we did; `before` is what that emergency found, where the service
-    can carry it. `version` is the service's own mark for a conditional write, None where it has none.
+    can carry it, with `before_set_by` and `before_since`: so that nothing tells later that it was ever replaced (B8).
+    `version` is the service's own mark for a conditional write, None where it has none.
     """
 
     status: PresenceStatus
@@ -32,6 +33,8 @@ class Presence(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     hold_id: str | None = None
     before: PresenceStatus | None = None
+    before_set_by: str | None = None
+    before_since: datetime | None = None
     version: str | None = None
 
 
@@ -102,7 +105,7 @@ def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
 
 def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
     if ours:
-        return SetPresence(Presence(status=_snapshot(hold, current), version=current.version))
+        return SetPresence(returned_presence(_snapshot(hold, current), current))
     if hold.before is not None and not hold.applied and not hold.rechecked:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, rechecked=True), look_again_at=now + LATE_SET_RECHECK)
@@ -119,6 +122,24 @@ def _found_by(hold: Hold, current: Presence) -> PresenceStatus:
     return current.before or hold.previous or UNKNOWN_BEFORE
 
 
+def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
+    """What our mark replaced, set by whom and when it was: not by us, and not at the end of an emergency (B8)."""
+    unchanged = status is current.before
+    return Presence(
+        status=status,
+        set_by=current.before_set_by if unchanged else None,
+        since=current.before_since if unchanged else None,
+        version=current.version,
+    )
+
+
+def without_mark(current: Presence, hold_id: str) -> Presence:
+    """The presence with nothing in it of this hold; a newer one is another emergency's (B8)."""
+    if current.hold_id != hold_id:
+        return current
+    return returned_presence(current.before or UNKNOWN_BEFORE, current)
+
+
 def held_presence(hold: Hold, current: Presence) -> Presence:
     """Do not disturb, marked as ours and carrying what it replaces."""
     return Presence(
@@ -126,5 +147,7 @@ def held_presence(hold: Hold, current: Presence) -> Presence:
         set_by=EMERGENCY,
         hold_id=hold.hold_id,
         before=hold.before or current.status,
+        before_set_by=current.before_set_by if current.hold_id else current.set_by,
+        before_since=current.before_since if current.hold_id else current.since,
         version=current.version,
     )

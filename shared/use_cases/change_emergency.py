@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.domain.emergencies import Emergency
+from shared.domain.emergencies import Emergency, ties
 from shared.domain.errors import Conflict
 from shared.ports import Change, Deadline, EmergencyStore
-from shared.use_cases.effects import Effect, ReconcilePresence
+from shared.use_cases.effects import Effect, ReconcilePresence, SettleHeldRecordings
 
 
 def change_emergency(
@@ -33,4 +33,6 @@ def change_emergency(
         except Conflict:
             deadline.require()
         else:
-            return (ReconcilePresence(agent_key),) if changed.presence_due_at is not None else ()
+            presence = (ReconcilePresence(agent_key),) if changed.presence_due_at is not None else ()
+            tied = ties(changed) != ties(stored.emergency)
+            return (*presence, SettleHeldRecordings(agent_key)) if tied else presence

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from shared.domain.notifications import Notice
 from shared.domain.presence import Hold
-from shared.ports import OwedNotice
+from shared.ports import OwedNotice, OwedRecording
 
 
 class ReconcilePresence(Struct, frozen=True):
@@ -33,4 +33,30 @@ class MailInOutage(Struct, frozen=True):
     notice: Notice
 
 
-type Effect = ReconcilePresence | DeliverNotice | HoldInOutage | MailInOutage
+class SettleRecording(Struct, frozen=True):
+    """Delete a recording that the outbox holds, or decide about it once more."""
+
+    owed: OwedRecording
+
+
+class SettleHeldRecordings(Struct, frozen=True):
+    """An agent's ties changed: decide about the recordings that were held back because of them."""
+
+    agent_key: str
+
+
+class StopRecording(Struct, frozen=True):
+    """Stop a recording that runs on an emergency call."""
+
+    recording_id: str
+
+
+type Effect = (
+    ReconcilePresence
+    | DeliverNotice
+    | HoldInOutage
+    | MailInOutage
+    | SettleRecording
+    | SettleHeldRecordings
+    | StopRecording
+)

@@ -11,12 +11,25 @@ from shared.ports import (
     Notifier,
     OutageLog,
     PresenceGateway,
+    RecordingOutbox,
+    RecordingStore,
     Telemetry,
 )
 from shared.use_cases.act_in_outage import hold_in_outage, mail_in_outage
 from shared.use_cases.deliver_notice import deliver_notice
-from shared.use_cases.effects import DeliverNotice, Effect, HoldInOutage, MailInOutage, ReconcilePresence
+from shared.use_cases.effects import (
+    DeliverNotice,
+    Effect,
+    HoldInOutage,
+    MailInOutage,
+    ReconcilePresence,
+    SettleHeldRecordings,
+    SettleRecording,
+    StopRecording,
+)
 from shared.use_cases.reconcile_presence import reconcile_presence
+from shared.use_cases.settle_recording import settle_held_recordings, settle_recording
+from shared.use_cases.stop_recording import stop_recording
 
 EFFECT_WITHIN_S = 20.0
 # Presence may lie in the very store that is away; then the next agent's must not wait for this one's.
@@ -30,6 +43,8 @@ class Performer(Struct, frozen=True, kw_only=True):
     presence: PresenceGateway
     notifier: Notifier
     template: NoticeTemplate
+    recording_outbox: RecordingOutbox
+    recordings: RecordingStore
     outage: OutageLog
     clock: Clock
     deployment: Deployment
@@ -80,3 +95,34 @@ class Performer(Struct, frozen=True, kw_only=True):
                     telemetry=self.telemetry,
                     deadline=deadline,
                 )
+            case SettleRecording() | SettleHeldRecordings() | StopRecording():
+                self._keep_unrecorded(effect, deadline)
+
+    def _keep_unrecorded(
+        self, effect: SettleRecording | SettleHeldRecordings | StopRecording, deadline: Deadline
+    ) -> None:
+        match effect:
+            case SettleRecording(owed):
+                settle_recording(
+                    owed,
+                    emergencies=self.emergencies,
+                    outbox=self.recording_outbox,
+                    recordings=self.recordings,
+                    clock=self.clock,
+                    deployment=self.deployment,
+                    telemetry=self.telemetry,
+                    deadline=deadline,
+                )
+            case SettleHeldRecordings(agent_key):
+                settle_held_recordings(
+                    agent_key,
+                    emergencies=self.emergencies,
+                    outbox=self.recording_outbox,
+                    recordings=self.recordings,
+                    clock=self.clock,
+                    deployment=self.deployment,
+                    telemetry=self.telemetry,
+                    deadline=deadline,
+                )
+            case StopRecording(recording_id):
+                stop_recording(recording_id, recordings=self.recordings, telemetry=self.telemetry, deadline=deadline)

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import due_at, may_be_forgotten, settle, timed_out_legs
-from shared.domain.errors import Conflict
-from shared.ports import Change, Clock, Deadline, Due, EmergencyStore, Stored, Telemetry
+from shared.domain.emergencies import GIVE_PRESENCE_UP_AFTER, due_at, may_be_forgotten, settle, timed_out_legs
+from shared.domain.errors import Conflict, EmergencyCallingError
+from shared.ports import Change, Clock, Deadline, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
 
 DUE_AT_ONCE = 100
@@ -15,6 +15,7 @@ COUNTED_AT_MOST = 1000
 def expire_leases(
     *,
     emergencies: EmergencyStore,
+    presence: PresenceGateway,
     clock: Clock,
     deployment: Deployment,
     telemetry: Telemetry,
@@ -27,7 +28,9 @@ def expire_leases(
     while not deadline.passed():
         now = clock.now()
         batch = emergencies.due(now, DUE_AT_ONCE, deadline)
-        moved = [_bring_about(due, now, emergencies, deployment, telemetry, deadline, effects) for due in batch]
+        moved = [
+            _bring_about(due, now, emergencies, presence, deployment, telemetry, deadline, effects) for due in batch
+        ]
         done += sum(moved)
         if len(batch) < DUE_AT_ONCE or not any(moved):
             break
@@ -40,6 +43,7 @@ def _bring_about(
     due: Due,
     now: datetime,
     emergencies: EmergencyStore,
+    presence: PresenceGateway,
     deployment: Deployment,
     telemetry: Telemetry,
     deadline: Deadline,
@@ -53,7 +57,7 @@ def _bring_about(
     if stored.emergency is None or due.row not in stored.index:
         return False
     try:
-        return _advance(stored, now, emergencies, deployment, telemetry, deadline, effects)
+        return _advance(stored, now, emergencies, presence, deployment, telemetry, deadline, effects)
     except Conflict:
         return False
 
@@ -62,6 +66,7 @@ def _advance(
     stored: Stored,
     now: datetime,
     emergencies: EmergencyStore,
+    presence: PresenceGateway,
     deployment: Deployment,
     telemetry: Telemetry,
     deadline: Deadline,
@@ -70,9 +75,7 @@ def _advance(
     emergency = stored.emergency
     assert emergency is not None and emergency.lease is not None
     if may_be_forgotten(emergency, deployment.rules, now):
-        emergencies.forget(stored, now, deadline)
-        telemetry.emit("number_released")
-        return True
+        return _forget(stored, now, emergencies, presence, deployment, telemetry, deadline)
     settled = settle(emergency, deployment.rules, now)
     if settled == emergency and due_at(settled, deployment.rules, now) <= now:
         return False
@@ -82,6 +85,30 @@ def _advance(
             telemetry.emit("leg_timed_out")
     if settled.presence_due_at is not None:
         effects.append(ReconcilePresence(emergency.agent_key))
+    return True
+
+
+def _forget(
+    stored: Stored,
+    now: datetime,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> bool:
+    """Leave nothing behind. The presence comes first: afterwards nobody would know that anything is left in it."""
+    emergency = stored.emergency
+    assert emergency is not None and emergency.lease is not None
+    if emergency.hold is not None:
+        try:
+            presence.forget(emergency.agent_id, emergency.hold.hold_id, deadline)
+        except EmergencyCallingError:
+            telemetry.emit("presence_failed")
+            if now < emergency.lease.released_at(deployment.rules) + GIVE_PRESENCE_UP_AFTER:
+                return False
+    emergencies.forget(stored, now, deadline)
+    telemetry.emit("number_released")
     return True
 
 

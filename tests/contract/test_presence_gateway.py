@@ -8,7 +8,7 @@ from msgspec import structs
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Table
 from shared.domain.errors import Conflict, Unavailable
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Hold, Presence, PresenceStatus, held_presence
 from shared.ports import Deadline
 from shared.use_cases.set_presence import set_presence
 
@@ -80,3 +80,16 @@ def test_after_the_deadline_nobody_waits(gateway: PresenceTable) -> None:
         gateway.read("a", late)
     with pytest.raises(Unavailable):
         gateway.write("a", Presence(status=PresenceStatus.BUSY), late)
+
+
+def test_a_hold_that_is_forgotten_ends_and_leaves_what_it_replaced(gateway: PresenceTable, soon: Deadline) -> None:
+    before = gateway.write("a", Presence(status=PresenceStatus.BUSY, set_by="supervisor"), soon)
+    gateway.write("a", held_presence(Hold(hold_id="h"), before), soon)
+    gateway.forget("a", "another", soon)
+    assert gateway.read("a", soon).hold_id == "h", "another emergency's hold is none of its business"
+    gateway.forget("a", "h", soon)
+    after = gateway.read("a", soon)
+    assert structs.replace(after, version=None) == structs.replace(before, version=None)
+    gateway.forget("a", "h", soon)
+    assert gateway.read("a", soon) == after, "nothing is written where nothing is left"
+    gateway.forget("never-heard-of", "h", soon)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.used import note, watch
-from tests.local import stack
+from tests.integration.kept import assert_nothing_is_kept
+from tests.integration.used import note, note_telephony, watch
+from tests.leaks import Kind
+from tests.local import azurite, stack
 from tests.local.stack import Stack
 
 READS_ALL_LOGS = "test_confidentiality.py"
@@ -30,10 +32,15 @@ def wide_stack(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]
     """The stack that most tests share: two workers, eighty numbers."""
     folder = tmp_path_factory.mktemp("stack")
     log_folders.append(folder)
-    note(*WIDE_POOL)
-    with stack.running(pool=WIDE_POOL, workers=2, folder=folder) as running:
+    note(*WIDE_POOL, kind=Kind.NUMBER)
+    # Queues and blobs too, so that it can be seen that nothing is ever put there.
+    with (
+        azurite.running() as storage,
+        stack.running(pool=WIDE_POOL, workers=2, folder=folder, storage=storage) as running,
+    ):
         running.http.event_hooks["response"].append(watch)
         yield running
+        assert_nothing_is_kept(running)
 
 
 @pytest.fixture
@@ -41,6 +48,7 @@ def local(wide_stack: Stack) -> Iterator[Stack]:
     """The shared stack, with nothing left of the test before; afterwards nothing is left of this one (B8)."""
     wide_stack.forget_telephony()
     yield wide_stack
+    note_telephony(wide_stack.control)
     wide_stack.control.clear_faults()
     wide_stack.forget_emergencies()
     kinds = {row["RowKey"].split("|")[0] for row in wide_stack.rows()["emergencies"]}

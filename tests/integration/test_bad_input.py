@@ -8,6 +8,7 @@ import pytest
 
 from tests.events import ACCEPTED, REJECTED
 from tests.integration.used import new_agent, new_id, note
+from tests.leaks import Kind
 from tests.local.stack import ADMIN, MACHINE, Agent, Stack
 
 pytestmark = pytest.mark.process
@@ -231,7 +232,8 @@ WEIRD = {
 def test_weird_ids_work_or_are_refused_cleanly(local: Stack, kind: str) -> None:
     weird = WEIRD[kind]
     call, agent = (weird + new_id())[-600:], weird
-    note(call, agent)
+    note(call)
+    note(agent, kind=Kind.AGENT)
     body = {"call_id": call, "agent_id": agent, "dialled": "911"}
     first = local.ask("POST", "emergency-calls", body, principal=MACHINE)
     again = local.ask("POST", "emergency-calls", body, principal=MACHINE)

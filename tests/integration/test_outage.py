@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, watch
 from tests.local import azurite, stack
 from tests.local.acs import events, poll
@@ -31,6 +32,7 @@ def tapped(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) ->
         with stack.running(storage=storage, settings={"TABLES_CONNECTION_STRING": through}, folder=folder) as local:
             local.http.event_hooks["response"].append(watch)
             yield local, tap
+            assert_nothing_is_kept(local)
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, note, watch
+from tests.leaks import Kind
 from tests.local import host_process, stack
 from tests.local.acs import Fault, poll
 from tests.local.processes import free_ports, start
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO, THREE = "+14255550111", "+14255550112", "+14255550113"
-note(ONE, TWO, THREE)
+note(ONE, TWO, THREE, kind=Kind.NUMBER)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) -> 
     with stack.running(pool=(ONE, TWO), folder=folder) as running:
         running.http.event_hooks["response"].append(watch)
         yield running
+        assert_nothing_is_kept(running)
 
 
 @pytest.fixture

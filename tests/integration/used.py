@@ -1,34 +1,47 @@
-"""What must never be said in a log: everything personal, and every id, that the tests of this folder have used."""
+"""What must never be said in a log nor be kept: everything personal, and every id, that the tests of this folder use."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
+from tests.leaks import Kind, Registry, Scanner
 from tests.local import stack
+from tests.local.acs import Control
 from tests.local.stack import Agent
 
-PERSONAL = frozenset({
-    "call_id", "agent_id", "name", "address", "callback_number", "acs_user_id", "acs_user_ids", "alternate_numbers",
-    "emergency_contacts", "server_call_id", "latitude", "longitude", "entra_object_id",
-})  # fmt: skip
-SHORTEST = 6
-USED: set[str] = {*stack.POOL, stack.FALLBACK, stack.DESK, stack.PSAP, stack.DEFAULT_CONTACT}
+PERSONAL = {
+    "call_id": Kind.CALL,
+    "server_call_id": Kind.CALL,
+    "agent_id": Kind.AGENT,
+    "acs_user_id": Kind.AGENT,
+    "acs_user_ids": Kind.AGENT,
+    "entra_object_id": Kind.AGENT,
+    "name": Kind.NAME,
+    "address": Kind.ADDRESS,
+    "callback_number": Kind.NUMBER,
+    "alternate_numbers": Kind.NUMBER,
+    "emergency_contacts": Kind.EMAIL,
+    "latitude": Kind.LOCATION,
+    "longitude": Kind.LOCATION,
+}
+USED = Registry()
+USED.note(*stack.POOL, stack.FALLBACK, stack.DESK, stack.PSAP, kind=Kind.NUMBER)
+USED.note(stack.DEFAULT_CONTACT, kind=Kind.EMAIL)
 
 
-def note(*values: str) -> None:
+def note(*values: str, kind: Kind = Kind.CALL) -> None:
     """Remember values that were used; what cannot be told from other text is left out."""
-    USED.update(value for value in values if len(value) >= SHORTEST and not (value.isalpha() and value.islower()))
+    USED.note(*values, kind=kind)
 
 
 def new_id(kind: str = "call") -> str:
     """An id that nothing else has, remembered as used."""
     made = f"{kind}-{uuid4().hex}"
-    note(made)
+    note(made, kind=Kind.AGENT if kind == "agent" else Kind.CALL)
     return made
 
 
@@ -62,37 +75,45 @@ def watch(response: httpx.Response) -> None:
             continue
 
 
+def note_telephony(control: Control) -> None:
+    """Remember the ids of the calls and recordings that the stand-in knows, before it forgets them."""
+    for call in control.calls():
+        note(call.server_call_id, call.correlation_id, *call.contexts)
+    for recording in control.recordings():
+        note(recording.recording_id)
+
+
 def note_personal(document: object) -> None:
     """Remember the personal values of a document, however deep they are."""
     if isinstance(document, Mapping):
         for name, value in document.items():
             if name in PERSONAL:
-                note(*_leaves(value))
+                _note_leaves(value, PERSONAL[name])
             note_personal(value)
     elif isinstance(document, list):
         for entry in document:
             note_personal(entry)
 
 
-def _leaves(value: object) -> Iterable[str]:
+def _note_leaves(value: object, kind: Kind) -> None:
+    for leaf in _leaves(value):
+        if not isinstance(leaf, str):
+            USED.note_position(leaf)
+        elif kind is not Kind.LOCATION:
+            note(leaf, kind=kind)
+
+
+def _leaves(value: object) -> Iterable[str | float]:
     match value:
         case str():
             yield from (part.strip() for part in value.split(";"))
         case int() | float() if not isinstance(value, bool):
-            yield str(value)
+            yield value
         case list() | tuple():
             for entry in value:
                 yield from _leaves(entry)
 
 
 def found_in(text: str) -> list[str]:
-    """The values that a text gives away, as they are, in a URL, in JSON, or a number without its plus."""
-    folded = text.casefold()
-    return sorted(value for value in USED if any(form in folded for form in _forms(value)))
-
-
-def _forms(value: str) -> set[str]:
-    forms = {value, quote(value, safe=""), quote(value), json.dumps(value)[1:-1], repr(value)[1:-1]}
-    if value.startswith("+"):
-        forms.add(value[1:])
-    return {form.casefold() for form in forms}
+    """The values that a text gives away, in whatever form."""
+    return sorted({leak.value for leak in Scanner(USED).scan(text)})

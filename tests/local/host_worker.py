@@ -119,9 +119,17 @@ def _compose(app_directory: Path, clock: MovableClock) -> None:
     if not (app_directory / "shared" / "bootstrap.py").is_file():
         return
     from shared import bootstrap
+    from tests.local.recordings import endpoint_of, route_to
     from tests.local.sign_in import DevelopmentSignIn
 
-    bootstrap.install(lambda: bootstrap.compose(os.environ, clock=clock, sign_in=DevelopmentSignIn()))
+    bootstrap.install(
+        lambda: bootstrap.compose(
+            os.environ,
+            clock=clock,
+            sign_in=DevelopmentSignIn(),
+            recordings_route=route_to(endpoint_of(os.environ)),
+        )
+    )
 
 
 def _route_prefix(app_directory: Path) -> str:

@@ -82,6 +82,7 @@ REQUIRED = {
     *("call_started", "call_updated", "call_ended", "presence_released", "panel_state", "presence_state"),
     *("presence_set", "health", "admin_agent_read", "admin_agent_saved", "call_started_event", "call_ended_event"),
     *("incoming_call_event", "email_delivery_report_event", "lease_expiry", "outbox_sweep"),
+    *("call_policy", "recording_file_status_event", "ui_prompt"),
 }
 
 

@@ -148,6 +148,11 @@ class MoodyPresence:
             raise Unavailable
         return written
 
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+        if self.away:
+            raise Unavailable
+        self.service.forget(agent_id, hold_id, deadline)
+
 
 class OwedEffect:
     """An effect that waits to be performed, since when."""

@@ -1,0 +1,34 @@
+"""What recorders and CRM writers may do with a call (S6)."""
+
+import azure.functions as func
+
+from functions.http import caller, composed, json_answer
+from functions.problems import answered
+from functions.wire.decoding import text, text_or_none
+from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
+from shared.ports import Deadline
+from shared.use_cases.judge_call import judge_call
+
+# A recorder that waits for us records meanwhile.
+ANSWER_WITHIN_S = 0.4
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="call-policy", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def call_policy(req: func.HttpRequest) -> func.HttpResponse:
+    """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+    app = composed()
+    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
+    caller("call_policy", req, app.sign_in)
+    policy = judge_call(
+        text(req.params.get("server_call_id"), "server_call_id", LONGEST_SERVER_CALL_ID),
+        text_or_none(req.params.get("started_by"), "started_by", LONGEST_RAW_ID),
+        emergencies=app.emergencies,
+        clock=app.clock,
+        deployment=app.deployment,
+        telemetry=app.telemetry,
+        deadline=deadline,
+    )
+    return json_answer(policy)

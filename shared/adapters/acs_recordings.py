@@ -1,0 +1,87 @@
+"""Recordings that Azure Communication Services made and keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from shared.adapters.acs_service import AcsService, Answered
+from shared.domain.errors import NotFound, Refused, Unavailable
+from shared.ports import Deadline
+
+if TYPE_CHECKING:
+    from azure.communication.callautomation import CallAutomationClient
+    from azure.core.pipeline.transport import HttpTransport
+
+type Route = Callable[[HttpTransport[Any, Any]], HttpTransport[Any, Any]]
+
+# A key being rotated, a role that has just been assigned: somebody mends it, and the file still counts then.
+MENDING_S = 30.0
+_GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_NEVER = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+class AcsRecordings:
+    """Port `RecordingStore`.
+
+    The SDK sends its signature to the services' own storage and to nobody else, so an event that names another place
+    cannot make it delete, or learn, anything. `route` may lead the requests to a stand-in for that storage.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_string: str | None = None,
+        endpoint: str | None = None,
+        ca_bundle: str | None = None,
+        route: Route | None = None,
+    ) -> None:
+        def make(connection_string: str | None, endpoint: str | None, options: dict[str, Any]) -> CallAutomationClient:
+            routed = {"transport": route(options["transport"])} if route is not None else {}
+            return _make_client(connection_string, endpoint, options | routed)
+
+        self._service = AcsService(
+            "recordings", make, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
+        )
+
+    def delete(self, location: str, deadline: Deadline) -> None:
+        """Delete one file. `NotFound`: it is gone. `Unavailable`: later. `Refused`: it is not the service's."""
+        self._service.ask(lambda client: _delete(client, location), deadline, refusal=_refusal, repeatable=True)
+
+    def stop(self, recording_id: str, deadline: Deadline) -> None:
+        """Stop a recording. `NotFound`: it runs no more. `Unavailable`: later. `Refused`: never."""
+        self._service.ask(
+            lambda client: client.stop_recording(recording_id), deadline, refusal=_refusal, repeatable=True
+        )
+
+    def close(self) -> None:
+        """Delete nothing more."""
+        self._service.close()
+
+
+def _make_client(connection_string: str | None, endpoint: str | None, options: dict[str, Any]) -> CallAutomationClient:
+    from azure.communication.callautomation import CallAutomationClient
+
+    if connection_string:
+        return CallAutomationClient.from_connection_string(connection_string, **options)
+    from shared.adapters.timely_http import managed_credential
+
+    return CallAutomationClient(endpoint or "", managed_credential(), **options)
+
+
+def _delete(client: CallAutomationClient, location: str) -> None:
+    try:
+        client.delete_recording(location)
+    except (TypeError, ValueError):
+        # The SDK's guard; its message names the place.
+        raise Refused("the file is not in the service's storage", code="ForeignLocation") from None
+
+
+def _refusal(answered: Answered) -> Exception:
+    if answered.status in _GONE:
+        return NotFound()
+    if answered.status in _NEVER:
+        return Refused(f"the recordings' storage answered {answered.status}", code=answered.code)
+    # A right that is missing, a file that is still being written: as long as there is a file, it must go.
+    return Unavailable(f"the recordings' storage answered {answered.status}", retry_after_s=MENDING_S)

@@ -1,0 +1,159 @@
+"""What must never be recorded, stored as an activity or kept (S6, B8)."""
+
+from collections.abc import Collection
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from shared.domain.emergencies import (
+    TIE_WITHIN,
+    Emergency,
+    TieKind,
+    leg_ends,
+    may_be_forgotten,
+    ties,
+    untied_legs,
+)
+from shared.domain.leases import Rules
+
+
+class Knowledge(StrEnum):
+    """How well it is known that a server call is a leg of an emergency."""
+
+    EXACT = "exact"
+    INFERRED = "inferred"
+    CLAIMED = "claimed"
+    NONE = "none"
+
+
+class CallPolicy(Struct, frozen=True, kw_only=True):
+    """What recorders and CRM writers may do with a call."""
+
+    emergency: bool
+    record: bool
+    store_activity: bool
+
+
+EMERGENCY = CallPolicy(emergency=True, record=False, store_activity=False)
+ORDINARY = CallPolicy(emergency=False, record=True, store_activity=True)
+# For want of an answer. Nothing says that it is an emergency, and whoever acts on `emergency` must not act on a guess;
+# what would break S6 if it is one is forbidden all the same.
+PRIVATE = CallPolicy(emergency=False, record=False, store_activity=False)
+
+
+def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:
+    """Whether a call, known by its server call id or its correlation id (keys), is one of this emergency's legs.
+
+    Every kind of leg is to be known here: the recorder's question and the deletion of files both ask nobody else.
+    """
+    tied = [
+        tie
+        for tie in ties(emergency).values()
+        if _keys(tie.sighting.server_key, tie.sighting.correlation_key, call_keys)
+    ]
+    if any(tie.kind is TieKind.EXACT for tie in tied):
+        return Knowledge.EXACT
+    if tied:
+        return Knowledge.INFERRED
+    claimed = any(claim in call_keys for leg in emergency.legs for claim in leg.claims)
+    return Knowledge.CLAIMED if claimed else Knowledge.NONE
+
+
+def _keys(server_key: str, correlation_key: str | None, call_keys: Collection[str]) -> bool:
+    return server_key in call_keys or correlation_key in call_keys
+
+
+def is_emergency_call(emergency: Emergency, call_key: str, starter: str | None) -> bool:
+    """Whether a call that `starter` (raw ACS identity, None if not said) began is one that nobody may record.
+
+    Here the benefit of the doubt goes to the caller: an inferred tie counts, and so does a claim that nothing speaks
+    against, because CallStarted often comes later than the recorder's question.
+    """
+    match knowledge_of(emergency, {call_key}):
+        case Knowledge.EXACT | Knowledge.INFERRED:
+            return True
+        case Knowledge.CLAIMED:
+            return starter is None or not emergency.starters or starter in emergency.starters
+    return False
+
+
+def may_begin_emergency_call(emergency: Emergency, starter: str, rules: Rules, now: datetime) -> bool:
+    """Whether a call of which nothing is known may be a leg because its starter has one without a server call."""
+    return starter in emergency.starters and bool(untied_legs(emergency, rules, now))
+
+
+class Recording(Struct, frozen=True, kw_only=True):
+    """A recording's files that are to be deleted, or that may have to be.
+
+    `recording_key` names them, `call_keys` their call: its correlation id, and its server call id where the event knew
+    it. `locations` are what still has to be deleted. `began_at` is None where the event did not say. It is `certain`
+    once it is known to be of an emergency; until then `agent_keys` are those of whose emergencies it may be, and
+    `suspected` says that there was more to it than a fitting time. After `give_up_at` the service has no file any more.
+    """
+
+    recording_key: str
+    call_keys: tuple[str, ...]
+    locations: tuple[str, ...]
+    give_up_at: datetime
+    began_at: datetime | None = None
+    certain: bool = False
+    suspected: bool = False
+    agent_keys: tuple[str, ...] = ()
+
+    @property
+    def suspicion(self) -> str:
+        """Why it is held back, in a word for the log."""
+        return "tie_not_exact" if self.suspected else "leg_untied"
+
+
+class Verdict(StrEnum):
+    """What is to become of a recording."""
+
+    DELETE = "delete"
+    HOLD_BACK = "hold_back"
+    LEAVE = "leave"
+
+
+def verdict_on(emergency: Emergency, recording: Recording, rules: Rules, now: datetime) -> Verdict:
+    """Delete what is certainly of this emergency, hold back what may be, leave the rest.
+
+    A deletion cannot be taken back, and what it takes may be a customer's: a call that only began at the right time,
+    or that the agent only claims, is no reason for one. Once the emergency is over for good nothing can prove it any
+    more, and the file is left.
+    """
+    if may_be_forgotten(emergency, rules, now):
+        return Verdict.LEAVE
+    match knowledge_of(emergency, recording.call_keys):
+        case Knowledge.EXACT:
+            return Verdict.DELETE
+        case Knowledge.INFERRED | Knowledge.CLAIMED:
+            return Verdict.HOLD_BACK
+    return Verdict.HOLD_BACK if _may_be_untied_leg(emergency, recording, rules, now) else Verdict.LEAVE
+
+
+def _may_be_untied_leg(emergency: Emergency, recording: Recording, rules: Rules, now: datetime) -> bool:
+    ends = leg_ends(emergency, rules, now)
+    began_at = recording.began_at
+    untied = untied_legs(emergency, rules, now)
+    if began_at is None:
+        return bool(untied)
+    last = {leg.leg_id: ends[leg.leg_id].at if leg.leg_id in ends else now for leg in untied}
+    return any(leg.dialled_at - TIE_WITHIN <= began_at <= last[leg.leg_id] + TIE_WITHIN for leg in untied)
+
+
+# A row holds 32,768 characters of text at most; the rest of it is short.
+MOST_LOCATION_CHARACTERS = 24_000
+
+
+def in_parts(locations: Collection[str]) -> list[tuple[str, ...]]:
+    """The locations in groups that a row each can hold; the same locations make the same groups."""
+    parts: list[list[str]] = []
+    left = 0
+    for location in dict.fromkeys(locations):
+        if not parts or len(location) > left:
+            parts.append([])
+            left = MOST_LOCATION_CHARACTERS
+        parts[-1].append(location)
+        left -= len(location) + 3
+    return [tuple(part) for part in parts]
