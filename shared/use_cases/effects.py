@@ -33,4 +33,10 @@ class MailInOutage(Struct, frozen=True):
     notice: Notice
 
 
-type Effect = ReconcilePresence | DeliverNotice | HoldInOutage | MailInOutage
+class ContinueCallback(Struct, frozen=True):
+    """Move a callback on whose event never came."""
+
+    callback_id: str
+
+
+type Effect = ReconcilePresence | DeliverNotice | HoldInOutage | MailInOutage | ContinueCallback
