@@ -430,7 +430,7 @@ class CallRouter(Protocol):
         ...
 
     def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
-        """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: try again."""
+        """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
         ...
 
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:

@@ -11,9 +11,12 @@ FINISH_WITHIN_S = 25.0
 
 
 class EffectThreads[E]:
-    """One executor for each kind of effect, so that a slow mail service keeps no presence waiting."""
+    """One executor for each kind of effect, so that a slow mail service keeps no presence waiting.
 
-    def __init__(self, perform: Callable[[E], None], telemetry: Telemetry) -> None:
+    `perform` gives the effects that follow from one.
+    """
+
+    def __init__(self, perform: Callable[[E], Sequence[E]], telemetry: Telemetry) -> None:
         self._perform = perform
         self._telemetry = telemetry
         self._executors: dict[type, ThreadPoolExecutor] = {}
@@ -38,7 +41,7 @@ class EffectThreads[E]:
 
     def _attempt(self, effect: E) -> None:
         try:
-            self._perform(effect)
+            self.start(self._perform(effect))
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox
             self._telemetry.emit(
                 "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()

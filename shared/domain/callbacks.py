@@ -40,6 +40,7 @@ TAKEN_UP_AFTER = timedelta(seconds=5)
 KEPT_AFTER_END = timedelta(minutes=10)
 INVITATION_KEPT = timedelta(minutes=1)
 MOST_JOINED_KEPT = 20
+MOST_OTHERS_KEPT = 20
 MOST_WITHOUT_STATE = 60
 
 
@@ -83,7 +84,7 @@ class Party(Struct, frozen=True, kw_only=True):
     reach: Reach
 
 
-class Invitation(Struct, frozen=True, kw_only=True):
+class Invitation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One person rung. `target` is a raw identity or an E.164 number, `agent_key` the agent whose it is.
 
     `handle` is call control's name for it, None until call control took it on. `failed`: rang in vain, or could not
@@ -101,6 +102,12 @@ class Invitation(Struct, frozen=True, kw_only=True):
     cancelled: bool = False
     joined_at: datetime | None = None
     left_at: datetime | None = None
+
+    @staticmethod
+    def desk(invitation_id: str, target: str, now: datetime) -> "Invitation":
+        """An invitation to the desk."""
+        ends_at = now + RING_FOR[Rung.DESK]
+        return Invitation(invitation_id=invitation_id, target=target, rung=Rung.DESK, tried_at=now, ends_at=ends_at)
 
     @property
     def settled(self) -> bool:
@@ -235,9 +242,7 @@ def _with_joined(callback: Callback, invitation_id: str, target: str | None, now
         joined = _changed(callback, invitation_id, joined_at=known[0].joined_at or now)
     elif try_without_state(callback.callback_id, invitation_id) is not None:
         # Rung while the store was away: whoever answered is nobody's agent, but a human is on the call.
-        adopted = Invitation(
-            invitation_id=invitation_id, target=target or "", rung=Rung.DESK, tried_at=now, ends_at=now, joined_at=now
-        )
+        adopted = structs.replace(Invitation.desk(invitation_id, target or "", now), joined_at=now)
         joined = structs.replace(callback, invitations=(*callback.invitations, adopted))
     else:
         return callback
@@ -495,8 +500,9 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
 
 def _kept(callback: Callback, now: datetime) -> Sequence[Invitation]:
     """Without those of which nothing can be heard any more."""
-    joined = [each for each in callback.invitations if each.joined_at is not None][-MOST_JOINED_KEPT:]
-    return [each for each in callback.invitations if each in joined or now < each.ends_at + INVITATION_KEPT]
+    joined = [each for each in callback.invitations if each.joined_at is not None]
+    others = [each for each in callback.invitations if each.joined_at is None and now < each.ends_at + INVITATION_KEPT]
+    return [*joined[-MOST_JOINED_KEPT:], *others[-MOST_OTHERS_KEPT:]]
 
 
 def _closed(callback: Callback, released_at: datetime | None) -> Callback:
