@@ -90,7 +90,7 @@ class PlainTemplate:
     """A template of one line."""
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
-        return RenderedNotice("Emergency call", notice.callback_number, "")
+        return RenderedNotice(notice.kind.value, notice.callback_number, "")
 
 
 class Mailbox:

@@ -312,15 +312,24 @@ def climbing_since(callback: Callback) -> datetime:
     )
 
 
-def id_without_state(callback_id: str, number: int) -> str:
-    """The invitation with which the desk is rung while the store is away: the `number`th, counted from 0."""
-    return derived(callback_id, f"without state|{number}")
+def id_without_state(callback_id: str, number: int, number_key: str | None) -> str:
+    """The invitation with which the desk is rung while the store is away: the `number`th, counted from 0.
+
+    It brings back with its events the key of the number that was dialled, since nothing else remembers it.
+    """
+    return f"{derived(callback_id, f'without state|{number}')}.{number_key or ''}"
 
 
 def try_without_state(callback_id: str, invitation_id: str) -> int | None:
     """Which such invitation this is; None for any other."""
-    tries = range(MOST_WITHOUT_STATE)
-    return next((number for number in tries if id_without_state(callback_id, number) == invitation_id), None)
+    own = number_key_in(invitation_id)
+    tries = range(MOST_WITHOUT_STATE) if "." in invitation_id else ()
+    return next((number for number in tries if id_without_state(callback_id, number, own) == invitation_id), None)
+
+
+def number_key_in(invitation_id: str) -> str | None:
+    """The key of the number dialled, where such an invitation's id brings it."""
+    return invitation_id.partition(".")[2] or None
 
 
 # What to do next -----------------------------------------------------------------------------------------------------

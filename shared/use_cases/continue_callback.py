@@ -31,6 +31,7 @@ from shared.domain.callbacks import (
     due_at,
     id_without_state,
     next_step,
+    number_key_in,
     on_the_call,
     try_without_state,
     was_answered,
@@ -71,6 +72,14 @@ class MidCall(Struct, frozen=True, kw_only=True):
     fact: Fact
     server_call_id: str | None = None
     number_key: str | None = None
+
+    @property
+    def dialled_key(self) -> str | None:
+        """The key of the number dialled, also where only an invitation's id brings it."""
+        match self.fact:
+            case Joined(invitation_id) | NotJoined(invitation_id):
+                return self.number_key or number_key_in(invitation_id)
+        return self.number_key
 
 
 def continue_callback(
@@ -197,12 +206,13 @@ class _Climb:
         )
 
     def _number(self, said: MidCall) -> str | None:
-        pool = self._deployment.callback_numbers
-        return next((number for number in pool if key_of(number) == said.number_key), None) if said.number_key else None
+        """The number dialled, if it is still of the pool."""
+        key, pool = said.dialled_key, self._deployment.callback_numbers
+        return next((number for number in pool if key_of(number) == key), None) if key else None
 
     def _told(self, callback: Callback, said: MidCall | None, facts: Sequence[Fact], now: datetime) -> Callback:
         if said is not None and said.connection_id != callback.connection_id:
-            if callback.connected or not isinstance(said.fact, Connected):
+            if callback.closed or callback.connected or not isinstance(said.fact, Connected):
                 # Of a connection that never came to anything.
                 return callback
             callback = structs.replace(callback, connection_id=said.connection_id)
@@ -377,7 +387,8 @@ class _Climb:
     def _ring_one_without_state(self, said: MidCall, target: str, number: int) -> bool:
         """Whether that settles it for now: they ring, or talk, or the call is over."""
         now, deadline = self._clock.now(), Deadline(self._clock, REQUEST_WITHIN_S)
-        invitation = Invitation.desk(id_without_state(self._callback_id, number), target, now)
+        invitation_id = id_without_state(self._callback_id, number, said.dialled_key)
+        invitation = Invitation.desk(invitation_id, target, now)
         try:
             pending = self._send(said.connection_id, self._number(said), invitation, deadline)
             if pending is not None:
