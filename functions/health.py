@@ -18,6 +18,8 @@ blueprint = func.Blueprint()
 def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - anyone may ask, and there is nothing to say
     """200 where emergencies can be kept; 503 where the table does not answer. Faulty settings alone are reported."""
     app = composed()
+    # Probes come to every instance: they are its chance to be ready before an emergency is.
+    app.warm_up.begin()
     table_reachable = check_health(directory=app.directory, deadline=Deadline(app.clock, ANSWER_WITHIN_S))
     return json_answer(
         health_answer(settings_valid=not app.settings.faults, table_reachable=table_reachable),

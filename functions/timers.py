@@ -34,5 +34,6 @@ def lease_expiry(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a late run
 def outbox_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - a late run does the same as one on time
     """Try again what is owed."""
     app = composed()
+    app.warm_up.begin()
     deadline = Deadline(app.clock, OUTBOX_WITHIN_S)
     app.effects.finish(take_up_outbox(emergencies=app.emergencies, clock=app.clock, deadline=deadline))

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.domain.deployment import Deployment
+from shared.domain.errors import EmergencyCallingError
 from shared.ports import CallRouter, Clock, EmergencyStore, OutageLog, PresenceGateway, SignIn, Telemetry
 from shared.settings import Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
@@ -31,6 +33,25 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
+
+
+class WarmUp:
+    """Pays for imports and clients after the start, in the background, so that no caller does; once for a process."""
+
+    def __init__(self, *steps: Callable[[], None]) -> None:
+        self._steps = steps
+        self._begun = threading.Lock()
+
+    def begin(self) -> None:
+        """Begin, unless that was done before."""
+        if self._begun.acquire(blocking=False):
+            threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def _run(self) -> None:
+        for step in self._steps:
+            # Without a service's settings there is nothing to warm up; whoever needs it will say so.
+            with suppress(EmergencyCallingError):
+                step()
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -47,12 +68,7 @@ class App(Struct, frozen=True, kw_only=True):
     router: CallRouter
     outage: OutageLog
     effects: EffectThreads[Effect]
-    tables: tuple[SdkTable, ...]
-
-    def warm_up(self) -> None:
-        """Pay for imports, connections and the pool's slots now, so that the first caller does not."""
-        for table in self.tables:
-            table.warm_up()
+    warm_up: WarmUp
 
 
 def compose(
@@ -81,16 +97,19 @@ def compose(
     )
     presence = PresenceTable(tables[PRESENCE_TABLE], clock)
     outage = OutageMemory()
+    service = {
+        "connection_string": settings.communication.connection_string,
+        "endpoint": settings.communication.endpoint,
+        "ca_bundle": settings.ca_bundle,
+    }
+    notifier = AcsEmail(sender=settings.email_sender, clock=clock, **service)
+    router = AcsCalls(clock=clock, **service)
+    template = NotificationTemplate(telemetry=telemetry)
     performer = Performer(
         emergencies=emergencies,
         presence=presence,
-        notifier=AcsEmail(
-            connection_string=settings.communication.connection_string,
-            endpoint=settings.communication.endpoint,
-            sender=settings.email_sender,
-            clock=clock,
-        ),
-        template=NotificationTemplate(),
+        notifier=notifier,
+        template=template,
         outage=outage,
         clock=clock,
         deployment=deployment,
@@ -105,14 +124,12 @@ def compose(
         emergencies=emergencies,
         directory=AgentTable(tables[AGENTS_TABLE], clock),
         presence=presence,
-        router=AcsCalls(
-            connection_string=settings.communication.connection_string,
-            endpoint=settings.communication.endpoint,
-            clock=clock,
-        ),
+        router=router,
         outage=outage,
         effects=EffectThreads(performer.perform, telemetry),
-        tables=tuple(tables.values()),
+        warm_up=WarmUp(
+            *(table.warm_up for table in tables.values()), template.warm_up, notifier.warm_up, router.warm_up
+        ),
     )
 
 
@@ -135,6 +152,7 @@ def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry) ->
         clock=clock,
         connection_string=settings.tables.connection_string,
         endpoint=settings.tables.endpoint,
+        ca_bundle=settings.ca_bundle,
         telemetry=telemetry,
     )
 

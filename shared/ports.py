@@ -238,16 +238,16 @@ class EmergencyStore(Protocol):
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
         ...
 
+    def expect_loan(self, deadline: Deadline) -> None:
+        """A dial is coming: begin to read what it may need."""
+        ...
+
     def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
         ...
 
     def ration(self, now: datetime, deadline: Deadline) -> str | None:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
-        ...
-
-    def return_loan(self, loan: Loan) -> None:
-        """The number was not lent after all; another dial of this process may have it."""
         ...
 
     def keep_end(self, end: CallOwner, deadline: Deadline) -> None:

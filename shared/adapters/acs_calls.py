@@ -14,6 +14,10 @@ from shared.ports import Clock, Deadline
 if TYPE_CHECKING:
     from azure.communication.callautomation import CallAutomationClient, CommunicationIdentifier
 
+# Azure Communication Services users of the public cloud and of the sovereign ones.
+_ACS_USERS = ("8:acs:", "8:gcch-acs:", "8:dod-acs:", "8:spool:")
+_TEAMS_USER = "8:orgid:"
+
 
 class AcsCalls:
     """Port `CallRouter`."""
@@ -68,9 +72,18 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
 
 
 def _identifier(target: str) -> CommunicationIdentifier:
-    from azure.communication.callautomation import PhoneNumberIdentifier, identifier_from_raw_id
+    from azure.communication.callautomation import (
+        CommunicationUserIdentifier,
+        MicrosoftTeamsUserIdentifier,
+        PhoneNumberIdentifier,
+        UnknownIdentifier,
+    )
 
-    return PhoneNumberIdentifier(target) if is_e164(target) else identifier_from_raw_id(target)
+    if is_e164(target):
+        return PhoneNumberIdentifier(target)
+    if target.startswith(_TEAMS_USER):
+        return MicrosoftTeamsUserIdentifier(target.removeprefix(_TEAMS_USER), raw_id=target)
+    return CommunicationUserIdentifier(target) if target.startswith(_ACS_USERS) else UnknownIdentifier(target)
 
 
 def _refusal(answered: Answered) -> Refused:

@@ -17,7 +17,7 @@ Outside ids are hashed in every key. An emergency's own row lists the index rows
 next transition removes exactly those, also when another version of this code wrote them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,13 +25,15 @@ import msgspec
 from shared.adapters.table import Row, Values
 from shared.domain.callbacks import Callback
 from shared.domain.emergencies import Emergency, due_at, untied_legs
+from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
+from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
-from shared.ports import CallOwner, Dispatch, Holder, Stored, StoredCallback
+from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored, StoredCallback
 
 SCHEMA = 1
-_BUSY_RANK = "9"
+BUSY_RANK = "9"
 
 
 def moment(at: datetime) -> str:
@@ -138,7 +140,7 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
     rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
     idle_since = None if lease.busy_until else lease.last_ended_at
     # Those in a call come last of all that can be shared (B2), the longest in it first.
-    rank = moment(idle_since) if idle_since else _BUSY_RANK + moment(lease.dialled_at)
+    rank = moment(idle_since) if idle_since else BUSY_RANK + moment(lease.dialled_at)
     rows[f"share|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
     if idle_since:
         rows[f"rest|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
@@ -177,11 +179,28 @@ def read_callback(row: Row | None) -> StoredCallback:
     return StoredCallback(_state(row, Callback), row.version, str(row.values["due"]))
 
 
+def read_slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:
+    """A number's slot, None if it was never of the pool, and its holders, the newest lease first."""
+    slot = next((row for row in rows if row.key == slot_row(number)), None)
+    holders = [read_holder(row) for row in rows if row.key != slot_row(number)]
+    return slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True)
+
+
 def read_dispatch(row: Row) -> Dispatch:
     """A message's way to its recipients."""
     return _state(row, Dispatch)
 
 
+def read_owed_notice(row: Row) -> OwedNotice:
+    """An owed notice."""
+    notice = _state(row, Notice)
+    return OwedNotice(row=row.key, version=row.version, attempts=int(row.values.get("attempts", 0)), notice=notice)
+
+
 def _state[T](row: Row, kind: type[T]) -> T:
     # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
-    return msgspec.json.decode(str(row.values["state"]), type=kind)
+    try:
+        return msgspec.json.decode(str(row.values["state"]), type=kind)
+    except (msgspec.MsgspecError, KeyError):
+        # For a caller, a row that cannot be read is a store that does not answer (B1).
+        raise Unavailable("A stored row cannot be read.") from None

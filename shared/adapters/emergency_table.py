@@ -1,13 +1,13 @@
 """The emergencies of a deployment over one partition of a table (port `EmergencyStore`)."""
 
 import random
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 
-import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
 from shared.adapters.emergency_rows import (
     SCHEMA,
@@ -27,12 +27,13 @@ from shared.adapters.emergency_rows import (
     read_call,
     read_callback,
     read_dispatch,
-    read_holder,
+    read_owed_notice,
+    read_slot_and_holders,
     read_stored,
     slot_row,
     state_values,
 )
-from shared.adapters.free_numbers import REMEMBERED, FreeNumbers
+from shared.adapters.lending import MOST_HOLDERS_READ, POOL_ROW, Lending, LockMaker
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
@@ -47,8 +48,8 @@ from shared.adapters.table import (
     Write,
     with_prefix,
 )
-from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, without_lease
-from shared.domain.errors import CallIdTaken, Conflict, NotFound
+from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
+from shared.domain.errors import CallIdTaken, Conflict, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
@@ -69,16 +70,11 @@ from shared.ports import (
     StoredCallback,
 )
 
-UNKNOWN_AGENTS_SHARE = 5
 NOTICES_A_WINDOW = 10
 RATION_WINDOW_MINUTES = 10
-CANDIDATES = 8
-SHARE_ROWS_READ = 200
-MOST_HOLDERS_READ = 64
 MOST_ROWS_A_POOL = 200_000
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 _BARE: Values = {"schema": SCHEMA}
-_POOL = "pool"
 
 
 class _Read[S, T]:
@@ -95,12 +91,20 @@ class _Read[S, T]:
 class EmergencyTable:
     """The emergencies' store; `pool` is CALLBACK_NUMBERS."""
 
-    def __init__(self, table: Table, *, pool: Sequence[str], rules: Rules, chance: random.Random) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        pool: Sequence[str],
+        rules: Rules,
+        chance: random.Random,
+        make_lock: LockMaker = threading.Lock,
+    ) -> None:
         self._table = table
         self._pool = tuple(pool)
         self._rules = rules
         self._chance = chance
-        self._free = FreeNumbers(chance)
+        self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
 
     # Reading
 
@@ -126,85 +130,20 @@ class EmergencyTable:
         return holders if slot is not None else None
 
     def _slot_and_holders(self, number: str, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
-        return _slot_and_holders(number, self._prefixed(slot_row(number), MOST_HOLDERS_READ, deadline))
+        return read_slot_and_holders(number, self._prefixed(slot_row(number), MOST_HOLDERS_READ, deadline))
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
         return self._table.between(*with_prefix(prefix), limit, deadline).result()
 
     # Lending
 
+    def expect_loan(self, deadline: Deadline) -> None:
+        """A dial is coming: begin to read what it may need."""
+        self._lending.expect(deadline)
+
     def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
-        quota_row, among = (None, None) if in_directory else self._place_for_unknown(deadline)
-        if among is not None:
-            return self._shared_loan(among, deadline)
-        row = self._free.take() or self._free.take_fresh(lambda: self._longest_free(deadline))
-        if row is not None:
-            return _free_loan(row, quota_row)
-        return structs.replace(self._loan_of_exhausted_pool(now, deadline), quota_row=quota_row)
-
-    def _longest_free(self, deadline: Deadline) -> list[Row]:
-        return self._prefixed("free|", REMEMBERED, deadline)
-
-    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str] | None]:
-        """A place among those of agents who are not in the directory, or else the numbers that these hold."""
-        places = max(1, len(self._pool) // UNKNOWN_AGENTS_SHARE)
-        taken = {row.key: str(row.values["number"]) for row in self._prefixed("unknown|", places, deadline)}
-        left = [place for place in (f"unknown|{n:05}" for n in range(places)) if place not in taken]
-        return (self._chance.choice(left), None) if left else (None, sorted(set(taken.values())))
-
-    def _loan_of_exhausted_pool(self, now: datetime, deadline: Deadline) -> Loan:
-        resting = self._table.between("rest|", f"rest|{moment(now)}", CANDIDATES, deadline)
-        marker = self._table.get(_POOL, deadline)
-        sharing = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
-        if not self._synced(marker.result()):
-            return Loan(number=self._chance.choice(self._pool), kind=LoanKind.NEW) if self._pool else self._none()
-        loan = self._resting_loan(resting.result(), now, deadline)
-        return loan or self._shared_loan([number_in(row.key) for row in sharing.result()], deadline)
-
-    def _resting_loan(self, rows: list[Row], now: datetime, deadline: Deadline) -> Loan | None:
-        reads = [(number_in(row.key), self._slot_read(number_in(row.key), deadline)) for row in rows]
-        for number, read in reads:
-            slot, holders = _slot_and_holders(number, read.result())
-            if slot is None or any(holder.lease.lives(self._rules, now) for holder in holders):
-                continue
-            stored = [pending.result() for pending in [self.load(each.agent_key, deadline) for each in holders]]
-            rests = [each.emergency is not None and self._rests(each.emergency, number, now) for each in stored]
-            if stored and all(rests):
-                return Loan(
-                    number=number,
-                    kind=LoanKind.RESTING,
-                    row=slot.key,
-                    version=slot.version,
-                    from_holders=tuple(each for each in stored if each.emergency is not None),
-                )
-        return None
-
-    def _rests(self, emergency: Emergency, number: str, now: datetime) -> bool:
-        lease = emergency.lease
-        return lease is not None and lease.number == number and not lease.lost and not lease.lives(self._rules, now)
-
-    def _slot_read(self, number: str, deadline: Deadline) -> Pending[list[Row]]:
-        return self._table.between(*with_prefix(slot_row(number)), MOST_HOLDERS_READ, deadline)
-
-    def _shared_loan(self, ranked: Iterable[str], deadline: Deadline) -> Loan:
-        """Share with the holder whose last leg ended longest ago, looking at all holders of the likeliest numbers."""
-        likeliest = list(dict.fromkeys(ranked))
-        busy_together = likeliest[CANDIDATES:]
-        chosen = likeliest[:CANDIDATES] + self._chance.sample(busy_together, min(CANDIDATES, len(busy_together)))
-        reads = [(number, self._slot_read(number, deadline)) for number in chosen]
-        found = [(number, *_slot_and_holders(number, read.result())) for number, read in reads]
-        open_to_share = [(_busyness(holders), number) for number, slot, holders in found if slot is not None]
-        if not open_to_share:
-            return self._none()
-        least = min(open_to_share)[0]
-        if not least.busy:
-            return Loan(number=min(open_to_share)[1], kind=LoanKind.SHARED)
-        equal = [number for busyness, number in open_to_share if busyness.sharers == least.sharers]
-        return Loan(number=self._chance.choice(equal), kind=LoanKind.SHARED)
-
-    def _none(self) -> Loan:
-        raise NotFound("There is no callback number to lend.")
+        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline)
 
     def ration(self, now: datetime, deadline: Deadline) -> str | None:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
@@ -213,11 +152,6 @@ class EmergencyTable:
         taken = {row.key for row in self._prefixed(window, NOTICES_A_WINDOW, deadline)}
         left = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
         return self._chance.choice(left) if left else None
-
-    def return_loan(self, loan: Loan) -> None:
-        """The number was not lent after all."""
-        if loan.kind is LoanKind.FREE:
-            self._free.release(loan.row)
 
     # Writing
 
@@ -247,11 +181,11 @@ class EmergencyTable:
             if conflict.index == 0 and change.new_call is not None:
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
-                self._free.forget()
+                self._lending.forget()
             raise Conflict from None
         finally:
             if change.loan is not None:
-                self.return_loan(change.loan)
+                self._lending.over(change.loan)
 
     def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
         if change.new_call is None:
@@ -367,7 +301,7 @@ class EmergencyTable:
         rows = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
         return Owed(
             presences=tuple(_last(row.key) for row in rows if "|presence|" in row.key),
-            notices=tuple(_owed_notice(row) for row in rows if "|notice|" in row.key),
+            notices=tuple(_owed_notices(row for row in rows if "|notice|" in row.key)),
             callbacks=tuple(_last(row.key) for row in rows if "|callback|" in row.key),
         )
 
@@ -426,7 +360,7 @@ class EmergencyTable:
 
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
         """Bring the slots in line with CALLBACK_NUMBERS; a number that is lent leaves when its lease is over."""
-        if self._synced(self._table.get(_POOL, deadline).result()):
+        if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         known = {"+" + row.key.split("|")[1] for row in self._prefixed("number|", MOST_ROWS_A_POOL, deadline)}
@@ -438,8 +372,8 @@ class EmergencyTable:
         ]
         for group in batched([*joining, *leaving], MOST_ROWS_A_COMMIT // 2, strict=False):
             self._commit_each_if_not_all(group, deadline)
-        self._table.commit([Put(_POOL, {"schema": SCHEMA, "pool": self._fingerprint()})], deadline)
-        self._free.forget()
+        self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": self._lending.fingerprint()})], deadline)
+        self._lending.forget()
 
     def _commit_each_if_not_all(self, group: Sequence[Sequence[Write]], deadline: Deadline) -> None:
         try:
@@ -449,37 +383,6 @@ class EmergencyTable:
                 # Somebody lent or gave back this very number meanwhile: it is in the pool, or leaves it later.
                 with suppress(RowConflict):
                     self._table.commit(writes, deadline)
-
-    def _synced(self, marker: Row | None) -> bool:
-        return marker is not None and marker.values.get("pool") == self._fingerprint()
-
-    def _fingerprint(self) -> str:
-        return key_of(";".join(sorted(self._pool)))
-
-
-class _Busyness(Struct, frozen=True, order=True):
-    """How unwelcome another sharer is: idle numbers first, longest idle first; then those with the fewest sharers."""
-
-    busy: bool
-    sharers: int
-    last_active_at: datetime
-
-
-def _busyness(holders: Sequence[Holder]) -> _Busyness:
-    leases = [holder.lease for holder in holders]
-    busy = any(lease.busy_until is not None for lease in leases)
-    active = max((lease.last_ended_at or lease.dialled_at for lease in leases), default=_LONG_AGO)
-    return _Busyness(busy, len(leases) if busy else 0, active)
-
-
-def _slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:
-    slot = next((row for row in rows if row.key == slot_row(number)), None)
-    holders = [read_holder(row) for row in rows if row.key != slot_row(number)]
-    return slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True)
-
-
-def _free_loan(row: Row, quota_row: str | None) -> Loan:
-    return Loan(number=number_in(row.key), kind=LoanKind.FREE, row=row.key, version=row.version, quota_row=quota_row)
 
 
 def _joining(number: str, now: datetime) -> list[Write]:
@@ -523,9 +426,11 @@ def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
         yield Put(due_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
 
 
-def _owed_notice(row: Row) -> OwedNotice:
-    notice = msgspec.json.decode(str(row.values["state"]), type=Notice)
-    return OwedNotice(row=row.key, version=row.version, attempts=int(row.values["attempts"]), notice=notice)
+def _owed_notices(rows: Iterable[Row]) -> Iterable[OwedNotice]:
+    for row in rows:
+        # One row that only another version of this code can read must not keep the others from being sent.
+        with suppress(Unavailable):
+            yield read_owed_notice(row)
 
 
 def _last(key: str) -> str:

@@ -98,7 +98,11 @@ def start_call(
         started = course.run_in_outage(outage, clock.now())
     else:
         outage.over(dial.agent_id)
-    answer = started.answer
+    _tell(telemetry, course, started.answer, _ms_since(began, clock))
+    return started
+
+
+def _tell(telemetry: Telemetry, course: "_Course", answer: Answer, ms: int) -> None:
     if answer.stale:
         telemetry.emit("start_stale")
     elif not answer.known:
@@ -108,11 +112,14 @@ def start_call(
             test=answer.test,
             degraded=answer.degraded,
             notified=answer.notified,
-            ms=_ms_since(began, clock),
+            ms=ms,
         )
+    if course.shares:
+        telemetry.emit("pool_exhausted", free_percent=0)
+    if course.rationed:
+        telemetry.emit("notice_rationed")
     if course.number is not None and course.number.prefix is not None:
         telemetry.emit("dial_prefix_trimmed", kind=course.number.prefix.replace(" ", "_"))
-    return started
 
 
 def _ms_since(began: float, clock: Clock) -> int:
@@ -144,11 +151,14 @@ class _Course:
         self._late_for: CallOwner | None = None
         self._agent: Agent | None = None
         self.number: EmergencyNumber | None = None
+        self.shares = False
+        self.rationed = False
 
     def run(self, now: datetime) -> Started:
         """The dial against a store that answers."""
         entry = self._directory.find(self._dial.agent_id, self._deadline)
         reading = self._emergencies.load(self._agent_key, self._deadline)
+        self._emergencies.expect_loan(self._deadline)
         self._agent = entry.result()
         self._require_right(None)
         while True:
@@ -220,7 +230,9 @@ class _Course:
         assert self.number is not None
         recipients = recipients_of(self._contacts(), self._deployment.default_contacts)
         ration = self._ration(recipients, now)
-        if self._agent is None and ration is None:
+        self.shares = loan is not None and loan.kind is LoanKind.SHARED
+        self.rationed = self._agent is None and ration is None and bool(recipients)
+        if self.rationed:
             recipients = ()
         leg = Leg(
             leg_id=self._leg_id,

@@ -58,7 +58,7 @@ def watch(response: httpx.Response) -> None:
     for body in (response.request.content, response.content):
         try:
             note_personal(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
 
 

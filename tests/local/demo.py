@@ -22,6 +22,7 @@ import httpx
 
 from tests.local import stack
 from tests.local.acs import CallView, poll
+from tests.local.host_process import TimerError
 from tests.local.node_packages import InstallError
 from tests.local.processes import ChildError
 from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack
@@ -53,7 +54,7 @@ class Timeline:
         self._colour = colour
 
     def title(self, text: str) -> None:
-        """The first line."""
+        """A line about the whole."""
         print(self._styled(text, "1"), flush=True)
 
     def step(self, when: str, text: str) -> None:
@@ -66,7 +67,7 @@ class Timeline:
         """Something that follows from it."""
         lead = f"{MARGIN}  {label.ljust(LABEL_WIDTH)} "
         wrapped = textwrap.fill(text, TEXT_WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
-        print(wrapped.replace(label, self._styled(label, "32"), 1) if label else wrapped, flush=True)
+        print(wrapped.replace(label, self._styled(label, "32"), 1), flush=True)
 
     def letter(self, text: str) -> None:
         """The text of a message."""
@@ -175,7 +176,7 @@ class Story:
         self._local.advance(timedelta(minutes=4))
         self._dana.release()
         self._dana.wait_for_presence("available")
-        self._say.step("0:07", "Help has arrived, the responder hangs up. Dana presses End.")
+        self._say.step("0:07", "Help is on its way, the responder hangs up. Dana ends the hold.")
         require(self._dana.panel().mode == "normal", "the panel must be in its normal mode")
         self._say.fact("presence", "do not disturb -> available, as it was before the call")
         self._say.fact("number", "stays hers: a responder may still call")
@@ -262,7 +263,7 @@ def attempt(act: Callable[[], None], folder: Path) -> int:
     """Do it; the exit status, after a message where something went wrong."""
     try:
         act()
-    except (NotAsItMustBe, AssertionError, ChildError, InstallError, httpx.HTTPError) as error:
+    except (NotAsItMustBe, AssertionError, TimerError, ChildError, InstallError, httpx.HTTPError) as error:
         print(f"\nNot as it must be: {error}\nThe logs are in {folder}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed, NotAnEmergency
 from shared.domain.panels import EMERGENCY_CONTROLS, Mode
@@ -454,3 +455,15 @@ def test_the_test_number_runs_the_whole_chain_marked_as_a_test(house: House) -> 
     answer = dial(house, dialled="933")
     assert answer.test and answer.callback_number in numbers(4)
     assert house.status(DANA) is DND and len(house.mail.accepted) == 1
+
+
+# The store
+
+
+def test_a_row_that_cannot_be_read_degrades_the_dial_and_stops_nothing(house: House) -> None:
+    dial(house)
+    key = next(row for row in house.rows() if row.startswith("agent|"))
+    house.table.commit([Put(key, {"schema": 9, "state": '{"legs": 3}', "index": "[]"})], house.within())
+    answer = dial(house, "call-2")
+    assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
+    house.sweep()

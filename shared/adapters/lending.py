@@ -1,0 +1,253 @@
+"""Which number a dial is lent (B2), with as few readings as a burst of dials allows.
+
+What this process remembers of the longest-free numbers spares a dial the reading. Taking *the* longest-free number
+would make simultaneous dials collide on it; a choice at random among the remembered oldest, reserved within the
+process, does not. What is remembered may be stale: the lending then fails on the free row, and all is read again.
+That nothing is free is only ever said after a fresh reading, and one reading serves all dials that waited for it.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from msgspec import Struct
+
+from shared.adapters.emergency_rows import (
+    BUSY_RANK,
+    agent_row,
+    moment,
+    number_in,
+    read_slot_and_holders,
+    read_stored,
+    slot_row,
+)
+from shared.adapters.table import Row, Table, with_prefix
+from shared.domain.errors import NotFound
+from shared.domain.ids import key_of
+from shared.domain.leases import Rules
+from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
+
+REMEMBERED = 128
+UNKNOWN_AGENTS_SHARE = 5
+RESTING_ROWS_READ = 32
+SHARE_ROWS_READ = 1000
+MOST_HOLDERS_READ = 64
+POOL_ROW = "pool"
+
+type LockMaker = Callable[[], AbstractContextManager[object]]
+
+
+class Lending:
+    """Finds numbers to lend; lending itself is the transaction of the one who asked.
+
+    `make_lock` makes the locks that are held while somebody reads for all who wait.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        pool: Sequence[str],
+        rules: Rules,
+        chance: random.Random,
+        make_lock: LockMaker = threading.Lock,
+    ) -> None:
+        self._table = table
+        self._pool = tuple(pool)
+        self._rules = rules
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._one_reads = make_lock()
+        self._free: dict[str, Row] = {}
+        self._begun: Pending[list[Row]] | None = None
+        self._reserved: set[str] = set()
+        self._picture = _Picture((), {})
+        self._readings = 0
+
+    def expect(self, deadline: Deadline) -> None:
+        """A dial is coming: begin to read now what it may need, if nothing is remembered."""
+        with self._lock:
+            if not self._free and self._begun is None:
+                self._begun = self._read_free(deadline)
+
+    def find(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
+        quota_row = None
+        if not in_directory:
+            quota_row, theirs = self._place_for_unknown(deadline)
+            if quota_row is None:
+                return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
+        row = self._take() or self._take_begun()
+        if row is not None:
+            return _free_loan(row, quota_row)
+        return self._find_after_fresh_reading(quota_row, now, deadline)
+
+    def over(self, loan: Loan) -> None:
+        """The number was lent, or was not to be had: only another reading can bring it back."""
+        with self._lock:
+            self._reserved.discard(loan.row)
+
+    def forget(self) -> None:
+        """What is remembered has proved stale."""
+        with self._lock:
+            self._free, self._begun = {}, None
+
+    def synced(self, marker: Row | None) -> bool:
+        """Whether the slots stand for the pool of the setting."""
+        return marker is not None and marker.values.get("pool") == self.fingerprint()
+
+    def fingerprint(self) -> str:
+        """The pool of the setting, in short."""
+        return key_of(";".join(sorted(self._pool)))
+
+    # What is remembered
+
+    def _read_free(self, deadline: Deadline) -> Pending[list[Row]]:
+        return self._table.between(*with_prefix("free|"), REMEMBERED, deadline)
+
+    def _take(self) -> Row | None:
+        with self._lock:
+            if not self._free:
+                return None
+            key = self._chance.choice(tuple(self._free))
+            self._reserved.add(key)
+            return self._free.pop(key)
+
+    def _take_begun(self) -> Row | None:
+        with self._one_reads:
+            begun, self._begun = self._begun, None
+            if begun is not None:
+                self._remember(begun.result())
+        return self._take()
+
+    def _remember(self, rows: Iterable[Row]) -> None:
+        with self._lock:
+            self._free = {row.key: row for row in rows if row.key not in self._reserved}
+
+    # The exhausted pool
+
+    def _find_after_fresh_reading(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan:
+        seen = self._readings
+        with self._one_reads:
+            if self._readings == seen:
+                self._picture = self._read_all(now, deadline)
+                self._readings += 1
+        row = self._take()
+        if row is not None:
+            return _free_loan(row, quota_row)
+        if not self._picture.synced:
+            return self._new_loan(quota_row)
+        return self._resting_loan(quota_row, now, deadline) or self._shared_loan(quota_row)
+
+    def _read_all(self, now: datetime, deadline: Deadline) -> "_Picture":
+        free = self._read_free(deadline)
+        marker = self._table.get(POOL_ROW, deadline)
+        resting = self._table.between("rest|", f"rest|{moment(now)}", RESTING_ROWS_READ, deadline)
+        shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
+        self._remember(free.result())
+        resting_numbers = tuple(dict.fromkeys(number_in(row.key) for row in resting.result()))
+        return _Picture(resting_numbers, _activity(shared.result()), synced=self.synced(marker.result()))
+
+    def _new_loan(self, quota_row: str | None) -> Loan:
+        """The slots were never written: any number of the setting that has none is free."""
+        if not self._pool:
+            raise NotFound("There is no callback number to lend.")
+        return Loan(number=self._chance.choice(self._pool), kind=LoanKind.NEW, quota_row=quota_row)
+
+    def _resting_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
+        """The longest-resting number all of whose holders' leases are over."""
+        while (number := self._next_resting()) is not None:
+            rows = self._table.between(*with_prefix(slot_row(number)), MOST_HOLDERS_READ, deadline).result()
+            slot, holders = read_slot_and_holders(number, rows)
+            if slot is None or any(holder.lease.lives(self._rules, now) for holder in holders):
+                continue
+            stored = self._emergencies_of(holders, deadline)
+            if stored and all(self._rests(each, number, now) for each in stored):
+                return Loan(
+                    number=number,
+                    kind=LoanKind.RESTING,
+                    row=slot.key,
+                    version=slot.version,
+                    from_holders=stored,
+                    quota_row=quota_row,
+                )
+        return None
+
+    def _next_resting(self) -> str | None:
+        with self._lock:
+            resting = self._picture.resting
+            self._picture.resting = resting[1:]
+            return resting[0] if resting else None
+
+    def _emergencies_of(self, holders: Sequence[Holder], deadline: Deadline) -> tuple[Stored, ...]:
+        reads = [self._table.get(agent_row(holder.agent_key), deadline) for holder in holders]
+        return tuple(read_stored(read.result()) for read in reads)
+
+    def _rests(self, stored: Stored, number: str, now: datetime) -> bool:
+        lease = stored.emergency.lease if stored.emergency else None
+        return lease is not None and lease.number == number and not lease.lost and not lease.lives(self._rules, now)
+
+    def _shared_loan(self, quota_row: str | None) -> Loan:
+        """The number whose last leg ended longest ago; where all are in a call, one of those with fewest sharers."""
+        with self._lock:
+            activity = self._picture.activity
+            if not activity:
+                raise NotFound("There is no callback number to lend.")
+            least = min(activity.values())
+            equal = [number for number, each in activity.items() if each.welcome == least.welcome]
+            number = self._chance.choice(equal)
+            # Others of this burst shall not all come to the same number before the next reading.
+            before = activity[number]
+            activity[number] = Activity(True, before.sharers + 1, before.last)
+        return Loan(number=number, kind=LoanKind.SHARED, quota_row=quota_row)
+
+    # Agents who are not in the directory
+
+    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
+        """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
+        places = max(1, len(self._pool) // UNKNOWN_AGENTS_SHARE)
+        rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
+        taken = {row.key: str(row.values["number"]) for row in rows}
+        left = [place for place in (f"unknown|{n:05}" for n in range(places)) if place not in taken]
+        return (self._chance.choice(left) if left else None), sorted(set(taken.values()))
+
+
+class Activity(Struct, frozen=True, order=True):
+    """How unwelcome another sharer is: idle numbers first, longest idle first; then those with the fewest sharers.
+
+    `last` is the rank of the latest holder's row: when their last leg ended, or that they are in a call.
+    """
+
+    busy: bool
+    sharers: int
+    last: str
+
+    @property
+    def welcome(self) -> tuple[bool, int, str]:
+        """What counts when choosing: among busy numbers only how many share them."""
+        return (self.busy, self.sharers, "" if self.busy else self.last)
+
+
+class _Picture(Struct):
+    """One reading of a pool of which nothing is free."""
+
+    resting: tuple[str, ...]
+    activity: dict[str, Activity]
+    synced: bool = False
+
+
+def _activity(rows: Iterable[Row]) -> dict[str, Activity]:
+    activity: dict[str, Activity] = {}
+    for row in rows:
+        rank, number = row.key.split("|")[1], number_in(row.key)
+        before = activity.get(number)
+        # Rows come in the order of their rank: the last one of a number is its most active holder's.
+        busy = rank.startswith(BUSY_RANK)
+        activity[number] = Activity(busy, (before.sharers if before else 0) + 1 if busy else 0, rank)
+    return activity
+
+
+def _free_loan(row: Row, quota_row: str | None) -> Loan:
+    return Loan(number=number_in(row.key), kind=LoanKind.FREE, row=row.key, version=row.version, quota_row=quota_row)

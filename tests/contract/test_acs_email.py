@@ -1,0 +1,169 @@
+"""The e-mail adapter against the local stand-in, over TLS: the real SDK, the real wire."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.adapters.acs_email import AcsEmail
+from shared.adapters.system_clock import SystemClock
+from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.ports import Deadline, Email
+from tests.contract.table_servers import never_answers, serving, trickles
+from tests.local.acs import EmailRules, Fault, LocalAcs
+
+CLOCK = SystemClock()
+SENDER = "emergency@alerts.example.com"
+DESK, CHIEF, NURSE = "desk@example.com", "chief@example.com", "o'nurse+1@example.com"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LocalAcs]:
+    with LocalAcs.start() as running:
+        yield running
+
+
+@dataclass
+class Line:
+    """The adapter, and the stand-in behind it."""
+
+    email: AcsEmail
+    acs: LocalAcs
+
+    def send(self, *recipients: str, seconds: float = 10.0, **fields: Any) -> Email:
+        message = an_email(*(recipients or (DESK,)), **fields)
+        self.email.send(message, Deadline(CLOCK, seconds))
+        return message
+
+
+def an_email(*recipients: str, **fields: Any) -> Email:
+    facts = {"operation_id": str(uuid4()), "subject": "Subject", "text": "Text", "html": "<p>Text</p>", **fields}
+    return Email(recipients=recipients, **facts)
+
+
+@pytest.fixture
+def line(service: LocalAcs) -> Iterator[Line]:
+    service.control.reset()
+    adapter = AcsEmail(
+        sender=SENDER, clock=CLOCK, connection_string=service.connection_string, ca_bundle=service.ca_file
+    )
+    yield Line(adapter, service)
+    adapter.close()
+
+
+@pytest.mark.process
+class TestSending:
+    def test_the_message_as_the_service_sees_it(self, line: Line) -> None:
+        sent = line.send(DESK, CHIEF, NURSE, subject="Sübject")
+        [accepted] = line.acs.control.emails()
+        assert accepted.operation_id == sent.operation_id
+        assert (accepted.to, accepted.cc, accepted.bcc) == ([], [], [DESK, CHIEF, NURSE])
+        assert (accepted.subject, accepted.plain_text, accepted.html) == ("Sübject", "Text", "<p>Text</p>")
+        assert accepted.sender == SENDER
+        assert accepted.headers["x-priority"] == "1"
+        assert accepted.tracking_disabled
+
+    def test_a_repeat_is_the_same_message(self, line: Line) -> None:
+        sent = line.send(DESK)
+        line.email.send(sent, Deadline(CLOCK, 10))
+        assert len(line.acs.control.emails()) == 1
+
+    def test_fifty_at_once(self, line: Line) -> None:
+        with ThreadPoolExecutor(50) as executor:
+            list(executor.map(lambda _: line.send(DESK), range(50)))
+        assert len(line.acs.control.emails()) == 50
+
+    def test_one_request_and_no_polling(self, line: Line) -> None:
+        before = len(line.acs.control.requests())
+        line.send(DESK)
+        assert len(line.acs.control.requests()) == before + 1
+
+
+@pytest.mark.process
+class TestRefusals:
+    def test_refused_recipients_are_named_whatever_their_case(self, line: Line) -> None:
+        line.acs.control.email_rules(EmailRules(refused=[CHIEF]))
+        with pytest.raises(RecipientsRefused) as caught:
+            line.send(DESK, CHIEF.upper(), f"x{CHIEF}")
+        assert caught.value.addresses == {CHIEF.upper()}
+        assert CHIEF.upper() not in str(caught.value)
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+        assert line.acs.control.emails() == []
+
+    def test_a_sender_that_is_not_known_is_refused(self, service: LocalAcs) -> None:
+        adapter = AcsEmail(
+            sender="a@b.example", clock=CLOCK, connection_string=service.connection_string, ca_bundle=service.ca_file
+        )
+        with pytest.raises(Refused) as caught:
+            adapter.send(an_email(DESK), Deadline(CLOCK, 10))
+        assert caught.value.code == "DomainNotLinked"
+        adapter.close()
+
+    def test_throttled_is_unavailable_for_as_long_as_the_service_says(self, line: Line) -> None:
+        line.acs.control.fault(Fault(operation="any", kind="status", status=429, retry_after_s=42))
+        begun = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            line.send(DESK)
+        assert caught.value.retry_after_s == 42
+        assert time.monotonic() - begun < 5
+
+    @pytest.mark.parametrize("status", [500, 503, 401, 403])
+    def test_what_may_pass_is_unavailable(self, line: Line, status: int) -> None:
+        line.acs.control.fault(Fault(operation="any", kind="status", status=status))
+        with pytest.raises(Unavailable):
+            line.send(DESK)
+
+
+def elsewhere(port: int) -> AcsEmail:
+    adapter = AcsEmail(
+        sender=SENDER, clock=CLOCK, connection_string=f"endpoint=https://127.0.0.1:{port}/;accesskey=c2VjcmV0"
+    )
+    adapter.warm_up()
+    return adapter
+
+
+@pytest.mark.parametrize("trouble", [never_answers, trickles])
+def test_the_deadline_holds(trouble: Any) -> None:
+    with serving(trouble) as server:
+        adapter = elsewhere(server.port)
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            adapter.send(an_email(DESK), Deadline(CLOCK, 0.4))
+        assert time.monotonic() - begun < 2
+        adapter.close()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("kind", ["trickle", "hang", "drop"])
+def test_the_deadline_holds_over_tls(line: Line, kind: Any) -> None:
+    line.email.warm_up()
+    line.acs.control.fault(Fault(kind=kind))
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        line.send(DESK, seconds=0.8)
+    assert time.monotonic() - begun < 2
+    line.acs.control.clear_faults()
+
+
+def test_without_sender_or_service_it_is_refused() -> None:
+    nowhere = AcsEmail(sender=None, clock=CLOCK)
+    with pytest.raises(Refused) as caught:
+        nowhere.send(an_email(DESK), Deadline(CLOCK, 1))
+    assert caught.value.code == "NoSender"
+    unconfigured = AcsEmail(sender=SENDER, clock=CLOCK)
+    with pytest.raises(Refused) as caught:
+        unconfigured.send(an_email(DESK), Deadline(CLOCK, 5))
+    assert caught.value.code == "NotConfigured"
+    unconfigured.close()
+
+
+@pytest.mark.parametrize("count", [0, 51])
+def test_too_few_and_too_many_recipients(count: int) -> None:
+    adapter = AcsEmail(sender=SENDER, clock=CLOCK)
+    with pytest.raises(ValueError, match="recipients"):
+        adapter.send(an_email(*(f"a{i}@example.com" for i in range(count))), Deadline(CLOCK, 1))

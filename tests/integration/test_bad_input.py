@@ -1,0 +1,251 @@
+"""Bad input at every route and every event: refused or acknowledged, counted, and nothing half-written."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.events import ACCEPTED, REJECTED
+from tests.integration.used import new_agent, new_id, note
+from tests.local.stack import ADMIN, MACHINE, Agent, Stack
+
+pytestmark = pytest.mark.process
+
+AGENT = new_agent()
+CALL = {"call_id": new_id(), "agent_id": AGENT.agent_id, "dialled": "911"}
+LONG = "x" * 601
+FUNCTIONS = {
+    "Microsoft.Communication.CallStarted": "call_started_event",
+    "EmergencyCalling.CallStarted": "call_started_event",
+    "Microsoft.Communication.CallEnded": "call_ended_event",
+    "EmergencyCalling.CallEnded": "call_ended_event",
+    "Microsoft.Communication.IncomingCall": "incoming_call_event",
+    "Microsoft.Communication.EmailDeliveryReportReceived": "email_delivery_report_event",
+}
+
+DIALS: dict[str, tuple[str, object]] = {
+    "no call id": ("call_id", {"agent_id": "a", "dialled": "911"}),
+    "empty call id": ("call_id", CALL | {"call_id": ""}),
+    "long call id": ("call_id", CALL | {"call_id": LONG}),
+    "call id is a number": ("call_id", CALL | {"call_id": 7}),
+    "call id is half a character": ("body", b'{"call_id": "\\ud800", "agent_id": "a", "dialled": "911"}'),
+    "no agent id": ("agent_id", {"call_id": "c", "dialled": "911"}),
+    "long agent id": ("agent_id", CALL | {"agent_id": LONG}),
+    "no number": ("dialled", {"call_id": "c", "agent_id": "a"}),
+    "number is a number": ("dialled", CALL | {"dialled": 911}),
+    "long number": ("dialled", CALL | {"dialled": "9" * 65}),
+    "time without zone": ("dialled_at", CALL | {"dialled_at": "2026-11-20T17:00:00"}),
+    "time is a word": ("dialled_at", CALL | {"dialled_at": "yesterday"}),
+    "time of the year 9999": ("dialled_at", CALL | {"dialled_at": "9999-12-31T23:59:59Z"}),
+    "long country": ("country", CALL | {"country": "USA"}),
+    "identity is a number": ("acs_user_id", CALL | {"acs_user_id": "4:+14255550123"}),
+    "empty server call": ("server_call_id", CALL | {"server_call_id": ""}),
+    "long server call": ("server_call_id", CALL | {"server_call_id": "s" * 1025}),
+    "location is text": ("location", CALL | {"location": "here"}),
+    "latitude beyond the pole": ("location.latitude", CALL | {"location": {"latitude": 90.1}}),
+    "longitude is text": ("location.longitude", CALL | {"location": {"longitude": "west"}}),
+    "accuracy below zero": ("location.accuracy_m", CALL | {"location": {"accuracy_m": -1}}),
+    "location without zone": ("location.at", CALL | {"location": {"at": "2026-11-20T17:00:00"}}),
+    "long address": ("location.address", CALL | {"location": {"address": "a" * 501}}),
+    "long locale": ("locale", CALL | {"locale": "e" * 36}),
+    "nothing": ("body", b""),
+    "no JSON": ("body", b"call_id=1"),
+    "cut short": ("body", b'{"call_id": "c", "agent_id'),
+    "a list": ("body", [CALL]),
+    "null": ("body", b"null"),
+    "not a number": ("body", b'{"call_id": "c", "agent_id": "a", "dialled": "911", "location": {"latitude": NaN}}'),
+    "no UTF-8": ("body", b'{"call_id": "\xff\xfe"}'),
+    "too long": ("body", b'{"call_id": "' + b"c" * 70_000 + b'"}'),
+    "too deep": ("body", b"[" * 30_000),
+}
+OTHERS: dict[str, tuple[str, str, str, object]] = {
+    "tie without a call": ("PATCH", "emergency-calls/c", "server_call_id", {}),
+    "tie to a number": ("PATCH", "emergency-calls/c", "server_call_id", {"server_call_id": 5}),
+    "tie with a long id": ("PATCH", f"emergency-calls/{LONG}", "call_id", {"server_call_id": "s"}),
+    "tie with nothing": ("PATCH", "emergency-calls/c", "body", b""),
+    "end for no reason known": ("POST", "emergency-calls/c/end", "reason", {"reason": "bored"}),
+    "end of an empty agent": ("POST", "emergency-calls/c/end", "agent_id", {"agent_id": ""}),
+    "end with a long id": ("POST", f"emergency-calls/{LONG}/end", "call_id", {}),
+    "end with a list": ("POST", "emergency-calls/c/end", "body", []),
+    "end without JSON": ("POST", "emergency-calls/c/end", "body", b"reason"),
+    "release of a long id": ("POST", f"agents/{LONG}/release", "agent_id", b""),
+    "panel of a long id": ("GET", f"agents/{LONG}/panel", "agent_id", b""),
+    "presence of a long id": ("GET", f"agents/{LONG}/presence", "agent_id", b""),
+    "presence unknown": ("PUT", "agents/a/presence", "status", {"status": "dnd"}),
+    "presence missing": ("PUT", "agents/a/presence", "status", {}),
+    "presence is a number": ("PUT", "agents/a/presence", "status", {"status": 3}),
+    "presence without body": ("PUT", "agents/a/presence", "body", b""),
+    "entry of a long id": ("GET", f"admin/agents/{LONG}", "agent_id", b""),
+    "entry of another": ("PUT", "admin/agents/a", "agent_id", {"agent_id": "b"}),
+    "entry with a long name": ("PUT", "admin/agents/a", "name", {"name": "n" * 201}),
+    "entry with half a character": ("PUT", "admin/agents/a", "body", b'{"name": "\\udc00"}'),
+    "entry with an object id that is none": ("PUT", "admin/agents/a", "entra_object_id", {"entra_object_id": "me"}),
+    "entry with a number as identity": ("PUT", "admin/agents/a", "acs_user_ids[0]", {"acs_user_ids": ["+14255550123"]}),
+    "entry with identities as text": ("PUT", "admin/agents/a", "acs_user_ids", {"acs_user_ids": "8:acs:a_b"}),
+    "entry with a long country": ("PUT", "admin/agents/a", "country", {"country": "United States"}),
+    "entry with a short number": ("PUT", "admin/agents/a", "alternate_numbers[1]",
+                                  {"alternate_numbers": ["+14255550123", "911"]}),
+    "entry with a faulty contact": ("PUT", "admin/agents/a", "emergency_contacts[1]",
+                                    {"emergency_contacts": "a@example.com; b@"}),
+    "entry with too many contacts": ("PUT", "admin/agents/a", "emergency_contacts",
+                                     {"emergency_contacts": ";".join(f"c{n}@example.com" for n in range(101))}),
+    "entry with a list": ("PUT", "admin/agents/a", "body", []),
+}  # fmt: skip
+
+
+def refused(local: Stack, method: str, path: str, sent: object, field: str) -> None:
+    """The request is refused with the field named, its value not repeated, and nothing is written."""
+    before = local.rows()
+    content = sent if isinstance(sent, bytes) else None
+    principal = ADMIN if "admin/" in path or "release" in path else MACHINE
+    answer = local.ask(method, path, None if content is not None else sent, principal=principal, content=content)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    problem = answer.json()
+    assert (problem["status"], problem["field"]) == (400, field)
+    assert problem["detail"].startswith(field)
+    assert LONG not in answer.text and "Traceback" not in answer.text
+    assert local.rows() == before
+
+
+@pytest.mark.parametrize("case", DIALS)
+def test_a_malformed_dial(wide_stack: Stack, case: str) -> None:
+    field, sent = DIALS[case]
+    refused(wide_stack, "POST", "emergency-calls", sent, field)
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_malformed_requests_elsewhere(wide_stack: Stack, case: str) -> None:
+    method, path, field, sent = OTHERS[case]
+    refused(wide_stack, method, path, sent, field)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "emergency-calls"), ("DELETE", "emergency-calls/c"), ("POST", "emergency-call"), ("GET", "../admin"),
+     ("PUT", "health"), ("POST", "agents/a/panel"), ("GET", "agents//panel"), ("GET", "agents/a/b/panel")],
+)  # fmt: skip
+def test_what_is_no_route(wide_stack: Stack, method: str, path: str) -> None:
+    assert wide_stack.ask(method, path, principal=MACHINE).status_code in (404, 405)
+
+
+def test_a_call_that_nobody_knows(wide_stack: Stack) -> None:
+    before = wide_stack.rows()
+    answer = wide_stack.ask("PATCH", f"emergency-calls/{new_id()}", {"server_call_id": "s"}, principal=MACHINE)
+    assert answer.status_code == 404
+    assert wide_stack.ask("GET", f"admin/agents/{new_id('agent')}", principal=ADMIN).status_code == 404
+    assert wide_stack.rows() == before
+
+
+# Events
+
+
+def from_here(local: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    """The event as if our own resource had sent it, at this moment."""
+    where, when = ("source", "time") if "specversion" in event else ("topic", "eventTime")
+    return event | {where: local.source} | ({when: local.now().isoformat()} if when in event else {})
+
+
+def function_of(event: dict[str, Any]) -> str | None:
+    return FUNCTIONS.get(str(event.get("type") if "specversion" in event else event.get("eventType")))
+
+
+@pytest.mark.parametrize("name", [name for name, case in REJECTED.items() if function_of(case["event"])])
+def test_a_malformed_event_is_acknowledged_and_counted(wide_stack: Stack, name: str) -> None:
+    event = REJECTED[name]["event"]
+    function, before = function_of(event), wide_stack.rows()
+    assert function is not None
+    counted = wide_stack.logs()["host.log"].count("event_rejected")
+    sent = event | {"source" if "specversion" in event else "topic": wide_stack.source}
+    assert wide_stack.deliver(function, sent) == 202
+    assert wide_stack.logs()["host.log"].count("event_rejected") == counted + 1
+    assert wide_stack.rows() == before
+
+
+@pytest.mark.parametrize("name", [name for name, event in ACCEPTED.items() if function_of(event)])
+def test_every_known_variant_of_an_event_is_taken(local: Stack, name: str) -> None:
+    event = from_here(local, ACCEPTED[name])
+    function = function_of(event)
+    assert function is not None
+    counted = local.logs()["host.log"].count("event_rejected")
+    assert local.deliver(function, event) == 202
+    assert local.logs()["host.log"].count("event_rejected") == counted
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS.values())))
+@pytest.mark.parametrize("event", [{}, {"data": None}, {"eventType": 5, "data": []}, {"specversion": "1.0"},
+                                   {"eventType": "Microsoft.Communication.CallStarted", "eventTime": 7},
+                                   {"specversion": "1.0", "type": "EmergencyCalling.CallStarted", "time": "noon"}])  # fmt: skip
+def test_what_is_hardly_an_event_is_acknowledged(wide_stack: Stack, function: str, event: dict[str, Any]) -> None:
+    before = wide_stack.rows()
+    where = "source" if "specversion" in event else "topic"
+    for sent in (event, event | {where: wide_stack.source}):
+        assert wide_stack.deliver(function, sent) == 202
+    assert wide_stack.rows() == before
+
+
+@pytest.mark.parametrize("kind", ["unknown", "prefix", "empty", "other case"])
+@pytest.mark.parametrize("name", ["call_started.identifier", "call_started.cloudevents"])
+def test_only_events_of_our_sources_count(local: Stack, kind: str, name: str) -> None:
+    phone = local.softphone(local.add_agent(new_agent()))
+    phone.dial(new_id())
+    local.wait_until_nothing_is_owed()
+    sources = {"unknown": local.source.replace("acs-emergency", "other"), "prefix": local.source[:-1], "empty": "",
+               "other case": local.source.upper()}  # fmt: skip
+    event = from_here(local, ACCEPTED[name])
+    data = json.loads(json.dumps(event["data"]))
+    data["startedBy"]["communicationIdentifier"]["rawId"] = phone.agent.acs_user_id
+    data["serverCallId"] = new_id("server")
+    sent = event | {"data": data, "source" if "specversion" in event else "topic": sources[kind]}
+    before = local.rows()["emergencies"]
+    assert local.deliver("call_started_event", sent) == 202
+    changed = local.rows()["emergencies"] != before
+    assert changed is (kind == "other case")
+
+
+# Ids
+
+WEIRD = {
+    "slashes": "a/b\\c//d",
+    "percent": "100%/%2F%25%zz",
+    "control": "a\x00b\x01c\nd\te\x7ff\x85",
+    "query": "a?b#c&d=e;f|g",
+    "quotes": "a'b\"c`d<e>{f}",
+    "dots": "../../..",
+    "long": "L" * 600,
+    "long and wide": "\U0001f198" * 600,
+    "scripts": "аgent-агент-代理-عميل\u2028\u200f",
+    "blank": "   ",
+}
+
+
+@pytest.mark.parametrize("kind", WEIRD)
+def test_weird_ids_work_or_are_refused_cleanly(local: Stack, kind: str) -> None:
+    weird = WEIRD[kind]
+    call, agent = weird + "call"[: 600 - len(weird)], weird
+    note(call, agent)
+    body = {"call_id": call, "agent_id": agent, "dialled": "911"}
+    first = local.ask("POST", "emergency-calls", body, principal=MACHINE)
+    again = local.ask("POST", "emergency-calls", body, principal=MACHINE)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["call_id"] == call and again.json()["callback_number"] == first.json()["callback_number"]
+    path = quote(agent, safe="")
+    panel = local.ask("GET", f"agents/{path}/panel", principal=MACHINE)
+    assert panel.status_code in (200, 400, 404)
+    if panel.status_code == 200:
+        assert panel.json()["callback_number"] == first.json()["callback_number"]
+    for method, rest in (("PUT", f"agents/{path}/presence"), ("PUT", f"admin/agents/{path}")):
+        sent = {"status": "away"} if "presence" in rest else {}
+        assert local.ask(method, rest, sent, principal=ADMIN).status_code in (200, 201, 400, 404)
+    end = {"type": "EmergencyCalling.CallEnded", "specversion": "1.0", "id": "1", "source": local.source,
+           "time": local.now().isoformat(), "data": {"call_id": call, "agent_id": agent}}  # fmt: skip
+    assert local.deliver("call_ended_event", end) == 202
+    if panel.status_code == 200:
+        assert local.ask("GET", f"agents/{path}/panel", principal=MACHINE).json()["mode"] == "normal"
+
+
+def test_the_log_holds_no_stack_trace_of_ours(wide_stack: Stack) -> None:
+    wide_stack.add_agent(Agent(agent_id=AGENT.agent_id))
+    log = wide_stack.logs()["host.log"]
+    assert "unforeseen_error" not in log
+    assert "Traceback" not in log

@@ -1,0 +1,114 @@
+"""Each route for each role: itself, another agent, the other roles, an unknown role, and nobody."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.integration.used import new_agent, new_id
+from tests.local.stack import ADMIN, AGENT, MACHINE, SUPERVISOR, Stack
+
+pytestmark = pytest.mark.process
+
+DANA, EVE = new_agent(), new_agent()
+CALLERS: dict[str, str | None] = {
+    "agent": f"{AGENT};{DANA.agent_id}",
+    "another agent": f"{AGENT};{EVE.agent_id}",
+    "supervisor": SUPERVISOR,
+    "admin": ADMIN,
+    "machine": MACHINE,
+    "supervisor and agent": f"{SUPERVISOR};{AGENT};{DANA.agent_id}",
+    "unknown role": f"EmergencyCalling.Janitor;{DANA.agent_id}",
+    "no role": DANA.agent_id,
+    "nobody": None,
+}
+STRANGERS: Mapping[str, int] = {"unknown role": 403, "no role": 401, "nobody": 401}
+SELF = {"agent", "supervisor and agent"}
+SELF_OR_MACHINE = SELF | {"machine"}
+SELF_OR_OFFICE = SELF | {"supervisor", "admin"}
+ANY = SELF_OR_OFFICE | {"machine"}
+
+
+class Request:
+    """A request for Dana's record, and who may make it."""
+
+    def __init__(
+        self, method: str, path: str, body: Callable[[], object], allowed: set[str], *, needs_call: bool = False
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.body = body
+        self.allowed = allowed
+        self.needs_call = needs_call
+
+
+def nothing() -> object:
+    return None
+
+
+def dial() -> object:
+    return {"call_id": new_id(), "agent_id": DANA.agent_id, "dialled": "911"}
+
+
+OF_DANA = f"agents/{DANA.agent_id}"
+ROUTES = {
+    "call_started": Request("POST", "emergency-calls", dial, SELF_OR_MACHINE),
+    "call_updated": Request("PATCH", "emergency-calls/{call}", lambda: {"server_call_id": new_id("server")},
+                            SELF_OR_MACHINE, needs_call=True),
+    "call_ended": Request("POST", "emergency-calls/{call}/end", nothing, SELF_OR_MACHINE, needs_call=True),
+    "presence_released": Request("POST", f"{OF_DANA}/release", nothing, SELF_OR_OFFICE),
+    "panel_state": Request("GET", f"{OF_DANA}/panel", nothing, ANY),
+    "presence_state": Request("GET", f"{OF_DANA}/presence", nothing, ANY),
+    "presence_set": Request("PUT", f"{OF_DANA}/presence", lambda: {"status": "available"}, ANY),
+    "admin_agent_read": Request("GET", f"admin/{OF_DANA}", nothing, {"supervisor", "admin", "supervisor and agent"}),
+    "admin_agent_saved": Request("PUT", f"admin/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_who_may(wide_stack: Stack, route: str, caller: str) -> None:
+    local, request = wide_stack, ROUTES[route]
+    local.add_agent(DANA)
+    call = new_id()
+    if request.needs_call:
+        local.softphone(DANA).dial(call)
+    before = local.rows() if not request.needs_call else None
+    answer = local.ask(request.method, request.path.format(call=call), request.body(), principal=CALLERS[caller])
+    if caller in request.allowed:
+        assert answer.status_code in (200, 201)
+        return
+    assert answer.status_code == STRANGERS.get(caller, 403)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(problem) == {"type", "title", "status"}, "no detail"
+    assert ("www-authenticate" in answer.headers) is (answer.status_code == 401)
+    if before is not None:
+        assert local.rows() == before
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_anyone_may_ask_for_health(wide_stack: Stack, caller: str) -> None:
+    answer = wide_stack.ask("GET", "health", principal=CALLERS[caller])
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ok", "settings_valid": True, "table_reachable": True},
+    )
+
+
+def test_the_platforms_header_counts_for_nothing_on_the_local_host(wide_stack: Stack) -> None:
+    answer = wide_stack.ask("GET", f"{OF_DANA}/panel", headers={"X-MS-CLIENT-PRINCIPAL": "e30="})
+    assert answer.status_code == 401
+
+
+def test_whatever_is_answered_is_for_this_caller_alone(wide_stack: Stack) -> None:
+    wide_stack.add_agent(DANA)
+    panel = wide_stack.ask("GET", f"{OF_DANA}/panel", principal=MACHINE)
+    assert panel.headers["cache-control"] == "no-store"
+    same = wide_stack.ask(
+        "GET", f"{OF_DANA}/panel", principal=MACHINE, headers={"If-None-Match": panel.headers["etag"]}
+    )
+    assert (same.status_code, same.content) == (304, b"")
+    refused = wide_stack.ask(
+        "GET", f"{OF_DANA}/panel", principal=CALLERS["another agent"], headers={"If-None-Match": panel.headers["etag"]}
+    )
+    assert refused.status_code == 403

@@ -1,0 +1,50 @@
+"""How long a lease lives (S3, B2, B3)."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from shared.domain.leases import Lease, Rules
+
+DIALLED = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+RULES = Rules()
+LEASE = Lease(number="+14255550100", epoch="e", shared=False, lent_at=DIALLED, dialled_at=DIALLED)
+SECOND = timedelta(seconds=1)
+MINUTES = st.integers(0, 500).map(lambda minutes: timedelta(minutes=minutes))
+
+
+def minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)
+
+
+def test_sixty_minutes_after_dialling_at_least() -> None:
+    ended = structs.replace(LEASE, last_ended_at=DIALLED + minutes(1))
+    assert ended.lives(RULES, DIALLED + minutes(60) - SECOND)
+    assert not ended.lives(RULES, DIALLED + minutes(60))
+
+
+def test_thirty_minutes_after_the_last_leg_if_that_is_later() -> None:
+    ended = structs.replace(LEASE, last_ended_at=DIALLED + minutes(50))
+    assert ended.lives(RULES, DIALLED + minutes(80) - SECOND)
+    assert not ended.lives(RULES, DIALLED + minutes(80))
+
+
+def test_never_while_a_leg_is_in_progress() -> None:
+    busy = structs.replace(LEASE, busy_until=DIALLED + RULES.max_call)
+    assert busy.lives(RULES, DIALLED + RULES.max_call)
+    assert busy.ends_at(RULES) == DIALLED + RULES.max_call + RULES.after_call
+
+
+def test_a_number_that_was_lent_again_is_lost_at_once() -> None:
+    assert not structs.replace(LEASE, lost=True).lives(RULES, DIALLED)
+
+
+@given(ended_after=MINUTES, asked_after=MINUTES)
+def test_what_was_promised_is_kept(ended_after: timedelta, asked_after: timedelta) -> None:
+    before = structs.replace(LEASE, busy_until=DIALLED + RULES.max_call)
+    ended = structs.replace(LEASE, last_ended_at=DIALLED + ended_after)
+    assert before.promised_until(RULES) <= ended.promised_until(RULES) == ended.ends_at(RULES)
+    if DIALLED + asked_after < before.promised_until(RULES):
+        assert ended.lives(RULES, DIALLED + asked_after)

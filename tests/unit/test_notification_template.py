@@ -1,0 +1,221 @@
+"""The Emergency Call Notification Template: what it tells, and that nothing can break it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from shared.adapters.notification_template import (
+    LONGEST_SUBJECT,
+    NotificationTemplate,
+    TemplateSources,
+    built_in_sources,
+    one_line,
+)
+from shared.domain.notifications import LocationSource, Notice, NoticeLocation
+from shared.ports import RenderedNotice
+
+DIALLED = datetime(2026, 3, 4, 17, 5, 9, tzinfo=UTC)
+NUMBER = "+12065550101"
+LIVE = NoticeLocation(
+    source=LocationSource.LIVE, address="1 Example Way", latitude=47.5, longitude=-122.25, accuracy_m=24.6, age_s=180
+)
+NOTICE = Notice(
+    notice_id="n",
+    recipients=("desk@example.com",),
+    agent_id="agent-7",
+    agent_name="Jane Example",
+    dialled_at=DIALLED,
+    callback_number=NUMBER,
+    reachable_until=DIALLED + timedelta(minutes=60),
+    shared=False,
+    test=False,
+    degraded=False,
+    location=LIVE,
+    locale=None,
+    give_up_at=DIALLED + timedelta(minutes=60),
+)
+
+
+class Count:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def emit(self, event: str, **facts: str | float | bool) -> None:
+        self.events.append(event)
+
+
+class Page(HTMLParser):
+    """The text of a page, and everything that it would load or run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [name for name, _ in attrs if name in ("src", "href", "background") or name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def rendered(edited: TemplateSources | None = None, after_s: float = 5, **changes: Any) -> RenderedNotice:
+    notice = structs.replace(NOTICE, **changes)
+    return NotificationTemplate(edited).render(notice, DIALLED + timedelta(seconds=after_s))
+
+
+def both(notice: RenderedNotice) -> list[str]:
+    """What a reader of either part reads, on one line."""
+    return [" ".join(notice.text.split()), Page(notice.html).text]
+
+
+def test_an_emergency_tells_who_when_where_and_which_number() -> None:
+    notice = rendered()
+    assert notice.subject == "EMERGENCY CALL by Jane Example at 17:05 UTC"
+    for words in both(notice):
+        assert "Jane Example dialled an emergency number." in words
+        assert "4 March 2026, 17:05:09 UTC" in words
+        assert NUMBER in words
+        assert "until at least 4 March 2026, 18:05:09 UTC" in words
+        assert "1 Example Way" in words
+        assert "Latitude 47.500000, longitude -122.250000 (to within 25 metres)" in words
+        assert "reported by the agent's desktop 3 minutes before the call" in words
+        assert "test" not in words.lower()
+        assert "shared" not in words
+        assert "This message was written" not in words
+    assert re.findall(r"^\d\. ", notice.text, re.MULTILINE) == ["1. ", "2. ", "3. ", "4. "]
+    assert Page(notice.html).tags.count("li") == 4
+
+
+def test_a_test_is_marked_everywhere() -> None:
+    notice = rendered(test=True)
+    assert notice.subject.startswith("TEST, no emergency:")
+    for words in both(notice):
+        assert "THIS IS A TEST. Nobody is in danger." in words
+        assert "EMERGENCY CALL" not in words
+        assert "1. Nothing." in words or "Nothing. No help is needed" in words
+
+
+def test_a_shared_number_says_so() -> None:
+    for words in both(rendered(shared=True)):
+        assert "number is shared" in words
+
+
+def test_a_degraded_number_is_not_said_to_reach_the_agent() -> None:
+    for words in both(rendered(degraded=True, shared=True)):
+        assert "answered by people at all hours, not by Jane Example" in words
+        assert "It reaches" not in words
+        assert "is shared" not in words
+
+
+def test_no_number_at_all_is_said() -> None:
+    for words in both(rendered(callback_number="", degraded=True)):
+        assert "None could be assigned." in words
+
+
+def test_locations_say_where_they_come_from() -> None:
+    registered = NoticeLocation(source=LocationSource.REGISTERED, address="2 Example Way")
+    for words in both(rendered(location=registered)):
+        assert "2 Example Way" in words
+        assert "registered for the agent" in words
+        assert "Latitude" not in words
+    for words in both(rendered(location=NoticeLocation(source=LocationSource.UNKNOWN))):
+        assert "The location is unknown." in words
+    position = NoticeLocation(source=LocationSource.LIVE, latitude=0.0, longitude=0.0, age_s=7200)
+    for words in both(rendered(location=position)):
+        assert "Latitude 0.000000, longitude 0.000000" in words
+        assert "2 hours before the call" in words
+        assert "to within" not in words
+
+
+def test_an_agent_without_a_name_is_known_by_the_id() -> None:
+    for words in both(rendered(agent_name=None)):
+        assert "agent-7 dialled" in words
+
+
+def test_a_late_message_says_how_late() -> None:
+    for words in both(rendered(after_s=25 * 60)):
+        assert "written 25 minutes after the call was dialled" in words
+
+
+def test_the_page_is_self_contained() -> None:
+    html = rendered().html
+    page = Page(html)
+    assert html.lstrip().startswith("<!DOCTYPE html>")
+    assert '<html lang="en">' in html
+    assert page.links == []
+    assert not {"script", "img", "link", "style", "iframe"} & set(page.tags)
+    assert "http" not in html
+
+
+HOSTILE = "<script>alert(1)</script>\r\nBcc: x@example.com {{ 7*7 }} \u202e" + "x" * 600
+
+
+def test_hostile_values_are_harmless() -> None:
+    location = NoticeLocation(source=LocationSource.LIVE, address=HOSTILE, age_s=1)
+    notice = rendered(agent_name=HOSTILE, agent_id=HOSTILE, callback_number=HOSTILE, location=location)
+    assert "\n" not in notice.subject
+    assert "\r" not in notice.subject
+    assert len(notice.subject) <= LONGEST_SUBJECT
+    assert "script" not in Page(notice.html).tags
+    assert "49" not in notice.text
+    assert "\u202e" not in notice.subject + notice.text + notice.html
+    assert "Bcc: x@example.com" not in notice.text.splitlines()
+
+
+@given(st.text(), st.text(), st.text() | st.none(), st.floats() | st.none(), st.booleans(), st.booleans())
+def test_no_values_break_it(
+    name: str, number: str, address: str | None, degrees: float | None, t: bool, d: bool
+) -> None:
+    location = NoticeLocation(
+        source=LocationSource.LIVE, address=address, latitude=degrees, longitude=degrees, accuracy_m=degrees
+    )
+    telemetry = Count()
+    notice = structs.replace(NOTICE, agent_name=name, callback_number=number, location=location, test=t, degraded=d)
+    words = NotificationTemplate(telemetry=telemetry).render(notice, DIALLED)
+    assert telemetry.events == []
+    assert words.subject
+    assert "\n" not in words.subject
+    assert all(line.isprintable() for line in words.text.splitlines())
+
+
+def test_an_edited_template_takes_its_place() -> None:
+    edited = TemplateSources(subject="A {{ agent }}\nB", text="{{ callback_number }}", html="<p>{{ agent }}</p>")
+    notice = rendered(edited, agent_name="<b>")
+    assert notice == RenderedNotice(subject="A <b> B", text=f"{NUMBER}\n", html="<p>&lt;b&gt;</p>")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "{{ nobody }}",
+        "{% if %}",
+        "{{ 1 / 0 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{% for a in range(100000000) %}{% endfor %}",
+        "{{ 'x' * 200000 }}",
+        "{{ agent.foo.bar }}",
+    ],
+)
+def test_a_failing_one_falls_back_to_the_built_in(broken: str) -> None:
+    telemetry = Count()
+    template = NotificationTemplate(structs.replace(built_in_sources(), text=broken), telemetry)
+    for _ in range(2):
+        assert template.render(NOTICE, DIALLED) == NotificationTemplate().render(NOTICE, DIALLED)
+    assert telemetry.events == ["template_failed"] * 2
+
+
+def test_one_line() -> None:
+    assert one_line(" a\u2028b\tc\x00 ", 10) == "a b c"
+    assert one_line("x" * 11, 10) == "x" * 9 + "…"
+    assert one_line("\ud800", 10) == ""

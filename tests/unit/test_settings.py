@@ -1,0 +1,189 @@
+"""Settings: everything faulty is said at once, nothing faulty is used, nothing stops an emergency, no value is told."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.leases import Rules
+from shared.settings import (
+    MOST_CALLBACK_NUMBERS,
+    SETTINGS,
+    PresenceBackend,
+    Service,
+    Settings,
+    Severity,
+    read_settings,
+)
+
+KEY = "c2VjcmV0"
+GOOD = {
+    "COMMUNICATION_SERVICES_CONNECTION_STRING": f"endpoint=https://acs.example.com/;accesskey={KEY}",
+    "COMMUNICATION_SERVICES_RESOURCE_ID": "7F1C2A94-5d0e-4b61-9a3c-2e8d4f60b7a1",
+    "TABLES_CONNECTION_STRING": f"AccountName=state;AccountKey={KEY};EndpointSuffix=x.example",
+    "EVENT_SOURCES": "/subscriptions/A/resourceGroups/B;/subscriptions/a/resourcegroups/b/",
+    "CALLBACK_NUMBERS": "+12065550101; +12065550102 ;+12065550101;",
+    "FALLBACK_CALLBACK_NUMBER": "+12065550199",
+    "EMAIL_SENDER": "emergency@example.com",
+    "WEBSITE_HOSTNAME": "app.example.net",
+    "EXPIRY_SCHEDULE": "0 * * * * *",
+    "OUTBOX_SCHEDULE": "*/10  * * * * *",
+}
+AGENT = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_0000001f-52c8-7be1-28f4-343a0d00c1d7"
+
+
+def read(**changes: str) -> Settings:
+    return read_settings({**GOOD, **changes})
+
+
+def faulty(settings: Settings) -> set[str]:
+    return {fault.setting for fault in settings.faults}
+
+
+def test_a_complete_environment_has_no_fault() -> None:
+    settings = read()
+    assert settings.faults == ()
+    assert settings.communication == Service(GOOD["COMMUNICATION_SERVICES_CONNECTION_STRING"])
+    assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
+    assert settings.tables.configured
+    assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
+    assert settings.callback_numbers == ("+12065550101", "+12065550102")
+    assert settings.fallback_callback_number == "+12065550199"
+    assert settings.security_desk == ("+12065550199",)
+    assert settings.rules == Rules()
+    assert settings.countries == {"US", "PR", "CA"}
+    assert settings.public_base_url == "https://app.example.net"
+    assert settings.presence_backend is PresenceBackend.TABLE
+    assert (settings.pool_low_water, settings.sign_in_enabled) == (20, False)
+    assert (settings.expiry_schedule, settings.outbox_schedule) == ("0 * * * * *", "*/10 * * * * *")
+
+
+def test_an_empty_environment_reports_everything_at_once() -> None:
+    settings = read_settings({})
+    assert faulty(settings) == {
+        "COMMUNICATION_SERVICES_ENDPOINT",
+        "COMMUNICATION_SERVICES_RESOURCE_ID",
+        "TABLES_ENDPOINT",
+        "EVENT_SOURCES",
+        "CALLBACK_NUMBERS",
+        "FALLBACK_CALLBACK_NUMBER",
+        "EMAIL_SENDER",
+        "PUBLIC_BASE_URL",
+        "EXPIRY_SCHEDULE",
+        "OUTBOX_SCHEDULE",
+    }
+    warnings = {fault.setting for fault in settings.faults if fault.severity is Severity.WARNING}
+    assert warnings == {"EVENT_SOURCES"}
+    assert settings.fallback_callback_number is None
+    assert settings.security_desk == ()
+    assert settings.callback_numbers == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "field", "used"),
+    [
+        ("CALLBACK_NUMBERS", "+12065550101;911;nonsense", "callback_numbers", ("+12065550101",)),
+        ("CALLBACK_NUMBERS", "+12065550101;+12065550199", "callback_numbers", ("+12065550101",)),
+        ("FALLBACK_CALLBACK_NUMBER", "12065550199", "fallback_callback_number", None),
+        ("SECURITY_DESK", f"{AGENT};bob;+12065550101", "security_desk", (AGENT,)),
+        ("SECURITY_DESK", "bob", "security_desk", ("+12065550199",)),
+        ("EMERGENCY_CONTACTS", "a@example.com;not an address", "emergency_contacts", ("a@example.com",)),
+        ("EMERGENCY_COUNTRIES", "it;USA;ZZ", "countries", frozenset({"IT"})),
+        ("EMERGENCY_COUNTRIES", "UK", "countries", frozenset({"US", "PR", "CA"})),
+        ("EMAIL_SENDER", "nobody", "email_sender", None),
+        ("PUBLIC_BASE_URL", "http://example.com", "public_base_url", "https://app.example.net"),
+        ("ALLOWED_ORIGINS", "https://a.example;*;https://b.example/path", "allowed_origins", ("https://a.example",)),
+        ("PRESENCE_BACKEND", "skype", "presence_backend", PresenceBackend.TABLE),
+        ("POOL_LOW_WATER", "101", "pool_low_water", 20),
+        ("POOL_LOW_WATER", "-1", "pool_low_water", 20),
+        ("CALLBACK_WINDOW_MINUTES", "9", "rules", Rules()),
+        ("MAX_CALL_MINUTES", "1441", "rules", Rules()),
+        ("HOLD_AFTER_DROP_MINUTES", "²0", "rules", Rules()),
+        ("EXPIRY_SCHEDULE", "every minute", "expiry_schedule", "0 * * * * *"),
+        ("CALL_AUTOMATION_KEYS_URL", "ftp://x", "call_automation_keys_url", Settings().call_automation_keys_url),
+        ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", Service()),
+        ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", Service()),
+        ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", Service()),
+        ("COMMUNICATION_SERVICES_RESOURCE_ID", "/subscriptions/x", "communication_resource_id", None),
+        ("EVENT_SOURCES", "acs", "event_sources", ()),
+    ],
+)
+def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field: str, used: Any) -> None:
+    settings = read(**{setting: value})
+    assert setting in faulty(settings)
+    assert getattr(settings, field) == used
+    for fault in settings.faults:
+        assert fault.mend
+        assert fault.problem
+        assert value not in fault.problem + fault.mend
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "field", "used"),
+    [
+        ("CALLBACK_AFTER_CALL_MINUTES", "1440", "rules", Rules(after_call_minutes=1440)),
+        ("CALLBACK_COOL_DOWN_MINUTES", "10", "rules", Rules(cool_down_minutes=10)),
+        ("POOL_LOW_WATER", "0", "pool_low_water", 0),
+        ("PRESENCE_BACKEND", "Graph", "presence_backend", PresenceBackend.GRAPH),
+        ("PUBLIC_BASE_URL", "https://front.example/app/", "public_base_url", "https://front.example/app"),
+        ("WEBSITE_HOSTNAME", "localhost:7071", "public_base_url", "http://localhost:7071"),
+        ("WEBSITE_AUTH_ENABLED", "True", "sign_in_enabled", True),
+        ("WEBSITE_AUTH_ENABLED", "no", "sign_in_enabled", False),
+        ("ALLOWED_ORIGINS", "http://localhost:3000", "allowed_origins", ("http://localhost:3000",)),
+        ("TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true", "tables", Service("UseDevelopmentStorage=true")),
+        ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
+    ],
+)
+def test_what_is_right_is_used(setting: str, value: str, field: str, used: Any) -> None:
+    settings = read(**{setting: value})
+    assert settings.faults == ()
+    assert getattr(settings, field) == used
+
+
+def test_an_endpoint_needs_no_key() -> None:
+    environment = {**GOOD, "TABLES_CONNECTION_STRING": "", "TABLES_ENDPOINT": "https://state.table.example/"}
+    settings = read_settings(environment)
+    assert settings.faults == ()
+    assert settings.tables == Service(None, "https://state.table.example")
+
+
+def test_lists_are_bounded() -> None:
+    numbers = ";".join(f"+1206{number:07}" for number in range(MOST_CALLBACK_NUMBERS + 5))
+    settings = read(CALLBACK_NUMBERS=numbers)
+    assert len(settings.callback_numbers) == MOST_CALLBACK_NUMBERS
+    assert faulty(settings) == {"CALLBACK_NUMBERS"}
+
+
+def test_a_service_does_not_show_its_key() -> None:
+    assert KEY not in repr(read())
+
+
+def test_every_setting_of_the_list_can_be_faulty() -> None:
+    readable = [setting for setting in SETTINGS if setting.name not in faulty(read(**{setting.name: "\x00;\x00"}))]
+    assert readable == []
+
+
+NASTY = st.text(st.characters(exclude_categories=()), max_size=60) | st.sampled_from(
+    ["https://[", "https://a:b", "https://a:99999", "²", "9" * 5000, "endpoint=https://[;accesskey=é", ";;;", "+1"]
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([setting.name for setting in SETTINGS]) | NASTY, NASTY | st.lists(NASTY).map(";".join)
+    )
+)
+def test_no_environment_whatever_raises_or_is_quoted(environment: dict[str, str]) -> None:
+    settings = read_settings(environment)
+    assert all(fault.mend and fault.problem for fault in settings.faults)
+    assert settings.security_desk or settings.fallback_callback_number is None
+
+
+def test_reading_settings_imports_nothing_slow() -> None:
+    slow = ("phonenumbers", "azure", "jinja2", "requests")
+    code = f"import sys, shared.settings; print([name for name in {slow} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
