@@ -2,11 +2,31 @@
 
 import azure.functions as func
 
-from functions import admin_agents, cross_origin, emergency_calls, health, panel, presence, telephony_events, timers
+from functions import (
+    admin_agents,
+    call_automation_events,
+    cross_origin,
+    emergency_calls,
+    health,
+    panel,
+    presence,
+    telephony_events,
+    timers,
+)
 from functions.wire.event_grid import read_event_times_here
 
 read_event_times_here()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for module in (emergency_calls, telephony_events, panel, presence, admin_agents, timers, health, cross_origin):
+for module in (
+    emergency_calls,
+    telephony_events,
+    call_automation_events,
+    panel,
+    presence,
+    admin_agents,
+    timers,
+    health,
+    cross_origin,
+):
     app.register_functions(module.blueprint)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
+from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
@@ -25,7 +26,16 @@ from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError
-from shared.ports import CallRouter, Clock, EmergencyStore, OutageLog, PresenceGateway, SignIn, Telemetry
+from shared.ports import (
+    CallEventGuard,
+    CallRouter,
+    Clock,
+    EmergencyStore,
+    OutageLog,
+    PresenceGateway,
+    SignIn,
+    Telemetry,
+)
 from shared.settings import Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.effects import Effect
@@ -33,6 +43,7 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
+CALLBACK_EVENTS_PATH = "api/call-automation-events"
 
 
 class WarmUp:
@@ -66,6 +77,7 @@ class App(Struct, frozen=True, kw_only=True):
     directory: AgentTable
     presence: PresenceGateway
     router: CallRouter
+    call_events: CallEventGuard
     outage: OutageLog
     effects: EffectThreads[Effect]
     warm_up: WarmUp
@@ -97,16 +109,16 @@ def compose(
     )
     presence = PresenceTable(tables[PRESENCE_TABLE], clock)
     outage = OutageMemory()
-    service = {
-        "connection_string": settings.communication.connection_string,
-        "endpoint": settings.communication.endpoint,
-        "ca_bundle": settings.ca_bundle,
-    }
+    service = _communication(settings)
     notifier = AcsEmail(sender=settings.email_sender, clock=clock, **service)
     router = AcsCalls(clock=clock, **service)
     template = NotificationTemplate(telemetry=telemetry)
+    directory = AgentTable(tables[AGENTS_TABLE], clock)
+    call_events = _call_events(settings, clock)
     performer = Performer(
         emergencies=emergencies,
+        directory=directory,
+        router=router,
         presence=presence,
         notifier=notifier,
         template=template,
@@ -122,14 +134,37 @@ def compose(
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         telemetry=telemetry,
         emergencies=emergencies,
-        directory=AgentTable(tables[AGENTS_TABLE], clock),
+        directory=directory,
         presence=presence,
         router=router,
+        call_events=call_events,
         outage=outage,
         effects=EffectThreads(performer.perform, telemetry),
         warm_up=WarmUp(
-            *(table.warm_up for table in tables.values()), template.warm_up, notifier.warm_up, router.warm_up
+            *(table.warm_up for table in tables.values()),
+            template.warm_up,
+            notifier.warm_up,
+            router.warm_up,
+            call_events.warm_up,
         ),
+    )
+
+
+def _communication(settings: Settings) -> dict[str, str | None]:
+    return {
+        "connection_string": settings.communication.connection_string,
+        "endpoint": settings.communication.endpoint,
+        "ca_bundle": settings.ca_bundle,
+    }
+
+
+def _call_events(settings: Settings, clock: Clock) -> AcsTokens:
+    return AcsTokens(
+        issuer=settings.call_automation_issuer,
+        keys_url=settings.call_automation_keys_url,
+        audience=settings.communication_resource_id,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
     )
 
 
@@ -142,7 +177,15 @@ def _deployment(settings: Settings) -> Deployment:
         default_contacts=settings.emergency_contacts,
         security_desk=settings.security_desk,
         pool_low_water_percent=settings.pool_low_water,
+        callback_notices=settings.callback_notices,
+        callback_events_url=_callback_events_url(settings),
     )
+
+
+def _callback_events_url(settings: Settings) -> str | None:
+    # Events that cannot be verified are refused, and a callback without events is a dead line.
+    verifiable = settings.public_base_url is not None and settings.communication_resource_id is not None
+    return f"{settings.public_base_url}/{CALLBACK_EVENTS_PATH}" if verifiable else None
 
 
 def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry) -> SdkTable:

@@ -442,6 +442,17 @@ class CallRouter(Protocol):
         ...
 
 
+class CallEventGuard(Protocol):
+    """Whether an event of a call was sent by call control."""
+
+    def require(self, authorization: str | None, deadline: Deadline) -> None:
+        """Raise `NotSignedIn` unless the header holds a token that call control made for us and for now.
+
+        `Unavailable`: nobody can tell at the moment.
+        """
+        ...
+
+
 class Telemetry(Protocol):
     """Counts and outcomes; what may be said is listed in `shared.telemetry`."""
 

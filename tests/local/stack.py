@@ -404,7 +404,6 @@ def example_settings(storage: Azurite, acs: LocalAcs, pool: Sequence[str] = POOL
         "FALLBACK_CALLBACK_NUMBER": FALLBACK,
         "SECURITY_DESK": DESK,
         "EMERGENCY_CONTACTS": DEFAULT_CONTACT,
-        "PUBLIC_BASE_URL": "https://emergency.example.com",
         "EXPIRY_SCHEDULE": "0 * * * * *",
         "OUTBOX_SCHEDULE": "*/10 * * * * *",
     }
