@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
 from shared.domain.errors import NotFound, Refused, Unavailable
-from shared.domain.ids import key_of, repeatability_id
+from shared.domain.ids import derived, key_of, repeatability_id
 from shared.domain.phone_numbers import is_e164
 from shared.ports import Clock, Deadline, Invite, Pending
 
@@ -114,12 +114,11 @@ class AcsCalls:
 
     def play(self, connection_id: str, url: str, *, origin: str, deadline: Deadline) -> None:
         """Play a sound file to everyone on the call. Raises `NotFound`, `Refused`, `Unavailable`."""
-        headers = self._once(origin, "play")
+        # The SDK takes no headers here, so that a repeat is played again: it is never repeated.
         self._service.ask(
-            lambda client: _play(client.get_call_connection(connection_id), url, dict(headers)),
+            lambda client: _play(client.get_call_connection(connection_id), url, derived(origin, "play")),
             deadline,
             refusal=_refusal_in_call,
-            repeatable=True,
         )
 
     def _once(self, origin: str, purpose: str) -> dict[str, str]:
@@ -204,7 +203,7 @@ def _raw_ids(connection: CallConnectionClient) -> frozenset[str]:
     return frozenset(identity.raw_id for identity in identities if identity is not None)
 
 
-def _play(connection: CallConnectionClient, url: str, headers: dict[str, str]) -> None:
+def _play(connection: CallConnectionClient, url: str, context: str) -> None:
     from azure.communication.callautomation import FileSource
 
-    connection.play_media(FileSource(url=url), headers=headers)
+    connection.play_media(FileSource(url=url), operation_context=context)
