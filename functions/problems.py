@@ -160,11 +160,14 @@ def swept(function: Callable[[func.TimerRequest], None]) -> Callable[[func.Timer
     def sweeping(timer: func.TimerRequest) -> None:
         try:
             function(timer)
+        except EmergencyCallingError as error:
+            # Foreseen: a service is away, which has been said, and the next run takes it up.
+            failed: Exception = error
         except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
+            composed().telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
             failed = error
         else:
             return
-        composed().telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(failed).__name__)
         raise RedeliveryWanted(f"{function.__name__}: {type(failed).__name__}")
 
     return sweeping

@@ -168,7 +168,7 @@ class StoredCallback(Struct, frozen=True):
 class CallbackChange(Struct, frozen=True, kw_only=True):
     """One transition of a callback and of the emergencies that it touches, applied whole or not at all.
 
-    `due_at` is when the sweep is to take the callback up.
+    `due_at` is when the sweep is to take the callback up or, of a closed one, to forget it.
     """
 
     stored: StoredCallback
@@ -264,10 +264,6 @@ class EmergencyStore(Protocol):
 
     def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
         """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
-        ...
-
-    def forget_callback(self, stored: StoredCallback, deadline: Deadline) -> None:
-        """Remove every row that tells of this callback."""
         ...
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:

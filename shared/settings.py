@@ -255,7 +255,7 @@ class _Reader:
     def fallback_number(self) -> str | None:
         name = "FALLBACK_CALLBACK_NUMBER"
         number = self.text(name)
-        mend = "set a number in E.164 form, such as +15550100100, that people answer at all hours"
+        mend = "set a number in E.164 form, such as +14255550100, that people answer at all hours"
         if number is None:
             self.fault(
                 name, "is missing: when no state can be read, a caller gets no number and a callback no desk", mend

@@ -85,11 +85,17 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
 def _message(email: Email, sender: str) -> dict[str, Any]:
     return {
         "senderAddress": sender,
-        "recipients": {"bcc": [{"address": address} for address in email.recipients]},
+        "recipients": {_field(email): [{"address": address} for address in email.recipients]},
         "content": {"subject": email.subject, "plainText": email.text, "html": email.html},
         "headers": _IMPORTANT,
         "userEngagementTrackingDisabled": True,
     }
+
+
+def _field(email: Email) -> str:
+    # Several recipients do not see one another. Nothing documents whether a message may do without any `to`: were it
+    # refused for that, the notice is sent to each recipient alone in the end, and then this one stands in `to`.
+    return "to" if len(email.recipients) == 1 else "bcc"
 
 
 def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:

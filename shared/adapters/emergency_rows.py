@@ -96,9 +96,11 @@ def callback_row(callback_id: str) -> str:
     return f"callback|{callback_id}"
 
 
-def callback_due_row(at: datetime, callback_id: str) -> str:
-    """A callback that the sweep is to take up."""
-    return f"outbox|{moment(at)}|callback|{callback_id}"
+def callback_due_row(at: datetime, callback: Callback) -> str:
+    """A callback that the sweep is to take up or, of a closed one, to forget."""
+    if callback.closed:
+        return due_row(at, "callback", callback.callback_id)
+    return f"outbox|{moment(at)}|callback|{callback.callback_id}"
 
 
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:

@@ -262,21 +262,15 @@ class EmergencyTable:
     def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
         """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
         stored, callback = change.stored, change.callback
-        own, due = callback_row(callback.callback_id), callback_due_row(change.due_at, callback.callback_id)
+        own, due = callback_row(callback.callback_id), callback_due_row(change.due_at, callback)
         values = state_values(callback, due=due)
         writes: list[Write] = [Replace(own, values, stored.version) if stored.version else Insert(own, values)]
         if stored.due_row != due:
             writes += [Delete(stored.due_row)] if stored.due_row is not None else []
-            writes.append(Put(due, _BARE))
+            writes.append(Put(due, {"schema": SCHEMA, "row": own}))
         for each in change.emergencies:
             writes += self._writes(each, index_rows(each.emergency, self._rules, each.now))
         self._table.commit(writes, deadline)
-
-    def forget_callback(self, stored: StoredCallback, deadline: Deadline) -> None:
-        """Remove every row that tells of this callback (B8)."""
-        assert stored.callback is not None and stored.due_row is not None
-        own = callback_row(stored.callback.callback_id)
-        self._table.commit([Delete(own, stored.version), Delete(stored.due_row)], deadline)
 
     # What time and the outbox bring up
 

@@ -9,7 +9,7 @@ That nothing is free is only ever said after a fresh reading, and one reading se
 import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ from shared.adapters.emergency_rows import (
     slot_row,
 )
 from shared.adapters.table import Row, Table, with_prefix
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
@@ -119,7 +119,9 @@ class Lending:
         with self._one_reads:
             begun, self._begun = self._begun, None
             if begun is not None:
-                self._remember(begun.result())
+                # A dial before may have begun it, in an outage or with little time left: then a fresh one decides.
+                with suppress(Unavailable):
+                    self._remember(begun.result())
         return self._take()
 
     def _remember(self, rows: Iterable[Row]) -> None:
@@ -137,8 +139,8 @@ class Lending:
         row = self._take()
         if row is not None:
             return _free_loan(row, quota_row)
-        if not self._picture.synced:
-            return self._new_loan(quota_row)
+        if not self._picture.synced and (unheld := self._unheld()):
+            return Loan(number=self._chance.choice(unheld), kind=LoanKind.NEW, quota_row=quota_row)
         return self._resting_loan(quota_row, now, deadline) or self._shared_loan(quota_row)
 
     def _read_all(self, now: datetime, deadline: Deadline) -> "_Picture":
@@ -150,11 +152,10 @@ class Lending:
         resting_numbers = tuple(dict.fromkeys(number_in(row.key) for row in resting.result()))
         return _Picture(resting_numbers, _activity(shared.result()), synced=self.synced(marker.result()))
 
-    def _new_loan(self, quota_row: str | None) -> Loan:
-        """The slots were never written: any number of the setting that has none is free."""
-        if not self._pool:
-            raise NotFound("There is no callback number to lend.")
-        return Loan(number=self._chance.choice(self._pool), kind=LoanKind.NEW, quota_row=quota_row)
+    def _unheld(self) -> list[str]:
+        """Numbers of the setting that nobody holds: nothing is free, so their slots were never written."""
+        with self._lock:
+            return [number for number in self._pool if number not in self._picture.activity]
 
     def _resting_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
         """The longest-resting number all of whose holders' leases are over."""

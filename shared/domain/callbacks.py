@@ -368,11 +368,7 @@ class Close(Struct, frozen=True):
     """Say what is owed, and forget all but the id."""
 
 
-class Forget(Struct, frozen=True):
-    """Forget the id too."""
-
-
-type Step = Ring | RingAgain | Cancel | Look | Wait | Close | Forget
+type Step = Ring | RingAgain | Cancel | Look | Wait | Close
 
 
 def next_step(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
@@ -390,7 +386,7 @@ def next_step(callback: Callback, ladder: Ladder, engaged: Collection[str], now:
 def _after_the_end(callback: Callback, over_at: datetime, now: datetime) -> Step:
     if callback.closed:
         assert callback.forget_at is not None
-        return Forget() if callback.forget_at <= now else Wait(callback.forget_at)
+        return Wait(callback.forget_at)
     return Close() if over_at + CLOSED_AFTER <= now else Wait(over_at + CLOSED_AFTER)
 
 

@@ -272,9 +272,8 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
     started = structs.replace(emergency, legs=(*kept, leg), sightings=sightings, lease=lease)
-    return settle(
-        structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=leg.holds_presence
-    )
+    # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
+    return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
 
 
 def same_lease(one: Lease | None, other: Lease | None) -> bool:
@@ -283,9 +282,9 @@ def same_lease(one: Lease | None, other: Lease | None) -> bool:
 
 
 def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
-    if not leg.holds_presence:
-        return hold
     if hold is not None and not hold.settled:
+        if not leg.holds_presence:
+            return hold
         # Do not disturb at once, whatever it is now (S2): also where somebody changed it since the leg before.
         return structs.replace(hold, applied=False, rechecked=False)
     return Hold(hold_id=derived(leg.leg_id, "hold"), previous=hold.before if hold else None)

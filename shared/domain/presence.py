@@ -88,9 +88,9 @@ def next_step(hold: Hold, *, held: bool, current: Presence, now: datetime) -> St
 
 
 def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
-    if ours and hold.before is None:
-        # Our own mark without a snapshot: set in an outage, or by a late write. What it found comes along with it.
-        return Remember(structs.replace(hold, before=_found_by(hold, current)))
+    if ours and hold.before != _snapshot(hold, current):
+        # A mark set in an outage, or by a late write. What it found comes along with it.
+        return Remember(structs.replace(hold, before=_snapshot(hold, current)))
     if ours and current.status is PresenceStatus.DO_NOT_DISTURB:
         return Settle(structs.replace(hold, applied=True))
     if hold.applied:
@@ -102,12 +102,17 @@ def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
 
 def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
     if ours:
-        status = hold.before or _found_by(hold, current)
-        return SetPresence(Presence(status=status, version=current.version))
+        return SetPresence(Presence(status=_snapshot(hold, current), version=current.version))
     if hold.before is not None and not hold.applied and not hold.rechecked:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, rechecked=True), look_again_at=now + LATE_SET_RECHECK)
     return Settle(structs.replace(hold, settled=True))
+
+
+def _snapshot(hold: Hold, current: Presence) -> PresenceStatus:
+    """What to return to: the mark of another hold carries what it replaced, which is newer than our snapshot."""
+    of_another = current.hold_id != hold.hold_id and current.before is not None
+    return hold.before if hold.before is not None and not of_another else _found_by(hold, current)
 
 
 def _found_by(hold: Hold, current: Presence) -> PresenceStatus:

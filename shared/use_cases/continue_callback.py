@@ -17,7 +17,6 @@ from shared.domain.callbacks import (
     Close,
     Connected,
     Fact,
-    Forget,
     Invitation,
     Joined,
     Look,
@@ -148,11 +147,8 @@ class _Climb:
             busy = self._engaged(known, now)
             step = next_step(told, self._deployment.ladder, busy, now)
             try:
-                if isinstance(step, Forget):
-                    self._emergencies.forget_callback(known.stored, self._deadline)
-                    break
                 planned = with_step(told, step, self._released_at(known), now)
-                if planned != before or (said is None and isinstance(step, Wait)):
+                if planned != before or (said is None and isinstance(step, Wait) and not planned.closed):
                     self._commit(known, told, planned, busy, now)
             except Conflict:
                 self._deadline.require()

@@ -218,13 +218,19 @@ class _Course:
         epoch = derived(self._leg_id, "lease")
         lease = Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now))
         if current is not None and not current.lost:
-            return None, structs.replace(lease, number=current.number, shared=current.shared)
+            shared = self._held_by_others(current.number, now)
+            return None, structs.replace(lease, number=current.number, shared=shared)
         try:
             loan = self._emergencies.loan(in_directory=self._agent is not None, now=now, deadline=self._deadline)
         except NotFound:
             fallback = self._deployment.fallback_number or ""
             return None, structs.replace(lease, number=fallback, shared=True, lost=True)
         return loan, structs.replace(lease, number=loan.number, shared=loan.kind is LoanKind.SHARED)
+
+    def _held_by_others(self, number: str, now: datetime) -> bool:
+        """Whether the number was shared out while it rested."""
+        holders = self._emergencies.holders(number, self._deadline) or []
+        return any(each.agent_key != self._agent_key and each.lease.lives(self._rules, now) for each in holders)
 
     def _change(self, stored: Stored, loan: Loan | None, lease: Lease, now: datetime) -> Change:
         assert self.number is not None

@@ -1,4 +1,4 @@
-"""What an emergency owes the world: e-mail, presence, call control; refused, slow, throttled, down, and taken up again."""
+"""What an emergency owes the world: e-mail and call control; refused, slow, throttled, down, and taken up again."""
 
 import time
 from datetime import timedelta
@@ -155,11 +155,11 @@ def test_a_notice_whose_number_may_be_somebody_elses_by_now_is_given_up(local: S
 
 
 def test_what_an_agent_is_called_cannot_break_the_message(local: Stack) -> None:
-    name = f"<script>{new_id('name')}</script>{{{{ 7*7 }}}}\r\nBcc: x"
+    name = f"<script>{new_id('name')}</script>{{{{ 7919*7907 }}}}\r\nBcc: x"
     phone = local.softphone(local.add_agent(new_agent(name=name)))
     phone.dial(new_id())
     email = local.wait_for_email(contacts(phone.agent)[0])
-    assert "<script>" not in email.html and "49" not in email.plain_text.replace(email.accepted_at, "")[:60]
+    assert "<script>" not in email.html and str(7919 * 7907) not in email.html + email.plain_text + email.subject
     assert "\n" not in email.subject and "\r" not in email.subject
 
 

@@ -287,6 +287,7 @@ def test_the_psap_withholds_its_number_or_shows_any(local: Stack, dana: Softphon
 
 def test_an_incoming_call_to_a_foreign_number_or_to_a_user_is_left_alone(local: Stack, dana: Softphone) -> None:
     dana.dial(new_id())
+    local.wait_until_nothing_is_owed()
     before = local.rows()
     foreign, user = local.ring("+14255550195"), local.ring(dana.agent.acs_user_id)
     local.control.wait_until_delivered()

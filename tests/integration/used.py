@@ -21,8 +21,8 @@ USED: set[str] = {*stack.POOL, stack.FALLBACK, stack.DESK, stack.PSAP, stack.DEF
 
 
 def note(*values: str) -> None:
-    """Remember values that were used; those too short to be told from other text are left out."""
-    USED.update(value for value in values if len(value) >= SHORTEST)
+    """Remember values that were used; what cannot be told from other text is left out."""
+    USED.update(value for value in values if len(value) >= SHORTEST and not (value.isalpha() and value.islower()))
 
 
 def new_id(kind: str = "call") -> str:

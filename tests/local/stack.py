@@ -38,6 +38,7 @@ DEFAULT_CONTACT = "security@example.com"
 AGENT, SUPERVISOR, ADMIN, MACHINE = (f"EmergencyCalling.{role}" for role in ("Agent", "Supervisor", "Admin", "Machine"))
 SIGN_IN = "X-Development-Principal"
 TIMERS = ("lease_expiry", "outbox_sweep")
+DELIVERY_REPORT = "Microsoft.Communication.EmailDeliveryReportReceived"
 PATIENCE_S = 15.0
 TIMER_PATIENCE_S = 60.0
 LONG_AFTER = timedelta(days=2)
@@ -173,6 +174,7 @@ class Stack:
         self.http = httpx.Client(timeout=PATIENCE_S, trust_env=False)
         self._tables = TableServiceClient.from_connection_string(storage.connection_string)
         self._ahead = timedelta(0)
+        self._port = 0
 
     # Parts
 
@@ -195,11 +197,16 @@ class Stack:
     def start_host(
         self, settings: Mapping[str, str] | None = None, *, workers: int = 1, ticking: bool = False, port: int = 0
     ) -> None:
-        """Start the host, with settings besides the stack's own, at the time that the stack has come to."""
+        """Start the host, with settings besides the stack's own, at the time that the stack has come to.
+
+        A host that starts again does so on the port of the one before, as a deployment keeps its address.
+        """
         environment = {**self.settings, **(settings or {})}
+        port = port or self._port
         log = self.folder / "host.log"
         running = host_process.running(environment=environment, workers=workers, ticking=ticking, port=port, log=log)
         self._host = self._hosts.enter_context(running)
+        self._port = httpx.URL(self.host.url).port or 0
         if self._ahead:
             self._move_clock(self._ahead)
         self.control.deliver_to(self.host.url)
@@ -346,14 +353,18 @@ class Stack:
         return {name: [dict(row) for row in self._tables.get_table_client(name).list_entities()] for name in names}
 
     def wait_until_nothing_is_owed(self, *, within_s: float = PATIENCE_S) -> None:
-        """Wait until every effect is done and every event delivered."""
+        """Wait until every effect is done, and what came of every message was reported."""
+        poll(self._nothing_is_owed, within_s=within_s, what="an empty outbox and all delivery reports")
         self.control.wait_until_delivered(within_s=within_s)
 
-        def nothing_owed() -> bool:
-            return not any(row["RowKey"].startswith("outbox|") for row in self.rows()["emergencies"])
-
-        poll(nothing_owed, within_s=within_s, what="an empty outbox")
-        self.control.wait_until_delivered(within_s=within_s)
+    def _nothing_is_owed(self) -> bool:
+        owed = any(row["RowKey"].startswith("outbox|") for row in self.rows()["emergencies"])
+        expected = sum(len(email.recipients) for email in self.control.emails())
+        reported = sum(
+            each.event_type == DELIVERY_REPORT and each.status == httpx.codes.ACCEPTED
+            for each in self.control.deliveries()
+        )
+        return not owed and reported >= expected
 
     def logs(self) -> dict[str, str]:
         """All that the processes of this stack have said so far."""

@@ -4,15 +4,17 @@ Everything happens on the whole core in memory. After every step, what can be se
 `tests.simulator.oracle` concludes from the stored facts, and the facts with what was reported.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.memory_table import MemoryTable
+from shared.adapters.table import RowConflict, Write
 from shared.domain.agents import Agent
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import NotFound, Unavailable
@@ -26,7 +28,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import DESK, House, after, numbers
+from tests.house import DAWN, DESK, House, after, numbers
 from tests.simulator.oracle import judge, moments
 
 RULES = Rules()
@@ -104,6 +106,24 @@ class Call:
         )
 
 
+class FiniteTable(MemoryTable):
+    """A table that notices a use case which tries the same thing for ever (time stands still meanwhile)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conflicts = 0
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        try:
+            versions = super().commit(writes, deadline)
+        except RowConflict as conflict:
+            self.conflicts += 1
+            assert self.conflicts < 50, f"a conflict that never ends, on {writes[conflict.index]}"
+            raise
+        self.conflicts = 0
+        return versions
+
+
 class MoodyPresence:
     """A presence service that can be away, or answer an error after it has done what it was asked."""
 
@@ -140,7 +160,7 @@ class EmergencyMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = House(pool=NUMBERS[:2])
+        self.house = House(pool=NUMBERS[:2], table=FiniteTable())
         self.house.performs = False
         self.moody = MoodyPresence(self.house.presence)
         self.house.presence = self.moody  # type: ignore[assignment]
@@ -480,3 +500,85 @@ class EmergencyMachine(RuleBasedStateMachine):
 
 EmergencyMachine.TestCase.settings = PROFILE
 TestEmergencyMachine = EmergencyMachine.TestCase
+
+
+# Any order, any number of times (B7)
+
+
+class Report:
+    """One report of a call; `after_start`: while its call is unknown it says nothing, so it is only then delivered."""
+
+    def __init__(self, call: Call, kind: str, deliver: Callable[[House], object], *, after_start: bool) -> None:
+        self.call, self.kind, self.deliver, self.after_start = call, kind, deliver, after_start
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.call}"
+
+
+def reports_of(call: Call, ended_after_s: int, *, by_agent: bool, ended_by: str | None) -> list[Report]:
+    """All that can be said of one call; an end reports when it was, so that only the order of the telling varies."""
+    call.ended_at = call.dialled_at + after(seconds=ended_after_s)
+    over = call.ended_at
+    return [
+        Report(call, "start", lambda house: house.dial(call.dial()), after_start=False),
+        Report(call, "tie", lambda house: house.tie(call.call_id, call.server_call_id), after_start=True),
+        Report(call, "started", lambda house: house.see(call.server_started()), after_start=True),
+        Report(
+            call,
+            "ended",
+            lambda house: house.see(call.server_ended(over, ended_by, with_duration=True)),
+            after_start=True,
+        ),
+        Report(call, "end", lambda house: house.end(call.end(over, by_agent=by_agent)), after_start=False),
+    ]
+
+
+@st.composite
+def tellings(draw: st.DrawFn) -> tuple[list[Report], list[Report]]:
+    """Some reports of one or two calls of an agent, in two orders, in both perhaps several times."""
+    chosen: list[Report] = []
+    for number in range(draw(st.integers(1, 2))):
+        call = Call("agent-ana", number, DAWN + after(seconds=draw(st.sampled_from([0, 10, 120])) * number))
+        ended_by = draw(st.sampled_from([identity("agent-ana"), "4:+12065550142", None]))
+        said = reports_of(
+            call, draw(st.sampled_from([0, 5, 90, 1500])), by_agent=draw(st.booleans()), ended_by=ended_by
+        )
+        chosen += [said[0], *draw(st.lists(st.sampled_from(said[1:]), unique=True))]
+    return told(draw, chosen), told(draw, chosen)
+
+
+def told(draw: st.DrawFn, reports: list[Report]) -> list[Report]:
+    """A permutation, with repeats; what says nothing before its call's start comes after it."""
+    again = draw(st.lists(st.sampled_from(reports), max_size=3))
+    order = draw(st.permutations([*reports, *again]))
+    told_late = [report for n, report in enumerate(order) if report.after_start and not _started(order[:n], report)]
+    return [report for report in order if report not in told_late] + told_late
+
+
+def _started(before: Sequence[Report], report: Report) -> bool:
+    return any(each.call is report.call and each.kind == "start" for each in before)
+
+
+def state_after(telling: list[Report]) -> object:
+    """What the agent's emergency comes to, an hour's half later: ends, number, lease end; and held after the hold."""
+    house = House(pool=numbers(2))
+    house.add_agent(directory_entry("agent-ana"))
+    house.tick()
+    house.clock.advance(after(minutes=30))
+    for report in telling:
+        report.deliver(house)
+    stored = house.emergency("agent-ana")
+    assert stored is not None and stored.lease is not None
+    verdict = judge(stored, RULES, house.clock.now())
+    house.clock.advance(after(minutes=11))
+    house.tick()
+    held = house.status("agent-ana") is PresenceStatus.DO_NOT_DISTURB
+    return verdict.over, verdict.running, verdict.lease_ends_at, held
+
+
+@settings(PROFILE, max_examples=300)
+@given(tellings())
+def test_every_order_and_any_number_of_repeats_converge(two: tuple[list[Report], list[Report]]) -> None:
+    """Except what the specification drops: an ACS event of a call whose start is not known yet is an ordinary call's."""
+    one, other = two
+    assert state_after(one) == state_after(other)

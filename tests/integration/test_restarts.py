@@ -1,0 +1,184 @@
+"""Hosts that come and go over the same storage: settings that change, settings that are wrong, hosts that die."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.used import contacts, new_agent, new_id, note, watch
+from tests.local import host_process, stack
+from tests.local.acs import Fault, poll
+from tests.local.processes import free_ports, start
+from tests.local.stack import DESK, FALLBACK, MACHINE, Stack
+
+pytestmark = pytest.mark.process
+
+ROOT = Path(__file__).resolve().parents[2]
+ONE, TWO, THREE = "+14255550111", "+14255550112", "+14255550113"
+note(ONE, TWO, THREE)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) -> Iterator[Stack]:
+    """A stack of its own, whose host the tests restart."""
+    folder = tmp_path_factory.mktemp("small")
+    log_folders.append(folder)
+    with stack.running(pool=(ONE, TWO), folder=folder) as running:
+        running.http.event_hooks["response"].append(watch)
+        yield running
+
+
+@pytest.fixture
+def local(small: Stack) -> Iterator[Stack]:
+    """The stack with its own settings and no emergency of another test."""
+    small.forget_telephony()
+    small.control.event_grid(time_scale=20)
+    yield small
+    small.control.clear_faults()
+    restart(small)
+    small.forget_emergencies()
+
+
+def restart(local: Stack, **settings: str) -> None:
+    local.stop_host()
+    local.start_host(settings)
+
+
+def test_the_pool_changes_while_a_lease_lives(local: Stack) -> None:
+    dana, eve, bob = (local.softphone(local.add_agent(new_agent())) for _ in range(3))
+    call = new_id()
+    number = dana.dial(call).callback_number
+    other = TWO if number == ONE else ONE
+    local.wait_until_nothing_is_owed()
+    restart(local, CALLBACK_NUMBERS=f"{other};{THREE}")
+    assert dana.panel().callback_number == number, "a live lease is not disturbed"
+    local.will_answer(dana.agent.acs_user_id)
+    assert local.wait_for_answer(local.ring(number)).people[-1] == dana.agent.acs_user_id
+    again = dana.dial(new_id())
+    assert again.callback_number == number, "a redial keeps its number"
+    lent = {phone.dial(new_id()).callback_number for phone in (eve, bob)}
+    assert lent == {other, THREE}
+    local.forget_emergencies()
+    foreign = local.ring(number)
+    local.control.wait_until_delivered()
+    assert local.control.call(foreign.server_call_id).state == "ringing", "it has left the pool"
+
+
+def test_a_setting_is_changed_and_what_was_owed_is_taken_up_by_the_next_host(local: Stack) -> None:
+    dana = local.softphone(local.add_agent(new_agent()))
+    dana.show("busy")
+    call = new_id()
+    dana.dial(call)
+    dana.wait_for_presence("do_not_disturb")
+    restart(local, CALLBACK_WINDOW_MINUTES="120", CALLBACK_NUMBERS=f"{ONE};{TWO}")
+    assert dana.panel().mode == "emergency"
+    dana.end(call)
+    dana.wait_for_presence("busy")
+
+
+def test_the_host_dies_in_the_middle_and_the_next_one_sends_what_was_owed(local: Stack) -> None:
+    dana = local.softphone(local.add_agent(new_agent()))
+    local.control.fault(Fault(operation="email", kind="hang"))
+    dana.dial(new_id())
+    poll(lambda: local.control.requests("email") or None, what="the first try")
+    local.host.child.send_signal(signal.SIGKILL)
+    local.host.child.kill()
+    local.control.clear_faults()
+    restart(local)
+    assert local.control.emails() == []
+    local.advance(timedelta(minutes=2))
+    local.run_timers("outbox_sweep")
+    assert len(local.emails_to(contacts(dana.agent)[0])) == 1
+    assert dana.panel().mode == "emergency" and dana.presence().status == "do_not_disturb"
+
+
+def test_an_exhausted_pool_is_shared_and_says_so(local: Stack) -> None:
+    phones = [local.softphone(local.add_agent(new_agent())) for _ in range(3)]
+    first, second, third = (phone.dial(new_id()) for phone in phones)
+    assert (first.shared, second.shared, third.shared) == (False, False, True)
+    assert third.callback_number in (first.callback_number, second.callback_number)
+    local.will_answer(phones[2].agent.acs_user_id)
+    call = local.wait_for_answer(local.ring(third.callback_number))
+    assert call.people[-1] == phones[2].agent.acs_user_id, "the newest holder"
+    local.run_timers("lease_expiry")
+    assert "pool_exhausted" in local.logs()["host.log"]
+
+
+def test_no_contact_anywhere(local: Stack) -> None:
+    restart(local, EMERGENCY_CONTACTS="")
+    dana = local.softphone(local.add_agent(new_agent(emergency_contacts="")))
+    lent = dana.dial(new_id())
+    assert (lent.status, lent.notified, lent.degraded) == (201, 0, False)
+    dana.wait_for_presence("do_not_disturb")
+    local.wait_until_nothing_is_owed()
+    assert local.control.emails() == []
+
+
+def test_a_faulty_entry_in_every_setting(local: Stack) -> None:
+    rubbish = "rubbish-that-nobody-may-read"
+    note(rubbish)
+    restart(
+        local,
+        CALLBACK_NUMBERS=f"{ONE};{rubbish};{TWO};{FALLBACK}",
+        SECURITY_DESK=f"{rubbish};{DESK}",
+        EMERGENCY_CONTACTS=f"{rubbish};{stack.DEFAULT_CONTACT}",
+        EMERGENCY_COUNTRIES=f"US;{rubbish}",
+        CALLBACK_WINDOW_MINUTES=rubbish,
+        CALLBACK_AFTER_CALL_MINUTES="9",
+        CALLBACK_COOL_DOWN_MINUTES="1441",
+        HOLD_AFTER_DROP_MINUTES="-1",
+        MAX_CALL_MINUTES="",
+        POOL_LOW_WATER="101",
+        PRESENCE_BACKEND=rubbish,
+        ALLOWED_ORIGINS=rubbish,
+        PUBLIC_BASE_URL=rubbish,
+        CALL_AUTOMATION_KEYS_URL=rubbish,
+    )
+    health = local.ask("GET", "health")
+    assert (health.status_code, health.json()["settings_valid"]) == (200, False)
+    dana = local.softphone(local.add_agent(new_agent()))
+    lent = dana.dial(new_id())
+    assert not lent.degraded and lent.callback_number in (ONE, TWO)
+    assert abs(lent.expires_at - local.now() - timedelta(minutes=60)) < timedelta(seconds=5)
+    local.will_answer(dana.agent.acs_user_id)
+    assert local.wait_for_answer(local.ring(lent.callback_number)).people[-1] == dana.agent.acs_user_id
+    local.wait_for_email(contacts(dana.agent)[0])
+    faulty = set(re.findall(r"setting_faulty setting=(\w+)", local.logs()["host.log"]))
+    assert {"callback_numbers", "security_desk", "emergency_contacts", "presence_backend"} <= faulty
+
+
+def test_no_setting_at_all_but_the_schedules(local: Stack) -> None:
+    nothing = dict.fromkeys(local.settings, "") | {"EXPIRY_SCHEDULE": "0 * * * * *", "OUTBOX_SCHEDULE": "0 * * * * *"}
+    local.stop_host()
+    with host_process.running(environment=local.settings | nothing, log=local.folder / "host.log") as host:
+        url = host.url
+        body = {"call_id": new_id(), "agent_id": new_agent().agent_id, "dialled": "911"}
+        answer = httpx.post(f"{url}/api/emergency-calls", json=body, headers={stack.SIGN_IN: MACHINE}, timeout=15)
+        assert (answer.status_code, answer.json()["degraded"]) == (201, True)
+        assert answer.json()["panel"]["mode"] == "emergency"
+        assert httpx.get(f"{url}/api/health", timeout=15).json()["settings_valid"] is False
+
+
+def test_make_host_serves_the_app_against_services_given_in_the_environment(
+    local: Stack, tmp_path: Path, log_folders: list[Path]
+) -> None:
+    local.stop_host()
+    # This host goes by the machine's clock.
+    local.control.reset()
+    [port] = free_ports(1)
+    log_folders.append(tmp_path)
+    environment = {**os.environ, **local.settings}
+    command = ["make", "host", f"PORT={port}", "WORKERS=1"]
+    with start(command, name="make host", environment=environment, cwd=ROOT, log=tmp_path / "make-host.log") as child:
+        child.wait_until(lambda: f"listening on http://127.0.0.1:{port}" in child.output(), what="ready", deadline_s=60)
+        body = {"call_id": new_id(), "agent_id": new_agent().agent_id, "dialled": "911"}
+        dialled = {"json": body, "headers": {stack.SIGN_IN: MACHINE}, "timeout": 15}
+        poll(lambda: httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=15).is_success or None, what="health")
+        answer = httpx.post(f"http://127.0.0.1:{port}/api/emergency-calls", **dialled)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["degraded"]) == (201, False)
+        local.wait_for_email(stack.DEFAULT_CONTACT)

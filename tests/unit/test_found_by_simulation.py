@@ -1,0 +1,64 @@
+"""What the state machine and the simulator found in the core, each as the smallest test that showed it."""
+
+from shared.domain.agents import Agent
+from shared.domain.ids import derived, leg_id_of
+from shared.domain.presence import Hold, PresenceStatus
+from shared.use_cases.effects import HoldInOutage
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Dial
+from tests.house import House, after, numbers
+
+
+def dial(house: House, agent_id: str, call_id: str = "1") -> Dial:
+    return Dial(call_id=f"{agent_id}/{call_id}", agent_id=agent_id, dialled="911", acs_user_id=f"8:acs:r_{agent_id}")
+
+
+def test_an_exhausted_pool_that_was_never_synced_is_shared_instead_of_tried_for_ever() -> None:
+    house = House(pool=numbers(1))
+    for agent_id in ("ana", "ben"):
+        house.add_agent(Agent(agent_id=agent_id))
+    first = house.dial(dial(house, "ana"))
+    second = house.dial(dial(house, "ben"))
+    assert (second.callback_number, second.shared) == (first.callback_number, True)
+
+
+def test_a_redial_in_the_cool_down_says_that_others_hold_the_number_by_now() -> None:
+    house = House(pool=numbers(1))
+    for agent_id in ("ana", "ben"):
+        house.add_agent(Agent(agent_id=agent_id))
+    house.tick()
+    house.dial(dial(house, "ana"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.clock.advance(after(minutes=30))
+    assert house.dial(dial(house, "ben")).shared
+    house.clock.advance(after(minutes=40))
+    again = house.dial(dial(house, "ana", "2"))
+    assert again.shared, "ben holds the number too"
+
+
+def held_in_outage(call_id: str) -> HoldInOutage:
+    return HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", call_id), "hold")))
+
+
+def test_presence_held_in_an_outage_comes_back_though_the_end_is_recorded_before_the_repeated_start() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.show("ana", PresenceStatus.AVAILABLE)
+    house.perform(held_in_outage("ana/1"))
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.dial(dial(house, "ana"))
+    assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older_snapshot() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.show("ana", PresenceStatus.AVAILABLE)
+    house.dial(dial(house, "ana"))
+    house.show("ana", PresenceStatus.BUSY)
+    house.perform(held_in_outage("ana/2"))
+    house.dial(dial(house, "ana", "2"))
+    for call_id in ("ana/1", "ana/2"):
+        house.end(End(call_id=call_id, by_agent=True))
+    assert house.status("ana") is PresenceStatus.BUSY
