@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     admin_agents,
+    call_automation_events,
     call_policy,
     cross_origin,
     emergency_calls,
@@ -22,6 +23,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for module in (
     emergency_calls,
     telephony_events,
+    call_automation_events,
     call_policy,
     panel,
     presence,

@@ -29,9 +29,10 @@ from functions.wire.event_grid import (
 )
 from shared.domain.notifications import Delivery
 from shared.ports import Deadline
+from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.end_call import End, end_call
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
-from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.start_call import start_call
 
@@ -136,7 +137,7 @@ def incoming_call_event(event: func.EventGridEvent) -> None:
     if read is None:
         return
     call = incoming_call(read)
-    route_callback(
+    answer_callback(
         Incoming(
             to_number=call.to_number,
             context=call.context,

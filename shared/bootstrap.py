@@ -15,6 +15,7 @@ from msgspec import Struct
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_recordings import AcsRecordings, Route
+from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.breaker import Breaker
 from shared.adapters.easy_auth import EasyAuthSignIn
@@ -31,6 +32,7 @@ from shared.adapters.turns import Turns
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.ports import (
+    CallEventGuard,
     CallRouter,
     Clock,
     Deadline,
@@ -51,6 +53,7 @@ PARTITION = "deployment"
 DIALS_AT_ONCE, DIAL_WAITS_S = 16, 0.6
 POLLS_AT_ONCE = 16
 PROBE_WITHIN_S = 0.3
+CALLBACK_EVENTS_PATH = "api/call-automation-events"
 
 
 class WarmUp:
@@ -85,6 +88,7 @@ class App(Struct, frozen=True, kw_only=True):
     presence: PresenceGateway
     router: CallRouter
     recording_outbox: RecordingOutbox
+    call_events: CallEventGuard
     outage: OutageLog
     effects: EffectThreads[Effect]
     repeats: Repeats
@@ -111,7 +115,8 @@ def compose(
     deployment = _deployment(settings)
     breaker = Breaker(clock, telemetry)
     tables = {
-        name: _table(name, settings, clock, telemetry, breaker) for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
+        name: _table(name, settings, clock, telemetry, breaker)
+        for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
     }
     emergencies = EmergencyTable(
         tables[EMERGENCIES_TABLE],
@@ -121,17 +126,17 @@ def compose(
     )
     presence = PresenceTable(tables[PRESENCE_TABLE], clock)
     outage = OutageMemory()
-    service = {
-        "connection_string": settings.communication.connection_string,
-        "endpoint": settings.communication.endpoint,
-        "ca_bundle": settings.ca_bundle,
-    }
+    service = _communication(settings)
     notifier = AcsEmail(sender=settings.email_sender, clock=clock, **service)
     router = AcsCalls(clock=clock, **service)
     recording_outbox = RecordingTable(tables[EMERGENCIES_TABLE])
     template = NotificationTemplate(telemetry=telemetry)
+    directory = AgentTable(tables[AGENTS_TABLE], clock)
+    call_events = _call_events(settings, clock)
     performer = Performer(
         emergencies=emergencies,
+        directory=directory,
+        router=router,
         presence=presence,
         notifier=notifier,
         template=template,
@@ -150,17 +155,22 @@ def compose(
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         telemetry=telemetry,
         emergencies=emergencies,
-        directory=AgentTable(tables[AGENTS_TABLE], clock),
+        directory=directory,
         presence=presence,
         router=router,
         recording_outbox=recording_outbox,
+        call_events=call_events,
         outage=outage,
         effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
         repeats=Repeats(lambda: _answers(emergencies, clock)),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
         warm_up=WarmUp(
-            *(table.warm_up for table in tables.values()), template.warm_up, notifier.warm_up, router.warm_up
+            *(table.warm_up for table in tables.values()),
+            template.warm_up,
+            notifier.warm_up,
+            router.warm_up,
+            call_events.warm_up,
         ),
     )
 
@@ -173,6 +183,24 @@ def _answers(emergencies: EmergencyStore, clock: Clock) -> bool:
     return True
 
 
+def _communication(settings: Settings) -> dict[str, str | None]:
+    return {
+        "connection_string": settings.communication.connection_string,
+        "endpoint": settings.communication.endpoint,
+        "ca_bundle": settings.ca_bundle,
+    }
+
+
+def _call_events(settings: Settings, clock: Clock) -> AcsTokens:
+    return AcsTokens(
+        issuer=settings.call_automation_issuer,
+        keys_url=settings.call_automation_keys_url,
+        audience=settings.communication_resource_id,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
+    )
+
+
 def _deployment(settings: Settings) -> Deployment:
     return Deployment(
         rules=settings.rules,
@@ -182,7 +210,15 @@ def _deployment(settings: Settings) -> Deployment:
         default_contacts=settings.emergency_contacts,
         security_desk=settings.security_desk,
         pool_low_water_percent=settings.pool_low_water,
+        callback_notices=settings.callback_notices,
+        callback_events_url=_callback_events_url(settings),
     )
+
+
+def _callback_events_url(settings: Settings) -> str | None:
+    # Events that cannot be verified are refused, and a callback without events is a dead line.
+    verifiable = settings.public_base_url is not None and settings.communication_resource_id is not None
+    return f"{settings.public_base_url}/{CALLBACK_EVENTS_PATH}" if verifiable else None
 
 
 def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry, breaker: Breaker) -> SdkTable:

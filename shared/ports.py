@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.domain.agents import Agent
+from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.errors import Unavailable
@@ -154,6 +155,29 @@ class Change(Struct, frozen=True, kw_only=True):
     ration_row: str | None = None
 
 
+class StoredCallback(Struct, frozen=True):
+    """A callback as it was read, with the mark that a conditional write needs (None for a new one).
+
+    `due_row` says when the sweep takes it up: the store's own business.
+    """
+
+    callback: Callback | None
+    version: str | None = None
+    due_row: str | None = None
+
+
+class CallbackChange(Struct, frozen=True, kw_only=True):
+    """One transition of a callback and of the emergencies that it touches, applied whole or not at all.
+
+    `due_at` is when the sweep is to take the callback up or, of a closed one, to forget it.
+    """
+
+    stored: StoredCallback
+    callback: Callback
+    due_at: datetime
+    emergencies: tuple[Change, ...] = ()
+
+
 class OwedNotice(Struct, frozen=True, kw_only=True):
     """A notice in the outbox, and how often it was tried.
 
@@ -168,10 +192,11 @@ class OwedNotice(Struct, frozen=True, kw_only=True):
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """What the outbox holds: the keys of agents whose presence is to be reconciled, and notices."""
+    """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks."""
 
     presences: tuple[str, ...]
     notices: tuple[OwedNotice, ...]
+    callbacks: tuple[str, ...] = ()
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -240,6 +265,14 @@ class EmergencyStore(Protocol):
 
     def commit(self, change: Change, deadline: Deadline) -> Stored:
         """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
+        ...
+
+    def callback(self, callback_id: str, deadline: Deadline) -> Pending[StoredCallback]:
+        """A responder's callback."""
+        ...
+
+    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
+        """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
         ...
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
@@ -368,6 +401,20 @@ class NoticeTemplate(Protocol):
         ...
 
 
+class Invite(Struct, frozen=True, kw_only=True):
+    """Somebody to be rung and added to a call: a raw ACS identity, or an E.164 number called from `caller_id`.
+
+    `invitation_id` comes back with the events of this invitation, and goes to the softphone with the mark that this is
+    an emergency callback.
+    """
+
+    connection_id: str
+    invitation_id: str
+    target: str
+    ring_s: int
+    caller_id: str | None
+
+
 class CallRouter(Protocol):
     """Call control."""
 
@@ -375,6 +422,45 @@ class CallRouter(Protocol):
         """Send an incoming call on to `target` (raw ACS identity or E.164), once for each `origin`.
 
         `Unavailable`: try again. `Refused`: the call is gone, or the target cannot be had.
+        """
+        ...
+
+    def answer(
+        self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
+    ) -> str:
+        """Answer an incoming call, once for each `origin`; gives the connection's id. Its events go to `events_url`.
+
+        `Unavailable`: try again; it may have been answered. `Refused`: it cannot be answered any more.
+        """
+        ...
+
+    def invite(self, invite: Invite, deadline: Deadline) -> Pending[str]:
+        """Ring somebody and add them when they answer, once for each invitation id; gives call control's name for it.
+
+        `NotFound`: the call is over. `Refused`: the target cannot be had. `Unavailable`: try again.
+        """
+        ...
+
+    def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
+        """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
+        ...
+
+    def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
+        """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
+        ...
+
+    def play(self, connection_id: str, url: str, *, origin: str, deadline: Deadline) -> None:
+        """Play a sound file to everyone on the call. Raises `NotFound`, `Refused`, `Unavailable`."""
+        ...
+
+
+class CallEventGuard(Protocol):
+    """Whether an event of a call was sent by call control."""
+
+    def require(self, authorization: str | None, deadline: Deadline) -> None:
+        """Raise `NotSignedIn` unless the header holds a token that call control made for us and for now.
+
+        `Unavailable`: nobody can tell at the moment.
         """
         ...
 

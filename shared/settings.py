@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from shared.domain.deployment import CallbackNotices
 from shared.domain.leases import Rules
 from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.phone_numbers import is_e164
@@ -77,6 +78,7 @@ SETTINGS = (
     Setting("EMERGENCY_COUNTRIES", "US;PR;CA", "countries whose emergency numbers count, ISO 3166-1 alpha-2"),
     Setting("EMERGENCY_CONTACTS", "", "e-mail addresses for agents without contacts of their own"),
     Setting("SECURITY_DESK", "", "E.164 numbers or ACS user ids; empty: the fallback number"),
+    Setting("CALLBACK_NOTICES", "missed", "which callbacks the contacts are told of: none, missed or all"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
@@ -148,6 +150,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     countries: frozenset[str] = frozenset({"US", "PR", "CA"})
     emergency_contacts: tuple[str, ...] = ()
     security_desk: tuple[str, ...] = ()
+    callback_notices: CallbackNotices = CallbackNotices.MISSED
     email_sender: str | None = None
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
@@ -178,6 +181,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         countries=read.countries(),
         emergency_contacts=read.entries("EMERGENCY_CONTACTS", is_address, "a plain e-mail address", MOST_CONTACTS),
         security_desk=read.security_desk(pool, fallback),
+        callback_notices=read.callback_notices(),
         email_sender=read.email_sender(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.entries(
@@ -297,6 +301,15 @@ class _Reader:
             mend = "list the resource ids of the Communication Services resource and of your own topic"
             self.fault(name, "is empty: events of any source count", mend, Severity.WARNING)
         return tuple(dict.fromkeys(entry.rstrip("/").casefold() for entry in found))
+
+    def callback_notices(self) -> CallbackNotices:
+        name = "CALLBACK_NOTICES"
+        text = (self.text(name) or _DEFAULTS[name]).casefold()
+        try:
+            return CallbackNotices(text)
+        except ValueError:
+            self.fault(name, "is none of the values known; missed is used", "set none, missed or all")
+            return CallbackNotices.MISSED
 
     def email_sender(self) -> str | None:
         name = "EMAIL_SENDER"

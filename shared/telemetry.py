@@ -30,6 +30,10 @@ class Event(StrEnum):
     LEG_TIMED_OUT = "leg_timed_out"
     TIE_RECORDED = "tie_recorded"
     CALLBACK_ROUTED = "callback_routed"
+    CALLBACK_ANSWERED = "callback_answered"
+    CALLBACK_RUNG = "callback_rung"
+    CALLBACK_JOINED = "callback_joined"
+    CALLBACK_OVER = "callback_over"
     CALLBACK_LEFT_ALONE = "callback_left_alone"
     CALLBACK_FAILED = "callback_failed"
     NOTICE_SENT = "notice_sent"
@@ -86,6 +90,10 @@ VOCABULARY: dict[str, Entry] = {
     Event.LEG_TIMED_OUT: _entry(logging.WARNING),
     Event.TIE_RECORDED: _entry(logging.INFO, "kind"),
     Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms"),
+    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms"),
+    Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people"),
+    Event.CALLBACK_JOINED: _entry(logging.INFO, "rung"),
+    Event.CALLBACK_OVER: _entry(logging.INFO, "answered"),
     Event.CALLBACK_LEFT_ALONE: _entry(logging.INFO),
     Event.CALLBACK_FAILED: _entry(logging.ERROR, "reason"),
     Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt"),

@@ -12,15 +12,18 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.table import Table
 from shared.domain.agents import Agent
+from shared.domain.callbacks import Callback, Ring, next_step
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import EmergencyCallingError, NotFound, Refused
+from shared.domain.errors import EmergencyCallingError, NotFound
 from shared.domain.ids import key_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Caller, Deadline, Email, RenderedNotice
+from shared.use_cases.answer_callback import answer_callback, callback_id_of
+from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.effects import Effect
 from shared.use_cases.end_call import End, Ended, end_call
@@ -28,19 +31,22 @@ from shared.use_cases.judge_call import judge_call
 from shared.use_cases.perform import Performer
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
-from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.start_call import Answer, Dial, start_call
 from shared.use_cases.sweep import expire_leases
 from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tie_call import tie_call
+from tests.switchboard import Switchboard
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 FALLBACK = "+14255550199"
 DESK = "+14255550198"
 DEFAULT_CONTACT = "desk@example.com"
+EVENTS_URL = "https://app.example.com/api/call-automation-events"
 PATIENCE_S = 5.0
+SWEEP_EVERY_S = 10
 
 
 def numbers(count: int, first: int = 100) -> tuple[str, ...]:
@@ -89,7 +95,7 @@ class PlainTemplate:
     """A template of one line."""
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
-        return RenderedNotice("Emergency call", notice.callback_number, "")
+        return RenderedNotice(notice.kind.value, notice.callback_number, "")
 
 
 class Mailbox:
@@ -106,19 +112,6 @@ class Mailbox:
     def received(self) -> list[str]:
         """Every recipient of every accepted message."""
         return [recipient for email in self.accepted for recipient in email.recipients]
-
-
-class Switchboard:
-    """Call control: where each call was sent. Targets in `gone` cannot be had."""
-
-    def __init__(self) -> None:
-        self.redirected: list[tuple[str, str]] = []
-        self.gone: set[str] = set()
-
-    def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
-        if target in self.gone:
-            raise Refused
-        self.redirected.append((incoming_call_context, target))
 
 
 class TapeStore:
@@ -175,6 +168,7 @@ class House:
             fallback_number=FALLBACK,
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
+            callback_events_url=EVENTS_URL,
         )
         self.deployment = base
         self.table = table if table is not None else MemoryTable()
@@ -183,7 +177,7 @@ class House:
         self.directory = AgentTable(MemoryTable(), self.clock)
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.mail = Mailbox()
-        self.switchboard = Switchboard()
+        self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()
         self.recording_outbox = RecordingTable(self.table)
         self.telemetry = Counter()
@@ -275,10 +269,25 @@ class House:
             )
         )
 
-    def call_back(self, number: str | None, context: str = "context") -> str | None:
-        """A responder dials `number`; gives whom it was sent to, None where it was left alone."""
-        before = len(self.switchboard.redirected)
-        route_callback(
+    def call_back(self, number: str | None) -> str | None:
+        """Whom a responder who dials `number` would reach first, None where it is left alone; nobody is rung."""
+        now = self.clock.now()
+        parties = parties_of(
+            number, emergencies=self.emergencies, deployment=self.deployment, now=now, deadline=self.within()
+        )
+        if parties is None:
+            return None
+        called = Callback(
+            callback_id="looked at only", connection_id="", answered_at=now, parties=parties, connected=True
+        )
+        step = next_step(called, self.deployment.ladder, (), now)
+        assert isinstance(step, Ring)
+        return step.invitations[0].target
+
+    def responder_calls(self, number: str | None, context: str = "context", *, delivered: bool = True) -> str:
+        """A responder dials `number`; gives the callback's id. Its events are delivered unless they are held back."""
+        self.switchboard.incoming(context)
+        answer_callback(
             Incoming(to_number=number, context=context, origin=context),
             emergencies=self.emergencies,
             router=self.switchboard,
@@ -287,8 +296,44 @@ class House:
             telemetry=self.telemetry,
             deadline=self.within(),
         )
-        sent = self.switchboard.redirected[before:]
-        return sent[0][1] if sent else None
+        if delivered:
+            self.deliver()
+        return callback_id_of(context)
+
+    def deliver(self) -> None:
+        """Deliver every mid-call event that there is, and those that follow from it."""
+        while self.switchboard.events:
+            self.hear(*self.switchboard.events.pop(0))
+
+    def hear(self, callback_id: str, said: MidCall) -> None:
+        """One mid-call event comes."""
+        self.do(
+            continue_callback(
+                callback_id,
+                said,
+                emergencies=self.emergencies,
+                directory=self.directory,
+                router=self.switchboard,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(),
+            )
+        )
+
+    def wait(self, seconds: int, *, events: bool = True) -> None:
+        """Let time pass second by second, with the sweep as it runs in the cloud; events are delivered, or lost."""
+        for _ in range(seconds):
+            self.clock.advance(timedelta(seconds=1))
+            self.switchboard.time_passes()
+            if not events:
+                self.switchboard.events.clear()
+            self.deliver()
+            if round(self.clock.monotonic()) % SWEEP_EVERY_S == 0:
+                self.sweep()
+
+    def callback(self, callback_id: str) -> Callback | None:
+        return self.emergencies.callback(callback_id, self.within()).result().callback
 
     def judge(self, server_call_id: str, started_by: str | None = None) -> CallPolicy:
         """A recorder asks."""
@@ -346,6 +391,8 @@ class House:
         """Whether it was done; what failed is owed further."""
         performer = Performer(
             emergencies=self.emergencies,
+            directory=self.directory,
+            router=self.switchboard,
             presence=self.presence,
             notifier=self.mail,
             template=PlainTemplate(),
@@ -357,7 +404,7 @@ class House:
             telemetry=self.telemetry,
         )
         try:
-            performer.perform(effect)
+            self.do(performer.perform(effect))
         except EmergencyCallingError:
             return False
         return True

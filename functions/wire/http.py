@@ -187,6 +187,7 @@ BANNERS: dict[str, dict[Banner, str]] = {
         Banner.EMERGENCY_IN_PROGRESS: "An emergency call is in progress.",
         Banner.TEST_IN_PROGRESS: "TEST: an emergency test call is in progress.",
         Banner.HELD_AFTER_DROP: "The emergency call dropped. Stay available: the responder may call back.",
+        Banner.CALLBACK_RINGING: "An emergency responder is calling back. Answer now.",
     }
 }
 DEFAULT_LANGUAGE = "en"

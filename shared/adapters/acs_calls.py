@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
-from shared.domain.errors import Refused
-from shared.domain.ids import key_of, repeatability_id
+from shared.domain.errors import NotFound, Refused, Unavailable
+from shared.domain.ids import derived, key_of, repeatability_id
 from shared.domain.phone_numbers import is_e164
-from shared.ports import Clock, Deadline
+from shared.ports import Clock, Deadline, Invite, Pending
 
 if TYPE_CHECKING:
-    from azure.communication.callautomation import CallAutomationClient, CommunicationIdentifier
+    from azure.communication.callautomation import (
+        CallAutomationClient,
+        CallConnectionClient,
+        CallConnectionProperties,
+        CommunicationIdentifier,
+    )
 
 # Azure Communication Services users of the public cloud and of the sovereign ones.
 _ACS_USERS = ("8:acs:", "8:gcch-acs:", "8:dod-acs:", "8:spool:")
 _TEAMS_USER = "8:orgid:"
+# What marks an emergency callback at the softphone that it rings: the id under which it may report the end.
+SIP_MARK = "X-MS-Custom-Emergency-Callback"
+VOIP_MARK = "Emergency-Callback"
+_NOT_CONNECTED_YET = "8501"
 
 
 class AcsCalls:
@@ -40,17 +50,83 @@ class AcsCalls:
 
         `Unavailable`: try again. `Refused`: the call is gone, or the target cannot be had.
         """
-        headers = {
-            # The target belongs to the id: another try of the same call with another target is another request.
-            "Repeatability-Request-ID": repeatability_id(origin, f"redirect|{key_of(target)}"),
-            "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
-        }
+        # The target belongs to the id: another try of the same call with another target is another request.
+        headers = self._once(origin, f"redirect|{key_of(target)}")
         self._service.ask(
             lambda client: client.redirect_call(incoming_call_context, _identifier(target), headers=dict(headers)),
             deadline,
             refusal=_refusal,
             repeatable=True,
         )
+
+    def answer(
+        self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
+    ) -> str:
+        """Answer an incoming call, once for each `origin`; gives the connection's id. Its events go to `events_url`.
+
+        `Unavailable`: try again; it may have been answered. `Refused`: it cannot be answered any more.
+        """
+        headers = self._once(origin, "answer")
+        return self._service.ask(
+            lambda client: _connection_id(
+                client.answer_call(
+                    incoming_call_context, events_url, operation_context=operation_context, headers=dict(headers)
+                )
+            ),
+            deadline,
+            refusal=_refusal,
+            repeatable=True,
+        )
+
+    def invite(self, invite: Invite, deadline: Deadline) -> Pending[str]:
+        """Ring somebody and add them when they answer, once for each invitation id; gives call control's name for it.
+
+        `NotFound`: the call is over. `Refused`: the target cannot be had. `Unavailable`: try again.
+        """
+        headers = self._once(f"{invite.connection_id}|{invite.invitation_id}", "invite")
+        return self._service.begin(
+            lambda client: _added(client.get_call_connection(invite.connection_id), invite, dict(headers)),
+            deadline,
+            refusal=_refusal_in_call,
+            repeatable=True,
+        )
+
+    def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
+        """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
+        headers = self._once(origin, "cancel")
+        self._service.ask(
+            lambda client: client.get_call_connection(connection_id).cancel_add_participant_operation(
+                handle, headers=dict(headers)
+            ),
+            deadline,
+            refusal=_refusal_in_call,
+            repeatable=True,
+        )
+
+    def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
+        """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
+        return self._service.ask(
+            lambda client: _raw_ids(client.get_call_connection(connection_id)),
+            deadline,
+            refusal=_refusal_in_call,
+            repeatable=True,
+        )
+
+    def play(self, connection_id: str, url: str, *, origin: str, deadline: Deadline) -> None:
+        """Play a sound file to everyone on the call. Raises `NotFound`, `Refused`, `Unavailable`."""
+        # The SDK takes no headers here, so that a repeat is played again: it is never repeated.
+        self._service.ask(
+            lambda client: _play(client.get_call_connection(connection_id), url, derived(origin, "play")),
+            deadline,
+            refusal=_refusal_in_call,
+        )
+
+    def _once(self, origin: str, purpose: str) -> dict[str, str]:
+        """Headers that make a repeat the same request and not a second one."""
+        return {
+            "Repeatability-Request-ID": repeatability_id(origin, purpose),
+            "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
+        }
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first responder need not wait for that."""
@@ -88,3 +164,46 @@ def _identifier(target: str) -> CommunicationIdentifier:
 
 def _refusal(answered: Answered) -> Refused:
     return Refused(f"call control answered {answered.status}", code=answered.code)
+
+
+def _refusal_in_call(answered: Answered) -> Exception:
+    if answered.code == _NOT_CONNECTED_YET:
+        return Unavailable()
+    if answered.status == HTTPStatus.NOT_FOUND:
+        return NotFound("The call is over.")
+    return _refusal(answered)
+
+
+def _connection_id(properties: CallConnectionProperties) -> str:
+    if not properties.call_connection_id:
+        raise Unavailable("call control named no connection")
+    return properties.call_connection_id
+
+
+def _added(connection: CallConnectionClient, invite: Invite, headers: dict[str, str]) -> str:
+    from azure.communication.callautomation import PhoneNumberIdentifier
+
+    by_telephone = is_e164(invite.target)
+    result = connection.add_participant(
+        _identifier(invite.target),
+        invitation_timeout=invite.ring_s,
+        operation_context=invite.invitation_id,
+        source_caller_id_number=PhoneNumberIdentifier(invite.caller_id) if invite.caller_id else None,
+        sip_headers={SIP_MARK: invite.invitation_id},
+        voip_headers=None if by_telephone else {VOIP_MARK: invite.invitation_id},
+        headers=headers,
+    )
+    if not result.invitation_id:
+        raise Unavailable("call control named no invitation")
+    return result.invitation_id
+
+
+def _raw_ids(connection: CallConnectionClient) -> frozenset[str]:
+    identities = (participant.identifier for participant in connection.list_participants())
+    return frozenset(identity.raw_id for identity in identities if identity is not None)
+
+
+def _play(connection: CallConnectionClient, url: str, context: str) -> None:
+    from azure.communication.callautomation import FileSource
+
+    connection.play_media(FileSource(url=url), operation_context=context)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from shared.adapters.deadline_pool import DeadlinePool
+from shared.adapters.deadline_pool import Answer, DeadlinePool
 from shared.domain.errors import Refused, Unavailable
 from shared.ports import Deadline
 
@@ -58,19 +58,30 @@ class AcsService[C]:
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
 
-    def ask(
+    def ask[T](
         self,
-        request: Callable[[C], object],
+        request: Callable[[C], T],
         deadline: Deadline,
         *,
         refusal: Callable[[Answered], Exception],
         repeatable: bool = False,
-    ) -> None:
-        """Send a request; `refusal` says what a 4xx means.
+    ) -> T:
+        """Send a request and wait for its answer; `refusal` says what a 4xx means.
 
         With `repeatable` it is sent once more where a kept connection turned out to be dead. Raises `Unavailable`.
         """
-        self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline).result()
+        return self.begin(request, deadline, refusal=refusal, repeatable=repeatable).result()
+
+    def begin[T](
+        self,
+        request: Callable[[C], T],
+        deadline: Deadline,
+        *,
+        refusal: Callable[[Answered], Exception],
+        repeatable: bool = False,
+    ) -> Answer[T]:
+        """As `ask`, without waiting: several requests can be on their way at once."""
+        return self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline)
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first request need not wait for that."""
@@ -84,14 +95,14 @@ class AcsService[C]:
         if made is not None:
             made[1].close()
 
-    def _tried(
+    def _tried[T](
         self,
-        request: Callable[[C], object],
+        request: Callable[[C], T],
         refusal: Callable[[Answered], Exception],
         deadline: Deadline,
         *,
         repeatable: bool,
-    ) -> None:
+    ) -> T:
         from azure.core.exceptions import AzureError
         from requests import RequestException
         from urllib3.exceptions import HTTPError
@@ -99,7 +110,7 @@ class AcsService[C]:
         client = self._client()
         for repeats_left in (1, 0):
             try:
-                request(client)
+                return request(client)
             except AzureError as error:
                 if repeatable and repeats_left and was_reset(error) and not deadline.passed():
                     continue
@@ -107,8 +118,7 @@ class AcsService[C]:
                 raise _translated(error, refusal) from None
             except (RequestException, HTTPError, OSError):
                 raise Unavailable from None
-            else:
-                return
+        raise Unavailable
 
     def _client(self) -> C:
         with self._lock:

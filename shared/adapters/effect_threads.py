@@ -14,12 +14,13 @@ STAND_BACK_S = 1.0
 class EffectThreads[E]:
     """One executor for each kind of effect, so that a slow mail service keeps no presence waiting.
 
-    Each effect stands back while dials are being answered, with the seconds that it may lose by it at most.
+    `perform` gives the effects that follow from one. Each stands back while dials are being answered, with the seconds
+    that it may lose by it at most.
     """
 
     def __init__(
         self,
-        perform: Callable[[E], None],
+        perform: Callable[[E], Sequence[E]],
         telemetry: Telemetry,
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
@@ -50,7 +51,7 @@ class EffectThreads[E]:
     def _attempt(self, effect: E) -> None:
         self._stand_back(STAND_BACK_S)
         try:
-            self._perform(effect)
+            self.start(self._perform(effect))
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox
             self._telemetry.emit(
                 "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()

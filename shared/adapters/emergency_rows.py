@@ -7,7 +7,8 @@
     number|{digits}|{agent}          a holder of the number, with all that a callback needs
     free|{since}|{digits}            may be lent; rest|{since}|… rests in its cool-down; share|{rank}|… is held
     due|{at}|{subject}|{key}         what time alone brings up
-    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
+    callback|{id}                    a responder's callback, while it lasts and a little longer
+    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}; outbox|{at}|callback|{id}
     unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
@@ -24,13 +25,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from shared.adapters.table import Row, Values
+from shared.domain.callbacks import Callback
 from shared.domain.emergencies import Emergency, due_at, untied_legs
 from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
-from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored
+from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored, StoredCallback
 
 SCHEMA = 1
 BUSY_RANK = "9"
@@ -89,6 +91,18 @@ def notice_row(at: datetime, notice_id: str) -> str:
 def presence_row(at: datetime, agent_key: str) -> str:
     """An owed reconciling of an agent's presence."""
     return f"outbox|{moment(at)}|presence|{agent_key}"
+
+
+def callback_row(callback_id: str) -> str:
+    """Where a callback is."""
+    return f"callback|{callback_id}"
+
+
+def callback_due_row(at: datetime, callback: Callback) -> str:
+    """A callback that the sweep is to take up or, of a closed one, to forget."""
+    if callback.closed:
+        return due_row(at, "callback", callback.callback_id)
+    return f"outbox|{moment(at)}|callback|{callback.callback_id}"
 
 
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:
@@ -160,6 +174,13 @@ def read_call(row: Row) -> CallOwner:
 def read_holder(row: Row) -> Holder:
     """A holder of a number."""
     return _state(row, Holder)
+
+
+def read_callback(row: Row | None) -> StoredCallback:
+    """The callback in its row."""
+    if row is None:
+        return StoredCallback(None)
+    return StoredCallback(_state(row, Callback), row.version, str(row.values["due"]))
 
 
 def read_slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:

@@ -13,6 +13,8 @@ from shared.adapters.emergency_rows import (
     SCHEMA,
     agent_row,
     call_row,
+    callback_due_row,
+    callback_row,
     due_row,
     emergency_values,
     free_row,
@@ -23,6 +25,7 @@ from shared.adapters.emergency_rows import (
     notice_row,
     number_in,
     read_call,
+    read_callback,
     read_dispatch,
     read_owed_notice,
     read_slot_and_holders,
@@ -51,6 +54,7 @@ from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.ports import (
+    CallbackChange,
     CallOwner,
     Change,
     Deadline,
@@ -63,6 +67,7 @@ from shared.ports import (
     OwedNotice,
     Pending,
     Stored,
+    StoredCallback,
 )
 
 NOTICES_A_WINDOW = 10
@@ -162,19 +167,22 @@ class EmergencyTable:
 
     def commit(self, change: Change, deadline: Deadline) -> Stored:
         """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
-        emergency, stored = change.emergency, change.stored
-        now = change.now
-        index = index_rows(emergency, self._rules, now)
-        own = agent_row(emergency.agent_key)
-        values = emergency_values(emergency, index)
-        writes: list[Write] = list(self._call_writes(change, index))
-        at = len(writes)
-        writes.append(Replace(own, values, stored.version) if stored.version else Insert(own, values))
-        writes += _index_writes(stored.index, index, change)
-        writes += self._loan_writes(change, now)
-        writes += _owed_writes(change)
+        index = index_rows(change.emergency, self._rules, change.now)
+        writes = self._writes(change, index)
         versions = self._commit(change, writes, deadline)
-        return Stored(emergency, versions[at], tuple(sorted(index)))
+        at = [write.key for write in writes].index(agent_row(change.emergency.agent_key))
+        return Stored(change.emergency, versions[at], tuple(sorted(index)))
+
+    def _writes(self, change: Change, index: Mapping[str, Values]) -> list[Write]:
+        stored, own = change.stored, agent_row(change.emergency.agent_key)
+        values = emergency_values(change.emergency, index)
+        return [
+            *self._call_writes(change, index),
+            Replace(own, values, stored.version) if stored.version else Insert(own, values),
+            *_index_writes(stored.index, index, change),
+            *self._loan_writes(change, change.now),
+            *_owed_writes(change),
+        ]
 
     def _commit(self, change: Change, writes: list[Write], deadline: Deadline) -> list[str | None]:
         try:
@@ -255,6 +263,25 @@ class EmergencyTable:
         else:
             yield Delete(slot.key, slot.version)
 
+    # Callbacks
+
+    def callback(self, callback_id: str, deadline: Deadline) -> Pending[StoredCallback]:
+        """A responder's callback."""
+        return _Read(self._table.get(callback_row(callback_id), deadline), read_callback)
+
+    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
+        """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
+        stored, callback = change.stored, change.callback
+        own, due = callback_row(callback.callback_id), callback_due_row(change.due_at, callback)
+        values = state_values(callback, due=due)
+        writes: list[Write] = [Replace(own, values, stored.version) if stored.version else Insert(own, values)]
+        if stored.due_row != due:
+            writes += [Delete(stored.due_row)] if stored.due_row is not None else []
+            writes.append(Put(due, {"schema": SCHEMA, "row": own}))
+        for each in change.emergencies:
+            writes += self._writes(each, index_rows(each.emergency, self._rules, each.now))
+        self._table.commit(writes, deadline)
+
     # What time and the outbox bring up
 
     def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:
@@ -279,6 +306,7 @@ class EmergencyTable:
         return Owed(
             presences=tuple(_last(row.key) for row in rows if "|presence|" in row.key),
             notices=tuple(_owed_notices(row for row in rows if "|notice|" in row.key)),
+            callbacks=tuple(_last(row.key) for row in rows if "|callback|" in row.key),
         )
 
     def owed_by(self, change: Change) -> OwedNotice | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from shared.domain.notifications import LocationSource, Notice, NoticeLocation
+from shared.domain.notifications import LocationSource, Notice, NoticeKind, NoticeLocation
 from shared.ports import RenderedNotice, Telemetry
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class TemplateSources(Struct, frozen=True, kw_only=True):
     html: str
 
 
-def built_in_sources(locale: str = "en") -> TemplateSources:
-    """The template that comes with the product."""
+def built_in_sources(locale: str = "en", name: str = "emergency_call_notification") -> TemplateSources:
+    """A template that comes with the product."""
 
     def read(part: str) -> str:
-        return (_FOLDER / f"emergency_call_notification.{locale}.{part}.j2").read_text(encoding="utf-8")
+        return (_FOLDER / f"{name}.{locale}.{part}.j2").read_text(encoding="utf-8")
 
     return TemplateSources(subject=read("subject"), text=read("txt"), html=read("html"))
 
@@ -59,7 +59,9 @@ class NotificationTemplate:
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
         """The words of a notice. It never fails."""
         facts = facts_of(notice, now)
-        for template in (self._compiled_edited, self._compiled_built_in):
+        # What an administrator edits is the notice of a call; a callback has words of its own.
+        call = notice.kind is NoticeKind.CALL
+        for template in (self._compiled_edited, self._compiled_built_in) if call else (self._compiled_callback,):
             try:
                 if (compiled := template()) is not None:
                     return compiled.render(facts)
@@ -71,6 +73,7 @@ class NotificationTemplate:
     def warm_up(self) -> None:
         """Import Jinja2 and compile the templates, so that the first notice need not wait for that."""
         self._compiled_built_in()
+        self._compiled_callback()
 
     @cache  # noqa: B019 - there is one for as long as the app lives
     def _compiled_edited(self) -> _Compiled | None:
@@ -79,6 +82,10 @@ class NotificationTemplate:
     @cache  # noqa: B019 - as above
     def _compiled_built_in(self) -> _Compiled:
         return _Compiled(built_in_sources())
+
+    @cache  # noqa: B019 - as above
+    def _compiled_callback(self) -> _Compiled:
+        return _Compiled(built_in_sources(name="emergency_callback_notification"))
 
 
 class _Compiled:
@@ -107,6 +114,7 @@ def facts_of(notice: Notice, now: datetime) -> dict[str, Any]:
     """What a template may use. Every text is one line without control characters, and of a sensible length."""
     late = now - notice.dialled_at
     return {
+        "kind": notice.kind.value,
         "test": notice.test,
         "degraded": notice.degraded,
         "shared": notice.shared,
@@ -168,13 +176,21 @@ def _source(location: NoticeLocation) -> str:
             return "Source: none."
 
 
+_BARE_WORDS = {
+    NoticeKind.CALL: "EMERGENCY CALL by",
+    NoticeKind.CALLBACK_RECEIVED: "An emergency responder called back and was answered:",
+    NoticeKind.CALLBACK_MISSED: "NOBODY ANSWERED an emergency responder who called back:",
+}
+
+
 def _bare(facts: Mapping[str, Any]) -> RenderedNotice:
     """What Kari's Law requires, without any template."""
     location = facts["location"]
-    what = "TEST of emergency calling" if facts["test"] else "EMERGENCY CALL"
+    what = _BARE_WORDS[NoticeKind(facts["kind"])]
+    what = f"TEST: {what}" if facts["test"] else what
     where = location["address"] or (f"{location['latitude']}, {location['longitude']}" if location["position"] else "")
     lines = [
-        f"{what} by {facts['agent']}, {facts['dialled_at']}",
+        f"{what} {facts['agent']}, {facts['dialled_at']}",
         f"Number to call back: {facts['callback_number'] or 'none'}, until {facts['reachable_until']}",
         f"Location: {where or 'unknown'}",
     ]

@@ -1,8 +1,19 @@
 """What the administrators decided, as far as an emergency's course depends on it."""
 
+from enum import StrEnum
+
 from msgspec import Struct
 
+from shared.domain.callbacks import Ladder
 from shared.domain.leases import Rules
+
+
+class CallbackNotices(StrEnum):
+    """Which callbacks the contacts are told of."""
+
+    NONE = "none"
+    MISSED = "missed"
+    ALL = "all"
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
@@ -10,6 +21,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
     `callback_numbers` is the pool, E.164; `fallback_number` is answered by people at all hours, None only where the
     setting is missing; `security_desk` holds E.164 numbers or raw ACS identities, the fallback number if empty.
+    `callback_events_url` is where call control reports on a callback, None where it cannot: then callbacks are sent on
+    instead of answered. `prompt_url` is a sound file for a responder who waits.
     """
 
     rules: Rules = Rules()
@@ -19,3 +32,11 @@ class Deployment(Struct, frozen=True, kw_only=True):
     default_contacts: tuple[str, ...] = ()
     security_desk: tuple[str, ...] = ()
     pool_low_water_percent: int = 20
+    callback_notices: CallbackNotices = CallbackNotices.MISSED
+    callback_events_url: str | None = None
+    prompt_url: str | None = None
+
+    @property
+    def ladder(self) -> Ladder:
+        """Whom every callback reaches in the end."""
+        return Ladder(self.security_desk, self.fallback_number)

@@ -47,6 +47,7 @@ class Leg(Struct, frozen=True, kw_only=True):
 
     `call_row` is the key under which its call id was recorded. `holds_presence` is False for a start that came after
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
+    `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
     """
 
     leg_id: str
@@ -59,6 +60,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     holds_presence: bool = True
     reported_end: LegEnd | None = None
     claims: tuple[str, ...] = ()
+    callback: str | None = None
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
@@ -85,6 +87,13 @@ class Reach(Struct, frozen=True, kw_only=True):
     alternate_numbers: tuple[str, ...] = ()
 
 
+class Ringing(Struct, frozen=True):
+    """A callback that rings the agent's softphone, until it stops by itself."""
+
+    callback_id: str
+    until: datetime
+
+
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
@@ -106,6 +115,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_due_at: datetime | None = None
     presence_attempts: int = 0
     quota: str | None = None
+    ringing: tuple[Ringing, ...] = ()
 
 
 # What follows from the facts -------------------------------------------------------------------------------------
@@ -119,12 +129,18 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
     """
     seen = {sighting.server_key: sighting for sighting in emergency.sightings}
     found: dict[str, Tie] = {}
+    # Each answer to one callback is a leg of its own: they have one server call together.
+    answers = [leg for leg in emergency.legs if leg.callback is not None]
+    found |= {leg.leg_id: Tie(TieKind.EXACT, seen[key]) for leg in answers for key in leg.claims if key in seen}
+    seen = {key: sighting for key, sighting in seen.items() if all(key not in leg.claims for leg in answers)}
     for leg in emergency.legs:
         claimed = next((seen[key] for key in leg.claims if key in seen), None)
         if claimed is not None:
             found[leg.leg_id] = Tie(TieKind.EXACT, seen.pop(claimed.server_key))
     for sighting in sorted(seen.values(), key=_start_order):
-        leg_id = _only_fit(sighting, (leg for leg in emergency.legs if leg.leg_id not in found))
+        # The agent did not start a callback: whatever they start then is another call.
+        untied = (leg for leg in emergency.legs if leg.leg_id not in found and leg.callback is None)
+        leg_id = _only_fit(sighting, untied)
         if leg_id is not None:
             found[leg_id] = Tie(TieKind.INFERRED, sighting)
     return found
@@ -183,8 +199,18 @@ def untied_legs(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
     """The legs of which no server call is known: in progress, or ended so lately that its event may still come."""
     tied = ties(emergency)
     ends = leg_ends(emergency, rules, now)
-    untied = (leg for leg in emergency.legs if leg.leg_id not in tied)
+    untied = (leg for leg in emergency.legs if leg.leg_id not in tied and leg.callback is None)
     return [leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window]
+
+
+def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
+    """The callbacks that ring the agent's softphone."""
+    return [ring for ring in emergency.ringing if now < ring.until]
+
+
+def engaged(emergency: Emergency, rules: Rules, now: datetime) -> set[str]:
+    """The ids of the callbacks in which the agent talks to a responder, as far as is known."""
+    return {leg.callback for leg in legs_in_progress(emergency, rules, now) if leg.callback is not None}
 
 
 def held_until(emergency: Emergency, rules: Rules, now: datetime) -> datetime | None:
@@ -212,6 +238,7 @@ def due_at(emergency: Emergency, rules: Rules, now: datetime) -> datetime:
     """When time alone next changes something: a leg times out, a hold ends, or the whole is forgotten."""
     assert emergency.lease is not None
     moments = [leg.dialled_at + rules.max_call for leg in legs_in_progress(emergency, rules, now)]
+    moments += [ring.until for ring in rings_now(emergency, now)]
     until = held_until(emergency, rules, now)
     if until is not None and until != _NO_END:
         moments.append(until)
@@ -228,7 +255,8 @@ def _forgotten_at(emergency: Emergency, released_at: datetime) -> datetime:
 def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
     """Whether the lease has ended, its cool-down has passed, and nothing is owed any more (B8)."""
     assert emergency.lease is not None
-    if legs_in_progress(emergency, rules, now) or presence_held(emergency, rules, now):
+    in_use = legs_in_progress(emergency, rules, now) or rings_now(emergency, now)
+    if in_use or presence_held(emergency, rules, now):
         return False
     released_at = emergency.lease.released_at(rules)
     owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
@@ -270,6 +298,13 @@ def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, no
     return tuple(leg for leg in legs if leg is not oldest)
 
 
+def with_ringing(emergency: Emergency, callback_id: str, until: datetime | None) -> Emergency:
+    """A callback rings the agent's softphone until then, or no more (None)."""
+    others = tuple(ring for ring in emergency.ringing if ring.callback_id != callback_id)
+    rings = others if until is None else (*others, Ringing(callback_id, until))
+    return structs.replace(emergency, ringing=rings)
+
+
 def with_reported_end(emergency: Emergency, leg_id: str, end: LegEnd, rules: Rules, now: datetime) -> Emergency:
     """The softphone or a machine said that a leg ended."""
 
@@ -302,6 +337,11 @@ def with_sighting(emergency: Emergency, sighting: Sighting, rules: Rules, now: d
     known[sighting.server_key] = _merged(before, sighting)
     latest = sorted(known.values(), key=_start_order)[-MOST_SIGHTINGS:]
     return settle(structs.replace(emergency, sightings=tuple(latest)), rules, now)
+
+
+def claimed_by_callback(emergency: Emergency, server_key: str) -> bool:
+    """Whether the server call is a callback that the agent answered: call control said so, whoever started it."""
+    return any(leg.callback is not None and server_key in leg.claims for leg in emergency.legs)
 
 
 def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> bool:
@@ -367,14 +407,16 @@ def without_lease(emergency: Emergency) -> Emergency:
 
 def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool = False) -> Emergency:
     """Bring what is stored for others (lease times, owed presence) in line with the facts and the time."""
-    assert emergency.lease is not None, "an emergency has a lease from its first leg on"
+    known = emergency.lease
+    assert known is not None, "an emergency has a lease from its first leg on"
     ends = leg_ends(emergency, rules, now)
     running = [leg.dialled_at + rules.max_call for leg in emergency.legs if leg.leg_id not in ends]
     lease = structs.replace(
-        emergency.lease,
+        known,
         busy_until=max(running, default=None),
         last_ended_at=max((end.at for end in ends.values()), default=None),
-        dialled_at=max(leg.dialled_at for leg in emergency.legs),
+        # A callback is not dialled: it protects the number by its end alone (B3).
+        dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
     held = presence_held(emergency, rules, now)
     if held != emergency.held or new_hold:

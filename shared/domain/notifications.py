@@ -36,9 +36,18 @@ class NoticeLocation(Struct, frozen=True, kw_only=True):
     age_s: int | None = None
 
 
-class Notice(Struct, frozen=True, kw_only=True):
-    """What the contacts must know of one outgoing leg; owed exactly once for each.
+class NoticeKind(StrEnum):
+    """What a notice tells of."""
 
+    CALL = "call"
+    CALLBACK_RECEIVED = "callback_received"
+    CALLBACK_MISSED = "callback_missed"
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """What the contacts must know of one outgoing leg, or of one callback; owed exactly once for each.
+
+    `dialled_at` is when the agent dialled or, of a callback, when the responder did.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
 
@@ -55,6 +64,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     location: NoticeLocation
     locale: str | None
     give_up_at: datetime
+    kind: NoticeKind = NoticeKind.CALL
 
 
 class Delivery(StrEnum):

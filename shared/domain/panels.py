@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from shared.domain.emergencies import Emergency, legs_in_progress, presence_held
+from shared.domain.emergencies import Emergency, legs_in_progress, presence_held, rings_now
 from shared.domain.leases import Rules
 
 POLL_DURING_EMERGENCY_S = 2
@@ -23,6 +23,7 @@ NORMAL_CONTROLS = (
     "end_call",
 )
 EMERGENCY_CONTROLS = ("device_settings", "end_call")
+RINGING_CONTROLS = ("answer", "device_settings")
 NORMAL_FORM_ACTIONS = ("save", "refresh")
 
 
@@ -40,6 +41,7 @@ class Banner(StrEnum):
     EMERGENCY_IN_PROGRESS = "emergency_in_progress"
     TEST_IN_PROGRESS = "test_in_progress"
     HELD_AFTER_DROP = "held_after_drop"
+    CALLBACK_RINGING = "callback_ringing"
 
 
 class Panel(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,9 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     lease = emergency.lease if emergency.lease.lives(rules, now) else None
     number = lease.number if lease else None
     expires_at = lease.promised_until(rules) if lease else None
+    if rings_now(emergency, now):
+        # Also while a leg is in progress: it may be dead, and End call would be the only button there is.
+        return _ringing_panel(number, expires_at)
     running = legs_in_progress(emergency, rules, now)
     if running:
         return emergency_panel(number, expires_at, test=all(leg.test for leg in running))
@@ -72,6 +77,18 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
             poll_after_s=POLL_DURING_EMERGENCY_S,
         )
     return Panel(callback_number=number, expires_at=expires_at)
+
+
+def _ringing_panel(number: str | None, expires_at: datetime | None) -> Panel:
+    return Panel(
+        mode=Mode.RINGING,
+        controls=RINGING_CONTROLS,
+        form_actions=(),
+        banner=Banner.CALLBACK_RINGING,
+        callback_number=number,
+        expires_at=expires_at,
+        poll_after_s=POLL_DURING_EMERGENCY_S,
+    )
 
 
 def emergency_panel(number: str | None, expires_at: datetime | None, *, test: bool) -> Panel:

@@ -3,7 +3,7 @@
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict
 from shared.ports import Clock, Deadline, EmergencyStore
-from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
 
 OWED_AT_ONCE = 50
 
@@ -12,7 +12,9 @@ def take_up_outbox(*, emergencies: EmergencyStore, clock: Clock, deadline: Deadl
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
     owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
-    effects: list[Effect] = [ReconcilePresence(agent_key) for agent_key in owed.presences]
+    # A responder who waits comes first.
+    effects: list[Effect] = [ContinueCallback(callback_id) for callback_id in owed.callbacks]
+    effects += [ReconcilePresence(agent_key) for agent_key in owed.presences]
     for notice in owed.notices:
         try:
             effects.append(DeliverNotice(emergencies.claim(notice, now + backoff(notice.attempts + 2), deadline)))

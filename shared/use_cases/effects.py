@@ -51,6 +51,12 @@ class StopRecording(Struct, frozen=True):
     recording_id: str
 
 
+class ContinueCallback(Struct, frozen=True):
+    """Move a callback on whose event never came."""
+
+    callback_id: str
+
+
 type Effect = (
     ReconcilePresence
     | DeliverNotice
@@ -59,4 +65,5 @@ type Effect = (
     | SettleRecording
     | SettleHeldRecordings
     | StopRecording
+    | ContinueCallback
 )

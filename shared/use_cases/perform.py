@@ -4,20 +4,25 @@ from msgspec import Struct
 
 from shared.domain.deployment import Deployment
 from shared.ports import (
+    AgentDirectory,
+    CallRouter,
     Clock,
     Deadline,
     EmergencyStore,
     NoticeTemplate,
     Notifier,
     OutageLog,
+    OwedNotice,
     PresenceGateway,
     RecordingOutbox,
     RecordingStore,
     Telemetry,
 )
 from shared.use_cases.act_in_outage import hold_in_outage, mail_in_outage
+from shared.use_cases.continue_callback import continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
 from shared.use_cases.effects import (
+    ContinueCallback,
     DeliverNotice,
     Effect,
     HoldInOutage,
@@ -40,6 +45,8 @@ class Performer(Struct, frozen=True, kw_only=True):
     """Everything an effect may touch."""
 
     emergencies: EmergencyStore
+    directory: AgentDirectory
+    router: CallRouter
     presence: PresenceGateway
     notifier: Notifier
     template: NoticeTemplate
@@ -50,30 +57,62 @@ class Performer(Struct, frozen=True, kw_only=True):
     deployment: Deployment
     telemetry: Telemetry
 
-    def perform(self, effect: Effect) -> None:
-        """Do it, within 20 s. It is idempotent; what it raises has been put off in the outbox already."""
+    def perform(self, effect: Effect) -> tuple[Effect, ...]:
+        """Do it, within 20 s; gives what follows from it.
+
+        It is idempotent; what it raises has been put off in the outbox already, or is still due there.
+        """
         deadline = Deadline(self.clock, EFFECT_WITHIN_S)
         match effect:
+            case ContinueCallback(callback_id):
+                return self._continue_callback(callback_id, deadline)
             case ReconcilePresence(agent_key):
-                reconcile_presence(
-                    agent_key,
-                    emergencies=self.emergencies,
-                    presence=self.presence,
-                    clock=self.clock,
-                    deployment=self.deployment,
-                    telemetry=self.telemetry,
-                    deadline=deadline,
-                )
+                self._reconcile_presence(agent_key, deadline)
             case DeliverNotice(owed):
-                deliver_notice(
-                    owed,
-                    emergencies=self.emergencies,
-                    notifier=self.notifier,
-                    template=self.template,
-                    clock=self.clock,
-                    telemetry=self.telemetry,
-                    deadline=deadline,
-                )
+                self._deliver_notice(owed, deadline)
+            case HoldInOutage() | MailInOutage():
+                self._act_in_outage(effect, deadline)
+            case SettleRecording() | SettleHeldRecordings() | StopRecording():
+                self._keep_unrecorded(effect, deadline)
+        return ()
+
+    def _reconcile_presence(self, agent_key: str, deadline: Deadline) -> None:
+        reconcile_presence(
+            agent_key,
+            emergencies=self.emergencies,
+            presence=self.presence,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _continue_callback(self, callback_id: str, deadline: Deadline) -> tuple[Effect, ...]:
+        return continue_callback(
+            callback_id,
+            None,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            router=self.router,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _deliver_notice(self, owed: OwedNotice, deadline: Deadline) -> None:
+        deliver_notice(
+            owed,
+            emergencies=self.emergencies,
+            notifier=self.notifier,
+            template=self.template,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _act_in_outage(self, effect: HoldInOutage | MailInOutage, deadline: Deadline) -> None:
+        match effect:
             case HoldInOutage(agent_id, hold):
                 hold_in_outage(
                     agent_id,
@@ -95,8 +134,6 @@ class Performer(Struct, frozen=True, kw_only=True):
                     telemetry=self.telemetry,
                     deadline=deadline,
                 )
-            case SettleRecording() | SettleHeldRecordings() | StopRecording():
-                self._keep_unrecorded(effect, deadline)
 
     def _keep_unrecorded(
         self, effect: SettleRecording | SettleHeldRecordings | StopRecording, deadline: Deadline

@@ -1,23 +1,27 @@
-"""A responder calls back (S4, B4)."""
+"""A responder calls back: who is to be rung, and sending the call on where it cannot be answered (S4, B4)."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
 
+from shared.domain.callbacks import Party
 from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import derived
 from shared.ports import CallRouter, Clock, Deadline, EmergencyStore, Holder, Telemetry
 
 RING_AT_ONCE = 5
+# So many identities of all holders together: more would not fit into the callback's row.
+MOST_IDENTITIES = 15
 ROUTE_WITHIN_S = 8.0
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
     """An incoming call: the number dialled (None where a user was), and what call control needs. Never who calls.
 
-    `origin` is the same in every delivery of the same call.
+    `origin` is the same in every delivery of the same call, and its server call id where that is known.
     """
 
     to_number: str | None
@@ -26,62 +30,31 @@ class Incoming(Struct, frozen=True, kw_only=True):
 
 
 class Rung(Struct, frozen=True):
-    """Somebody to ring, and on what grounds."""
+    """Somebody to send the call to, and on what grounds."""
 
     target: str
     kind: str
 
 
-def route_callback(
-    call: Incoming,
-    *,
-    emergencies: EmergencyStore,
-    router: CallRouter,
-    clock: Clock,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-) -> None:
-    """Send the call to the holder of the number, whatever their presence; else to the desk; else the fallback number.
+def parties_of(
+    number: str | None, *, emergencies: EmergencyStore, deployment: Deployment, now: datetime, deadline: Deadline
+) -> tuple[Party, ...] | None:
+    """Whose ladder a call to `number` climbs, none for the desk's; None if the number is none of ours.
 
-    A call to a number that is none of ours, or to a user, is left alone. Raises `Unavailable` when nobody could be
-    reached, so that the event comes again.
+    While the number is lent: its newest holders. In the cool-down the last one; nobody later (B2, B4). Raises
+    `Unavailable`.
     """
-    began = clock.monotonic()
-    rungs = _rungs(call, emergencies, clock, deployment, deadline)
-    if not rungs:
-        telemetry.emit("callback_left_alone")
-        return
-    ring_by = Deadline(clock, ROUTE_WITHIN_S)
-    for rung in rungs:
-        try:
-            router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
-        except (Refused, Unavailable) as failure:
-            telemetry.emit("callback_failed", reason=type(failure).__name__.lower())
-        else:
-            telemetry.emit("callback_routed", rung=rung.kind, ms=round((clock.monotonic() - began) * 1000))
-            return
-    raise Unavailable("Nobody could be reached for this callback.")
-
-
-def _rungs(
-    call: Incoming, emergencies: EmergencyStore, clock: Clock, deployment: Deployment, deadline: Deadline
-) -> list[Rung]:
-    number = call.to_number
     if number is None:
-        return []
-    try:
-        holders = emergencies.holders(number, deadline)
-    except Unavailable:
-        return _desk(deployment) if number in deployment.callback_numbers else []
-    if holders is None and number not in deployment.callback_numbers:
-        return []
-    reached = [rung for holder in _to_ring(holders or [], deployment, clock.now()) for rung in _of(holder)]
-    return [*reached, *_desk(deployment)]
+        return None
+    holders = emergencies.holders(number, deadline)
+    if holders is None:
+        return () if number in deployment.callback_numbers else None
+    to_ring = _to_ring(holders, deployment, now)
+    pool = frozenset(deployment.callback_numbers)
+    return tuple(_party(holder, MOST_IDENTITIES // len(to_ring), pool) for holder in to_ring)
 
 
 def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -> list[Holder]:
-    """The newest live holders; in the cool-down the last one; nobody later (B2, B4)."""
     rules = deployment.rules
     live = [holder for holder in holders if holder.lease.lives(rules, now)]
     resting = [holder for holder in holders if not holder.lease.lives(rules, now)]
@@ -89,9 +62,42 @@ def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -
     return live[:RING_AT_ONCE] or last[:1]
 
 
-def _of(holder: Holder) -> list[Rung]:
-    identities = [Rung(identity, "holder") for identity in holder.reach.acs_user_ids]
-    return identities + [Rung(number, "alternate") for number in holder.reach.alternate_numbers]
+def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:
+    identities = holder.reach.acs_user_ids[:most_identities]
+    # A callback number among them would be a callback of its own, and so on for ever.
+    alternates = tuple(number for number in holder.reach.alternate_numbers if number not in pool)
+    reach = Reach(acs_user_ids=identities, alternate_numbers=alternates)
+    return Party(agent_id=holder.agent_id, agent_key=holder.agent_key, reach=reach)
+
+
+def redirect_callback(
+    call: Incoming,
+    parties: tuple[Party, ...],
+    *,
+    router: CallRouter,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+) -> None:
+    """Send the call to the holder of the number, else to the desk, else to the fallback number: one ring for it all.
+
+    Raises `Unavailable` when nobody could be reached.
+    """
+    ring_by = Deadline(clock, ROUTE_WITHIN_S)
+    for rung in [*(rung for party in parties for rung in _of(party)), *_desk(deployment)]:
+        try:
+            router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
+        except (Refused, Unavailable) as failure:
+            telemetry.emit("callback_failed", reason=type(failure).__name__.lower())
+        else:
+            telemetry.emit("callback_routed", rung=rung.kind)
+            return
+    raise Unavailable("Nobody could be reached for this callback.")
+
+
+def _of(party: Party) -> list[Rung]:
+    identities = [Rung(identity, "holder") for identity in party.reach.acs_user_ids]
+    return identities + [Rung(number, "alternate") for number in party.reach.alternate_numbers]
 
 
 def _desk(deployment: Deployment) -> list[Rung]:

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Sighting, with_sighting
+from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, with_sighting
 from shared.domain.ids import key_of
 from shared.ports import Clock, Deadline, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
@@ -41,9 +41,12 @@ def see_server_call(
 
     def seen(emergency: Emergency) -> Emergency:
         # Only the starter's own emergency: a claim on somebody else's call counts for nothing.
-        if call.starter not in emergency.starters:
-            return emergency
-        return with_sighting(emergency, sighting, deployment.rules, now)
+        if call.starter in emergency.starters:
+            return with_sighting(emergency, sighting, deployment.rules, now)
+        if claimed_by_callback(emergency, sighting.server_key):
+            by_agent = call.ended and call.ended_by in emergency.starters
+            return with_sighting(emergency, structs.replace(sighting, ended_by_starter=by_agent), deployment.rules, now)
+        return emergency
 
     effects: tuple[Effect, ...] = ()
     for agent_key in dict.fromkeys([*known, *waiting]):

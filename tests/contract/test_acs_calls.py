@@ -1,17 +1,17 @@
 """Call control against the local stand-in, over TLS: the real SDK, the real wire."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
 
-from shared.adapters.acs_calls import AcsCalls
+from shared.adapters.acs_calls import SIP_MARK, VOIP_MARK, AcsCalls
 from shared.adapters.system_clock import SystemClock
-from shared.domain.errors import Refused, Unavailable
-from shared.ports import Deadline
+from shared.domain.errors import NotFound, Refused, Unavailable
+from shared.ports import Deadline, Invite
 from tests.contract.table_servers import serving, trickles
-from tests.local.acs import Fault, LocalAcs, Script
+from tests.local.acs import CallView, Fault, LocalAcs, Script, poll
 
 CLOCK = SystemClock()
 PSAP, NUMBER, DESK = "+12065550142", "+14255550111", "+14255550199"
@@ -75,6 +75,146 @@ class TestRedirecting:
         call = service.control.incoming_call(PSAP, NUMBER)
         service.control.fault(Fault(kind="drop", times=1))
         calls.redirect(call.contexts[-1], AGENT, origin=str(uuid4()), deadline=soon())
+
+
+EVENTS_URL = "http://127.0.0.1:9/api/call-automation-events?callback=one"
+
+
+def answered(service: LocalAcs, calls: AcsCalls) -> tuple[CallView, str]:
+    """A call that is connected to us, and its connection."""
+    call = service.control.incoming_call(PSAP, NUMBER)
+    connection_id = answer(calls, call)
+    return service.control.wait_for_call(call.server_call_id, lambda view: view.state == "connected"), connection_id
+
+
+def answer(calls: AcsCalls, call: CallView) -> str:
+    return calls.answer(
+        call.contexts[0], EVENTS_URL, operation_context="number", origin=call.server_call_id, deadline=soon()
+    )
+
+
+def invite(connection_id: str, target: str = AGENT, invitation_id: str = "invitation-1", ring_s: int = 15) -> Invite:
+    caller_id = NUMBER if target.startswith("+") else None
+    return Invite(
+        connection_id=connection_id, invitation_id=invitation_id, target=target, ring_s=ring_s, caller_id=caller_id
+    )
+
+
+@pytest.mark.process
+class TestAnswering:
+    def test_a_repeat_is_the_same_answer(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call = service.control.incoming_call(PSAP, NUMBER)
+        first = answer(calls, call)
+        assert answer(calls, call) == first
+        assert [each.repeated for each in service.control.requests("answer")] == [False, True]
+        seen = service.control.call(call.server_call_id)
+        assert seen.call_connection_id == first
+
+    def test_the_events_bring_back_what_was_given_along(self, service: LocalAcs, calls: AcsCalls) -> None:
+        answered(service, calls)
+        connected = poll(lambda: next((each for each in service.control.mid_call_events()), None))
+        assert connected["type"] == "Microsoft.Communication.CallConnected"
+        assert connected["data"]["operationContext"] == "number"
+
+    def test_a_call_that_is_gone_is_refused(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call = service.control.incoming_call(PSAP, NUMBER)
+        service.control.end_call(call.server_call_id)
+        with pytest.raises(Refused):
+            answer(calls, call)
+
+    def test_busy_is_unavailable(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call = service.control.incoming_call(PSAP, NUMBER)
+        service.control.fault(Fault(operation="answer", status=503))
+        with pytest.raises(Unavailable):
+            answer(calls, call)
+
+
+@pytest.mark.process
+class TestInviting:
+    def test_an_identity_rings_with_the_mark_of_an_emergency_callback(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        handle = calls.invite(invite(connection_id), soon()).result()
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert (invitation.invitation_id, invitation.identity, invitation.timeout_s) == (handle, AGENT, 15.0)
+        assert (invitation.operation_context, invitation.caller_id) == ("invitation-1", None)
+        assert invitation.headers == {SIP_MARK: "invitation-1", VOIP_MARK: "invitation-1"}
+        assert SIP_MARK.startswith("X-MS-Custom-")
+
+    def test_a_number_rings_from_the_leased_number(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        calls.invite(invite(connection_id, DESK), soon()).result()
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert (invitation.identity, invitation.caller_id) == (f"4:{DESK}", NUMBER)
+
+    def test_a_repeat_is_the_same_invitation(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        handles = {calls.invite(invite(connection_id, ring_s=15 - n), soon()).result() for n in range(3)}
+        assert len(handles) == 1
+        assert len(service.control.call(call.server_call_id).invitations) == 1
+        calls.invite(invite(connection_id, invitation_id="invitation-2"), soon()).result()
+        assert len(service.control.call(call.server_call_id).invitations) == 2
+
+    def test_several_are_on_their_way_at_once(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="add", kind="latency", seconds=0.5))
+        begun = time.monotonic()
+        sent = [calls.invite(invite(connection_id, invitation_id=f"i-{n}"), soon()) for n in range(5)]
+        assert len({pending.result() for pending in sent}) == 5
+        assert time.monotonic() - begun < 1.5
+
+    def test_before_the_call_is_connected_it_is_unavailable(self, service: LocalAcs, calls: AcsCalls) -> None:
+        service.control.clock(speed=0.1)
+        call = service.control.incoming_call(PSAP, NUMBER)
+        connection_id = answer(calls, call)
+        with pytest.raises(Unavailable):
+            calls.invite(invite(connection_id), soon()).result()
+
+    def test_a_call_that_is_over_is_not_found(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        service.control.end_call(call.server_call_id)
+        acts: list[Callable[[], object]] = [
+            lambda: calls.invite(invite(connection_id), soon()).result(),
+            lambda: calls.cancel(connection_id, "x", origin="o", deadline=soon()),
+            lambda: calls.people(connection_id, soon()),
+            lambda: calls.play(connection_id, "https://app.example.com/a.wav", origin="o", deadline=soon()),
+        ]
+        for act in acts:
+            with pytest.raises(NotFound) as caught:
+                act()
+            assert caught.value.__suppress_context__
+
+    def test_a_refusal_and_a_busy_service(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="add", status=400, times=1))
+        with pytest.raises(Refused):
+            calls.invite(invite(connection_id), soon()).result()
+        service.control.fault(Fault(operation="add", status=503, times=1))
+        with pytest.raises(Unavailable):
+            calls.invite(invite(connection_id, invitation_id="invitation-2"), soon()).result()
+
+
+@pytest.mark.process
+class TestTheCall:
+    def test_who_rings_can_be_stopped(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        handle = calls.invite(invite(connection_id), soon()).result()
+        for _ in range(2):
+            calls.cancel(connection_id, handle, origin="cancel-1", deadline=soon())
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert invitation.state == "cancelled"
+
+    def test_who_is_on_it(self, service: LocalAcs, calls: AcsCalls) -> None:
+        service.control.people(AGENT, Script(behaviour="answers", after_s=0.0))
+        call, connection_id = answered(service, calls)
+        assert calls.people(connection_id, soon()) == {f"4:{PSAP}"}
+        calls.invite(invite(connection_id), soon()).result()
+        service.control.wait_for_call(call.server_call_id, lambda view: AGENT in view.people)
+        assert calls.people(connection_id, soon()) == {f"4:{PSAP}", AGENT}
+
+    def test_a_prompt_is_played(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        calls.play(connection_id, "https://app.example.com/en.wav", origin="prompt-1", deadline=soon())
+        assert service.control.call(call.server_call_id).played == ["https://app.example.com/en.wav"]
 
 
 def test_the_deadline_holds() -> None:

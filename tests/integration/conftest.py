@@ -50,6 +50,8 @@ def local(wide_stack: Stack) -> Iterator[Stack]:
     yield wide_stack
     note_telephony(wide_stack.control)
     wide_stack.control.clear_faults()
+    # Calls that go on would be rung about for ever.
+    wide_stack.forget_telephony()
     wide_stack.forget_emergencies()
     kinds = {row["RowKey"].split("|")[0] for row in wide_stack.rows()["emergencies"]}
     assert kinds <= {"free", "number", "pool"}

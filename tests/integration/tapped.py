@@ -38,11 +38,11 @@ def tapped_stack(
 ) -> Iterator[Tapped]:
     """Run it until the end of the block, on storage of its own unless there is one already."""
     if storage is None:
-        with azurite.running(services=["table"]) as own:
-            with tapped_stack(
-                folder, pool=pool, workers=workers, settings=settings, storage=own, label=label
-            ) as running:
-                yield running
+        with (
+            azurite.running(services=["table"]) as own,
+            tapped_stack(folder, pool=pool, workers=workers, settings=settings, storage=own, label=label) as running,
+        ):
+            yield running
         return
     with Wiretap(storage.url(), label=label) as tap:
         through = {"TABLES_CONNECTION_STRING": through_tap(storage, tap), **(settings or {})}

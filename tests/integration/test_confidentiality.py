@@ -37,7 +37,7 @@ def test_no_log_line_gives_anything_away(local: Stack, log_folders: list[Path]) 
     one_emergency(local)
     logs = all_logs(log_folders) | local.logs()
     assert {"host.log", "acs.log", "azurite.log"} <= set(logs)
-    assert "dial_recorded" in logs["host.log"] and "callback_routed" in logs["host.log"]
+    assert "dial_recorded" in logs["host.log"] and "callback_answered" in logs["host.log"]
     assert len(USED) > 10
     assert Scanner(USED).scan_all(logs) == {}
 

@@ -186,7 +186,7 @@ def test_a_callback_in_every_form_reaches_the_holder(
     assert local.wait_for_answer(ringing).people[-1] == dana.agent.acs_user_id
 
 
-def test_a_callback_that_event_grid_delivers_three_times_is_redirected_once(local: Stack, dana: Softphone) -> None:
+def test_a_callback_that_event_grid_delivers_three_times_is_answered_once(local: Stack, dana: Softphone) -> None:
     lent = dana.dial(new_id())
     local.wait_until_nothing_is_owed()
     local.control.event_grid(held=True)
@@ -204,10 +204,11 @@ def test_a_callback_that_event_grid_delivers_three_times_is_redirected_once(loca
     assert local.deliver("incoming_call_event", [event, event]) == 202
     seen = local.control.call(call.server_call_id)
     assert (seen.state, len(seen.invitations)) == ("connected", 1)
-    assert [each.repeated for each in local.control.requests("redirect")] == [False, True, True]
+    assert [each.repeated for each in local.control.requests("answer")] == [False, True, True]
 
 
-def test_the_holder_cannot_be_had_then_their_alternate_number_rings_then_the_desk(local: Stack) -> None:
+def test_a_call_that_cannot_be_answered_is_sent_on_to_the_holder_their_alternate_number_the_desk(local: Stack) -> None:
+    local.control.fault(failing("answer", "status", status=400))
     phone = local.softphone(with_alternate(local))
     lent = phone.dial(new_id())
     local.will_answer("+14255550188")
@@ -223,6 +224,7 @@ def test_call_automation_is_down_then_the_event_comes_again(local: Stack, dana: 
     local.wait_until_nothing_is_owed()
     local.control.event_grid(time_scale=50)
     local.will_answer(dana.agent.acs_user_id)
+    local.control.fault(failing("answer", "status", status=503, times=1))
     local.control.fault(failing("redirect", "status", status=503, times=3))
     assert local.wait_for_answer(local.ring(lent.callback_number)).people[-1] == dana.agent.acs_user_id
     assert dana.panel().mode == "emergency"

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from shared.adapters.agent_table import _entry_row, _values_of
@@ -22,11 +20,11 @@ from shared.domain.agents import Agent
 from shared.domain.ids import key_of
 from shared.ports import Deadline
 from tests.integration.bursts import Taken, burst, dialling, percentile
-from tests.integration.tapped import Bell, Tapped, tapped_stack
-from tests.integration.used import new_agent, new_id, note
-from tests.local.acs import EmailRules, Fault
+from tests.integration.tapped import Tapped, tapped_stack
+from tests.integration.used import new_agent, new_id
+from tests.local.acs import EmailRules
 from tests.local.stack import Stack
-from tests.local.wiretap import Exchange, Wiretap
+from tests.local.wiretap import Exchange
 
 pytestmark = pytest.mark.process
 
@@ -116,9 +114,7 @@ def fill_directory(local: Stack, count: int) -> None:
     agents = [Agent(agent_id=f"agent-of-many-{n:05}") for n in range(count)]
     for first in range(0, count, MOST_ROWS_A_COMMIT):
         some = agents[first : first + MOST_ROWS_A_COMMIT]
-        table.commit(
-            [Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S)
-        )
+        table.commit([Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S))
     table.close()
 
 
@@ -175,9 +171,14 @@ def test_64_dials_at_once_take_four_steps_at_most(tapped: Tapped, capsys: pytest
         counted += [steps(part_of(agent, each, done)) for agent, each in zip(agents, taken, strict=True)]
         slowest = max(each.took_s for each in taken)
         with capsys.disabled():
-            print(f"\n  slowest {slowest * 1000:.0f} ms, degraded {degraded}, steps so far {sorted(counted)[-5:]}", end="")
+            print(
+                f"\n  slowest {slowest * 1000:.0f} ms, degraded {degraded}, steps so far {sorted(counted)[-5:]}", end=""
+            )
     with capsys.disabled():
-        print(f"\n  steps of {len(counted)} dials: median {percentile(counted, 50)}, p99 {percentile(counted, 99)}", end="")
+        print(
+            f"\n  steps of {len(counted)} dials: median {percentile(counted, 50)}, p99 {percentile(counted, 99)}",
+            end="",
+        )
     assert percentile(counted, 99) <= 4
 
 

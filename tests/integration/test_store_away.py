@@ -82,7 +82,9 @@ def timed_dials(tapped: Tapped, mode: Mode, count: int, budget_s: float) -> list
     slowest: list[float] = []
     for _ in range(TRIES):
         tapped.tap.mode = mode
-        taken = burst(tapped.local.url, [dialling(tapped.local.url, new_agent().agent_id, new_id()) for _ in range(count)])
+        taken = burst(
+            tapped.local.url, [dialling(tapped.local.url, new_agent().agent_id, new_id()) for _ in range(count)]
+        )
         for each in taken:
             require_degraded(each)
         slowest.append(max(each.took_s for each in taken))
@@ -97,7 +99,9 @@ def test_the_answer_comes_in_time(tapped: Tapped, mode: Mode, capsys: pytest.Cap
     alone = timed_dials(tapped, mode, 1, BUDGET_S)
     crowd = timed_dials(tapped, mode, AT_ONCE, CROWD_BUDGET_S)
     with capsys.disabled():
-        print(f"\n  {mode}: {min(alone) * 1000:.0f} ms alone, {min(crowd) * 1000:.0f} ms the slowest of {AT_ONCE}", end="")
+        print(
+            f"\n  {mode}: {min(alone) * 1000:.0f} ms alone, {min(crowd) * 1000:.0f} ms the slowest of {AT_ONCE}", end=""
+        )
     assert min(alone) < BUDGET_S and min(crowd) < CROWD_BUDGET_S, "on the best of a few runs: machines make noise"
 
 

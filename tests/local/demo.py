@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 
 from tests.local import stack
-from tests.local.acs import CallView, poll
+from tests.local.acs import CallView, Script, poll
 from tests.local.host_process import TimerError
 from tests.local.node_packages import InstallError
 from tests.local.processes import ChildError
@@ -163,11 +163,14 @@ class Story:
         """The responder tries again."""
         self._local.advance(timedelta(minutes=1))
         took_s, call = self._ring()
+        call = self._local.wait_for_answer(call)
         self._say.step("0:03", f"The responder calls {spoken(self._number)} back.")
         require(call.people == [f"4:{PSAP}", DANA.acs_user_id], "the responder must reach Dana")
         self._say.fact("callback", f"past do not disturb, Dana's softphone rings {ms(took_s)} after the call came in")
-        self._say.fact("connected", "the responder and Dana, and nobody else")
-        self._local.control.hang_up(call.server_call_id)
+        self._say.fact("connected", "the responder and Dana, and nobody else; had she not answered, others would ring")
+        poll(lambda: self._dana.panel().mode == "emergency" or None, what="the callback on the panel")
+        self._say.fact("panel", "restricted again: a callback is part of the emergency")
+        self._local.end_callback(call)
 
     def end(self) -> None:
         """It is over."""
@@ -185,19 +188,30 @@ class Story:
         self._local.run_timers()
         require(self._dana.panel().callback_number is None, "the lease must have ended")
         self._say.step("1:01", "The 60 minutes are over. The timer takes the number back.")
+        self._local.control.people(DANA.acs_user_id, Script(behaviour="never"))
         _, call = self._ring()
-        require(call.people[-1] == DANA.acs_user_id, "in the cool-down the last holder must still ring")
+        require(call.invitations[0].identity == DANA.acs_user_id, "in the cool-down the last holder must still ring")
         self._say.fact("number", "rests for 60 minutes; a late call to it still rings Dana")
-        self._local.control.hang_up(call.server_call_id)
+        self._local.end_callback(call)
+        self._local.advance(timedelta(seconds=30))
+        self._local.run_timers("outbox_sweep")
+        email = self._local.wait_for_email(DANA.emergency_contacts.split("; ")[0], count=2)
+        require("NOBODY ANSWERED" in email.plain_text, "the contacts must be told of a callback that nobody answered")
+        self._say.fact("e-mail", "that caller hung up before anybody answered, so the contacts are told")
 
     def release(self) -> None:
         """Another hour later."""
         self._local.advance(COOL_DOWN + timedelta(minutes=1))
         self._local.run_timers()
         _, call = self._ring()
+        call = self._local.wait_for_answer(call)
         require(call.people[-1] == f"4:{DESK}", "after the cool-down the desk must ring")
         self._say.step("2:02", "The cool-down is over. The number is free for the next emergency.")
         self._say.fact("number", "a call to it now rings the security desk")
+        self._local.end_callback(call)
+        for _ in range(2):
+            self._local.advance(timedelta(minutes=10))
+            self._local.run_timers("outbox_sweep", "lease_expiry")
         rows = self._local.rows()["emergencies"]
         kinds = {row["RowKey"].split("|")[0] for row in rows}
         require(kinds <= LEFT_WHEN_ALL_IS_OVER, f"rows are left: {sorted(kinds - LEFT_WHEN_ALL_IS_OVER)}")
@@ -206,14 +220,13 @@ class Story:
         self._say.fact("storage", f"nothing is left of the call: the table holds {free} free numbers and no more")
 
     def _ring(self) -> tuple[float, CallView]:
-        """The responder calls; gives the seconds until a phone rang, and the call once it was answered."""
+        """The responder calls; gives the seconds until a phone rang, and the call as it stood then."""
         began = time.monotonic()
         call = self._local.ring(self._number)
-        self._local.control.wait_for_call(
+        call = self._local.control.wait_for_call(
             call.server_call_id, lambda seen: bool(seen.invitations), what="somebody who is rung"
         )
-        took_s = time.monotonic() - began
-        return took_s, self._local.wait_for_answer(call)
+        return time.monotonic() - began, call
 
 
 def spoken(number: str) -> str:

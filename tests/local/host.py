@@ -42,6 +42,8 @@ def main() -> None:
         # Keeps the port for this host for its whole life; the workers share it.
         reserved = undo.enter_context(_reserved_port(arguments.port))
         signals = undo.enter_context(_signal_socket())
+        # As the platform does: where the app is reached from outside.
+        os.environ.setdefault("WEBSITE_HOSTNAME", f"127.0.0.1:{reserved.getsockname()[1]}")
         locks = undo.enter_context(tempfile.TemporaryFile())
         context = multiprocessing.get_context("spawn")
         settings = Settings(

@@ -292,8 +292,24 @@ class Stack:
     def wait_for_answer(self, call: CallView, *, within_s: float = PATIENCE_S) -> CallView:
         """Wait until somebody has answered the call."""
         return self.control.wait_for_call(
-            call.server_call_id, lambda seen: seen.state == "connected", within_s=within_s, what="an answer"
+            # The app is on the call before anybody is, and is not one of the people.
+            call.server_call_id,
+            lambda seen: len(seen.people) > 1,
+            within_s=within_s,
+            what="an answer",
         )
+
+    def end_callback(self, call: CallView) -> None:
+        """The call ends for everyone; waits until the app was told."""
+        seen = self.control.end_call(call.server_call_id)
+
+        def told() -> bool:
+            return any(
+                each.type == "CallDisconnected" and each.call_connection_id == seen.call_connection_id
+                for each in self.control.mid_call_deliveries()
+            )
+
+        poll(told, within_s=PATIENCE_S, what="the end of the callback")
 
     def emails_to(self, address: str) -> list[AcceptedEmail]:
         """The messages accepted for an address."""
@@ -415,7 +431,6 @@ def example_settings(storage: Azurite, acs: LocalAcs, pool: Sequence[str] = POOL
         "FALLBACK_CALLBACK_NUMBER": FALLBACK,
         "SECURITY_DESK": DESK,
         "EMERGENCY_CONTACTS": DEFAULT_CONTACT,
-        "PUBLIC_BASE_URL": "https://emergency.example.com",
         "EXPIRY_SCHEDULE": "0 * * * * *",
         "OUTBOX_SCHEDULE": "*/10 * * * * *",
     }

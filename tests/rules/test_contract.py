@@ -30,6 +30,7 @@ APP_SETTINGS = (
     "EMERGENCY_COUNTRIES",
     "EMERGENCY_CONTACTS",
     "SECURITY_DESK",
+    "CALLBACK_NOTICES",
     "EMAIL_SENDER",
     "PUBLIC_BASE_URL",
     "ALLOWED_ORIGINS",
@@ -82,7 +83,7 @@ REQUIRED = {
     *("call_started", "call_updated", "call_ended", "presence_released", "panel_state", "presence_state"),
     *("presence_set", "health", "admin_agent_read", "admin_agent_saved", "call_started_event", "call_ended_event"),
     *("incoming_call_event", "email_delivery_report_event", "lease_expiry", "outbox_sweep"),
-    *("call_policy", "recording_file_status_event", "ui_prompt"),
+    *("call_automation_events", "call_policy", "recording_file_status_event", "ui_prompt"),
 }
 
 

@@ -66,10 +66,11 @@ def judge(emergency: Emergency, rules: Rules, now: datetime) -> Verdict:
 def _lease_end(legs: Sequence[Leg], over: dict[str, Over], rules: Rules) -> datetime:
     latest = FAR_FUTURE if len(over) < len(legs) else None
     for leg in legs:
-        candidates = [leg.dialled_at + minutes(rules.window_minutes)]
+        # Sixty minutes are counted from dialling, and nobody dialled a callback.
+        candidates = [leg.dialled_at + minutes(rules.window_minutes)] if leg.callback is None else []
         if leg.leg_id in over:
             candidates.append(over[leg.leg_id].at + minutes(rules.after_call_minutes))
-        latest = max(candidates) if latest is None else max(latest, *candidates)
+        latest = max([*candidates, *([] if latest is None else [latest])], default=None)
     assert latest is not None
     return latest
 
@@ -78,6 +79,10 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
     """The server call of each leg, by leg id, and whether that is exact."""
     left = list(emergency.sightings)
     found: dict[str, tuple[Sighting, bool]] = {}
+    answered = {sighting.server_key for sighting in left for leg in emergency.legs if _answers(leg, sighting)}
+    for sighting in [each for each in left if each.server_key in answered]:
+        found |= {leg.leg_id: (sighting, True) for leg in emergency.legs if _answers(leg, sighting)}
+        left.remove(sighting)
     for leg in emergency.legs:
         for claim in leg.claims:
             match = [sighting for sighting in left if sighting.server_key == claim]
@@ -85,10 +90,14 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
                 found[leg.leg_id] = (match[0], True)
                 left.remove(match[0])
     for sighting in sorted(left, key=lambda each: (each.started_at or each.ended_at or FAR_FUTURE, each.server_key)):
-        fitting = _fitting(sighting, [leg for leg in emergency.legs if leg.leg_id not in found])
+        fitting = _fitting(sighting, [leg for leg in emergency.legs if leg.leg_id not in found and not leg.callback])
         if fitting is not None:
             found[fitting.leg_id] = (sighting, False)
     return found
+
+
+def _answers(leg: Leg, sighting: Sighting) -> bool:
+    return leg.callback is not None and sighting.server_key in leg.claims
 
 
 def _fitting(sighting: Sighting, untied: Iterable[Leg]) -> Leg | None:

@@ -309,11 +309,11 @@ def test_a_number_lent_again_in_its_cool_down_no_longer_rings_its_last_holder() 
     assert house.call_back(number) == old
     lent = house.dial(Dial(call_id="2", agent_id="new", dialled="911"))
     assert (lent.callback_number, lent.shared) == (number, False)
-    assert house.call_back(number, "again") == new
+    assert house.call_back(number) == new
     house.clock.advance(after(minutes=60))
     house.tick()
     assert house.emergency("old") is None
-    assert house.call_back(number, "later") == new
+    assert house.call_back(number) == new
 
 
 def test_a_redial_in_the_cool_down_keeps_its_number(house: House) -> None:

@@ -28,7 +28,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import DAWN, DESK, House, Switchboard, after, numbers
+from tests.house import DAWN, DESK, House, after, numbers
 from tests.simulator.oracle import judge, moments
 
 RULES = Rules()
@@ -404,9 +404,8 @@ class EmergencyMachine(RuleBasedStateMachine):
                 assert all(u.lease.lent_at <= each.lease.lent_at for u in later if u.lease and each.lease)
 
     def callbacks_reach_whom_they_must(self) -> None:
-        self.moody.away, away = False, self.moody.away
         for number in NUMBERS:
-            target = self._call_back(number)
+            target = self.house.call_back(number)
             live = [e for e in self.last_seen.values() if self._holds(e, number, lives=True)]
             resting = [e for e in self.last_seen.values() if self._holds(e, number, lives=False)]
             if live:
@@ -418,16 +417,11 @@ class EmergencyMachine(RuleBasedStateMachine):
                 assert target == DESK
             else:
                 assert target in {DESK, None}, "left the pool, with or without its slot"
-        self.moody.away = away
 
     def _holds(self, emergency: Emergency, number: str, *, lives: bool) -> bool:
         verdict = judge(emergency, RULES, self.now)
         matches = emergency.lease is not None and emergency.lease.number == number
         return matches and (verdict.lease_lives if lives else verdict.rests)
-
-    def _call_back(self, number: str) -> str | None:
-        self.house.switchboard = Switchboard()
-        return self.house.call_back(number)
 
     def the_panel_is_in_emergency_mode_exactly_while_a_leg_is_in_progress(self) -> None:
         for agent_id in AGENTS:

@@ -1,0 +1,103 @@
+"""What Call Automation reports on a callback's call: an array of CloudEvents, or one of them.
+
+Only `type` and `data` are relied on. What cannot be read is left out: the ladder moves on without it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from functions.wire.decoding import decode, whole_text
+from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
+from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
+from shared.domain.errors import Malformed
+from shared.use_cases.continue_callback import MidCall
+
+PREFIX = "Microsoft.Communication."
+LONGEST_CONTEXT = 500
+LONGEST_CONNECTION_ID = 300
+MOST_EVENTS = 100
+MOST_PEOPLE = 1000
+_CALLBACK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+type Data = Mapping[str, object]
+
+
+def callback_id_in(query: Mapping[str, str]) -> str | None:
+    """The callback that the address of the request names, if it is one that can be ours."""
+    callback_id = query.get("callback", "")
+    return callback_id if _CALLBACK_ID.fullmatch(callback_id) else None
+
+
+def mid_call_events(body: bytes) -> list[MidCall]:
+    """The events that matter, in their order; of other types, or unreadable, none. `Malformed` if it is not JSON."""
+    sent = decode(body, object)
+    events = sent if isinstance(sent, list) else [sent]
+    read = (_mid_call(event) for event in events[:MOST_EVENTS])
+    return [event for event in read if event is not None]
+
+
+def _mid_call(event: object) -> MidCall | None:
+    if not isinstance(event, Mapping):
+        return None
+    kind, data = event.get("type"), event.get("data")
+    if not isinstance(kind, str) or not isinstance(data, Mapping):
+        return None
+    read = _READERS.get(kind.removeprefix(PREFIX))
+    connection_id = _text(data, "callConnectionId", LONGEST_CONNECTION_ID)
+    fact = read(data) if read is not None else None
+    if fact is None or connection_id is None:
+        return None
+    return MidCall(
+        connection_id=connection_id,
+        fact=fact,
+        server_call_id=_text(data, "serverCallId", LONGEST_SERVER_CALL_ID),
+        # An answered call brings back which number was dialled; an invitation brings its own id.
+        number_key=_context(data) if isinstance(fact, Connected) else None,
+    )
+
+
+def _joined(data: Data) -> Fact | None:
+    invitation_id = _context(data)
+    return Joined(invitation_id, _raw_id(data.get("participant"))) if invitation_id else None
+
+
+def _not_joined(data: Data) -> Fact | None:
+    invitation_id = _context(data)
+    return NotJoined(invitation_id) if invitation_id else None
+
+
+def _roster(data: Data) -> Fact | None:
+    people = data.get("participants")
+    if not isinstance(people, list):
+        return None
+    named = (_raw_id(each.get("identifier")) for each in people[:MOST_PEOPLE] if isinstance(each, Mapping))
+    return Roster(frozenset(raw_id for raw_id in named if raw_id is not None))
+
+
+_READERS: dict[str, Callable[[Data], Fact | None]] = {
+    "CallConnected": lambda _: Connected(),
+    "CallDisconnected": lambda _: Over(),
+    # The caller hung up while we answered.
+    "AnswerFailed": lambda _: Over(),
+    "AddParticipantSucceeded": _joined,
+    "AddParticipantFailed": _not_joined,
+    "ParticipantsUpdated": _roster,
+}
+
+
+def _raw_id(person: object) -> str | None:
+    return _text(person, "rawId", LONGEST_RAW_ID) if isinstance(person, Mapping) else None
+
+
+def _context(data: Data) -> str | None:
+    return _text(data, "operationContext", LONGEST_CONTEXT)
+
+
+def _text(data: Data, name: str, longest: int) -> str | None:
+    value = data.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        return None
+    try:
+        return whole_text(value, name)
+    except Malformed:
+        return None

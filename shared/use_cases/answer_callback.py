@@ -1,0 +1,140 @@
+"""A responder calls back: answer, and remember whom to ring (S4, B4).
+
+From the event to the answer there is one storage read and one request to call control. Whom to ring is remembered right
+after; `continue_callback` rings them once the caller is connected, and makes up for a row that was never written.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+
+from msgspec import structs
+
+from shared.domain.callbacks import Callback, Party, due_at
+from shared.domain.deployment import Deployment
+from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
+from shared.domain.ids import derived, key_of
+from shared.ports import CallbackChange, CallRouter, Clock, Deadline, EmergencyStore, StoredCallback, Telemetry
+from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
+
+ANSWER_WITHIN_S = 4.0
+REMEMBER_WITHIN_S = 2.0
+
+
+def callback_id_of(origin: str) -> str:
+    """The id of a callback, from its server call id (or what else stays the same in every delivery of its event)."""
+    return derived(origin, "callback")
+
+
+def answer_callback(
+    call: Incoming,
+    *,
+    emergencies: EmergencyStore,
+    router: CallRouter,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> None:
+    """Answer a call to one of our numbers, whatever anybody's presence; send it on where it cannot be answered.
+
+    A call to a number that is none of ours, or to a user, is left alone. Raises `Unavailable` when nobody could be
+    reached or nothing could be remembered, so that the event comes again.
+    """
+    began = clock.monotonic()
+    try:
+        parties, remembered = _parties(call, emergencies, clock, deployment, deadline), True
+    except Unavailable:
+        # The ladder finds the holders once the store is back; until then it rings the desk.
+        parties, remembered = (() if call.to_number in deployment.callback_numbers else None), False
+    if parties is None:
+        telemetry.emit("callback_left_alone")
+        return
+    try:
+        connection_id = _answer(call, router, clock, deployment)
+    except (Refused, Unavailable) as failure:
+        telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}")
+        _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
+        return
+    telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000))
+    if not remembered:
+        raise Unavailable("The callback was answered, but cannot be remembered yet.")
+    _remember(callback_of(call, connection_id, parties, clock.now()), emergencies, clock, deployment)
+
+
+def _parties(
+    call: Incoming, emergencies: EmergencyStore, clock: Clock, deployment: Deployment, deadline: Deadline
+) -> tuple[Party, ...] | None:
+    return parties_of(
+        call.to_number, emergencies=emergencies, deployment=deployment, now=clock.now(), deadline=deadline
+    )
+
+
+def _answer(call: Incoming, router: CallRouter, clock: Clock, deployment: Deployment) -> str:
+    if deployment.callback_events_url is None:
+        raise Refused("Call control cannot report to us.")
+    assert call.to_number is not None
+    callback_id = callback_id_of(call.origin)
+    return router.answer(
+        call.context,
+        f"{deployment.callback_events_url}?callback={callback_id}",
+        # Which number was dialled, for whoever finds no row: the pool's numbers have this key, and nobody else does.
+        operation_context=key_of(call.to_number),
+        origin=callback_id,
+        deadline=Deadline(clock, ANSWER_WITHIN_S),
+    )
+
+
+def _send_on(
+    call: Incoming,
+    parties: tuple[Party, ...],
+    emergencies: EmergencyStore,
+    router: CallRouter,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+) -> None:
+    try:
+        redirect_callback(call, parties, router=router, clock=clock, deployment=deployment, telemetry=telemetry)
+    except Unavailable:
+        # Perhaps it was answered after all, and the ladder is at it: then there is nothing to come again for.
+        callback_id = callback_id_of(call.origin)
+        with suppress(EmergencyCallingError):
+            deadline = Deadline(clock, REMEMBER_WITHIN_S)
+            if emergencies.callback(callback_id, deadline).result().callback is not None:
+                return
+        raise
+
+
+def callback_of(call: Incoming, connection_id: str, parties: tuple[Party, ...], now: datetime) -> Callback:
+    """What is known of a callback that has just been answered."""
+    return Callback(
+        callback_id=callback_id_of(call.origin),
+        connection_id=connection_id,
+        answered_at=now,
+        number=call.to_number,
+        server_key=key_of(call.origin),
+        parties=parties,
+    )
+
+
+def _remember(callback: Callback, emergencies: EmergencyStore, clock: Clock, deployment: Deployment) -> None:
+    """Write a new callback's row, or into one that knows less: the caller may have been connected faster than this."""
+    deadline = Deadline(clock, REMEMBER_WITHIN_S)
+    stored = StoredCallback(None)
+    while True:
+        now, known = clock.now(), stored.callback
+        if known is not None and (known.number is not None or known.over_at is not None):
+            return
+        told = callback
+        if known is not None:
+            told = structs.replace(
+                known, number=callback.number, server_key=callback.server_key, parties=callback.parties
+            )
+        at = due_at(told, deployment.ladder, (), now)
+        try:
+            emergencies.commit_callback(CallbackChange(stored=stored, callback=told, due_at=at), deadline)
+        except Conflict:
+            deadline.require()
+            stored = emergencies.callback(callback.callback_id, deadline).result()
+        else:
+            return

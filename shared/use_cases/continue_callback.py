@@ -1,0 +1,409 @@
+"""Move a callback on: after an event of its call, or because the sweep found that none came (B4)."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import reduce
+
+from msgspec import Struct, structs
+
+from shared.domain.callback_legs import reflected
+from shared.domain.callbacks import (
+    MOST_WITHOUT_STATE,
+    Accepted,
+    Callback,
+    Cancel,
+    Cancelled,
+    Close,
+    Connected,
+    Fact,
+    Invitation,
+    Joined,
+    Look,
+    Looked,
+    NotJoined,
+    Over,
+    Ring,
+    RingAgain,
+    Step,
+    Wait,
+    due_at,
+    id_without_state,
+    next_step,
+    number_key_in,
+    on_the_call,
+    try_without_state,
+    was_answered,
+    with_fact,
+    with_step,
+)
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import engaged
+from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
+from shared.domain.ids import derived, key_of
+from shared.domain.phone_numbers import is_e164
+from shared.ports import (
+    AgentDirectory,
+    CallbackChange,
+    CallRouter,
+    Change,
+    Clock,
+    Deadline,
+    EmergencyStore,
+    Invite,
+    Pending,
+    Stored,
+    StoredCallback,
+    Telemetry,
+)
+from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.notify_of_callback import OwedOfCallback, concerned, kind_owed, notice_of
+from shared.use_cases.route_callback import parties_of
+
+STORE_WITHIN_S = 1.5
+REQUEST_WITHIN_S = 5.0
+
+
+class MidCall(Struct, frozen=True, kw_only=True):
+    """An event of a callback's call. `number_key` is the key of the number dialled, where the event brings it."""
+
+    connection_id: str
+    fact: Fact
+    server_call_id: str | None = None
+    number_key: str | None = None
+
+    @property
+    def dialled_key(self) -> str | None:
+        """The key of the number dialled, also where only an invitation's id brings it."""
+        match self.fact:
+            case Joined(invitation_id) | NotJoined(invitation_id):
+                return self.number_key or number_key_in(invitation_id)
+        return self.number_key
+
+
+def continue_callback(
+    callback_id: str,
+    said: MidCall | None,
+    *,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    router: CallRouter,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """Take in what was said, and do whatever is next, until nothing is to be done but to wait.
+
+    While the store is away the desk is rung all the same. Raises `Unavailable`, and has then done what it could.
+    """
+    climb = _Climb(callback_id, emergencies, directory, router, clock, deployment, telemetry, deadline)
+    try:
+        return climb.run(said)
+    except Unavailable:
+        if said is not None:
+            climb.ring_without_state(said)
+        raise
+
+
+class _Known(Struct, frozen=True):
+    """The callback and the emergencies of its parties, as they were read."""
+
+    stored: StoredCallback
+    emergencies: tuple[Stored, ...]
+
+
+class _Climb:
+    """The way of one event, or of one sweep, through read, decide, commit, act; again for what the acting brings."""
+
+    def __init__(
+        self,
+        callback_id: str,
+        emergencies: EmergencyStore,
+        directory: AgentDirectory,
+        router: CallRouter,
+        clock: Clock,
+        deployment: Deployment,
+        telemetry: Telemetry,
+        deadline: Deadline,
+    ) -> None:
+        self._callback_id = callback_id
+        self._emergencies = emergencies
+        self._directory = directory
+        self._router = router
+        self._clock = clock
+        self._deployment = deployment
+        self._telemetry = telemetry
+        self._deadline = deadline
+        self._effects: list[Effect] = []
+
+    def run(self, said: MidCall | None) -> tuple[Effect, ...]:
+        """Move on; gives the effects owed by then."""
+        facts: list[Fact] = [said.fact] if said is not None else []
+        while (known := self._read(said)) is not None:
+            before, now = known.stored.callback, self._clock.now()
+            assert before is not None
+            told = self._told(before, said, facts, now)
+            busy = self._engaged(known, now)
+            step = next_step(told, self._deployment.ladder, busy, now)
+            try:
+                planned = with_step(told, step, self._released_at(known), now)
+                if planned != before or (said is None and isinstance(step, Wait) and not planned.closed):
+                    self._commit(known, told, planned, busy, now)
+            except Conflict:
+                self._deadline.require()
+                continue
+            self._report(before, planned, step)
+            facts = self._act(step, planned)
+            if not facts:
+                break
+        return tuple(self._effects)
+
+    # Reading
+
+    def _read(self, said: MidCall | None) -> _Known | None:
+        deadline = Deadline(self._clock, STORE_WITHIN_S)
+        stored = self._emergencies.callback(self._callback_id, deadline).result()
+        if stored.callback is None and said is not None and self._begins(said.fact):
+            stored = StoredCallback(self._found(said, deadline))
+        if stored.callback is None:
+            return None
+        loading = [self._emergencies.load(party.agent_key, deadline) for party in stored.callback.parties]
+        read = [pending.result() for pending in loading]
+        return _Known(stored, tuple(each for each in read if each.emergency is not None))
+
+    def _begins(self, fact: Fact) -> bool:
+        """Whether a callback without a row can only be one whose row is late, and not one that is long forgotten."""
+        match fact:
+            case Connected():
+                return True
+            case Joined(invitation_id) | NotJoined(invitation_id):
+                return try_without_state(self._callback_id, invitation_id) is not None
+        return False
+
+    def _found(self, said: MidCall, deadline: Deadline) -> Callback:
+        """The callback as whoever answered it would have written it, had they not been slower, or died."""
+        number = self._number(said)
+        parties = parties_of(
+            number,
+            emergencies=self._emergencies,
+            deployment=self._deployment,
+            now=self._clock.now(),
+            deadline=deadline,
+        )
+        return Callback(
+            callback_id=self._callback_id,
+            connection_id=said.connection_id,
+            answered_at=self._clock.now(),
+            number=number,
+            server_key=key_of(said.server_call_id) if said.server_call_id else None,
+            parties=parties or (),
+            connected=True,
+        )
+
+    def _number(self, said: MidCall) -> str | None:
+        """The number dialled, if it is still of the pool."""
+        key, pool = said.dialled_key, self._deployment.callback_numbers
+        return next((number for number in pool if key_of(number) == key), None) if key else None
+
+    def _told(self, callback: Callback, said: MidCall | None, facts: Sequence[Fact], now: datetime) -> Callback:
+        if said is not None and said.connection_id != callback.connection_id:
+            if callback.closed or callback.connected or not isinstance(said.fact, Connected):
+                # Of a connection that never came to anything.
+                return callback
+            callback = structs.replace(callback, connection_id=said.connection_id)
+        return reduce(lambda known, fact: with_fact(known, fact, now), facts, callback)
+
+    def _engaged(self, known: _Known, now: datetime) -> set[str]:
+        """The agents who talk to another responder."""
+        found = (each.emergency for each in known.emergencies)
+        return {
+            emergency.agent_key
+            for emergency in found
+            if emergency is not None and engaged(emergency, self._deployment.rules, now) - {self._callback_id}
+        }
+
+    def _released_at(self, known: _Known) -> datetime | None:
+        found = (each.emergency for each in known.emergencies)
+        leases = [emergency.lease for emergency in found if emergency is not None and emergency.lease is not None]
+        return max((lease.released_at(self._deployment.rules) for lease in leases), default=None)
+
+    # Writing
+
+    def _commit(self, known: _Known, told: Callback, planned: Callback, busy: set[str], now: datetime) -> None:
+        changes = [
+            change for stored in known.emergencies if (change := self._change(known, stored, told, planned, now))
+        ]
+        self._emergencies.commit_callback(
+            CallbackChange(
+                stored=known.stored,
+                callback=planned,
+                due_at=due_at(planned, self._deployment.ladder, busy, now),
+                emergencies=tuple(changes),
+            ),
+            self._deadline,
+        )
+        for change in changes:
+            before = change.stored.emergency
+            assert before is not None
+            if change.emergency.presence_due_at not in (None, before.presence_due_at):
+                self._effects.append(ReconcilePresence(change.emergency.agent_key))
+            owed = self._emergencies.owed_by(change)
+            if owed is not None:
+                self._effects.append(DeliverNotice(owed))
+
+    def _change(self, known: _Known, stored: Stored, told: Callback, planned: Callback, now: datetime) -> Change | None:
+        emergency, before = stored.emergency, known.stored.callback
+        assert emergency is not None and before is not None
+        changed = reflected(emergency, told if planned.closed else planned, self._deployment.rules, now)
+        owed = OwedOfCallback()
+        kind = kind_owed(before, told, planned.closed and not before.closed, self._deployment)
+        if kind is not None and emergency.agent_key in {party.agent_key for party in concerned(told, kind)}:
+            owed = notice_of(
+                told,
+                kind,
+                changed,
+                emergencies=self._emergencies,
+                directory=self._directory,
+                deployment=self._deployment,
+                now=now,
+                deadline=self._deadline,
+            )
+        if changed == emergency and owed.notice is None:
+            return None
+        return Change(stored=stored, emergency=changed, now=now, notice=owed.notice, ration_row=owed.ration_row)
+
+    # Acting
+
+    def _act(self, step: Step, callback: Callback) -> list[Fact]:
+        match step:
+            case Ring(invitations, lap):
+                facts = self._invite(callback, invitations)
+                if len(lap.rungs) == 1:
+                    self._play_prompt(callback, lap.number)
+                return facts
+            case RingAgain(invitations):
+                return self._invite(callback, invitations)
+            case Cancel(invitations):
+                return [fact for each in invitations if (fact := self._cancel(callback, each))]
+            case Look():
+                return self._look(callback)
+        return []
+
+    def _invite(self, callback: Callback, invitations: Sequence[Invitation]) -> list[Fact]:
+        """All at once; what call control neither took on nor refused is sent again later."""
+        deadline = Deadline(self._clock, REQUEST_WITHIN_S)
+        sent = [(each, self._send(callback.connection_id, callback.number, each, deadline)) for each in invitations]
+        return [fact for each, pending in sent if (fact := self._outcome(each, pending))]
+
+    def _send(
+        self, connection_id: str, number: str | None, invitation: Invitation, deadline: Deadline
+    ) -> Pending[str] | None:
+        # A number that we do not know was dialled all the same: any of ours may be shown instead.
+        own = number or next(iter(self._deployment.callback_numbers), None)
+        invite = Invite(
+            connection_id=connection_id,
+            invitation_id=invitation.invitation_id,
+            target=invitation.target,
+            ring_s=invitation.ring_s(self._clock.now()),
+            caller_id=own if is_e164(invitation.target) else None,
+        )
+        try:
+            return self._router.invite(invite, deadline)
+        except Unavailable:
+            return None
+
+    def _outcome(self, invitation: Invitation, pending: Pending[str] | None) -> Fact | None:
+        if pending is None:
+            return None
+        try:
+            return Accepted(invitation.invitation_id, pending.result())
+        except NotFound:
+            return Over()
+        except Refused:
+            self._telemetry.emit("callback_failed", reason="invite_refused")
+            return NotJoined(invitation.invitation_id)
+        except Unavailable:
+            self._telemetry.emit("callback_failed", reason="invite_unavailable")
+            return None
+
+    def _cancel(self, callback: Callback, invitation: Invitation) -> Fact | None:
+        assert invitation.handle is not None
+        origin = derived(invitation.invitation_id, "cancel")
+        deadline = Deadline(self._clock, REQUEST_WITHIN_S)
+        try:
+            self._router.cancel(callback.connection_id, invitation.handle, origin=origin, deadline=deadline)
+        except NotFound:
+            return Over()
+        except Refused:
+            # They ring no more.
+            return Cancelled(invitation.invitation_id)
+        except Unavailable:
+            return None
+        return Cancelled(invitation.invitation_id)
+
+    def _look(self, callback: Callback) -> list[Fact]:
+        try:
+            return [Looked(self._router.people(callback.connection_id, Deadline(self._clock, REQUEST_WITHIN_S)))]
+        except NotFound:
+            return [Over()]
+        except (Refused, Unavailable):
+            self._telemetry.emit("callback_failed", reason="look")
+            return []
+
+    def _play_prompt(self, callback: Callback, lap_number: int) -> None:
+        if self._deployment.prompt_url is None:
+            return
+        # The ladder works without it.
+        with suppress(NotFound, Refused, Unavailable):
+            self._router.play(
+                callback.connection_id,
+                self._deployment.prompt_url,
+                origin=derived(self._callback_id, f"prompt|{lap_number}"),
+                deadline=Deadline(self._clock, REQUEST_WITHIN_S),
+            )
+
+    # Without the store
+
+    def ring_without_state(self, said: MidCall) -> None:
+        """Ring the desk, one after the other: each invitation's id says which comes next."""
+        match said.fact:
+            case Connected():
+                first = 0
+            case NotJoined(invitation_id):
+                number = try_without_state(self._callback_id, invitation_id)
+                first = 0 if number is None else number + 1
+            case _:
+                return
+        targets = self._deployment.ladder.without_agents
+        for number in range(first, min(first + len(targets), MOST_WITHOUT_STATE)):
+            if self._ring_one_without_state(said, targets[number % len(targets)], number):
+                return
+
+    def _ring_one_without_state(self, said: MidCall, target: str, number: int) -> bool:
+        """Whether that settles it for now: they ring, or talk, or the call is over."""
+        now, deadline = self._clock.now(), Deadline(self._clock, REQUEST_WITHIN_S)
+        invitation_id = id_without_state(self._callback_id, number, said.dialled_key)
+        invitation = Invitation.desk(invitation_id, target, now)
+        try:
+            pending = self._send(said.connection_id, self._number(said), invitation, deadline)
+            if pending is not None:
+                pending.result()
+        except Refused:
+            return False
+        except (NotFound, Unavailable):
+            return True
+        self._telemetry.emit("callback_rung", rung="desk", people=1)
+        return True
+
+    # Telling
+
+    def _report(self, before: Callback, planned: Callback, step: Step) -> None:
+        if isinstance(step, Ring):
+            self._telemetry.emit("callback_rung", rung=step.lap.rungs[-1].value, people=len(step.invitations))
+        if isinstance(step, Close):
+            self._telemetry.emit("callback_over", answered=was_answered(before))
+        known = {each.invitation_id for each in before.invitations if each.joined_at is not None}
+        for each in on_the_call(planned):
+            if each.invitation_id not in known:
+                self._telemetry.emit("callback_joined", rung=each.rung.value)

@@ -1,0 +1,76 @@
+"""What the contacts are told of a callback: that it was answered, or that nobody answered it; each once."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
+from shared.domain.deployment import CallbackNotices, Deployment
+from shared.domain.emergencies import Emergency
+from shared.domain.ids import derived
+from shared.domain.notifications import Notice, NoticeKind, notice_location, recipients_of
+from shared.ports import AgentDirectory, Deadline, EmergencyStore
+
+
+class OwedOfCallback(Struct, frozen=True):
+    """A notice to be owed, and what it takes of the ration of agents who are not in the directory."""
+
+    notice: Notice | None = None
+    ration_row: str | None = None
+
+
+def kind_owed(before: Callback, known: Callback, closing: bool, deployment: Deployment) -> NoticeKind | None:
+    """What the contacts of its parties are to be told now: the first answer, or an end without one.
+
+    A callback to a number that nobody holds concerns nobody's contacts.
+    """
+    wanted = deployment.callback_notices
+    if not was_answered(before) and was_answered(known):
+        return NoticeKind.CALLBACK_RECEIVED if wanted is CallbackNotices.ALL else None
+    missed = closing and not was_answered(known) and wanted is not CallbackNotices.NONE
+    return NoticeKind.CALLBACK_MISSED if missed else None
+
+
+def concerned(callback: Callback, kind: NoticeKind) -> tuple[Party, ...]:
+    """Whose contacts are told: the agent's who answered, or else everybody's whose number it is."""
+    answered_by = {each.agent_key for each in on_the_call(callback)}
+    own = tuple(party for party in callback.parties if party.agent_key in answered_by)
+    return own if own and kind is NoticeKind.CALLBACK_RECEIVED else callback.parties
+
+
+def notice_of(
+    callback: Callback,
+    kind: NoticeKind,
+    emergency: Emergency,
+    *,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deployment: Deployment,
+    now: datetime,
+    deadline: Deadline,
+) -> OwedOfCallback:
+    """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`."""
+    agent = directory.find(emergency.agent_id, deadline).result()
+    recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
+    ration = emergencies.ration(now, deadline).result() if agent is None and recipients else None
+    lease = emergency.lease
+    if lease is None or not recipients or (agent is None and ration is None):
+        return OwedOfCallback()
+    notice = Notice(
+        notice_id=derived(f"{callback.callback_id}|{emergency.agent_key}", kind.value),
+        recipients=recipients,
+        agent_id=emergency.agent_id,
+        agent_name=agent.name if agent else None,
+        dialled_at=callback.answered_at,
+        callback_number=lease.number,
+        reachable_until=lease.promised_until(deployment.rules),
+        shared=lease.shared,
+        test=all(leg.test for leg in emergency.legs),
+        degraded=False,
+        location=notice_location(None, agent.address if agent else None, now),
+        locale=agent.locale if agent else None,
+        # Not a word of it outlives the emergency (B8).
+        give_up_at=lease.released_at(deployment.rules),
+        kind=kind,
+    )
+    return OwedOfCallback(notice, ration)

@@ -1,0 +1,802 @@
+"""Callbacks end at a human (B4): each scenario on the core in memory, with call control that rings, joins and drops."""
+
+from collections.abc import Callable
+
+import pytest
+from msgspec import structs
+
+from shared.adapters.table import Delete
+from shared.domain.agents import Agent
+from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
+from shared.domain.deployment import CallbackNotices
+from shared.domain.errors import Refused, Unavailable
+from shared.domain.ids import key_of
+from shared.domain.notifications import NoticeKind
+from shared.domain.panels import RINGING_CONTROLS, Mode
+from shared.domain.presence import PresenceStatus
+from shared.use_cases.continue_callback import MidCall
+from shared.use_cases.end_call import End
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Dial
+from tests.house import DESK, FALLBACK, House, after, numbers
+from tests.switchboard import PSAP
+
+DANA = "agent-dana"
+DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
+DANA_PHONE = "+14255550170"
+AVAILABLE, DND = PresenceStatus.AVAILABLE, PresenceStatus.DO_NOT_DISTURB
+
+
+def identity(name: str) -> str:
+    return f"8:acs:00000000-0000-0000-0000-000000000001_{name}"
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.add_agent(
+        Agent(
+            agent_id=DANA,
+            name="Dana Example",
+            acs_user_ids=(DANA_ACS,),
+            alternate_numbers=(DANA_PHONE,),
+            country="US",
+            emergency_contacts=("supervisor@example.com",),
+        )
+    )
+    house.show(DANA, AVAILABLE)
+    house.tick()
+    return house
+
+
+def dropped_call(house: House) -> str:
+    """Dana dialled, the call broke off; gives her number."""
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
+    house.end(End(call_id="call-1", by_agent=False))
+    house.mail.accepted.clear()
+    house.switchboard.requests.clear()
+    assert answer.callback_number is not None
+    return answer.callback_number
+
+
+# Steps
+
+
+def test_one_read_and_one_request_to_the_answer_and_one_more_to_the_agents_ring(house: House) -> None:
+    number = dropped_call(house)
+    reads: list[str] = []
+    table = house.table
+    house.emergencies._table = Counting(table, reads, house)  # type: ignore[assignment]
+    callback_id = house.responder_calls(number, delivered=False)
+    assert reads[0] == "read, with 0 requests" and reads[1] == "commit, with 1 requests"
+    assert house.switchboard.requests == [("answer", "context")]
+    connected = house.switchboard.events.pop(0)
+    house.hear(*connected)
+    assert house.switchboard.requests == [("answer", "context"), ("invite", DANA_ACS)]
+    assert house.switchboard.ringing() == [DANA_ACS]
+    [invite] = house.switchboard.invited
+    assert (invite.ring_s, invite.caller_id) == (15, None)
+    assert house.callback(callback_id) is not None
+
+
+class Counting:
+    """Notes what is asked of the table, and how many requests call control had by then."""
+
+    def __init__(self, table: object, log: list[str], house: House) -> None:
+        self._table, self._log, self._house = table, log, house
+
+    def __getattr__(self, name: str) -> object:
+        kind = "commit" if name == "commit" else "read"
+        self._log.append(f"{kind}, with {len(self._house.switchboard.requests)} requests")
+        return getattr(self._table, name)
+
+
+# The ladder
+
+
+def test_an_agent_who_is_offline_then_the_alternates_then_the_desk(house: House) -> None:
+    house.switchboard.offline.add(DANA_ACS)
+    number = dropped_call(house)
+    house.responder_calls(number)
+    assert house.switchboard.ringing() == [DANA_PHONE], "at once, not after fifteen seconds"
+    assert house.switchboard.invited[-1].caller_id == number
+    house.wait(21)
+    assert house.switchboard.ringing() == [DESK]
+    house.switchboard.pick_up(DESK)
+    house.deliver()
+    assert house.switchboard.talking() == [f"4:{DESK}"]
+    house.wait(120)
+    assert house.switchboard.ringing() == []
+    assert house.switchboard.talking() == [f"4:{DESK}"]
+
+
+def test_the_agent_rings_for_fifteen_seconds_and_answers_on_the_second_round(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.wait(14)
+    assert house.switchboard.ringing() == [DANA_ACS]
+    house.wait(2)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    house.wait(20)
+    assert house.switchboard.ringing() == [DESK]
+    house.wait(30)
+    assert house.switchboard.ringing() == [DANA_ACS]
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+    assert len(house.switchboard.invited) == 4
+
+
+def test_after_five_minutes_the_fallback_number_rings_for_good(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.wait(310)
+    before = len(house.switchboard.invited)
+    house.wait(300)
+    rung = {invite.target for invite in house.switchboard.invited[before:]}
+    assert rung <= {FALLBACK}
+    assert FALLBACK in house.switchboard.ringing() or house.switchboard.invited[-1].target == FALLBACK
+    assert len(house.switchboard.invited) - before >= 8, "again and again"
+    house.wait(15)
+    ringing = house.switchboard.ringing()
+    assert ringing == [FALLBACK]
+    house.switchboard.pick_up(FALLBACK)
+    house.deliver()
+    assert house.switchboard.talking() == [f"4:{FALLBACK}"]
+
+
+def test_nobody_can_be_had_but_the_ladder_neither_ends_nor_spins(house: House) -> None:
+    house.switchboard.gone |= {DANA_ACS, DANA_PHONE, DESK, FALLBACK}
+    house.responder_calls(dropped_call(house))
+    house.wait(100)
+    tries = house.switchboard.requests.count(("invite", DESK))
+    assert 5 <= tries <= 11
+    house.switchboard.gone.clear()
+    house.wait(12)
+    assert house.switchboard.ringing() != []
+
+
+def test_the_browser_of_the_one_who_answered_dies_and_the_ladder_goes_on_from_the_top(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.wait(90)
+    assert house.status(DANA) is DND and house.switchboard.ringing() == []
+    house.switchboard.drop_out(DANA_ACS)
+    house.deliver()
+    assert house.switchboard.ringing() == [DANA_ACS], "from the top, at once"
+    assert house.panel(DANA).mode is Mode.RINGING
+    assert house.status(DANA) is DND, "a drop keeps presence held"
+    house.wait(16)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    house.switchboard.pick_up(DANA_PHONE)
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    assert [leg.callback is not None for leg in emergency.legs] == [False, True, True]
+
+
+def test_a_drop_out_of_which_no_event_came_is_found_by_looking(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.wait(5)
+    house.switchboard.drop_out(DANA_ACS)
+    house.wait(45, events=False)
+    assert house.switchboard.ringing() != []
+
+
+@pytest.mark.parametrize("seconds", [1, 20, 40, 320])
+def test_the_responder_hangs_up_in_the_middle_of_each_rung(house: House, seconds: int) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    house.wait(seconds)
+    assert len(house.switchboard.ringing()) == 1
+    house.switchboard.hang_up()
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.NORMAL
+    rung = len(house.switchboard.invited)
+    house.wait(30)
+    assert len(house.switchboard.invited) == rung
+    callback = house.callback(callback_id)
+    assert callback is not None and callback.closed
+    assert (callback.number, callback.parties, callback.invitations) == (None, (), ())
+    assert house.mail.received() == ["supervisor@example.com"], "missed, once"
+    house.clock.advance(after(minutes=10))
+    house.tick()
+    assert house.callback(callback_id) is None
+    assert [row for row in house.rows() if "callback" in row] == []
+
+
+def test_the_end_of_which_no_event_came_is_found_by_the_next_request(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    house.switchboard.hang_up()
+    house.switchboard.events.clear()
+    house.wait(60, events=False)
+    callback = house.callback(callback_id)
+    assert callback is not None and callback.closed
+
+
+# The leg
+
+
+def test_while_it_rings_the_panel_offers_answer_and_device_settings_only(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    panel = house.panel(DANA)
+    assert (panel.mode, panel.controls, panel.form_actions) == (Mode.RINGING, RINGING_CONTROLS, ())
+    assert panel.controls == ("answer", "device_settings")
+    house.wait(18)
+    assert house.panel(DANA).mode is Mode.NORMAL, "the alternate number rings now"
+
+
+def test_a_ring_whose_end_was_never_told_stops_showing_by_itself(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.clock.advance(after(seconds=15))
+    assert house.panel(DANA).mode is Mode.NORMAL
+
+
+def test_an_answered_callback_is_a_leg_that_holds_presence_and_extends_the_lease(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=50))
+    house.tick()
+    assert house.status(DANA) is AVAILABLE
+    house.show(DANA, PresenceStatus.BUSY)
+    house.responder_calls(number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    panel = house.panel(DANA)
+    assert (panel.mode, panel.controls) == (Mode.EMERGENCY, ("device_settings", "end_call"))
+    assert house.status(DANA) is DND
+    house.wait(60 * 20)
+    assert house.panel(DANA).callback_number == number, "never while a leg is in progress"
+    house.switchboard.hang_up()
+    house.deliver()
+    assert house.status(DANA) is DND, "nothing says that the agent ended it: a drop"
+    house.clock.advance(after(minutes=10))
+    house.tick()
+    assert house.status(DANA) is PresenceStatus.BUSY
+    house.clock.advance(after(minutes=19))
+    assert house.panel(DANA).callback_number == number
+    house.clock.advance(after(minutes=2))
+    assert house.panel(DANA).callback_number is None
+
+
+def test_presence_is_held_on_from_the_snapshot_of_the_first_leg(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    invitation_id = house.switchboard.invited[0].invitation_id
+    house.end(End(call_id=invitation_id, by_agent=True))
+    assert house.status(DANA) is AVAILABLE
+    assert house.panel(DANA).mode is Mode.NORMAL
+
+
+def test_acs_says_that_the_agent_ended_the_callback(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.wait(30)
+    ended = ServerCall(server_call_id="context", starter=PSAP, at=house.clock.now(), ended=True, ended_by=DANA_ACS)
+    house.see(ended)
+    assert house.panel(DANA).mode is Mode.NORMAL
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_call_that_the_agent_starts_meanwhile_is_not_taken_for_the_callback(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    other = ServerCall(server_call_id="other", starter=DANA_ACS, at=house.clock.now(), ended=False)
+    house.see(other)
+    house.see(structs.replace(other, ended=True, ended_by=DANA_ACS))
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+# Notices
+
+
+def told(house: House) -> list[NoticeKind]:
+    return [NoticeKind(email.subject) for email in house.mail.accepted]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answered", "missed"),
+    [
+        (CallbackNotices.NONE, [], []),
+        (CallbackNotices.MISSED, [], [NoticeKind.CALLBACK_MISSED]),
+        (CallbackNotices.ALL, [NoticeKind.CALLBACK_RECEIVED], [NoticeKind.CALLBACK_MISSED]),
+    ],
+)
+def test_the_contacts_are_told_as_the_setting_says_each_once(
+    house: House, wanted: CallbackNotices, answered: list[NoticeKind], missed: list[NoticeKind]
+) -> None:
+    house.deployment = structs.replace(house.deployment, callback_notices=wanted)
+    number = dropped_call(house)
+    house.responder_calls(number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.wait(5)
+    house.switchboard.drop_out(DANA_ACS)
+    house.deliver()
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert told(house) == answered
+    house.mail.accepted.clear()
+    house.responder_calls(number, "again")
+    house.switchboard.hang_up("again")
+    house.wait(60)
+    assert told(house) == missed
+
+
+def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.switchboard.hang_up()
+    house.switchboard.events.reverse()
+    house.wait(60)
+    assert told(house) == []
+
+
+def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_soon_forgotten(house: House) -> None:
+    callback_id = house.responder_calls(numbers(4)[3])
+    assert house.switchboard.ringing() == [DESK]
+    house.switchboard.hang_up()
+    house.wait(30)
+    house.clock.advance(after(minutes=10))
+    house.tick()
+    assert house.mail.accepted == []
+    assert house.callback(callback_id) is None
+
+
+def test_a_removed_agents_notices_are_rationed(house: House) -> None:
+    answer = house.dial(Dial(call_id="c", agent_id="unknown", dialled="911", acs_user_id=identity("eve")))
+    house.mail.accepted.clear()
+    for turn in range(14):
+        house.responder_calls(answer.callback_number, f"turn {turn}")
+        house.switchboard.hang_up(f"turn {turn}")
+        house.deliver()
+    house.wait(20)
+    assert len(house.mail.accepted) == 9, "one of the ten went with the dial"
+
+
+# Several callbacks, several holders
+
+
+def test_two_callbacks_at_once_ring_the_agent_and_the_second_then_rings_the_others_first(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number, "one")
+    house.responder_calls(number, "two")
+    assert house.switchboard.ringing() == [DANA_ACS, DANA_ACS]
+    house.switchboard.pick_up(DANA_ACS, "one")
+    house.deliver()
+    house.wait(16)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    house.wait(20)
+    assert house.switchboard.ringing() == [DESK]
+    house.wait(30)
+    assert house.switchboard.ringing() == [DANA_ACS], "last of all"
+    house.wait(16)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    house.switchboard.hang_up("one")
+    house.deliver()
+    house.switchboard.pick_up(DANA_PHONE, "two")
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+def test_a_callback_for_an_agent_who_is_in_one_rings_the_others_first(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number, "one")
+    house.switchboard.pick_up(DANA_ACS, "one")
+    house.deliver()
+    house.responder_calls(number, "two")
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+def test_a_callback_during_an_outgoing_leg_rings_the_agent_first_all_the_same(house: House) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
+    house.responder_calls(answer.callback_number)
+    assert house.switchboard.ringing() == [DANA_ACS]
+    assert house.panel(DANA).controls == RINGING_CONTROLS
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.end(End(call_id="call-1", by_agent=True))
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+    assert house.status(DANA) is DND
+    house.switchboard.hang_up()
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.NORMAL
+
+
+def sharing(count: int) -> tuple[House, list[str]]:
+    """A pool of one number, held by so many agents, the newest last."""
+    house = House(pool=numbers(1))
+    house.tick()
+    names = [f"a-{n}" for n in range(count)]
+    for name in names:
+        house.add_agent(Agent(agent_id=name, acs_user_ids=(identity(name),), alternate_numbers=("+14255550171",)))
+        house.dial(Dial(call_id=name, agent_id=name, dialled="911"))
+        house.clock.advance(after(seconds=1))
+    house.mail.accepted.clear()
+    return house, names
+
+
+@pytest.mark.parametrize(("count", "rung"), [(3, 3), (8, 5)])
+def test_a_shared_number_rings_the_newest_five_holders_at_once_then_the_desk(count: int, rung: int) -> None:
+    house, names = sharing(count)
+    house.responder_calls(numbers(1)[0])
+    expected = {identity(name) for name in names[-rung:]}
+    assert set(house.switchboard.ringing()) == expected and len(house.switchboard.ringing()) == rung
+    house.wait(16)
+    assert house.switchboard.ringing() == [DESK]
+    house.wait(30)
+    assert set(house.switchboard.ringing()) == expected
+    house.switchboard.pick_up(identity(names[-2]))
+    house.deliver()
+    assert house.switchboard.ringing() == [], "the others are cancelled"
+    assert house.panel(names[-2]).mode is Mode.EMERGENCY
+    emergency = house.emergency(names[-1])
+    assert emergency is not None and emergency.ringing == ()
+    house.wait(40)
+    assert house.switchboard.talking() == [identity(names[-2])]
+
+
+def test_two_who_answer_at_once_both_stay() -> None:
+    house, names = sharing(3)
+    house.responder_calls(numbers(1)[0])
+    house.switchboard.pick_up(identity(names[0]))
+    house.switchboard.pick_up(identity(names[1]))
+    house.deliver()
+    assert house.switchboard.talking() == [identity(names[0]), identity(names[1])]
+    house.wait(3)
+    house.switchboard.drop_out(identity(names[0]))
+    house.deliver()
+    assert house.switchboard.ringing() == []
+    house.switchboard.drop_out(identity(names[1]))
+    house.deliver()
+    assert len(house.switchboard.ringing()) == 3
+
+
+# The lease's ends
+
+
+def test_one_second_before_and_after_expiry_in_the_cool_down_and_after_it(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=60, seconds=-1))
+    house.responder_calls(number, "before")
+    assert house.switchboard.ringing() == [DANA_ACS]
+    house.switchboard.hang_up("before")
+    house.deliver()
+    house.clock.advance(after(seconds=2))
+    house.tick()
+    house.responder_calls(number, "after")
+    assert house.switchboard.ringing() == [DANA_ACS]
+    house.wait(16)
+    assert house.switchboard.ringing() == [DANA_PHONE], "the last holder's ladder"
+    house.switchboard.hang_up("after")
+    house.deliver()
+    house.clock.advance(after(minutes=60))
+    house.tick()
+    assert house.emergency(DANA) is None
+    house.responder_calls(number, "later")
+    assert house.switchboard.ringing() == [DESK]
+
+
+def test_an_answer_in_the_cool_down_gives_the_number_back_to_the_agent(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=90))
+    house.responder_calls(number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    assert house.panel(DANA).callback_number == number
+    house.switchboard.hang_up()
+    house.deliver()
+    house.clock.advance(after(minutes=29))
+    house.tick()
+    assert house.panel(DANA).callback_number == number
+
+
+def test_a_callback_that_rings_when_the_cool_down_ends_is_not_swept_away(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=120, seconds=-1))
+    house.responder_calls(number)
+    house.clock.advance(after(seconds=5))
+    house.tick()
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+    house.switchboard.hang_up()
+    house.deliver()
+
+
+def test_a_number_lent_again_rings_its_new_holder_alone() -> None:
+    house = House(pool=numbers(1))
+    house.tick()
+    for name in ("old", "new"):
+        house.add_agent(Agent(agent_id=name, acs_user_ids=(identity(name),)))
+    number = house.dial(Dial(call_id="1", agent_id="old", dialled="911")).callback_number
+    house.end(End(call_id="1", by_agent=True))
+    house.clock.advance(after(minutes=61))
+    house.dial(Dial(call_id="2", agent_id="new", dialled="911"))
+    house.responder_calls(number)
+    assert house.switchboard.ringing() == [identity("new")]
+
+
+def test_nothing_of_a_callback_outlives_lease_and_cool_down(house: House) -> None:
+    before = house.rows()
+    number = dropped_call(house)
+    house.responder_calls(number)
+    house.wait(20)
+    house.switchboard.pick_up(DANA_PHONE)
+    house.deliver()
+    house.switchboard.hang_up()
+    house.wait(30)
+    house.clock.advance(after(minutes=120))
+    house.tick()
+    house.sweep()
+    house.tick()
+    assert len(house.rows()) == len(before)
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+# Things that fail
+
+
+class AwayTable:
+    """A table that can be away."""
+
+    def __init__(self, table: object) -> None:
+        self._table = table
+        self.away = False
+
+    def __getattr__(self, name: str) -> object:
+        if self.away:
+            raise Unavailable
+        return getattr(self._table, name)
+
+
+def test_the_store_is_away_the_whole_time_and_the_desk_rings_again_and_again(house: House) -> None:
+    number = dropped_call(house)
+    table = AwayTable(house.table)
+    house.emergencies._table = table  # type: ignore[assignment]
+    table.away = True
+    with pytest.raises(Unavailable):
+        house.responder_calls(number)
+    for _ in range(120):
+        house.clock.advance(after(seconds=1))
+        house.switchboard.time_passes()
+        events, house.switchboard.events = house.switchboard.events, []
+        for callback_id, said in events:
+            with pytest.raises(Unavailable):
+                house.hear(callback_id, said)
+    assert [invite.target for invite in house.switchboard.invited] == [DESK, FALLBACK, DESK, FALLBACK]
+    assert {invite.caller_id for invite in house.switchboard.invited} == {number}
+
+
+def test_the_store_comes_back_while_the_desk_rings(house: House) -> None:
+    number = dropped_call(house)
+    table = AwayTable(house.table)
+    house.emergencies._table = table  # type: ignore[assignment]
+    table.away = True
+    with pytest.raises(Unavailable):
+        house.responder_calls(number)
+    connected = house.switchboard.events.pop(0)
+    with pytest.raises(Unavailable):
+        house.hear(*connected)
+    house.switchboard.events.clear()
+    assert house.switchboard.ringing() == [DESK]
+    table.away = False
+    house.switchboard.pick_up(DESK)
+    house.deliver()
+    house.responder_calls(number)
+    house.wait(120)
+    assert house.switchboard.talking() == [f"4:{DESK}"] and house.switchboard.ringing() == []
+
+
+def test_the_store_is_away_in_the_middle_of_a_ladder(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    table = AwayTable(house.table)
+    house.emergencies._table = table  # type: ignore[assignment]
+    table.away = True
+    house.clock.advance(after(seconds=15))
+    house.switchboard.time_passes()
+    with pytest.raises(Unavailable):
+        house.deliver()
+    assert house.switchboard.ringing() == [DESK]
+    table.away = False
+    house.switchboard.pick_up(DESK)
+    house.wait(60)
+    assert house.switchboard.ringing() == [] and house.switchboard.talking() == [f"4:{DESK}"]
+
+
+def test_a_call_that_cannot_be_answered_is_sent_on_to_the_holder_else_to_the_desk(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.fail = failing("answer", Refused)
+    house.responder_calls(number, "one")
+    house.switchboard.gone |= {DANA_ACS, DANA_PHONE}
+    house.responder_calls(number, "two")
+    assert house.switchboard.redirected == [("one", DANA_ACS), ("two", DESK)]
+    house.switchboard.gone |= {DESK, FALLBACK}
+    with pytest.raises(Unavailable):
+        house.responder_calls(number, "three")
+
+
+def failing(operation: str, error: type[Exception], times: int = 1_000_000) -> Callable[[str, str], None]:
+    left = [times]
+
+    def fail(done: str, _target: str) -> None:
+        if done == operation and left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    return fail
+
+
+def test_without_an_address_for_events_calls_are_sent_on(house: House) -> None:
+    number = dropped_call(house)
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.responder_calls(number)
+    assert house.switchboard.redirected == [("context", DANA_ACS)]
+
+
+def test_an_answer_whose_reply_was_lost_ends_in_the_same_ladder(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.lose_answer = failing("answer", Unavailable, 1)
+    with pytest.raises(Unavailable):
+        house.responder_calls(number)
+    house.deliver()
+    assert house.switchboard.ringing() == [DANA_ACS]
+    house.responder_calls(number)
+    house.wait(17)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    assert house.switchboard.redirected == []
+
+
+def test_an_incoming_call_that_is_delivered_again_changes_nothing(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number)
+    before = house.rows()
+    house.responder_calls(number)
+    assert house.rows() == before
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS]
+
+
+def test_the_host_dies_between_the_answer_and_the_row(house: House) -> None:
+    number = dropped_call(house)
+    table = AwayTable(house.table)
+    house.emergencies._table = table  # type: ignore[assignment]
+
+    def die(_operation: str, _target: str) -> None:
+        table.away = True
+
+    house.switchboard.lose_answer = die
+    with pytest.raises(Unavailable):
+        house.responder_calls(number, delivered=False)
+    table.away = False
+    house.switchboard.lose_answer = lambda _operation, _target: None
+    house.deliver()
+    assert house.switchboard.ringing() == [DANA_ACS], "CallConnected came before the row"
+    house.responder_calls(number)
+    house.wait(16)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+
+
+def test_connected_of_a_number_that_left_the_pool_rings_the_desk_and_then_the_holder(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.incoming("context")
+    house.responder_calls(number, delivered=False)
+    callback_id, said = house.switchboard.events.pop(0)
+    house.switchboard.events.clear()
+    rows = [row for row in house.rows() if callback_id in row]
+    house.table.commit([Delete(row) for row in rows], house.within())
+    house.hear(callback_id, structs.replace(said, number_key=key_of("of no pool")))
+    assert house.switchboard.ringing() == [DESK]
+    house.responder_calls(number)
+    house.wait(31)
+    assert house.switchboard.ringing() == [DANA_ACS]
+
+
+def test_no_event_ever_comes_and_the_sweep_moves_the_ladder_on(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number, delivered=False)
+    house.switchboard.events.clear()
+    seen = []
+    for _ in range(10):
+        house.wait(10, events=False)
+        seen += house.switchboard.ringing()
+    assert list(dict.fromkeys(seen)) == [DANA_ACS, DANA_PHONE, DESK]
+
+
+def test_an_answer_of_which_no_event_came_is_found_before_others_are_rung(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.clock.advance(after(seconds=5))
+    house.switchboard.pick_up(DANA_ACS)
+    house.wait(60, events=False)
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS]
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+def test_an_invitation_that_got_no_reply_is_sent_again_as_the_same(house: House) -> None:
+    house.switchboard.lose_answer = failing("invite", Unavailable, 1)
+    house.responder_calls(dropped_call(house))
+    house.wait(10)
+    assert house.switchboard.requests.count(("invite", DANA_ACS)) == 2
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS]
+
+
+def test_call_control_is_away_for_a_while(house: House) -> None:
+    house.switchboard.fail = failing("invite", Unavailable)
+    house.responder_calls(dropped_call(house))
+    house.wait(40)
+    assert house.switchboard.ringing() == []
+    house.switchboard.fail = lambda _operation, _target: None
+    house.wait(12)
+    assert house.switchboard.ringing() != []
+
+
+def test_looking_fails_for_good_but_the_ladder_goes_on(house: House) -> None:
+    house.switchboard.fail = failing("people", Refused)
+    house.responder_calls(dropped_call(house), delivered=False)
+    house.switchboard.events.clear()
+    house.wait(120, events=False)
+    assert {invite.target for invite in house.switchboard.invited} == {DANA_ACS, DANA_PHONE, DESK}
+
+
+def test_the_prompt_is_played_once_a_round_and_its_failure_changes_nothing(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, prompt_url="https://app.example.com/api/ui/prompts/en.wav")
+    number = dropped_call(house)
+    house.responder_calls(number, delivered=False)
+    house.hear(*house.switchboard.events.pop(0))
+    assert [operation for operation, _ in house.switchboard.requests] == ["answer", "invite", "play"]
+    house.wait(70)
+    assert len(house.switchboard.played) == 2
+    house.switchboard.hang_up()
+    house.switchboard.fail = failing("play", Refused)
+    house.responder_calls(number, "again")
+    assert house.switchboard.ringing() == [DANA_ACS]
+
+
+# Events that are not what they seem
+
+
+def test_events_of_another_connection_or_of_nobodys_invitation_change_nothing(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    before = house.callback(callback_id)
+    connection = house.switchboard.calls[f"connection of {callback_id}"].connection_id
+    for fact in (Joined("nobody's", DESK), NotJoined("nobody's"), Roster(frozenset({PSAP}))):
+        house.hear(callback_id, MidCall(connection_id=connection, fact=fact))
+    others: tuple[Fact, ...] = (Connected(), NotJoined(house.switchboard.invited[0].invitation_id))
+    for other in others:
+        house.hear(callback_id, MidCall(connection_id="another", fact=other))
+    assert house.callback(callback_id) == before
+
+
+def test_an_event_of_a_callback_that_nobody_knows_does_nothing(house: House) -> None:
+    for fact in (NotJoined("x"), Joined("x"), Roster(frozenset())):
+        house.hear("unknown", MidCall(connection_id="unknown", fact=fact))
+    assert house.callback("unknown") is None and house.switchboard.requests == []
+
+
+def test_an_answer_without_state_is_known_by_its_id(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    connection = f"connection of {callback_id}"
+    joined = Joined(id_without_state(callback_id, 3, None), f"4:{DESK}")
+    house.switchboard.calls[connection].people.append(f"4:{DESK}")
+    house.hear(callback_id, MidCall(connection_id=connection, fact=joined))
+    house.wait(60)
+    assert house.switchboard.ringing() == []
+
+
+def test_a_lookup_of_an_unreadable_directory_comes_again(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.hang_up()
+    house.deliver()
+    directory = AwayTable(house.directory)
+    real, house.directory = house.directory, directory  # type: ignore[assignment]
+    directory.away = True
+    house.wait(20)
+    assert house.mail.accepted == []
+    house.directory = real
+    house.wait(20)
+    assert len(house.mail.accepted) == 1
