@@ -113,35 +113,18 @@ def compose(
     for fault in settings.faults:
         telemetry.emit("setting_faulty", setting=fault.setting.lower(), severity=fault.severity.value)
     deployment = _deployment(settings)
-    breaker = Breaker(clock, telemetry)
-    tables = {
-        name: _table(name, settings, clock, telemetry, breaker)
-        for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
-    }
-    emergencies = EmergencyTable(
-        tables[EMERGENCIES_TABLE],
-        pool=deployment.callback_numbers,
-        rules=deployment.rules,
-        chance=chance or random.SystemRandom(),
-    )
-    presence = PresenceTable(tables[PRESENCE_TABLE], clock)
+    stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
+    services = _services(settings, clock, telemetry, recordings_route)
     outage = OutageMemory()
-    service = _communication(settings)
-    notifier = AcsEmail(sender=settings.email_sender, clock=clock, **service)
-    router = AcsCalls(clock=clock, **service)
-    recording_outbox = RecordingTable(tables[EMERGENCIES_TABLE])
-    template = NotificationTemplate(telemetry=telemetry)
-    directory = AgentTable(tables[AGENTS_TABLE], clock)
-    call_events = _call_events(settings, clock)
     performer = Performer(
-        emergencies=emergencies,
-        directory=directory,
-        router=router,
-        presence=presence,
-        notifier=notifier,
-        template=template,
-        recording_outbox=recording_outbox,
-        recordings=AcsRecordings(route=recordings_route, **service),
+        emergencies=stores.emergencies,
+        directory=stores.directory,
+        router=services.router,
+        presence=stores.presence,
+        notifier=services.notifier,
+        template=services.template,
+        recording_outbox=stores.recording_outbox,
+        recordings=services.recordings,
         outage=outage,
         clock=clock,
         deployment=deployment,
@@ -154,24 +137,95 @@ def compose(
         clock=clock,
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         telemetry=telemetry,
-        emergencies=emergencies,
-        directory=directory,
-        presence=presence,
-        router=router,
-        recording_outbox=recording_outbox,
-        call_events=call_events,
+        emergencies=stores.emergencies,
+        directory=stores.directory,
+        presence=stores.presence,
+        router=services.router,
+        recording_outbox=stores.recording_outbox,
+        call_events=services.call_events,
         outage=outage,
         effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
-        repeats=Repeats(lambda: _answers(emergencies, clock)),
+        repeats=Repeats(lambda: _answers(stores.emergencies, clock)),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
-        warm_up=WarmUp(
-            *(table.warm_up for table in tables.values()),
-            template.warm_up,
-            notifier.warm_up,
-            router.warm_up,
-            call_events.warm_up,
+        warm_up=WarmUp(*stores.warm_ups, *services.warm_ups),
+    )
+
+
+class _Stores(Struct, frozen=True, kw_only=True):
+    """What lies in Table storage."""
+
+    emergencies: EmergencyTable
+    directory: AgentTable
+    presence: PresenceTable
+    recording_outbox: RecordingTable
+    warm_ups: tuple[Callable[[], None], ...]
+
+
+def _stores(
+    settings: Settings, deployment: Deployment, clock: Clock, telemetry: Telemetry, chance: random.Random
+) -> _Stores:
+    # One breaker for all: the tables are of one account, and where one does not answer, none does.
+    breaker = Breaker(clock, telemetry)
+
+    def table(name: str) -> SdkTable:
+        return SdkTable(
+            table_name=name,
+            partition=PARTITION,
+            clock=clock,
+            connection_string=settings.tables.connection_string,
+            endpoint=settings.tables.endpoint,
+            ca_bundle=settings.ca_bundle,
+            telemetry=telemetry,
+            breaker=breaker,
+        )
+
+    emergencies, agents, presence = table(EMERGENCIES_TABLE), table(AGENTS_TABLE), table(PRESENCE_TABLE)
+    return _Stores(
+        emergencies=EmergencyTable(
+            emergencies, pool=deployment.callback_numbers, rules=deployment.rules, chance=chance
         ),
+        directory=AgentTable(agents, clock),
+        presence=PresenceTable(presence, clock),
+        recording_outbox=RecordingTable(emergencies),
+        warm_ups=(emergencies.warm_up, agents.warm_up, presence.warm_up),
+    )
+
+
+class _Services(Struct, frozen=True, kw_only=True):
+    """What Azure Communication Services does for us, and the words that we send."""
+
+    notifier: AcsEmail
+    router: AcsCalls
+    recordings: AcsRecordings
+    call_events: AcsTokens
+    template: NotificationTemplate
+    warm_ups: tuple[Callable[[], None], ...]
+
+
+def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings_route: Route | None) -> _Services:
+    where = {
+        "connection_string": settings.communication.connection_string,
+        "endpoint": settings.communication.endpoint,
+        "ca_bundle": settings.ca_bundle,
+    }
+    template = NotificationTemplate(telemetry=telemetry)
+    notifier = AcsEmail(sender=settings.email_sender, clock=clock, **where)
+    router = AcsCalls(clock=clock, **where)
+    call_events = AcsTokens(
+        issuer=settings.call_automation_issuer,
+        keys_url=settings.call_automation_keys_url,
+        audience=settings.communication_resource_id,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
+    )
+    return _Services(
+        notifier=notifier,
+        router=router,
+        recordings=AcsRecordings(route=recordings_route, **where),
+        call_events=call_events,
+        template=template,
+        warm_ups=(template.warm_up, notifier.warm_up, router.warm_up, call_events.warm_up),
     )
 
 
@@ -181,24 +235,6 @@ def _answers(emergencies: EmergencyStore, clock: Clock) -> bool:
     except Unavailable:
         return False
     return True
-
-
-def _communication(settings: Settings) -> dict[str, str | None]:
-    return {
-        "connection_string": settings.communication.connection_string,
-        "endpoint": settings.communication.endpoint,
-        "ca_bundle": settings.ca_bundle,
-    }
-
-
-def _call_events(settings: Settings, clock: Clock) -> AcsTokens:
-    return AcsTokens(
-        issuer=settings.call_automation_issuer,
-        keys_url=settings.call_automation_keys_url,
-        audience=settings.communication_resource_id,
-        clock=clock,
-        ca_bundle=settings.ca_bundle,
-    )
 
 
 def _deployment(settings: Settings) -> Deployment:
@@ -219,19 +255,6 @@ def _callback_events_url(settings: Settings) -> str | None:
     # Events that cannot be verified are refused, and a callback without events is a dead line.
     verifiable = settings.public_base_url is not None and settings.communication_resource_id is not None
     return f"{settings.public_base_url}/{CALLBACK_EVENTS_PATH}" if verifiable else None
-
-
-def _table(name: str, settings: Settings, clock: Clock, telemetry: Telemetry, breaker: Breaker) -> SdkTable:
-    return SdkTable(
-        table_name=name,
-        partition=PARTITION,
-        clock=clock,
-        connection_string=settings.tables.connection_string,
-        endpoint=settings.tables.endpoint,
-        ca_bundle=settings.ca_bundle,
-        telemetry=telemetry,
-        breaker=breaker,
-    )
 
 
 class _Installed:
