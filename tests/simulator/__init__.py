@@ -1,1 +1,1 @@
-"""A deterministic simulator of the whole system: virtual time, seeded faults, invariants (`python -m tests.simulator`)."""
+"""A deterministic simulator of the whole system: virtual time, seeded faults, invariants."""

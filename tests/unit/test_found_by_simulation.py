@@ -62,3 +62,15 @@ def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older
     for call_id in ("ana/1", "ana/2"):
         house.end(End(call_id=call_id, by_agent=True))
     assert house.status("ana") is PresenceStatus.BUSY
+
+
+def test_two_ends_before_the_start_come_to_the_same_as_after_it() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.end(End(call_id="ana/1", by_agent=False))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.dial(dial(house, "ana"))
+    stored = house.emergency("ana")
+    assert stored is not None
+    end = stored.legs[0].reported_end
+    assert end is not None and end.by_agent
