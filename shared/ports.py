@@ -292,7 +292,7 @@ class EmergencyStore(Protocol):
         ...
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
-        """What is owed by now."""
+        """What is owed by now: at most `limit` callbacks, and as many others."""
         ...
 
     def owed_by(self, change: Change) -> OwedNotice | None:

@@ -23,6 +23,27 @@ class Known[T]:
         return self._outcome
 
 
+class RedirectsOnly:
+    """The rest of port `CallRouter`, for fakes of deployments whose callbacks cannot be answered, only sent on."""
+
+    def answer(
+        self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
+    ) -> str:
+        raise Refused
+
+    def invite(self, invite: Invite, deadline: Deadline) -> Known[str]:
+        raise NotFound
+
+    def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
+        raise NotFound
+
+    def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
+        raise NotFound
+
+    def play(self, connection_id: str, url: str, *, origin: str, deadline: Deadline) -> None:
+        raise NotFound
+
+
 class Ringing:
     """One invitation as call control sees it."""
 

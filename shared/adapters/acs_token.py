@@ -24,8 +24,10 @@ LEEWAY = timedelta(seconds=30)
 LONGEST_TOKEN = 8 * 1024
 LONGEST_KEY_SET = 256 * 1024
 MOST_KEYS = 50
-# A rotation is followed this soon, and a storm of unknown key ids costs no more than one request in this time.
+# A storm of unknown key ids costs a few requests and then one in this time; a rotation is followed at once, or, in the
+# middle of a storm, this soon.
 ASK_AT_MOST_EVERY_S = 10.0
+ASK_AT_ONCE = 3
 KEYS_ARE_FRESH_S = 3600.0
 ASK_WITHIN_S = 2.0
 CONNECT_S, READ_S = 1.0, 2.0
@@ -117,7 +119,8 @@ class SigningKeys:
         self._asking = threading.Lock()
         self._http: HttpTransport | None = None
         self._keys: dict[str, PyJWK] = {}
-        self._asked_at: float | None = None
+        self._asks_left = float(ASK_AT_ONCE)
+        self._counted_at = clock.monotonic()
         self._known_at: float | None = None
 
     def find(self, key_id: object, deadline: Deadline) -> PyJWK:
@@ -147,7 +150,10 @@ class SigningKeys:
         return self._known_at is None or self._clock.monotonic() - self._known_at >= KEYS_ARE_FRESH_S
 
     def _may_ask(self) -> bool:
-        return self._asked_at is None or self._clock.monotonic() - self._asked_at >= ASK_AT_MOST_EVERY_S
+        now = self._clock.monotonic()
+        earned = (now - self._counted_at) / ASK_AT_MOST_EVERY_S
+        self._asks_left, self._counted_at = min(float(ASK_AT_ONCE), self._asks_left + earned), now
+        return self._asks_left >= 1
 
     def refresh(self, deadline: Deadline) -> None:
         """Ask once for all who want to know, and wait; what fails leaves the keys as they are."""
@@ -172,7 +178,7 @@ class SigningKeys:
             self._asking.release()
 
     def _begin(self, within_s: float) -> Answer[None]:
-        self._asked_at = self._clock.monotonic()
+        self._asks_left -= 1
         return self._pool.submit(self._ask, Deadline(self._clock, within_s))
 
     def _ask(self) -> None:

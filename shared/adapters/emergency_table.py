@@ -74,6 +74,8 @@ NOTICES_A_WINDOW = 10
 RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
 MOST_UNTIED_READ = 200
+# One page of the service.
+MOST_OWED_READ = 1000
 
 _BARE: Values = {"schema": SCHEMA}
 
@@ -302,11 +304,14 @@ class EmergencyTable:
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
         """What is owed by now: the agents whose presence is to be reconciled, and notices."""
-        rows = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
+        rows = self._table.between("outbox|", f"outbox|{moment(now)}~", MOST_OWED_READ, deadline).result()
+        # A responder who waits does not stand in line behind a service that is away.
+        callbacks = [row for row in rows if "|callback|" in row.key]
+        others = [row for row in rows if "|callback|" not in row.key][:limit]
         return Owed(
-            presences=tuple(_last(row.key) for row in rows if "|presence|" in row.key),
-            notices=tuple(_owed_notices(row for row in rows if "|notice|" in row.key)),
-            callbacks=tuple(_last(row.key) for row in rows if "|callback|" in row.key),
+            presences=tuple(_last(row.key) for row in others if "|presence|" in row.key),
+            notices=tuple(_owed_notices(row for row in others if "|notice|" in row.key)),
+            callbacks=tuple(_last(row.key) for row in callbacks[:limit]),
         )
 
     def owed_by(self, change: Change) -> OwedNotice | None:

@@ -442,7 +442,7 @@ def _fallback(ladder: Ladder) -> _People:
 
 
 def _rungs(callback: Callback, ladder: Ladder, engaged: Collection[str]) -> dict[Rung, _People]:
-    """Whom to ring on each rung, in the order in which they are rung."""
+    """Whom to ring on each rung, in the order in which they are rung; all of a rung ring at once."""
     parties = callback.parties
     free = [party for party in parties if party.agent_key not in engaged]
     busy = [party for party in parties if party.agent_key in engaged]

@@ -99,11 +99,14 @@ def continue_callback(
     """
     climb = _Climb(callback_id, emergencies, directory, router, clock, deployment, telemetry, deadline)
     try:
-        return climb.run(said)
+        climb.run(said)
     except Unavailable:
-        if said is not None:
-            climb.ring_without_state(said)
-        raise
+        # Where what was said is remembered, the sweep goes on from there, and what is owed begins now.
+        if not climb.remembered:
+            if said is not None:
+                climb.ring_without_state(said)
+            raise
+    return tuple(climb.effects)
 
 
 class _Known(Struct, frozen=True):
@@ -135,10 +138,11 @@ class _Climb:
         self._deployment = deployment
         self._telemetry = telemetry
         self._deadline = deadline
-        self._effects: list[Effect] = []
+        self.effects: list[Effect] = []
+        self.remembered = False
 
-    def run(self, said: MidCall | None) -> tuple[Effect, ...]:
-        """Move on; gives the effects owed by then."""
+    def run(self, said: MidCall | None) -> None:
+        """Move on; `effects` are owed by then, and `remembered` says whether what was said is."""
         facts: list[Fact] = [said.fact] if said is not None else []
         while (known := self._read(said)) is not None:
             before, now = known.stored.callback, self._clock.now()
@@ -153,11 +157,11 @@ class _Climb:
             except Conflict:
                 self._deadline.require()
                 continue
+            self.remembered = True
             self._report(before, planned, step)
             facts = self._act(step, planned)
             if not facts:
                 break
-        return tuple(self._effects)
 
     # Reading
 
@@ -247,10 +251,10 @@ class _Climb:
             before = change.stored.emergency
             assert before is not None
             if change.emergency.presence_due_at not in (None, before.presence_due_at):
-                self._effects.append(ReconcilePresence(change.emergency.agent_key))
+                self.effects.append(ReconcilePresence(change.emergency.agent_key))
             owed = self._emergencies.owed_by(change)
             if owed is not None:
-                self._effects.append(DeliverNotice(owed))
+                self.effects.append(DeliverNotice(owed))
 
     def _change(self, known: _Known, stored: Stored, told: Callback, planned: Callback, now: datetime) -> Change | None:
         emergency, before = stored.emergency, known.stored.callback

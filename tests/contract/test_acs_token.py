@@ -12,7 +12,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.adapters.acs_token import ASK_AT_MOST_EVERY_S, KEYS_ARE_FRESH_S, LONGEST_TOKEN, AcsTokens, read_key_set
+from shared.adapters.acs_token import (
+    ASK_AT_MOST_EVERY_S,
+    ASK_AT_ONCE,
+    KEYS_ARE_FRESH_S,
+    LONGEST_TOKEN,
+    AcsTokens,
+    read_key_set,
+)
 from shared.adapters.system_clock import SystemClock
 from shared.domain.errors import NotSignedIn, Unavailable
 from shared.ports import Clock, Deadline
@@ -153,7 +160,6 @@ def test_a_clock_that_is_a_little_off_does_no_harm_and_much_off_does(
 def test_a_rotation_is_followed_without_a_restart(service: LocalAcs, tokens: AcsTokens, clock: AheadClock) -> None:
     check(tokens, service.control.token(), clock)
     service.control.rotate_keys(keep_old=False)
-    clock.ahead += timedelta(seconds=ASK_AT_MOST_EVERY_S)
     check(tokens, service.control.token(), clock)
     assert asked(service) == 2
 
@@ -174,14 +180,18 @@ def test_a_storm_of_unknown_key_ids_is_no_storm_of_requests(
 ) -> None:
     check(tokens, service.control.token(), clock)
     unknown = [service.control.token("unknown_key") for _ in range(20)]
-    clock.ahead += timedelta(seconds=ASK_AT_MOST_EVERY_S)
     threads = [threading.Thread(target=refused, args=(tokens, f"Bearer {token}", clock)) for token in unknown]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert asked(service) == 2
+    assert asked(service) <= ASK_AT_ONCE
     check(tokens, service.control.token(), clock)
+    service.control.rotate_keys()
+    refused(tokens, f"Bearer {service.control.token()}", clock)
+    clock.ahead += timedelta(seconds=ASK_AT_MOST_EVERY_S)
+    check(tokens, service.control.token(), clock)
+    assert asked(service) <= ASK_AT_ONCE + 1
 
 
 @pytest.mark.parametrize(
@@ -204,10 +214,10 @@ def test_without_any_key_nobody_can_tell_and_later_they_can(
     service: LocalAcs, tokens: AcsTokens, clock: AheadClock
 ) -> None:
     service.control.fault(Fault(operation="keys"))
-    for _ in range(3):
+    for _ in range(9):
         with pytest.raises(Unavailable):
             check(tokens, service.control.token(), clock)
-    assert asked(service) == 1
+    assert asked(service) == ASK_AT_ONCE
     service.control.clear_faults()
     clock.ahead += timedelta(seconds=ASK_AT_MOST_EVERY_S)
     check(tokens, service.control.token(), clock)

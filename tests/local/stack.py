@@ -42,6 +42,8 @@ DELIVERY_REPORT = "Microsoft.Communication.EmailDeliveryReportReceived"
 PATIENCE_S = 15.0
 TIMER_PATIENCE_S = 60.0
 LONG_AFTER = timedelta(days=2)
+LEAST_SWEEPS, MOST_SWEEPS = 3, 8
+LEFT_IN_THE_END = {"free", "number", "pool"}
 
 type Row = Mapping[str, Any]
 
@@ -357,9 +359,12 @@ class Stack:
 
     def forget_emergencies(self) -> None:
         """Let so much time pass that nothing is left of any emergency."""
-        for _ in range(3):
+        for sweeps in range(1, MOST_SWEEPS + 1):
             self.advance(LONG_AFTER)
             self.run_timers()
+            kinds = {row["RowKey"].split("|")[0] for row in self.rows()["emergencies"]}
+            if sweeps >= LEAST_SWEEPS and kinds <= LEFT_IN_THE_END:
+                return
 
     # What is kept
 

@@ -14,12 +14,14 @@ from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
 from shared.domain.panels import Banner, Mode
 from shared.ports import Deadline, Email
-from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from tests.house import DESK, FALLBACK, Everybody
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import Verdict, judge, moments
 from tests.simulator.story import require
+from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -37,7 +39,7 @@ class Recorded(Struct):
     worth_until: datetime
 
 
-class Instant:
+class Instant(RedirectsOnly):
     """Call control that connects everybody at once, for probes."""
 
     def __init__(self) -> None:
@@ -204,7 +206,7 @@ class Checks:
 
     def _probe_callback(self, store: EmergencyTable, number: str, agent_id: str) -> None:
         calls, world = Instant(), self.world
-        route_callback(
+        answer_callback(
             Incoming(to_number=number, context="probe", origin="probe"),
             emergencies=store,
             router=calls,

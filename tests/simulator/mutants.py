@@ -125,12 +125,10 @@ MUTANTS = (
         "if current is not None and current.lives(self._rules, now) and current.number < '0':",
     ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
-    Mutant(
-        "claim believed without starter", TIES, "if call.starter not in emergency.starters:", "if not call.starter:"
-    ),
+    Mutant("claim believed without starter", TIES, "if call.starter in emergency.starters:", "if call.starter:"),
     Mutant("resting holder rings no more", CALLBACK, "live[:RING_AT_ONCE] or last[:1]", "live[:RING_AT_ONCE]"),
     Mutant("the last holder rings for ever", CALLBACK, "if now < holder.lease.released_at(rules)", "if holder"),
-    Mutant("the notice is not in the transaction", STORE, "        writes += _owed_writes(change)\n", ""),
+    Mutant("the notice is not in the transaction", STORE, "            *_owed_writes(change),\n", ""),
     Mutant(
         "outbox claim unconditional",
         STORE,

@@ -11,6 +11,7 @@ from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Wri
 from shared.domain.errors import Unavailable
 from shared.domain.presence import Presence
 from shared.ports import Deadline, Email, PresenceGateway
+from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
@@ -184,7 +185,7 @@ class LineMail:
         self._line.request(lambda: self._world.checks.mail_accepted(email), deadline)
 
 
-class LineCalls:
+class LineCalls(RedirectsOnly):
     """Port `CallRouter`: where one callback was sent. Call control knows a repeat by its `origin`."""
 
     def __init__(self, process: "Process") -> None:

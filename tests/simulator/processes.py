@@ -11,12 +11,13 @@ from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.ports import Deadline, RenderedNotice
+from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
 from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.perform import Performer
 from shared.use_cases.release_presence import release_presence
-from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.start_call import Answer, Dial, start_call
 from shared.use_cases.sweep import expire_leases
@@ -72,6 +73,8 @@ class Process:
         self.outage = OutageMemory()
         self.performer = Performer(
             emergencies=self.emergencies,
+            directory=self.directory,
+            router=LineCalls(self),
             presence=LinePresence(self, world.presence),
             notifier=LineMail(self),
             template=TEMPLATE,
@@ -162,7 +165,7 @@ class Process:
         )
 
     def call_back(self, number: str, origin: str, calls: LineCalls) -> None:
-        route_callback(
+        answer_callback(
             Incoming(to_number=number, context="context", origin=origin),
             emergencies=self.emergencies,
             router=calls,
@@ -210,7 +213,7 @@ class Process:
         try:
             if self.dead:
                 raise Died
-            self.performer.perform(effect)
+            self.begin(self.performer.perform(effect))
         except (EmergencyCallingError, Died):
             if isinstance(effect, DeliverNotice):
                 self.world.checks.delivery_failed(effect.owed.notice.notice_id)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
-from shared.adapters.table import Delete
+from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
 from shared.domain.deployment import CallbackNotices
@@ -15,6 +15,7 @@ from shared.domain.notifications import NoticeKind
 from shared.domain.panels import RINGING_CONTROLS, Mode
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.continue_callback import MidCall
+from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
@@ -715,6 +716,30 @@ def test_an_answer_of_which_no_event_came_is_found_before_others_are_rung(house:
     house.wait(60, events=False)
     assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS]
     assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+def test_a_ladder_does_not_stand_in_line_behind_what_else_is_owed(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    rows = [f"outbox|20261120T1600{n:08}Z|presence|nobody-{n}" for n in range(95)]
+    house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
+    house.wait(20, events=False)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+
+
+def test_what_an_answer_owes_begins_though_the_store_goes_away_right_after(house: House) -> None:
+    house, names = sharing(2)
+    house.responder_calls(numbers(1)[0])
+    house.performs = False
+    house.switchboard.pick_up(identity(names[0]))
+    table = AwayTable(house.table)
+    house.emergencies._table = table  # type: ignore[assignment]
+
+    def goes_away(operation: str, _target: str) -> None:
+        table.away = operation == "cancel"
+
+    house.switchboard.fail = goes_away
+    house.hear(*house.switchboard.events.pop(0))
+    assert ReconcilePresence(key_of(names[0])) in house.owed
 
 
 def test_an_invitation_that_got_no_reply_is_sent_again_as_the_same(house: House) -> None:
