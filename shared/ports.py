@@ -155,9 +155,13 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class OwedNotice(Struct, frozen=True, kw_only=True):
-    """A notice in the outbox, and how often it was tried."""
+    """A notice in the outbox, and how often it was tried.
+
+    `version` is None for the first try, which its transaction leaves time for until `due_at`.
+    """
 
     row: str
+    due_at: datetime
     version: str | None
     attempts: int
     notice: Notice

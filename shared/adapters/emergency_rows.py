@@ -177,7 +177,9 @@ def read_dispatch(row: Row) -> Dispatch:
 def read_owed_notice(row: Row) -> OwedNotice:
     """An owed notice."""
     notice = _state(row, Notice)
-    return OwedNotice(row=row.key, version=row.version, attempts=int(row.values.get("attempts", 0)), notice=notice)
+    attempts = int(row.values.get("attempts", 0))
+    due_at = moment_in(row.key)
+    return OwedNotice(row=row.key, due_at=due_at, version=row.version, attempts=attempts, notice=notice)
 
 
 def _state[T](row: Row, kind: type[T]) -> T:

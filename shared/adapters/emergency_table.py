@@ -221,11 +221,11 @@ class EmergencyTable:
     def keep_end(self, end: CallOwner, deadline: Deadline) -> None:
         """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
         assert end.expires_at is not None
+        bare = structs.replace(end, version=None)
+        own = Replace(end.row, state_values(bare), end.version) if end.version else Insert(end.row, state_values(bare))
         due = due_row(end.expires_at, "call", key_of(end.row))
         try:
-            self._table.commit(
-                [Insert(end.row, state_values(end)), Put(due, {"schema": SCHEMA, "row": end.row})], deadline
-            )
+            self._table.commit([own, Put(due, {"schema": SCHEMA, "row": end.row})], deadline)
         except RowConflict:
             raise CallIdTaken from None
 
@@ -281,8 +281,9 @@ class EmergencyTable:
         """The notice that a committed change owes, for the first try."""
         if change.notice is None:
             return None
-        row = notice_row(change.now + FIRST_TRY_WITHIN, change.notice.notice_id)
-        return OwedNotice(row=row, version=None, attempts=0, notice=change.notice)
+        due_at = change.now + FIRST_TRY_WITHIN
+        row = notice_row(due_at, change.notice.notice_id)
+        return OwedNotice(row=row, due_at=due_at, version=None, attempts=0, notice=change.notice)
 
     def claim(self, owed: OwedNotice, until: datetime, deadline: Deadline) -> OwedNotice:
         """Put an owed notice off so that nobody else tries it meanwhile; `Conflict` if somebody else has it."""
@@ -292,7 +293,7 @@ class EmergencyTable:
             Insert(row, state_values(owed.notice, attempts=attempts)),
         ]
         versions = self._table.commit(writes, deadline)
-        return OwedNotice(row=row, version=versions[1], attempts=attempts, notice=owed.notice)
+        return OwedNotice(row=row, due_at=until, version=versions[1], attempts=attempts, notice=owed.notice)
 
     def put_off(
         self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline

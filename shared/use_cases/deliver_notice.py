@@ -40,6 +40,9 @@ def deliver_notice(
     refuses does not keep the notice from the others.
     """
     now = clock.now()
+    if owed.version is None and now >= owed.due_at:
+        # The first try comes too late: by now a sweep may have claimed it.
+        return
     if now >= owed.notice.give_up_at:
         emergencies.strike_off(owed, (), deadline)
         telemetry.emit("notice_given_up")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import LegEnd, with_reported_end
@@ -56,16 +56,14 @@ def end_call(
             directory=directory,
             deadline=deadline,
         )
-        if owner is not None:
+        if owner is not None and owner.agent_key is not None and owner.leg_id is not None:
             break
         try:
-            emergencies.keep_end(_end_without_start(end, caller, at, now, deployment), deadline)
+            emergencies.keep_end(_end_without_start(end, caller, owner, at, now, deployment), deadline)
         except CallIdTaken:
             deadline.require()
             continue
         telemetry.emit("end_recorded", kind="before_start")
-        return Ended(known=False)
-    if owner.agent_key is None or owner.leg_id is None:
         return Ended(known=False)
     leg_id, leg_end = owner.leg_id, LegEnd(at, end.by_agent)
     effects = change_emergency(
@@ -79,14 +77,23 @@ def end_call(
     return Ended(known=True, effects=effects)
 
 
-def _end_without_start(end: End, caller: Caller, at: datetime, now: datetime, deployment: Deployment) -> CallOwner:
-    return CallOwner(
+def _end_without_start(
+    end: End, caller: Caller, kept: CallOwner | None, at: datetime, now: datetime, deployment: Deployment
+) -> CallOwner:
+    """The end to keep: as told now, together with one from the same reporter; a trusted one before any other."""
+    told = CallOwner(
         row=f"call|{key_of(end.call_id)}",
         ended_at=at,
         by_agent=end.by_agent,
         ended_by=caller.name,
         expires_at=now + deployment.rules.window,
     )
+    if kept is None:
+        return told
+    told = structs.replace(told, expires_at=kept.expires_at, version=kept.version)
+    if kept.ended_by == told.ended_by and kept.ended_at is not None:
+        return structs.replace(told, ended_at=min(at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
+    return told if told.ended_by is None else kept
 
 
 def find_own_call(

@@ -442,6 +442,19 @@ def test_what_a_dead_host_owed_is_taken_up_by_the_sweep(house: House) -> None:
     assert len(house.mail.accepted) == 1
 
 
+def test_a_first_try_that_comes_too_late_is_left_to_the_sweep(house: House) -> None:
+    house.performs = False
+    dial(house)
+    late = list(house.owed)
+    house.performs = True
+    house.clock.advance(after(seconds=61))
+    for effect in late:
+        house.perform(effect)
+    assert house.mail.accepted == []
+    house.sweep()
+    assert len(house.mail.accepted) == 1
+
+
 # Numbers dialled
 
 

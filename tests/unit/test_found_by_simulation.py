@@ -1,7 +1,5 @@
 """What the state machine and the simulator found in the core, each as the smallest test that showed it."""
 
-import pytest
-
 from shared.domain.agents import Agent
 from shared.domain.ids import derived, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
@@ -66,7 +64,6 @@ def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older
     assert house.status("ana") is PresenceStatus.BUSY
 
 
-@pytest.mark.xfail(strict=True, reason="the second end of a call that nobody has started yet is not merged (B7)")
 def test_two_ends_before_the_start_come_to_the_same_as_after_it() -> None:
     house = House()
     house.add_agent(Agent(agent_id="ana"))

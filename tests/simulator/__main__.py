@@ -1,0 +1,87 @@
+"""`python -m tests.simulator --seeds N`: simulate that many worlds and say what was found."""
+
+import argparse
+import json
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from time import perf_counter
+
+import msgspec
+
+from tests.simulator.world import Outcome, simulate
+
+
+def main() -> int:
+    """0 if every invariant held."""
+    arguments = _arguments()
+    if arguments.replay is not None:
+        return _replay(arguments.replay)
+    began = perf_counter()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    outcomes = _run(seeds, arguments.workers)
+    seconds = perf_counter() - began
+    failed = [outcome for outcome in outcomes if outcome.invariant is not None]
+    if arguments.json:
+        print(json.dumps(_summary(outcomes, seconds) | {"failed": [msgspec.to_builtins(each) for each in failed]}))
+    else:
+        _print(_summary(outcomes, seconds), failed)
+    return 1 if failed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--replay", type=int, default=None, help="run one seed again and tell its story")
+    parser.add_argument("--workers", type=int, default=2, help="processes to use")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    return parser.parse_args()
+
+
+def _run(seeds: Iterable[int], workers: int) -> list[Outcome]:
+    if workers <= 1:
+        return [simulate(seed) for seed in seeds]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        return list(pool.imap_unordered(simulate, seeds, chunksize=1))
+
+
+def _replay(seed: int) -> int:
+    outcome = simulate(seed, deaf=False)
+    print(outcome.story)
+    print(f"seed {seed}: {outcome.detail or 'every invariant held'}")
+    return 1 if outcome.invariant else 0
+
+
+def _summary(outcomes: list[Outcome], seconds: float) -> dict[str, object]:
+    faults: Counter[str] = Counter()
+    for outcome in outcomes:
+        faults.update(outcome.faults)
+    emergencies = sum(outcome.emergencies for outcome in outcomes)
+    return {
+        "seeds": len(outcomes),
+        "emergencies": emergencies,
+        "callbacks": sum(outcome.callbacks for outcome in outcomes),
+        "probes": sum(outcome.probes for outcome in outcomes),
+        "faults": dict(sorted(faults.items())),
+        "seconds": round(seconds, 1),
+        "emergencies_per_second": round(emergencies / seconds) if seconds else 0,
+    }
+
+
+def _print(summary: dict[str, object], failed: list[Outcome]) -> None:
+    for name, value in summary.items():
+        if isinstance(value, dict):
+            for kind, count in value.items():
+                print(f"  fault: {kind:<24}{count:>12,}")
+        else:
+            print(f"{name:<24}{value:>20,}")
+    for outcome in sorted(failed, key=lambda each: each.seed)[:20]:
+        print(f"seed {outcome.seed} failed (--replay {outcome.seed} tells its story): {outcome.detail}")
+    if not failed:
+        print("every invariant held")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

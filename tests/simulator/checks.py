@@ -1,0 +1,278 @@
+"""The invariants: looked at after every transaction, in probes at the edges of time, and at the end of a world."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.table import Delete, Insert, Write
+from shared.domain.emergencies import Emergency, Leg
+from shared.domain.ids import derived
+from shared.domain.panels import Banner, Mode
+from shared.ports import Deadline, Email
+from shared.use_cases.route_callback import Incoming, route_callback
+from shared.use_cases.show_panel import show_panel
+from tests.house import DESK, FALLBACK, Everybody
+from tests.simulator.clockwork import microseconds
+from tests.simulator.oracle import Verdict, judge, moments
+from tests.simulator.story import require
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+MICROSECOND = timedelta(microseconds=1)
+LEFT_IN_THE_END = {"pool", "free", "number"}
+
+
+class Recorded(Struct):
+    """A leg that the store knows: since when, how many recipients it owed a notice, and until when that is worth it."""
+
+    agent_id: str
+    at: datetime
+    notified: int
+    worth_until: datetime
+
+
+class Instant:
+    """Call control that connects everybody at once, for probes."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+
+    def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
+        self.reached.append(target)
+
+
+class Checks:
+    """What is true of one world, kept beside the stores, and compared with them."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.emergencies: dict[str, Emergency] = {}
+        self.holders: dict[str, set[str]] = {}
+        self.legs: dict[str, Recorded] = {}
+        self.accepted: Counter[tuple[str, str]] = Counter()
+        self.incidents: Counter[str] = Counter()
+        self.probes = 0
+
+    # After every transaction
+
+    def committed(self, writes: Sequence[Write]) -> None:
+        """A transaction of the emergencies' table was applied."""
+        for write in writes:
+            if write.key.startswith("agent|"):
+                self._emergency_written(write, writes)
+
+    def _emergency_written(self, write: Write, writes: Sequence[Write]) -> None:
+        key = write.key.removeprefix("agent|")
+        before = self.emergencies.get(key)
+        if isinstance(write, Delete):
+            self._a_live_lease_stays(before, None)
+            self._unindex(key, before)
+            self.emergencies.pop(key, None)
+            return
+        after = msgspec.json.decode(str(write.values["state"]), type=Emergency)
+        self._a_live_lease_stays(before, after)
+        self._unindex(key, before)
+        self.emergencies[key] = after
+        if not self.world.story.deaf and (before is None or before.hold != after.hold):
+            self.world.tell(after.agent_id, f"hold is now {after.hold}, due {after.presence_due_at}")
+        self._index(key, after)
+        self._new_legs(before, after, writes)
+        self._facts_were_reported(after)
+        if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
+            self._one_undeclared_holder(after)
+        self._holder_row_agrees(key, after)
+        self._probe_some_time(after)
+
+    def _a_live_lease_stays(self, before: Emergency | None, after: Emergency | None) -> None:
+        if before is None or before.lease is None or not self._judged(before).lease_lives:
+            return
+        same = after is not None and after.lease is not None and not after.lease.lost
+        same = same and after is not None and after.lease is not None and after.lease.number == before.lease.number
+        require(same, "a live lease never moves", before.lease.number, before.agent_id)
+
+    def _judged(self, emergency: Emergency) -> Verdict:
+        return judge(emergency, self.world.rules, self.world.clock.now())
+
+    def _unindex(self, key: str, emergency: Emergency | None) -> None:
+        if emergency is not None and emergency.lease is not None:
+            self.holders.get(emergency.lease.number, set()).discard(key)
+
+    def _index(self, key: str, emergency: Emergency) -> None:
+        if emergency.lease is not None and not emergency.lease.lost:
+            self.holders.setdefault(emergency.lease.number, set()).add(key)
+
+    def _new_legs(self, before: Emergency | None, after: Emergency, writes: Sequence[Write]) -> None:
+        known = {leg.leg_id for leg in before.legs} if before is not None else set()
+        for leg in after.legs:
+            if leg.leg_id not in known:
+                self._leg_recorded(after, leg, writes)
+
+    def _leg_recorded(self, emergency: Emergency, leg: Leg, writes: Sequence[Write]) -> None:
+        now, about = self.world.clock.now(), emergency.agent_id
+        self.world.tell(about, f"leg {leg.leg_id[:8]} recorded, number {leg.number} shared={leg.shared}")
+        require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
+        owed = f"|notice|{derived(leg.leg_id, 'notice')}"
+        notices = [write for write in writes if isinstance(write, Insert) and write.key.endswith(owed)]
+        require(bool(notices) == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
+        require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
+        if not self.world.is_unknown(about):
+            require(leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about)
+        worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
+        self.legs[leg.leg_id] = Recorded(about, now, leg.notified, worth_until)
+
+    def _facts_were_reported(self, emergency: Emergency) -> None:
+        for leg in emergency.legs:
+            if leg.reported_end is None:
+                continue
+            said = self.world.ends_said.get(leg.leg_id, set())
+            fits = any(at == leg.reported_end.at for at, _ in said)
+            fits = fits and (not leg.reported_end.by_agent or any(by_agent for _, by_agent in said))
+            require(fits, "an end is as it was reported", (leg.reported_end, said), emergency.agent_id)
+
+    def _one_undeclared_holder(self, emergency: Emergency) -> None:
+        if emergency.lease is None or emergency.lease.lost:
+            return
+        keys = self.holders[emergency.lease.number]
+        live = [e for e in (self.emergencies[key] for key in keys) if self._judged(e).lease_lives]
+        undeclared = [e for e in live if e.lease is not None and not e.lease.shared]
+        detail = [(e.agent_id, e.lease.shared, str(e.lease.lent_at)) for e in live if e.lease]
+        require(len(undeclared) < 2, "one live holder unless shared", detail, emergency.agent_id)
+        if len(live) > 1 and not emergency.lease.shared:
+            others = [e.lease.lent_at for e in live if e is not emergency and e.lease is not None]
+            late = any(at <= emergency.lease.lent_at for at in others)
+            require(not late, "one live holder unless shared", detail, emergency.agent_id)
+
+    def _holder_row_agrees(self, key: str, emergency: Emergency) -> None:
+        lease = emergency.lease
+        if lease is None or lease.lost:
+            return
+        row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
+        told = None if row is None else msgspec.json.decode(str(row.values["state"]))["lease"]
+        mine = msgspec.json.decode(msgspec.json.encode(lease))
+        require(told == mine, "a number's row tells its holder's lease", (told, mine), emergency.agent_id)
+
+    # Probes: what a caller would see at a moment, above all on both sides of an edge
+
+    def _probe_some_time(self, emergency: Emergency) -> None:
+        chance = self.world.probe_chance
+        if chance.random() >= 0.25:
+            return
+        edges = moments(emergency, self.world.rules, self.world.clock.now())
+        if not edges:
+            return
+        when = chance.choice(edges) + chance.choice((-1, 0, 0, 1)) * MICROSECOND
+        agent_id, key = emergency.agent_id, emergency.agent_key
+        self.world.clock.call_at(microseconds(when), lambda: self.probe(agent_id, key))
+
+    def probe(self, agent_id: str, key: str) -> None:
+        """The panel, the number's holders, and a callback, as they are at this very moment."""
+        emergency = self.emergencies.get(key)
+        if emergency is None or emergency.lease is None:
+            return
+        self.probes += 1
+        world, verdict = self.world, self._judged(emergency)
+        panel = show_panel(
+            agent_id,
+            caller=Everybody(),
+            entry=None,
+            emergencies=world.clear_sight,
+            outage=world.nobody_remembers,
+            clock=world.clock,
+            deployment=world.deployment,
+            deadline=world.endless,
+        )
+        require(
+            (panel.mode is Mode.EMERGENCY) == bool(verdict.running),
+            "the panel is in emergency mode exactly while a leg is in progress",
+            panel.mode,
+            agent_id,
+        )
+        held = verdict.held_until is not None and not verdict.running
+        told = panel.banner is Banner.HELD_AFTER_DROP
+        require(told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id)
+        if not emergency.lease.lost:
+            number = emergency.lease.number
+            said = panel.callback_number == number
+            require(said == verdict.lease_lives, "the panel shows the number while the lease lives", verdict, agent_id)
+            self._probe_callback(world.clear_sight, number, agent_id)
+
+    def _probe_callback(self, store: EmergencyTable, number: str, agent_id: str) -> None:
+        calls, world = Instant(), self.world
+        route_callback(
+            Incoming(to_number=number, context="probe", origin="probe"),
+            emergencies=store,
+            router=calls,
+            clock=world.clock,
+            deployment=world.deployment,
+            telemetry=world.nobody_listens,
+            deadline=world.endless,
+        )
+        require(len(calls.reached) == 1, "a callback reaches one", calls.reached, agent_id)
+        right = self.right_targets(number)
+        require(calls.reached[0] in right, "a callback reaches its holder", (calls.reached, right), agent_id)
+
+    def right_targets(self, number: str) -> set[str]:
+        """Who may be rung for a callback to this number now: live holders, else the last one, else the desk."""
+        found = [self.emergencies[key] for key in self.holders.get(number, ())]
+        judged = [(emergency, self._judged(emergency)) for emergency in found]
+        live = [emergency for emergency, verdict in judged if verdict.lease_lives]
+        if live:
+            return {self.world.identity(emergency.agent_id) for emergency in live}
+        resting = [emergency for emergency, verdict in judged if verdict.rests]
+        newest = max((e.lease.dialled_at for e in resting if e.lease), default=None)
+        last = {self.world.identity(e.agent_id) for e in resting if e.lease and e.lease.dialled_at == newest}
+        return last or {DESK, FALLBACK}
+
+    # Mail
+
+    def mail_accepted(self, email: Email) -> None:
+        """The e-mail service took a message; its subject is the notice's id."""
+        for recipient in email.recipients:
+            self.accepted[email.subject, recipient] += 1
+
+    def delivery_failed(self, notice_id: str) -> None:
+        """A crash or a lost answer hit this delivery: it may come once more."""
+        self.incidents[notice_id] += 1
+
+    # The end
+
+    def at_the_end(self) -> None:
+        """All calls are long over: nothing is left, everybody was notified, presence is back."""
+        self._notices_came()
+        self._nothing_is_left()
+        self._presence_is_back()
+
+    def _notices_came(self) -> None:
+        for (notice_id, recipient), count in self.accepted.items():
+            allowed = 1 + self.incidents[notice_id]
+            require(count <= allowed, "no mail comes twice without a cause", (notice_id, recipient, count, allowed))
+        came = {notice_id for notice_id, _ in self.accepted}
+        for leg_id, leg in self.legs.items():
+            if leg.notified and leg.worth_until - leg.at > timedelta(minutes=40):
+                require(derived(leg_id, "notice") in came, "every leg's notice arrives", leg, leg.agent_id)
+
+    def _nothing_is_left(self) -> None:
+        keys = self.world.table.keys()
+        left = [key for key in keys if key.split("|")[0] not in LEFT_IN_THE_END]
+        require(not left, "nothing is left in the end", left[:5], self._whose(left))
+        pool = sorted(number.removeprefix("+") for number in self.world.deployment.callback_numbers)
+        free = sorted(key.split("|")[2] for key in keys if key.startswith("free|"))
+        slots = sorted(key.split("|", 1)[1] for key in keys if key.startswith("number|"))
+        require(free == pool, "all numbers are free in the end", set(free) ^ set(pool))
+        require(slots == [f"{number}|" for number in pool], "only the pool has slots in the end", slots)
+
+    def _whose(self, keys: Sequence[str]) -> str | None:
+        return next((self.world.agent_of.get(key.rsplit("|", 1)[1]) for key in keys), None)
+
+    def _presence_is_back(self) -> None:
+        for agent_id, chosen in self.world.chosen.items():
+            presence = self.world.presence.read(agent_id, self.world.endless)
+            detail = (presence, chosen)
+            require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
+            require(presence.status is chosen, "presence ends where people left it", detail, agent_id)

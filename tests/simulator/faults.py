@@ -1,0 +1,82 @@
+"""What goes wrong in one world, drawn from its seed, and how often it did."""
+
+import random
+from collections import Counter
+
+from msgspec import Struct
+
+PORTS = ("table", "directory", "presence", "mail", "calls")
+
+
+class Climate(Struct, frozen=True, kw_only=True):
+    """How often what goes wrong, as chances; the same seed gives the same climate."""
+
+    port_slow: float
+    port_fails: float
+    answer_lost: float
+    process_dies: float
+    event_lost: float
+    event_doubled: float
+    event_late: float
+    timer_doubled: float
+    store_outages: int
+    timer_pauses: int
+    settings_differ: bool
+    rows_differ: bool
+
+
+CALM = Climate(
+    port_slow=0.0,
+    port_fails=0.0,
+    answer_lost=0.0,
+    process_dies=0.0,
+    event_lost=0.0,
+    event_doubled=0.0,
+    event_late=0.0,
+    timer_doubled=0.0,
+    store_outages=0,
+    timer_pauses=0,
+    settings_differ=False,
+    rows_differ=False,
+)
+
+
+def climate_of(chance: random.Random) -> Climate:
+    """A climate: one world in five has fair weather for its ports, so that subtle mistakes are not drowned."""
+    rough = chance.choice([0.0, 0.003, 0.01, 0.03, 0.06])
+    return Climate(
+        port_slow=rough * chance.random(),
+        port_fails=rough * chance.random(),
+        answer_lost=rough * chance.random(),
+        process_dies=0.05 * rough * chance.random(),
+        event_lost=chance.choice([0.0, 0.05, 0.2]),
+        event_doubled=chance.choice([0.0, 0.1, 0.3]),
+        event_late=chance.choice([0.0, 0.1, 0.3]),
+        timer_doubled=chance.choice([0.0, 0.2]),
+        store_outages=chance.choice([0, 0, 1, 3]) if rough else 0,
+        timer_pauses=chance.choice([0, 0, 1]),
+        settings_differ=chance.random() < 0.3,
+        rows_differ=chance.random() < 0.3,
+    )
+
+
+class Faults:
+    """Draws single faults, and counts them by kind."""
+
+    def __init__(self, climate: Climate, chance: random.Random) -> None:
+        self.climate = climate
+        self.counts: Counter[str] = Counter()
+        self._chance = chance
+        self.store_away = False
+        self.over = False
+
+    def strikes(self, kind: str, likelihood: float) -> bool:
+        """Whether this fault happens now."""
+        if self.over or not likelihood or self._chance.random() >= likelihood:
+            return False
+        self.counts[kind] += 1
+        return True
+
+    def end(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.over, self.store_away = True, False

@@ -1,0 +1,263 @@
+"""Mistakes made on purpose, to show that the invariants can fail: `python -m tests.simulator.mutants`.
+
+Each mutant replaces a text that occurs exactly once in one file of the core, so that a stale mutant fails loudly. It is
+made while the module is imported, in a process of its own; nothing is patched, and no file is written. This module
+imports nothing of the core, so that the mutated module is the first one that anybody sees.
+"""
+
+import argparse
+import importlib.abc
+import importlib.machinery
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 12
+LONGEST_S = 12.0
+
+
+class Mutant(NamedTuple):
+    """One mistake."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+class Catch(NamedTuple):
+    """What noticed a mutant: a seed of the simulator and its invariant, or another suite; nothing if `by` is empty."""
+
+    mutant: str
+    by: str
+    detail: str
+    seconds: float
+
+
+LEASES = "shared/domain/leases.py"
+FACTS = "shared/domain/emergencies.py"
+PRESENCE = "shared/domain/presence.py"
+START = "shared/use_cases/start_call.py"
+SWEEP = "shared/use_cases/sweep.py"
+CALLBACK = "shared/use_cases/route_callback.py"
+RECONCILE = "shared/use_cases/reconcile_presence.py"
+NOTICE = "shared/use_cases/deliver_notice.py"
+TIES = "shared/use_cases/see_server_call.py"
+ENDS = "shared/use_cases/end_call.py"
+STORE = "shared/adapters/emergency_table.py"
+ROWS = "shared/adapters/emergency_rows.py"
+LENDING = "shared/adapters/lending.py"
+
+MUTANTS = (
+    Mutant("a lost ETag", STORE, "Replace(own, values, stored.version) if", "Replace(own, values) if"),
+    Mutant("lease end: wrong side", LEASES, "now < self.ends_at(rules)", "now <= self.ends_at(rules)"),
+    Mutant(
+        "lease end: a second short",
+        LEASES,
+        "timedelta(minutes=self.window_minutes)",
+        "timedelta(minutes=self.window_minutes, seconds=-1)",
+    ),
+    Mutant(
+        "after the call: a minute long",
+        LEASES,
+        "timedelta(minutes=self.after_call_minutes)",
+        "timedelta(minutes=self.after_call_minutes + 1)",
+    ),
+    Mutant("lease ends during a leg", LEASES, "quiet_since = self.busy_until or", "quiet_since ="),
+    Mutant("cool-down skipped", LEASES, "return self.ends_at(rules) + rules.cool_down", "return self.ends_at(rules)"),
+    Mutant(
+        "time-out: wrong side",
+        FACTS,
+        "if now >= leg.dialled_at + rules.max_call",
+        "if now > leg.dialled_at + rules.max_call",
+    ),
+    Mutant(
+        "a drop is the agent's end",
+        FACTS,
+        "LegEnd(leg.dialled_at + rules.max_call, by_agent=False)",
+        "LegEnd(leg.dialled_at + rules.max_call, by_agent=True)",
+    ),
+    Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
+    Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
+    Mutant(
+        "hold after a drop: wrong side",
+        FACTS,
+        "return until if now < until else None",
+        "return until if now <= until else None",
+    ),
+    Mutant(
+        "the last end told wins",
+        FACTS,
+        "both = end if known is None else LegEnd(",
+        "both = end if known is not end else LegEnd(",
+    ),
+    Mutant("presence change not owed", FACTS, "if held != emergency.held or new_hold:", "if new_hold:"),
+    Mutant(
+        "release forgets the leg in progress",
+        FACTS,
+        "if any(leg.leg_id not in ends for leg in holding):",
+        "if not (emergency.hold and emergency.hold.released_at) and any(leg.leg_id not in ends for leg in holding):",
+    ),
+    Mutant("restore without compare", PRESENCE, "    if ours:\n", "    if ours or hold.applied:\n"),
+    Mutant("snapshot taken after the set", PRESENCE, "before=hold.before or current.status,", "before=None,"),
+    Mutant(
+        "a new hold keeps no snapshot",
+        PRESENCE,
+        "return Remember(structs.replace(hold, before=current.status))",
+        "return SetPresence(Presence(status=PresenceStatus.BUSY, hold_id=hold.hold_id, version=current.version))",
+    ),
+    Mutant("dialled_at not clamped", START, "min(self._dial.dialled_at or now, now)", "self._dial.dialled_at or now"),
+    Mutant(
+        "stale start believed",
+        START,
+        "return self._stale() if now - self._dialled_at(now) > self._rules.window else None",
+        "return None",
+    ),
+    Mutant(
+        "redial does not keep its number",
+        START,
+        "if current is not None and current.lives(self._rules, now):",
+        "if current is not None and current.lives(self._rules, now) and current.number < '0':",
+    ),
+    Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
+    Mutant(
+        "claim believed without starter", TIES, "if call.starter not in emergency.starters:", "if not call.starter:"
+    ),
+    Mutant("resting holder rings no more", CALLBACK, "live[:RING_AT_ONCE] or last[:1]", "live[:RING_AT_ONCE]"),
+    Mutant("the last holder rings for ever", CALLBACK, "if now < holder.lease.released_at(rules)", "if holder"),
+    Mutant("the notice is not in the transaction", STORE, "        writes += _owed_writes(change)\n", ""),
+    Mutant(
+        "outbox claim unconditional",
+        STORE,
+        "Delete(owed.row, owed.version),\n            Insert(row, state_values(owed.notice, attempts=attempts)),",
+        "Insert(row, state_values(owed.notice, attempts=attempts)),",
+    ),
+    Mutant("sent but not struck off", NOTICE, "    emergencies.strike_off(owed, sending.dispatches, deadline)\n", ""),
+    Mutant(
+        "due row not moved",
+        STORE,
+        "yield from (Delete(key) for key in before if key not in index)",
+        "yield from (Delete(key) for key in before if key not in index and not key.startswith('due|'))",
+    ),
+    Mutant(
+        "forget without giving the slot back",
+        STORE,
+        "writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)",
+        "pass",
+    ),
+    Mutant(
+        "the free row stays when it is lent",
+        STORE,
+        "            yield Delete(loan.row, loan.version)\n",
+        "            yield Put(loan.row, _BARE)\n",
+    ),
+    Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
+    Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
+    Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
+    Mutant(
+        "live numbers lent as resting",
+        LENDING,
+        "if slot is None or any(holder.lease.lives(self._rules, now) for holder in holders):",
+        "if slot is None:",
+    ),
+)
+
+
+class _MutatedLoader(importlib.machinery.SourceFileLoader):
+    """Loads a module with one text replaced."""
+
+    def __init__(self, fullname: str, mutant: Mutant) -> None:
+        super().__init__(fullname, str(ROOT / mutant.file))
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(mutated(self._mutant), self.path, "exec", dont_inherit=True)
+
+
+class _MutatedFinder(importlib.abc.MetaPathFinder):
+    """Finds the mutated module before anybody else does."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+        self._module = mutant.file.removesuffix(".py").replace("/", ".")
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._module:
+            return None
+        return importlib.machinery.ModuleSpec(
+            fullname, _MutatedLoader(fullname, self._mutant), origin=self._mutant.file
+        )
+
+
+def mutated(mutant: Mutant) -> str:
+    """The mutated source; raises `LookupError` where the text to replace is not there exactly once."""
+    source = (ROOT / mutant.file).read_text(encoding="utf-8")
+    if source.count(mutant.right) != 1:
+        raise LookupError(f"mutant {mutant.name!r} is stale: its text occurs {source.count(mutant.right)} times")
+    return source.replace(mutant.right, mutant.wrong)
+
+
+def hunt(mutant: Mutant) -> Catch:
+    """Let the simulator look for it, then the state machine, then the flow tests. Only in a fresh process."""
+    mutated(mutant)
+    assert not any(name.startswith("shared") for name in sys.modules), "the core must not be imported yet"
+    sys.meta_path.insert(0, _MutatedFinder(mutant))
+    began = perf_counter()
+    by, detail = _simulator(began) or _suite("flow") or _suite("machine") or ("", "nobody noticed")
+    return Catch(mutant.name, by, detail, perf_counter() - began)
+
+
+def _simulator(began: float) -> tuple[str, str] | None:
+    from tests.simulator.world import simulate
+
+    for seed in range(SEEDS):
+        outcome = simulate(seed, brief=True)
+        if outcome.invariant is not None:
+            return f"simulator, seed {seed}", outcome.invariant
+        if perf_counter() - began > LONGEST_S:
+            break
+    return None
+
+
+def _suite(name: str) -> tuple[str, str] | None:
+    import contextlib
+    import io
+
+    import pytest
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", str(ROOT / f"tests/unit/test_emergency_{name}.py")])
+    return (f"the {name} tests", "") if code == pytest.ExitCode.TESTS_FAILED else None
+
+
+def hunt_all(mutants: Sequence[Mutant] = MUTANTS, workers: int = 2) -> Iterator[Catch]:
+    """Every mutant in a process of its own, as they are done."""
+    with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(hunt, mutants, chunksize=1)
+
+
+def main() -> int:
+    """Print a table; 0 if every mutant was caught."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator.mutants")
+    parser.add_argument("--only", default="", help="mutants whose name contains this")
+    chosen = [mutant for mutant in MUTANTS if parser.parse_args().only in mutant.name]
+    began = perf_counter()
+    catches: list[Catch] = []
+    for catch in hunt_all(chosen):
+        catches.append(catch)
+        line = f"{catch.mutant:<40} {catch.by or 'NOT CAUGHT':<24} {catch.seconds:6.1f} s  {catch.detail}"
+        print(line, flush=True)
+    caught = sum(1 for catch in catches if catch.by)
+    print(f"{caught} of {len(catches)} mutants caught in {perf_counter() - began:.0f} s")
+    return 0 if caught == len(catches) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

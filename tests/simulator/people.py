@@ -1,0 +1,251 @@
+"""Agents, their softphones, the events that tell of their calls, and responders who call back."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.domain.agents import Agent
+from shared.domain.errors import Malformed, NotFound, Unavailable
+from shared.domain.ids import leg_id_of
+from shared.domain.presence import PresenceStatus
+from shared.use_cases.end_call import End
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.set_presence import set_presence
+from shared.use_cases.start_call import Dial
+from tests.simulator.ports import Died, LineCalls
+from tests.simulator.story import require
+
+if TYPE_CHECKING:
+    from tests.simulator.processes import Process
+    from tests.simulator.world import World
+
+DAY_S = 86_400.0
+PAUSES_S = (60.0, 3000.0, 7200.0, 12_000.0, 20_000.0)
+TALKS_S = (1.0, 30.0, 180.0, 180.0, 600.0, 2400.0, 4200.0)
+STATUSES = tuple(PresenceStatus)
+
+
+class Call:
+    """One emergency call as it truly is."""
+
+    def __init__(self, agent_id: str, call_id: str, dialled_at: datetime, dialled: str) -> None:
+        self.agent_id = agent_id
+        self.call_id = call_id
+        self.leg_id = leg_id_of(agent_id, call_id)
+        self.server_call_id = f"server of {call_id}"
+        self.dialled_at = dialled_at
+        self.dialled = dialled
+        self.number: str | None = None
+
+
+class Person:
+    """An agent at a desk."""
+
+    def __init__(self, world: "World", agent_id: str, *, unknown: bool) -> None:
+        self.world = world
+        self.agent_id = agent_id
+        self.unknown = unknown
+        self._calls = 0
+
+    def entry(self) -> Agent:
+        """What the directory says of them."""
+        contacts = (f"{self.agent_id}-one@example.com", f"{self.agent_id}-two@example.com")
+        identity = self.world.identity(self.agent_id)
+        return Agent(agent_id=self.agent_id, acs_user_ids=(identity,), country="US", emergency_contacts=contacts)
+
+    def live(self) -> None:
+        """Some emergencies, with more or less time between them."""
+        world = self.world
+        self._choose_presence()
+        for _ in range(world.emergencies_each):
+            world.clock.sleep(world.chance.choice(PAUSES_S) * (0.5 + world.chance.random()))
+            self._emergency()
+            while world.chance.random() < 0.25:
+                self._emergency()
+        world.living -= 1
+
+    def _choose_presence(self) -> None:
+        world = self.world
+        status = world.chance.choice(STATUSES)
+        set_presence(self.agent_id, status, "agent", presence=world.presence, deadline=world.endless)
+        world.chosen[self.agent_id] = status
+        world.tell(self.agent_id, f"chooses {status}")
+
+    # One call
+
+    def _emergency(self) -> None:
+        world, chance = self.world, self.world.chance
+        world.emergencies += 1
+        self._calls += 1
+        ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200]))
+        dialled = "933" if chance.random() < 0.05 else "911"
+        call = Call(self.agent_id, f"{self.agent_id}/{self._calls}", world.clock.now(), dialled)
+        world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
+        by_event_only = chance.random() < 0.1
+        if by_event_only or chance.random() < 0.3:
+            self._event(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
+        if chance.random() < 0.6:
+            self._event(lambda process: process.see(self._server_started(call)))
+        if not by_event_only:
+            world.clock.spawn(lambda: self._softphone_dials(call, ahead))
+        if chance.random() < 0.3:
+            world.clock.spawn(lambda: self._softphone_ties(call), 1.0)
+        if chance.random() < 0.15:
+            world.clock.spawn(self._choose_presence, chance.random() * 600)
+        if chance.random() < 0.5:
+            world.clock.spawn(lambda: self._responder_calls_back(call), chance.random() ** 2 * 4 * 3600)
+        world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))
+        self._over(call)
+
+    def _softphone_dials(self, call: Call, ahead: timedelta) -> None:
+        world = self.world
+        dial = self._dial(call, call.dialled_at + ahead)
+        while True:
+            try:
+                answer = world.any_process().dial(dial)
+            except Died:
+                world.clock.sleep(1.0)
+                continue
+            if not answer.degraded:
+                break
+            world.clock.sleep(2.0)
+        world.tell(call.agent_id, f"answered for leg {call.leg_id[:8]}: {answer.callback_number}")
+        if not answer.stale:
+            require(call.leg_id in world.checks.legs, "what was answered is recorded", call.leg_id, call.agent_id)
+            same = call.number in {None, answer.callback_number}
+            require(same, "the same answer to a retry", (call.number, answer.callback_number), call.agent_id)
+            call.number = answer.callback_number
+
+    def _dial(self, call: Call, dialled_at: datetime) -> Dial:
+        return Dial(
+            call_id=call.call_id,
+            agent_id=call.agent_id,
+            dialled=call.dialled,
+            dialled_at=dialled_at,
+            acs_user_id=self.world.identity(call.agent_id),
+        )
+
+    def _start_event(self, process: "Process", call: Call) -> None:
+        answer = process.dial(self._dial(call, call.dialled_at))
+        if answer.degraded:
+            raise Unavailable
+        call.number = call.number or answer.callback_number
+
+    def _softphone_ties(self, call: Call) -> None:
+        world = self.world
+        for _ in range(20):
+            try:
+                world.any_process().tie(call.call_id, call.server_call_id)
+            except (Died, NotFound, Unavailable):
+                world.clock.sleep(2.0)
+            else:
+                return
+
+    def _over(self, call: Call) -> None:
+        """The call ends, one way or another, and somebody says so, or nobody does."""
+        world, chance = self.world, self.world.chance
+        now, how = world.clock.now(), chance.random()
+        world.tell(call.agent_id, f"leg {call.leg_id[:8]} is over, way {how:.2f}")
+        by_agent = how < 0.55
+        if how < 0.75:
+            self._say_end(call, now, by_agent=by_agent)
+        if how > 0.5:
+            ended_by = world.identity(call.agent_id) if by_agent or chance.random() < 0.3 else "4:+12065550142"
+            self._event(lambda process: process.see(self._server_ended(call, now, ended_by)))
+        if not by_agent and chance.random() < 0.3:
+            world.clock.spawn(self._releases, chance.random() * 400)
+
+    def _say_end(self, call: Call, at: datetime, *, by_agent: bool) -> None:
+        end = End(call_id=call.call_id, by_agent=by_agent, at=at)
+        self.world.ends_said.setdefault(call.leg_id, set()).add((max(at, call.dialled_at), by_agent))
+        self._event(lambda process: self._ends(process, end), may_be_lost=False)
+
+    def _ends(self, process: "Process", end: End) -> None:
+        try:
+            process.end(end)
+        except Malformed:
+            return
+
+    def _releases(self) -> None:
+        for _ in range(10):
+            try:
+                self.world.any_process().release(self.agent_id)
+            except (Died, Unavailable):
+                self.world.clock.sleep(2.0)
+            else:
+                return
+
+    def _server_started(self, call: Call) -> ServerCall:
+        at = call.dialled_at + timedelta(seconds=1)
+        return ServerCall(
+            server_call_id=call.server_call_id, starter=self.world.identity(call.agent_id), at=at, ended=False
+        )
+
+    def _server_ended(self, call: Call, at: datetime, ended_by: str | None) -> ServerCall:
+        lasted = at - call.dialled_at - timedelta(seconds=1)
+        return ServerCall(
+            server_call_id=call.server_call_id,
+            starter=self.world.identity(call.agent_id),
+            at=at,
+            ended=True,
+            duration=max(lasted, timedelta(0)),
+            ended_by=ended_by,
+        )
+
+    # Events: at least once, unordered, sometimes never
+
+    def _event(self, what: "Callable[[Process], None]", *, may_be_lost: bool = True) -> None:
+        world, climate = self.world, self.world.faults.climate
+        if may_be_lost and world.faults.strikes("event lost", climate.event_lost):
+            return
+        times = 2 if world.faults.strikes("event doubled", climate.event_doubled) else 1
+        for _ in range(times):
+            delay_s = world.chance.random() * 2
+            if world.faults.strikes("event late", climate.event_late):
+                delay_s = DAY_S * world.chance.random() ** 6
+            world.clock.spawn(lambda: self._deliver(what), delay_s)
+
+    def _deliver(self, what: "Callable[[Process], None]") -> None:
+        wait_s = 10.0
+        for _ in range(30):
+            try:
+                what(self.world.any_process())
+            except (Died, Unavailable):
+                self.world.clock.sleep(wait_s)
+                wait_s = min(wait_s * 2, 600.0)
+            else:
+                return
+
+    # The responder
+
+    def _responder_calls_back(self, call: Call) -> None:
+        world, number = self.world, call.number
+        if number is None or number not in world.newest.callback_numbers:
+            return
+        world.callbacks += 1
+        for attempt in range(40):
+            if self._callback_arrives(number, f"callback of {call.call_id}"):
+                return
+            world.clock.sleep(1.0 + attempt)
+        require(False, "no callback is lost", number, call.agent_id)
+
+    def _callback_arrives(self, number: str, origin: str) -> bool:
+        world, process = self.world, self.world.any_process()
+        calls = LineCalls(process)
+        right, was_away = world.checks.right_targets(number), world.faults.store_away
+        struck = world.faults.counts.total()
+        try:
+            process.call_back(number, origin, calls)
+        except (Died, Unavailable):
+            return False
+        world.tell(number, f"callback rings {calls.reached}")
+        if not calls.reached:
+            # Only a process that does not know the newest pool yet may leave it alone.
+            return process.deployment is not world.newest
+        right |= world.checks.right_targets(number)
+        troubled = was_away or world.faults.store_away or struck != world.faults.counts.total()
+        allowed = right | (
+            {*world.deployment.security_desk, str(world.deployment.fallback_number)} if troubled else set()
+        )
+        require(calls.reached[0] in allowed, "a callback rings nobody else", (calls.reached, right), self.agent_id)
+        return True

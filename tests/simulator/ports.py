@@ -1,0 +1,210 @@
+"""The outside world as a process of the simulation meets it: slow, failing before or after it acted, or away."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
+from shared.domain.errors import Unavailable
+from shared.domain.presence import Presence
+from shared.ports import Deadline, Email, PresenceGateway
+
+if TYPE_CHECKING:
+    from tests.simulator.processes import Process
+
+USUAL_S = {"table": 0.012, "directory": 0.010, "presence": 0.06, "mail": 0.2, "calls": 0.05}
+SLOW_S = 12.0
+
+
+class Died(BaseException):
+    """The process that this task ran in is gone; nothing of it may catch this."""
+
+
+class Line:
+    """One process's connection to one service: every request waits, and may fail before or after it acted."""
+
+    def __init__(self, process: "Process", port: str) -> None:
+        self._process = process
+        self._world = process.world
+        self._port = port
+        self._usual_s = USUAL_S[port]
+
+    def request[T](self, act: Callable[[], T], deadline: Deadline, began_s: float | None = None) -> T:
+        """The answer, or `Unavailable`: at the latest at the deadline, and then it may have acted all the same."""
+        world, faults, chance = self._world, self._world.faults, self._world.chance
+        climate = faults.climate
+        waited = world.clock.monotonic() - began_s if began_s is not None else 0.0
+        latency = self._usual_s * (0.3 + chance.random())
+        if faults.strikes(f"{self._port} slow", climate.port_slow):
+            latency += SLOW_S * chance.random() ** 3
+        if faults.store_away and self._port in {"table", "directory"}:
+            self._wait(min(latency + 0.5, deadline.remaining_s()))
+            raise Unavailable
+        if faults.strikes(f"{self._port} failed", climate.port_fails):
+            self._wait(min(latency, deadline.remaining_s()))
+            raise Unavailable
+        latency = max(latency - waited, 0.0)
+        left = deadline.remaining_s()
+        if latency >= left:
+            self._too_slow(act, latency, left)
+        early = chance.random() < 0.5
+        answer = act() if early else None
+        self._wait(latency)
+        if not early:
+            answer = act()
+        self._may_die()
+        if faults.strikes(f"{self._port} answer lost", climate.answer_lost):
+            raise Unavailable
+        return answer  # type: ignore[return-value]
+
+    def _too_slow[T](self, act: Callable[[], T], latency: float, left: float) -> None:
+        # A request that its sender has given up may still arrive.
+        world = self._world
+        if world.chance.random() < 0.5:
+            world.clock.call_at(world.clock.at_us + int(latency * 1_000_000), lambda: world.attempt(act))
+        self._wait(left)
+        raise Unavailable
+
+    def _wait(self, seconds: float) -> None:
+        self._may_die()
+        self._world.clock.sleep(seconds)
+        self._may_die()
+
+    def _may_die(self) -> None:
+        process = self._process
+        if not process.dead and self._world.faults.strikes("process died", self._world.faults.climate.process_dies):
+            process.die()
+        if process.dead:
+            raise Died
+
+
+class LineLock:
+    """A lock that tasks of one process wait for in virtual time."""
+
+    def __init__(self, process: "Process") -> None:
+        self._process = process
+        self._held = False
+
+    def __enter__(self) -> None:
+        while self._held:
+            self._process.world.clock.sleep(0.001)
+            if self._process.dead:
+                raise Died
+        self._held = True
+
+    def __exit__(self, *_: object) -> None:
+        self._held = False
+
+
+class _Reading[T]:
+    """Port `Pending`: a read that is on its way since it was asked for."""
+
+    def __init__(self, line: Line, read: Callable[[], T], deadline: Deadline, began_s: float) -> None:
+        self._line, self._read, self._deadline, self._began_s = line, read, deadline, began_s
+
+    def result(self) -> T:
+        return self._line.request(self._read, self._deadline, self._began_s)
+
+
+class LineTable:
+    """Port `Table` over the one table that all processes share; deadlines are the line's business."""
+
+    def __init__(self, process: "Process", table: MemoryTable, port: str) -> None:
+        self._line = Line(process, port)
+        self._process = process
+        self._world = process.world
+        self._table = table
+        self._endless = self._world.endless
+        self._watched = port == "table"
+
+    def get(self, key: str, deadline: Deadline) -> _Reading[Row | None]:
+        return _Reading(
+            self._line, lambda: self._table.get(key, self._endless).result(), deadline, self._world.clock.monotonic()
+        )
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Reading[list[Row]]:
+        return _Reading(
+            self._line,
+            lambda: self._table.between(first, end, limit, self._endless).result(),
+            deadline,
+            self._world.clock.monotonic(),
+        )
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        written = [_of_another_version(write) for write in writes] if self._process.other_version else writes
+
+        def act() -> list[str | None]:
+            versions = self._table.commit(written, self._endless)
+            if self._watched:
+                self._world.checks.committed(written)
+            return versions
+
+        return self._line.request(act, deadline)
+
+
+def _of_another_version(write: Write) -> Write:
+    """The row as a later version would write it (a field we do not know), or an earlier one (a new field missing)."""
+    if isinstance(write, Delete) or "state" not in write.values:
+        return write
+    state = str(write.values["state"]).replace(',"presence_attempts":0', "").replace(',"rechecked":false', "")
+    values: Values = write.values | {"state": f'{state[:-1]},"from_the_future":[1]}}', "unheard_of": 1}
+    if isinstance(write, Replace):
+        return Replace(write.key, values, write.version)
+    return Insert(write.key, values) if isinstance(write, Insert) else Put(write.key, values)
+
+
+class LinePresence:
+    """Port `PresenceGateway`."""
+
+    def __init__(self, process: "Process", service: PresenceGateway) -> None:
+        self._line, self._service, self._world = Line(process, "presence"), service, process.world
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        return self._line.request(lambda: self._service.read(agent_id, self._world.endless), deadline)
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        def act() -> Presence:
+            written = self._service.write(agent_id, presence, self._world.endless)
+            self._world.tell(agent_id, f"presence set by the app: {presence.status} hold={presence.hold_id}")
+            return written
+
+        return self._line.request(act, deadline)
+
+
+class LineMail:
+    """Port `Notifier`."""
+
+    def __init__(self, process: "Process") -> None:
+        self._line, self._world = Line(process, "mail"), process.world
+
+    def send(self, email: Email, deadline: Deadline) -> None:
+        self._line.request(lambda: self._world.checks.mail_accepted(email), deadline)
+
+
+class LineCalls:
+    """Port `CallRouter`: where one callback was sent. Call control knows a repeat by its `origin`."""
+
+    def __init__(self, process: "Process") -> None:
+        self._line, self._world = Line(process, "calls"), process.world
+        self.reached: list[str] = []
+        self.failed: list[str] = []
+
+    def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
+        try:
+            self._line.request(lambda: self.reached.append(target), deadline)
+        except Unavailable:
+            self.failed.append(target)
+            raise
+
+
+def seeded(seed: int, purpose: str) -> random.Random:
+    """Randomness of its own for each purpose, so that one more draw here moves nothing there."""
+    return random.Random(f"{seed}|{purpose}")
+
+
+def state_in[T](row: Row | None, kind: type[T]) -> T | None:
+    """What a row holds."""
+    return None if row is None else msgspec.json.decode(str(row.values["state"]), type=kind)

@@ -1,0 +1,38 @@
+"""What happened in a world, line by line, told with the simulation's own ids."""
+
+from datetime import datetime
+
+from tests.house import DAWN
+
+
+class Story:
+    """A timeline; a deaf one costs nothing."""
+
+    def __init__(self, *, deaf: bool = True) -> None:
+        self.deaf = deaf
+        self.lines: list[tuple[datetime, str, str]] = []
+
+    def tell(self, at: datetime, about: str, what: str) -> None:
+        """`about` is an agent, a number, a process, or the world."""
+        if not self.deaf:
+            self.lines.append((at, about, what))
+
+    def told(self, concerning: str | None = None) -> str:
+        """The lines about `concerning` and about the world; all of them without it."""
+        chosen = [line for line in self.lines if concerning is None or line[1] in (concerning, "world")]
+        return "\n".join(f"{at - DAWN!s:>24}  {about:<14} {what}" for at, about, what in chosen)
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+    def __init__(self, invariant: str, detail: str, about: str | None = None) -> None:
+        super().__init__(f"{invariant}: {detail}")
+        self.invariant = invariant
+        self.about = about
+
+
+def require(holds: bool, invariant: str, detail: object, about: str | None = None) -> None:
+    """Raise `Violation` unless it holds."""
+    if not holds:
+        raise Violation(invariant, str(detail), about)

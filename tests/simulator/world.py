@@ -1,0 +1,243 @@
+"""One world: agents, processes, stores, and a climate of faults, all drawn from one seed."""
+
+import random
+from collections.abc import Callable
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+
+from shared.adapters.agent_table import AgentTable
+from shared.adapters.emergency_rows import moment
+from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.memory_table import MemoryTable
+from shared.adapters.outage_memory import OutageMemory
+from shared.adapters.presence_table import PresenceTable
+from shared.domain.deployment import Deployment
+from shared.domain.errors import EmergencyCallingError
+from shared.domain.ids import key_of
+from shared.domain.presence import PresenceStatus
+from shared.ports import Deadline
+from tests.house import DEFAULT_CONTACT, DESK, FALLBACK, numbers
+from tests.simulator.checks import Checks
+from tests.simulator.clockwork import SECOND, Clockwork
+from tests.simulator.faults import Faults, climate_of
+from tests.simulator.people import Person
+from tests.simulator.ports import seeded
+from tests.simulator.processes import DEAF, Process
+from tests.simulator.story import Story, Violation
+
+HOUR_S = 3600
+AGENTS = (3, 8, 20, 50, 120, 120, 300)
+MANY_AGENTS = 3000
+DRAIN_HOURS = 34
+
+
+class Outcome(Struct, kw_only=True):
+    """How one seed went."""
+
+    seed: int
+    emergencies: int
+    callbacks: int
+    probes: int
+    faults: dict[str, int]
+    seconds: float
+    invariant: str | None = None
+    detail: str = ""
+    story: str = ""
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, *, deaf: bool = True, brief: bool = False) -> None:
+        self.seed = seed
+        self.brief = brief
+        self.story = Story(deaf=deaf)
+        self.clock = Clockwork()
+        self.endless = Deadline(self.clock, 10**9)
+        self.chance = seeded(seed, "what happens")
+        self.probe_chance = seeded(seed, "probes")
+        plan = seeded(seed, "plan")
+        self.faults = Faults(climate_of(plan), seeded(seed, "faults"))
+        self.table, self.directory_table = MemoryTable(), MemoryTable()
+        self.presence = PresenceTable(MemoryTable(), self.clock)
+        self.nobody_listens, self.nobody_remembers = DEAF, OutageMemory()
+        self.ends_said: dict[str, set[tuple[object, bool]]] = {}
+        self.chosen: dict[str, PresenceStatus] = {}
+        self.agent_of: dict[str, str] = {}
+        self.emergencies = self.callbacks = self.living = 0
+        self._population(plan)
+        self.rules = self.deployment.rules
+        self.checks = Checks(self)
+        self.newest = self.deployment
+        self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
+        self.clear_sight = EmergencyTable(
+            self.table, pool=self.deployment.callback_numbers, rules=self.rules, chance=seeded(seed, "clear sight")
+        )
+
+    def _population(self, plan: random.Random) -> None:
+        count = MANY_AGENTS if self.seed % 50 == 49 else plan.choice(AGENTS)
+        if self.brief:
+            count = 3 + self.seed % 8
+        self.people = [Person(self, f"agent-{n}", unknown=plan.random() < 0.1) for n in range(count)]
+        self.emergencies_each = max(2, min(40, plan.choice([200, 400, 800]) // count))
+        if self.brief:
+            self.emergencies_each = 8
+        self.pool_size = max(1, int(count * plan.choice([0.1, 0.5, 1.0, 1.5])))
+        self.deployment = Deployment(
+            callback_numbers=numbers(self.pool_size, first=1000),
+            fallback_number=FALLBACK,
+            default_contacts=(DEFAULT_CONTACT,),
+            security_desk=(DESK,),
+        )
+        directory = AgentTable(self.directory_table, self.clock)
+        for person in self.people:
+            self.agent_of[key_of(person.agent_id)] = person.agent_id
+            if not person.unknown:
+                directory.save(person.entry(), None, self.endless)
+
+    # Processes
+
+    def _process(self, name: str) -> Process:
+        other = self.faults.climate.rows_differ and name.endswith("1")
+        return Process(self, name, self.newest, other_version=other)
+
+    def replace(self, process: Process) -> None:
+        """Another one starts where this one died, with the newest settings."""
+        self.processes[self.processes.index(process)] = self._process(process.name)
+
+    def any_process(self) -> Process:
+        """Whichever the platform picks."""
+        return self.chance.choice(self.processes)
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """A request that arrives after its sender has given it up."""
+        try:
+            act()
+        except EmergencyCallingError:
+            self.tell("world", "a late request was refused")
+
+    # Names
+
+    def identity(self, agent_id: str) -> str:
+        """An agent's ACS identity."""
+        return f"8:acs:r_{agent_id}"
+
+    def is_unknown(self, agent_id: str) -> bool:
+        """Whether the agent is not in the directory."""
+        return self.people[int(agent_id.removeprefix("agent-"))].unknown
+
+    def tell(self, about: str, what: str) -> None:
+        """A line of the story."""
+        self.story.tell(self.clock.now(), about, what)
+
+    # The course of it
+
+    def run(self) -> None:
+        """All lives, then a long calm until nothing can be left; raises `Violation`."""
+        for person in self.people:
+            self.living += 1
+            self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
+        self._timers(60.0, 45.0)
+        self._weather()
+        while self.living:
+            self.clock.run_until(self.clock.at_us + 600 * SECOND)
+        self.faults.end()
+        self._renew_all()
+        for _ in range(DRAIN_HOURS):
+            self.clock.run_until(self.clock.at_us + HOUR_S * SECOND)
+        self.checks.at_the_end()
+
+    def _timers(self, tick_s: float, sweep_s: float) -> None:
+        self.paused_until_us = 0
+        self.clock.spawn(lambda: self._timer(tick_s, lambda process: process.tick()))
+        self.clock.spawn(lambda: self._timer(sweep_s, lambda process: process.sweep()))
+
+    def _timer(self, every_s: float, run: Callable[[Process], None]) -> None:
+        while True:
+            if self.clock.at_us >= self.paused_until_us and self._anything_due():
+                twice = self.faults.strikes("timer doubled", self.faults.climate.timer_doubled)
+                for _ in range(2 if twice else 1):
+                    process = self.any_process()
+                    self.clock.spawn(lambda process=process: run(process))  # type: ignore[misc]
+            self.clock.sleep(every_s if not self.faults.over else 240.0)
+
+    def _anything_due(self) -> bool:
+        # A timer that finds nothing to do changes nothing; most of those that would are spared, for speed.
+        if self.chance.random() < 0.02:
+            return True
+        now = moment(self.clock.now())
+        return any(
+            self.table.between(f"{kind}|", f"{kind}|{now}~", 1, self.endless).result() for kind in ("due", "outbox")
+        )
+
+    def _weather(self) -> None:
+        climate, span_s = self.faults.climate, 6 * HOUR_S
+        for _ in range(climate.store_outages):
+            self.clock.spawn(self._store_outage, self.chance.random() * span_s)
+        for _ in range(climate.timer_pauses):
+            self.clock.spawn(self._timer_pause, self.chance.random() * span_s)
+        if climate.settings_differ:
+            self.clock.spawn(self._new_settings, self.chance.random() * span_s)
+
+    def _store_outage(self) -> None:
+        if self.faults.strikes("store outage", 1.0):
+            self.faults.store_away = True
+            self.tell("world", "the store is away")
+            self.clock.sleep(self.chance.choice([1, 5, 60, 400]))
+            self.faults.store_away = False
+            self.tell("world", "the store is back")
+
+    def _timer_pause(self) -> None:
+        if self.faults.strikes("timers paused", 1.0):
+            self.paused_until_us = self.clock.at_us + int(self.chance.random() * 4 * HOUR_S * SECOND)
+            self.tell("world", "the timers pause")
+
+    def _new_settings(self) -> None:
+        """A roll-out: for a while processes with the old pool and with the new one run side by side."""
+        if not self.faults.strikes("settings changed", 1.0):
+            return
+        first = 1000 + self.chance.randrange(self.pool_size + 1)
+        pool = numbers(max(1, self.pool_size + self.chance.randrange(-1, 2)), first=first)
+        self.newest = self.deployment = msgspec.structs.replace(self.deployment, callback_numbers=pool)
+        self.tell("world", "new settings")
+        for process in tuple(self.processes):
+            self.clock.sleep(self.chance.random() * 400)
+            if not process.dead:
+                process.die()
+
+    def _renew_all(self) -> None:
+        for process in tuple(self.processes):
+            if process.deployment is not self.newest:
+                process.die()
+
+
+def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
+    """Run one seed (`brief`: a small world of it). The outcome says what it violated, with its story unless `deaf`."""
+    began = perf_counter()
+    world = World(seed, deaf=deaf, brief=brief)
+    invariant, detail, about = None, "", None
+    try:
+        world.run()
+    except Violation as violation:
+        invariant, detail, about = violation.invariant, str(violation), violation.about
+    except Exception as failure:  # noqa: BLE001 - whatever the core raises is a finding
+        invariant, detail = f"the core raised {type(failure).__name__}", _where(failure)
+    return Outcome(
+        seed=seed,
+        emergencies=world.emergencies,
+        callbacks=world.callbacks,
+        probes=world.checks.probes,
+        faults=dict(world.faults.counts),
+        seconds=perf_counter() - began,
+        invariant=invariant,
+        detail=detail,
+        story=world.story.told(about) if invariant else "",
+    )
+
+
+def _where(failure: Exception) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(failure)[-6:])
