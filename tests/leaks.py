@@ -52,24 +52,31 @@ class Registry:
     """The values that a run has used; those too short to be told from other text are left out."""
 
     def __init__(self) -> None:
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, list[Kind]] = {}
 
     def note(self, *values: str, kind: Kind = Kind.CALL) -> None:
         """Remember values that were used."""
         for value in values:
             if len(value) >= SHORTEST and not (value.isalpha() and value.islower()):
-                self._kinds.setdefault(value, kind)
+                self._remember(value, kind)
 
     def note_position(self, *degrees: float) -> None:
         """Remember latitudes and longitudes that are exact enough to say where somebody is."""
         for each in degrees:
             text = repr(float(each))
             if len(text.partition(".")[2]) >= LEAST_DECIMALS:
-                self._kinds.setdefault(text, Kind.LOCATION)
+                self._remember(text, Kind.LOCATION)
+
+    def _remember(self, value: str, kind: Kind) -> None:
+        kinds = self._kinds.setdefault(value, [])
+        if kind not in kinds:
+            kinds.append(kind)
 
     def values(self, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[Leak]:
-        """What is remembered of these kinds."""
-        yield from (Leak(kind, value) for value, kind in list(self._kinds.items()) if kind in kinds)
+        """What is remembered as being of these kinds and no other, each as what it was used for first."""
+        for value, used_for in list(self._kinds.items()):
+            if set(used_for) <= set(kinds):
+                yield Leak(used_for[0], value)
 
     def __contains__(self, value: str) -> bool:
         return value in self._kinds

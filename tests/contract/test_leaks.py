@@ -120,6 +120,12 @@ def test_only_what_is_asked_for_is_looked_for(used: Registry) -> None:
     assert Kind.NUMBER not in {leak.kind for leak in Scanner(used, but={VALUES[Kind.NUMBER]}).scan(everything)}
 
 
+def test_what_is_the_id_of_an_agent_too_is_not_only_a_calls(used: Registry) -> None:
+    used.note(VALUES[Kind.CALL], kind=Kind.AGENT)
+    assert Scanner(used, kinds={Kind.CALL}).scan(VALUES[Kind.CALL]) == []
+    assert Scanner(used).scan(VALUES[Kind.CALL]) == [Leak(Kind.CALL, VALUES[Kind.CALL])]
+
+
 def test_words_that_are_no_ids_are_not_remembered(used: Registry) -> None:
     used.note("agent", "available", "x")
     assert len(used) == len(VALUES)

@@ -16,7 +16,8 @@ OF_AN_EMERGENCY = {Kind.CALL, Kind.LOCATION}
 def assert_nothing_is_kept(local: Stack) -> None:
     """Let all time pass, run the sweeps to their end, and read everything there is."""
     local.forget_emergencies()
-    assert given_away(local) == {}
+    kept = given_away(local)
+    assert kept == {}, kept
 
 
 def given_away(local: Stack) -> dict[str, list[Leak]]:

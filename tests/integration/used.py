@@ -1,4 +1,4 @@
-"""What must never be said in a log nor be kept: everything personal, and every id, that the tests of this folder use."""
+"""What must never be said in a log nor be kept: everything personal, and every id, that the tests here used."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ PERSONAL = {
     "latitude": Kind.LOCATION,
     "longitude": Kind.LOCATION,
 }
+# What the directory may keep.
+OF_AGENTS = {"agent", "name", "mark"}
 USED = Registry()
 USED.note(*stack.POOL, stack.FALLBACK, stack.DESK, stack.PSAP, kind=Kind.NUMBER)
 USED.note(stack.DEFAULT_CONTACT, kind=Kind.EMAIL)
@@ -41,7 +43,7 @@ def note(*values: str, kind: Kind = Kind.CALL) -> None:
 def new_id(kind: str = "call") -> str:
     """An id that nothing else has, remembered as used."""
     made = f"{kind}-{uuid4().hex}"
-    note(made, kind=Kind.AGENT if kind == "agent" else Kind.CALL)
+    note(made, kind=Kind.AGENT if kind in OF_AGENTS else Kind.CALL)
     return made
 
 

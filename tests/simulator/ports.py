@@ -174,6 +174,9 @@ class LinePresence:
 
         return self._line.request(act, deadline)
 
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+        self._line.request(lambda: self._service.forget(agent_id, hold_id, self._world.endless), deadline)
+
 
 class LineMail:
     """Port `Notifier`."""

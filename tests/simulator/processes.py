@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
+from shared.adapters.recording_table import RecordingTable
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.notifications import Notice
@@ -22,7 +23,7 @@ from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.start_call import Answer, Dial, start_call
 from shared.use_cases.sweep import expire_leases
 from shared.use_cases.tie_call import tie_call
-from tests.house import Everybody
+from tests.house import Everybody, TapeStore
 from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
 
 if TYPE_CHECKING:
@@ -71,13 +72,16 @@ class Process:
         )
         self.directory = AgentTable(LineTable(self, world.directory_table, "directory"), world.clock)
         self.outage = OutageMemory()
+        self.presence = LinePresence(self, world.presence)
         self.performer = Performer(
             emergencies=self.emergencies,
             directory=self.directory,
             router=LineCalls(self),
-            presence=LinePresence(self, world.presence),
+            presence=self.presence,
             notifier=LineMail(self),
             template=TEMPLATE,
+            recording_outbox=RecordingTable(LineTable(self, world.table, "table")),
+            recordings=TapeStore(),
             outage=self.outage,
             clock=world.clock,
             deployment=deployment,
@@ -180,6 +184,7 @@ class Process:
         self._timed(
             lambda: expire_leases(
                 emergencies=self.emergencies,
+                presence=self.presence,
                 clock=self.world.clock,
                 deployment=self.deployment,
                 telemetry=DEAF,
