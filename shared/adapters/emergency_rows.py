@@ -26,7 +26,7 @@ import msgspec
 
 from shared.adapters.table import Row, Values
 from shared.domain.callbacks import Callback
-from shared.domain.emergencies import Emergency, due_at, untied_legs
+from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
@@ -36,16 +36,20 @@ from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored, Stored
 
 SCHEMA = 1
 BUSY_RANK = "9"
+_INDEX = msgspec.json.Decoder(tuple[str, ...])
 
 
 def moment(at: datetime) -> str:
     """A time in a key: fixed width, so that keys sort by it."""
-    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    utc = at.astimezone(UTC)
+    date, time = f"{utc.year:04}{utc.month:02}{utc.day:02}", f"{utc.hour:02}{utc.minute:02}{utc.second:02}"
+    return f"{date}T{time}{utc.microsecond:06}Z"
 
 
 def moment_in(key: str) -> datetime:
     """The time in the second part of a key."""
-    return datetime.strptime(key.split("|")[1], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    text = key.split("|")[1]
+    return datetime.fromisoformat(f"{text[:15]}.{text[15:]}")
 
 
 def agent_row(agent_key: str) -> str:
@@ -112,17 +116,17 @@ def state_values(state: msgspec.Struct, **more: str | int) -> Values:
 
 def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, Values]:
     """Every row that belongs to the emergency besides its own."""
-    key = emergency.agent_key
+    key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
     rows: dict[str, Values] = {
         leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, leg_id=leg.leg_id))
         for leg in emergency.legs
     }
     rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
-    if untied_legs(emergency, rules, now):
+    if stands.untied:
         rows |= {f"starter|{key_of(starter)}|{key}": bare for starter in emergency.starters}
     rows |= _number_rows(emergency, rules)
-    rows[due_row(due_at(emergency, rules, now), "agent", key)] = bare
+    rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:
         rows[presence_row(emergency.presence_due_at, key)] = bare
     return rows
@@ -162,8 +166,7 @@ def read_stored(row: Row | None) -> Stored:
     """The emergency in its row."""
     if row is None:
         return Stored(None)
-    index = msgspec.json.decode(str(row.values["index"]), type=tuple[str, ...])
-    return Stored(_state(row, Emergency), row.version, index)
+    return Stored(_state(row, Emergency), row.version, _INDEX.decode(str(row.values["index"])))
 
 
 def read_call(row: Row) -> CallOwner:

@@ -4,6 +4,7 @@ The contract is Table storage's own: rows are ordered by key, a commit is one en
 nothing, at most 100 rows, each row once), and every write may be conditional on the version that was read.
 """
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -99,6 +100,7 @@ def with_prefix(prefix: str) -> tuple[str, str]:
 LONGEST_KEY = 512
 LONGEST_TEXT = 32_768
 _LARGEST_INT = 2**63
+_KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{LONGEST_KEY}}}")
 
 
 def require_key(key: str) -> None:
@@ -106,7 +108,7 @@ def require_key(key: str) -> None:
 
     Table storage takes some others too, but leaves rows of a few of them (U+2028) that nothing can remove.
     """
-    if not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()) or set(key) & set("/\\#?"):
+    if _KEY.fullmatch(key) is None:
         raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
 
 

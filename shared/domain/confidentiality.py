@@ -10,10 +10,9 @@ from shared.domain.emergencies import (
     TIE_WITHIN,
     Emergency,
     TieKind,
-    leg_ends,
     may_be_forgotten,
+    standing,
     ties,
-    untied_legs,
 )
 from shared.domain.leases import Rules
 
@@ -80,7 +79,7 @@ def is_emergency_call(emergency: Emergency, call_key: str, starter: str | None) 
 
 def may_begin_emergency_call(emergency: Emergency, starter: str, rules: Rules, now: datetime) -> bool:
     """Whether a call of which nothing is known may be a leg because its starter has one without a server call."""
-    return starter in emergency.starters and bool(untied_legs(emergency, rules, now))
+    return starter in emergency.starters and bool(standing(emergency, rules, now).untied)
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -133,13 +132,12 @@ def verdict_on(emergency: Emergency, recording: Recording, rules: Rules, now: da
 
 
 def _may_be_untied_leg(emergency: Emergency, recording: Recording, rules: Rules, now: datetime) -> bool:
-    ends = leg_ends(emergency, rules, now)
+    stands = standing(emergency, rules, now)
     began_at = recording.began_at
-    untied = untied_legs(emergency, rules, now)
     if began_at is None:
-        return bool(untied)
-    last = {leg.leg_id: ends[leg.leg_id].at if leg.leg_id in ends else now for leg in untied}
-    return any(leg.dialled_at - TIE_WITHIN <= began_at <= last[leg.leg_id] + TIE_WITHIN for leg in untied)
+        return bool(stands.untied)
+    last = {leg.leg_id: stands.ends[leg.leg_id].at if leg.leg_id in stands.ends else now for leg in stands.untied}
+    return any(leg.dialled_at - TIE_WITHIN <= began_at <= last[leg.leg_id] + TIE_WITHIN for leg in stands.untied)
 
 
 # A row holds 32,768 characters of text at most; the rest of it is short.

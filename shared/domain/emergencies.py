@@ -6,7 +6,7 @@ the lease ends) is computed from the facts and the time, never stored as a verdi
 and any number of times, and so everything that follows converges, in whatever order the events came.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -121,6 +121,25 @@ class Emergency(Struct, frozen=True, kw_only=True):
 # What follows from the facts -------------------------------------------------------------------------------------
 
 
+class Standing(Struct, frozen=True, kw_only=True):
+    """All that follows from an emergency's facts at one moment.
+
+    `ends` are the legs that are over, by leg id: reported, seen by ACS, or timed out, whichever came first. `untied`
+    are the legs of which no server call is known: in progress, or ended so lately that its event may still come.
+    `held_until` is until when presence is held: for ever while a leg is in progress, None when it is not held (B5).
+    """
+
+    ends: dict[str, LegEnd]
+    in_progress: tuple[Leg, ...]
+    untied: tuple[Leg, ...]
+    held_until: datetime | None
+
+    @property
+    def held(self) -> bool:
+        """Whether the agent's presence is ours."""
+        return self.held_until is not None
+
+
 def ties(emergency: Emergency) -> dict[str, Tie]:
     """Which server call each leg has, by leg id.
 
@@ -162,11 +181,18 @@ def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
     return fitting[0].leg_id if len(fitting) == 1 else None
 
 
-def leg_ends(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, LegEnd]:
-    """The end of each leg that is over, by leg id: reported, seen by ACS, or timed out, whichever came first."""
+def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
+    """How an emergency stands now."""
     tied = ties(emergency)
-    ends = ((leg, _end_of(leg, tied.get(leg.leg_id), rules, now)) for leg in emergency.legs)
-    return {leg.leg_id: end for leg, end in ends if end is not None}
+    evident = ((leg.leg_id, _end_of(leg, tied.get(leg.leg_id), rules, now)) for leg in emergency.legs)
+    ends = {leg_id: end for leg_id, end in evident if end is not None}
+    untied = (leg for leg in emergency.legs if leg.leg_id not in tied and leg.callback is None)
+    return Standing(
+        ends=ends,
+        in_progress=tuple(leg for leg in emergency.legs if leg.leg_id not in ends),
+        untied=tuple(leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window),
+        held_until=_held_until(emergency, ends, rules, now),
+    )
 
 
 def _end_of(leg: Leg, tie: Tie | None, rules: Rules, now: datetime) -> LegEnd | None:
@@ -183,26 +209,6 @@ def _end_of(leg: Leg, tie: Tie | None, rules: Rules, now: datetime) -> LegEnd | 
     return LegEnd(at, any(end.by_agent for end in evidence))
 
 
-def legs_in_progress(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
-    """The legs whose end is not known."""
-    ended = leg_ends(emergency, rules, now)
-    return [leg for leg in emergency.legs if leg.leg_id not in ended]
-
-
-def timed_out_legs(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
-    """The legs that count as dropped because nobody ever reported their end."""
-    ends = leg_ends(emergency, rules, now)
-    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + rules.max_call, False)]
-
-
-def untied_legs(emergency: Emergency, rules: Rules, now: datetime) -> list[Leg]:
-    """The legs of which no server call is known: in progress, or ended so lately that its event may still come."""
-    tied = ties(emergency)
-    ends = leg_ends(emergency, rules, now)
-    untied = (leg for leg in emergency.legs if leg.leg_id not in tied and leg.callback is None)
-    return [leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window]
-
-
 def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
     """The callbacks that ring the agent's softphone."""
     return [ring for ring in emergency.ringing if now < ring.until]
@@ -210,12 +216,10 @@ def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
 
 def engaged(emergency: Emergency, rules: Rules, now: datetime) -> set[str]:
     """The ids of the callbacks in which the agent talks to a responder, as far as is known."""
-    return {leg.callback for leg in legs_in_progress(emergency, rules, now) if leg.callback is not None}
+    return {leg.callback for leg in standing(emergency, rules, now).in_progress if leg.callback is not None}
 
 
-def held_until(emergency: Emergency, rules: Rules, now: datetime) -> datetime | None:
-    """Until when presence is held: for ever while a leg is in progress, None when it is not held (B5)."""
-    ends = leg_ends(emergency, rules, now)
+def _held_until(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, now: datetime) -> datetime | None:
     holding = [leg for leg in emergency.legs if leg.holds_presence]
     if any(leg.leg_id not in ends for leg in holding):
         return _NO_END
@@ -229,19 +233,19 @@ def held_until(emergency: Emergency, rules: Rules, now: datetime) -> datetime | 
     return until if now < until else None
 
 
-def presence_held(emergency: Emergency, rules: Rules, now: datetime) -> bool:
-    """Whether the agent's presence is ours at this moment."""
-    return held_until(emergency, rules, now) is not None
+def timed_out_legs(emergency: Emergency, stands: Standing, rules: Rules) -> list[Leg]:
+    """The legs that count as dropped because nobody ever reported their end."""
+    ends = stands.ends
+    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + rules.max_call, False)]
 
 
-def due_at(emergency: Emergency, rules: Rules, now: datetime) -> datetime:
+def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> datetime:
     """When time alone next changes something: a leg times out, a hold ends, or the whole is forgotten."""
     assert emergency.lease is not None
-    moments = [leg.dialled_at + rules.max_call for leg in legs_in_progress(emergency, rules, now)]
+    moments = [leg.dialled_at + rules.max_call for leg in stands.in_progress]
     moments += [ring.until for ring in rings_now(emergency, now)]
-    until = held_until(emergency, rules, now)
-    if until is not None and until != _NO_END:
-        moments.append(until)
+    if stands.held_until is not None and stands.held_until != _NO_END:
+        moments.append(stands.held_until)
     return min(moments, default=_forgotten_at(emergency, emergency.lease.released_at(rules)))
 
 
@@ -255,8 +259,8 @@ def _forgotten_at(emergency: Emergency, released_at: datetime) -> datetime:
 def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
     """Whether the lease has ended, its cool-down has passed, and nothing is owed any more (B8)."""
     assert emergency.lease is not None
-    in_use = legs_in_progress(emergency, rules, now) or rings_now(emergency, now)
-    if in_use or presence_held(emergency, rules, now):
+    stands = standing(emergency, rules, now)
+    if stands.in_progress or stands.held or rings_now(emergency, now):
         return False
     released_at = emergency.lease.released_at(rules)
     owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
@@ -293,7 +297,7 @@ def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
 def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, now: datetime) -> tuple[Leg, ...]:
     if len(legs) < MOST_LEGS:
         return legs
-    ended = leg_ends(emergency, rules, now)
+    ended = standing(emergency, rules, now).ends
     oldest = min(legs, key=lambda leg: (leg.leg_id not in ended, leg.dialled_at))
     return tuple(leg for leg in legs if leg is not oldest)
 
@@ -346,9 +350,8 @@ def claimed_by_callback(emergency: Emergency, server_key: str) -> bool:
 
 def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> bool:
     claimed = any(sighting.server_key in leg.claims for leg in emergency.legs)
-    untied = untied_legs(emergency, rules, now)
-    in_progress = {leg.leg_id for leg in legs_in_progress(emergency, rules, now)}
-    return claimed or any(leg.leg_id in in_progress or _near(sighting, leg) for leg in untied)
+    stands = standing(emergency, rules, now)
+    return claimed or any(leg in stands.in_progress or _near(sighting, leg) for leg in stands.untied)
 
 
 def _near(sighting: Sighting, leg: Leg) -> bool:
@@ -409,17 +412,15 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
     """Bring what is stored for others (lease times, owed presence) in line with the facts and the time."""
     known = emergency.lease
     assert known is not None, "an emergency has a lease from its first leg on"
-    ends = leg_ends(emergency, rules, now)
-    running = [leg.dialled_at + rules.max_call for leg in emergency.legs if leg.leg_id not in ends]
+    stands = standing(emergency, rules, now)
     lease = structs.replace(
         known,
-        busy_until=max(running, default=None),
-        last_ended_at=max((end.at for end in ends.values()), default=None),
+        busy_until=max((leg.dialled_at + rules.max_call for leg in stands.in_progress), default=None),
+        last_ended_at=max((end.at for end in stands.ends.values()), default=None),
         # A callback is not dialled: it protects the number by its end alone (B3).
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
-    held = presence_held(emergency, rules, now)
-    if held != emergency.held or new_hold:
+    if stands.held != emergency.held or new_hold:
         due = now + FIRST_TRY_WITHIN
-        return structs.replace(emergency, lease=lease, held=held, presence_due_at=due, presence_attempts=0)
+        return structs.replace(emergency, lease=lease, held=stands.held, presence_due_at=due, presence_attempts=0)
     return structs.replace(emergency, lease=lease)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from shared.domain.emergencies import Emergency, legs_in_progress, presence_held, rings_now
+from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.leases import Rules
 
 POLL_DURING_EMERGENCY_S = 2
@@ -66,10 +66,10 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if rings_now(emergency, now):
         # Also while a leg is in progress: it may be dead, and End call would be the only button there is.
         return _ringing_panel(number, expires_at)
-    running = legs_in_progress(emergency, rules, now)
-    if running:
-        return emergency_panel(number, expires_at, test=all(leg.test for leg in running))
-    if presence_held(emergency, rules, now):
+    stands = standing(emergency, rules, now)
+    if stands.in_progress:
+        return emergency_panel(number, expires_at, test=all(leg.test for leg in stands.in_progress))
+    if stands.held:
         return Panel(
             banner=Banner.HELD_AFTER_DROP,
             callback_number=number,

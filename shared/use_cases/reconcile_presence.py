@@ -1,7 +1,7 @@
 """Bring an agent's presence to what it should be: read, decide, act, until nothing is left to do (B5)."""
 
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import presence_held, with_hold, with_presence_put_off
+from shared.domain.emergencies import standing, with_hold, with_presence_put_off
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
 from shared.ports import Change, Clock, Deadline, EmergencyStore, PresenceGateway, Telemetry
@@ -51,7 +51,7 @@ def _reconcile(
     while (emergency := stored.emergency) is not None and emergency.hold is not None:
         deadline.require()
         now = clock.now()
-        held = presence_held(emergency, deployment.rules, now)
+        held = standing(emergency, deployment.rules, now).held
         current = current or presence.read(emergency.agent_id, deadline)
         step = next_step(emergency.hold, held=held, current=current, now=now)
         try:

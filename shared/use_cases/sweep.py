@@ -3,7 +3,14 @@
 from datetime import datetime
 
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import GIVE_PRESENCE_UP_AFTER, due_at, may_be_forgotten, settle, timed_out_legs
+from shared.domain.emergencies import (
+    GIVE_PRESENCE_UP_AFTER,
+    due_at,
+    may_be_forgotten,
+    settle,
+    standing,
+    timed_out_legs,
+)
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.ports import Change, Clock, Deadline, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
@@ -77,11 +84,12 @@ def _advance(
     if may_be_forgotten(emergency, deployment.rules, now):
         return _forget(stored, now, emergencies, presence, deployment, telemetry, deadline)
     settled = settle(emergency, deployment.rules, now)
-    if settled == emergency and due_at(settled, deployment.rules, now) <= now:
+    stands = standing(settled, deployment.rules, now)
+    if settled == emergency and due_at(settled, stands, deployment.rules, now) <= now:
         return False
     emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
     if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
-        for _ in timed_out_legs(settled, deployment.rules, now):
+        for _ in timed_out_legs(settled, stands, deployment.rules):
             telemetry.emit("leg_timed_out")
     if settled.presence_due_at is not None:
         effects.append(ReconcilePresence(emergency.agent_key))

@@ -1,7 +1,8 @@
 """How many steps to storage a dial, a callback and a sweep take, counted at the wire between host and Azurite.
 
-Requests that overlap are one step; each takes so long here that those which are sent together do overlap. What follows the commit of a dial (presence, the mail's strike-off) is not the
-dial: it is told apart by holding every later request up, so that an answer which needed one would be late.
+Requests that overlap are one step; each takes so long here that those which are sent together do overlap. What follows
+the commit of a dial (presence, the mail's strike-off) is not the dial: it is told apart by holding every later request
+up, so that an answer which needed one would be late.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ answers, also when nobody repeats the request.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,7 +200,7 @@ def test_abandoned_requests_are_few_and_hold_nobody_up(
 
 
 def threads_of(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 def connections_of(pid: int, port: int) -> int:
@@ -209,7 +208,7 @@ def connections_of(pid: int, port: int) -> int:
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            inodes.add(os.readlink(descriptor))
+            inodes.add(str(descriptor.readlink()))
         except OSError:
             continue
     lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]

@@ -13,7 +13,7 @@ from shared.adapters.table import Delete, Insert, Write
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
 from shared.domain.panels import Banner, Mode
-from shared.ports import Deadline, Email
+from shared.ports import Deadline, Email, Holder
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
@@ -92,11 +92,12 @@ class Checks:
         self._probe_some_time(after)
 
     def _a_live_lease_stays(self, before: Emergency | None, after: Emergency | None) -> None:
-        if before is None or before.lease is None or not self._judged(before).lease_lives:
+        if before is None or before.lease is None or before.lease.lost:
             return
-        same = after is not None and after.lease is not None and not after.lease.lost
-        same = same and after is not None and after.lease is not None and after.lease.number == before.lease.number
-        require(same, "a live lease never moves", before.lease.number, before.agent_id)
+        kept = after.lease if after is not None else None
+        if kept is None or kept.lost or kept.number != before.lease.number:
+            ended = not self._judged(before).lease_lives
+            require(ended, "a live lease never moves", before.lease.number, before.agent_id)
 
     def _judged(self, emergency: Emergency) -> Verdict:
         return judge(emergency, self.world.rules, self.world.clock.now())
@@ -155,9 +156,8 @@ class Checks:
         if lease is None or lease.lost:
             return
         row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
-        told = None if row is None else msgspec.json.decode(str(row.values["state"]))["lease"]
-        mine = msgspec.json.decode(msgspec.json.encode(lease))
-        require(told == mine, "a number's row tells its holder's lease", (told, mine), emergency.agent_id)
+        told = None if row is None else msgspec.json.decode(str(row.values["state"]), type=Holder).lease
+        require(told == lease, "a number's row tells its holder's lease", (told, lease), emergency.agent_id)
 
     # Probes: what a caller would see at a moment, above all on both sides of an edge
 

@@ -15,14 +15,17 @@ class Clockwork:
     """The scheduler, and port `Clock`. Times inside are whole microseconds since the beginning."""
 
     def __init__(self) -> None:
-        self.at_us = 0
+        self.at_us = self._until_us = 0
         self._due: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
         self._hub = greenlet.getcurrent()
-        self._now = DAWN
+        self._idle: list[greenlet.greenlet] = []
+        self._now: datetime | None = DAWN
 
     def now(self) -> datetime:
         """The virtual time of day."""
+        if self._now is None:
+            self._now = DAWN + timedelta(microseconds=self.at_us)
         return self._now
 
     def monotonic(self) -> float:
@@ -30,8 +33,12 @@ class Clockwork:
         return self.at_us / SECOND
 
     def sleep(self, seconds: float) -> None:
-        """Let others go on until that much later."""
-        self._push(self.at_us + int(seconds * SECOND), greenlet.getcurrent().switch)
+        """Let others go on until that much later; where nobody is due before, there is nobody to hand over to."""
+        when = self.at_us + int(seconds * SECOND)
+        if when <= self._until_us and (not self._due or when < self._due[0][0]):
+            self._move_to(when)
+            return
+        self._push(when, greenlet.getcurrent().switch)
         self._hub.switch()
 
     def call_at(self, when_us: int, what: Callable[[], object]) -> None:
@@ -40,11 +47,22 @@ class Clockwork:
 
     def spawn(self, what: Callable[[], object], delay_s: float = 0.0) -> None:
         """Begin a task later; it may wait."""
-        self._push(self.at_us + int(delay_s * SECOND), greenlet.greenlet(what, self._hub).switch)
+        self._push(self.at_us + int(delay_s * SECOND), lambda: self._begin(what))
+
+    def _begin(self, what: Callable[[], object]) -> None:
+        worker = self._idle.pop() if self._idle else greenlet.greenlet(self._work, self._hub)
+        worker.switch(what)
+
+    def _work(self, what: Callable[[], object]) -> None:
+        """Task after task in one greenlet: making one costs more than most tasks do."""
+        while True:
+            what()
+            self._idle.append(greenlet.getcurrent())
+            what = self._hub.switch()
 
     def run_until(self, end_us: int) -> None:
         """Everything that is due until then."""
-        due = self._due
+        due, self._until_us = self._due, end_us
         while due and due[0][0] <= end_us:
             when, _, what = heapq.heappop(due)
             self._move_to(when)
@@ -61,8 +79,7 @@ class Clockwork:
 
     def _move_to(self, when_us: int) -> None:
         if when_us != self.at_us:
-            self.at_us = when_us
-            self._now = DAWN + timedelta(microseconds=when_us)
+            self.at_us, self._now = when_us, None
 
 
 def microseconds(moment: datetime) -> int:

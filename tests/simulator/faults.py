@@ -2,10 +2,22 @@
 
 import random
 from collections import Counter
+from collections.abc import Collection
+from enum import StrEnum
 
 from msgspec import Struct
 
 PORTS = ("table", "directory", "presence", "mail", "calls")
+
+
+class Trouble(StrEnum):
+    """What can befall one request."""
+
+    SLOW = "slow"
+    FAILED = "failed"
+    ANSWER_LOST = "answer lost"
+    DIES_BEFORE = "process died before"
+    DIES_AFTER = "process died after"
 
 
 class Climate(Struct, frozen=True, kw_only=True):
@@ -69,6 +81,22 @@ class Faults:
         self._chance = chance
         self.store_away = False
         self.over = False
+        self._troubles = {
+            Trouble.SLOW: climate.port_slow,
+            Trouble.FAILED: climate.port_fails,
+            Trouble.ANSWER_LOST: climate.answer_lost,
+            Trouble.DIES_BEFORE: climate.process_dies,
+            Trouble.DIES_AFTER: climate.process_dies,
+        }
+        self._any_trouble = sum(self._troubles.values())
+
+    def befalling(self, port: str) -> Collection[Trouble]:
+        """What befalls a request to this port: mostly nothing, sometimes several things."""
+        if self.over or self._chance.random() >= self._any_trouble:
+            return ()
+        (found,) = self._chance.choices(list(self._troubles), list(self._troubles.values()))
+        self.counts[f"{port} {found}"] += 1
+        return (found, *self.befalling(port))
 
     def strikes(self, kind: str, likelihood: float) -> bool:
         """Whether this fault happens now."""

@@ -7,6 +7,7 @@ that a mistake in one shows as a difference between the two. It imports the prod
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from msgspec import Struct
 
@@ -37,6 +38,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     held_until: datetime | None
 
 
+@cache
 def minutes(count: int) -> timedelta:
     """So many minutes."""
     return timedelta(minutes=count)

@@ -1,7 +1,7 @@
 """The outside world as a process of the simulation meets it: slow, failing before or after it acted, or away."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +11,7 @@ from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Wri
 from shared.domain.errors import Unavailable
 from shared.domain.presence import Presence
 from shared.ports import Deadline, Email, PresenceGateway
+from tests.simulator.faults import Trouble
 from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
@@ -35,31 +36,45 @@ class Line:
 
     def request[T](self, act: Callable[[], T], deadline: Deadline, began_s: float | None = None) -> T:
         """The answer, or `Unavailable`: at the latest at the deadline, and then it may have acted all the same."""
-        world, faults, chance = self._world, self._world.faults, self._world.chance
-        climate = faults.climate
-        waited = world.clock.monotonic() - began_s if began_s is not None else 0.0
-        latency = self._usual_s * (0.3 + chance.random())
-        if faults.strikes(f"{self._port} slow", climate.port_slow):
-            latency += SLOW_S * chance.random() ** 3
-        if faults.store_away and self._port in {"table", "directory"}:
-            self._wait(min(latency + 0.5, deadline.remaining_s()))
-            raise Unavailable
-        if faults.strikes(f"{self._port} failed", climate.port_fails):
-            self._wait(min(latency, deadline.remaining_s()))
-            raise Unavailable
-        latency = max(latency - waited, 0.0)
-        left = deadline.remaining_s()
-        if latency >= left:
-            self._too_slow(act, latency, left)
-        early = chance.random() < 0.5
-        answer = act() if early else None
-        self._wait(latency)
-        if not early:
+        if self._process.dead:
+            raise Died
+        world = self._world
+        latency = self._usual_s * (0.3 + world.chance.random())
+        if began_s is not None:
+            latency = max(latency - (world.clock.monotonic() - began_s), 0.0)
+        troubles = world.faults.befalling(self._port)
+        if troubles or world.faults.store_away or latency >= deadline.remaining_s():
+            return self._in_trouble(troubles, act, latency, deadline)
+        return self._act_and_wait(act, latency)
+
+    def _act_and_wait[T](self, act: Callable[[], T], latency: float) -> T:
+        if self._world.chance.random() < 0.5:
             answer = act()
-        self._may_die()
-        if faults.strikes(f"{self._port} answer lost", climate.answer_lost):
+            self._wait(latency)
+            return answer
+        self._wait(latency)
+        return act()
+
+    def _in_trouble[T](self, troubles: Collection[Trouble], act: Callable[[], T], latency: float, end: Deadline) -> T:
+        world = self._world
+        if Trouble.DIES_BEFORE in troubles:
+            self._dies()
+        if Trouble.SLOW in troubles:
+            latency += SLOW_S * world.chance.random() ** 3
+        if world.faults.store_away and self._port in {"table", "directory"}:
+            latency += 0.5
+            troubles = (Trouble.FAILED,)
+        if Trouble.FAILED in troubles:
+            self._wait(min(latency, end.remaining_s()))
             raise Unavailable
-        return answer  # type: ignore[return-value]
+        if latency >= end.remaining_s():
+            self._too_slow(act, latency, end.remaining_s())
+        answer = self._act_and_wait(act, latency)
+        if Trouble.DIES_AFTER in troubles:
+            self._dies()
+        if Trouble.ANSWER_LOST in troubles:
+            raise Unavailable
+        return answer
 
     def _too_slow[T](self, act: Callable[[], T], latency: float, left: float) -> None:
         # A request that its sender has given up may still arrive.
@@ -70,16 +85,14 @@ class Line:
         raise Unavailable
 
     def _wait(self, seconds: float) -> None:
-        self._may_die()
         self._world.clock.sleep(seconds)
-        self._may_die()
-
-    def _may_die(self) -> None:
-        process = self._process
-        if not process.dead and self._world.faults.strikes("process died", self._world.faults.climate.process_dies):
-            process.die()
-        if process.dead:
+        if self._process.dead:
             raise Died
+
+    def _dies(self) -> None:
+        if not self._process.dead:
+            self._process.die()
+        raise Died
 
 
 class LineLock:
@@ -140,7 +153,7 @@ class LineTable:
         def act() -> list[str | None]:
             versions = self._table.commit(written, self._endless)
             if self._watched:
-                self._world.checks.committed(written)
+                self._world.committed(written)
             return versions
 
         return self._line.request(act, deadline)

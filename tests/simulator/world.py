@@ -1,18 +1,18 @@
 """One world: agents, processes, stores, and a climate of faults, all drawn from one seed."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import msgspec
 from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.emergency_rows import moment
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.table import Write
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
@@ -26,6 +26,7 @@ from tests.simulator.people import Person
 from tests.simulator.ports import seeded
 from tests.simulator.processes import DEAF, Process
 from tests.simulator.story import Story, Violation
+from tests.simulator.timers import Timer
 
 HOUR_S = 3600
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
@@ -70,6 +71,7 @@ class World:
         self._population(plan)
         self.rules = self.deployment.rules
         self.checks = Checks(self)
+        self.timers: list[Timer] = []
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
         self.clear_sight = EmergencyTable(
@@ -118,6 +120,12 @@ class World:
         except EmergencyCallingError:
             self.tell("world", "a late request was refused")
 
+    def committed(self, writes: Sequence[Write]) -> None:
+        """A transaction of the emergencies' table was applied."""
+        self.checks.committed(writes)
+        for timer in self.timers:
+            timer.committed(writes)
+
     # Names
 
     def identity(self, agent_id: str) -> str:
@@ -139,7 +147,7 @@ class World:
         for person in self.people:
             self.living += 1
             self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
-        self._timers(60.0, 45.0)
+        self.timers = [Timer(self, "due", 60, Process.tick), Timer(self, "outbox", 45, Process.sweep)]
         self._weather()
         while self.living:
             self.clock.run_until(self.clock.at_us + 600 * SECOND)
@@ -148,29 +156,6 @@ class World:
         for _ in range(DRAIN_HOURS):
             self.clock.run_until(self.clock.at_us + HOUR_S * SECOND)
         self.checks.at_the_end()
-
-    def _timers(self, tick_s: float, sweep_s: float) -> None:
-        self.paused_until_us = 0
-        self.clock.spawn(lambda: self._timer(tick_s, lambda process: process.tick()))
-        self.clock.spawn(lambda: self._timer(sweep_s, lambda process: process.sweep()))
-
-    def _timer(self, every_s: float, run: Callable[[Process], None]) -> None:
-        while True:
-            if self.clock.at_us >= self.paused_until_us and self._anything_due():
-                twice = self.faults.strikes("timer doubled", self.faults.climate.timer_doubled)
-                for _ in range(2 if twice else 1):
-                    process = self.any_process()
-                    self.clock.spawn(lambda process=process: run(process))  # type: ignore[misc]
-            self.clock.sleep(every_s if not self.faults.over else 240.0)
-
-    def _anything_due(self) -> bool:
-        # A timer that finds nothing to do changes nothing; most of those that would are spared, for speed.
-        if self.chance.random() < 0.02:
-            return True
-        now = moment(self.clock.now())
-        return any(
-            self.table.between(f"{kind}|", f"{kind}|{now}~", 1, self.endless).result() for kind in ("due", "outbox")
-        )
 
     def _weather(self) -> None:
         climate, span_s = self.faults.climate, 6 * HOUR_S
@@ -191,7 +176,9 @@ class World:
 
     def _timer_pause(self) -> None:
         if self.faults.strikes("timers paused", 1.0):
-            self.paused_until_us = self.clock.at_us + int(self.chance.random() * 4 * HOUR_S * SECOND)
+            until_us = self.clock.at_us + int(self.chance.random() * 4 * HOUR_S * SECOND)
+            for timer in self.timers:
+                timer.paused_until_us = until_us
             self.tell("world", "the timers pause")
 
     def _new_settings(self) -> None:

@@ -1,0 +1,68 @@
+"""The app's timers, which find something to do whenever a row of the table is due."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from shared.adapters.emergency_rows import moment_in
+from shared.adapters.table import Delete, Write
+from tests.simulator.clockwork import SECOND, microseconds
+from tests.simulator.processes import Process
+
+if TYPE_CHECKING:
+    from tests.simulator.world import World
+
+IDLE_S = 3000
+NEVER_US = 1 << 62
+
+
+class Timer:
+    """One timer: it runs every so many seconds on whichever process the platform picks, sometimes on two.
+
+    A run that would find nothing to do changes nothing. Those are left out, for speed, but for one in a while.
+    """
+
+    def __init__(self, world: "World", kind: str, every_s: int, run: Callable[[Process], None]) -> None:
+        self._world = world
+        self._prefix = f"{kind}|"
+        self._every_us = every_s * SECOND
+        self._run = run
+        self._next_us = -1
+        self._idle_until_us = 0
+        self.paused_until_us = 0
+        self._wake_at(0)
+
+    def committed(self, writes: Sequence[Write]) -> None:
+        """A transaction may have written what is due earlier than all that was."""
+        for write in writes:
+            if write.key.startswith(self._prefix) and not isinstance(write, Delete):
+                self._wake_at(microseconds(moment_in(write.key)))
+
+    def _wake_at(self, due_us: int) -> None:
+        """Run at the first time of this timer at which that is due, unless it runs before anyway."""
+        clock = self._world.clock
+        earliest = max(due_us, clock.at_us + 1, self.paused_until_us)
+        when_us = -(-earliest // self._every_us) * self._every_us
+        if self._next_us < 0 or when_us < self._next_us:
+            self._next_us = when_us
+            clock.call_at(when_us, lambda: self._ring(when_us))
+
+    def _ring(self, when_us: int) -> None:
+        if when_us != self._next_us:
+            return
+        self._next_us = -1
+        first_due_us = self._first_due_us()
+        if when_us >= self.paused_until_us and min(first_due_us, self._idle_until_us) <= when_us:
+            self._idle_until_us = when_us + IDLE_S * SECOND
+            self._start()
+        self._wake_at(min(first_due_us, self._idle_until_us))
+
+    def _start(self) -> None:
+        world = self._world
+        twice = world.faults.strikes("timer doubled", world.faults.climate.timer_doubled)
+        for _ in range(2 if twice else 1):
+            process = world.any_process()
+            world.clock.spawn(lambda process=process: self._run(process))  # type: ignore[misc]
+
+    def _first_due_us(self) -> int:
+        rows = self._world.table.between(self._prefix, f"{self._prefix}~", 1, self._world.endless).result()
+        return min((microseconds(moment_in(row.key)) for row in rows), default=NEVER_US)
