@@ -7,10 +7,11 @@ import azure.functions as func
 
 from functions.http import composed
 from functions.problems import answered
-from functions.wire.call_automation import callback_id_in, mid_call_events
+from functions.wire.call_automation import callback_id_in, mid_call_events, recordings_begun
 from shared.domain.errors import Unavailable
 from shared.ports import Deadline
 from shared.use_cases.continue_callback import MidCall, continue_callback
+from shared.use_cases.effects import StopRecording
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
@@ -28,6 +29,8 @@ def call_automation_events(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     app.call_events.require(req.headers.get("authorization"), Deadline(app.clock, CHECK_WITHIN_S))
     callback_id = callback_id_in(req.params)
+    # Nobody may record a responder (S6): whatever runs on this call is stopped.
+    app.effects.start([StopRecording(recording_id) for recording_id in recordings_begun(req.get_body())])
     if callback_id is not None:
         _take_in(callback_id, mid_call_events(req.get_body()), app)
     return func.HttpResponse(status_code=200)

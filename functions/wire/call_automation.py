@@ -15,6 +15,7 @@ from shared.use_cases.continue_callback import MidCall
 PREFIX = "Microsoft.Communication."
 LONGEST_CONTEXT = 500
 LONGEST_CONNECTION_ID = 300
+LONGEST_RECORDING_ID = 2000
 MOST_EVENTS = 100
 MOST_PEOPLE = 1000
 _CALLBACK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,10 +31,29 @@ def callback_id_in(query: Mapping[str, str]) -> str | None:
 
 def mid_call_events(body: bytes) -> list[MidCall]:
     """The events that matter, in their order; of other types, or unreadable, none. `Malformed` if it is not JSON."""
-    sent = decode(body, object)
-    events = sent if isinstance(sent, list) else [sent]
-    read = (_mid_call(event) for event in events[:MOST_EVENTS])
+    read = (_mid_call(event) for event in _events(body))
     return [event for event in read if event is not None]
+
+
+def recordings_begun(body: bytes) -> list[str]:
+    """The ids of recordings that run, by the call's RecordingStateChanged events. `Malformed` if it is not JSON."""
+    begun = (_recording(event) for event in _events(body))
+    return [recording_id for recording_id in begun if recording_id is not None]
+
+
+def _events(body: bytes) -> list[object]:
+    sent = decode(body, object)
+    return sent[:MOST_EVENTS] if isinstance(sent, list) else [sent]
+
+
+def _recording(event: object) -> str | None:
+    if not isinstance(event, Mapping) or event.get("type") != f"{PREFIX}RecordingStateChanged":
+        return None
+    data = event.get("data")
+    state = _text(data, "state", LONGEST_CONTEXT) if isinstance(data, Mapping) else None
+    if not isinstance(data, Mapping) or state is None or state.casefold() != "active":
+        return None
+    return _text(data, "recordingId", LONGEST_RECORDING_ID)
 
 
 def _mid_call(event: object) -> MidCall | None:

@@ -10,6 +10,7 @@ from shared.domain.emergencies import (
     TIE_WITHIN,
     Emergency,
     TieKind,
+    claimed_by_callback,
     may_be_forgotten,
     standing,
     ties,
@@ -46,6 +47,8 @@ def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:
 
     Every kind of leg is to be known here: the recorder's question and the deletion of files both ask nobody else.
     """
+    if any(claimed_by_callback(emergency, call_key) for call_key in call_keys):
+        return Knowledge.EXACT
     tied = [
         tie
         for tie in ties(emergency).values()

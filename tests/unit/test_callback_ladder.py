@@ -8,6 +8,7 @@ from msgspec import structs
 from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
+from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
@@ -825,3 +826,17 @@ def test_a_lookup_of_an_unreadable_directory_comes_again(house: House) -> None:
     house.directory = real
     house.wait(20)
     assert len(house.mail.accepted) == 1
+
+
+# Never recorded
+
+
+def test_a_callback_may_not_be_recorded_from_its_first_ring_on(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    assert house.judge("context") == EMERGENCY, "nobody has answered yet"
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    assert house.judge("context", PSAP) == EMERGENCY
+    stored = house.emergency(DANA)
+    assert stored is not None
+    assert knowledge_of(stored, {key_of("context")}) is Knowledge.EXACT, "its recordings are deleted"

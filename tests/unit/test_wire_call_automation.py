@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.wire.call_automation import MOST_EVENTS, callback_id_in, mid_call_events
+from functions.wire.call_automation import MOST_EVENTS, callback_id_in, mid_call_events, recordings_begun
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
 from shared.domain.errors import Malformed
 from shared.use_cases.continue_callback import MidCall
@@ -21,7 +21,10 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NAMES = ("CallConnected", "CallDisconnected", "AnswerFailed", "AddParticipantSucceeded", "AddParticipantFailed")
-TYPES = [f"Microsoft.Communication.{name}" for name in (*NAMES, "ParticipantsUpdated", "PlayCompleted")]
+TYPES = [
+    f"Microsoft.Communication.{name}"
+    for name in (*NAMES, "ParticipantsUpdated", "PlayCompleted", "RecordingStateChanged")
+]
 
 
 def event(kind: str, **data: object) -> dict[str, object]:
@@ -129,3 +132,18 @@ def _finite(value: object) -> bool:
 )
 def test_only_an_id_that_can_be_ours_names_a_callback(query: dict[str, str], found: str | None) -> None:
     assert callback_id_in(query) == found
+
+
+def test_a_recording_that_begins_on_the_call_is_named() -> None:
+    begun = event("RecordingStateChanged", recordingId="recording-1", state="active")
+    over = event("RecordingStateChanged", recordingId="recording-2", state="inactive")
+    assert recordings_begun(json.dumps([begun, over, event("CallConnected"), 7]).encode()) == ["recording-1"]
+
+
+@given(JSON | st.lists(st.builds(event, st.sampled_from(TYPES), state=JSON | st.just("active"), recordingId=JSON)))
+def test_no_json_at_all_makes_a_recording_of_something_else(sent: object) -> None:
+    try:
+        begun = recordings_begun(json.dumps(sent).encode())
+    except Malformed:  # NaN and infinity are no JSON
+        return
+    assert all(isinstance(each, str) for each in begun)
