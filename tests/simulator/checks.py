@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.simulator.world import World
 
 MICROSECOND = timedelta(microseconds=1)
+ENOUGH = timedelta(minutes=40)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -254,7 +255,7 @@ class Checks:
             require(count <= allowed, "no mail comes twice without a cause", (notice_id, recipient, count, allowed))
         came = {notice_id for notice_id, _ in self.accepted}
         for leg_id, leg in self.legs.items():
-            if leg.notified and leg.worth_until - leg.at > timedelta(minutes=40):
+            if leg.notified and leg.worth_until - self.world.served_from(leg.at, leg.worth_until) > ENOUGH:
                 require(derived(leg_id, "notice") in came, "every leg's notice arrives", leg, leg.agent_id)
 
     def _nothing_is_left(self) -> None:

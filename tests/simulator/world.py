@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from time import perf_counter
 
 import msgspec
@@ -72,6 +73,7 @@ class World:
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.timers: list[Timer] = []
+        self.pauses: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
         self.clear_sight = EmergencyTable(
@@ -157,6 +159,11 @@ class World:
             self.clock.run_until(self.clock.at_us + HOUR_S * SECOND)
         self.checks.at_the_end()
 
+    def served_from(self, since: datetime, until: datetime) -> datetime:
+        """From when on the timers did their work without a pause, for what is owed from `since` to `until`."""
+        ends = [end for began, end in self.pauses if began < until and since < end]
+        return max([since, *ends])
+
     def _weather(self) -> None:
         climate, span_s = self.faults.climate, 6 * HOUR_S
         for _ in range(climate.store_outages):
@@ -176,9 +183,10 @@ class World:
 
     def _timer_pause(self) -> None:
         if self.faults.strikes("timers paused", 1.0):
-            until_us = self.clock.at_us + int(self.chance.random() * 4 * HOUR_S * SECOND)
+            began, seconds = self.clock.now(), self.chance.random() * 4 * HOUR_S
+            self.pauses.append((began, began + timedelta(seconds=seconds)))
             for timer in self.timers:
-                timer.paused_until_us = until_us
+                timer.paused_until_us = self.clock.at_us + int(seconds * SECOND)
             self.tell("world", "the timers pause")
 
     def _new_settings(self) -> None:
