@@ -122,7 +122,7 @@ MUTANTS = (
         "redial does not keep its number",
         START,
         "if current is not None and current.lives(self._rules, now):",
-        "if current is not None and current.lives(self._rules, now) and current.number < '0':",
+        "if current is not None and current.lives(self._rules, now) and current.number > '0':",
     ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
     Mutant(
