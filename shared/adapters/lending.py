@@ -8,7 +8,7 @@ That nothing is free is only ever said after a fresh reading, and one reading se
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 
@@ -31,7 +31,7 @@ from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
 
 REMEMBERED = 128
 UNKNOWN_AGENTS_SHARE = 5
-RESTING_ROWS_READ = 32
+REST_ROWS_READ = 1000
 SHARE_ROWS_READ = 1000
 MOST_HOLDERS_READ = 64
 POOL_ROW = "pool"
@@ -146,11 +146,12 @@ class Lending:
     def _read_all(self, now: datetime, deadline: Deadline) -> "_Picture":
         free = self._read_free(deadline)
         marker = self._table.get(POOL_ROW, deadline)
-        resting = self._table.between("rest|", f"rest|{moment(now)}", RESTING_ROWS_READ, deadline)
+        resting = self._table.between(*with_prefix("rest|"), REST_ROWS_READ, deadline)
         shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
         self._remember(free.result())
-        resting_numbers = tuple(dict.fromkeys(number_in(row.key) for row in resting.result()))
-        return _Picture(resting_numbers, _activity(shared.result()), synced=self.synced(marker.result()))
+        activity = _activity(shared.result())
+        resting_numbers = _resting(resting.result(), activity, now)
+        return _Picture(resting_numbers, activity, synced=self.synced(marker.result()))
 
     def _unheld(self) -> list[str]:
         """Numbers of the setting that nobody holds: nothing is free, so their slots were never written."""
@@ -237,6 +238,14 @@ class _Picture(Struct):
     resting: tuple[str, ...]
     activity: dict[str, Activity]
     synced: bool = False
+
+
+def _resting(rows: Sequence[Row], activity: Mapping[str, Activity], now: datetime) -> tuple[str, ...]:
+    """The numbers that have a holder whose lease is over and none whose lease lives, the longest resting first."""
+    over = f"rest|{moment(now)}~"
+    held = {number_in(row.key) for row in rows if row.key > over}
+    held |= {number for number, each in activity.items() if each.busy}
+    return tuple(dict.fromkeys(number for row in rows if (number := number_in(row.key)) not in held))
 
 
 def _activity(rows: Iterable[Row]) -> dict[str, Activity]:

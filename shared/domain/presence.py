@@ -106,7 +106,7 @@ def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
 def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
     if ours:
         return SetPresence(returned_presence(_snapshot(hold, current), current))
-    if hold.before is not None and not hold.applied and not hold.rechecked:
+    if not hold.applied and not hold.rechecked:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, rechecked=True), look_again_at=now + LATE_SET_RECHECK)
     return Settle(structs.replace(hold, settled=True))

@@ -20,7 +20,6 @@ from tests.local.host_process import TimerError
 from tests.local.stack import POOL, Stack
 from tests.local.wiretap import Wiretap
 
-
 FIRST_TRIES_TAKE_S = 4.0
 
 

@@ -5,12 +5,14 @@ import json
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 
 import msgspec
 
 from tests.simulator.world import Outcome, simulate
+
+TELL_EVERY_S = 30
 
 
 def main() -> int:
@@ -40,11 +42,22 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(seeds: Iterable[int], workers: int) -> list[Outcome]:
+def _run(seeds: Sequence[int], workers: int) -> list[Outcome]:
     if workers <= 1:
-        return [simulate(seed) for seed in seeds]
+        return list(_with_progress(map(simulate, seeds), len(seeds)))
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        return list(pool.imap_unordered(simulate, seeds, chunksize=1))
+        return list(_with_progress(pool.imap_unordered(simulate, seeds, chunksize=1), len(seeds)))
+
+
+def _with_progress(outcomes: Iterable[Outcome], seeds: int) -> Iterator[Outcome]:
+    """The same, telling every half minute how far it is; a failure is told at once."""
+    told, done, emergencies = perf_counter(), 0, 0
+    for outcome in outcomes:
+        done, emergencies = done + 1, emergencies + outcome.emergencies
+        if outcome.invariant is not None or perf_counter() - told > TELL_EVERY_S:
+            told, failed = perf_counter(), f"; seed {outcome.seed} failed" if outcome.invariant else ""
+            print(f"{done:,} of {seeds:,} seeds, {emergencies:,} emergencies{failed}", file=sys.stderr, flush=True)
+        yield outcome
 
 
 def _replay(seed: int) -> int:
@@ -65,6 +78,7 @@ def _summary(outcomes: list[Outcome], seconds: float) -> dict[str, object]:
         "callbacks": sum(outcome.callbacks for outcome in outcomes),
         "probes": sum(outcome.probes for outcome in outcomes),
         "faults": dict(sorted(faults.items())),
+        "cpu_seconds": round(sum(outcome.cpu_seconds for outcome in outcomes), 1),
         "seconds": round(seconds, 1),
         "emergencies_per_second": round(emergencies / seconds) if seconds else 0,
     }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.simulator.world import World
 
 MICROSECOND = timedelta(microseconds=1)
+ENOUGH = timedelta(minutes=40)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -86,6 +87,7 @@ class Checks:
         self._index(key, after)
         self._new_legs(before, after, writes)
         self._facts_were_reported(after)
+        self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
             self._one_undeclared_holder(after)
         self._holder_row_agrees(key, after)
@@ -137,6 +139,14 @@ class Checks:
             fits = any(at == leg.reported_end.at for at, _ in said)
             fits = fits and (not leg.reported_end.by_agent or any(by_agent for _, by_agent in said))
             require(fits, "an end is as it was reported", (leg.reported_end, said), emergency.agent_id)
+
+    def _ends_only_get_earlier(self, before: Emergency | None, after: Emergency) -> None:
+        known = {leg.leg_id: leg.reported_end for leg in before.legs} if before is not None else {}
+        for leg in after.legs:
+            old, new = known.get(leg.leg_id), leg.reported_end
+            if old is not None and new is not old:
+                kept = new is not None and new.at <= old.at and (new.by_agent or not old.by_agent)
+                require(kept, "of several ends the earliest counts", (old, new), after.agent_id)
 
     def _one_undeclared_holder(self, emergency: Emergency) -> None:
         if emergency.lease is None or emergency.lease.lost:
@@ -256,7 +266,7 @@ class Checks:
             require(count <= allowed, "no mail comes twice without a cause", (notice_id, recipient, count, allowed))
         came = {notice_id for notice_id, _ in self.accepted}
         for leg_id, leg in self.legs.items():
-            if leg.notified and leg.worth_until - leg.at > timedelta(minutes=40):
+            if leg.notified and leg.worth_until - self.world.served_from(leg.at, leg.worth_until) > ENOUGH:
                 require(derived(leg_id, "notice") in came, "every leg's notice arrives", leg, leg.agent_id)
 
     def _nothing_is_left(self) -> None:

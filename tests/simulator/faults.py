@@ -27,6 +27,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     port_fails: float
     answer_lost: float
     process_dies: float
+    target_gone: float
     event_lost: float
     event_doubled: float
     event_late: float
@@ -37,22 +38,6 @@ class Climate(Struct, frozen=True, kw_only=True):
     rows_differ: bool
 
 
-CALM = Climate(
-    port_slow=0.0,
-    port_fails=0.0,
-    answer_lost=0.0,
-    process_dies=0.0,
-    event_lost=0.0,
-    event_doubled=0.0,
-    event_late=0.0,
-    timer_doubled=0.0,
-    store_outages=0,
-    timer_pauses=0,
-    settings_differ=False,
-    rows_differ=False,
-)
-
-
 def climate_of(chance: random.Random) -> Climate:
     """A climate: one world in five has fair weather for its ports, so that subtle mistakes are not drowned."""
     rough = chance.choice([0.0, 0.003, 0.01, 0.03, 0.06])
@@ -61,6 +46,7 @@ def climate_of(chance: random.Random) -> Climate:
         port_fails=rough * chance.random(),
         answer_lost=rough * chance.random(),
         process_dies=0.05 * rough * chance.random(),
+        target_gone=rough,
         event_lost=chance.choice([0.0, 0.05, 0.2]),
         event_doubled=chance.choice([0.0, 0.1, 0.3]),
         event_late=chance.choice([0.0, 0.1, 0.3]),
@@ -97,6 +83,10 @@ class Faults:
         (found,) = self._chance.choices(list(self._troubles), list(self._troubles.values()))
         self.counts[f"{port} {found}"] += 1
         return (found, *self.befalling(port))
+
+    def of_port(self, port: str) -> int:
+        """How often something befell a request to this port."""
+        return sum(self.counts[f"{port} {trouble}"] for trouble in Trouble)
 
     def strikes(self, kind: str, likelihood: float) -> bool:
         """Whether this fault happens now."""

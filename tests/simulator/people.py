@@ -149,6 +149,9 @@ class Person:
         by_agent = how < 0.55
         if how < 0.75:
             self._say_end(call, now, by_agent=by_agent)
+            if chance.random() < 0.1:
+                again_s = 1 + chance.random() * 60
+                world.clock.spawn(lambda: self._say_end(call, world.clock.now(), by_agent=not by_agent), again_s)
         if how > 0.5:
             ended_by = world.identity(call.agent_id) if by_agent or chance.random() < 0.3 else "4:+12065550142"
             self._event(lambda process: process.see(self._server_ended(call, now, ended_by)))
@@ -233,7 +236,7 @@ class Person:
         world, process = self.world, self.world.any_process()
         calls = LineCalls(process)
         right, was_away = world.checks.right_targets(number), world.faults.store_away
-        struck = world.faults.counts.total()
+        struck = world.faults.of_port("table")
         try:
             process.call_back(number, origin, calls)
         except (Died, Unavailable):
@@ -243,7 +246,8 @@ class Person:
             # Only a process that does not know the newest pool yet may leave it alone.
             return process.deployment is not world.newest
         right |= world.checks.right_targets(number)
-        troubled = was_away or world.faults.store_away or struck != world.faults.counts.total()
+        unreadable = was_away or world.faults.store_away or struck != world.faults.of_port("table")
+        troubled = unreadable or not right.isdisjoint(calls.failed)
         allowed = right | (
             {*world.deployment.security_desk, str(world.deployment.fallback_number)} if troubled else set()
         )

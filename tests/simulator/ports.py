@@ -8,7 +8,7 @@ import msgspec
 
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
-from shared.domain.errors import Unavailable
+from shared.domain.errors import Refused, Unavailable
 from shared.domain.presence import Presence
 from shared.ports import Deadline, Email, PresenceGateway
 from tests.simulator.faults import Trouble
@@ -211,8 +211,10 @@ class LineCalls(RedirectsOnly):
 
     def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
         try:
+            if self._world.faults.strikes("callback target gone", self._world.faults.climate.target_gone):
+                raise Refused
             self._line.request(lambda: self.reached.append(target), deadline)
-        except Unavailable:
+        except (Refused, Unavailable):
             self.failed.append(target)
             raise
 

@@ -2,7 +2,8 @@
 
 import random
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from datetime import datetime, timedelta
+from time import process_time
 
 import msgspec
 from msgspec import Struct
@@ -42,7 +43,7 @@ class Outcome(Struct, kw_only=True):
     callbacks: int
     probes: int
     faults: dict[str, int]
-    seconds: float
+    cpu_seconds: float
     invariant: str | None = None
     detail: str = ""
     story: str = ""
@@ -72,6 +73,7 @@ class World:
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.timers: list[Timer] = []
+        self.pauses: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
         self.clear_sight = EmergencyTable(
@@ -157,6 +159,11 @@ class World:
             self.clock.run_until(self.clock.at_us + HOUR_S * SECOND)
         self.checks.at_the_end()
 
+    def served_from(self, since: datetime, until: datetime) -> datetime:
+        """From when on the timers did their work without a pause, for what is owed from `since` to `until`."""
+        ends = [end for began, end in self.pauses if began < until and since < end]
+        return max([since, *ends])
+
     def _weather(self) -> None:
         climate, span_s = self.faults.climate, 6 * HOUR_S
         for _ in range(climate.store_outages):
@@ -176,9 +183,10 @@ class World:
 
     def _timer_pause(self) -> None:
         if self.faults.strikes("timers paused", 1.0):
-            until_us = self.clock.at_us + int(self.chance.random() * 4 * HOUR_S * SECOND)
+            began, seconds = self.clock.now(), self.chance.random() * 4 * HOUR_S
+            self.pauses.append((began, began + timedelta(seconds=seconds)))
             for timer in self.timers:
-                timer.paused_until_us = until_us
+                timer.paused_until_us = self.clock.at_us + int(seconds * SECOND)
             self.tell("world", "the timers pause")
 
     def _new_settings(self) -> None:
@@ -202,7 +210,7 @@ class World:
 
 def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
     """Run one seed (`brief`: a small world of it). The outcome says what it violated, with its story unless `deaf`."""
-    began = perf_counter()
+    began = process_time()
     world = World(seed, deaf=deaf, brief=brief)
     invariant, detail, about = None, "", None
     try:
@@ -217,7 +225,7 @@ def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
         callbacks=world.callbacks,
         probes=world.checks.probes,
         faults=dict(world.faults.counts),
-        seconds=perf_counter() - began,
+        cpu_seconds=process_time() - began,
         invariant=invariant,
         detail=detail,
         story=world.story.told(about) if invariant else "",

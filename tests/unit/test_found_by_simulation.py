@@ -1,8 +1,11 @@
 """What the state machine and the simulator found in the core, each as the smallest test that showed it."""
 
+from shared.adapters.memory_table import MemoryTable, _Known
+from shared.adapters.table import Row
 from shared.domain.agents import Agent
 from shared.domain.ids import derived, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
+from shared.ports import Deadline
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
@@ -36,6 +39,31 @@ def test_a_redial_in_the_cool_down_says_that_others_hold_the_number_by_now() -> 
     assert again.shared, "ben holds the number too"
 
 
+class CountingTable(MemoryTable):
+    """A table that counts how often it is read."""
+
+    reads = 0
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
+        self.reads += 1
+        return super().between(first, end, limit, deadline)
+
+
+def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody_else_holds_still() -> None:
+    table = CountingTable()
+    house = House(pool=numbers(8), table=table)
+    house.tick()
+    for at_once in ("ana", "ben"):
+        for n in range(8):
+            house.add_agent(Agent(agent_id=f"{at_once}-{n}"))
+            house.dial(dial(house, f"{at_once}-{n}"))
+            house.end(End(call_id=f"{at_once}-{n}/1", by_agent=True))
+        house.clock.advance(after(minutes=35))
+    before = table.reads
+    assert house.dial(dial(house, "cho")).shared, "the leases of the first eight are over, those of the second live"
+    assert table.reads - before < 8
+
+
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
     house.outage.dialled("ana", until=house.clock.now() + after(minutes=60))
     return HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", call_id), "hold")))
@@ -49,6 +77,19 @@ def test_presence_held_in_an_outage_comes_back_though_the_end_is_recorded_before
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
     house.dial(dial(house, "ana"))
+    assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def test_a_repeated_hold_of_an_outage_that_lands_after_the_return_is_seen_and_undone() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.show("ana", PresenceStatus.AVAILABLE)
+    house.perform(held_in_outage(house, "ana/1"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.dial(dial(house, "ana"))
+    house.perform(held_in_outage(house, "ana/1"))
+    house.clock.advance(after(minutes=2))
+    house.sweep()
     assert house.status("ana") is PresenceStatus.AVAILABLE
 
 

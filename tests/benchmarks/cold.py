@@ -1,0 +1,120 @@
+"""From the start of a cold process to the first answer, against a function app of a few lines on the same host.
+
+Both sides pay for the host: its supervisor, its web server, the runtime library, and the byte code that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.callbacks import Responder
+from tests.benchmarks.deployment import Deployment, Line, deployed, is_lent, telephony, until_connected
+from tests.benchmarks.figures import Figure, milliseconds, ratio
+from tests.benchmarks.plan import Plan
+from tests.local.acs import LocalAcs
+from tests.local.host_process import REPOSITORY
+from tests.local.processes import free_ports, start
+
+NAME = "cold"
+ROUNDS = 5
+GOAL = 1.5
+TINY_APP = REPOSITORY / "tests" / "integration" / "tiny_app"
+EVENT = {"id": "1", "topic": "", "subject": "", "eventType": "Any", "eventTime": "2026-11-20T17:00:00Z", "data": {}}
+DELIVERED = 202
+
+
+def measure(plan: Plan) -> Iterator[Figure]:
+    """First dial and first callback of a process."""
+    rounds = plan.rounds(ROUNDS)
+    with telephony() as acs, deployed(acs, pool=100, agents=rounds + 2) as made:
+        cold = Cold(acs, made)
+        series: dict[str, list[float]] = {name: [] for name in cold.kinds}
+        for number in range(rounds + 1):
+            for name, take in cold.kinds.items():
+                took_s = take()
+                # The first round compiles.
+                if number:
+                    series[name].append(took_s)
+    yield from _figures(series, cold.degraded)
+
+
+def _figures(series: Mapping[str, list[float]], degraded: int) -> Iterator[Figure]:
+    dial, get, callback, event = (series[name] for name in ("dial", "get", "callback", "event"))
+    yield ratio(
+        "cold_dial", "cold process to the first answered dial / to a bare app's first answer", dial, get, goal=GOAL
+    )
+    yield milliseconds("cold_dial_ms", "  to the first answered dial", dial, f"bare {median(get) * 1000:.0f} ms")
+    note = "answered, but with the fallback number"
+    yield Figure(
+        name="cold_degraded", what="  cold dials that were degraded", value=degraded, unit="", goal=0, note=note
+    )
+    what = "cold process to the first routed callback / to a bare app's first event"
+    yield ratio("cold_callback", what, callback, event, goal=GOAL)
+    yield milliseconds(
+        "cold_callback_ms", "  to the first routed callback", callback, f"bare {median(event) * 1000:.0f} ms"
+    )
+
+
+class Cold:
+    """Starts a process for each measurement."""
+
+    def __init__(self, acs: LocalAcs, made: Deployment) -> None:
+        self._made = made
+        self.degraded = 0
+        with Line(made.local.host.url) as line:
+            self._responder = Responder(acs, self._number(line))
+        made.settle()
+        made.local.stop_host()
+        self._settings = {**os.environ, **made.local.settings}
+        self.kinds: Mapping[str, Callable[[], float]] = {
+            "dial": self._dial,
+            "get": self._get,
+            "callback": self._callback,
+            "event": self._event,
+        }
+
+    def _number(self, line: Line) -> str:
+        return str(line.dial(self._made.next_agent().agent_id, "call-of-cold").json()["callback_number"])
+
+    def _dial(self) -> float:
+        agent = self._made.next_agent()
+        with self._process(REPOSITORY) as (url, began), Line(url) as line:
+            reply = line.dial(agent.agent_id, f"call-of-{agent.agent_id}")
+            took_s = time.perf_counter() - began
+            self.degraded += not is_lent(reply)
+        return took_s
+
+    def _get(self) -> float:
+        with self._process(TINY_APP) as (url, began), Line(url) as line:
+            assert line.ask("GET", "/api/things/one").status == 200
+            return time.perf_counter() - began
+
+    def _callback(self) -> float:
+        with self._process(REPOSITORY) as (url, began), Line(url) as line:
+            call = self._responder.ring()
+            line.ask("POST", call.path, call.events, call.headers)
+            return self._responder.routed_at(call) - began
+
+    def _event(self) -> float:
+        headers = {"aeg-event-type": "Notification", "Content-Type": "application/json"}
+        with self._process(TINY_APP) as (url, began), Line(url) as line:
+            path = "/runtime/webhooks/EventGrid?functionName=event_received"
+            assert line.ask("POST", path, [EVENT], headers).status == DELIVERED
+            return time.perf_counter() - began
+
+    @contextmanager
+    def _process(self, app: Path) -> Iterator[tuple[str, float]]:
+        """A host that listens by now, and when it was started."""
+        port = free_ports(1)[0]
+        command = [sys.executable, "-m", "tests.local.host", "--port", str(port), "--no-timers"]
+        command += ["--app-directory", str(app)]
+        began = time.perf_counter()
+        with start(command, name="the host", environment=self._settings, cwd=REPOSITORY):
+            until_connected(port)
+            yield f"http://127.0.0.1:{port}", began
