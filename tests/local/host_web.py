@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
@@ -25,6 +25,8 @@ from tests.local.host_timers import CLOCK_LOCK, ProcessLocks, Timers
 BODILESS = frozenset({204, 304})
 # The server writes these itself, from the body that it sends.
 OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
+
+CLIENT_CLOSED_REQUEST = 499
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Host:
                 Route("/admin/functions/{name}", self._run_function, methods=["POST"]),
                 Route("/runtime/webhooks/EventGrid", self._event_grid, methods=["OPTIONS", "POST", "GET", "PUT"]),
                 Mount("/", app=self._call),
-            ]
+            ],
+            # Whoever asked did not wait for the answer: nothing went wrong here.
+            exception_handlers={ClientDisconnect: _nobody_there},
         )
 
     async def _status(self, _: Request) -> Response:
@@ -149,3 +153,7 @@ def _translated(returned: HttpResponse) -> Response:
 
 def _rfc3339(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
+
+
+async def _nobody_there(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

@@ -1,0 +1,171 @@
+"""The rules of a callback one by one, without anything around them."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from shared.adapters.table import LONGEST_TEXT
+from shared.domain.callbacks import (
+    LOOK_SETTLES,
+    MOST_WITHOUT_STATE,
+    Accepted,
+    Callback,
+    Cancel,
+    Fact,
+    Joined,
+    Ladder,
+    Look,
+    Looked,
+    Party,
+    Ring,
+    Rung,
+    Wait,
+    climbing_since,
+    id_without_state,
+    next_step,
+    number_key_in,
+    on_the_call,
+    try_without_state,
+    with_fact,
+    with_step,
+)
+from shared.domain.emergencies import Reach
+from shared.use_cases.route_callback import MOST_IDENTITIES
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+PSAP, DESK, FALLBACK = "4:+12065550142", "+14255550198", "+14255550199"
+LADDER = Ladder((DESK,), FALLBACK)
+ANA = Party(
+    agent_id="ana", agent_key="a", reach=Reach(acs_user_ids=("8:acs:r_ana",), alternate_numbers=("+14255550171",))
+)
+BEN = Party(
+    agent_id="ben", agent_key="b", reach=Reach(acs_user_ids=("8:acs:r_ben",), alternate_numbers=("+14255550172",))
+)
+
+
+def callback(*parties: Party) -> Callback:
+    return Callback(
+        callback_id="c", connection_id="x", answered_at=NOW, connected=True, number="+14255550101", parties=parties
+    )
+
+
+def taken(known: Callback, now: datetime, busy: frozenset[str] = frozenset()) -> tuple[Callback, Ring]:
+    """The next rung, rung and taken on by call control."""
+    step = next_step(known, LADDER, busy, now)
+    assert isinstance(step, Ring)
+    rung = with_step(known, step, None, now)
+    for each in step.invitations:
+        rung = with_fact(rung, Accepted(each.invitation_id, f"handle of {each.invitation_id}"), now)
+    return rung, step
+
+
+def order(*parties: Party, busy: frozenset[str] = frozenset()) -> list[tuple[Rung, list[str]]]:
+    """The rungs of one lap, and who is rung on each."""
+    rungs: list[tuple[Rung, list[str]]] = []
+    known, now = callback(*parties), NOW
+    while True:
+        known, step = taken(known, now, busy)
+        if step.lap.number:
+            return rungs
+        rungs.append((step.lap.rungs[-1], [each.target for each in step.invitations]))
+        now = max(each.ends_at for each in step.invitations) + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("parties", "busy", "rungs"),
+    [
+        ((), "", [(Rung.DESK, [DESK])]),
+        ((ANA,), "", [(Rung.AGENT, ["8:acs:r_ana"]), (Rung.ALTERNATE, ["+14255550171"]), (Rung.DESK, [DESK])]),
+        ((ANA,), "a", [(Rung.ALTERNATE, ["+14255550171"]), (Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ana"])]),
+        ((ANA, BEN), "", [(Rung.AGENT, ["8:acs:r_ana", "8:acs:r_ben"]), (Rung.DESK, [DESK])]),
+        ((ANA, BEN), "b", [(Rung.AGENT, ["8:acs:r_ana"]), (Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ben"])]),
+        ((ANA, BEN), "ab", [(Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ana", "8:acs:r_ben"])]),
+    ],
+)
+def test_who_is_rung_in_which_order(parties: tuple[Party, ...], busy: str, rungs: list[tuple[Rung, list[str]]]) -> None:
+    assert order(*parties, busy=frozenset(busy)) == rungs
+
+
+def test_two_agents_with_one_device_have_it_rung_once() -> None:
+    same = structs.replace(BEN, reach=ANA.reach)
+    _, step = taken(callback(ANA, same), NOW)
+    assert [(each.target, each.agent_key) for each in step.invitations] == [("8:acs:r_ana", "a")]
+
+
+def test_without_a_desk_the_fallback_number_is_the_desk_and_without_both_nothing_is_done() -> None:
+    step = next_step(callback(), Ladder((), FALLBACK), (), NOW)
+    assert isinstance(step, Ring) and [each.target for each in step.invitations] == [FALLBACK]
+    assert isinstance(next_step(callback(), Ladder(), (), NOW), Wait)
+
+
+def test_the_list_of_participants_is_not_believed_right_after_a_joining() -> None:
+    known, step = taken(callback(ANA), NOW)
+    known = with_fact(known, Joined(step.invitations[0].invitation_id), NOW)
+    early = NOW + LOOK_SETTLES - timedelta(microseconds=1)
+    soon = with_fact(known, Looked(frozenset({PSAP})), early)
+    assert on_the_call(soon) and soon.look_at == NOW + LOOK_SETTLES
+    gone = with_fact(soon, Looked(frozenset({PSAP})), NOW + LOOK_SETTLES)
+    assert not on_the_call(gone) and climbing_since(gone) == NOW + LOOK_SETTLES
+    stays = with_fact(soon, Looked(frozenset({PSAP, "8:acs:r_ana"})), NOW + LOOK_SETTLES)
+    assert on_the_call(stays)
+
+
+def test_when_one_answers_the_others_are_cancelled_and_looked_after() -> None:
+    known, step = taken(callback(ANA, BEN), NOW)
+    ana, ben = step.invitations
+    known = with_fact(known, Joined(ana.invitation_id), NOW)
+    cancel = next_step(known, LADDER, (), NOW)
+    assert isinstance(cancel, Cancel) and [each.invitation_id for each in cancel.invitations] == [ben.invitation_id]
+    later = NOW + timedelta(seconds=31)
+    assert next_step(known, LADDER, (), later) == Look()
+
+
+def test_facts_of_invitations_come_to_the_same_in_any_order() -> None:
+    known, step = taken(callback(ANA, BEN), NOW)
+    ana, ben = step.invitations
+    facts: list[Fact] = [Joined(ana.invitation_id), Accepted(ben.invitation_id, "h"), Joined(ana.invitation_id)]
+    one, other = known, known
+    for fact in facts:
+        one = with_fact(one, fact, NOW)
+    for fact in reversed(facts):
+        other = with_fact(other, fact, NOW)
+    assert one == other
+
+
+def test_an_invitation_without_state_brings_its_number_back() -> None:
+    for key in (None, "0123456789abcdef0123456789abcdef"):
+        for number in (0, 1, MOST_WITHOUT_STATE - 1):
+            invitation_id = id_without_state("c", number, key)
+            assert try_without_state("c", invitation_id) == number
+            assert try_without_state("another", invitation_id) is None
+            assert number_key_in(invitation_id) == key
+    assert try_without_state("c", "no such thing") is None
+
+
+def test_the_longest_ladder_fits_into_a_row() -> None:
+    def longest(name: str) -> str:
+        return f"8:acs:{name:_<290}"
+
+    parties = [
+        Party(
+            agent_id="x" * 600,
+            agent_key="k" * 32,
+            reach=Reach(
+                acs_user_ids=tuple(longest(f"{n}-{each}") for each in range(MOST_IDENTITIES // 5)),
+                alternate_numbers=tuple(f"+1425555{100 + each:04}" for each in range(10)),
+            ),
+        )
+        for n in range(5)
+    ]
+    ladder = Ladder(tuple(f"8:acs:{n:_<200}" for n in range(20)), FALLBACK)
+    known, now = callback(*parties), NOW
+    for _ in range(12):
+        step = next_step(known, ladder, (), now)
+        assert isinstance(step, Ring)
+        known = with_step(known, step, None, now)
+        for each in step.invitations:
+            known = with_fact(known, Accepted(each.invitation_id, "h" * 36), now)
+        assert len(msgspec.json.encode(known)) < LONGEST_TEXT
+        now = max(each.ends_at for each in step.invitations) + timedelta(seconds=14)
