@@ -38,7 +38,9 @@ def call_started(req: func.HttpRequest) -> func.HttpResponse:
     dial = structs.replace(body.dial(), dialled_at=body.dialled_at or app.clock.now())
     started = _report(dial, signed_in, app)
     if started.answer.degraded:
-        app.repeats.keep(leg_id_of(dial.agent_id, dial.call_id), lambda: not _report(dial, signed_in, app).answer.degraded)
+        app.repeats.keep(
+            leg_id_of(dial.agent_id, dial.call_id), lambda: not _report(dial, signed_in, app).answer.degraded
+        )
     answer = started.answer
     headers = {"Retry-After": str(ASK_AGAIN_AFTER_S)} if answer.degraded else {}
     return json_answer(

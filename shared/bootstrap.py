@@ -97,7 +97,8 @@ def compose(
     deployment = _deployment(settings)
     breaker = Breaker(clock, telemetry)
     tables = {
-        name: _table(name, settings, clock, telemetry, breaker) for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
+        name: _table(name, settings, clock, telemetry, breaker)
+        for name in (EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE)
     }
     emergencies = EmergencyTable(
         tables[EMERGENCIES_TABLE],

@@ -80,10 +80,10 @@ class Burst:
             while len(taken) < len(self._sockets):
                 assert time.perf_counter() < deadline, f"{len(self._sockets) - len(taken)} requests had no answer"
                 for key, _ in selector.select(timeout=1.0):
-                    index: int = key.data
-                    received[index] += self._sockets[index].recv(1 << 20)
-                    if (whole := _whole(received[index], self._asked[index])) is not None:
-                        taken[index] = whole
+                    number: int = key.data
+                    received[number] += self._sockets[number].recv(1 << 20)
+                    if (whole := _whole(received[number], self._asked[number])) is not None:
+                        taken[number] = whole
                         selector.unregister(key.fileobj)
         return [taken[index] for index in range(len(self._sockets))]
 

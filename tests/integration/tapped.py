@@ -20,7 +20,6 @@ from tests.local.host_process import TimerError
 from tests.local.stack import POOL, Stack
 from tests.local.wiretap import Wiretap
 
-
 FIRST_TRIES_TAKE_S = 4.0
 
 
@@ -43,11 +42,11 @@ def tapped_stack(
 ) -> Iterator[Tapped]:
     """Run it until the end of the block, on storage of its own unless there is one already."""
     if storage is None:
-        with azurite.running(services=["table"]) as own:
-            with tapped_stack(
-                folder, pool=pool, workers=workers, settings=settings, storage=own, label=label
-            ) as running:
-                yield running
+        with (
+            azurite.running(services=["table"]) as own,
+            tapped_stack(folder, pool=pool, workers=workers, settings=settings, storage=own, label=label) as running,
+        ):
+            yield running
         return
     with Wiretap(storage.url(), label=label) as tap:
         through = {"TABLES_CONNECTION_STRING": through_tap(storage, tap), **(settings or {})}

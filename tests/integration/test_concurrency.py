@@ -131,8 +131,13 @@ def test_200_dials_on_20_numbers_are_all_answered_and_shared_evenly(
         rows = [row["RowKey"].split("|") for row in local.rows()["emergencies"]]
         sharers = Counter(f"+{row[1]}" for row in rows if row[0] == "number" and row[2])
         with capsys.disabled():
-            print(f"\n  {sum(shared.values())} of {MANY} served at once, holders a number {sorted(sharers.values())}", end="")
-        assert sum(sharers.values()) == MANY + len(FEW_NUMBERS), "whoever was answered as degraded was recorded after all"
+            print(
+                f"\n  {sum(shared.values())} of {MANY} served at once, holders a number {sorted(sharers.values())}",
+                end="",
+            )
+        assert sum(sharers.values()) == MANY + len(FEW_NUMBERS), (
+            "whoever was answered as degraded was recorded after all"
+        )
         assert max(sharers.values()) <= 2 * (MANY + len(FEW_NUMBERS)) // len(FEW_NUMBERS)
     finally:
         settle(local)

@@ -73,7 +73,9 @@ def test_a_dial_does_not_stand_behind_200_polls_that_hang(tapped: Tapped, capsys
         if took[-1] < BUDGET_S:
             break
     with capsys.disabled():
-        print(f"\n  a dial among {POLLS} polls that hang: {', '.join(f'{each * 1000:.0f}' for each in took)} ms", end="")
+        print(
+            f"\n  a dial among {POLLS} polls that hang: {', '.join(f'{each * 1000:.0f}' for each in took)} ms", end=""
+        )
     assert min(took) < BUDGET_S, "on the best of a few runs: the machine makes noise of its own"
 
 
@@ -102,7 +104,9 @@ def test_a_slow_world_does_not_slow_a_dial(tapped: Tapped, capsys: pytest.Captur
         local.control.clear_faults()
         ratios.append(median(slow) / median(usual))
         with capsys.disabled():
-            print(f"\n  a dial takes {median(usual) * 1000:.0f} ms, in a slow world {median(slow) * 1000:.0f} ms", end="")
+            print(
+                f"\n  a dial takes {median(usual) * 1000:.0f} ms, in a slow world {median(slow) * 1000:.0f} ms", end=""
+            )
         if ratios[-1] < MOST_RATIO:
             break
     assert min(ratios) < MOST_RATIO

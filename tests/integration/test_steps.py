@@ -1,6 +1,6 @@
 """How many steps to storage a dial, a callback and a sweep take, counted at the wire between host and Azurite.
 
-Requests that overlap are one step; each takes so long here that those which are sent together do overlap. What follows the commit of a dial (presence, the mail's strike-off) is not the
+Requests that overlap are one step; each takes so long here that those sent together do overlap. What follows the commit of a dial (presence, the mail's strike-off) is not the
 dial: it is told apart by holding every later request up, so that an answer which needed one would be late.
 """
 
@@ -13,7 +13,6 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from shared.adapters.agent_table import _entry_row, _values_of
@@ -28,7 +27,7 @@ from tests.integration.tapped import Bell, Tapped, settle, tapped_stack
 from tests.integration.used import new_agent, new_id
 from tests.local.acs import EmailRules, Fault
 from tests.local.stack import Stack
-from tests.local.wiretap import Exchange, Wiretap
+from tests.local.wiretap import Exchange
 
 pytestmark = pytest.mark.process
 
@@ -124,9 +123,7 @@ def fill_directory(local: Stack, count: int) -> None:
     agents = [Agent(agent_id=f"agent-of-many-{n:05}") for n in range(count)]
     for first in range(0, count, MOST_ROWS_A_COMMIT):
         some = agents[first : first + MOST_ROWS_A_COMMIT]
-        table.commit(
-            [Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S)
-        )
+        table.commit([Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S))
     table.close()
 
 

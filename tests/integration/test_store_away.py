@@ -7,7 +7,6 @@ answers, also when nobody repeats the request.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -106,7 +105,9 @@ def test_the_answer_comes_in_time(tapped: Tapped, mode: Mode, capsys: pytest.Cap
     alone = timed_dials(tapped, mode, 1, BUDGET_S)
     crowd = timed_dials(tapped, mode, AT_ONCE, CROWD_BUDGET_S)
     with capsys.disabled():
-        print(f"\n  {mode}: {min(alone) * 1000:.0f} ms alone, {min(crowd) * 1000:.0f} ms the slowest of {AT_ONCE}", end="")
+        print(
+            f"\n  {mode}: {min(alone) * 1000:.0f} ms alone, {min(crowd) * 1000:.0f} ms the slowest of {AT_ONCE}", end=""
+        )
     assert min(alone) < BUDGET_S and min(crowd) < CROWD_BUDGET_S, "on the best of a few runs: machines make noise"
 
 
@@ -207,7 +208,7 @@ def test_abandoned_requests_are_few_and_hold_nobody_up(
 
 
 def threads_of(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/task"))
+    return sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
 
 
 def connections_of(pid: int, port: int) -> int:
@@ -215,7 +216,7 @@ def connections_of(pid: int, port: int) -> int:
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            inodes.add(os.readlink(descriptor))
+            inodes.add(str(descriptor.readlink()))
         except OSError:
             continue
     lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
