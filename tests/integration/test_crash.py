@@ -128,6 +128,7 @@ def rings(case: Case) -> None:
     server_call_id = case.ringing["data"]["serverCallId"]
     answered = local.control.wait_for_call(server_call_id, lambda call: call.state == "connected", what="an answer")
     assert answered.people[-1] == case.phone.agent.acs_user_id
+    local.control.event_grid(time_scale=50)
 
 
 def sweeps(case: Case) -> None:
@@ -180,8 +181,9 @@ def restart(local: Stack) -> None:
 
 def fresh_case(local: Stack) -> Case:
     if local.host.child.returncode is not None:
-        # The case before has failed in the middle.
+        # The test before has failed in the middle.
         restart(local)
+        local.forget_emergencies()
     local.forget_telephony()
     local.control.event_grid(time_scale=50)
     phone = local.softphone(local.add_agent(new_agent()))
@@ -195,7 +197,7 @@ def act_until_answered(moment: Moment, case: Case, killer: Killer) -> None:
         try:
             moment.act(case)
         except (httpx.HTTPError, TimerError, AssertionError):
-            if not killer.struck.is_set():
+            if not killer.struck.wait(1):
                 raise
         else:
             # What follows the answer may be what kills.
@@ -244,7 +246,6 @@ def played(tapped: Tapped, moment: Moment, arm: Callable[[Killer], None]) -> tup
     tap.reset()
     local.control.clear_faults()
     seen = outcome(case)
-    local.control.event_grid(time_scale=50)
     local.forget_emergencies()
     return seen, killer.struck.is_set()
 

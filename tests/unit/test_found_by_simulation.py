@@ -116,3 +116,14 @@ def test_two_ends_before_the_start_come_to_the_same_as_after_it() -> None:
     assert stored is not None
     end = stored.legs[0].reported_end
     assert end is not None and end.by_agent
+
+
+def test_a_hold_from_an_outage_that_comes_after_all_is_over_is_not_set() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.show("ana", PresenceStatus.AVAILABLE)
+    late = held_in_outage(house, "ana/1")
+    house.dial(dial(house, "ana"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.perform(late)
+    assert house.status("ana") is PresenceStatus.AVAILABLE

@@ -1,0 +1,100 @@
+"""Dials in turn, effects behind them, and what is repeated until the store has it."""
+
+import threading
+from collections.abc import Callable
+
+from shared.adapters.effect_threads import EffectThreads
+from shared.adapters.repeats import Repeats
+from shared.adapters.turns import Turns
+from shared.domain.errors import NotAllowed
+from tests.house import Counter
+
+SOON_S = 5.0
+
+
+def beside(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def done_with(event: threading.Event) -> Callable[[], bool]:
+    def again() -> bool:
+        event.set()
+        return True
+
+    return again
+
+
+def test_whoever_comes_beyond_waits_in_line() -> None:
+    turns, came = Turns(1, wait_s=SOON_S), threading.Event()
+
+    def second() -> None:
+        with turns.turn() as mine:
+            assert mine
+            came.set()
+
+    with turns.turn() as mine:
+        thread = beside(second)
+        assert mine and not came.wait(0.05)
+    assert came.wait(SOON_S)
+    thread.join()
+
+
+def test_without_a_wait_whoever_comes_beyond_is_told_at_once() -> None:
+    turns = Turns(1)
+    with turns.turn() as first, turns.turn() as second:
+        assert (first, second) == (True, False)
+    with turns.turn() as third:
+        assert third, "a turn that was not had is not given back"
+
+
+def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None:
+    turns, done = Turns(1, wait_s=SOON_S), threading.Event()
+    effects = EffectThreads[str](lambda _: done.set(), Counter(), stand_back=turns.wait_until_quiet)
+    with turns.turn():
+        effects.start(["hold"])
+        assert not done.wait(0.05)
+    assert done.wait(SOON_S)
+
+
+def test_effects_do_not_stand_back_for_ever() -> None:
+    turns, done = Turns(1), threading.Event()
+    effects = EffectThreads[str](lambda _: done.set(), Counter(), stand_back=turns.wait_until_quiet)
+    with turns.turn():
+        effects.start(["hold"])
+        assert done.wait(SOON_S)
+
+
+def test_what_the_store_does_not_have_is_repeated_until_it_has() -> None:
+    tries: list[bool] = []
+    over, away = threading.Event(), [True, False]
+
+    def again() -> bool:
+        tries.append(True)
+        if len(tries) == 2:
+            over.set()
+        return len(tries) == 2
+
+    repeats = Repeats(lambda: not (away.pop(0) if away else False))
+    repeats.keep("dial", again)
+    assert over.wait(SOON_S)
+    # Another one afterwards begins anew, and the first is not repeated any more.
+    other = threading.Event()
+    repeats.keep("other", done_with(other))
+    assert other.wait(SOON_S) and len(tries) == 2
+
+
+def test_what_is_refused_is_not_repeated() -> None:
+    tried, after = threading.Event(), threading.Event()
+
+    def refused() -> bool:
+        assert not tried.is_set(), "once is enough"
+        tried.set()
+        raise NotAllowed
+
+    repeats = Repeats(lambda: True)
+    repeats.keep("refused", refused)
+    assert tried.wait(SOON_S)
+    repeats.keep("next", done_with(after))
+    assert after.wait(SOON_S)
