@@ -69,11 +69,11 @@ def _advance(
 ) -> bool:
     emergency = stored.emergency
     assert emergency is not None and emergency.lease is not None
-    if may_be_forgotten(emergency, deployment.rules, now):
+    settled = settle(emergency, deployment.rules, now)
+    if may_be_forgotten(settled, deployment.rules, now):
         emergencies.forget(stored, now, deadline)
         telemetry.emit("number_released")
         return True
-    settled = settle(emergency, deployment.rules, now)
     stands = standing(settled, deployment.rules, now)
     if settled == emergency and due_at(settled, stands, deployment.rules) <= now:
         return False
