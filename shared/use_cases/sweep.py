@@ -81,9 +81,9 @@ def _advance(
 ) -> bool:
     emergency = stored.emergency
     assert emergency is not None and emergency.lease is not None
-    if may_be_forgotten(emergency, deployment.rules, now):
-        return _forget(stored, now, emergencies, presence, deployment, telemetry, deadline)
     settled = settle(emergency, deployment.rules, now)
+    if may_be_forgotten(settled, deployment.rules, now):
+        return _forget(stored, now, emergencies, presence, deployment, telemetry, deadline)
     stands = standing(settled, deployment.rules, now)
     if settled == emergency and due_at(settled, stands, deployment.rules, now) <= now:
         return False

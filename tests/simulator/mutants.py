@@ -103,7 +103,12 @@ MUTANTS = (
         "if any(leg.leg_id not in ends for leg in holding):",
         "if not (emergency.hold and emergency.hold.released_at) and any(leg.leg_id not in ends for leg in holding):",
     ),
-    Mutant("restore without compare", PRESENCE, "    if ours:\n", "    if ours or hold.applied:\n"),
+    Mutant(
+        "restore without compare",
+        PRESENCE,
+        "    if ours:\n",
+        "    if ours or (hold.applied and current.status is not hold.before):\n",
+    ),
     Mutant("snapshot taken after the set", PRESENCE, "before=hold.before or current.status,", "before=None,"),
     Mutant(
         "a new hold keeps no snapshot",
@@ -157,12 +162,6 @@ MUTANTS = (
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
     Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
-    Mutant(
-        "a resting number stays with its last holder too",
-        STORE,
-        "                yield from self._taken_from(holder, now)\n",
-        "                pass\n",
-    ),
     Mutant("shared before resting", LENDING, "self._resting_loan(quota_row, now, deadline) or self", "self"),
 )
 

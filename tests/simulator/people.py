@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DAY_S = 86_400.0
 PAUSES_S = (60.0, 3000.0, 7200.0, 12_000.0, 20_000.0)
 TALKS_S = (1.0, 30.0, 180.0, 180.0, 600.0, 2400.0, 4200.0)
+MOST_REPEATS = 900
 STATUSES = tuple(PresenceStatus)
 
 
@@ -100,7 +101,7 @@ class Person:
     def _softphone_dials(self, call: Call, ahead: timedelta) -> None:
         world = self.world
         dial = self._dial(call, call.dialled_at + ahead)
-        while True:
+        for _ in range(MOST_REPEATS):
             try:
                 answer = world.any_process().dial(dial)
             except Died:
@@ -109,6 +110,8 @@ class Person:
             if not answer.degraded:
                 break
             world.clock.sleep(2.0)
+        else:
+            require(False, "a dial is recorded once the store answers", call.leg_id, call.agent_id)
         world.tell(call.agent_id, f"answered for leg {call.leg_id[:8]}: {answer.callback_number}")
         if not answer.stale:
             require(call.leg_id in world.checks.legs, "what was answered is recorded", call.leg_id, call.agent_id)

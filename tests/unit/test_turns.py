@@ -49,9 +49,19 @@ def test_without_a_wait_whoever_comes_beyond_is_told_at_once() -> None:
         assert third, "a turn that was not had is not given back"
 
 
+def telling(done: threading.Event) -> Callable[[str], Sequence[str]]:
+    """An effect from which nothing follows, and which says that it was done."""
+
+    def perform(_: str) -> Sequence[str]:
+        done.set()
+        return ()
+
+    return perform
+
+
 def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None:
     turns, done = Turns(1, wait_s=SOON_S), threading.Event()
-    effects = EffectThreads[str](lambda _: done.set(), Counter(), stand_back=turns.wait_until_quiet)
+    effects = EffectThreads[str](telling(done), Counter(), stand_back=turns.wait_until_quiet)
     with turns.turn():
         effects.start(["hold"])
         assert not done.wait(0.05)
@@ -60,7 +70,7 @@ def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None
 
 def test_effects_do_not_stand_back_for_ever() -> None:
     turns, done = Turns(1), threading.Event()
-    effects = EffectThreads[str](lambda _: done.set(), Counter(), stand_back=turns.wait_until_quiet)
+    effects = EffectThreads[str](telling(done), Counter(), stand_back=turns.wait_until_quiet)
     with turns.turn():
         effects.start(["hold"])
         assert done.wait(SOON_S)
