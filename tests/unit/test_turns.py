@@ -1,7 +1,7 @@
 """Dials in turn, effects behind them, and what is repeated until the store has it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.repeats import Repeats
