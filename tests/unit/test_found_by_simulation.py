@@ -58,16 +58,6 @@ def test_presence_comes_back_though_the_timers_looked_only_after_everything_was_
     assert house.status("ana") is PresenceStatus.AVAILABLE
 
 
-@pytest.mark.xfail(strict=True, reason="a hold that has been applied is not looked at again after its return (B5)")
-def test_a_hold_of_an_outage_that_lands_after_an_ordinary_return_is_seen_and_undone(house: House) -> None:
-    house.dial(dial(house, "ana"))
-    house.end(End(call_id="ana/1", by_agent=True))
-    house.perform(held_in_outage(house, "ana/1"))
-    house.clock.advance(after(minutes=2))
-    house.sweep()
-    assert house.status("ana") is PresenceStatus.AVAILABLE
-
-
 class CountingTable(MemoryTable):
     """A table that counts how often it is read."""
 
