@@ -54,6 +54,8 @@ DIALS_AT_ONCE, DIAL_WAITS_S = 4, 0.6
 POLLS_AT_ONCE = 16
 PROBE_WITHIN_S = 0.3
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
+# Who calls is not known, and so neither is their language; the countries in use speak English first.
+PROMPT_PATH = "api/ui/prompts/en.wav"
 
 
 class WarmUp:
@@ -248,6 +250,7 @@ def _deployment(settings: Settings) -> Deployment:
         pool_low_water_percent=settings.pool_low_water,
         callback_notices=settings.callback_notices,
         callback_events_url=_callback_events_url(settings),
+        prompt_url=f"{settings.public_base_url}/{PROMPT_PATH}" if settings.public_base_url else None,
     )
 
 
