@@ -110,8 +110,9 @@ def rings(case: Case) -> None:
         call = local.ring(number or "")
         data = {"to": {"rawId": f"4:{number}"}, "from": {"rawId": "4:anonymous"}, "serverCallId": call.server_call_id,
                 "correlationId": call.correlation_id, "incomingCallContext": call.contexts[0]}  # fmt: skip
-        case.ringing = {"id": new_id("event"), "topic": local.source, "subject": "", "data": data, "dataVersion": "1.0",
-                        "eventType": "Microsoft.Communication.IncomingCall", "eventTime": local.now().isoformat()}  # fmt: skip
+        case.ringing = {"id": new_id("event"), "topic": local.source, "subject": "", "dataVersion": "1.0", "data": data,
+                        "eventType": "Microsoft.Communication.IncomingCall",
+                        "eventTime": local.now().isoformat()}  # fmt: skip
     assert local.deliver("incoming_call_event", case.ringing) == httpx.codes.ACCEPTED
     server_call_id = case.ringing["data"]["serverCallId"]
     answered = local.control.wait_for_call(server_call_id, lambda call: call.state == "connected", what="an answer")
