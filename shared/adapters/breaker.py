@@ -10,7 +10,10 @@ OPEN_S = 1.0
 
 
 class Breaker:
-    """Opens after `FAILURES_IN_A_ROW` attempts without an answer, for `OPEN_S`; then one probe is let through."""
+    """Opens after `FAILURES_IN_A_ROW` attempts without an answer, for `OPEN_S`; then one probe is let through.
+
+    Another one is let through every `OPEN_S`: the first may be somebody's who can wait for long.
+    """
 
     def __init__(self, clock: Clock, telemetry: Telemetry | None = None) -> None:
         self._clock = clock
@@ -18,6 +21,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open_until = 0.0
+        self._next_probe_at = 0.0
         self._probe: Attempt | None = None
 
     def admit(self) -> "Attempt":
@@ -26,9 +30,10 @@ class Breaker:
             attempt = Attempt(self)
             if self._failures < FAILURES_IN_A_ROW:
                 return attempt
-            if self._probe is not None or self._clock.monotonic() < self._open_until:
+            now = self._clock.monotonic()
+            if now < self._open_until or (self._probe is not None and now < self._next_probe_at):
                 raise Unavailable
-            self._probe = attempt
+            self._probe, self._next_probe_at = attempt, now + OPEN_S
             return attempt
 
     def settle(self, attempt: "Attempt", *, answered: bool | None) -> None:

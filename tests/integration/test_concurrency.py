@@ -13,8 +13,9 @@ from tests.integration.bursts import Taken, burst, dialling
 from tests.integration.tapped import settle
 from tests.integration.used import contacts, new_agent, new_id, note, watch
 from tests.local import azurite, stack
+from tests.local.acs import poll
 from tests.local.azurite import Azurite
-from tests.local.stack import FALLBACK, Stack
+from tests.local.stack import FALLBACK, Softphone, Stack
 
 pytestmark = pytest.mark.process
 
@@ -88,6 +89,17 @@ def test_64_dials_at_once_have_64_numbers_and_the_next_one_shares(
     assert "pool_exhausted" in local.logs()["host.log"]
 
 
+def served(phone: Softphone) -> str:
+    """The number that an agent is lent, also on a machine that is too slow for the first answer."""
+    call = new_id()
+
+    def number() -> str | None:
+        lent = phone.dial(call)
+        return None if lent.degraded else lent.callback_number
+
+    return poll(number, what="a number")
+
+
 def numbers_held(local: Stack) -> set[str]:
     rows = (row["RowKey"].split("|") for row in local.rows()["emergencies"])
     return {row[1] for row in rows if row[0] == "number" and row[2]}
@@ -119,7 +131,7 @@ def test_200_dials_on_20_numbers_are_all_answered_and_shared_evenly(
     local.start_host({"CALLBACK_NUMBERS": ";".join(FEW_NUMBERS)}, workers=WORKERS)
     try:
         holders = [local.softphone(local.add_agent(new_agent())) for _ in FEW_NUMBERS]
-        held = {phone.agent.agent_id: phone.dial(new_id()).callback_number for phone in holders}
+        held = {phone.agent.agent_id: served(phone) for phone in holders}
         assert sorted(held.values()) == sorted(FEW_NUMBERS)
         settle(local)
         taken = dial_all(local, [local.add_agent(new_agent()).agent_id for _ in range(MANY)])

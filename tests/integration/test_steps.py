@@ -1,8 +1,8 @@
 """How many steps to storage a dial, a callback and a sweep take, counted at the wire between host and Azurite.
 
-Requests that overlap are one step; each takes so long here that those which are sent together do overlap. What follows
-the commit of a dial (presence, the mail's strike-off) is not the dial: it is told apart by holding every later request
-up, so that an answer which needed one would be late.
+Requests that overlap are one step; each takes so long here that those sent together do overlap. What follows the commit
+of a dial (presence, the mail's strike-off) is not the dial: it is told apart by holding every later request up, so that
+an answer which needed one would be late.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.process
 
 SIZES = ((10, 66), (1_000, 66), (10_000, 10_000))
 BURST = 64
-NEVER_S = 1e7
-EACH_TAKES_S, HELD_S = 0.04, 0.6
+NEVER_S = 1e11
+EACH_TAKES_S, EACH_TAKES_IN_CROWD_S, HELD_S = 0.04, 0.01, 0.6
 LONG_ENOUGH_S = 60.0
 # What an end leaves behind: the emergency, its number, the mark of its mail, the presence looked at once more.
 REQUESTS_AN_EXPIRY = 6
@@ -62,7 +62,7 @@ def is_commit(exchange: Exchange) -> bool:
 
 
 def ended(exchange: Exchange) -> float:
-    return math.inf if exchange.finished is None else exchange.finished
+    return math.inf if exchange.answered is None else exchange.answered
 
 
 def steps(exchanges: Sequence[Exchange]) -> int:
@@ -141,7 +141,7 @@ def dialled_alone(tapped: Tapped, agent_id: str, *, shared: bool = False) -> lis
     tap.latency_s = EACH_TAKES_S
     [taken] = burst(local.url, [dialling(local.url, agent_id, new_id())])
     assert (taken.status, taken.body["degraded"], taken.body["shared"]) == (201, False, shared)
-    done = [each for each in list(tap.exchanges) if each.finished is not None and each.finished <= taken.answered]
+    done = [each for each in list(tap.exchanges) if each.answered is not None and each.answered <= taken.answered]
     assert sum(map(is_commit, done)) == 1 and is_commit(done[-1]), "the answer follows the commit, and nothing else"
     tap.latency_s = 0.0
     settle(local)
@@ -160,14 +160,17 @@ def test_a_dial_takes_two_steps_and_four_requests(tapped: Tapped, capsys: pytest
         print(*(f"\n  {name}: {steps(done)} steps, {len(done)} requests" for name, done in counted.items()), end="")
     for name, done in counted.items():
         most_steps, most_requests = (3, 6) if name == "unlisted" else (2, 4)
-        assert steps(done) <= most_steps and len(done) <= most_requests, name
+        told = [(each.method, each.shape.rpartition("/")[2], each.label) for each in done]
+        assert steps(done) <= most_steps and len(done) <= most_requests, f"{name}: {told}"
 
 
 def test_64_dials_at_once_take_four_steps_at_most(tapped: Tapped, capsys: pytest.CaptureFixture[str]) -> None:
     local, tap = tapped
     agents = [f"agent-of-many-{n:05}" for n in range(2, 2 + BURST)]
     tap.reset()
+    tap.latency_s = EACH_TAKES_IN_CROWD_S
     taken = burst(local.url, [dialling(local.url, agent, new_id()) for agent in agents])
+    tap.latency_s = 0.0
     done = [each for each in list(tap.exchanges) if each.finished is not None]
     counted = [
         steps_in_crowd(agent, each, done)
@@ -185,7 +188,9 @@ def steps_in_crowd(agent_id: str, taken: Taken, done: Sequence[Exchange]) -> int
     in_time = [each for each in done if taken.asked <= each.arrived <= taken.answered]
     own = [each for each in in_time if each.label is not None and each.label.startswith(key_of(agent_id))]
     over = max((each.arrived for each in own if is_commit(each)), default=taken.answered)
-    own = sorted((each for each in own if each.arrived <= over), key=lambda each: each.arrived)
+    # The directory is read together with the emergency, as is shown above.
+    own = [each for each in own if each.arrived <= over and "/agents" not in each.shape]
+    own.sort(key=lambda each: each.arrived)
     readings = [each for each in in_time if each.label is None and each.method == "GET"]
     waits = sum(
         any(ended(before) < each.arrived and ended(each) < after.arrived for each in readings)

@@ -76,6 +76,18 @@ def test_a_probe_that_tells_nothing_makes_room_for_the_next() -> None:
     breaker.admit()
 
 
+def test_a_probe_of_somebody_patient_does_not_keep_others_away() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    fail(breaker)
+    clock.at_s += OPEN_S
+    patient = breaker.admit()
+    clock.at_s += OPEN_S
+    breaker.admit().answered()
+    patient.failed()
+    breaker.admit()
+
+
 def test_only_the_first_word_of_an_attempt_counts() -> None:
     breaker = Breaker(Clock())
     attempt = breaker.admit()
