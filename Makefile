@@ -10,7 +10,7 @@ export PYTHON
 RUN := exec .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run host test test-fast lint bench simulate lock clean python azurite
+.PHONY: help demo run host test test-fast test-long lint bench simulate lock clean python azurite
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ test: python azurite ## the whole test suite
 
 test-fast: python ## the tests that start no process
 	@$(RUN) pytest -m "not process" tests/unit tests/contract tests/rules $(PYTEST_ARGS)
+
+test-long: python azurite ## what takes minutes or asserts on wall time: crashes, outages, bursts, steps, mutants
+	@$(RUN) pytest -m long $(PYTEST_ARGS)
 
 lint: python ## ruff, mypy --strict and the code rules
 	@.venv/bin/python -m ruff check .

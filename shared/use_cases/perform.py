@@ -1,8 +1,12 @@
 """Do one owed effect, with the ports it needs."""
 
+from contextlib import suppress
+
 from msgspec import Struct
 
 from shared.domain.deployment import Deployment
+from shared.domain.errors import EmergencyCallingError
+from shared.domain.ids import key_of
 from shared.ports import (
     AgentDirectory,
     CallRouter,
@@ -123,6 +127,9 @@ class Performer(Struct, frozen=True, kw_only=True):
                     telemetry=self.telemetry,
                     deadline=Deadline(self.clock, HOLD_IN_OUTAGE_WITHIN_S),
                 )
+                # The store may know the dial by now, and even its end: then nobody else would give this back.
+                with suppress(EmergencyCallingError):
+                    self._reconcile_presence(key_of(agent_id), Deadline(self.clock, HOLD_IN_OUTAGE_WITHIN_S))
             case MailInOutage(leg_id, notice):
                 mail_in_outage(
                     leg_id,

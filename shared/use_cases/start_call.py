@@ -98,6 +98,9 @@ def start_call(
         telemetry.emit("store_away", ms=_ms_since(began, clock))
         started = course.run_in_outage(outage, clock.now())
     else:
+        if started.answer.known and outage.dialling(dial.agent_id, clock.now()) is not None:
+            # Another process recorded the dial that this one held presence for: whose it is must be looked at again.
+            started = structs.replace(started, effects=(ReconcilePresence(key_of(dial.agent_id)),))
         outage.over(dial.agent_id)
     _tell(telemetry, course, started.answer, _ms_since(began, clock))
     return started

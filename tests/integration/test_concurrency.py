@@ -17,7 +17,7 @@ from tests.local.acs import poll
 from tests.local.azurite import Azurite
 from tests.local.stack import FALLBACK, Softphone, Stack
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 WORKERS = 2
 NUMBERS = tuple(f"+1206555{number:04}" for number in range(100, 164))

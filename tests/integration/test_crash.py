@@ -27,7 +27,7 @@ from tests.local.acs import Fault, poll
 from tests.local.host_process import TimerError
 from tests.local.stack import Softphone, Stack
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 POOL = tuple(f"+1206555{number:04}" for number in range(100, 110))
 MOST_POSITIONS = 40

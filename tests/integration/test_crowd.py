@@ -15,7 +15,7 @@ from tests.integration.used import new_agent, new_id
 from tests.local.acs import Fault, poll
 from tests.local.stack import MACHINE
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 POLLS, HANGING = 200, 12
 BUDGET_S = 0.5

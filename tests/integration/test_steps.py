@@ -30,7 +30,7 @@ from tests.local.acs import EmailRules, Fault
 from tests.local.stack import Stack
 from tests.local.wiretap import Exchange
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 SIZES = ((10, 66), (1_000, 66), (10_000, 10_000))
 BURST = 64

@@ -21,7 +21,7 @@ from tests.local.acs import Fault, events, poll
 from tests.local.stack import DEFAULT_CONTACT, DESK, FALLBACK, MACHINE, Softphone
 from tests.local.wiretap import Mode
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 AWAY: tuple[Mode, ...] = ("refuse", "hang", "trickle", "unavailable", "fail")
 WIDE_POOL = tuple(f"+1206555{number:04}" for number in range(100, 200))

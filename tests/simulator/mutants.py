@@ -54,7 +54,12 @@ ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
 
 MUTANTS = (
-    Mutant("a lost ETag", STORE, "Replace(own, values, stored.version) if", "Replace(own, values) if"),
+    Mutant(
+        "a lost ETag",
+        STORE,
+        "            Replace(own, values, stored.version) if",
+        "            Replace(own, values) if",
+    ),
     Mutant("lease end: wrong side", LEASES, "now < self.ends_at(rules)", "now <= self.ends_at(rules)"),
     Mutant(
         "lease end: a second short",

@@ -12,5 +12,6 @@ def test_no_mutant_is_stale() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.long
 def test_every_mutant_is_caught() -> None:
     assert [catch.mutant for catch in hunt_all() if not catch.by] == []
