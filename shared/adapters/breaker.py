@@ -10,7 +10,7 @@ OPEN_S = 1.0
 
 
 class Breaker:
-    """Opens after `FAILURES_IN_A_ROW` attempts without an answer, for `OPEN_S`; then one probe is let through.
+    """Opens after `FAILURES_IN_A_ROW` attempts without a useful answer, for `OPEN_S`; then one probe is let through.
 
     Another one is let through every `OPEN_S`: the first may be somebody's who can wait for long.
     """
@@ -66,11 +66,11 @@ class Attempt:
         self.settled = False
 
     def answered(self) -> None:
-        """The service answered, whatever it said."""
+        """The service answered to the purpose, be it a refusal."""
         self._breaker.settle(self, answered=True)
 
     def failed(self) -> None:
-        """No connection, or no answer in a fair time."""
+        """No connection, no answer in a fair time, or one that says that the service is busy or broken."""
         self._breaker.settle(self, answered=False)
 
     def dropped(self) -> None:

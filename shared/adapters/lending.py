@@ -63,6 +63,7 @@ class Lending:
         self._free: dict[str, Row] = {}
         self._begun: Pending[list[Row]] | None = None
         self._reserved: set[str] = set()
+        self._contended: list[Row] = []
         self._picture = _Picture((), {})
         self._readings = 0
 
@@ -115,6 +116,14 @@ class Lending:
             self._reserved.add(key)
             return self._free.pop(key)
 
+    def _take_contended(self) -> Row | None:
+        """A free number that another dial of this process is after: it may lose it to another process, or get it.
+
+        To share while one is free would be worse than to try in vain.
+        """
+        with self._lock:
+            return self._contended.pop(self._chance.randrange(len(self._contended))) if self._contended else None
+
     def _take_begun(self) -> Row | None:
         with self._one_reads:
             begun, self._begun = self._begun, None
@@ -126,7 +135,9 @@ class Lending:
 
     def _remember(self, rows: Iterable[Row]) -> None:
         with self._lock:
-            self._free = {row.key: row for row in rows if row.key not in self._reserved}
+            read = {row.key: row for row in rows}
+            self._free = {key: row for key, row in read.items() if key not in self._reserved}
+            self._contended = [row for key, row in read.items() if key in self._reserved]
 
     # The exhausted pool
 
@@ -136,7 +147,7 @@ class Lending:
             if self._readings == seen:
                 self._picture = self._read_all(now, deadline)
                 self._readings += 1
-        row = self._take()
+        row = self._take() or self._take_contended()
         if row is not None:
             return _free_loan(row, quota_row)
         if not self._picture.synced and (unheld := self._unheld()):

@@ -158,6 +158,12 @@ class SdkTable:
         except _Away:
             away()
             raise Unavailable from None
+        except TableRefused:
+            raise
+        except Unavailable:
+            # A service that is only ever busy or broken is as good as away.
+            attempt.failed()
+            raise
         finally:
             # Whatever else came of it, the service answered; the first word counts.
             attempt.answered()

@@ -70,7 +70,8 @@ def test_64_dials_at_once_have_64_numbers_and_the_next_one_shares(
     for _ in range(TRIES):
         taken = dial_all(local, agents)
         lent = [each.body["callback_number"] for each in taken if not each.body["degraded"]]
-        assert len(set(lent)) == len(lent) and not any(each.body["shared"] for each in taken)
+        assert not any(each.body["shared"] for each in taken), "as long as one is free"
+        assert len(set(lent)) == len(lent)
         best = min(best or taken, taken, key=shortcoming)
         with capsys.disabled():
             slowest = max(each.took_s for each in taken)
@@ -87,6 +88,13 @@ def test_64_dials_at_once_have_64_numbers_and_the_next_one_shares(
     assert late.body["shared"] and not late.body["degraded"] and late.took_s < SLOWEST_S
     local.run_timers("lease_expiry")
     assert "pool_exhausted" in local.logs()["host.log"]
+
+
+def all_recorded(local: Stack) -> Counter[str] | None:
+    """How many hold each number, as soon as everybody's dial is recorded."""
+    rows = [row["RowKey"].split("|") for row in local.rows()["emergencies"]]
+    sharers = Counter(f"+{row[1]}" for row in rows if row[0] == "number" and row[2])
+    return sharers if sum(sharers.values()) == MANY + len(FEW_NUMBERS) else None
 
 
 def served(phone: Softphone) -> str:
@@ -140,16 +148,12 @@ def test_200_dials_on_20_numbers_are_all_answered_and_shared_evenly(
         assert all(each.body["shared"] or each.body["degraded"] for each in taken)
         for phone in holders:
             assert phone.panel().callback_number == held[phone.agent.agent_id], "nobody's lease has moved"
-        rows = [row["RowKey"].split("|") for row in local.rows()["emergencies"]]
-        sharers = Counter(f"+{row[1]}" for row in rows if row[0] == "number" and row[2])
+        sharers = poll(lambda: all_recorded(local), within_s=60, what="whoever was answered as degraded")
         with capsys.disabled():
             print(
                 f"\n  {sum(shared.values())} of {MANY} served at once, holders a number {sorted(sharers.values())}",
                 end="",
             )
-        assert sum(sharers.values()) == MANY + len(FEW_NUMBERS), (
-            "whoever was answered as degraded was recorded after all"
-        )
         assert max(sharers.values()) <= 2 * (MANY + len(FEW_NUMBERS)) // len(FEW_NUMBERS)
     finally:
         settle(local)
