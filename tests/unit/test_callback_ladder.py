@@ -10,6 +10,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
+from shared.domain.emergencies import due_at, legs_in_progress, may_be_forgotten, with_ringing
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.notifications import NoticeKind
@@ -169,6 +170,7 @@ def test_the_browser_of_the_one_who_answered_dies_and_the_ladder_goes_on_from_th
     assert house.status(DANA) is DND, "a drop keeps presence held"
     house.wait(16)
     assert house.switchboard.ringing() == [DANA_PHONE]
+    assert house.panel(DANA).mode is Mode.NORMAL, "her leg is over"
     house.switchboard.pick_up(DANA_PHONE)
     house.deliver()
     assert house.panel(DANA).mode is Mode.EMERGENCY
@@ -293,6 +295,31 @@ def test_a_call_that_the_agent_starts_meanwhile_is_not_taken_for_the_callback(ho
     assert house.panel(DANA).mode is Mode.EMERGENCY
 
 
+def test_an_outgoing_leg_is_tied_though_a_callback_is_answered_at_the_same_time(house: House) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
+    house.responder_calls(answer.callback_number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    started = ServerCall(server_call_id="own", starter=DANA_ACS, at=house.clock.now(), ended=False)
+    house.see(started)
+    house.clock.advance(after(minutes=1))
+    house.see(structs.replace(started, ended=True, at=house.clock.now()))
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    [running] = legs_in_progress(emergency, house.deployment.rules, house.clock.now())
+    assert running.callback is not None
+
+
+def test_while_it_rings_nothing_is_forgotten(house: House) -> None:
+    dropped_call(house)
+    house.clock.advance(after(hours=3))
+    emergency, now = house.emergency(DANA), house.clock.now()
+    assert emergency is not None and may_be_forgotten(emergency, house.deployment.rules, now)
+    rung = with_ringing(emergency, "callback", now + after(seconds=1))
+    assert not may_be_forgotten(rung, house.deployment.rules, now)
+    assert due_at(rung, house.deployment.rules, now) == now + after(seconds=1)
+
+
 # Notices
 
 
@@ -328,6 +355,22 @@ def test_the_contacts_are_told_as_the_setting_says_each_once(
     house.switchboard.hang_up("again")
     house.wait(60)
     assert told(house) == missed
+
+
+def test_an_answered_callback_to_a_shared_number_concerns_whoever_answered() -> None:
+    house, names = sharing(3)
+    house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
+    house.responder_calls(numbers(1)[0])
+    house.switchboard.pick_up(identity(names[1]))
+    house.deliver()
+    assert told(house) == [NoticeKind.CALLBACK_RECEIVED]
+    house.switchboard.hang_up()
+    house.wait(20)
+    house.mail.accepted.clear()
+    house.responder_calls(numbers(1)[0], "again")
+    house.switchboard.hang_up("again")
+    house.wait(20)
+    assert told(house) == [NoticeKind.CALLBACK_MISSED] * 3, "it may have been for any of them"
 
 
 def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> None:
@@ -545,7 +588,42 @@ def test_nothing_of_a_callback_outlives_lease_and_cool_down(house: House) -> Non
     assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
 
 
+def test_what_is_left_of_a_missed_callback_goes_with_the_cool_down_too(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=119))
+    house.responder_calls(number)
+    house.switchboard.hang_up()
+    house.wait(20)
+    assert [row for row in house.rows() if row.startswith("callback|")] != []
+    house.clock.advance(after(minutes=1))
+    house.tick()
+    house.sweep()
+    house.tick()
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
 # Things that fail
+
+
+def test_an_alternate_number_of_the_pool_is_not_rung(house: House) -> None:
+    loop = numbers(4)[0]
+    house.add_agent(
+        Agent(
+            agent_id="a-loop", acs_user_ids=(identity("loop"),), alternate_numbers=(loop, *numbers(4)[1:], DANA_PHONE)
+        )
+    )
+    answer = house.dial(Dial(call_id="loop", agent_id="a-loop", dialled="911"))
+    house.switchboard.offline.add(identity("loop"))
+    house.responder_calls(answer.callback_number)
+    assert house.switchboard.ringing() == [DANA_PHONE]
+
+
+def test_a_redelivery_that_call_control_does_not_recognise_leaves_the_ladder_alone(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number)
+    house.switchboard.fail = failing("answer", Refused)
+    house.responder_calls(number)
+    assert house.switchboard.redirected == [] and house.switchboard.ringing() == [DANA_ACS]
 
 
 class AwayTable:
