@@ -10,7 +10,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
-from shared.domain.emergencies import due_at, legs_in_progress, may_be_forgotten, with_ringing
+from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_ringing
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.notifications import NoticeKind
@@ -306,7 +306,7 @@ def test_an_outgoing_leg_is_tied_though_a_callback_is_answered_at_the_same_time(
     house.see(structs.replace(started, ended=True, at=house.clock.now()))
     emergency = house.emergency(DANA)
     assert emergency is not None
-    [running] = legs_in_progress(emergency, house.deployment.rules, house.clock.now())
+    [running] = standing(emergency, house.deployment.rules, house.clock.now()).in_progress
     assert running.callback is not None
 
 
@@ -317,7 +317,8 @@ def test_while_it_rings_nothing_is_forgotten(house: House) -> None:
     assert emergency is not None and may_be_forgotten(emergency, house.deployment.rules, now)
     rung = with_ringing(emergency, "callback", now + after(seconds=1))
     assert not may_be_forgotten(rung, house.deployment.rules, now)
-    assert due_at(rung, house.deployment.rules, now) == now + after(seconds=1)
+    stands = standing(rung, house.deployment.rules, now)
+    assert due_at(rung, stands, house.deployment.rules, now) == now + after(seconds=1)
 
 
 # Notices
