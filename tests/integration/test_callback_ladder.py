@@ -76,7 +76,8 @@ def test_one_request_to_the_answer_and_one_more_to_the_agents_ring(local: Stack,
     call = local.control.wait_for_call(call.server_call_id, lambda seen: bool(seen.invitations))
     assert time.monotonic() - began < 3
     requests = [each.operation for each in local.control.requests() if each.operation not in ("keys", "email")]
-    assert requests == ["answer", "add"]
+    assert requests[:2] == ["answer", "add"], "the prompt is played once they ring"
+    assert requests[2:] in ([], ["play"])
     [invitation] = call.invitations
     assert (invitation.identity, invitation.timeout_s) == (dana.agent.acs_user_id, 15.0)
     assert any(name.startswith("X-MS-Custom-") for name in invitation.headers) and len(invitation.headers) == 2
