@@ -3,7 +3,7 @@
 Everything that may wait takes a `Deadline` and raises `Unavailable` when it passes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -255,8 +255,11 @@ class EmergencyStore(Protocol):
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
         ...
 
-    def ration(self, now: datetime, deadline: Deadline) -> Pending[str | None]:
-        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
+    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
+        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now.
+
+        `besides`: rows that the same transition takes already.
+        """
         ...
 
     def keep_end(self, end: CallOwner, deadline: Deadline) -> None:

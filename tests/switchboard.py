@@ -76,6 +76,8 @@ class Switchboard:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.calls: dict[str, Call] = {}
+        self._by_context: dict[str, Call] = {}
+        self._done: set[str] = set()
         self.redirected: list[tuple[str, str]] = []
         self.events: list[tuple[str, MidCall]] = []
         self.requests: list[tuple[str, str]] = []
@@ -91,8 +93,11 @@ class Switchboard:
 
     def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
         self._request("redirect", target)
+        if origin in self._done:
+            return
         if target in self.gone or incoming_call_context not in self.waiting:
             raise Refused
+        self._done.add(origin)
         self.waiting.discard(incoming_call_context)
         self.redirected.append((incoming_call_context, target))
 
@@ -107,7 +112,7 @@ class Switchboard:
             self.waiting.discard(incoming_call_context)
             callback_id = events_url.rpartition("?callback=")[2]
             call = Call(connection_id, callback_id, operation_context, incoming_call_context)
-            self.calls[connection_id] = call
+            self.calls[connection_id] = self._by_context[incoming_call_context] = call
             self._say(call, Connected(), number_key=operation_context)
             self._say_roster(call)
         self.lose_answer("answer", incoming_call_context)
@@ -131,7 +136,7 @@ class Switchboard:
             ringing = Ringing(invite, self._clock.now() + timedelta(seconds=invite.ring_s))
             call.invitations[handle] = ringing
             if invite.target in self.offline or raw_identity(invite.target) in call.people:
-                self._stop(call, ringing, NotJoined(invite.invitation_id))
+                self._give_in(call, ringing)
         self.lose_answer("invite", invite.target)
         return handle
 
@@ -165,7 +170,7 @@ class Switchboard:
 
     def incoming(self, context: str) -> None:
         """A call begins to ring; once answered it rings no more, however often its event comes."""
-        if all(call.server_call_id != context for call in self.calls.values()):
+        if context not in self._by_context:
             self.waiting.add(context)
 
     def ringing(self) -> list[str]:
@@ -180,9 +185,14 @@ class Switchboard:
     def pick_up(self, target: str, context: str = "context") -> None:
         """Somebody who is rung answers."""
         call = self._of(context)
-        ringing = next(each for each in call.invitations.values() if each.rings and each.invite.target == target)
-        call.people.append(raw_identity(target))
-        self._stop(call, ringing, Joined(ringing.invite.invitation_id, raw_identity(target)))
+        self._join(
+            call, next(each for each in call.invitations.values() if each.rings and each.invite.target == target)
+        )
+
+    def _join(self, call: Call, ringing: Ringing) -> None:
+        identity = raw_identity(ringing.invite.target)
+        call.people.append(identity)
+        self._stop(call, ringing, Joined(ringing.invite.invitation_id, identity))
         self._say_roster(call)
 
     def drop_out(self, target: str, context: str = "context") -> None:
@@ -205,10 +215,13 @@ class Switchboard:
         for call in self.calls.values():
             for ringing in call.invitations.values():
                 if ringing.rings and ringing.until <= self._clock.now():
-                    self._stop(call, ringing, NotJoined(ringing.invite.invitation_id))
+                    self._give_in(call, ringing)
+
+    def _give_in(self, call: Call, ringing: Ringing) -> None:
+        self._stop(call, ringing, NotJoined(ringing.invite.invitation_id))
 
     def _of(self, context: str) -> Call:
-        return next(call for call in self.calls.values() if call.server_call_id == context)
+        return self._by_context[context]
 
     def _stop(self, call: Call, ringing: Ringing, fact: Fact) -> None:
         ringing.rings = False
@@ -221,4 +234,7 @@ class Switchboard:
         said = MidCall(
             connection_id=call.connection_id, fact=fact, server_call_id=call.server_call_id, number_key=number_key
         )
-        self.events.append((call.callback_id, said))
+        self._send(call.callback_id, said)
+
+    def _send(self, callback_id: str, said: MidCall) -> None:
+        self.events.append((callback_id, said))

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import batched
@@ -153,13 +153,13 @@ class EmergencyTable:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
         return self._lending.find(in_directory=in_directory, now=now, deadline=deadline)
 
-    def ration(self, now: datetime, deadline: Deadline) -> Pending[str | None]:
+    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
         minute = now.minute - now.minute % RATION_WINDOW_MINUTES
         window = f"ration|{moment(now.replace(minute=minute, second=0, microsecond=0))}|"
 
         def left(rows: list[Row]) -> str | None:
-            taken = {row.key for row in rows}
+            taken = {row.key for row in rows}.union(besides)
             free = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
             return self._chance.choice(free) if free else None
 
@@ -172,8 +172,7 @@ class EmergencyTable:
         index = index_rows(change.emergency, self._rules, change.now)
         writes = self._writes(change, index)
         versions = self._commit(change, writes, deadline)
-        at = [write.key for write in writes].index(agent_row(change.emergency.agent_key))
-        return Stored(change.emergency, versions[at], tuple(sorted(index)))
+        return Stored(change.emergency, versions[agent_row(change.emergency.agent_key)], tuple(sorted(index)))
 
     def _writes(self, change: Change, index: Mapping[str, Values]) -> list[Write]:
         stored, own = change.stored, agent_row(change.emergency.agent_key)
@@ -186,9 +185,9 @@ class EmergencyTable:
             *_owed_writes(change),
         ]
 
-    def _commit(self, change: Change, writes: list[Write], deadline: Deadline) -> list[str | None]:
+    def _commit(self, change: Change, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         try:
-            return self._table.commit(writes, deadline)
+            return self._apply(writes, deadline)
         except RowConflict as conflict:
             if conflict.index == 0 and change.new_call is not None:
                 raise CallIdTaken from None
@@ -198,6 +197,21 @@ class EmergencyTable:
         finally:
             if change.loan is not None:
                 self._lending.over(change.loan)
+
+    def _apply(self, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
+        """Commit all of it; gives the new versions. That a row to be removed is gone already keeps nobody's call."""
+        while writes:
+            try:
+                versions = self._table.commit(writes, deadline)
+            except RowConflict as conflict:
+                missed = writes[conflict.index]
+                if conflict.miss is not Miss.MISSING or not isinstance(missed, Delete) or missed.version is not None:
+                    raise
+                deadline.require()
+                writes = [write for write in writes if write is not missed]
+            else:
+                return {write.key: version for write, version in zip(writes, versions, strict=True)}
+        return {}
 
     def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
         if change.new_call is None:
@@ -251,7 +265,7 @@ class EmergencyTable:
         writes += [Delete(key) for key in stored.index]
         if emergency.lease is not None and not emergency.lease.lost:
             writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
-        self._table.commit(writes, deadline)
+        self._apply(writes, deadline)
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         slot, holders = self._slot_and_holders(number, deadline)
@@ -282,7 +296,7 @@ class EmergencyTable:
             writes.append(Put(due, {"schema": SCHEMA, "row": own}))
         for each in change.emergencies:
             writes += self._writes(each, index_rows(each.emergency, self._rules, each.now))
-        self._table.commit(writes, deadline)
+        self._apply(writes, deadline)
 
     # What time and the outbox bring up
 
@@ -296,11 +310,7 @@ class EmergencyTable:
 
     def discard(self, due: Due, deadline: Deadline) -> None:
         """Remove something that is kept for a time only, and its due row."""
-        try:
-            self._table.commit([Delete(due.row), Delete(due.key)], deadline)
-        except RowConflict as conflict:
-            if conflict.index == 1:
-                self._table.commit([Delete(due.row)], deadline)
+        self._apply([Delete(due.row), Delete(due.key)], deadline)
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
         """What is owed by now: the agents whose presence is to be reconciled, and notices."""
@@ -376,6 +386,8 @@ class EmergencyTable:
         """Bring the slots in line with CALLBACK_NUMBERS; a number that is lent leaves when its lease is over."""
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
+        # Whoever stops half way, or meets another with other numbers, leaves it marked as not in line.
+        [begun] = self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": ""})], deadline)
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         known = {"+" + row.key.split("|")[1] for row in self._prefixed("number|", MOST_ROWS_A_POOL, deadline)}
         added = [number for number in self._pool if number not in known]
@@ -386,7 +398,9 @@ class EmergencyTable:
         ]
         for group in batched([*joining, *leaving], MOST_ROWS_A_COMMIT // 2, strict=False):
             self._commit_each_if_not_all(group, deadline)
-        self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": self._lending.fingerprint()})], deadline)
+        with suppress(RowConflict):
+            in_line: Values = {"schema": SCHEMA, "pool": self._lending.fingerprint()}
+            self._table.commit([Replace(POOL_ROW, in_line, begun)], deadline)
         self._lending.forget()
 
     def _commit_each_if_not_all(self, group: Sequence[Sequence[Write]], deadline: Deadline) -> None:

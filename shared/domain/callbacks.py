@@ -190,9 +190,10 @@ class Roster(Struct, frozen=True):
 
 
 class Looked(Struct, frozen=True):
-    """We asked who is on the call now."""
+    """We asked who is on the call, at `asked_at`."""
 
     people: frozenset[str]
+    asked_at: datetime
 
 
 class Over(Struct, frozen=True):
@@ -219,8 +220,8 @@ def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
             told = _with_joined(callback, invitation_id, target, now)
         case Roster(people):
             told = _with_roster(callback, people, now)
-        case Looked(people):
-            told = _with_look(callback, people, now)
+        case Looked():
+            told = _with_look(callback, fact, now)
         case Over():
             told = structs.replace(callback, over_at=callback.over_at or now)
     return told
@@ -266,20 +267,42 @@ def _settled_from(invitation: Invitation) -> datetime:
     return invitation.joined_at + LOOK_SETTLES
 
 
-def _with_look(callback: Callback, people: frozenset[str], now: datetime) -> Callback:
-    def seen(each: Invitation) -> Invitation:
-        present = raw_identity(each.target) in people
-        if each.joined_at is not None:
-            left = each.left_at is None and not present and _settled_from(each) <= now
-            return structs.replace(each, left_at=now) if left else each
-        if present and not each.failed:
-            return structs.replace(each, joined_at=now)
-        return structs.replace(each, failed=True) if each.ends_at <= now else each
+def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
+    accounted = {raw_identity(each.target) for each in on_the_call(callback)}
+    answered = _answered_by(callback)
+    unsure: list[datetime] = []
 
-    looked = _each(callback, seen)
-    staying = on_the_call(looked)
-    unsure = [_settled_from(each) for each in staying if raw_identity(each.target) not in people]
-    return structs.replace(looked, look_at=min(unsure, default=now + LOOK_EVERY) if staying else None)
+    def seen(each: Invitation) -> Invitation:
+        identity = raw_identity(each.target)
+        present = identity in looked.people
+        if each.joined_at is not None:
+            if present or each.left_at is not None:
+                return each
+            if looked.asked_at < _settled_from(each):
+                unsure.append(_settled_from(each))
+                return each
+            return structs.replace(each, left_at=now)
+        if present and identity not in accounted and answered[identity] == each.invitation_id:
+            # Whoever was there before they were rung again has perhaps only not been taken off the list.
+            if looked.asked_at < each.tried_at + LOOK_SETTLES:
+                unsure.append(each.tried_at + LOOK_SETTLES)
+                return each
+            return structs.replace(each, joined_at=now)
+        return structs.replace(each, failed=True) if each.ends_at <= looked.asked_at else each
+
+    known = _each(callback, seen)
+    look_at = min(unsure, default=now + LOOK_EVERY if on_the_call(known) else None)
+    return structs.replace(known, look_at=look_at)
+
+
+def _answered_by(callback: Callback) -> dict[str, str]:
+    """Which invitation each of those rung has answered, should they be on the call: the first that may still ring.
+
+    One that is said to have failed is better than none: whoever is there is there.
+    """
+    failed = [each for each in callback.invitations if each.failed]
+    ringing_first = [each for each in callback.invitations if not each.settled]
+    return {raw_identity(each.target): each.invitation_id for each in (*failed, *reversed(ringing_first))}
 
 
 # What follows from the facts -----------------------------------------------------------------------------------------
@@ -419,7 +442,8 @@ def _while_ringing(callback: Callback, now: datetime) -> Step | None:
 def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
     since = climbing_since(callback)
     lap = callback.lap if callback.lap is not None and callback.lap.since == since else None
-    for_good = ladder.fallback is not None and now >= since + FALLBACK_AFTER
+    # Five minutes of ringing: where nobody was rung, because no event came and no sweep, the agent is still first.
+    for_good = ladder.fallback is not None and lap is not None and now >= since + FALLBACK_AFTER
     rungs = {Rung.FALLBACK: _fallback(ladder)} if for_good else _rungs(callback, ladder, engaged)
     left = [rung for rung, people in rungs.items() if people and (lap is None or rung not in lap.rungs)]
     if lap is None or not left:

@@ -168,7 +168,7 @@ class _Climb:
     def _read(self, said: MidCall | None) -> _Known | None:
         deadline = Deadline(self._clock, STORE_WITHIN_S)
         stored = self._emergencies.callback(self._callback_id, deadline).result()
-        if stored.callback is None and said is not None and self._begins(said.fact):
+        if stored.callback is None and said is not None and self._begins(said.fact) and self._goes_on(said):
             stored = StoredCallback(self._found(said, deadline))
         if stored.callback is None:
             return None
@@ -184,6 +184,16 @@ class _Climb:
             case Joined(invitation_id) | NotJoined(invitation_id):
                 return try_without_state(self._callback_id, invitation_id) is not None
         return False
+
+    def _goes_on(self, said: MidCall) -> bool:
+        """Unless it is over: an event that comes a day late must not look for holders, who may be others by now."""
+        try:
+            self._router.people(said.connection_id, Deadline(self._clock, REQUEST_WITHIN_S))
+        except NotFound:
+            return False
+        except Refused:
+            return True
+        return True
 
     def _found(self, said: MidCall, deadline: Deadline) -> Callback:
         """The callback as whoever answered it would have written it, had they not been slower, or died."""
@@ -235,9 +245,11 @@ class _Climb:
     # Writing
 
     def _commit(self, known: _Known, told: Callback, planned: Callback, busy: set[str], now: datetime) -> None:
-        changes = [
-            change for stored in known.emergencies if (change := self._change(known, stored, told, planned, now))
-        ]
+        changes: list[Change] = []
+        for stored in known.emergencies:
+            spent = [change.ration_row for change in changes if change.ration_row is not None]
+            change = self._change(known, stored, told, planned, spent, now)
+            changes += [change] if change is not None else []
         self._emergencies.commit_callback(
             CallbackChange(
                 stored=known.stored,
@@ -256,7 +268,9 @@ class _Climb:
             if owed is not None:
                 self.effects.append(DeliverNotice(owed))
 
-    def _change(self, known: _Known, stored: Stored, told: Callback, planned: Callback, now: datetime) -> Change | None:
+    def _change(
+        self, known: _Known, stored: Stored, told: Callback, planned: Callback, spent: Sequence[str], now: datetime
+    ) -> Change | None:
         emergency, before = stored.emergency, known.stored.callback
         assert emergency is not None and before is not None
         changed = reflected(emergency, told if planned.closed else planned, self._deployment.rules, now)
@@ -271,6 +285,7 @@ class _Climb:
                 directory=self._directory,
                 deployment=self._deployment,
                 now=now,
+                spent=spent,
                 deadline=self._deadline,
             )
         if changed == emergency and owed.notice is None:
@@ -347,13 +362,15 @@ class _Climb:
         return Cancelled(invitation.invitation_id)
 
     def _look(self, callback: Callback) -> list[Fact]:
+        asked_at = self._clock.now()
         try:
-            return [Looked(self._router.people(callback.connection_id, Deadline(self._clock, REQUEST_WITHIN_S)))]
+            people = self._router.people(callback.connection_id, Deadline(self._clock, REQUEST_WITHIN_S))
         except NotFound:
             return [Over()]
         except (Refused, Unavailable):
             self._telemetry.emit("callback_failed", reason="look")
             return []
+        return [Looked(people, asked_at)]
 
     def _play_prompt(self, callback: Callback, lap_number: int) -> None:
         if self._deployment.prompt_url is None:

@@ -1,5 +1,6 @@
 """What the contacts are told of a callback: that it was answered, or that nobody answered it; each once."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from msgspec import Struct
@@ -47,12 +48,16 @@ def notice_of(
     directory: AgentDirectory,
     deployment: Deployment,
     now: datetime,
+    spent: Collection[str],
     deadline: Deadline,
 ) -> OwedOfCallback:
-    """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`."""
+    """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`.
+
+    `spent`: what other notices of the same transition take of the ration.
+    """
     agent = directory.find(emergency.agent_id, deadline).result()
     recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
-    ration = emergencies.ration(now, deadline).result() if agent is None and recipients else None
+    ration = emergencies.ration(now, deadline, spent).result() if agent is None and recipients else None
     lease = emergency.lease
     if lease is None or not recipients or (agent is None and ration is None):
         return OwedOfCallback()

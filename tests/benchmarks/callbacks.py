@@ -22,6 +22,7 @@ class Ringing(Struct, frozen=True):
     headers: dict[str, str]
     events: list[dict[str, Any]]
     context: str
+    server_call_id: str
     routed_before: int
 
 
@@ -48,6 +49,7 @@ class Responder:
             headers={"aeg-event-type": "Notification", "Content-Type": "application/json"},
             events=[event],
             context=call.contexts[-1],
+            server_call_id=call.server_call_id,
             routed_before=len(self._routing()),
         )
 
@@ -58,6 +60,10 @@ class Responder:
         )
         # The stand-in is another process and tells the time of day.
         return routing[0] + time.perf_counter() - time.time()
+
+    def hang_up(self, call: Ringing) -> None:
+        """Give up, so that nobody is rung any more while something else is measured."""
+        self._acs.control.end_call(call.server_call_id)
 
     def _routing(self) -> list[float]:
         return [entry.arrived for entry in self._acs.control.requests() if entry.operation in ROUTING]

@@ -139,7 +139,9 @@ class Turns:
         call = self._responder.ring()
         began = _rested()
         self._line.ask("POST", call.path, call.events, call.headers)
-        return self._responder.routed_at(call) - began
+        took_s = self._responder.routed_at(call) - began
+        self._responder.hang_up(call)
+        return took_s
 
     def _bare_callback(self) -> float:
         call = self._responder.ring()

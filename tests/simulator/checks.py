@@ -24,6 +24,7 @@ from tests.simulator.story import require
 from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
+    from tests.simulator.responders import Responder
     from tests.simulator.world import World
 
 MICROSECOND = timedelta(microseconds=1)
@@ -60,6 +61,7 @@ class Checks:
         self.legs: dict[str, Recorded] = {}
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
+        self.expected: dict[str, Responder | None] = {}
         self.probes = 0
 
     # After every transaction
@@ -121,6 +123,10 @@ class Checks:
     def _leg_recorded(self, emergency: Emergency, leg: Leg, writes: Sequence[Write]) -> None:
         now, about = self.world.clock.now(), emergency.agent_id
         self.world.tell(about, f"leg {leg.leg_id[:8]} recorded, number {leg.number} shared={leg.shared}")
+        if leg.callback is not None:
+            joined = self.world.control.has_joined(leg.callback, about)
+            require(joined, "a callback's leg is somebody's answer", leg, about)
+            return
         require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
         owed = f"|notice|{derived(leg.leg_id, 'notice')}"
         notices = [write for write in writes if isinstance(write, Insert) and write.key.endswith(owed)]
@@ -134,6 +140,10 @@ class Checks:
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
             if leg.reported_end is None:
+                continue
+            if leg.callback is not None and not leg.reported_end.by_agent:
+                left = self.world.control.has_left(leg.callback, emergency.agent_id)
+                require(left, "whoever talks in a callback is not taken for gone", leg, emergency.agent_id)
                 continue
             said = self.world.ends_said.get(leg.leg_id, set())
             fits = any(at == leg.reported_end.at for at, _ in said)
@@ -199,13 +209,11 @@ class Checks:
             deployment=world.deployment,
             deadline=world.endless,
         )
-        require(
-            (panel.mode is Mode.EMERGENCY) == bool(verdict.running),
-            "the panel is in emergency mode exactly while a leg is in progress",
-            panel.mode,
-            agent_id,
-        )
-        held = verdict.held_until is not None and not verdict.running
+        rings = any(each.until > world.clock.now() for each in emergency.ringing)
+        in_progress = Mode.EMERGENCY if verdict.running else Mode.NORMAL
+        right = Mode.RINGING if rings else in_progress
+        require(panel.mode is right, "the panel shows what is in progress", (panel.mode, right), agent_id)
+        held = verdict.held_until is not None and not verdict.running and not rings
         told = panel.banner is Banner.HELD_AFTER_DROP
         require(told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id)
         if not emergency.lease.lost:
@@ -245,8 +253,33 @@ class Checks:
 
     def mail_accepted(self, email: Email) -> None:
         """The e-mail service took a message; its subject is the notice's id."""
+        require(email.subject in self.expected, "no notice without a cause", email.subject)
+        responder = self.expected[email.subject]
+        if responder is not None:
+            responder.is_told_of(email.subject)
         for recipient in email.recipients:
             self.accepted[email.subject, recipient] += 1
+
+    def expect_notice(self, notice_id: str, responder: "Responder | None" = None) -> None:
+        """This notice has a cause: a dial, or a responder's callback."""
+        self.expected[notice_id] = responder
+
+    def was_told(self, notice_id: str) -> bool:
+        """Whether anybody received it."""
+        return any(accepted == notice_id for accepted, _ in self.accepted)
+
+    def released_at(self, agent_key: str) -> datetime | None:
+        """When this agent's emergency is to be forgotten, as things stand."""
+        emergency = self.emergencies.get(agent_key)
+        return None if emergency is None or emergency.lease is None else self._judged(emergency).released_at
+
+    def callback_legs(self, agent_key: str, callback_id: str) -> list[Leg] | None:
+        """This callback's legs in progress in this agent's emergency; None without an emergency."""
+        emergency = self.emergencies.get(agent_key)
+        if emergency is None:
+            return None
+        running = self._judged(emergency).running
+        return [leg for leg in emergency.legs if leg.callback == callback_id and leg.leg_id in running]
 
     def delivery_failed(self, notice_id: str) -> None:
         """A crash or a lost answer hit this delivery: it may come once more."""
@@ -255,7 +288,9 @@ class Checks:
     # The end
 
     def at_the_end(self) -> None:
-        """All calls are long over: nothing is left, everybody was notified, presence is back."""
+        """All calls are long over: nothing is left, everybody was reached and notified, presence is back."""
+        for responder in self.world.responders:
+            responder.at_the_end()
         self._notices_came()
         self._nothing_is_left()
         self._presence_is_back()
@@ -280,7 +315,7 @@ class Checks:
         require(slots == [f"{number}|" for number in pool], "only the pool has slots in the end", slots)
 
     def _whose(self, keys: Sequence[str]) -> str | None:
-        return next((self.world.agent_of.get(key.rsplit("|", 1)[1]) for key in keys), None)
+        return next((self.world.agent_with_key.get(key.rsplit("|", 1)[1]) for key in keys), None)
 
     def _presence_is_back(self) -> None:
         for agent_id, chosen in self.world.chosen.items():

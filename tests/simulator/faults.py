@@ -36,6 +36,17 @@ class Climate(Struct, frozen=True, kw_only=True):
     timer_pauses: int
     settings_differ: bool
     rows_differ: bool
+    answers_calls: bool
+
+    @property
+    def fair(self) -> bool:
+        """Whether no port ever fails."""
+        return not self.target_gone
+
+    @property
+    def prompt(self) -> bool:
+        """Whether events come, and soon."""
+        return not (self.event_lost or self.event_late)
 
 
 def climate_of(chance: random.Random) -> Climate:
@@ -55,6 +66,7 @@ def climate_of(chance: random.Random) -> Climate:
         timer_pauses=chance.choice([0, 0, 1]),
         settings_differ=chance.random() < 0.3,
         rows_differ=chance.random() < 0.3,
+        answers_calls=chance.random() < 0.8,
     )
 
 
@@ -87,6 +99,11 @@ class Faults:
     def of_port(self, port: str) -> int:
         """How often something befell a request to this port."""
         return sum(self.counts[f"{port} {trouble}"] for trouble in Trouble)
+
+    def near_callbacks(self) -> int:
+        """How much has gone wrong so far that a callback may have met with."""
+        ports = self.of_port("table") + self.of_port("calls")
+        return ports + sum(self.counts[kind] for kind in ("callback target gone", "store outage", "settings changed"))
 
     def strikes(self, kind: str, likelihood: float) -> bool:
         """Whether this fault happens now."""

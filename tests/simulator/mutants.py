@@ -45,6 +45,10 @@ PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
 SWEEP = "shared/use_cases/sweep.py"
 CALLBACK = "shared/use_cases/route_callback.py"
+LADDER = "shared/domain/callbacks.py"
+CLIMB = "shared/use_cases/continue_callback.py"
+CALLBACK_LEGS = "shared/domain/callback_legs.py"
+TELLING = "shared/use_cases/notify_of_callback.py"
 RECONCILE = "shared/use_cases/reconcile_presence.py"
 NOTICE = "shared/use_cases/deliver_notice.py"
 TIES = "shared/use_cases/see_server_call.py"
@@ -168,6 +172,70 @@ MUTANTS = (
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
     Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
     Mutant("shared before resting", LENDING, "self._resting_loan(quota_row, now, deadline) or self", "self"),
+    Mutant("the others ring on", LADDER, "    if others:\n", "    if others and not callback.connected:\n"),
+    Mutant(
+        "nobody looks whether they still talk",
+        LADDER,
+        "return Look() if callback.look_at <= now else Wait(callback.look_at)",
+        "return Wait(now + LOOK_EVERY)",
+    ),
+    Mutant("no round again", LADDER, "lap.began_at + LEAST_LAP", "lap.began_at + LEAST_LAP * 9999"),
+    Mutant(
+        "waits for a lost event",
+        LADDER,
+        "if not callback.connected and now < presumed_at:",
+        "if not callback.connected:",
+    ),
+    Mutant(
+        "an answer that no event told is not looked for",
+        LADDER,
+        "return Look() if any(now < at + LOOK_PATIENCE for at in sent) else None",
+        "return None",
+    ),
+    Mutant(
+        "the fallback never rings for good",
+        LADDER,
+        "for_good = ladder.fallback is not None and",
+        "for_good = False and",
+    ),
+    Mutant(
+        "the fallback rings too early", LADDER, "now >= since + FALLBACK_AFTER", "now >= since + FALLBACK_AFTER / 2"
+    ),
+    Mutant(
+        "a stale list is believed",
+        LADDER,
+        "if looked.asked_at < each.tried_at + LOOK_SETTLES:",
+        "if now < each.tried_at:",
+    ),
+    Mutant("whoever drops out stays for ever", LADDER, "return structs.replace(each, left_at=now)", "return each"),
+    Mutant(
+        "a late event looks for whoever holds it today",
+        CLIMB,
+        "        except NotFound:\n            return False\n",
+        "        except NotFound:\n            return True\n",
+    ),
+    Mutant("the number is not shown", CLIMB, "caller_id=own if is_e164(invitation.target) else None", "caller_id=None"),
+    Mutant(
+        "an answered callback is no emergency", CALLBACK_LEGS, "holds_presence=ended_at is None", "holds_presence=False"
+    ),
+    Mutant(
+        "answered callbacks are told as missed",
+        TELLING,
+        "missed = closing and not was_answered(known)",
+        "missed = closing",
+    ),
+    Mutant(
+        "missed callbacks are not told",
+        TELLING,
+        "CALLBACK_MISSED if missed else None",
+        "CALLBACK_MISSED if missed and not closing else None",
+    ),
+    Mutant(
+        "a callback is never forgotten",
+        LADDER,
+        "        forget_at=kept_until,\n",
+        "        forget_at=kept_until + KEPT_AFTER_END * 999,\n",
+    ),
 )
 
 

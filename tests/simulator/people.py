@@ -1,25 +1,23 @@
-"""Agents, their softphones, the events that tell of their calls, and responders who call back."""
+"""Agents, their softphones, and the events that tell of their calls."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.agents import Agent
 from shared.domain.errors import Malformed, NotFound, Unavailable
-from shared.domain.ids import leg_id_of
+from shared.domain.ids import derived, leg_id_of
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Dial
-from tests.simulator.ports import Died, LineCalls
+from tests.simulator.ports import Died
 from tests.simulator.story import require
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
     from tests.simulator.world import World
 
-DAY_S = 86_400.0
 PAUSES_S = (60.0, 3000.0, 7200.0, 12_000.0, 20_000.0)
 TALKS_S = (1.0, 30.0, 180.0, 180.0, 600.0, 2400.0, 4200.0)
 MOST_REPEATS = 900
@@ -51,8 +49,13 @@ class Person:
     def entry(self) -> Agent:
         """What the directory says of them."""
         contacts = (f"{self.agent_id}-one@example.com", f"{self.agent_id}-two@example.com")
-        identity = self.world.identity(self.agent_id)
-        return Agent(agent_id=self.agent_id, acs_user_ids=(identity,), country="US", emergency_contacts=contacts)
+        return Agent(
+            agent_id=self.agent_id,
+            acs_user_ids=(self.world.identity(self.agent_id),),
+            country="US",
+            alternate_numbers=self.world.alternates(self.agent_id),
+            emergency_contacts=contacts,
+        )
 
     def live(self) -> None:
         """Some emergencies, with more or less time between them."""
@@ -82,21 +85,26 @@ class Person:
         dialled = "933" if chance.random() < 0.05 else "911"
         call = Call(self.agent_id, f"{self.agent_id}/{self._calls}", world.clock.now(), dialled)
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
+        world.checks.expect_notice(derived(call.leg_id, "notice"))
         by_event_only = chance.random() < 0.1
         if by_event_only or chance.random() < 0.3:
-            self._event(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
+            self.world.courier.send(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
         if chance.random() < 0.6:
-            self._event(lambda process: process.see(self._server_started(call)))
+            self.world.courier.send(lambda process: process.see(self._server_started(call)))
         if not by_event_only:
             world.clock.spawn(lambda: self._softphone_dials(call, ahead))
         if chance.random() < 0.3:
             world.clock.spawn(lambda: self._softphone_ties(call), 1.0)
         if chance.random() < 0.15:
             world.clock.spawn(self._choose_presence, chance.random() * 600)
-        if chance.random() < 0.5:
-            world.clock.spawn(lambda: self._responder_calls_back(call), chance.random() ** 2 * 4 * 3600)
+        if chance.random() < 0.4:
+            world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 4 * 3600)
         world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))
         self._over(call)
+
+    def _is_called_back(self, call: Call) -> None:
+        if call.number in self.world.newest.callback_numbers:
+            self.world.responder(str(call.number), f"callback of {call.call_id}", self.agent_id).call()
 
     def _softphone_dials(self, call: Call, ahead: timedelta) -> None:
         world = self.world
@@ -157,14 +165,14 @@ class Person:
                 world.clock.spawn(lambda: self._say_end(call, world.clock.now(), by_agent=not by_agent), again_s)
         if how > 0.5:
             ended_by = world.identity(call.agent_id) if by_agent or chance.random() < 0.3 else "4:+12065550142"
-            self._event(lambda process: process.see(self._server_ended(call, now, ended_by)))
+            self.world.courier.send(lambda process: process.see(self._server_ended(call, now, ended_by)))
         if not by_agent and chance.random() < 0.3:
             world.clock.spawn(self._releases, chance.random() * 400)
 
     def _say_end(self, call: Call, at: datetime, *, by_agent: bool) -> None:
         end = End(call_id=call.call_id, by_agent=by_agent, at=at)
         self.world.ends_said.setdefault(call.leg_id, set()).add((max(at, call.dialled_at), by_agent))
-        self._event(lambda process: self._ends(process, end), may_be_lost=False)
+        self.world.courier.send(lambda process: self._ends(process, end), may_be_lost=False)
 
     def _ends(self, process: "Process", end: End) -> None:
         try:
@@ -197,62 +205,3 @@ class Person:
             duration=max(lasted, timedelta(0)),
             ended_by=ended_by,
         )
-
-    # Events: at least once, unordered, sometimes never
-
-    def _event(self, what: "Callable[[Process], None]", *, may_be_lost: bool = True) -> None:
-        world, climate = self.world, self.world.faults.climate
-        if may_be_lost and world.faults.strikes("event lost", climate.event_lost):
-            return
-        times = 2 if world.faults.strikes("event doubled", climate.event_doubled) else 1
-        for _ in range(times):
-            delay_s = world.chance.random() * 2
-            if world.faults.strikes("event late", climate.event_late):
-                delay_s = DAY_S * world.chance.random() ** 6
-            world.clock.spawn(lambda: self._deliver(what), delay_s)
-
-    def _deliver(self, what: "Callable[[Process], None]") -> None:
-        wait_s = 10.0
-        for _ in range(30):
-            try:
-                what(self.world.any_process())
-            except (Died, Unavailable):
-                self.world.clock.sleep(wait_s)
-                wait_s = min(wait_s * 2, 600.0)
-            else:
-                return
-
-    # The responder
-
-    def _responder_calls_back(self, call: Call) -> None:
-        world, number = self.world, call.number
-        if number is None or number not in world.newest.callback_numbers:
-            return
-        world.callbacks += 1
-        for attempt in range(40):
-            if self._callback_arrives(number, f"callback of {call.call_id}"):
-                return
-            world.clock.sleep(1.0 + attempt)
-        require(False, "no callback is lost", number, call.agent_id)
-
-    def _callback_arrives(self, number: str, origin: str) -> bool:
-        world, process = self.world, self.world.any_process()
-        calls = LineCalls(process)
-        right, was_away = world.checks.right_targets(number), world.faults.store_away
-        struck = world.faults.of_port("table")
-        try:
-            process.call_back(number, origin, calls)
-        except (Died, Unavailable):
-            return False
-        world.tell(number, f"callback rings {calls.reached}")
-        if not calls.reached:
-            # Only a process that does not know the newest pool yet may leave it alone.
-            return process.deployment is not world.newest
-        right |= world.checks.right_targets(number)
-        unreadable = was_away or world.faults.store_away or struck != world.faults.of_port("table")
-        troubled = unreadable or not right.isdisjoint(calls.failed)
-        allowed = right | (
-            {*world.deployment.security_desk, str(world.deployment.fallback_number)} if troubled else set()
-        )
-        require(calls.reached[0] in allowed, "a callback rings nobody else", (calls.reached, right), self.agent_id)
-        return True

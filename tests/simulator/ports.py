@@ -10,9 +10,8 @@ from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.presence import Presence
-from shared.ports import Deadline, Email, PresenceGateway
+from shared.ports import Deadline, Email, Invite, PresenceGateway
 from tests.simulator.faults import Trouble
-from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
@@ -201,22 +200,59 @@ class LineMail:
         self._line.request(lambda: self._world.checks.mail_accepted(email), deadline)
 
 
-class LineCalls(RedirectsOnly):
-    """Port `CallRouter`: where one callback was sent. Call control knows a repeat by its `origin`."""
+class LineCalls:
+    """Port `CallRouter`."""
 
     def __init__(self, process: "Process") -> None:
         self._line, self._world = Line(process, "calls"), process.world
-        self.reached: list[str] = []
-        self.failed: list[str] = []
 
     def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
-        try:
-            if self._world.faults.strikes("callback target gone", self._world.faults.climate.target_gone):
-                raise Refused
-            self._line.request(lambda: self.reached.append(target), deadline)
-        except (Refused, Unavailable):
-            self.failed.append(target)
-            raise
+        self._may_be_gone()
+        self._line.request(
+            lambda: self._world.control.redirect(
+                incoming_call_context, target, origin=origin, deadline=self._world.endless
+            ),
+            deadline,
+        )
+
+    def answer(
+        self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
+    ) -> str:
+        self._may_be_gone()
+        return self._line.request(
+            lambda: self._world.control.answer(
+                incoming_call_context,
+                events_url,
+                operation_context=operation_context,
+                origin=origin,
+                deadline=self._world.endless,
+            ),
+            deadline,
+        )
+
+    def invite(self, invite: Invite, deadline: Deadline) -> "_Reading[str]":
+        def act() -> str:
+            return self._world.control.invite(invite, self._world.endless).result()
+
+        return _Reading(self._line, act, deadline, self._world.clock.monotonic())
+
+    def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
+        self._line.request(
+            lambda: self._world.control.cancel(connection_id, handle, origin=origin, deadline=self._world.endless),
+            deadline,
+        )
+
+    def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
+        return self._line.request(lambda: self._world.control.people(connection_id, self._world.endless), deadline)
+
+    def play(self, connection_id: str, url: str, *, origin: str, deadline: Deadline) -> None:
+        self._line.request(
+            lambda: self._world.control.play(connection_id, url, origin=origin, deadline=self._world.endless), deadline
+        )
+
+    def _may_be_gone(self) -> None:
+        if self._world.faults.strikes("callback target gone", self._world.faults.climate.target_gone):
+            raise Refused
 
 
 def seeded(seed: int, purpose: str) -> random.Random:

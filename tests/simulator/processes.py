@@ -13,6 +13,7 @@ from shared.domain.errors import EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.ports import Deadline, RenderedNotice
 from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
 from shared.use_cases.end_call import End, Ended, end_call
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DIAL_WITHIN_S = 0.45
 EVENT_WITHIN_S = 20.0
+CONTINUE_WITHIN_S = 10.0
 EVERYBODY = Everybody()
 
 
@@ -73,10 +75,11 @@ class Process:
         self.directory = AgentTable(LineTable(self, world.directory_table, "directory"), world.clock)
         self.outage = OutageMemory()
         self.presence = LinePresence(self, world.presence)
+        self.calls = LineCalls(self)
         self.performer = Performer(
             emergencies=self.emergencies,
             directory=self.directory,
-            router=LineCalls(self),
+            router=self.calls,
             presence=self.presence,
             notifier=LineMail(self),
             template=TEMPLATE,
@@ -168,15 +171,30 @@ class Process:
             )
         )
 
-    def call_back(self, number: str, origin: str, calls: LineCalls) -> None:
+    def call_back(self, number: str, context: str) -> None:
         answer_callback(
-            Incoming(to_number=number, context="context", origin=origin),
+            Incoming(to_number=number, context=context, origin=context),
             emergencies=self.emergencies,
-            router=calls,
+            router=self.calls,
             clock=self.world.clock,
             deployment=self.deployment,
             telemetry=DEAF,
             deadline=self._within(1.5),
+        )
+
+    def move_callback(self, callback_id: str, said: MidCall) -> None:
+        self.begin(
+            continue_callback(
+                callback_id,
+                said,
+                emergencies=self.emergencies,
+                directory=self.directory,
+                router=self.calls,
+                clock=self.world.clock,
+                deployment=self.deployment,
+                telemetry=DEAF,
+                deadline=self._within(CONTINUE_WITHIN_S),
+            )
         )
 
     def tick(self) -> None:

@@ -19,7 +19,8 @@ class Story:
 
     def told(self, concerning: str | None = None) -> str:
         """The lines about `concerning` and about the world; all of them without it."""
-        chosen = [line for line in self.lines if concerning is None or line[1] in (concerning, "world")]
+        about_it = [concerning, "world"]
+        chosen = [line for line in self.lines if concerning is None or line[1] in about_it or concerning in line[2]]
         return "\n".join(f"{at - DAWN!s:>24}  {about:<14} {what}" for at, about, what in chosen)
 
 

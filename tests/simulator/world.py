@@ -14,18 +14,21 @@ from shared.adapters.memory_table import MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Write
-from shared.domain.deployment import Deployment
+from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.domain.presence import PresenceStatus
 from shared.ports import Deadline
-from tests.house import DEFAULT_CONTACT, DESK, FALLBACK, numbers
+from tests.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, numbers
+from tests.simulator.call_control import CallControl
 from tests.simulator.checks import Checks
 from tests.simulator.clockwork import SECOND, Clockwork
+from tests.simulator.courier import Courier
 from tests.simulator.faults import Faults, climate_of
 from tests.simulator.people import Person
 from tests.simulator.ports import seeded
 from tests.simulator.processes import DEAF, Process
+from tests.simulator.responders import Responder
 from tests.simulator.story import Story, Violation
 from tests.simulator.timers import Timer
 
@@ -33,6 +36,7 @@ HOUR_S = 3600
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
 MANY_AGENTS = 3000
 DRAIN_HOURS = 34
+IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 
 
 class Outcome(Struct, kw_only=True):
@@ -62,18 +66,20 @@ class World:
         self.probe_chance = seeded(seed, "probes")
         plan = seeded(seed, "plan")
         self.faults = Faults(climate_of(plan), seeded(seed, "faults"))
+        self.courier, self.control = Courier(self), CallControl(self)
+        self.responders: list[Responder] = []
         self.table, self.directory_table = MemoryTable(), MemoryTable()
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.nobody_listens, self.nobody_remembers = DEAF, OutageMemory()
         self.ends_said: dict[str, set[tuple[object, bool]]] = {}
         self.chosen: dict[str, PresenceStatus] = {}
-        self.agent_of: dict[str, str] = {}
-        self.emergencies = self.callbacks = self.living = 0
+        self.agent_with_key: dict[str, str] = {}
+        self.emergencies = self.living = 0
         self._population(plan)
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.timers: list[Timer] = []
-        self.pauses: list[tuple[datetime, datetime]] = []
+        self.unserved: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
         self.clear_sight = EmergencyTable(
@@ -84,7 +90,9 @@ class World:
         count = MANY_AGENTS if self.seed % 50 == 49 else plan.choice(AGENTS)
         if self.brief:
             count = 3 + self.seed % 8
-        self.people = [Person(self, f"agent-{n}", unknown=plan.random() < 0.1) for n in range(count)]
+        self.people: list[Person] = []
+        for n in range(count):
+            self.people.append(Person(self, f"agent-{n}", unknown=plan.random() < 0.1))
         self.emergencies_each = max(2, min(40, plan.choice([200, 400, 800]) // count))
         if self.brief:
             self.emergencies_each = 8
@@ -94,10 +102,12 @@ class World:
             fallback_number=FALLBACK,
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
+            callback_notices=plan.choice(list(CallbackNotices)),
+            callback_events_url=EVENTS_URL if self.faults.climate.answers_calls else None,
         )
         directory = AgentTable(self.directory_table, self.clock)
         for person in self.people:
-            self.agent_of[key_of(person.agent_id)] = person.agent_id
+            self.agent_with_key[key_of(person.agent_id)] = person.agent_id
             if not person.unknown:
                 directory.save(person.entry(), None, self.endless)
 
@@ -132,11 +142,27 @@ class World:
 
     def identity(self, agent_id: str) -> str:
         """An agent's ACS identity."""
-        return f"8:acs:r_{agent_id}"
+        return f"{IDENTITIES}{agent_id}"
+
+    def agent_of(self, target: str) -> str:
+        """Whose ACS identity or other telephone it is; the target itself where it is no agent's."""
+        if target.startswith(TELEPHONES):
+            return f"agent-{int(target.removeprefix(TELEPHONES))}"
+        return target.removeprefix(IDENTITIES)
+
+    def alternates(self, agent_id: str) -> tuple[str, ...]:
+        """An agent's other telephones, which every second one has."""
+        number = int(agent_id.removeprefix("agent-"))
+        return () if number % 2 or self.is_unknown(agent_id) else (f"{TELEPHONES}{number:04}",)
 
     def is_unknown(self, agent_id: str) -> bool:
         """Whether the agent is not in the directory."""
         return self.people[int(agent_id.removeprefix("agent-"))].unknown
+
+    def responder(self, number: str, context: str, about: str) -> Responder:
+        """Somebody who calls this number back."""
+        self.responders.append(Responder(self, number, context, about))
+        return self.responders[-1]
 
     def tell(self, about: str, what: str) -> None:
         """A line of the story."""
@@ -149,7 +175,7 @@ class World:
         for person in self.people:
             self.living += 1
             self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
-        self.timers = [Timer(self, "due", 60, Process.tick), Timer(self, "outbox", 45, Process.sweep)]
+        self.timers = [Timer(self, "due", 60, Process.tick), Timer(self, "outbox", 10, Process.sweep)]
         self._weather()
         while self.living:
             self.clock.run_until(self.clock.at_us + 600 * SECOND)
@@ -160,8 +186,8 @@ class World:
         self.checks.at_the_end()
 
     def served_from(self, since: datetime, until: datetime) -> datetime:
-        """From when on the timers did their work without a pause, for what is owed from `since` to `until`."""
-        ends = [end for began, end in self.pauses if began < until and since < end]
+        """From when on store and timers did their work without a pause, for what is owed from `since` to `until`."""
+        ends = [end for began, end in self.unserved if began < until and since < end]
         return max([since, *ends])
 
     def _weather(self) -> None:
@@ -177,14 +203,16 @@ class World:
         if self.faults.strikes("store outage", 1.0):
             self.faults.store_away = True
             self.tell("world", "the store is away")
-            self.clock.sleep(self.chance.choice([1, 5, 60, 400]))
+            seconds = self.chance.choice([1, 5, 60, 400])
+            self.unserved.append((self.clock.now(), self.clock.now() + timedelta(seconds=seconds)))
+            self.clock.sleep(seconds)
             self.faults.store_away = False
             self.tell("world", "the store is back")
 
     def _timer_pause(self) -> None:
         if self.faults.strikes("timers paused", 1.0):
             began, seconds = self.clock.now(), self.chance.random() * 4 * HOUR_S
-            self.pauses.append((began, began + timedelta(seconds=seconds)))
+            self.unserved.append((began, began + timedelta(seconds=seconds)))
             for timer in self.timers:
                 timer.paused_until_us = self.clock.at_us + int(seconds * SECOND)
             self.tell("world", "the timers pause")
@@ -222,7 +250,7 @@ def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
     return Outcome(
         seed=seed,
         emergencies=world.emergencies,
-        callbacks=world.callbacks,
+        callbacks=len(world.responders),
         probes=world.checks.probes,
         faults=dict(world.faults.counts),
         cpu_seconds=process_time() - began,

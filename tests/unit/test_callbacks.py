@@ -8,6 +8,7 @@ from msgspec import structs
 
 from shared.adapters.table import LONGEST_TEXT
 from shared.domain.callbacks import (
+    FALLBACK_AFTER,
     LOOK_SETTLES,
     MOST_WITHOUT_STATE,
     Accepted,
@@ -18,6 +19,7 @@ from shared.domain.callbacks import (
     Ladder,
     Look,
     Looked,
+    NotJoined,
     Party,
     Ring,
     Rung,
@@ -104,12 +106,46 @@ def test_the_list_of_participants_is_not_believed_right_after_a_joining() -> Non
     known, step = taken(callback(ANA), NOW)
     known = with_fact(known, Joined(step.invitations[0].invitation_id), NOW)
     early = NOW + LOOK_SETTLES - timedelta(microseconds=1)
-    soon = with_fact(known, Looked(frozenset({PSAP})), early)
+    soon = with_fact(known, Looked(frozenset({PSAP}), early), early)
     assert on_the_call(soon) and soon.look_at == NOW + LOOK_SETTLES
-    gone = with_fact(soon, Looked(frozenset({PSAP})), NOW + LOOK_SETTLES)
+    gone = with_fact(soon, Looked(frozenset({PSAP}), NOW + LOOK_SETTLES), NOW + LOOK_SETTLES)
     assert not on_the_call(gone) and climbing_since(gone) == NOW + LOOK_SETTLES
-    stays = with_fact(soon, Looked(frozenset({PSAP, "8:acs:r_ana"})), NOW + LOOK_SETTLES)
+    stays = with_fact(soon, Looked(frozenset({PSAP, "8:acs:r_ana"}), NOW + LOOK_SETTLES), NOW + LOOK_SETTLES)
     assert on_the_call(stays)
+
+
+def test_a_list_of_participants_from_before_a_ring_says_nothing_of_it() -> None:
+    known, step = taken(callback(ANA), NOW)
+    stale = with_fact(known, Looked(frozenset({PSAP, "8:acs:r_ana"}), NOW - LOOK_SETTLES), NOW + LOOK_SETTLES)
+    assert not on_the_call(stale) and stale.look_at == step.invitations[0].tried_at + LOOK_SETTLES
+    fresh = with_fact(stale, Looked(frozenset({PSAP, "8:acs:r_ana"}), NOW + LOOK_SETTLES), NOW + LOOK_SETTLES)
+    assert [each.invitation_id for each in on_the_call(fresh)] == [step.invitations[0].invitation_id]
+
+
+def test_whoever_is_on_the_call_is_there_though_their_invitation_is_said_to_have_failed() -> None:
+    known, step = taken(callback(ANA), NOW)
+    failed = with_fact(known, NotJoined(step.invitations[0].invitation_id), NOW)
+    later = NOW + timedelta(seconds=10)
+    assert on_the_call(with_fact(failed, Looked(frozenset({PSAP, "8:acs:r_ana"}), later), later))
+    assert not on_the_call(with_fact(failed, Looked(frozenset({PSAP}), later), later))
+
+
+def test_one_answer_is_one_invitations_whatever_was_rung_since() -> None:
+    known, first = taken(callback(ANA), NOW)
+    later = NOW + timedelta(seconds=40)
+    again = structs.replace(first.invitations[0], invitation_id="again", tried_at=later, ends_at=later)
+    both = structs.replace(known, invitations=(*known.invitations, again))
+    seen = with_fact(both, Looked(frozenset({PSAP, "8:acs:r_ana"}), later), later)
+    assert [each.invitation_id for each in on_the_call(seen)] == [first.invitations[0].invitation_id]
+
+
+def test_the_agent_is_first_also_when_nobody_was_rung_for_five_minutes() -> None:
+    late = NOW + FALLBACK_AFTER + timedelta(minutes=20)
+    known, step = taken(callback(ANA), late)
+    assert step.lap.rungs == (Rung.AGENT,)
+    known = with_fact(known, NotJoined(step.invitations[0].invitation_id), late)
+    _, step = taken(known, late)
+    assert step.lap.rungs == (Rung.AGENT, Rung.FALLBACK)
 
 
 def test_when_one_answers_the_others_are_cancelled_and_looked_after() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from shared.adapters.memory_table import MemoryTable, _Known
-from shared.adapters.table import Row
+from shared.adapters.table import Delete, Row
 from shared.domain.agents import Agent
-from shared.domain.ids import derived, leg_id_of
+from shared.domain.callbacks import Connected
+from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
 from shared.ports import Deadline
 from shared.use_cases.effects import HoldInOutage
@@ -146,3 +147,57 @@ def test_a_hold_from_an_outage_that_comes_after_all_is_over_is_not_set() -> None
     house.end(End(call_id="ana/1", by_agent=True))
     house.perform(late)
     assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+# Callbacks
+
+
+def lent_number(house: House) -> str:
+    number = house.dial(dial(house, "ana")).callback_number
+    house.end(End(call_id="ana/1", by_agent=True))
+    assert number is not None
+    return number
+
+
+def test_a_callback_that_an_event_tells_of_a_day_late_is_nobodys_any_more(house: House) -> None:
+    number = lent_number(house)
+    callback_id = house.responder_calls(number, delivered=False)
+    [connected] = [said for _, said in house.switchboard.events if said.fact == Connected()]
+    house.switchboard.hang_up()
+    house.deliver()
+    house.wait(700)
+    house.clock.advance(after(hours=20))
+    house.tick()
+    house.dial(dial(house, "ana", "2"))
+    house.mail.accepted.clear()
+    house.hear(callback_id, connected)
+    house.wait(60)
+    assert house.callback(callback_id) is None
+    assert house.mail.accepted == [], "no callback was missed"
+
+
+def test_the_end_of_a_callback_that_is_told_before_its_answer_blocks_nobody(house: House) -> None:
+    number = lent_number(house)
+    callback_id = house.responder_calls(number)
+    [invite] = house.switchboard.invited
+    house.switchboard.pick_up("8:acs:r_ana")
+    house.end(End(call_id=invite.invitation_id, by_agent=True))
+    house.deliver()
+    house.switchboard.hang_up()
+    house.deliver()
+    house.clock.advance(after(minutes=62))
+    house.tick()
+    assert house.callback(callback_id) is not None
+    again = house.dial(dial(house, "ana", "2"))
+    assert not again.degraded and again.callback_number == number
+
+
+def test_a_row_of_an_emergency_that_is_gone_already_blocks_nobody(house: House) -> None:
+    number = lent_number(house)
+    [call_row] = [key for key in house.table.keys() if key.startswith("call|")]  # type: ignore[attr-defined]  # noqa: SIM118
+    house.table.commit([Delete(call_row)], house.within())
+    assert house.dial(dial(house, "ana", "2")).callback_number == number
+    house.end(End(call_id="ana/2", by_agent=True))
+    house.clock.advance(after(hours=4))
+    house.tick()
+    assert house.emergencies.load(key_of("ana"), house.within()).result().emergency is None
