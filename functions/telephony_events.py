@@ -142,6 +142,7 @@ def incoming_call_event(event: func.EventGridEvent) -> None:
             to_number=call.to_number,
             context=call.context,
             origin=call.server_call_id or call.correlation_id or call.context,
+            caller=call.caller,
         ),
         emergencies=app.emergencies,
         router=app.router,

@@ -38,7 +38,7 @@ from shared.use_cases.start_call import Answer, Dial, start_call
 from shared.use_cases.sweep import expire_leases
 from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tie_call import tie_call
-from tests.switchboard import Switchboard
+from tests.switchboard import PSAP, Switchboard
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 FALLBACK = "+14255550199"
@@ -284,11 +284,13 @@ class House:
         assert isinstance(step, Ring)
         return step.invitations[0].target
 
-    def responder_calls(self, number: str | None, context: str = "context", *, delivered: bool = True) -> str:
+    def responder_calls(
+        self, number: str | None, context: str = "context", *, delivered: bool = True, caller: str = PSAP
+    ) -> str:
         """A responder dials `number`; gives the callback's id. Its events are delivered unless they are held back."""
-        self.switchboard.incoming(context)
+        self.switchboard.incoming(context, caller)
         answer_callback(
-            Incoming(to_number=number, context=context, origin=context),
+            Incoming(to_number=number, context=context, origin=context, caller=caller),
             emergencies=self.emergencies,
             router=self.switchboard,
             clock=self.clock,

@@ -56,11 +56,12 @@ class Ringing:
 class Call:
     """One call that was answered."""
 
-    def __init__(self, connection_id: str, callback_id: str, number_key: str, server_call_id: str) -> None:
+    def __init__(self, connection_id: str, callback_id: str, label: str, server_call_id: str) -> None:
         self.connection_id = connection_id
         self.callback_id = callback_id
-        self.number_key = number_key
+        self.label = label
         self.server_call_id = server_call_id
+        self.caller = PSAP
         self.people: list[str] = [PSAP]
         self.invitations: dict[str, Ringing] = {}
         self.over = False
@@ -78,6 +79,7 @@ class Switchboard:
         self.calls: dict[str, Call] = {}
         self._by_context: dict[str, Call] = {}
         self._done: set[str] = set()
+        self._callers: dict[str, str] = {}
         self.redirected: list[tuple[str, str]] = []
         self.events: list[tuple[str, MidCall]] = []
         self.requests: list[tuple[str, str]] = []
@@ -112,8 +114,10 @@ class Switchboard:
             self.waiting.discard(incoming_call_context)
             callback_id = events_url.rpartition("?callback=")[2]
             call = Call(connection_id, callback_id, operation_context, incoming_call_context)
+            call.caller = self._callers.get(incoming_call_context, PSAP)
+            call.people = [call.caller]
             self.calls[connection_id] = self._by_context[incoming_call_context] = call
-            self._say(call, Connected(), number_key=operation_context)
+            self._say(call, Connected(), label=operation_context)
             self._say_roster(call)
         self.lose_answer("answer", incoming_call_context)
         return connection_id
@@ -168,8 +172,9 @@ class Switchboard:
 
     # The world
 
-    def incoming(self, context: str) -> None:
+    def incoming(self, context: str, caller: str = PSAP) -> None:
         """A call begins to ring; once answered it rings no more, however often its event comes."""
+        self._callers[context] = caller
         if context not in self._by_context:
             self.waiting.add(context)
 
@@ -180,7 +185,8 @@ class Switchboard:
 
     def talking(self, context: str = "context") -> list[str]:
         """Who is on the call besides the responder."""
-        return [who for who in self._of(context).people if who != PSAP]
+        call = self._of(context)
+        return [who for who in call.people if who != call.caller]
 
     def pick_up(self, target: str, context: str = "context") -> None:
         """Somebody who is rung answers."""
@@ -230,10 +236,8 @@ class Switchboard:
     def _say_roster(self, call: Call) -> None:
         self._say(call, Roster(frozenset(call.people)))
 
-    def _say(self, call: Call, fact: Fact, number_key: str | None = None) -> None:
-        said = MidCall(
-            connection_id=call.connection_id, fact=fact, server_call_id=call.server_call_id, number_key=number_key
-        )
+    def _say(self, call: Call, fact: Fact, label: str | None = None) -> None:
+        said = MidCall(connection_id=call.connection_id, fact=fact, server_call_id=call.server_call_id, label=label)
         self._send(call.callback_id, said)
 
     def _send(self, callback_id: str, said: MidCall) -> None:

@@ -72,7 +72,7 @@ def _mid_call(event: object) -> MidCall | None:
         fact=fact,
         server_call_id=_text(data, "serverCallId", LONGEST_SERVER_CALL_ID),
         # An answered call brings back which number was dialled; an invitation brings its own id.
-        number_key=_context(data) if isinstance(fact, Connected) else None,
+        label=_context(data) if isinstance(fact, Connected) else None,
     )
 
 

@@ -202,17 +202,21 @@ def _duration_s(data: Mapping[str, object]) -> float | None:
 
 
 class IncomingCall(Struct, frozen=True, kw_only=True):
-    """Somebody calls: `to_number` is the E.164 number dialled, None where it is a user; `context` answers the call."""
+    """Somebody calls: `to_number` is the E.164 number dialled, None where it is a user; `context` answers the call.
+
+    `caller` is a raw identity, None where it cannot be read.
+    """
 
     to_number: str | None
     to_raw_id: str
     server_call_id: str | None
     correlation_id: str | None
     context: str
+    caller: str | None = None
 
 
 def incoming_call(event: TelephonyEvent) -> IncomingCall:
-    """Read `Microsoft.Communication.IncomingCall`; who calls is never looked at. Raises `Malformed`."""
+    """Read `Microsoft.Communication.IncomingCall`. Raises `Malformed`."""
     data = mapping(event.data, "data")
     to = mapping(data.get("to"), "data.to")
     number = _number(to)
@@ -225,7 +229,16 @@ def incoming_call(event: TelephonyEvent) -> IncomingCall:
         server_call_id=text_or_none(data.get("serverCallId"), "data.serverCallId", LONGEST_SERVER_CALL_ID),
         correlation_id=text_or_none(data.get("correlationId"), "data.correlationId", LONGEST_CORRELATION_ID),
         context=text(data.get("incomingCallContext"), "data.incomingCallContext", LONGEST_CONTEXT),
+        caller=_caller(data.get("from")),
     )
+
+
+def _caller(person: object) -> str | None:
+    try:
+        return _raw_id(person, "data.from")
+    except Malformed:
+        # A responder's call does not depend on how they are written down.
+        return None
 
 
 def _number(to: Mapping[str, object]) -> str | None:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.emergencies import Reach
-from shared.domain.ids import derived
+from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
 
 FALLBACK_AFTER = timedelta(minutes=5)
@@ -131,8 +131,10 @@ class Lap(Struct, frozen=True, kw_only=True):
 class Callback(Struct, frozen=True, kw_only=True):
     """All that is known of a callback. `number` was dialled (None: not known yet), `server_key` is its server call.
 
-    `look_at` is when to ask call control who is on the call; `closed` says that nothing is owed any more and that all
-    but the bare id was forgotten, until `forget_at`.
+    `caller` is who calls, where that is one of those whom it would ring (the desk, or an agent's own telephone): they
+    are not rung, and to see them on the call says nothing. Nobody else's identity is ever kept.
+    `look_at` is when to ask call control who is on the call, `looking_since` from when on it was asked in vain;
+    `closed` says that nothing is owed any more and that all but the bare id was forgotten, until `forget_at`.
     """
 
     callback_id: str
@@ -143,8 +145,10 @@ class Callback(Struct, frozen=True, kw_only=True):
     parties: tuple[Party, ...] = ()
     connected: bool = False
     invitations: tuple[Invitation, ...] = ()
+    caller: str | None = None
     lap: Lap | None = None
     look_at: datetime | None = None
+    looking_since: datetime | None = None
     over_at: datetime | None = None
     closed: bool = False
     forget_at: datetime | None = None
@@ -268,7 +272,7 @@ def _settled_from(invitation: Invitation) -> datetime:
 
 
 def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
-    accounted = {raw_identity(each.target) for each in on_the_call(callback)}
+    accounted = {callback.caller, *(raw_identity(each.target) for each in on_the_call(callback))}
     answered = _answered_by(callback)
     unsure: list[datetime] = []
 
@@ -292,7 +296,7 @@ def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
 
     known = _each(callback, seen)
     look_at = min(unsure, default=now + LOOK_EVERY if on_the_call(known) else None)
-    return structs.replace(known, look_at=look_at)
+    return structs.replace(known, look_at=look_at, looking_since=None)
 
 
 def _answered_by(callback: Callback) -> dict[str, str]:
@@ -318,6 +322,12 @@ def on_the_call(callback: Callback) -> list[Invitation]:
     return [each for each in callback.invitations if each.joined_at is not None and each.left_at is None]
 
 
+def unaccounted(callback: Callback, ladder: Ladder, people: Collection[str]) -> tuple[str, ...]:
+    """Who of the desk is on the call without an invitation that is known: rung while the store was away."""
+    known = {callback.caller, *(raw_identity(each.target) for each in callback.invitations)}
+    return tuple(each for each in map(raw_identity, ladder.without_agents) if each in people and each not in known)
+
+
 def was_answered(callback: Callback) -> bool:
     """Whether anybody ever answered."""
     return any(each.joined_at is not None for each in callback.invitations)
@@ -335,23 +345,52 @@ def climbing_since(callback: Callback) -> datetime:
     )
 
 
-def id_without_state(callback_id: str, number: int, number_key: str | None) -> str:
+def label_of(number: str, caller: str | None) -> str:
+    """What an answered call is labelled with, for whoever finds no row of it; its events bring it back.
+
+    Only those who know the pool and the ladder can tell which number was dialled, and whether one of ours called.
+    """
+    return key_of(number) if caller is None else f"{key_of(number)}.{key_of(caller)}"
+
+
+def number_labelled(label: str | None, pool: Iterable[str]) -> str | None:
+    """The number that was dialled, if it is of the pool."""
+    return _with_key((label or "").partition(".")[0], pool)
+
+
+def caller_labelled(label: str | None, people: Iterable[str]) -> str | None:
+    """Who called, if they are among these raw identities."""
+    return _with_key((label or "").partition(".")[2], people)
+
+
+def _with_key(key: str, names: Iterable[str]) -> str | None:
+    return next((name for name in names if key_of(name) == key), None) if key else None
+
+
+def own_people(parties: Iterable[Party], ladder: Ladder) -> tuple[str, ...]:
+    """Everybody whom a callback may ring, as raw identities."""
+    reaches = [party.reach for party in parties]
+    theirs = [target for reach in reaches for target in (*reach.acs_user_ids, *reach.alternate_numbers)]
+    return tuple(map(raw_identity, (*ladder.without_agents, *theirs)))
+
+
+def id_without_state(callback_id: str, number: int, label: str | None) -> str:
     """The invitation with which the desk is rung while the store is away: the `number`th, counted from 0.
 
-    It brings back with its events the key of the number that was dialled, since nothing else remembers it.
+    It brings the call's label back with its events, since nothing else remembers it.
     """
-    return f"{derived(callback_id, f'without state|{number}')}.{number_key or ''}"
+    return f"{derived(callback_id, f'without state|{number}')}.{label or ''}"
 
 
 def try_without_state(callback_id: str, invitation_id: str) -> int | None:
     """Which such invitation this is; None for any other."""
-    own = number_key_in(invitation_id)
+    own = label_in(invitation_id)
     tries = range(MOST_WITHOUT_STATE) if "." in invitation_id else ()
     return next((number for number in tries if id_without_state(callback_id, number, own) == invitation_id), None)
 
 
-def number_key_in(invitation_id: str) -> str | None:
-    """The key of the number dialled, where such an invitation's id brings it."""
+def label_in(invitation_id: str) -> str | None:
+    """The label of the call, where such an invitation's id brings it."""
     return invitation_id.partition(".")[2] or None
 
 
@@ -423,28 +462,29 @@ def _while_talking(callback: Callback, now: datetime) -> Step:
 
 def _while_ringing(callback: Callback, now: datetime) -> Step | None:
     """None when nobody rings any more, as far as can be known."""
-    doubted = callback.look_at is not None and callback.look_at <= now < callback.look_at + LOOK_PATIENCE
+    patient = callback.looking_since is None or now < callback.looking_since + LOOK_PATIENCE
     pending = [each for each in callback.invitations if not (each.settled or each.cancelled)]
     unsent = [each for each in pending if each.handle is None and now < each.ends_at]
     again = tuple(each for each in unsent if each.tried_at + SEND_AGAIN_AFTER <= now)
-    if doubted:
+    if callback.look_at is not None and callback.look_at <= now and patient:
         return Look()
     if again:
         return RingAgain(again)
-    sent = [each.ends_at + EVENT_GRACE for each in pending if each.handle is not None]
-    moments = [each.tried_at + SEND_AGAIN_AFTER for each in unsent] + [at for at in sent if now < at]
+    moments = [each.tried_at + SEND_AGAIN_AFTER for each in unsent]
+    moments += [over for each in pending if now < (over := each.ends_at + EVENT_GRACE)]
     if moments:
         return Wait(min(moments))
     # The ring is over and no event said how: perhaps they talk to each other already.
-    return Look() if any(now < at + LOOK_PATIENCE for at in sent) else None
+    return Look() if pending and patient else None
 
 
 def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
     since = climbing_since(callback)
     lap = callback.lap if callback.lap is not None and callback.lap.since == since else None
     # Five minutes of ringing: where nobody was rung, because no event came and no sweep, the agent is still first.
-    for_good = ladder.fallback is not None and lap is not None and now >= since + FALLBACK_AFTER
-    rungs = {Rung.FALLBACK: _fallback(ladder)} if for_good else _rungs(callback, ladder, engaged)
+    fallback = _others(callback, _fallback(ladder))
+    for_good = fallback and lap is not None and now >= since + FALLBACK_AFTER
+    rungs = {Rung.FALLBACK: fallback} if for_good else _rungs(callback, ladder, engaged)
     left = [rung for rung, people in rungs.items() if people and (lap is None or rung not in lap.rungs)]
     if lap is None or not left:
         begins_at = now if lap is None else lap.began_at + LEAST_LAP
@@ -472,13 +512,18 @@ def _rungs(callback: Callback, ladder: Ladder, engaged: Collection[str]) -> dict
     busy = [party for party in parties if party.agent_key in engaged]
     desk: _People = tuple((target, None) for target in ladder.desk)
     shared = len(parties) > 1
-    return {
+    rungs = {
         Rung.AGENT: _identities(free),
         # Of several agents nobody can tell whom the responder means: the desk comes before their private numbers.
         Rung.ALTERNATE: () if shared else _alternates(parties),
-        Rung.DESK: desk or _fallback(ladder),
+        Rung.DESK: _others(callback, desk) or _fallback(ladder),
         Rung.ENGAGED: _identities(busy),
     }
+    return {rung: _others(callback, people) for rung, people in rungs.items()}
+
+
+def _others(callback: Callback, people: _People) -> _People:
+    return tuple((target, key) for target, key in people if raw_identity(target) != callback.caller)
 
 
 def _identities(parties: Iterable[Party]) -> _People:
@@ -515,12 +560,15 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
     """What must be remembered before the step is taken; `released_at` is when the last of the holders is forgotten."""
     match step:
         case Ring(invitations, lap):
-            return structs.replace(callback, invitations=(*_kept(callback, now), *invitations), lap=lap)
+            invited = (*_kept(callback, now), *invitations)
+            return structs.replace(callback, invitations=invited, lap=lap, look_at=None, looking_since=None)
         case RingAgain(invitations):
             again = {each.invitation_id for each in invitations}
             return _each(
                 callback, lambda each: structs.replace(each, tried_at=now) if each.invitation_id in again else each
             )
+        case Look():
+            return structs.replace(callback, looking_since=callback.looking_since or now)
         case Close():
             return _closed(callback, released_at)
         case _:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec import structs
 
-from shared.domain.callbacks import Callback, Party, due_at
+from shared.domain.callbacks import Callback, Party, due_at, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.ids import derived, key_of
@@ -50,7 +50,7 @@ def answer_callback(
         telemetry.emit("callback_left_alone")
         return
     try:
-        connection_id = _answer(call, router, clock, deployment)
+        connection_id = _answer(call, parties, router, clock, deployment)
     except (Refused, Unavailable) as failure:
         telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}")
         _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
@@ -58,7 +58,7 @@ def answer_callback(
     telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000))
     if not remembered:
         raise Unavailable("The callback was answered, but cannot be remembered yet.")
-    _remember(callback_of(call, connection_id, parties, clock.now()), emergencies, clock, deployment)
+    _remember(callback_of(call, connection_id, parties, deployment, clock.now()), emergencies, clock, deployment)
 
 
 def _parties(
@@ -69,7 +69,9 @@ def _parties(
     )
 
 
-def _answer(call: Incoming, router: CallRouter, clock: Clock, deployment: Deployment) -> str:
+def _answer(
+    call: Incoming, parties: tuple[Party, ...], router: CallRouter, clock: Clock, deployment: Deployment
+) -> str:
     if deployment.callback_events_url is None:
         raise Refused("Call control cannot report to us.")
     assert call.to_number is not None
@@ -77,8 +79,7 @@ def _answer(call: Incoming, router: CallRouter, clock: Clock, deployment: Deploy
     return router.answer(
         call.context,
         f"{deployment.callback_events_url}?callback={callback_id}",
-        # Which number was dialled, for whoever finds no row: the pool's numbers have this key, and nobody else does.
-        operation_context=key_of(call.to_number),
+        operation_context=label_of(call.to_number, _caller(call, parties, deployment)),
         origin=callback_id,
         deadline=Deadline(clock, ANSWER_WITHIN_S),
     )
@@ -105,7 +106,9 @@ def _send_on(
         raise
 
 
-def callback_of(call: Incoming, connection_id: str, parties: tuple[Party, ...], now: datetime) -> Callback:
+def callback_of(
+    call: Incoming, connection_id: str, parties: tuple[Party, ...], deployment: Deployment, now: datetime
+) -> Callback:
     """What is known of a callback that has just been answered."""
     return Callback(
         callback_id=callback_id_of(call.origin),
@@ -114,7 +117,13 @@ def callback_of(call: Incoming, connection_id: str, parties: tuple[Party, ...], 
         number=call.to_number,
         server_key=key_of(call.origin),
         parties=parties,
+        caller=_caller(call, parties, deployment),
     )
+
+
+def _caller(call: Incoming, parties: tuple[Party, ...], deployment: Deployment) -> str | None:
+    """Who calls, where that is somebody whom the callback would ring; nobody else is remembered."""
+    return call.caller if call.caller in own_people(parties, deployment.ladder) else None
 
 
 def _remember(callback: Callback, emergencies: EmergencyStore, clock: Clock, deployment: Deployment) -> None:
@@ -128,7 +137,11 @@ def _remember(callback: Callback, emergencies: EmergencyStore, clock: Clock, dep
         told = callback
         if known is not None:
             told = structs.replace(
-                known, number=callback.number, server_key=callback.server_key, parties=callback.parties
+                known,
+                number=callback.number,
+                server_key=callback.server_key,
+                parties=callback.parties,
+                caller=callback.caller,
             )
         at = due_at(told, deployment.ladder, (), now)
         try:

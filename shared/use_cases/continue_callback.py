@@ -27,12 +27,16 @@ from shared.domain.callbacks import (
     RingAgain,
     Step,
     Wait,
+    caller_labelled,
     due_at,
     id_without_state,
+    label_in,
     next_step,
-    number_key_in,
+    number_labelled,
     on_the_call,
+    own_people,
     try_without_state,
+    unaccounted,
     was_answered,
     with_fact,
     with_step,
@@ -65,20 +69,20 @@ REQUEST_WITHIN_S = 5.0
 
 
 class MidCall(Struct, frozen=True, kw_only=True):
-    """An event of a callback's call. `number_key` is the key of the number dialled, where the event brings it."""
+    """An event of a callback's call. `label` is what the call was labelled with, where the event brings that."""
 
     connection_id: str
     fact: Fact
     server_call_id: str | None = None
-    number_key: str | None = None
+    label: str | None = None
 
     @property
-    def dialled_key(self) -> str | None:
-        """The key of the number dialled, also where only an invitation's id brings it."""
+    def full_label(self) -> str | None:
+        """What the call was labelled with, also where only an invitation's id brings it."""
         match self.fact:
             case Joined(invitation_id) | NotJoined(invitation_id):
-                return self.number_key or number_key_in(invitation_id)
-        return self.number_key
+                return self.label or label_in(invitation_id)
+        return self.label
 
 
 def continue_callback(
@@ -212,13 +216,13 @@ class _Climb:
             number=number,
             server_key=key_of(said.server_call_id) if said.server_call_id else None,
             parties=parties or (),
+            caller=caller_labelled(said.full_label, own_people(parties or (), self._deployment.ladder)),
             connected=True,
         )
 
     def _number(self, said: MidCall) -> str | None:
         """The number dialled, if it is still of the pool."""
-        key, pool = said.dialled_key, self._deployment.callback_numbers
-        return next((number for number in pool if key_of(number) == key), None) if key else None
+        return number_labelled(said.full_label, self._deployment.callback_numbers)
 
     def _told(self, callback: Callback, said: MidCall | None, facts: Sequence[Fact], now: datetime) -> Callback:
         if said is not None and said.connection_id != callback.connection_id:
@@ -370,7 +374,9 @@ class _Climb:
         except (Refused, Unavailable):
             self._telemetry.emit("callback_failed", reason="look")
             return []
-        return [Looked(people, asked_at)]
+        unaccounted_for = enumerate(unaccounted(callback, self._deployment.ladder, people))
+        desk = [Joined(id_without_state(self._callback_id, number, None), each) for number, each in unaccounted_for]
+        return [Looked(people, asked_at), *desk]
 
     def _play_prompt(self, callback: Callback, lap_number: int) -> None:
         if self._deployment.prompt_url is None:
@@ -404,7 +410,7 @@ class _Climb:
     def _ring_one_without_state(self, said: MidCall, target: str, number: int) -> bool:
         """Whether that settles it for now: they ring, or talk, or the call is over."""
         now, deadline = self._clock.now(), Deadline(self._clock, REQUEST_WITHIN_S)
-        invitation_id = id_without_state(self._callback_id, number, said.dialled_key)
+        invitation_id = id_without_state(self._callback_id, number, said.full_label)
         invitation = Invitation.desk(invitation_id, target, now)
         try:
             pending = self._send(said.connection_id, self._number(said), invitation, deadline)

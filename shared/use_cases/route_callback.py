@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from shared.domain.callbacks import Party
+from shared.domain.callbacks import Party, raw_identity
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
@@ -19,14 +19,16 @@ ROUTE_WITHIN_S = 8.0
 
 
 class Incoming(Struct, frozen=True, kw_only=True):
-    """An incoming call: the number dialled (None where a user was), and what call control needs. Never who calls.
+    """An incoming call: the number dialled (None where a user was), and what call control needs.
 
-    `origin` is the same in every delivery of the same call, and its server call id where that is known.
+    `caller` is a raw identity, and only compared with those whom we would ring. `origin` is the same in every delivery
+    of the same call, and its server call id where that is known.
     """
 
     to_number: str | None
     context: str
     origin: str
+    caller: str | None = None
 
 
 class Rung(Struct, frozen=True):
@@ -84,7 +86,8 @@ def redirect_callback(
     Raises `Unavailable` when nobody could be reached.
     """
     ring_by = Deadline(clock, ROUTE_WITHIN_S)
-    for rung in [*(rung for party in parties for rung in _of(party)), *_desk(deployment)]:
+    rungs = [*(rung for party in parties for rung in _of(party)), *_desk(deployment)]
+    for rung in [each for each in rungs if raw_identity(each.target) != call.caller]:
         try:
             router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
         except (Refused, Unavailable) as failure:

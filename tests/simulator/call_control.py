@@ -8,6 +8,7 @@ from shared.domain.callbacks import raw_identity
 from shared.domain.errors import Refused
 from shared.ports import Deadline, Invite
 from shared.use_cases.continue_callback import MidCall
+from tests.house import FALLBACK
 from tests.simulator.clockwork import SECOND
 from tests.switchboard import Call, Ringing, Switchboard
 
@@ -19,6 +20,8 @@ MID_CALL_EVENT_WITHIN_S = 0.5
 IS_OFFLINE, PICKS_UP = 0.15, 0.7
 # So long a repeated request finds what it repeats.
 REMEMBERED_S = 300
+# How often the list of participants shows who was there some time ago, and how long at most.
+LIST_LAGS, LAG_S = 0.3, 1.5
 
 
 class CallControl(Switchboard):
@@ -29,6 +32,7 @@ class CallControl(Switchboard):
         self._world = world
         self._responders: dict[str, Responder] = {}
         self._talked_at: dict[str, datetime] = {}
+        self._moves: dict[str, list[tuple[str, bool, datetime]]] = {}
         self._gone_or_not: dict[str, bool] = {}
         self._joined: set[tuple[str, str]] = set()
         self._left: set[tuple[str, str]] = set()
@@ -38,7 +42,7 @@ class CallControl(Switchboard):
     def dial(self, responder: "Responder") -> None:
         """A responder's call begins to ring."""
         self._responders[responder.context] = responder
-        self.incoming(responder.context)
+        self.incoming(responder.context, responder.caller)
 
     def was_answered(self, context: str) -> bool:
         """Whether the app answered it."""
@@ -93,8 +97,19 @@ class CallControl(Switchboard):
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.connection_id)
+        self._moves.pop(call.connection_id, None)
         self._by_context.pop(call.server_call_id)
         self._responders.pop(call.server_call_id)
+
+    def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
+        """Who is on the call, as the list shows it, which may be of some time ago."""
+        people = super().people(connection_id, deadline)
+        if self._world.chance.random() < LIST_LAGS:
+            since = self._world.clock.now() - timedelta(seconds=LAG_S * self._world.chance.random())
+            for identity, came, at in reversed(self._moves.get(connection_id, ())):
+                if at > since:
+                    people = people - {identity} if came else people | {identity}
+        return people
 
     # What the app asks for
 
@@ -141,6 +156,8 @@ class CallControl(Switchboard):
         responder, chance = self._responders[call.server_call_id], self._world.chance
         responder.hears_ring(ringing.invite)
         fate, ring_s = chance.random(), ringing.invite.ring_s
+        if responder.deserted and ringing.invite.target != FALLBACK:
+            fate = fate * IS_OFFLINE if fate < 0.5 else 1.0
         if fate < IS_OFFLINE:
             ring_s = 1
         elif fate < IS_OFFLINE + PICKS_UP:
@@ -153,6 +170,7 @@ class CallControl(Switchboard):
         target = ringing.invite.target
         self._talked_at[target] = self._world.clock.now()
         self._joined.add((call.callback_id, self._world.agent_of(target)))
+        self._moved(call, raw_identity(target), came=True)
         self._join(call, ringing)
         self._responders[call.server_call_id].is_answered_by(ringing.invite)
 
@@ -162,7 +180,11 @@ class CallControl(Switchboard):
             self._responders[call.server_call_id].changed()
 
     def _leaves(self, call: Call, identity: str) -> None:
+        self._moved(call, identity, came=False)
         self._left.add((call.callback_id, self._world.agent_of(identity.removeprefix("4:"))))
+
+    def _moved(self, call: Call, identity: str, *, came: bool) -> None:
+        self._moves.setdefault(call.connection_id, []).append((identity, came, self._world.clock.now()))
 
     # What is said of it
 

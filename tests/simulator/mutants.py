@@ -189,14 +189,14 @@ MUTANTS = (
     Mutant(
         "an answer that no event told is not looked for",
         LADDER,
-        "return Look() if any(now < at + LOOK_PATIENCE for at in sent) else None",
+        "return Look() if pending and patient else None",
         "return None",
     ),
     Mutant(
         "the fallback never rings for good",
         LADDER,
-        "for_good = ladder.fallback is not None and",
-        "for_good = False and",
+        "for_good = fallback and",
+        "for_good = not fallback and",
     ),
     Mutant(
         "the fallback rings too early", LADDER, "now >= since + FALLBACK_AFTER", "now >= since + FALLBACK_AFTER / 2"

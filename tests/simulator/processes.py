@@ -171,9 +171,9 @@ class Process:
             )
         )
 
-    def call_back(self, number: str, context: str) -> None:
+    def call_back(self, number: str, context: str, caller: str) -> None:
         answer_callback(
-            Incoming(to_number=number, context=context, origin=context),
+            Incoming(to_number=number, context=context, origin=context, caller=caller),
             emergencies=self.emergencies,
             router=self.calls,
             clock=self.world.clock,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.callbacks import FALLBACK_AFTER, number_key_in, raw_identity
+from shared.domain.callbacks import FALLBACK_AFTER, label_in
 from shared.domain.deployment import CallbackNotices
 from shared.domain.errors import Malformed, Unavailable
 from shared.domain.ids import derived, key_of
@@ -29,7 +29,9 @@ NOBODY_S = frozenset({DESK, FALLBACK})
 # How long nobody may ring while a responder waits: between two laps, after a lost event, after a failed sweep.
 SILENCE_IN_FAIR_WEATHER = timedelta(seconds=100)
 SILENCE = timedelta(seconds=300)
-KNOWN_AFTER_S = 15
+KNOWN_AFTER_S = 4
+# A ring that was decided on before somebody answered may begin a moment after.
+DECIDED_BEFORE = timedelta(seconds=5)
 # An agent who was in another callback may still be taken for engaged when the end of it was lost.
 ENGAGED_AT_MOST = timedelta(hours=5)
 ENOUGH = timedelta(minutes=40)
@@ -48,6 +50,10 @@ class Responder:
         self._troubles = world.faults.near_callbacks()
         self._away = world.faults.store_away
         self._rung = self._over = self._left_alone = self._sent = self._reached = False
+        # Nobody is there for this one but whoever answers the fallback number.
+        # Sometimes it is the desk that calls the agent back.
+        self.caller = f"4:{DESK}" if world.chance.random() < 0.03 else PSAP
+        self.deserted = world.chance.random() < 0.05
         self._silent_since: datetime | None = None
         self._alone_since: datetime | None = None
         self._talking_since: datetime | None = None
@@ -71,18 +77,16 @@ class Responder:
             if self._arrives():
                 return
             world.clock.sleep(1.0 + attempt)
-        require(False, "no callback is lost", self.number, self._about)
+        require(self._over, "no callback is lost", self.number, self._about)
 
     def _arrives(self) -> bool:
         """Whether the event of it needs to come no more."""
         world, process = self.world, self.world.any_process()
-        if self._is_over():
-            return True
         self._see_who_is_right()
         try:
-            process.call_back(self.number, self.context)
+            process.call_back(self.number, self.context, self.caller)
         except (Died, Unavailable):
-            return self._is_over()
+            return False
         self._see_who_is_right()
         if self._is_over() or self._sent or world.control.was_answered(self.context):
             return True
@@ -105,7 +109,7 @@ class Responder:
             self.world.courier.send(lambda process: process.see(self._server_call(ended=True)))
 
     def _server_call(self, *, ended: bool) -> ServerCall:
-        return ServerCall(server_call_id=self.context, starter=PSAP, at=self.world.clock.now(), ended=ended)
+        return ServerCall(server_call_id=self.context, starter=self.caller, at=self.world.clock.now(), ended=ended)
 
     # Who may be rung
 
@@ -152,7 +156,7 @@ class Responder:
             first = self._rung or target in self._right or self._engaged_lately()
             require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
-        if number_key_in(invite.invitation_id) is None:
+        if label_in(invite.invitation_id) is None:
             # Without the store nobody can know whether somebody talks.
             self._nobody_talks()
         self._rung = self._rung or target in self._right
@@ -163,16 +167,18 @@ class Responder:
         if self._alone_since is None:
             return
         waited, climate = self.world.clock.now() - self._alone_since, self.world.faults.climate
-        early = target == FALLBACK and waited < FALLBACK_AFTER
-        require(not early, "the fallback number is rung after five minutes", waited, self._about)
         if climate.fair and climate.prompt and self._was_served(self._alone_since):
+            # Where the desk itself calls, it stands in for the desk.
+            early = target == FALLBACK and waited < FALLBACK_AFTER and self.caller == PSAP
+            require(not early, "the fallback number is rung after five minutes", waited, self._about)
             late = target != FALLBACK and waited > FALLBACK_AFTER + timedelta(seconds=60)
             require(not late, "after five minutes the fallback number is rung for good", (target, waited), self._about)
 
     def _nobody_talks(self) -> None:
         if self._talking_since is not None and self._was_served(self._talking_since):
             talked = self.world.clock.now() - self._talking_since
-            require(talked <= self._patience(), "nobody is rung while somebody talks", talked, self._about)
+            limit = DECIDED_BEFORE if self.world.faults.climate.fair and self._calm() else SILENCE
+            require(talked <= limit, "nobody is rung while somebody talks", talked, self._about)
 
     def _was_served(self, since: datetime) -> bool:
         return self.world.served_from(since, self.world.clock.now()) == since
@@ -218,16 +224,13 @@ class Responder:
         world.tell(self._about, f"is answered by {invite.target}, callback {self._callback_id[:8]}")
         self.changed()
         if world.faults.climate.fair and world.faults.climate.prompt and self._calm():
-            answered_at, soon_us = world.clock.now(), world.clock.at_us + KNOWN_AFTER_S * SECOND
-            world.clock.call_at(soon_us, lambda: self._answer_is_known(invite, answered_at))
+            answered_at, drop_outs = world.clock.now(), self._drop_outs
+            soon_us = world.clock.at_us + KNOWN_AFTER_S * SECOND
+            world.clock.call_at(soon_us, lambda: self._answer_is_known(invite, answered_at, drop_outs))
         world.clock.spawn(lambda: self._talk_ends(invite), world.chance.choice(TALKS_S) * (0.5 + world.chance.random()))
 
-    def _answer_is_known(self, invite: Invite, answered_at: datetime) -> None:
-        if (
-            self._over
-            or not self._calm()
-            or raw_identity(invite.target) not in self.world.control.talking(self.context)
-        ):
+    def _answer_is_known(self, invite: Invite, answered_at: datetime, drop_outs: int) -> None:
+        if self._over or self._drop_outs != drop_outs or not self._calm():
             return
         still = self.world.control.still_rung(self.context, answered_at)
         require(not still, "the others ring no more when one answers", still, self._about)

@@ -774,7 +774,7 @@ def test_connected_of_a_number_that_left_the_pool_rings_the_desk_and_then_the_ho
     house.switchboard.events.clear()
     rows = [row for row in house.rows() if callback_id in row]
     house.table.commit([Delete(row) for row in rows], house.within())
-    house.hear(callback_id, structs.replace(said, number_key=key_of("of no pool")))
+    house.hear(callback_id, structs.replace(said, label=key_of("of no pool")))
     assert house.switchboard.ringing() == [DESK]
     house.responder_calls(number)
     house.wait(31)
@@ -894,6 +894,40 @@ def test_an_answer_without_state_is_known_by_its_id(house: House) -> None:
     house.hear(callback_id, MidCall(connection_id=connection, fact=joined))
     house.wait(60)
     assert house.switchboard.ringing() == []
+
+
+def test_the_desk_that_calls_an_agent_back_is_not_rung_and_not_taken_for_somebody_who_answered(house: House) -> None:
+    house.switchboard.offline.add(DANA_ACS)
+    callback_id = house.responder_calls(dropped_call(house), caller=f"4:{DESK}")
+    house.wait(60)
+    assert house.switchboard.talking() == []
+    assert {invite.target for invite in house.switchboard.invited} == {DANA_ACS, DANA_PHONE, FALLBACK}
+    house.wait(300)
+    assert house.switchboard.ringing() == [FALLBACK]
+    known = house.callback(callback_id)
+    assert known is not None and known.caller == f"4:{DESK}"
+
+
+def test_nobody_elses_identity_is_kept(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    known = house.callback(callback_id)
+    assert known is not None and known.caller is None
+
+
+def test_the_desk_that_was_rung_without_the_store_is_seen_though_no_event_said_so(house: House) -> None:
+    number = dropped_call(house)
+    table = AwayTable(house.table)
+    callback_id = house.responder_calls(number, delivered=False)
+    house.emergencies._table, table.away = table, True  # type: ignore[assignment]
+    [connected] = [said for _, said in house.switchboard.events if said.fact == Connected()]
+    house.switchboard.events.clear()
+    with pytest.raises(Unavailable):
+        house.hear(callback_id, connected)
+    assert house.switchboard.ringing() == [DESK]
+    table.away = False
+    house.switchboard.pick_up(DESK)
+    house.wait(120, events=False)
+    assert house.switchboard.talking() == [f"4:{DESK}"] and house.switchboard.ringing() == []
 
 
 def test_a_lookup_of_an_unreadable_directory_comes_again(house: House) -> None:

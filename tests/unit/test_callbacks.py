@@ -8,7 +8,9 @@ from msgspec import structs
 
 from shared.adapters.table import LONGEST_TEXT
 from shared.domain.callbacks import (
+    EVENT_GRACE,
     FALLBACK_AFTER,
+    LOOK_PATIENCE,
     LOOK_SETTLES,
     MOST_WITHOUT_STATE,
     Accepted,
@@ -26,8 +28,8 @@ from shared.domain.callbacks import (
     Wait,
     climbing_since,
     id_without_state,
+    label_in,
     next_step,
-    number_key_in,
     on_the_call,
     try_without_state,
     with_fact,
@@ -72,7 +74,8 @@ def order(*parties: Party, busy: frozenset[str] = frozenset()) -> list[tuple[Run
         if step.lap.number:
             return rungs
         rungs.append((step.lap.rungs[-1], [each.target for each in step.invitations]))
-        now = max(each.ends_at for each in step.invitations) + timedelta(seconds=30)
+        now = max(each.ends_at for each in step.invitations)
+        known = with_fact(known, Looked(frozenset({PSAP}), now), now)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +142,18 @@ def test_one_answer_is_one_invitations_whatever_was_rung_since() -> None:
     assert [each.invitation_id for each in on_the_call(seen)] == [first.invitations[0].invitation_id]
 
 
+def test_a_ring_whose_end_no_event_told_is_followed_by_a_look_however_late_that_comes() -> None:
+    known, step = taken(callback(ANA), NOW)
+    for late in (timedelta(0), timedelta(minutes=1)):
+        begun = step.invitations[0].ends_at + EVENT_GRACE + late
+        assert next_step(known, LADDER, (), begun) == Look()
+        looking = with_step(known, Look(), None, begun)
+        assert next_step(looking, LADDER, (), begun + LOOK_PATIENCE - timedelta(microseconds=1)) == Look()
+        # Call control cannot say: then the next one is rung, as if nobody were there.
+        rung, following = taken(looking, begun + LOOK_PATIENCE)
+        assert following.lap.rungs == (Rung.AGENT, Rung.ALTERNATE) and rung.look_at is None
+
+
 def test_the_agent_is_first_also_when_nobody_was_rung_for_five_minutes() -> None:
     late = NOW + FALLBACK_AFTER + timedelta(minutes=20)
     known, step = taken(callback(ANA), late)
@@ -176,7 +191,7 @@ def test_an_invitation_without_state_brings_its_number_back() -> None:
             invitation_id = id_without_state("c", number, key)
             assert try_without_state("c", invitation_id) == number
             assert try_without_state("another", invitation_id) is None
-            assert number_key_in(invitation_id) == key
+            assert label_in(invitation_id) == key
     assert try_without_state("c", "no such thing") is None
 
 
@@ -204,4 +219,5 @@ def test_the_longest_ladder_fits_into_a_row() -> None:
         for each in step.invitations:
             known = with_fact(known, Accepted(each.invitation_id, "h" * 36), now)
         assert len(msgspec.json.encode(known)) < LONGEST_TEXT
-        now = max(each.ends_at for each in step.invitations) + timedelta(seconds=14)
+        over = max(each.ends_at for each in step.invitations) + EVENT_GRACE
+        known, now = with_step(known, Look(), None, over), over + LOOK_PATIENCE

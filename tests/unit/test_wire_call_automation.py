@@ -54,10 +54,8 @@ CASES: list[tuple[dict[str, object], Fact]] = [
 def test_known_events_are_read_alone_and_in_an_array(sent: dict[str, object], fact: Fact) -> None:
     for body in (json.dumps(sent), json.dumps([sent])):
         [read] = mid_call_events(body.encode())
-        number_key = "number-key" if fact == Connected() else None
-        assert read == MidCall(
-            connection_id="connection-1", fact=fact, server_call_id="server-1", number_key=number_key
-        )
+        label = "number-key" if fact == Connected() else None
+        assert read == MidCall(connection_id="connection-1", fact=fact, server_call_id="server-1", label=label)
 
 
 def test_several_come_in_their_order() -> None:
