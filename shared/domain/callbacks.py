@@ -567,7 +567,8 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
             return _each(
                 callback, lambda each: structs.replace(each, tried_at=now) if each.invitation_id in again else each
             )
-        case Look():
+        case Look() if not on_the_call(callback):
+            # Whoever rings next waits for the answer, but not for ever.
             return structs.replace(callback, looking_since=callback.looking_since or now)
         case Close():
             return _closed(callback, released_at)

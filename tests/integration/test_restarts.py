@@ -14,7 +14,7 @@ from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, note, watch
 from tests.leaks import Kind
 from tests.local import host_process, stack
-from tests.local.acs import Fault, poll
+from tests.local.acs import CallView, Fault, Script, poll
 from tests.local.processes import free_ports, start
 from tests.local.stack import DESK, FALLBACK, MACHINE, Stack
 
@@ -110,6 +110,41 @@ def test_an_exhausted_pool_is_shared_and_says_so(local: Stack) -> None:
     assert call.people[-1] == phones[2].agent.acs_user_id, "the newest holder"
     local.run_timers("lease_expiry")
     assert "pool_exhausted" in local.logs()["host.log"]
+
+
+@pytest.mark.parametrize("holders", [3, 8])
+def test_a_shared_number_rings_its_five_newest_holders_at_once(local: Stack, holders: int) -> None:
+    restart(local, CALLBACK_NUMBERS=ONE)
+    phones = [local.softphone(local.add_agent(new_agent())) for _ in range(holders)]
+    lent = [phone.dial(new_id()) for phone in phones]
+    assert [each.shared for each in lent] == [False] + [True] * (holders - 1)
+    newest = [phone.agent.acs_user_id for phone in phones[::-1][:5]]
+    local.control.people(newest[1], Script(behaviour="answers", after_s=0.5))
+    call = local.wait_for_answer(local.ring(ONE))
+    assert {each.identity for each in call.invitations} == set(newest)
+    assert call.people[-1] == newest[1]
+    others = len(newest) - 1
+    poll(lambda: _states(local, call) == ["cancelled"] * others + ["joined"] or None, what="the silence of the others")
+
+
+def _states(local: Stack, call: CallView) -> list[str]:
+    return sorted(each.state for each in local.control.call(call.server_call_id).invitations)
+
+
+def test_a_number_that_was_lent_again_rings_whoever_holds_it_now(local: Stack) -> None:
+    restart(local, CALLBACK_NUMBERS=ONE)
+    dana, eve = (local.softphone(local.add_agent(new_agent())) for _ in range(2))
+    call = new_id()
+    dana.dial(call)
+    dana.end(call)
+    local.wait_until_nothing_is_owed()
+    local.advance(timedelta(minutes=62))
+    local.run_timers()
+    again = eve.dial(new_id())
+    assert (again.callback_number, again.shared) == (ONE, False), "it rested, and nothing else was left"
+    local.will_answer(eve.agent.acs_user_id)
+    seen = local.wait_for_answer(local.ring(ONE))
+    assert [each.identity for each in seen.invitations] == [eve.agent.acs_user_id]
 
 
 def test_no_contact_anywhere(local: Stack) -> None:

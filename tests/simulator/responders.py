@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.callbacks import FALLBACK_AFTER, label_in
+from shared.domain.callbacks import FALLBACK_AFTER, try_without_state
 from shared.domain.deployment import CallbackNotices
 from shared.domain.errors import Malformed, Unavailable
 from shared.domain.ids import derived, key_of
@@ -156,7 +156,7 @@ class Responder:
             first = self._rung or target in self._right or self._engaged_lately()
             require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
-        if label_in(invite.invitation_id) is None:
+        if try_without_state(self._callback_id, invite.invitation_id) is None:
             # Without the store nobody can know whether somebody talks.
             self._nobody_talks()
         self._rung = self._rung or target in self._right
@@ -275,7 +275,8 @@ class Responder:
             return
         released_at = world.checks.released_at(key_of(world.agent_of(next(iter(holders)))))
         if released_at is not None:
-            self._missed_worth = world.clock.now(), released_at
+            at_least = world.clock.now() + timedelta(minutes=world.rules.cool_down_minutes)
+            self._missed_worth = world.clock.now(), min(released_at, at_least)
 
     def at_the_end(self) -> None:
         """Whoever waited was reached; whoever did not was told of."""
