@@ -1,6 +1,7 @@
 """Runs owed effects on small executors of their own (port `Effects`)."""
 
 import contextvars
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -9,6 +10,9 @@ from shared.ports import Telemetry
 THREADS_A_KIND = 8
 FINISH_WITHIN_S = 25.0
 STAND_BACK_S = 1.0
+# So long an answer takes from the function to the wire: effects that begin meanwhile make its caller wait for the
+# interpreter, and cost more of that time than they gain.
+ANSWER_FIRST_S = 0.03
 
 
 class EffectThreads[E]:
@@ -31,27 +35,31 @@ class EffectThreads[E]:
         self._executors: dict[type, ThreadPoolExecutor] = {}
 
     def start(self, effects: Sequence[E]) -> None:
-        """Begin all at once; nobody waits."""
+        """Begin all at once, a moment after the answer that they follow from; nobody waits."""
+        not_before = time.monotonic() + ANSWER_FIRST_S
         for effect in effects:
-            self._begin(effect)
+            self._begin(effect, not_before)
 
     def finish(self, effects: Sequence[E]) -> None:
         """Begin all at once and wait for them; what takes too long goes on, and the outbox has it in any case."""
         wait([self._begin(effect) for effect in effects], timeout=FINISH_WITHIN_S)
 
-    def _begin(self, effect: E) -> Future[None]:
+    def _begin(self, effect: E, not_before: float = 0.0) -> Future[None]:
         kind = type(effect)
         executor = self._executors.get(kind)
         if executor is None:
             # Two threads may both make one: setdefault keeps the first, and an executor without work has no threads.
             executor = self._executors.setdefault(kind, ThreadPoolExecutor(THREADS_A_KIND, f"effect-{kind.__name__}"))
         # The invocation id travels in the context: without it the host cannot file the log lines.
-        return executor.submit(contextvars.copy_context().run, self._attempt, effect)
+        return executor.submit(contextvars.copy_context().run, self._attempt, effect, not_before)
 
-    def _attempt(self, effect: E) -> None:
+    def _attempt(self, effect: E, not_before: float) -> None:
+        # Nobody waits for this, and somebody waits for the answer.
+        time.sleep(max(0.0, not_before - time.monotonic()))
         self._stand_back(STAND_BACK_S)
         try:
-            self.start(self._perform(effect))
+            for following in self._perform(effect):
+                self._begin(following)
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox
             self._telemetry.emit(
                 "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()

@@ -101,7 +101,7 @@ class BareDials:
 
     def carry_out(self, writes: Writes, versions: Sequence[str | None], deadline: Deadline) -> None:
         """Commit the writes, and remember which of the table's versions stand for those in memory."""
-        real = self.table.commit(writes, deadline)
+        real = self.table.commit(self._translated(writes), deadline)
         self.note(versions, real)
 
     def note(self, versions: Sequence[str | None], real: Sequence[str | None]) -> None:
