@@ -50,7 +50,7 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
-DIALS_AT_ONCE, DIAL_WAITS_S = 4, 0.6
+DIALS_AT_ONCE, DIAL_WAITS_S = 4, 0.9
 POLLS_AT_ONCE = 16
 PROBE_WITHIN_S = 0.3
 CALLBACK_EVENTS_PATH = "api/call-automation-events"

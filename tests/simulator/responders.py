@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulator.world import World
 
 MOST_TRIES = 40
-TALKS_S = (2.0, 30.0, 120.0, 600.0, 1500.0)
+TALKS_S = (2.0, 30.0, 60.0, 120.0, 400.0)
 MOST_DROP_OUTS = 3
 NOBODY_S = frozenset({DESK, FALLBACK})
 # How long nobody may ring while a responder waits: between two laps, after a lost event, after a failed sweep.
