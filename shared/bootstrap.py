@@ -52,6 +52,8 @@ EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "pres
 PARTITION = "deployment"
 DIALS_AT_ONCE, DIAL_WAITS_S = 4, 0.9
 POLLS_AT_ONCE = 16
+# A store that has answered anybody so lately is not away, only busy.
+ALIVE_FOR_S = 0.2
 PROBE_WITHIN_S = 0.3
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
 # Who calls is not known, and so neither is their language; the countries in use speak English first.
@@ -92,6 +94,7 @@ class App(Struct, frozen=True, kw_only=True):
     recording_outbox: RecordingOutbox
     call_events: CallEventGuard
     outage: OutageLog
+    store_alive: Callable[[], bool]
     effects: EffectThreads[Effect]
     repeats: Repeats
     dials: Turns
@@ -146,6 +149,7 @@ def compose(
         recording_outbox=stores.recording_outbox,
         call_events=services.call_events,
         outage=outage,
+        store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
         effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
         repeats=Repeats(lambda: _answers(stores.emergencies, clock)),
         dials=dials,
@@ -157,6 +161,7 @@ def compose(
 class _Stores(Struct, frozen=True, kw_only=True):
     """What lies in Table storage."""
 
+    breaker: Breaker
     emergencies: EmergencyTable
     directory: AgentTable
     presence: PresenceTable
@@ -184,6 +189,7 @@ def _stores(
 
     emergencies, agents, presence = table(EMERGENCIES_TABLE), table(AGENTS_TABLE), table(PRESENCE_TABLE)
     return _Stores(
+        breaker=breaker,
         emergencies=EmergencyTable(
             emergencies, pool=deployment.callback_numbers, rules=deployment.rules, chance=chance
         ),

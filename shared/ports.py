@@ -3,7 +3,7 @@
 Everything that may wait takes a `Deadline` and raises `Unavailable` when it passes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -33,6 +33,10 @@ class Clock(Protocol):
         ...
 
 
+# So often whoever waits beyond a deadline asks whether that is still worth it.
+LOOK_AGAIN_AFTER_S = 0.05
+
+
 class Deadline:
     """A moment after which nobody waits any more."""
 
@@ -44,6 +48,10 @@ class Deadline:
         """Seconds left, never below zero."""
         return max(0.0, self._at - self._clock.monotonic())
 
+    def latest_s(self) -> float:
+        """Seconds after which nobody waits any more, whatever may put the moment off."""
+        return self.remaining_s()
+
     def passed(self) -> bool:
         """Whether it is too late."""
         return self.remaining_s() <= 0
@@ -52,6 +60,29 @@ class Deadline:
         """Raise `Unavailable` if it is too late."""
         if self.passed():
             raise Unavailable
+
+
+class PatientDeadline(Deadline):
+    """A moment that is put off, to a latest one at most, as long as whoever is waited for gives signs of life.
+
+    A service that is away is given up early; one that is only busy is worth the wait.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, *, at_most_s: float, alive: Callable[[], bool]) -> None:
+        super().__init__(clock, seconds)
+        self._latest = Deadline(clock, max(seconds, at_most_s))
+        self._alive = alive
+
+    def remaining_s(self) -> float:
+        """Seconds left, as things stand; a little more than none for as long as the wait is worth it."""
+        left_s = super().remaining_s()
+        if left_s > 0 or not self._alive():
+            return left_s
+        return min(LOOK_AGAIN_AFTER_S, self._latest.remaining_s())
+
+    def latest_s(self) -> float:
+        """Seconds until the latest moment."""
+        return self._latest.remaining_s()
 
 
 class Pending[T](Protocol):

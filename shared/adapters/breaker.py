@@ -1,5 +1,6 @@
 """A breaker: when a service is plainly away, say so at once instead of letting everybody find out by waiting."""
 
+import math
 import threading
 
 from shared.domain.errors import Unavailable
@@ -23,6 +24,7 @@ class Breaker:
         self._open_until = 0.0
         self._next_probe_at = 0.0
         self._probe: Attempt | None = None
+        self._answered_at = -math.inf
 
     def admit(self) -> "Attempt":
         """Begin an attempt, which must be settled; raises `Unavailable` at once while the breaker is open."""
@@ -46,9 +48,14 @@ class Breaker:
             self._probe = None if was_probe else self._probe
             if answered:
                 self._failures = 0
+                self._answered_at = self._clock.monotonic()
             opened = answered is False and self._failed(was_probe)
         if opened and self._telemetry is not None:
             self._telemetry.emit("breaker_open")
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether the service answered to the purpose that lately."""
+        return self._clock.monotonic() - self._answered_at <= seconds
 
     def _failed(self, was_probe: bool) -> bool:
         self._failures += 1

@@ -33,11 +33,16 @@ class Answer[T]:
 
     def result(self) -> T:
         """The answer, or what the work raised."""
-        try:
-            return self._future.result(timeout=self._deadline.remaining_s())
-        except (TimeoutError, CancelledError):
-            self._future.cancel()
-            self._when_late()
+        while True:
+            try:
+                return self._future.result(timeout=self._deadline.remaining_s())
+            except TimeoutError:
+                if self._future.done() or self._deadline.passed():
+                    break
+            except CancelledError:
+                break
+        self._future.cancel()
+        self._when_late()
         raise Unavailable
 
 

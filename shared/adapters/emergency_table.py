@@ -313,7 +313,7 @@ class EmergencyTable:
         self._apply([Delete(due.row), Delete(due.key)], deadline)
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
-        """What is owed by now: the agents whose presence is to be reconciled, and notices."""
+        """What is owed by now: all callbacks, and so many of the presences to be reconciled and of the notices."""
         rows = self._table.between("outbox|", f"outbox|{moment(now)}~", MOST_OWED_READ, deadline).result()
         # A responder who waits does not stand in line behind a service that is away.
         callbacks = [row for row in rows if "|callback|" in row.key]
@@ -321,7 +321,7 @@ class EmergencyTable:
         return Owed(
             presences=tuple(_last(row.key) for row in others if "|presence|" in row.key),
             notices=tuple(_owed_notices(row for row in others if "|notice|" in row.key)),
-            callbacks=tuple(_last(row.key) for row in callbacks[:limit]),
+            callbacks=tuple(_last(row.key) for row in callbacks),
         )
 
     def owed_by(self, change: Change) -> OwedNotice | None:

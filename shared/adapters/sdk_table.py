@@ -134,7 +134,7 @@ class SdkTable:
     def _ask[T](self, work: Callable[[TableClient], T], deadline: Deadline) -> Answer[T]:
         attempt = self._breaker.admit()
         begun = self._clock.monotonic()
-        fair = deadline.remaining_s() >= FAIR_WAIT_S
+        fair = deadline.latest_s() >= FAIR_WAIT_S
 
         def away() -> None:
             if fair:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import Retry
@@ -67,7 +67,7 @@ def seconds_left(most_s: float | None) -> float | None:
     deadline = running_deadline()
     if deadline is None:
         return most_s
-    left_s = deadline.remaining_s()
+    left_s = deadline.latest_s()
     if left_s <= 0:
         raise TimeoutError
     return left_s if most_s is None else min(most_s, left_s)
@@ -150,7 +150,7 @@ class _HttpsPool(HTTPSConnectionPool):
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
     """Whom to believe, read once: `requests` reads the bundle for every connection, which takes 25 ms each time."""
     context = create_urllib3_context()
-    context.load_verify_locations(ca_bundle or where())
+    context.load_verify_locations(ca_bundle or DEFAULT_CA_BUNDLE_PATH)
     return context
 
 

@@ -133,8 +133,9 @@ class Callback(Struct, frozen=True, kw_only=True):
 
     `caller` is who calls, where that is one of those whom it would ring (the desk, or an agent's own telephone): they
     are not rung, and to see them on the call says nothing. Nobody else's identity is ever kept.
-    `look_at` is when to ask call control who is on the call, `looking_since` from when on it was asked in vain;
-    `closed` says that nothing is owed any more and that all but the bare id was forgotten, until `forget_at`.
+    `look_at` is when to ask call control who is on the call, `doubted` whether an event gave reason to, and
+    `looking_since` from when on it was asked in vain. `closed` says that nothing is owed any more and that all but the
+    bare id was forgotten, until `forget_at`.
     """
 
     callback_id: str
@@ -148,6 +149,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     caller: str | None = None
     lap: Lap | None = None
     look_at: datetime | None = None
+    doubted: bool = False
     looking_since: datetime | None = None
     over_at: datetime | None = None
     closed: bool = False
@@ -263,7 +265,8 @@ def _with_roster(callback: Callback, people: frozenset[str], now: datetime) -> C
     unheard = [each for each in callback.invitations if not each.settled and raw_identity(each.target) in people]
     if callback.over_at is not None or not (missing or unheard):
         return callback
-    return _look_by(callback, now if unheard else max(now, *(_settled_from(each) for each in missing)))
+    at = now if unheard else max(now, *(_settled_from(each) for each in missing))
+    return structs.replace(_look_by(callback, at), doubted=True)
 
 
 def _settled_from(invitation: Invitation) -> datetime:
@@ -292,11 +295,19 @@ def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
                 unsure.append(each.tried_at + LOOK_SETTLES)
                 return each
             return structs.replace(each, joined_at=now)
-        return structs.replace(each, failed=True) if each.ends_at <= looked.asked_at else each
+        if each.failed or looked.asked_at < each.ends_at:
+            return each
+        if looked.asked_at < each.ends_at + LOOK_SETTLES:
+            # Somebody may have answered at the last moment.
+            unsure.append(each.ends_at + LOOK_SETTLES)
+            return each
+        return structs.replace(each, failed=True)
 
     known = _each(callback, seen)
-    look_at = min(unsure, default=now + LOOK_EVERY if on_the_call(known) else None)
-    return structs.replace(known, look_at=look_at, looking_since=None)
+    # Where an event said otherwise, the list is perhaps only late.
+    regularly = now + (LOOK_SETTLES if callback.doubted else LOOK_EVERY)
+    look_at = min(unsure, default=regularly if on_the_call(known) else None)
+    return structs.replace(known, look_at=look_at, doubted=False, looking_since=None)
 
 
 def _answered_by(callback: Callback) -> dict[str, str]:

@@ -113,13 +113,8 @@ def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -
 
 
 def _snapshot(hold: Hold, current: Presence) -> PresenceStatus:
-    """What to return to: the mark of another hold carries what it replaced, which is newer than our snapshot."""
-    of_another = current.hold_id != hold.hold_id and current.before is not None
-    return hold.before if hold.before is not None and not of_another else _found_by(hold, current)
-
-
-def _found_by(hold: Hold, current: Presence) -> PresenceStatus:
-    return current.before or hold.previous or UNKNOWN_BEFORE
+    """What to return to: a mark carries what it replaced, which is never older than our own snapshot."""
+    return current.before or hold.before or hold.previous or UNKNOWN_BEFORE
 
 
 def returned_presence(status: PresenceStatus, current: Presence) -> Presence:

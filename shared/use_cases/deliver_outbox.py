@@ -1,7 +1,7 @@
 """Take up what is still owed: effects that failed, or that a host's death cut off (B6)."""
 
 from shared.domain.emergencies import backoff
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Unavailable
 from shared.ports import Clock, Deadline, EmergencyStore
 from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
 
@@ -20,4 +20,7 @@ def take_up_outbox(*, emergencies: EmergencyStore, clock: Clock, deadline: Deadl
             effects.append(DeliverNotice(emergencies.claim(notice, now + backoff(notice.attempts + 2), deadline)))
         except Conflict:
             continue
+        except Unavailable:
+            # What was found goes ahead; the rest is still owed.
+            break
     return tuple(effects)

@@ -10,6 +10,7 @@ from shared.adapters.table import LONGEST_TEXT
 from shared.domain.callbacks import (
     EVENT_GRACE,
     FALLBACK_AFTER,
+    LOOK_EVERY,
     LOOK_PATIENCE,
     LOOK_SETTLES,
     MOST_WITHOUT_STATE,
@@ -24,6 +25,7 @@ from shared.domain.callbacks import (
     NotJoined,
     Party,
     Ring,
+    Roster,
     Rung,
     Wait,
     climbing_since,
@@ -74,7 +76,7 @@ def order(*parties: Party, busy: frozenset[str] = frozenset()) -> list[tuple[Run
         if step.lap.number:
             return rungs
         rungs.append((step.lap.rungs[-1], [each.target for each in step.invitations]))
-        now = max(each.ends_at for each in step.invitations)
+        now = max(each.ends_at for each in step.invitations) + LOOK_SETTLES
         known = with_fact(known, Looked(frozenset({PSAP}), now), now)
 
 
@@ -152,6 +154,27 @@ def test_a_ring_whose_end_no_event_told_is_followed_by_a_look_however_late_that_
         # Call control cannot say: then the next one is rung, as if nobody were there.
         rung, following = taken(looking, begun + LOOK_PATIENCE)
         assert following.lap.rungs == (Rung.AGENT, Rung.ALTERNATE) and rung.look_at is None
+
+
+def test_a_list_that_contradicts_an_event_is_asked_for_again_soon() -> None:
+    known, step = taken(callback(ANA), NOW)
+    known = with_fact(known, Joined(step.invitations[0].invitation_id), NOW)
+    later = NOW + timedelta(minutes=1)
+    doubted = with_fact(known, Roster(frozenset({PSAP})), later)
+    assert next_step(doubted, LADDER, (), later) == Look()
+    still_there = with_fact(doubted, Looked(frozenset({PSAP, "8:acs:r_ana"}), later), later)
+    assert still_there.look_at == later + LOOK_SETTLES
+    again = with_fact(still_there, Looked(frozenset({PSAP, "8:acs:r_ana"}), later), later)
+    assert again.look_at == later + LOOK_EVERY
+
+
+def test_a_list_that_is_asked_for_right_after_a_ring_does_not_say_that_nobody_answered() -> None:
+    known, step = taken(callback(ANA), NOW)
+    over = step.invitations[0].ends_at
+    early = with_fact(known, Looked(frozenset({PSAP}), over), over)
+    assert not early.invitations[0].failed and early.look_at == over + LOOK_SETTLES
+    late = with_fact(early, Looked(frozenset({PSAP}), over + LOOK_SETTLES), over + LOOK_SETTLES)
+    assert late.invitations[0].failed
 
 
 def test_the_agent_is_first_also_when_nobody_was_rung_for_five_minutes() -> None:

@@ -1,11 +1,14 @@
 """What the state machine and the simulator found in the core, each as the smallest test that showed it."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from shared.adapters.memory_table import MemoryTable, _Known
-from shared.adapters.table import Delete, Row
+from shared.adapters.table import Delete, Row, Write
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
+from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
 from shared.ports import Deadline
@@ -126,6 +129,16 @@ def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older
     assert house.status("ana") is PresenceStatus.BUSY
 
 
+def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_returns_to_that(house: House) -> None:
+    house.dial(dial(house, "ana"))
+    house.show("ana", PresenceStatus.OFFLINE)
+    house.outage.dialled("ana", until=house.clock.now() + after(minutes=1))
+    house.perform(HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", "ana/1"), "hold"))))
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    house.end(End(call_id="ana/1", by_agent=True))
+    assert house.status("ana") is PresenceStatus.OFFLINE
+
+
 def test_two_ends_before_the_start_come_to_the_same_as_after_it() -> None:
     house = House()
     house.add_agent(Agent(agent_id="ana"))
@@ -190,6 +203,32 @@ def test_the_end_of_a_callback_that_is_told_before_its_answer_blocks_nobody(hous
     assert house.callback(callback_id) is not None
     again = house.dial(dial(house, "ana", "2"))
     assert not again.degraded and again.callback_number == number
+
+
+class NoClaims(MemoryTable):
+    """A table that does not answer when a notice is claimed."""
+
+    broken = False
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        if self.broken and all("|notice|" in write.key for write in writes):
+            raise Unavailable
+        return super().commit(writes, deadline)
+
+
+def test_a_notice_that_cannot_be_claimed_keeps_no_responder_waiting() -> None:
+    table = NoClaims()
+    house = House(table=table)
+    house.add_agent(Agent(agent_id="ana"))
+    house.performs = False
+    number = house.dial(dial(house, "ana")).callback_number
+    house.performs = True
+    house.responder_calls(number, delivered=False)
+    house.switchboard.events.clear()
+    house.clock.advance(after(minutes=2))
+    table.broken = True
+    house.sweep()
+    assert house.switchboard.ringing() == ["8:acs:r_ana"]
 
 
 def test_a_row_of_an_emergency_that_is_gone_already_blocks_nobody(house: House) -> None:
