@@ -50,7 +50,8 @@ from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
-DIALS_AT_ONCE, DIAL_WAITS_S = 4, 0.9
+# More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
+DIALS_AT_ONCE, DIAL_WAITS_S = 6, 0.9
 POLLS_AT_ONCE = 16
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2

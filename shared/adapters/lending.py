@@ -64,6 +64,7 @@ class Lending:
         self._begun: Pending[list[Row]] | None = None
         self._reserved: set[str] = set()
         self._contended: list[Row] = []
+        self._forgotten = False
         self._picture = _Picture((), {})
         self._readings = 0
 
@@ -93,7 +94,7 @@ class Lending:
     def forget(self) -> None:
         """What is remembered has proved stale."""
         with self._lock:
-            self._free, self._begun = {}, None
+            self._free, self._begun, self._forgotten = {}, None, True
 
     def synced(self, marker: Row | None) -> bool:
         """Whether the slots stand for the pool of the setting."""
@@ -110,19 +111,26 @@ class Lending:
 
     def _take(self) -> Row | None:
         with self._lock:
-            if not self._free:
-                return None
-            key = self._chance.choice(tuple(self._free))
-            self._reserved.add(key)
-            return self._free.pop(key)
+            return self._picked()
 
-    def _take_contended(self) -> Row | None:
-        """A free number that another dial of this process is after: it may lose it to another process, or get it.
+    def _picked(self) -> Row | None:
+        if not self._free:
+            return None
+        key = self._chance.choice(tuple(self._free))
+        self._reserved.add(key)
+        return self._free.pop(key)
 
-        To share while one is free would be worse than to try in vain.
+    def _take_of_reading(self) -> tuple[Row | None, bool]:
+        """A free number of the last reading, and whether it is known at all what that showed.
+
+        Also one that another dial of this process is after: it may lose it to another process. And a dial that has lost
+        its own makes the process forget what was read. To share while one is free would be worse than to try in vain.
         """
         with self._lock:
-            return self._contended.pop(self._chance.randrange(len(self._contended))) if self._contended else None
+            row = self._picked()
+            if row is None and self._contended:
+                row = self._contended.pop(self._chance.randrange(len(self._contended)))
+            return row, row is not None or not self._forgotten
 
     def _take_begun(self) -> Row | None:
         with self._one_reads:
@@ -135,19 +143,22 @@ class Lending:
 
     def _remember(self, rows: Iterable[Row]) -> None:
         with self._lock:
-            read = {row.key: row for row in rows}
+            read, self._forgotten = {row.key: row for row in rows}, False
             self._free = {key: row for key, row in read.items() if key not in self._reserved}
             self._contended = [row for key, row in read.items() if key in self._reserved]
 
     # The exhausted pool
 
     def _find_after_fresh_reading(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan:
-        seen = self._readings
-        with self._one_reads:
-            if self._readings == seen:
-                self._picture = self._read_all(now, deadline)
-                self._readings += 1
-        row = self._take() or self._take_contended()
+        row, known = None, False
+        while row is None and not known:
+            deadline.require()
+            seen = self._readings
+            with self._one_reads:
+                if self._readings == seen:
+                    self._picture = self._read_all(now, deadline)
+                    self._readings += 1
+            row, known = self._take_of_reading()
         if row is not None:
             return _free_loan(row, quota_row)
         if not self._picture.synced and (unheld := self._unheld()):
