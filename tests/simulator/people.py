@@ -97,7 +97,7 @@ class Person:
             world.clock.spawn(lambda: self._softphone_ties(call), 1.0)
         if chance.random() < 0.15:
             world.clock.spawn(self._choose_presence, chance.random() * 600)
-        if chance.random() < 0.25:
+        if chance.random() < 0.15:
             world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 4 * 3600)
         world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))
         self._over(call)
