@@ -46,13 +46,10 @@ def _arguments() -> argparse.Namespace:
 def _run(seeds: Sequence[int], workers: int) -> list[Outcome]:
     if workers <= 1:
         return list(_with_progress(map(simulate, seeds), len(seeds)))
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_collect_seldom) as pool:
+    # A world makes little garbage that refers to itself, and looking for it takes a tenth of the time.
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(workers, initializer=gc.set_threshold, initargs=(200_000, 20, 20)) as pool:
         return list(_with_progress(pool.imap_unordered(simulate, seeds, chunksize=1), len(seeds)))
-
-
-def _collect_seldom() -> None:
-    """A world makes little garbage that refers to itself, and looking for it takes a tenth of the time."""
-    gc.set_threshold(200_000, 20, 20)
 
 
 def _with_progress(outcomes: Iterable[Outcome], seeds: int) -> Iterator[Outcome]:
