@@ -9,6 +9,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import FIRST_TRY_WITHIN
 from shared.domain.ids import key_of
 from shared.ports import Clock, Deadline, EmergencyStore, RecordingOutbox, Telemetry
+from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.effects import Effect, SettleRecording
 from shared.use_cases.judge_recording import RecordingJudge
 
@@ -43,7 +44,7 @@ def refuse_recording(
     """Owe the deletion, before it is first tried. Of an ordinary call nothing is written. Raises `Unavailable`."""
     now = clock.now()
     judge = RecordingJudge(emergencies, deployment, now, deadline)
-    recording = judge.considered(_recording(files, now))
+    recording = _of_callback(files, emergencies, now, deadline) or judge.considered(_recording(files, now))
     if recording is None:
         return ()
     for _ in range(files.unlocated):
@@ -58,6 +59,16 @@ def refuse_recording(
         elif owed is not None:
             telemetry.emit("recording_held_back", kind=recording.suspicion, chunks=len(locations))
     return tuple(effects)
+
+
+def _of_callback(
+    files: RecordedFiles, emergencies: EmergencyStore, now: datetime, deadline: Deadline
+) -> Recording | None:
+    """A callback that nobody has answered is no agent's leg, and nobody may record the responder who waits."""
+    if files.server_call_id is None:
+        return None
+    known = emergencies.callback(callback_id_of(files.server_call_id), deadline).result().callback
+    return structs.replace(_recording(files, now), certain=True, call_keys=(), began_at=None) if known else None
 
 
 def _recording(files: RecordedFiles, now: datetime) -> Recording:

@@ -19,6 +19,7 @@ from shared.domain.presence import PresenceStatus
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
+from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
 from tests.house import DESK, FALLBACK, House, after, numbers
@@ -906,6 +907,18 @@ def test_the_desk_that_calls_an_agent_back_is_not_rung_and_not_taken_for_somebod
     assert house.switchboard.ringing() == [FALLBACK]
     known = house.callback(callback_id)
     assert known is not None and known.caller == f"4:{DESK}"
+
+
+def test_a_recording_of_a_responder_whom_nobody_answered_is_deleted(house: House) -> None:
+    house.responder_calls(dropped_call(house))
+    house.switchboard.hang_up()
+    house.deliver()
+    house.wait(20)
+    files = RecordedFiles(recording_id="tape", call_id="correlation", server_call_id="context", locations=("chunk",))
+    house.recorded(files)
+    assert house.tapes.files == set()
+    house.recorded(structs.replace(files, recording_id="other", server_call_id="of nobody", locations=("other",)))
+    assert "other" in house.tapes.files
 
 
 def test_nobody_elses_identity_is_kept(house: House) -> None:
