@@ -245,6 +245,7 @@ def test_events_duplicated_delayed_and_reordered_come_to_the_same_end(local: Sta
     local.control.event_grid(held=True)
     local.control.call_started(starter, server, at=local.now(), form="cloudevents")
     dana.dial(call, server_call_id=server)
+    local.wait_for_email(contacts(dana.agent)[0])
     local.advance(timedelta(minutes=1))
     over = local.control.call_ended(
         starter, server, ended_by=starter, duration_s=60.0, at=local.now(), form="eventgrid-2021"
@@ -254,7 +255,6 @@ def test_events_duplicated_delayed_and_reordered_come_to_the_same_end(local: Sta
     local.control.wait_until_delivered()
     dana.wait_for_presence("available")
     assert dana.panel().mode == "normal"
-    local.wait_for_email(contacts(dana.agent)[0])
     local.wait_until_nothing_is_owed()
     assert len(local.emails_to(contacts(dana.agent)[0])) == 1
 

@@ -235,6 +235,7 @@ def test_no_end_ever_arrives(local: Stack, dana: Softphone) -> None:
 def test_a_second_emergency_call_keeps_the_number_and_owes_another_notice(local: Stack, dana: Softphone) -> None:
     one, two = new_id(), new_id()
     first = dana.dial(one)
+    local.wait_for_email(contacts(dana.agent)[0])
     local.advance(timedelta(minutes=5))
     second = dana.dial(two)
     assert second.callback_number == first.callback_number and second.expires_at > first.expires_at
