@@ -54,14 +54,6 @@ def test_a_redial_in_the_cool_down_says_that_others_hold_the_number_by_now() -> 
     assert again.shared, "ben holds the number too"
 
 
-def test_presence_comes_back_though_the_timers_looked_only_after_everything_was_over(house: House) -> None:
-    house.dial(dial(house, "ana"))
-    house.end(End(call_id="ana/1", by_agent=False))
-    house.clock.advance(after(hours=6))
-    house.tick()
-    assert house.status("ana") is PresenceStatus.AVAILABLE
-
-
 class CountingTable(MemoryTable):
     """A table that counts how often it is read."""
 
@@ -70,6 +62,30 @@ class CountingTable(MemoryTable):
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
         self.reads += 1
         return super().between(first, end, limit, deadline)
+
+
+def test_a_dial_does_not_search_long_where_many_hold_each_number_that_rests() -> None:
+    table = CountingTable()
+    house = House(pool=numbers(20), table=table)
+    house.tick()
+    for n in range(800):
+        house.add_agent(Agent(agent_id=f"many-{n}"))
+        house.dial(dial(house, f"many-{n}"))
+        house.end(End(call_id=f"many-{n}/1", by_agent=True))
+    house.clock.advance(after(minutes=61))
+    house.add_agent(Agent(agent_id="last"))
+    table.reads = 0
+    answer = house.dial(dial(house, "last"))
+    assert answer.shared and not answer.degraded, "to take a number from forty agents is more than a transaction"
+    assert table.reads <= 12
+
+
+def test_presence_comes_back_though_the_timers_looked_only_after_everything_was_over(house: House) -> None:
+    house.dial(dial(house, "ana"))
+    house.end(End(call_id="ana/1", by_agent=False))
+    house.clock.advance(after(hours=6))
+    house.tick()
+    assert house.status("ana") is PresenceStatus.AVAILABLE
 
 
 def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody_else_holds_still() -> None:
