@@ -77,6 +77,7 @@ MOST_UNTIED_READ = 200
 # One page of the service.
 MOST_OWED_READ = 1000
 
+_OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
 
 
@@ -266,6 +267,13 @@ class EmergencyTable:
         if emergency.lease is not None and not emergency.lease.lost:
             writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
         self._apply(writes, deadline)
+        if any(isinstance(write, Insert) for write in writes):
+            self._require_in_line(deadline)
+
+    def _require_in_line(self, deadline: Deadline) -> None:
+        """A number that came back while another process took it out of the pool is looked at again by the next sync."""
+        if not self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
+            self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         slot, holders = self._slot_and_holders(number, deadline)
@@ -387,7 +395,7 @@ class EmergencyTable:
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
         # Whoever stops half way, or meets another with other numbers, leaves it marked as not in line.
-        [begun] = self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": ""})], deadline)
+        [begun] = self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         known = {"+" + row.key.split("|")[1] for row in self._prefixed("number|", MOST_ROWS_A_POOL, deadline)}
         added = [number for number in self._pool if number not in known]

@@ -40,7 +40,7 @@ class PresenceTable:
     def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
         """Leave nothing of this hold; `Conflict` if somebody else changed it meanwhile."""
         current = self.read(agent_id, deadline)
-        plain = without_mark(current, hold_id)
+        plain = without_mark(current, hold_id, self._clock.now())
         if plain != current:
             self.write(agent_id, plain, deadline)
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 LATE_SET_RECHECK = timedelta(seconds=90)
+STRAY_AFTER = timedelta(minutes=10)
 EMERGENCY = "emergency"
 
 
@@ -128,9 +129,14 @@ def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
     )
 
 
-def without_mark(current: Presence, hold_id: str) -> Presence:
-    """The presence with nothing in it of this hold; a newer one is another emergency's (B8)."""
-    if current.hold_id != hold_id:
+def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
+    """The presence with nothing in it of this hold (B8).
+
+    A fresh mark of another hold is that of an emergency which has just begun. An old one was set in an outage, for a
+    dial that nobody could look up any more: the agent's last emergency is over, and nobody else would take it away.
+    """
+    fresh = current.since is None or now - current.since < STRAY_AFTER
+    if current.hold_id is None or (current.hold_id != hold_id and fresh):
         return current
     return returned_presence(current.before or UNKNOWN_BEFORE, current)
 

@@ -12,6 +12,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
 from shared.ports import Deadline
+from shared.use_cases.act_in_outage import hold_in_outage
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
@@ -256,3 +257,41 @@ def test_a_row_of_an_emergency_that_is_gone_already_blocks_nobody(house: House) 
     house.clock.advance(after(hours=4))
     house.tick()
     assert house.emergencies.load(key_of("ana"), house.within()).result().emergency is None
+
+
+# Roll-outs, and marks that nobody looks for
+
+
+def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves_it_again() -> None:
+    old = House(pool=numbers(2))
+    old.add_agent(Agent(agent_id="ana"))
+    old.tick()
+    number = lent_number(old)
+    rest = tuple(each for each in numbers(2) if each != number)
+    new = House(pool=rest, table=old.table, clock=old.clock)
+    new.tick()
+    old.clock.advance(after(hours=3))
+    stored = old.emergencies.load(key_of("ana"), old.within()).result()
+    old.emergencies.forget(stored, old.clock.now(), old.within())
+    new.tick()
+    keys = list(old.table.keys())  # type: ignore[attr-defined]
+    assert sorted(key.split("|")[1] for key in keys if key.startswith("number|")) == [rest[0].removeprefix("+")]
+
+
+def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(house: House) -> None:
+    house.dial(dial(house, "ana"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.outage.dialled("ana", until=house.clock.now() + after(minutes=1))
+    hold_in_outage(
+        "ana",
+        Hold(hold_id="of a dial that was never recorded"),
+        presence=house.presence,
+        outage=house.outage,
+        clock=house.clock,
+        telemetry=house.telemetry,
+        deadline=house.within(),
+    )
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    house.clock.advance(after(hours=3))
+    house.tick()
+    assert house.status("ana") is PresenceStatus.AVAILABLE
