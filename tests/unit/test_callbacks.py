@@ -177,6 +177,15 @@ def test_a_list_that_is_asked_for_right_after_a_ring_does_not_say_that_nobody_an
     assert late.invitations[0].failed
 
 
+@pytest.mark.parametrize(("early", "rung"), [(1, Rung.DESK), (0, Rung.FALLBACK)])
+def test_the_fallback_number_rings_from_five_minutes_on(early: int, rung: Rung) -> None:
+    known, first = taken(callback(), NOW)
+    assert first.lap.rungs == (Rung.DESK,)
+    known = with_fact(known, NotJoined(first.invitations[0].invitation_id), NOW)
+    _, step = taken(known, NOW + FALLBACK_AFTER - timedelta(microseconds=early))
+    assert step.lap.rungs[-1] is rung
+
+
 def test_the_agent_is_first_also_when_nobody_was_rung_for_five_minutes() -> None:
     late = NOW + FALLBACK_AFTER + timedelta(minutes=20)
     known, step = taken(callback(ANA), late)
