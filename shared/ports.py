@@ -310,7 +310,7 @@ class EmergencyStore(Protocol):
         ...
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
-        """Who holds or last held a number, newest lease first; None if the number was never of the pool."""
+        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         ...
 
     def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:

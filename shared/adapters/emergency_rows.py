@@ -19,7 +19,7 @@ Outside ids are hashed in every key. An emergency's own row lists the index rows
 next transition removes exactly those, also when another version of this code wrote them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -187,10 +187,23 @@ def read_callback(row: Row | None) -> StoredCallback:
 
 
 def read_slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:
-    """A number's slot, None if it was never of the pool, and its holders, the newest lease first."""
+    """A number's slot, None if it is not of the pool, and its holders, the newest lease first."""
     slot = next((row for row in rows if row.key == slot_row(number)), None)
     holders = [read_holder(row) for row in rows if row.key != slot_row(number)]
     return slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True)
+
+
+def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
+    """All numbers' slots, and the numbers that somebody holds."""
+    slots: dict[str, Row] = {}
+    held: set[str] = set()
+    for row in rows:
+        _, digits, holder = row.key.split("|")
+        if holder:
+            held.add("+" + digits)
+        else:
+            slots["+" + digits] = row
+    return slots, held
 
 
 def read_dispatch(row: Row) -> Dispatch:

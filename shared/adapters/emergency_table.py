@@ -31,6 +31,7 @@ from shared.adapters.emergency_rows import (
     read_slot_and_holders,
     read_stored,
     slot_row,
+    slots_and_held,
     state_values,
 )
 from shared.adapters.lending import MOST_HOLDERS_READ, POOL_ROW, Lending, LockMaker
@@ -77,7 +78,6 @@ MOST_UNTIED_READ = 200
 # One page of the service.
 MOST_OWED_READ = 1000
 
-_OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
 
 
@@ -134,9 +134,9 @@ class EmergencyTable:
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
-        """Who holds or last held a number, newest lease first; None if the number has no slot."""
+        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         slot, holders = self._slot_and_holders(number, deadline)
-        return holders if slot is not None else None
+        return holders if holders or slot is not None else None
 
     def _slot_and_holders(self, number: str, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
         return read_slot_and_holders(number, self._prefixed(slot_row(number), MOST_HOLDERS_READ, deadline))
@@ -267,25 +267,15 @@ class EmergencyTable:
         if emergency.lease is not None and not emergency.lease.lost:
             writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
         self._apply(writes, deadline)
-        if any(isinstance(write, Insert) for write in writes):
-            self._require_in_line(deadline)
-
-    def _require_in_line(self, deadline: Deadline) -> None:
-        """A number that came back while another process took it out of the pool is looked at again by the next sync."""
-        if not self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
-            self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         slot, holders = self._slot_and_holders(number, deadline)
         if slot is None:
+            # It has left the pool.
             return
-        if any(holder.agent_key != agent_key for holder in holders):
-            yield Replace(slot.key, _BARE, slot.version)
-        elif number in self._pool:
-            yield Replace(slot.key, _BARE, slot.version)
+        yield Replace(slot.key, _BARE, slot.version)
+        if all(holder.agent_key == agent_key for holder in holders):
             yield Insert(free_row(number, now), _BARE)
-        else:
-            yield Delete(slot.key, slot.version)
 
     # Callbacks
 
@@ -391,38 +381,54 @@ class EmergencyTable:
         return len(self._prefixed("free|", limit, deadline))
 
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
-        """Bring the slots in line with CALLBACK_NUMBERS; a number that is lent leaves when its lease is over."""
+        """Bring the slots in line with CALLBACK_NUMBERS.
+
+        A number that leaves loses its slot: one that is lent then keeps its holders, and does not come free after them.
+        """
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
         # Whoever stops half way, or meets another with other numbers, leaves it marked as not in line.
-        [begun] = self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
-        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
-        known = {"+" + row.key.split("|")[1] for row in self._prefixed("number|", MOST_ROWS_A_POOL, deadline)}
-        added = [number for number in self._pool if number not in known]
-        removed = [row for number, row in free.items() if number not in set(self._pool)]
-        joining = [_joining(number, now) for number in added]
-        leaving: list[list[Write]] = [
-            [Delete(row.key, row.version), Delete(slot_row(number_in(row.key)))] for row in removed
-        ]
-        for group in batched([*joining, *leaving], MOST_ROWS_A_COMMIT // 2, strict=False):
+        [begun] = self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": ""})], deadline)
+        changes = self._pool_changes(now, deadline)
+        for group in batched(changes, MOST_ROWS_A_COMMIT // 2, strict=False):
             self._commit_each_if_not_all(group, deadline)
+        self._lending.forget()
+        if changes:
+            # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
+            return
         with suppress(RowConflict):
             in_line: Values = {"schema": SCHEMA, "pool": self._lending.fingerprint()}
             self._table.commit([Replace(POOL_ROW, in_line, begun)], deadline)
-        self._lending.forget()
+
+    def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
+        # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
+        slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
+        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
+        changes: list[list[Write]] = []
+        for number in self._pool:
+            if number in held and number not in slots:
+                changes.append([Insert(slot_row(number), _BARE)])
+            elif number not in held and number not in free:
+                changes.append([_slot_write(number, slots.get(number)), Insert(free_row(number, now), _BARE)])
+        for number in (slots.keys() | free.keys()).difference(self._pool):
+            if number in free:
+                changes.append([Delete(free[number].key, free[number].version), Delete(slot_row(number))])
+            else:
+                changes.append([Delete(slots[number].key, slots[number].version)])
+        return changes
 
     def _commit_each_if_not_all(self, group: Sequence[Sequence[Write]], deadline: Deadline) -> None:
         try:
             self._table.commit([write for writes in group for write in writes], deadline)
         except RowConflict:
             for writes in group:
-                # Somebody lent or gave back this very number meanwhile: it is in the pool, or leaves it later.
+                # Somebody lent or gave back this very number meanwhile.
                 with suppress(RowConflict):
                     self._table.commit(writes, deadline)
 
 
-def _joining(number: str, now: datetime) -> list[Write]:
-    return [Insert(slot_row(number), _BARE), Insert(free_row(number, now), _BARE)]
+def _slot_write(number: str, slot: Row | None) -> Write:
+    return Replace(slot.key, _BARE, slot.version) if slot else Insert(slot_row(number), _BARE)
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:

@@ -83,6 +83,8 @@ class Lending:
         if not in_directory:
             quota_row, theirs = self._place_for_unknown(deadline)
             if quota_row is None:
+                if not theirs:
+                    raise NotFound("All numbers that agents outside the directory hold have left the pool.")
                 return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
         row = self._take() or self._take_begun()
         if row is not None:
@@ -174,9 +176,14 @@ class Lending:
         resting = self._table.between(*with_prefix("rest|"), REST_ROWS_READ, deadline)
         shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
         self._remember(free.result())
-        activity = _activity(shared.result())
-        resting_numbers = _resting(resting.result(), activity, now)
+        activity = _activity(self._of_the_pool(shared.result()))
+        resting_numbers = _resting(self._of_the_pool(resting.result()), activity, now)
         return _Picture(resting_numbers, activity, synced=self.synced(marker.result()))
+
+    def _of_the_pool(self, rows: Iterable[Row]) -> list[Row]:
+        """A number that left the pool keeps its holders, and nobody comes to join or to follow them."""
+        pool = set(self._pool)
+        return [row for row in rows if number_in(row.key) in pool]
 
     def _unheld(self) -> list[str]:
         """Numbers of the setting that nobody holds: nothing is free, so their slots were never written."""
@@ -247,7 +254,7 @@ class Lending:
         rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
         taken = {row.key: str(row.values["number"]) for row in rows}
         left = [place for place in (f"unknown|{n:05}" for n in range(places)) if place not in taken]
-        return (self._chance.choice(left) if left else None), sorted(set(taken.values()))
+        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self._pool))
 
 
 class Activity(Struct, frozen=True, order=True):

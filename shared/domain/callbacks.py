@@ -275,33 +275,16 @@ def _settled_from(invitation: Invitation) -> datetime:
 
 
 def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
-    accounted = {callback.caller, *(raw_identity(each.target) for each in on_the_call(callback))}
-    answered = _answered_by(callback)
+    answered = _answered(callback, looked.people)
     unsure: list[datetime] = []
 
     def seen(each: Invitation) -> Invitation:
-        identity = raw_identity(each.target)
-        present = identity in looked.people
-        if each.joined_at is not None:
-            if present or each.left_at is not None:
-                return each
-            if looked.asked_at < _settled_from(each):
-                unsure.append(_settled_from(each))
-                return each
-            return structs.replace(each, left_at=now)
-        if present and identity not in accounted and answered[identity] == each.invitation_id:
-            # Whoever was there before they were rung again has perhaps only not been taken off the list.
-            if looked.asked_at < each.tried_at + LOOK_SETTLES:
-                unsure.append(each.tried_at + LOOK_SETTLES)
-                return each
-            return structs.replace(each, joined_at=now)
-        if each.failed or looked.asked_at < each.ends_at:
-            return each
-        if looked.asked_at < each.ends_at + LOOK_SETTLES:
-            # Somebody may have answered at the last moment.
-            unsure.append(each.ends_at + LOOK_SETTLES)
-            return each
-        return structs.replace(each, failed=True)
+        present = raw_identity(each.target) in looked.people
+        told, since = _as_listed(each, present=present, answered=each.invitation_id in answered, looked=looked, now=now)
+        if told == each or looked.asked_at >= since + LOOK_SETTLES:
+            return told
+        unsure.append(since + LOOK_SETTLES)
+        return each
 
     known = _each(callback, seen)
     # Where an event said otherwise, the list is perhaps only late.
@@ -310,14 +293,30 @@ def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
     return structs.replace(known, look_at=look_at, doubted=False, looking_since=None)
 
 
-def _answered_by(callback: Callback) -> dict[str, str]:
-    """Which invitation each of those rung has answered, should they be on the call: the first that may still ring.
+def _as_listed(
+    each: Invitation, *, present: bool, answered: bool, looked: Looked, now: datetime
+) -> tuple[Invitation, datetime]:
+    """The invitation as the list has it, and what happened last that the list may not show yet."""
+    if each.joined_at is not None:
+        gone = each.left_at is None and not present
+        return (structs.replace(each, left_at=now) if gone else each), each.joined_at
+    if answered:
+        # Whoever was there before they were rung again has perhaps only not been taken off the list.
+        return structs.replace(each, joined_at=now), each.tried_at
+    # Somebody may have answered at the last moment.
+    return structs.replace(each, failed=each.failed or each.ends_at <= looked.asked_at), each.ends_at
+
+
+def _answered(callback: Callback, people: frozenset[str]) -> set[str]:
+    """Which invitations those on the call have answered, of whom no answer is known: the first that may still ring.
 
     One that is said to have failed is better than none: whoever is there is there.
     """
-    failed = [each for each in callback.invitations if each.failed]
-    ringing_first = [each for each in callback.invitations if not each.settled]
-    return {raw_identity(each.target): each.invitation_id for each in (*failed, *reversed(ringing_first))}
+    accounted = {callback.caller, *(raw_identity(each.target) for each in on_the_call(callback))}
+    rung = [each for each in callback.invitations if each.joined_at is None]
+    likeliest_last = [each for each in rung if each.failed] + [each for each in reversed(rung) if not each.failed]
+    by_identity = {raw_identity(each.target): each.invitation_id for each in likeliest_last}
+    return {invitation_id for who, invitation_id in by_identity.items() if who in people and who not in accounted}
 
 
 # What follows from the facts -----------------------------------------------------------------------------------------

@@ -25,6 +25,11 @@ def callback_id_of(origin: str) -> str:
     return derived(origin, "callback")
 
 
+def is_callback(server_call_id: str, emergencies: EmergencyStore, deadline: Deadline) -> bool:
+    """Whether this server call is a callback that we answered, or was until lately; also one that nobody else has."""
+    return emergencies.callback(callback_id_of(server_call_id), deadline).result().callback is not None
+
+
 def answer_callback(
     call: Incoming,
     *,
@@ -49,8 +54,10 @@ def answer_callback(
     if parties is None:
         telemetry.emit("callback_left_alone")
         return
+    # Nobody is remembered but whom the callback would ring.
+    caller = call.caller if call.caller in own_people(parties, deployment.ladder) else None
     try:
-        connection_id = _answer(call, parties, router, clock, deployment)
+        connection_id = _answer(call, caller, router, clock, deployment)
     except (Refused, Unavailable) as failure:
         telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}")
         _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
@@ -58,7 +65,7 @@ def answer_callback(
     telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000))
     if not remembered:
         raise Unavailable("The callback was answered, but cannot be remembered yet.")
-    _remember(callback_of(call, connection_id, parties, deployment, clock.now()), emergencies, clock, deployment)
+    _remember(callback_of(call, caller, connection_id, parties, clock.now()), emergencies, clock, deployment)
 
 
 def _parties(
@@ -69,9 +76,7 @@ def _parties(
     )
 
 
-def _answer(
-    call: Incoming, parties: tuple[Party, ...], router: CallRouter, clock: Clock, deployment: Deployment
-) -> str:
+def _answer(call: Incoming, caller: str | None, router: CallRouter, clock: Clock, deployment: Deployment) -> str:
     if deployment.callback_events_url is None:
         raise Refused("Call control cannot report to us.")
     assert call.to_number is not None
@@ -79,7 +84,7 @@ def _answer(
     return router.answer(
         call.context,
         f"{deployment.callback_events_url}?callback={callback_id}",
-        operation_context=label_of(call.to_number, _caller(call, parties, deployment)),
+        operation_context=label_of(call.to_number, caller),
         origin=callback_id,
         deadline=Deadline(clock, ANSWER_WITHIN_S),
     )
@@ -107,9 +112,9 @@ def _send_on(
 
 
 def callback_of(
-    call: Incoming, connection_id: str, parties: tuple[Party, ...], deployment: Deployment, now: datetime
+    call: Incoming, caller: str | None, connection_id: str, parties: tuple[Party, ...], now: datetime
 ) -> Callback:
-    """What is known of a callback that has just been answered."""
+    """What is known of a callback that has just been answered; `caller` is one of those whom it would ring, or None."""
     return Callback(
         callback_id=callback_id_of(call.origin),
         connection_id=connection_id,
@@ -117,13 +122,8 @@ def callback_of(
         number=call.to_number,
         server_key=key_of(call.origin),
         parties=parties,
-        caller=_caller(call, parties, deployment),
+        caller=caller,
     )
-
-
-def _caller(call: Incoming, parties: tuple[Party, ...], deployment: Deployment) -> str | None:
-    """Who calls, where that is somebody whom the callback would ring; nobody else is remembered."""
-    return call.caller if call.caller in own_people(parties, deployment.ladder) else None
 
 
 def _remember(callback: Callback, emergencies: EmergencyStore, clock: Clock, deployment: Deployment) -> None:

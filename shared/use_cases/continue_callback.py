@@ -192,11 +192,10 @@ class _Climb:
     def _goes_on(self, said: MidCall) -> bool:
         """Unless it is over: an event that comes a day late must not look for holders, who may be others by now."""
         try:
-            self._router.people(said.connection_id, Deadline(self._clock, REQUEST_WITHIN_S))
+            with suppress(Refused):
+                self._router.people(said.connection_id, Deadline(self._clock, REQUEST_WITHIN_S))
         except NotFound:
             return False
-        except Refused:
-            return True
         return True
 
     def _found(self, said: MidCall, deadline: Deadline) -> Callback:

@@ -13,7 +13,7 @@ from shared.domain.emergencies import Emergency
 from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
 from shared.ports import Clock, Deadline, EmergencyStore, Telemetry
-from shared.use_cases.answer_callback import callback_id_of
+from shared.use_cases.answer_callback import is_callback
 
 
 def judge_call(
@@ -34,7 +34,7 @@ def judge_call(
     try:
         emergency = _is_emergency(
             key_of(server_call_id), started_by, emergencies, clock, deployment, deadline
-        ) or _is_callback(server_call_id, emergencies, deadline)
+        ) or is_callback(server_call_id, emergencies, deadline)
     except Unavailable:
         telemetry.emit("call_judged", kind="private")
         return PRIVATE
@@ -63,11 +63,6 @@ def _is_emergency(
         if emergency is not None and may_begin_emergency_call(emergency, started_by, deployment.rules, clock.now()):
             return True
     return False
-
-
-def _is_callback(server_call_id: str, emergencies: EmergencyStore, deadline: Deadline) -> bool:
-    # A callback that nobody has answered yet is no agent's leg.
-    return emergencies.callback(callback_id_of(server_call_id), deadline).result().callback is not None
 
 
 def _load(agent_key: str, emergencies: EmergencyStore, deadline: Deadline) -> Emergency | None:

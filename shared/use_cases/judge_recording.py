@@ -15,6 +15,11 @@ READ_AT_ONCE = 16
 MOST_MEANT = 40
 
 
+def known_for_certain(recording: Recording) -> Recording:
+    """To be deleted; what told which call it is has served its purpose."""
+    return structs.replace(recording, certain=True, call_keys=(), began_at=None, agent_keys=())
+
+
 class RecordingJudge:
     """Reads what it needs, and decides by the rules of `shared.domain.confidentiality`. Raises `Unavailable`."""
 
@@ -28,8 +33,7 @@ class RecordingJudge:
         """The recording: certain, or held back for those whose it may be; None where it is nobody's."""
         owners = self._owners(recording)
         if any(self._verdict(each, recording) is Verdict.DELETE for each in owners):
-            # What told which call it is has served its purpose.
-            return structs.replace(recording, certain=True, call_keys=(), began_at=None, agent_keys=())
+            return known_for_certain(recording)
         held = self._holding(owners, recording) or self._holding(self._untied(), recording)
         if not held:
             return None

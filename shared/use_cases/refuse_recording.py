@@ -9,9 +9,9 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import FIRST_TRY_WITHIN
 from shared.domain.ids import key_of
 from shared.ports import Clock, Deadline, EmergencyStore, RecordingOutbox, Telemetry
-from shared.use_cases.answer_callback import callback_id_of
+from shared.use_cases.answer_callback import is_callback
 from shared.use_cases.effects import Effect, SettleRecording
-from shared.use_cases.judge_recording import RecordingJudge
+from shared.use_cases.judge_recording import RecordingJudge, known_for_certain
 
 # The service deletes its files itself a day after they were ready.
 FILES_LAST = timedelta(hours=24)
@@ -44,7 +44,10 @@ def refuse_recording(
     """Owe the deletion, before it is first tried. Of an ordinary call nothing is written. Raises `Unavailable`."""
     now = clock.now()
     judge = RecordingJudge(emergencies, deployment, now, deadline)
-    recording = _of_callback(files, emergencies, now, deadline) or judge.considered(_recording(files, now))
+    found = _recording(files, now)
+    # A callback that nobody has answered is no agent's leg, and nobody may record the responder who waits.
+    certain = files.server_call_id is not None and is_callback(files.server_call_id, emergencies, deadline)
+    recording = known_for_certain(found) if certain else judge.considered(found)
     if recording is None:
         return ()
     for _ in range(files.unlocated):
@@ -59,16 +62,6 @@ def refuse_recording(
         elif owed is not None:
             telemetry.emit("recording_held_back", kind=recording.suspicion, chunks=len(locations))
     return tuple(effects)
-
-
-def _of_callback(
-    files: RecordedFiles, emergencies: EmergencyStore, now: datetime, deadline: Deadline
-) -> Recording | None:
-    """A callback that nobody has answered is no agent's leg, and nobody may record the responder who waits."""
-    if files.server_call_id is None:
-        return None
-    known = emergencies.callback(callback_id_of(files.server_call_id), deadline).result().callback
-    return structs.replace(_recording(files, now), certain=True, call_keys=(), began_at=None) if known else None
 
 
 def _recording(files: RecordedFiles, now: datetime) -> Recording:

@@ -37,9 +37,8 @@ BURST = 64
 NEVER_S = 1e11
 EACH_TAKES_S, EACH_TAKES_IN_CROWD_S, HELD_S = 0.04, 0.01, 0.6
 LONG_ENOUGH_S = 60.0
-# What an end leaves behind: the emergency, its number and the pool that this is of, the mark of its mail, the presence
-# looked at once more.
-REQUESTS_AN_EXPIRY = 7
+# What an end leaves behind: the emergency, its number, the mark of its mail, the presence looked at once more.
+REQUESTS_AN_EXPIRY = 6
 _OWNER = re.compile(rb"(?:agent|entry)(?:\||%7C)([0-9a-f]{32})")
 _COMMITTED = re.compile(rb'"RowKey": "call\|[^}]*agent_key\W+([0-9a-f]{32})')
 

@@ -164,6 +164,12 @@ MUTANTS = (
         "yield from (Delete(key) for key in before if key not in index and not key.startswith('due|'))",
     ),
     Mutant(
+        "a lent number that left the pool comes free",
+        STORE,
+        "            else:\n                changes.append([Delete(slots[number].key, slots[number].version)])\n",
+        "",
+    ),
+    Mutant(
         "forget without giving the slot back",
         STORE,
         "writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)",
@@ -211,10 +217,10 @@ MUTANTS = (
     Mutant(
         "a stale list is believed",
         LADDER,
-        "if looked.asked_at < each.tried_at + LOOK_SETTLES:",
-        "if now < each.tried_at:",
+        "if told == each or looked.asked_at >= since + LOOK_SETTLES:",
+        "if told == each or now >= since:",
     ),
-    Mutant("whoever drops out stays for ever", LADDER, "return structs.replace(each, left_at=now)", "return each"),
+    Mutant("whoever drops out stays for ever", LADDER, "structs.replace(each, left_at=now) if gone", "each if gone"),
     Mutant(
         "a late event looks for whoever holds it today",
         CLIMB,

@@ -270,12 +270,60 @@ def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves
     rest = tuple(each for each in numbers(2) if each != number)
     new = House(pool=rest, table=old.table, clock=old.clock)
     new.tick()
+    new.tick()
+    assert old.call_back(number) == "8:acs:r_ana", "whoever holds it is called back on it"
     old.clock.advance(after(hours=3))
+    # Without looking at the pool again: it has done so, and then the other process has.
     stored = old.emergencies.load(key_of("ana"), old.within()).result()
     old.emergencies.forget(stored, old.clock.now(), old.within())
-    new.tick()
-    keys = list(old.table.keys())  # type: ignore[attr-defined]
-    assert sorted(key.split("|")[1] for key in keys if key.startswith("number|")) == [rest[0].removeprefix("+")]
+    assert _pool_rows(new, "number") == _pool_rows(new, "free") == list(rest)
+
+
+@pytest.mark.parametrize("forgets", ["old", "new"])
+def test_a_number_that_comes_back_while_it_is_lent_comes_free_once(forgets: str) -> None:
+    old = House(pool=numbers(2))
+    old.add_agent(Agent(agent_id="ana"))
+    old.tick()
+    number = lent_number(old)
+    rest = tuple(each for each in numbers(2) if each != number)
+    new = House(pool=rest, table=old.table, clock=old.clock)
+    for house in (new, new, old, old):
+        house.tick()
+    assert _pool_rows(old, "free") == list(rest), "it is lent"
+    assert old.call_back(number) == "8:acs:r_ana"
+    old.clock.advance(after(hours=3))
+    house = old if forgets == "old" else new
+    stored = house.emergencies.load(key_of("ana"), house.within()).result()
+    house.emergencies.forget(stored, house.clock.now(), house.within())
+    assert _pool_rows(old, "number") == _pool_rows(old, "free") == list(numbers(2))
+
+
+def test_a_number_that_came_free_while_its_slot_was_made_is_found_by_the_next_look() -> None:
+    house = House(pool=numbers(2))
+    house.tick()
+    [free, _] = [key for key in house.rows() if key.startswith("free|")]
+    house.table.commit([Delete(free), Delete("pool")], house.within())
+    house.tick()
+    assert _pool_rows(house, "free") == list(numbers(2))
+
+
+def test_a_number_that_left_the_pool_is_not_shared() -> None:
+    old = House(pool=numbers(2))
+    for agent_id in ("ana", "bob"):
+        old.add_agent(Agent(agent_id=agent_id))
+    old.tick()
+    first, second = (old.dial(dial(old, agent_id)).callback_number for agent_id in ("ana", "bob"))
+    new = House(pool=(second,), table=old.table, clock=old.clock)
+    new.add_agent(Agent(agent_id="cem"))
+    answer = new.dial(dial(new, "cem"))
+    assert (answer.callback_number, answer.shared) == (second, True)
+    assert old.call_back(first) == "8:acs:r_ana"
+
+
+def _pool_rows(house: House, kind: str) -> list[str]:
+    """The numbers of the rows of this kind, which have no holder."""
+    place = 1 if kind == "number" else 2
+    return sorted("+" + key.split("|")[place] for key in house.rows() if key.startswith(f"{kind}|"))
 
 
 def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(house: House) -> None:
