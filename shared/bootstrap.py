@@ -122,20 +122,7 @@ def compose(
     stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
     services = _services(settings, clock, telemetry, recordings_route)
     outage = OutageMemory()
-    performer = Performer(
-        emergencies=stores.emergencies,
-        directory=stores.directory,
-        router=services.router,
-        presence=stores.presence,
-        notifier=services.notifier,
-        template=services.template,
-        recording_outbox=stores.recording_outbox,
-        recordings=services.recordings,
-        outage=outage,
-        clock=clock,
-        deployment=deployment,
-        telemetry=telemetry,
-    )
+    performer = _performer(stores, services, outage, clock, deployment, telemetry)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
     return App(
         settings=settings,
@@ -235,6 +222,30 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
         call_events=call_events,
         template=template,
         warm_ups=(template.warm_up, notifier.warm_up, router.warm_up, call_events.warm_up),
+    )
+
+
+def _performer(
+    stores: _Stores,
+    services: _Services,
+    outage: OutageMemory,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+) -> Performer:
+    return Performer(
+        emergencies=stores.emergencies,
+        directory=stores.directory,
+        router=services.router,
+        presence=stores.presence,
+        notifier=services.notifier,
+        template=services.template,
+        recording_outbox=stores.recording_outbox,
+        recordings=services.recordings,
+        outage=outage,
+        clock=clock,
+        deployment=deployment,
+        telemetry=telemetry,
     )
 
 

@@ -78,6 +78,7 @@ MOST_UNTIED_READ = 200
 # One page of the service.
 MOST_OWED_READ = 1000
 
+_OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
 
 
@@ -387,18 +388,16 @@ class EmergencyTable:
         """
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
-        # Whoever stops half way, or meets another with other numbers, leaves it marked as not in line.
-        [begun] = self._table.commit([Put(POOL_ROW, {"schema": SCHEMA, "pool": ""})], deadline)
+        # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
+        [mark] = self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
         changes = self._pool_changes(now, deadline)
-        for group in batched(changes, MOST_ROWS_A_COMMIT // 2, strict=False):
-            self._commit_each_if_not_all(group, deadline)
-        self._lending.forget()
-        if changes:
+        with suppress(_OtherSync):
+            for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
+                mark = self._change_pool(group, mark, deadline)
             # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
-            return
-        with suppress(RowConflict):
-            in_line: Values = {"schema": SCHEMA, "pool": self._lending.fingerprint()}
-            self._table.commit([Replace(POOL_ROW, in_line, begun)], deadline)
+            if not changes:
+                self._mark_pool({"schema": SCHEMA, "pool": self._lending.fingerprint()}, [], mark, deadline)
+        self._lending.forget()
 
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
@@ -417,14 +416,25 @@ class EmergencyTable:
                 changes.append([Delete(slots[number].key, slots[number].version)])
         return changes
 
-    def _commit_each_if_not_all(self, group: Sequence[Sequence[Write]], deadline: Deadline) -> None:
+    def _change_pool(self, group: Sequence[Sequence[Write]], mark: str | None, deadline: Deadline) -> str | None:
         try:
-            self._table.commit([write for writes in group for write in writes], deadline)
+            return self._mark_pool(_OUT_OF_LINE, [write for writes in group for write in writes], mark, deadline)
         except RowConflict:
             for writes in group:
                 # Somebody lent or gave back this very number meanwhile.
                 with suppress(RowConflict):
-                    self._table.commit(writes, deadline)
+                    mark = self._mark_pool(_OUT_OF_LINE, writes, mark, deadline)
+            return mark
+
+    def _mark_pool(self, values: Values, writes: Sequence[Write], mark: str | None, deadline: Deadline) -> str | None:
+        try:
+            return self._table.commit([Replace(POOL_ROW, values, mark), *writes], deadline)[0]
+        except RowConflict as conflict:
+            raise _OtherSync if conflict.index == 0 else conflict from None
+
+
+class _OtherSync(Exception):
+    """Another process has begun to bring the pool in line meanwhile, perhaps with other numbers."""
 
 
 def _slot_write(number: str, slot: Row | None) -> Write:

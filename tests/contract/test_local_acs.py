@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +36,7 @@ from azure.core.rest import HttpRequest
 from tests.local.acs import CallView, EmailRules, Fault, LocalAcs, Script, poll
 from tests.local.acs.messages import TokenKind
 from tests.local.acs.subscriptions import function_subscriptions
+from tests.local.loopback import LoopbackHandler, LoopbackServer
 
 pytestmark = [
     pytest.mark.process,
@@ -51,14 +50,14 @@ DESK = "+14255550199"
 AGENT = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_0000001f-52c8-7be1-28f4-343a0d00c1d7"
 
 
-class Webhook:
+class Webhook(LoopbackServer):
     """Catches what is posted to it, and answers the Event Grid handshake as a Functions host does."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, Any]] = []
         webhook = self
 
-        class Catcher(BaseHTTPRequestHandler):
+        class Catcher(LoopbackHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"null")
                 answer = b"{}"
@@ -71,21 +70,7 @@ class Webhook:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Catcher)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Webhook:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Catcher)
 
     def grid_events(self, event_type: str) -> list[dict[str, Any]]:
         """The Event Grid events of one type, in either schema."""

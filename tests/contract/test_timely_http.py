@@ -66,6 +66,13 @@ def test_a_server_of_a_known_authority_is_believed_on_every_connection(authority
         assert [asked(url, bundle), asked(url, bundle)] == [200, 200]
 
 
+def test_the_bundle_is_read_once(authority: trustme.CA, bundle: str) -> None:
+    with serving(authority, "127.0.0.1") as url:
+        assert asked(url, bundle) == 200
+        Path(bundle).unlink()
+        assert asked(url, bundle) == 200
+
+
 def test_a_server_of_an_unknown_authority_is_not_believed(authority: trustme.CA) -> None:
     with serving(authority, "127.0.0.1") as url, pytest.raises(AzureError, match="CERTIFICATE_VERIFY_FAILED"):
         asked(url, None)

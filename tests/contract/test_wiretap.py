@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import http.client
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
+from tests.local.loopback import LoopbackHandler, LoopbackServer
 from tests.local.wiretap import Exchange, Wiretap, path_shape
 
 
-class Upstream:
+class Upstream(LoopbackServer):
     """A server that echoes bodies, sometimes in chunks, and counts what reached it."""
 
     def __init__(self) -> None:
         self.reached = 0
         upstream = self
 
-        class Echo(BaseHTTPRequestHandler):
+        class Echo(LoopbackHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
@@ -45,23 +44,7 @@ class Upstream:
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Upstream:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Echo)
 
 
 @pytest.fixture

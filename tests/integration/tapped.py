@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tests.integration.used import watch
@@ -17,6 +15,7 @@ from tests.local import azurite, stack
 from tests.local.acs import poll
 from tests.local.azurite import Azurite
 from tests.local.host_process import TimerError
+from tests.local.loopback import LoopbackHandler, LoopbackServer
 from tests.local.stack import POOL, Stack
 from tests.local.wiretap import Wiretap
 
@@ -83,32 +82,18 @@ def settle(local: Stack) -> None:
     local.control.wait_until_delivered()
 
 
-class Bell:
+class Bell(LoopbackServer):
     """Calls a function whenever the stand-in for communication services comes to a request that was to be noticed."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         bell = self
         self.rung = 0
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(LoopbackHandler):
             def do_POST(self) -> None:
                 bell.rung += 1
                 ring()
                 self.send_response(204)
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)

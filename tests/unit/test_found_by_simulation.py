@@ -1,6 +1,6 @@
 """What the state machine and the simulator found in the core, each as the smallest test that showed it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -215,6 +215,8 @@ def test_the_end_of_a_callback_that_is_told_before_its_answer_blocks_nobody(hous
     house.deliver()
     house.switchboard.hang_up()
     house.deliver()
+    [told, leg] = house.emergencies.calls(key_of(invite.invitation_id), house.within())
+    assert (told.agent_key, leg.agent_key) == (None, key_of("ana")), "the end that nobody asked for, and the leg"
     house.clock.advance(after(minutes=62))
     house.tick()
     assert house.callback(callback_id) is not None
@@ -279,6 +281,29 @@ def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves
     assert _pool_rows(new, "number") == _pool_rows(new, "free") == list(rest)
 
 
+class Overtaken(MemoryTable):
+    """A table in which something happens right after the free numbers were read."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
+        read = super().between(first, end, limit, deadline)
+        if first == "free|" and self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        return read
+
+
+def test_of_two_that_bring_the_pool_in_line_at_once_the_first_one_stops() -> None:
+    table = Overtaken()
+    new = House(pool=numbers(2), table=table)
+    new.tick()
+    old = House(pool=numbers(4), table=table, clock=new.clock)
+    table.meanwhile = new.tick
+    old.tick()
+    assert _pool_rows(new, "free") == _pool_rows(new, "number") == list(numbers(2))
+
+
 @pytest.mark.parametrize("forgets", ["old", "new"])
 def test_a_number_that_comes_back_while_it_is_lent_comes_free_once(forgets: str) -> None:
     old = House(pool=numbers(2))
@@ -313,6 +338,7 @@ def test_a_number_that_left_the_pool_is_not_shared() -> None:
         old.add_agent(Agent(agent_id=agent_id))
     old.tick()
     first, second = (old.dial(dial(old, agent_id)).callback_number for agent_id in ("ana", "bob"))
+    assert second is not None
     new = House(pool=(second,), table=old.table, clock=old.clock)
     new.add_agent(Agent(agent_id="cem"))
     answer = new.dial(dial(new, "cem"))

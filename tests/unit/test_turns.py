@@ -1,9 +1,10 @@
 """Dials in turn, effects behind them, and what is repeated until the store has it."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
-from shared.adapters.effect_threads import EffectThreads
+from shared.adapters.effect_threads import ANSWER_FIRST_S, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.turns import Turns
 from shared.domain.errors import NotAllowed
@@ -66,6 +67,21 @@ def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None
         effects.start(["hold"])
         assert not done.wait(0.05)
     assert done.wait(SOON_S)
+
+
+def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None:
+    begun: list[float] = []
+    done = threading.Event()
+
+    def perform(_: str) -> Sequence[str]:
+        begun.append(time.monotonic())
+        done.set()
+        return ()
+
+    answered_not_before = time.monotonic()
+    EffectThreads[str](perform, Counter()).start(["hold"])
+    assert done.wait(SOON_S)
+    assert begun[0] - answered_not_before >= ANSWER_FIRST_S
 
 
 def test_effects_do_not_stand_back_for_ever() -> None:
