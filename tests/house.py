@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.memory_table import MemoryTable
+from shared.adapters.memory_table import Known, MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
-from shared.adapters.table import Table
+from shared.adapters.table import Row, Table
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Ring, next_step
 from shared.domain.confidentiality import CallPolicy
@@ -148,6 +148,19 @@ class Counter:
 
     def count(self, event: str) -> int:
         return sum(1 for name, _ in self.events if name == event)
+
+
+class Overtaken(MemoryTable):
+    """A table in which something happens right after the free numbers were read."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        read = super().between(first, end, limit, deadline)
+        if first == "free|" and self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            happens()
+        return read
 
 
 class House:

@@ -188,17 +188,21 @@ class EmergencyTable:
         ]
 
     def _commit(self, change: Change, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
+        lent = False
         try:
-            return self._apply(writes, deadline)
+            versions = self._apply(writes, deadline)
         except RowConflict as conflict:
             if conflict.index == 0 and change.new_call is not None:
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
                 self._lending.forget()
             raise Conflict from None
+        else:
+            lent = True
+            return versions
         finally:
             if change.loan is not None:
-                self._lending.over(change.loan)
+                self._lending.over(change.loan, lent=lent)
 
     def _apply(self, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         """Commit all of it; gives the new versions. That a row to be removed is gone already keeps nobody's call."""

@@ -8,6 +8,7 @@ That nothing is free is only ever said after a fresh reading, and one reading se
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
@@ -30,6 +31,7 @@ from shared.domain.leases import Rules
 from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
 
 REMEMBERED = 128
+LENT_REMEMBERED = 256
 UNKNOWN_AGENTS_SHARE = 5
 REST_ROWS_READ = 1000
 MOST_CANDIDATES = 4
@@ -66,7 +68,8 @@ class Lending:
         self._free: dict[str, Row] = {}
         self._begun: Pending[list[Row]] | None = None
         self._reserved: set[str] = set()
-        self._contended: list[Row] = []
+        self._lent: deque[str] = deque(maxlen=LENT_REMEMBERED)
+        self._contended: dict[str, Row] = {}
         self._forgotten = False
         self._picture = _Picture((), {})
         self._readings = 0
@@ -79,7 +82,7 @@ class Lending:
 
     def find(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
-        quota_row = None
+        quota_row, seen = None, self._readings
         if not in_directory:
             quota_row, theirs = self._place_for_unknown(deadline)
             if quota_row is None:
@@ -89,12 +92,16 @@ class Lending:
         row = self._take() or self._take_begun()
         if row is not None:
             return _free_loan(row, quota_row)
-        return self._find_after_fresh_reading(quota_row, now, deadline)
+        return self._find_after_fresh_reading(quota_row, seen, now, deadline)
 
-    def over(self, loan: Loan) -> None:
+    def over(self, loan: Loan, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
         with self._lock:
             self._reserved.discard(loan.row)
+            if lent:
+                # A reading that is under way may still show it.
+                self._lent.append(loan.row)
+                self._contended.pop(loan.row, None)
 
     def forget(self) -> None:
         """What is remembered has proved stale."""
@@ -125,17 +132,18 @@ class Lending:
         self._reserved.add(key)
         return self._free.pop(key)
 
-    def _take_of_reading(self) -> tuple[Row | None, bool]:
+    def _take_of_reading(self, *, contended: bool) -> tuple[Row | None, bool]:
         """A free number of the last reading, and whether it is known at all what that showed.
 
-        Also one that another dial of this process is after: it may lose it to another process. And a dial that has lost
-        its own makes the process forget what was read. To share while one is free would be worse than to try in vain.
+        Where other dials of this process are after all that is free, the next reading may show who has got it; if it
+        does not, one of theirs is tried (`contended`): they may lose it to another process, and to share while one is
+        free would be worse than to try in vain. A dial that has lost its own makes the process forget what was read.
         """
         with self._lock:
             row = self._picked()
-            if row is None and self._contended:
-                row = self._contended.pop(self._chance.randrange(len(self._contended)))
-            return row, row is not None or not self._forgotten
+            if row is None and contended and self._contended:
+                row = self._contended.pop(self._chance.choice(tuple(self._contended)))
+            return row, row is not None or not (self._forgotten or self._contended)
 
     def _take_begun(self) -> Row | None:
         with self._one_reads:
@@ -148,22 +156,25 @@ class Lending:
 
     def _remember(self, rows: Iterable[Row]) -> None:
         with self._lock:
-            read, self._forgotten = {row.key: row for row in rows}, False
+            # The key of a free row does not come again: it tells since when.
+            lent = set(self._lent)
+            read = {row.key: row for row in rows if row.key not in lent}
+            self._forgotten = False
             self._free = {key: row for key, row in read.items() if key not in self._reserved}
-            self._contended = [row for key, row in read.items() if key in self._reserved]
+            self._contended = {key: row for key, row in read.items() if key in self._reserved}
 
     # The exhausted pool
 
-    def _find_after_fresh_reading(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan:
-        row, known = None, False
+    def _find_after_fresh_reading(self, quota_row: str | None, seen: int, now: datetime, deadline: Deadline) -> Loan:
+        row, known, looks = None, False, 0
         while row is None and not known:
             deadline.require()
-            seen = self._readings
             with self._one_reads:
                 if self._readings == seen:
                     self._picture = self._read_all(now, deadline)
                     self._readings += 1
-            row, known = self._take_of_reading()
+            looks, seen = looks + 1, self._readings
+            row, known = self._take_of_reading(contended=looks > 1)
         if row is not None:
             return _free_loan(row, quota_row)
         if not self._picture.synced and (unheld := self._unheld()):

@@ -5,33 +5,67 @@ a time, end one after the other, and what storage is given of each one's time is
 """
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Turns:
-    """At most `most` at a time; whoever comes beyond waits in line for at most `wait_s`."""
+    """At most `most` at a time; whoever comes beyond waits in line for at most `wait_s`.
+
+    A turn goes to whoever has waited longest. A semaphore would let newcomers pass, and those in line out of time.
+    """
 
     def __init__(self, most: int, *, wait_s: float = 0.0) -> None:
-        self._free = threading.BoundedSemaphore(most)
         self._wait_s = wait_s
+        self._lock = threading.Lock()
+        self._free = most
+        self._line: deque[threading.Event] = deque()
         self._changed = threading.Condition()
         self._here = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many are in line."""
+        with self._lock:
+            return len(self._line)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block."""
         with self._changed:
             self._here += 1
-        mine = self._free.acquire(timeout=self._wait_s)
+        mine = self._take()
         try:
             yield mine
         finally:
             if mine:
-                self._free.release()
+                self._pass_on()
             with self._changed:
                 self._here -= 1
                 self._changed.notify_all()
+
+    def _take(self) -> bool:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            called = threading.Event()
+            self._line.append(called)
+        if called.wait(self._wait_s):
+            return True
+        with self._lock:
+            if called.is_set():
+                return True
+            self._line.remove(called)
+            return False
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if self._line:
+                self._line.popleft().set()
+            else:
+                self._free += 1
 
     def wait_until_quiet(self, most_s: float) -> None:
         """Stand back while anybody has a turn or waits for one, but not longer than `most_s`."""

@@ -1,10 +1,10 @@
 """What the state machine and the simulator found in the core, each as the smallest test that showed it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.memory_table import MemoryTable, _Known
+from shared.adapters.memory_table import Known, MemoryTable
 from shared.adapters.table import Delete, Row, Write
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
@@ -16,7 +16,7 @@ from shared.use_cases.act_in_outage import hold_in_outage
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
-from tests.house import House, after, numbers
+from tests.house import House, Overtaken, after, numbers
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ class CountingTable(MemoryTable):
 
     reads = 0
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
         self.reads += 1
         return super().between(first, end, limit, deadline)
 
@@ -279,19 +279,6 @@ def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves
     stored = old.emergencies.load(key_of("ana"), old.within()).result()
     old.emergencies.forget(stored, old.clock.now(), old.within())
     assert _pool_rows(new, "number") == _pool_rows(new, "free") == list(rest)
-
-
-class Overtaken(MemoryTable):
-    """A table in which something happens right after the free numbers were read."""
-
-    meanwhile: Callable[[], None] | None = None
-
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> _Known[list[Row]]:
-        read = super().between(first, end, limit, deadline)
-        if first == "free|" and self.meanwhile is not None:
-            happens, self.meanwhile = self.meanwhile, None
-            happens()
-        return read
 
 
 def test_of_two_that_bring_the_pool_in_line_at_once_the_first_one_stops() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from shared.adapters.lending import Lending
 from shared.adapters.memory_table import MemoryTable
 from shared.domain.leases import Rules
-from shared.ports import LoanKind
+from shared.ports import Loan, LoanKind
 from shared.use_cases.start_call import Dial
-from tests.house import HandClock, House, numbers
+from tests.house import HandClock, House, Overtaken, numbers
 
 
 def test_a_free_number_that_another_dial_is_after_is_tried_rather_than_one_that_is_shared() -> None:
@@ -20,6 +20,36 @@ def test_a_free_number_that_another_dial_is_after_is_tried_rather_than_one_that_
     second = house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
     assert (first.kind, second.kind) == (LoanKind.FREE, LoanKind.FREE)
     assert first.number == second.number
+
+
+class TwoDials:
+    """A pool of one number, which one dial has in mind and then is lent, and another dial."""
+
+    def __init__(self) -> None:
+        self.house = House(pool=numbers(1), table=Overtaken())
+        self.house.tick()
+        self.lending = Lending(self.house.table, pool=numbers(1), rules=Rules(), chance=random.Random(1))
+        self.first = self.find()
+
+    def find(self) -> Loan:
+        return self.lending.find(in_directory=True, now=self.house.clock.now(), deadline=self.house.within())
+
+    def first_is_lent(self) -> None:
+        self.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+        self.lending.over(self.first, lent=True)
+
+
+def test_what_is_lent_while_a_reading_is_under_way_is_not_taken_for_free_when_that_comes() -> None:
+    dials = TwoDials()
+    dials.lending.expect(dials.house.within())
+    dials.first_is_lent()
+    assert (dials.first.kind, dials.find().kind) == (LoanKind.FREE, LoanKind.SHARED)
+
+
+def test_where_others_are_after_all_that_is_free_the_next_look_tells_who_has_got_it() -> None:
+    dials = TwoDials()
+    dials.house.table.meanwhile = dials.first_is_lent  # type: ignore[attr-defined]
+    assert (dials.first.kind, dials.find().kind) == (LoanKind.FREE, LoanKind.SHARED)
 
 
 class LosesOnce:

@@ -42,6 +42,41 @@ def test_whoever_comes_beyond_waits_in_line() -> None:
     thread.join()
 
 
+def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
+    turns, order = Turns(1, wait_s=SOON_S), list[int]()
+    threads: list[threading.Thread] = []
+
+    def next_one(number: int) -> Callable[[], None]:
+        def take() -> None:
+            with turns.turn() as mine:
+                assert mine
+                order.append(number)
+
+        return take
+
+    with turns.turn():
+        for number in range(5):
+            threads.append(beside(next_one(number)))
+            while turns.waiting <= number:
+                # Nothing tells when a thread has come to stand in line.
+                time.sleep(0.001)
+    # The one that has just had it comes again at once, behind all of them.
+    next_one(5)()
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4, 5]
+
+
+def test_whoever_waited_too_long_is_not_called_any_more() -> None:
+    turns = Turns(1, wait_s=0.01)
+    with turns.turn():
+        with turns.turn() as late:
+            assert not late
+        assert turns.waiting == 0
+    with turns.turn() as mine:
+        assert mine
+
+
 def test_without_a_wait_whoever_comes_beyond_is_told_at_once() -> None:
     turns = Turns(1)
     with turns.turn() as first, turns.turn() as second:
