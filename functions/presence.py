@@ -26,7 +26,14 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with polling(app, ANSWER_WITHIN_S) as deadline:
         require_own_agent(principal, agent_id, app.directory, deadline, listed_only=True)
-        seen = show_presence(agent_id, presence=app.presence, outage=app.outage, clock=app.clock, deadline=deadline)
+        seen = show_presence(
+            agent_id,
+            emergencies=app.emergencies,
+            presence=app.presence,
+            outage=app.outage,
+            clock=app.clock,
+            deadline=deadline,
+        )
     return json_answer(presence_answer(seen))
 
 

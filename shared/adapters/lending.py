@@ -160,6 +160,8 @@ class Lending:
             lent = set(self._lent)
             read = {row.key: row for row in rows if row.key not in lent}
             self._forgotten = False
+            # A dial that found a number and then had no time left has not let go of it.
+            self._reserved &= read.keys()
             self._free = {key: row for key, row in read.items() if key not in self._reserved}
             self._contended = {key: row for key, row in read.items() if key in self._reserved}
 

@@ -129,14 +129,20 @@ def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
     )
 
 
+def may_be_stray(current: Presence, now: datetime) -> bool:
+    """Whether this is an old mark of ours, which nobody but an emergency that the store knows would take away.
+
+    It may have been set in an outage, for a dial that nobody could look up any more.
+    """
+    return current.hold_id is not None and current.since is not None and now - current.since >= STRAY_AFTER
+
+
 def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
     """The presence with nothing in it of this hold (B8).
 
-    A fresh mark of another hold is that of an emergency which has just begun. An old one was set in an outage, for a
-    dial that nobody could look up any more: the agent's last emergency is over, and nobody else would take it away.
+    A fresh mark of another hold is that of an emergency which has just begun.
     """
-    fresh = current.since is None or now - current.since < STRAY_AFTER
-    if current.hold_id is None or (current.hold_id != hold_id and fresh):
+    if current.hold_id != hold_id and not may_be_stray(current, now):
         return current
     return returned_presence(current.before or UNKNOWN_BEFORE, current)
 

@@ -26,6 +26,13 @@ class HoldInOutage(Struct, frozen=True):
     hold: Hold
 
 
+class ReturnPresence(Struct, frozen=True):
+    """Give back what was held in an outage, should the store know nothing of this agent."""
+
+    agent_id: str
+    hold_id: str
+
+
 class MailInOutage(Struct, frozen=True):
     """Send a notice although the store is away, so that nothing can owe it."""
 
@@ -61,6 +68,7 @@ type Effect = (
     ReconcilePresence
     | DeliverNotice
     | HoldInOutage
+    | ReturnPresence
     | MailInOutage
     | SettleRecording
     | SettleHeldRecordings

@@ -32,11 +32,13 @@ from shared.use_cases.effects import (
     HoldInOutage,
     MailInOutage,
     ReconcilePresence,
+    ReturnPresence,
     SettleHeldRecordings,
     SettleRecording,
     StopRecording,
 )
 from shared.use_cases.reconcile_presence import reconcile_presence
+from shared.use_cases.return_presence import return_presence
 from shared.use_cases.settle_recording import settle_held_recordings, settle_recording
 from shared.use_cases.stop_recording import stop_recording
 
@@ -76,6 +78,8 @@ class Performer(Struct, frozen=True, kw_only=True):
                 self._deliver_notice(owed, deadline)
             case HoldInOutage() | MailInOutage():
                 self._act_in_outage(effect, deadline)
+            case ReturnPresence(agent_id, hold_id):
+                self._return_presence(agent_id, hold_id, deadline)
             case SettleRecording() | SettleHeldRecordings() | StopRecording():
                 self._keep_unrecorded(effect, deadline)
         return ()
@@ -141,6 +145,9 @@ class Performer(Struct, frozen=True, kw_only=True):
                     telemetry=self.telemetry,
                     deadline=deadline,
                 )
+
+    def _return_presence(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+        return_presence(agent_id, hold_id, emergencies=self.emergencies, presence=self.presence, deadline=deadline)
 
     def _keep_unrecorded(
         self, effect: SettleRecording | SettleHeldRecordings | StopRecording, deadline: Deadline

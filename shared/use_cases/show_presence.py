@@ -1,20 +1,35 @@
 """What an agent's presence is now (S2, B1)."""
 
-from shared.domain.errors import Unavailable
-from shared.domain.presence import EMERGENCY, Presence, PresenceStatus
-from shared.ports import Clock, Deadline, OutageLog, PresenceGateway
+from contextlib import suppress
+
+from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.domain.presence import EMERGENCY, Presence, PresenceStatus, may_be_stray
+from shared.ports import Clock, Deadline, EmergencyStore, OutageLog, PresenceGateway
+from shared.use_cases.return_presence import return_presence
 
 
 def show_presence(
-    agent_id: str, *, presence: PresenceGateway, outage: OutageLog, clock: Clock, deadline: Deadline
+    agent_id: str,
+    *,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    outage: OutageLog,
+    clock: Clock,
+    deadline: Deadline,
 ) -> Presence:
     """The presence; Do not disturb where it cannot be read and this process knows of a dial that nobody could store.
 
-    Raises `Unavailable`.
+    What an outage left behind is given back first, and not shown. Raises `Unavailable`.
     """
+    dialling = outage.dialling(agent_id, clock.now()) is not None
     try:
-        return presence.read(agent_id, deadline)
+        current = presence.read(agent_id, deadline)
     except Unavailable:
-        if outage.dialling(agent_id, clock.now()) is None:
+        if not dialling:
             raise
-    return Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by=EMERGENCY)
+        return Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by=EMERGENCY)
+    if current.hold_id is not None and may_be_stray(current, clock.now()) and not dialling:
+        with suppress(EmergencyCallingError):
+            return_presence(agent_id, current.hold_id, emergencies=emergencies, presence=presence, deadline=deadline)
+            return presence.read(agent_id, deadline)
+    return current

@@ -29,7 +29,14 @@ from shared.ports import (
     Stored,
     Telemetry,
 )
-from shared.use_cases.effects import DeliverNotice, Effect, HoldInOutage, MailInOutage, ReconcilePresence
+from shared.use_cases.effects import (
+    DeliverNotice,
+    Effect,
+    HoldInOutage,
+    MailInOutage,
+    ReconcilePresence,
+    ReturnPresence,
+)
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -187,7 +194,9 @@ class _Course:
                 if leg.leg_id == self._leg_id:
                     return Started(self._answer(emergency, leg, now, known=True))
         self.number = self._recognise()
-        return self._stale() if now - self._dialled_at(now) > self._rules.window else None
+        if now - self._dialled_at(now) <= self._rules.window:
+            return None
+        return self._stale()
 
     def _require_right(self, owner: str | None) -> None:
         if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):
@@ -202,7 +211,13 @@ class _Course:
         return min(self._dial.dialled_at or now, now)
 
     def _stale(self) -> Started:
-        return Started(Answer(call_id=self._dial.call_id, agent_id=self._dial.agent_id, panel=Panel(), stale=True))
+        answer = Answer(call_id=self._dial.call_id, agent_id=self._dial.agent_id, panel=Panel(), stale=True)
+        # It may have been reported before, in an outage: then nobody but this knows that presence was held.
+        return Started(answer, (ReturnPresence(self._dial.agent_id, self._hold.hold_id),))
+
+    @property
+    def _hold(self) -> Hold:
+        return Hold(hold_id=derived(self._leg_id, "hold"))
 
     # The transition
 
@@ -378,8 +393,7 @@ class _Course:
             return self._stale()
         recipients = recipients_of(self._deployment.default_contacts, self._contacts())
         notice = structs.replace(self._bare_notice(dialled_at, recipients, now), degraded=True, test=number.test)
-        hold = Hold(hold_id=derived(self._leg_id, "hold"))
-        effects: list[Effect] = [HoldInOutage(self._dial.agent_id, hold)]
+        effects: list[Effect] = [HoldInOutage(self._dial.agent_id, self._hold)]
         if recipients and not outage.mailed(self._leg_id):
             effects.append(MailInOutage(self._leg_id, notice))
         outage.dialled(self._dial.agent_id, until=now + self._rules.window)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Write
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
@@ -17,6 +18,7 @@ from shared.ports import Deadline, Email, Holder
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
+from shared.use_cases.show_presence import show_presence
 from tests.house import DESK, FALLBACK, Everybody
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import Verdict, judge, moments
@@ -319,7 +321,15 @@ class Checks:
 
     def _presence_is_back(self) -> None:
         for agent_id, chosen in self.world.chosen.items():
-            presence = self.world.presence.read(agent_id, self.world.endless)
+            # As the agent's own desktop asks for it.
+            presence = show_presence(
+                agent_id,
+                emergencies=self.world.clear_sight,
+                presence=self.world.presence,
+                outage=OutageMemory(),
+                clock=self.world.clock,
+                deadline=self.world.endless,
+            )
             detail = (presence, chosen)
             require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
             require(presence.status is chosen, "presence ends where people left it", detail, agent_id)

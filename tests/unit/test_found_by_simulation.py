@@ -15,6 +15,7 @@ from shared.ports import Deadline
 from shared.use_cases.act_in_outage import hold_in_outage
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
+from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import Dial
 from tests.house import House, Overtaken, after, numbers
 
@@ -177,6 +178,56 @@ def test_a_hold_from_an_outage_that_comes_after_all_is_over_is_not_set() -> None
     house.end(End(call_id="ana/1", by_agent=True))
     house.perform(late)
     assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def stale_start(house: House) -> None:
+    long_ago = house.clock.now() - after(minutes=61)
+    answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", dialled_at=long_ago))
+    assert answer.stale
+
+
+def test_a_start_that_comes_again_only_when_it_is_stale_gives_back_what_was_held_for_it(house: House) -> None:
+    house.perform(held_in_outage(house, "ana/1"))
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    house.clock.advance(after(minutes=61))
+    stale_start(house)
+    assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def test_a_stale_start_takes_no_presence_from_the_emergency_that_has_begun_since(house: House) -> None:
+    house.perform(held_in_outage(house, "ana/1"))
+    house.dial(dial(house, "ana", "2"))
+    stale_start(house)
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    house.end(End(call_id="ana/2", by_agent=True))
+    assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def shown(house: House) -> PresenceStatus:
+    presence = show_presence(
+        "ana",
+        emergencies=house.emergencies,
+        presence=house.presence,
+        outage=house.outage,
+        clock=house.clock,
+        deadline=house.within(),
+    )
+    assert presence.status is house.status("ana")
+    return presence.status
+
+
+def test_presence_held_for_a_dial_that_nobody_ever_repeated_is_given_back_when_somebody_looks(house: House) -> None:
+    house.perform(held_in_outage(house, "ana/1"))
+    house.clock.advance(after(minutes=11))
+    assert shown(house) is PresenceStatus.DO_NOT_DISTURB, "this process may still bring the dial to the store"
+    house.outage.over("ana")
+    assert shown(house) is PresenceStatus.AVAILABLE
+
+
+def test_presence_held_by_an_emergency_is_shown_however_long_that_lasts(house: House) -> None:
+    house.dial(dial(house, "ana"))
+    house.clock.advance(after(hours=2))
+    assert shown(house) is PresenceStatus.DO_NOT_DISTURB
 
 
 # Callbacks

@@ -1,0 +1,15 @@
+"""Presence that was held in an outage, for a dial of which the store never heard (B1, B5)."""
+
+from shared.domain.ids import key_of
+from shared.ports import Deadline, EmergencyStore, PresenceGateway
+
+
+def return_presence(
+    agent_id: str, hold_id: str, *, emergencies: EmergencyStore, presence: PresenceGateway, deadline: Deadline
+) -> None:
+    """Give back what this hold replaced. An emergency that the store knows looks after its own.
+
+    Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
+    """
+    if emergencies.load(key_of(agent_id), deadline).result().emergency is None:
+        presence.forget(agent_id, hold_id, deadline)
