@@ -12,7 +12,8 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.table import Row, Table
 from shared.domain.agents import Agent
-from shared.domain.callbacks import Callback, Ring, next_step
+from shared.domain.callback_ladder import Ring, next_step
+from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency

@@ -1,18 +1,13 @@
-"""A responder's callback: what is known of it, and what to do next (S4, B4).
+"""A responder's callback: what is known of it (S4, B4).
 
 A `Callback` is a set of facts, as an `Emergency` is: the connection that answered, the invitations sent and what became
-of each, whom we saw on the call, whether it is over. Who is rung next, and when, is computed by `next_step` from the
-facts and the time. Facts merge the same in any order and any number of times; those that no event brought are found by
-time, or by looking at the call. So events that are lost, doubled or late, and hosts that die, change nothing.
-
-The ladder: the holder's identities; their alternate numbers; the desk; round again; from five minutes on the fallback
-number alone. Of a shared number, the holders' identities at once, then the desk. An agent who talks to another
-responder already is rung last of all: their alternate numbers and the desk first. An outgoing leg in progress changes
-nothing: it may be dead and its end unreported, and the responder who calls may be calling because of that.
+of each, whom we saw on the call, whether it is over. Facts merge the same in any order and any number of times; those
+that no event brought are found by time, or by looking at the call. So events that are lost, doubled or late, and hosts
+that die, change nothing. What follows from the facts is said by `shared.domain.callback_ladder`.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -22,25 +17,10 @@ from shared.domain.emergencies import Reach
 from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
 
-FALLBACK_AFTER = timedelta(minutes=5)
-LEAST_LAP = timedelta(seconds=10)
-PRESUMED_CONNECTED_AFTER = timedelta(seconds=3)
-# An event of a ring's end comes a little after it; a request without an answer is sent again a little later.
-EVENT_GRACE = timedelta(seconds=3)
-SEND_AGAIN_AFTER = timedelta(seconds=3)
 LEAST_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
 # So long the list of participants may lag behind a joining.
 LOOK_SETTLES = timedelta(seconds=2)
-LOOK_PATIENCE = timedelta(seconds=10)
-# A joining that is told after the end still counts as an answer.
-CLOSED_AFTER = timedelta(seconds=5)
-TAKEN_UP_AFTER = timedelta(seconds=5)
-# Longer than a request is repeatable and a token lasts: until then a repeat must find what it repeats.
-KEPT_AFTER_END = timedelta(minutes=10)
-INVITATION_KEPT = timedelta(minutes=1)
-MOST_JOINED_KEPT = 20
-MOST_OTHERS_KEPT = 20
 MOST_WITHOUT_STATE = 60
 
 
@@ -234,12 +214,13 @@ def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
 
 
 def _changed(callback: Callback, invitation_id: str, **changes: object) -> Callback:
-    return _each(
+    return each_invitation(
         callback, lambda each: structs.replace(each, **changes) if each.invitation_id == invitation_id else each
     )
 
 
-def _each(callback: Callback, change: Callable[[Invitation], Invitation]) -> Callback:
+def each_invitation(callback: Callback, change: Callable[[Invitation], Invitation]) -> Callback:
+    """The callback with each of its invitations changed so."""
     return structs.replace(callback, invitations=tuple(change(each) for each in callback.invitations))
 
 
@@ -286,7 +267,7 @@ def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
         unsure.append(since + LOOK_SETTLES)
         return each
 
-    known = _each(callback, seen)
+    known = each_invitation(callback, seen)
     # Where an event said otherwise, the list is perhaps only late.
     regularly = now + (LOOK_SETTLES if callback.doubted else LOOK_EVERY)
     look_at = min(unsure, default=regularly if on_the_call(known) else None)
@@ -402,215 +383,3 @@ def try_without_state(callback_id: str, invitation_id: str) -> int | None:
 def label_in(invitation_id: str) -> str | None:
     """The label of the call, where such an invitation's id brings it."""
     return invitation_id.partition(".")[2] or None
-
-
-# What to do next -----------------------------------------------------------------------------------------------------
-
-
-class Ring(Struct, frozen=True):
-    """Remember these invitations, then send them."""
-
-    invitations: tuple[Invitation, ...]
-    lap: Lap
-
-
-class RingAgain(Struct, frozen=True):
-    """Send these once more: nobody knows whether call control has them."""
-
-    invitations: tuple[Invitation, ...]
-
-
-class Cancel(Struct, frozen=True):
-    """Stop ringing these: somebody else answered."""
-
-    invitations: tuple[Invitation, ...]
-
-
-class Look(Struct, frozen=True):
-    """Ask call control who is on the call."""
-
-
-class Wait(Struct, frozen=True):
-    """Nothing is to be done before `until`, unless something happens."""
-
-    until: datetime
-
-
-class Close(Struct, frozen=True):
-    """Say what is owed, and forget all but the id."""
-
-
-type Step = Ring | RingAgain | Cancel | Look | Wait | Close
-
-
-def next_step(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
-    """What to do next so that the caller ends at a human; `engaged` are the keys of agents in another callback."""
-    if callback.over_at is not None:
-        return _after_the_end(callback, callback.over_at, now)
-    presumed_at = callback.answered_at + PRESUMED_CONNECTED_AFTER
-    if not callback.connected and now < presumed_at:
-        return Wait(presumed_at)
-    if on_the_call(callback):
-        return _while_talking(callback, now)
-    return _while_ringing(callback, now) or _next_rung(callback, ladder, engaged, now)
-
-
-def _after_the_end(callback: Callback, over_at: datetime, now: datetime) -> Step:
-    if callback.closed:
-        assert callback.forget_at is not None
-        return Wait(callback.forget_at)
-    return Close() if over_at + CLOSED_AFTER <= now else Wait(over_at + CLOSED_AFTER)
-
-
-def _while_talking(callback: Callback, now: datetime) -> Step:
-    others = tuple(each for each in ringing(callback, now) if each.handle is not None)
-    if others:
-        return Cancel(others)
-    assert callback.look_at is not None, "whoever joined is looked at some time"
-    return Look() if callback.look_at <= now else Wait(callback.look_at)
-
-
-def _while_ringing(callback: Callback, now: datetime) -> Step | None:
-    """None when nobody rings any more, as far as can be known."""
-    patient = callback.looking_since is None or now < callback.looking_since + LOOK_PATIENCE
-    pending = [each for each in callback.invitations if not (each.settled or each.cancelled)]
-    unsent = [each for each in pending if each.handle is None and now < each.ends_at]
-    again = tuple(each for each in unsent if each.tried_at + SEND_AGAIN_AFTER <= now)
-    if callback.look_at is not None and callback.look_at <= now and patient:
-        return Look()
-    if again:
-        return RingAgain(again)
-    moments = [each.tried_at + SEND_AGAIN_AFTER for each in unsent]
-    moments += [over for each in pending if now < (over := each.ends_at + EVENT_GRACE)]
-    if moments:
-        return Wait(min(moments))
-    # The ring is over and no event said how: perhaps they talk to each other already.
-    return Look() if pending and patient else None
-
-
-def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
-    since = climbing_since(callback)
-    lap = callback.lap if callback.lap is not None and callback.lap.since == since else None
-    # Five minutes of ringing: where nobody was rung, because no event came and no sweep, the agent is still first.
-    fallback = _others(callback, _fallback(ladder))
-    for_good = fallback and lap is not None and now >= since + FALLBACK_AFTER
-    rungs = {Rung.FALLBACK: fallback} if for_good else _rungs(callback, ladder, engaged)
-    left = [rung for rung, people in rungs.items() if people and (lap is None or rung not in lap.rungs)]
-    if lap is None or not left:
-        begins_at = now if lap is None else lap.began_at + LEAST_LAP
-        left = [rung for rung, people in rungs.items() if people]
-        if now < begins_at or not left:
-            return Wait(max(begins_at, now + EVENT_GRACE))
-        lap = Lap(since=since, number=0 if lap is None else lap.number + 1, began_at=now)
-    rung = left[0]
-    lap = structs.replace(lap, rungs=(*lap.rungs, rung))
-    invitations = tuple(_invitation(callback, lap, rung, target, key, now) for target, key in rungs[rung])
-    return Ring(invitations, lap)
-
-
-type _People = tuple[tuple[str, str | None], ...]
-
-
-def _fallback(ladder: Ladder) -> _People:
-    return ((ladder.fallback, None),) if ladder.fallback is not None else ()
-
-
-def _rungs(callback: Callback, ladder: Ladder, engaged: Collection[str]) -> dict[Rung, _People]:
-    """Whom to ring on each rung, in the order in which they are rung; all of a rung ring at once."""
-    parties = callback.parties
-    free = [party for party in parties if party.agent_key not in engaged]
-    busy = [party for party in parties if party.agent_key in engaged]
-    desk: _People = tuple((target, None) for target in ladder.desk)
-    shared = len(parties) > 1
-    rungs = {
-        Rung.AGENT: _identities(free),
-        # Of several agents nobody can tell whom the responder means: the desk comes before their private numbers.
-        Rung.ALTERNATE: () if shared else _alternates(parties),
-        Rung.DESK: _others(callback, desk) or _fallback(ladder),
-        Rung.ENGAGED: _identities(busy),
-    }
-    return {rung: _others(callback, people) for rung, people in rungs.items()}
-
-
-def _others(callback: Callback, people: _People) -> _People:
-    return tuple((target, key) for target, key in people if raw_identity(target) != callback.caller)
-
-
-def _identities(parties: Iterable[Party]) -> _People:
-    return _once((each, party.agent_key) for party in parties for each in party.reach.acs_user_ids)
-
-
-def _alternates(parties: Iterable[Party]) -> _People:
-    return _once((each, party.agent_key) for party in parties for each in party.reach.alternate_numbers)
-
-
-def _once(people: Iterable[tuple[str, str]]) -> _People:
-    """Each target once, the first one's: two agents may share a device."""
-    return tuple({target: (target, key) for target, key in reversed(list(people))}.values())[::-1]
-
-
-def _invitation(
-    callback: Callback, lap: Lap, rung: Rung, target: str, agent_key: str | None, now: datetime
-) -> Invitation:
-    place = f"{callback.callback_id}|{lap.since.isoformat()}|{lap.number}|{rung}|{target}"
-    return Invitation(
-        invitation_id=derived(place, "invitation"),
-        target=target,
-        rung=rung,
-        tried_at=now,
-        ends_at=now + RING_FOR[rung],
-        agent_key=agent_key,
-    )
-
-
-# Transitions ---------------------------------------------------------------------------------------------------------
-
-
-def with_step(callback: Callback, step: Step, released_at: datetime | None, now: datetime) -> Callback:
-    """What must be remembered before the step is taken; `released_at` is when the last of the holders is forgotten."""
-    match step:
-        case Ring(invitations, lap):
-            invited = (*_kept(callback, now), *invitations)
-            return structs.replace(callback, invitations=invited, lap=lap, look_at=None, looking_since=None)
-        case RingAgain(invitations):
-            again = {each.invitation_id for each in invitations}
-            return _each(
-                callback, lambda each: structs.replace(each, tried_at=now) if each.invitation_id in again else each
-            )
-        case Look() if not on_the_call(callback):
-            # Whoever rings next waits for the answer, but not for ever.
-            return structs.replace(callback, looking_since=callback.looking_since or now)
-        case Close():
-            return _closed(callback, released_at)
-        case _:
-            return callback
-
-
-def _kept(callback: Callback, now: datetime) -> Sequence[Invitation]:
-    """Without those of which nothing can be heard any more."""
-    joined = [each for each in callback.invitations if each.joined_at is not None]
-    others = [each for each in callback.invitations if each.joined_at is None and now < each.ends_at + INVITATION_KEPT]
-    return [*joined[-MOST_JOINED_KEPT:], *others[-MOST_OTHERS_KEPT:]]
-
-
-def _closed(callback: Callback, released_at: datetime | None) -> Callback:
-    assert callback.over_at is not None
-    kept_until = callback.over_at + KEPT_AFTER_END
-    if released_at is not None:
-        # Nothing that tells of the call outlives the lease and its cool-down (B8).
-        kept_until = min(kept_until, max(released_at, callback.over_at))
-    return Callback(
-        callback_id=callback.callback_id,
-        connection_id="",
-        answered_at=callback.answered_at,
-        over_at=callback.over_at,
-        closed=True,
-        forget_at=kept_until,
-    )
-
-
-def due_at(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> datetime:
-    """When the sweep is to take it up, should nothing else move it."""
-    step = next_step(callback, ladder, engaged, now)
-    # Somebody is about to take the step; should their host die, it is taken up soon after.
-    return step.until if isinstance(step, Wait) else now + TAKEN_UP_AFTER

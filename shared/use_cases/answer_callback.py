@@ -9,7 +9,8 @@ from datetime import datetime
 
 from msgspec import structs
 
-from shared.domain.callbacks import Callback, Party, due_at, label_of, own_people
+from shared.domain.callback_ladder import due_at
+from shared.domain.callbacks import Callback, Party, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.ids import derived, key_of

@@ -7,31 +7,23 @@ from functools import reduce
 
 from msgspec import Struct, structs
 
+from shared.domain.callback_ladder import Cancel, Close, Look, Ring, RingAgain, Step, Wait, due_at, next_step, with_step
 from shared.domain.callback_legs import reflected
 from shared.domain.callbacks import (
     MOST_WITHOUT_STATE,
     Accepted,
     Callback,
-    Cancel,
     Cancelled,
-    Close,
     Connected,
     Fact,
     Invitation,
     Joined,
-    Look,
     Looked,
     NotJoined,
     Over,
-    Ring,
-    RingAgain,
-    Step,
-    Wait,
     caller_labelled,
-    due_at,
     id_without_state,
     label_in,
-    next_step,
     number_labelled,
     on_the_call,
     own_people,
@@ -39,7 +31,6 @@ from shared.domain.callbacks import (
     unaccounted,
     was_answered,
     with_fact,
-    with_step,
 )
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import engaged

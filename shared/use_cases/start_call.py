@@ -194,9 +194,7 @@ class _Course:
                 if leg.leg_id == self._leg_id:
                     return Started(self._answer(emergency, leg, now, known=True))
         self.number = self._recognise()
-        if now - self._dialled_at(now) <= self._rules.window:
-            return None
-        return self._stale()
+        return self._stale() if now - self._dialled_at(now) > self._rules.window else None
 
     def _require_right(self, owner: str | None) -> None:
         if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):

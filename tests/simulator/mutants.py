@@ -52,7 +52,8 @@ PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
 SWEEP = "shared/use_cases/sweep.py"
 CALLBACK = "shared/use_cases/route_callback.py"
-LADDER = "shared/domain/callbacks.py"
+CALLBACKS = "shared/domain/callbacks.py"
+LADDER = "shared/domain/callback_ladder.py"
 CLIMB = "shared/use_cases/continue_callback.py"
 CALLBACK_LEGS = "shared/domain/callback_legs.py"
 TELLING = "shared/use_cases/notify_of_callback.py"
@@ -216,11 +217,11 @@ MUTANTS = (
     ),
     Mutant(
         "a stale list is believed",
-        LADDER,
+        CALLBACKS,
         "if told == each or looked.asked_at >= since + LOOK_SETTLES:",
         "if told == each or now >= since:",
     ),
-    Mutant("whoever drops out stays for ever", LADDER, "structs.replace(each, left_at=now) if gone", "each if gone"),
+    Mutant("whoever drops out stays for ever", CALLBACKS, "structs.replace(each, left_at=now) if gone", "each if gone"),
     Mutant(
         "a late event looks for whoever holds it today",
         CLIMB,

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.callbacks import FALLBACK_AFTER, try_without_state
+from shared.domain.callback_ladder import FALLBACK_AFTER
+from shared.domain.callbacks import try_without_state
 from shared.domain.deployment import CallbackNotices
 from shared.domain.errors import Malformed, Unavailable
 from shared.domain.ids import derived, key_of

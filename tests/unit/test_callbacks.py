@@ -7,35 +7,37 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.table import LONGEST_TEXT
-from shared.domain.callbacks import (
+from shared.domain.callback_ladder import (
     EVENT_GRACE,
     FALLBACK_AFTER,
-    LOOK_EVERY,
     LOOK_PATIENCE,
+    Cancel,
+    Look,
+    Ring,
+    Wait,
+    next_step,
+    with_step,
+)
+from shared.domain.callbacks import (
+    LOOK_EVERY,
     LOOK_SETTLES,
     MOST_WITHOUT_STATE,
     Accepted,
     Callback,
-    Cancel,
     Fact,
     Joined,
     Ladder,
-    Look,
     Looked,
     NotJoined,
     Party,
-    Ring,
     Roster,
     Rung,
-    Wait,
     climbing_since,
     id_without_state,
     label_in,
-    next_step,
     on_the_call,
     try_without_state,
     with_fact,
-    with_step,
 )
 from shared.domain.emergencies import Reach
 from shared.use_cases.route_callback import MOST_IDENTITIES
