@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.local import node_packages
-from tests.local.processes import Child, ChildError, free_ports, start
+from tests.local.processes import Child, ChildError, end_on_signals, free_ports, start
 
 ACCOUNT_NAME = "devstoreaccount1"
 # The emulator's only account; its key is published in the emulator's documentation and protects nothing.
@@ -125,7 +125,7 @@ def main() -> None:
             node_packages.node_modules(node_packages.find_node())
             return
         # Both ways of asking it to end unwind the block below.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        end_on_signals()
         with suppress(KeyboardInterrupt), running(folder=arguments.folder) as storage:
             print(storage.connection_string, flush=True)
             storage.child.wait(None)

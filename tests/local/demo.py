@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import textwrap
@@ -24,7 +23,7 @@ from tests.local import stack
 from tests.local.acs import CallView, Script, poll
 from tests.local.host_process import TimerError
 from tests.local.node_packages import InstallError
-from tests.local.processes import ChildError
+from tests.local.processes import ChildError, end_on_signals
 from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack
 
 LABEL_WIDTH = 10
@@ -280,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep-logs", action="store_true", help="keep the logs also when all went well")
     keep = parser.parse_args(arguments).keep_logs
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="emergency-calling-demo-"))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     status = attempt(lambda: play(Timeline(colour=colour), folder), folder)

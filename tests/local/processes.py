@@ -133,6 +133,12 @@ class Child:
         self._output.close()
 
 
+def end_on_signals() -> None:
+    """Raise `KeyboardInterrupt` on SIGINT, which what a shell runs in the background ignores, and on SIGTERM."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
+
+
 def start(
     command: Sequence[str | Path],
     *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from contextlib import suppress
 from tests.local import stack
 from tests.local.acs.control import TOKEN_HEADER
 from tests.local.node_packages import InstallError
-from tests.local.processes import ChildError
+from tests.local.processes import ChildError, end_on_signals
 from tests.local.stack import DANA, PSAP, SIGN_IN, Stack
 
 DEFAULT_PORT = 7071
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the function app; 0 takes a free one")
     parser.add_argument("--workers", type=int, default=1, help="processes of the function app")
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_signals()
     try:
         with suppress(KeyboardInterrupt):
             _serve(chosen.port, chosen.workers)

@@ -37,6 +37,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     settings_differ: bool
     rows_differ: bool
     answers_calls: bool
+    refuses_addresses: bool
 
     @property
     def fair(self) -> bool:
@@ -68,6 +69,7 @@ def climate_of(chance: random.Random) -> Climate:
         settings_differ=not fine and chance.random() < 0.3,
         rows_differ=chance.random() < 0.3,
         answers_calls=chance.random() < 0.8,
+        refuses_addresses=chance.random() < 0.3,
     )
 
 

@@ -37,6 +37,11 @@ class Call:
         self.number: str | None = None
 
 
+def contacts_of(agent_id: str) -> tuple[str, ...]:
+    """The contacts of an agent who is in the directory."""
+    return f"{agent_id}-one@example.com", f"{agent_id}-two@example.com"
+
+
 class Person:
     """An agent at a desk."""
 
@@ -48,13 +53,12 @@ class Person:
 
     def entry(self) -> Agent:
         """What the directory says of them."""
-        contacts = (f"{self.agent_id}-one@example.com", f"{self.agent_id}-two@example.com")
         return Agent(
             agent_id=self.agent_id,
             acs_user_ids=(self.world.identity(self.agent_id),),
             country="US",
             alternate_numbers=self.world.alternates(self.agent_id),
-            emergency_contacts=contacts,
+            emergency_contacts=contacts_of(self.agent_id),
         )
 
     def live(self) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
-from shared.domain.errors import Refused, Unavailable
+from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.presence import Presence
 from shared.ports import Deadline, Email, Invite, PresenceGateway
 from tests.simulator.faults import Trouble
@@ -197,7 +197,16 @@ class LineMail:
         self._line, self._world = Line(process, "mail"), process.world
 
     def send(self, email: Email, deadline: Deadline) -> None:
-        self._line.request(lambda: self._world.checks.mail_accepted(email), deadline)
+        self._line.request(lambda: self._take(email), deadline)
+
+    def _take(self, email: Email) -> None:
+        refused = frozenset(filter(self._world.refuses, email.recipients))
+        if not refused:
+            self._world.checks.mail_accepted(email)
+            return
+        self._world.faults.strikes("address refused", 1.0)
+        # The service says which, or does not.
+        raise RecipientsRefused(refused) if self._world.chance.random() < 0.5 else Refused()
 
 
 class LineCalls:

@@ -25,7 +25,7 @@ from tests.simulator.checks import Checks
 from tests.simulator.clockwork import SECOND, Clockwork
 from tests.simulator.courier import Courier
 from tests.simulator.faults import Faults, climate_of
-from tests.simulator.people import Person
+from tests.simulator.people import Person, contacts_of
 from tests.simulator.ports import seeded
 from tests.simulator.processes import DEAF, Process
 from tests.simulator.responders import Responder
@@ -158,6 +158,14 @@ class World:
     def is_unknown(self, agent_id: str) -> bool:
         """Whether the agent is not in the directory."""
         return self.people[int(agent_id.removeprefix("agent-"))].unknown
+
+    def contacts(self, agent_id: str) -> tuple[str, ...]:
+        """Who is told of an agent's emergency."""
+        return (DEFAULT_CONTACT,) if self.is_unknown(agent_id) else contacts_of(agent_id)
+
+    def refuses(self, address: str) -> bool:
+        """Whether the e-mail service takes nothing for this address: a contact of every tenth agent, in some worlds."""
+        return self.faults.climate.refuses_addresses and address.endswith("0-two@example.com")
 
     def responder(self, number: str, context: str, about: str) -> Responder:
         """Somebody who calls this number back."""
