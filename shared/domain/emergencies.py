@@ -271,8 +271,12 @@ def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
 
 
 def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: datetime) -> Emergency:
-    """A leg was dialled on the number of `lease`; a new lease begins a new emergency, with the presence still held."""
-    continued = same_lease(emergency.lease, lease)
+    """A leg was dialled on the number of `lease`; a new lease begins a new emergency, with the presence still held.
+
+    Unless the one before is not over, and had only no number of the pool.
+    """
+    before = emergency.lease
+    continued = same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
     started = structs.replace(emergency, legs=(*kept, leg), sightings=sightings, lease=lease)

@@ -45,7 +45,7 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
     set while a leg is in progress: the moment at which that leg would count as dropped. `lost`: the number was lent
-    again in its cool-down.
+    again in its cool-down, or there was none and `number` is the fallback number.
     """
 
     number: str

@@ -17,7 +17,7 @@ from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import Dial
-from tests.house import House, Overtaken, after, numbers
+from tests.house import FALLBACK, House, Overtaken, after, numbers
 
 
 @pytest.fixture
@@ -382,6 +382,24 @@ def test_a_number_that_left_the_pool_is_not_shared() -> None:
     answer = new.dial(dial(new, "cem"))
     assert (answer.callback_number, answer.shared) == (second, True)
     assert old.call_back(first) == "8:acs:r_ana"
+
+
+def test_an_emergency_without_a_number_of_the_pool_keeps_its_legs_when_another_one_is_dialled() -> None:
+    bare = House(pool=())
+    bare.add_agent(Agent(agent_id="ana"))
+    bare.show("ana", PresenceStatus.AVAILABLE)
+    for call_id in ("1", "2", "1"):
+        assert bare.dial(dial(bare, "ana", call_id)).callback_number == FALLBACK
+    assert len(bare.mail.accepted) == 2
+    bare.end(End(call_id="ana/2", by_agent=True))
+    assert bare.status("ana") is PresenceStatus.DO_NOT_DISTURB, "the first call is not over"
+    bare.end(End(call_id="ana/1", by_agent=True))
+    assert bare.status("ana") is PresenceStatus.AVAILABLE
+    # With a pool again, the next dial is lent a number of it.
+    filled = House(pool=numbers(1), table=bare.table, clock=bare.clock)
+    filled.add_agent(Agent(agent_id="ana"))
+    assert filled.dial(dial(filled, "ana", "3")).callback_number in numbers(1)
+    assert [leg.number for leg in filled.emergency("ana").legs] == [FALLBACK, FALLBACK, *numbers(1)]  # type: ignore[union-attr]
 
 
 def _pool_rows(house: House, kind: str) -> list[str]:
