@@ -23,6 +23,7 @@ SUITES = (
     "test_callbacks.py",
     "test_callback_ladder.py",
     "test_found_by_simulation.py",
+    "test_lending.py",
     "test_emergency_flow.py",
     "test_emergency_machine.py",
 )
@@ -163,6 +164,25 @@ MUTANTS = (
         STORE,
         "yield from (Delete(key) for key in before if key not in index)",
         "yield from (Delete(key) for key in before if key not in index and not key.startswith('due|'))",
+    ),
+    Mutant(
+        "two bring the pool in line at once",
+        STORE,
+        "[Replace(POOL_ROW, values, mark), *writes]",
+        "[Put(POOL_ROW, values), *writes]",
+    ),
+    Mutant("a late reading frees what was lent", LENDING, " if row.key not in lent}", "}"),
+    Mutant(
+        "an emergency without a number loses its legs",
+        FACTS,
+        " or (before is not None and before.lost and now < before.ends_at(rules))",
+        "",
+    ),
+    Mutant(
+        "a stale start leaves presence held",
+        START,
+        "(ReturnPresence(self._dial.agent_id, self._hold.hold_id),)",
+        "()",
     ),
     Mutant(
         "a lent number that left the pool comes free",
