@@ -278,9 +278,15 @@ class EmergencyTable:
         if slot is None:
             # It has left the pool.
             return
-        yield Replace(slot.key, _BARE, slot.version)
-        if all(holder.agent_key == agent_key for holder in holders):
+        if any(holder.agent_key != agent_key for holder in holders):
+            yield Replace(slot.key, _BARE, slot.version)
+        elif number in self._pool:
+            yield Replace(slot.key, _BARE, slot.version)
             yield Insert(free_row(number, now), _BARE)
+        else:
+            # Another process lent it, with other numbers: whose are right is for the next look at the pool to say.
+            yield Delete(slot.key, slot.version)
+            yield Put(POOL_ROW, _OUT_OF_LINE)
 
     # Callbacks
 

@@ -358,7 +358,27 @@ def test_a_number_that_comes_back_while_it_is_lent_comes_free_once(forgets: str)
     house = old if forgets == "old" else new
     stored = house.emergencies.load(key_of("ana"), house.within()).result()
     house.emergencies.forget(stored, house.clock.now(), house.within())
+    old.tick()
     assert _pool_rows(old, "number") == _pool_rows(old, "free") == list(numbers(2))
+
+
+def test_whoever_gives_back_a_number_of_another_process_leaves_it_to_the_next_look_at_the_pool() -> None:
+    ours, theirs = numbers(1), numbers(1, first=50)
+    new = House(pool=ours)
+    old = House(pool=theirs, table=new.table, clock=new.clock)
+    for house in (old, new, new):
+        house.tick()
+    for house, agent_id in ((new, "ana"), (old, "bob")):
+        house.add_agent(Agent(agent_id=agent_id))
+        house.dial(dial(house, agent_id))
+        house.end(End(call_id=f"{agent_id}/1", by_agent=True))
+    assert old.call_back(theirs[0]) == "8:acs:r_bob", "all that was free is lent, and the old process knows one more"
+    new.clock.advance(after(hours=3))
+    for house, agent_id in ((old, "ana"), (new, "bob")):
+        stored = house.emergencies.load(key_of(agent_id), house.within()).result()
+        house.emergencies.forget(stored, house.clock.now(), house.within())
+    new.tick()
+    assert _pool_rows(new, "free") == _pool_rows(new, "number") == list(ours)
 
 
 def test_a_number_that_came_free_while_its_slot_was_made_is_found_by_the_next_look() -> None:
