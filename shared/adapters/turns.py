@@ -24,12 +24,6 @@ class Turns:
         self._changed = threading.Condition()
         self._here = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many are in line."""
-        with self._lock:
-            return len(self._line)
-
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block."""

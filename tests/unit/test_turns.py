@@ -57,7 +57,7 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     with turns.turn():
         for number in range(5):
             threads.append(beside(next_one(number)))
-            while turns.waiting <= number:
+            while len(turns._line) <= number:
                 # Nothing tells when a thread has come to stand in line.
                 time.sleep(0.001)
     # The one that has just had it comes again at once, behind all of them.
@@ -72,7 +72,7 @@ def test_whoever_waited_too_long_is_not_called_any_more() -> None:
     with turns.turn():
         with turns.turn() as late:
             assert not late
-        assert turns.waiting == 0
+        assert not turns._line
     with turns.turn() as mine:
         assert mine
 
