@@ -3,7 +3,7 @@
     agent|{agent}                    the emergency itself; its version fences every transition
     call|{call}  call|{call}|{agent} whose call an id is, or that it ended before it started
     server|{call}|{agent}            who knows a server call; starter|{identity}|{agent}: who has an untied leg
-    number|{digits}|                 the slot: the number is known; touched by whatever lends it
+    number|{digits}|                 the slot, touched by whatever lends the number; `leaves`: not of the pool any more
     number|{digits}|{agent}          a holder of the number, with all that a callback needs
     free|{since}|{digits}            may be lent; rest|{since}|… rests in its cool-down; share|{rank}|… is held
     due|{at}|{subject}|{key}         what time alone brings up

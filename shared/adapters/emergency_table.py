@@ -80,6 +80,7 @@ MOST_OWED_READ = 1000
 
 _OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
+_LEAVING: Values = {"schema": SCHEMA, "leaves": True}
 
 
 class _Read[S, T]:
@@ -276,10 +277,11 @@ class EmergencyTable:
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         slot, holders = self._slot_and_holders(number, deadline)
         if slot is None:
-            # It has left the pool.
             return
         if any(holder.agent_key != agent_key for holder in holders):
-            yield Replace(slot.key, _BARE, slot.version)
+            yield Replace(slot.key, slot.values, slot.version)
+        elif _leaves(slot):
+            yield Delete(slot.key, slot.version)
         elif number in self._pool:
             yield Replace(slot.key, _BARE, slot.version)
             yield Insert(free_row(number, now), _BARE)
@@ -394,7 +396,7 @@ class EmergencyTable:
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
         """Bring the slots in line with CALLBACK_NUMBERS.
 
-        A number that leaves loses its slot: one that is lent then keeps its holders, and does not come free after them.
+        A number that leaves while it is lent keeps its holders and its slot, which says that it does not come free.
         """
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
@@ -414,16 +416,22 @@ class EmergencyTable:
         slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         changes: list[list[Write]] = []
+        staying = frozenset(self._pool)
         for number in self._pool:
-            if number in held and number not in slots:
-                changes.append([Insert(slot_row(number), _BARE)])
-            elif number not in held and number not in free:
-                changes.append([_slot_write(number, slots.get(number)), Insert(free_row(number, now), _BARE)])
-        for number in (slots.keys() | free.keys()).difference(self._pool):
+            slot = slots.get(number)
+            if number not in held and number not in free:
+                changes.append([_slot_write(number, slot), Insert(free_row(number, now), _BARE)])
+            elif slot is not None and _leaves(slot):
+                changes.append([Replace(slot.key, _BARE, slot.version)])
+        for number, slot in slots.items():
+            if number in staying:
+                continue
             if number in free:
-                changes.append([Delete(free[number].key, free[number].version), Delete(slot_row(number))])
-            else:
-                changes.append([Delete(slots[number].key, slots[number].version)])
+                changes.append([Delete(free[number].key, free[number].version), Delete(slot.key)])
+            elif number not in held:
+                changes.append([Delete(slot.key, slot.version)])
+            elif not _leaves(slot):
+                changes.append([Replace(slot.key, _LEAVING, slot.version)])
         return changes
 
     def _change_pool(self, group: Sequence[Sequence[Write]], mark: str | None, deadline: Deadline) -> str | None:
@@ -445,6 +453,11 @@ class EmergencyTable:
 
 class _OtherSync(Exception):
     """Another process has begun to bring the pool in line meanwhile, perhaps with other numbers."""
+
+
+def _leaves(slot: Row) -> bool:
+    """Whether the number has left the pool, and is only lent still."""
+    return bool(slot.values.get("leaves"))
 
 
 def _slot_write(number: str, slot: Row | None) -> Write:

@@ -187,8 +187,8 @@ MUTANTS = (
     Mutant(
         "a lent number that left the pool comes free",
         STORE,
-        "            else:\n                changes.append([Delete(slots[number].key, slots[number].version)])\n",
-        "",
+        "elif _leaves(slot):\n            yield Delete(slot.key, slot.version)\n        elif",
+        "elif",
     ),
     Mutant(
         "forget without giving the slot back",

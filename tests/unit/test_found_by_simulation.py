@@ -325,6 +325,8 @@ def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves
     new.tick()
     new.tick()
     assert old.call_back(number) == "8:acs:r_ana", "whoever holds it is called back on it"
+    slot = f"number|{number.removeprefix('+')}|"
+    assert slot in old.rows(), "without it, whoever does not see the holder could lend it as one that nobody holds"
     old.clock.advance(after(hours=3))
     # Without looking at the pool again: it has done so, and then the other process has.
     stored = old.emergencies.load(key_of("ana"), old.within()).result()
