@@ -80,7 +80,8 @@ def test_the_demo_says_what_is_not_as_it_must_be(tmp_path: Path, capsys: pytest.
 
 def test_run_says_where_everything_is_and_its_examples_play_the_main_job(tmp_path: Path) -> None:
     mark, environment = marked()
-    command = [sys.executable, "-m", "tests.local.run", "--port", "0"]
+    # As a shell does for what it runs in the background: it ends on the signal all the same.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "tests.local.run", "--port", "0"]
     with start(command, name="make run", environment=environment, cwd=ROOT) as running:
         running.wait_until(lambda: "/end" in running.output(), what="examples", deadline_s=DEADLINE_S)
         [line] = [line for line in running.output().splitlines() if line.startswith("ready:")]

@@ -328,9 +328,7 @@ def test_a_number_that_an_older_process_gives_back_after_it_left_the_pool_leaves
     slot = f"number|{number.removeprefix('+')}|"
     assert slot in old.rows(), "without it, whoever does not see the holder could lend it as one that nobody holds"
     old.clock.advance(after(hours=3))
-    # Without looking at the pool again: it has done so, and then the other process has.
-    stored = old.emergencies.load(key_of("ana"), old.within()).result()
-    old.emergencies.forget(stored, old.clock.now(), old.within())
+    forget(old, "ana")
     assert _pool_rows(new, "number") == _pool_rows(new, "free") == list(rest)
 
 
@@ -357,9 +355,7 @@ def test_a_number_that_comes_back_while_it_is_lent_comes_free_once(forgets: str)
     assert _pool_rows(old, "free") == list(rest), "it is lent"
     assert old.call_back(number) == "8:acs:r_ana"
     old.clock.advance(after(hours=3))
-    house = old if forgets == "old" else new
-    stored = house.emergencies.load(key_of("ana"), house.within()).result()
-    house.emergencies.forget(stored, house.clock.now(), house.within())
+    forget(old if forgets == "old" else new, "ana")
     old.tick()
     assert _pool_rows(old, "number") == _pool_rows(old, "free") == list(numbers(2))
 
@@ -376,9 +372,8 @@ def test_whoever_gives_back_a_number_of_another_process_leaves_it_to_the_next_lo
         house.end(End(call_id=f"{agent_id}/1", by_agent=True))
     assert old.call_back(theirs[0]) == "8:acs:r_bob", "all that was free is lent, and the old process knows one more"
     new.clock.advance(after(hours=3))
-    for house, agent_id in ((old, "ana"), (new, "bob")):
-        stored = house.emergencies.load(key_of(agent_id), house.within()).result()
-        house.emergencies.forget(stored, house.clock.now(), house.within())
+    forget(old, "ana")
+    forget(new, "bob")
     new.tick()
     assert _pool_rows(new, "free") == _pool_rows(new, "number") == list(ours)
 
@@ -422,6 +417,12 @@ def test_an_emergency_without_a_number_of_the_pool_keeps_its_legs_when_another_o
     filled.add_agent(Agent(agent_id="ana"))
     assert filled.dial(dial(filled, "ana", "3")).callback_number in numbers(1)
     assert [leg.number for leg in filled.emergency("ana").legs] == [FALLBACK, FALLBACK, *numbers(1)]  # type: ignore[union-attr]
+
+
+def forget(house: House, agent_id: str) -> None:
+    """As the sweep does that looked at the pool before another process did."""
+    stored = house.emergencies.load(key_of(agent_id), house.within()).result()
+    house.emergencies.forget(stored, house.clock.now(), house.within())
 
 
 def _pool_rows(house: House, kind: str) -> list[str]:

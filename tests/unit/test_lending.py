@@ -52,6 +52,14 @@ def test_where_others_are_after_all_that_is_free_the_next_look_tells_who_has_got
     assert (dials.first.kind, dials.find().kind) == (LoanKind.FREE, LoanKind.SHARED)
 
 
+def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() -> None:
+    dials = TwoDials()
+    # Lent by another process; the dial that had it in mind never comes to an end.
+    dials.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+    assert dials.find().kind is LoanKind.SHARED
+    assert not dials.lending._reserved
+
+
 class LosesOnce:
     """A lock whose holder meets a dial that lost its number, and has what was read forgotten, when it lets go."""
 
