@@ -326,7 +326,7 @@ class EmergencyStore(Protocol):
         ...
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
-        """What is owed by now: at most `limit` callbacks, and as many others."""
+        """What is owed by now: the callbacks, and at most `limit` others, longest overdue first."""
         ...
 
     def owed_by(self, change: Change) -> OwedNotice | None:

@@ -8,7 +8,8 @@
     free|{since}|{digits}            may be lent; rest|{since}|… rests in its cool-down; share|{rank}|… is held
     due|{at}|{subject}|{key}         what time alone brings up
     callback|{id}                    a responder's callback, while it lasts and a little longer
-    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}; outbox|{at}|callback|{id}
+    ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
+    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
     unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
@@ -106,7 +107,7 @@ def callback_due_row(at: datetime, callback: Callback) -> str:
     """A callback that the sweep is to take up or, of a closed one, to forget."""
     if callback.closed:
         return due_row(at, "callback", callback.callback_id)
-    return f"outbox|{moment(at)}|callback|{callback.callback_id}"
+    return f"ladder|{moment(at)}|{callback.callback_id}"
 
 
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:

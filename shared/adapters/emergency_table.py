@@ -76,7 +76,7 @@ RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
 MOST_UNTIED_READ = 200
 # One page of the service.
-MOST_OWED_READ = 1000
+MOST_CALLBACKS_READ = 1000
 
 _OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
@@ -324,15 +324,14 @@ class EmergencyTable:
         self._apply([Delete(due.row), Delete(due.key)], deadline)
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
-        """What is owed by now: all callbacks, and so many of the presences to be reconciled and of the notices."""
-        rows = self._table.between("outbox|", f"outbox|{moment(now)}~", MOST_OWED_READ, deadline).result()
+        """What is owed by now: the callbacks, and so many of the presences to be reconciled and of the notices."""
         # A responder who waits does not stand in line behind a service that is away.
-        callbacks = [row for row in rows if "|callback|" in row.key]
-        others = [row for row in rows if "|callback|" not in row.key][:limit]
+        reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MOST_CALLBACKS_READ, deadline)
+        others = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
         return Owed(
             presences=tuple(_last(row.key) for row in others if "|presence|" in row.key),
             notices=tuple(_owed_notices(row for row in others if "|notice|" in row.key)),
-            callbacks=tuple(_last(row.key) for row in callbacks),
+            callbacks=tuple(_last(row.key) for row in reading.result()),
         )
 
     def owed_by(self, change: Change) -> OwedNotice | None:

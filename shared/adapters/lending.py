@@ -179,9 +179,11 @@ class Lending:
             row, known = self._take_of_reading(contended=looks > 1)
         if row is not None:
             return _free_loan(row, quota_row)
-        if not self._picture.synced and (unheld := self._unheld()):
-            return Loan(number=self._chance.choice(unheld), kind=LoanKind.NEW, quota_row=quota_row)
-        return self._resting_loan(quota_row, now, deadline) or self._shared_loan(quota_row)
+        return (
+            self._new_loan(quota_row, deadline)
+            or self._resting_loan(quota_row, now, deadline)
+            or self._shared_loan(quota_row)
+        )
 
     def _read_all(self, now: datetime, deadline: Deadline) -> "_Picture":
         free = self._read_free(deadline)
@@ -198,10 +200,19 @@ class Lending:
         pool = set(self._pool)
         return [row for row in rows if number_in(row.key) in pool]
 
-    def _unheld(self) -> list[str]:
-        """Numbers of the setting that nobody holds: nothing is free, so their slots were never written."""
+    def _new_loan(self, quota_row: str | None, deadline: Deadline) -> Loan | None:
+        """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""
+        if self._picture.synced:
+            return None
         with self._lock:
-            return [number for number in self._pool if number not in self._picture.activity]
+            unseen = [number for number in self._pool if number not in self._picture.activity]
+        some = self._chance.sample(unseen, min(len(unseen), MOST_CANDIDATES))
+        reads = [self._table.get(slot_row(number), deadline) for number in some]
+        new = [number for number, read in zip(some, reads, strict=True) if read.result() is None]
+        with self._lock:
+            # Where thousands hold numbers, no reading shows them all: these are held by somebody.
+            self._picture.activity |= {number: _HELD_UNSEEN for number in some if number not in new}
+        return Loan(number=new[0], kind=LoanKind.NEW, quota_row=quota_row) if new else None
 
     def _resting_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
         """The longest-resting number all of whose holders' leases are over.
@@ -284,6 +295,9 @@ class Activity(Struct, frozen=True, order=True):
     def welcome(self) -> tuple[bool, int, str]:
         """What counts when choosing: among busy numbers only how many share them."""
         return (self.busy, self.sharers, "" if self.busy else self.last)
+
+
+_HELD_UNSEEN = Activity(True, 1, BUSY_RANK)
 
 
 class _Picture(Struct):

@@ -125,9 +125,15 @@ def _while_ringing(callback: Callback, now: datetime) -> Step | None:
     moments = [each.tried_at + SEND_AGAIN_AFTER for each in unsent]
     moments += [over for each in pending if now < (over := each.ends_at + EVENT_GRACE)]
     if moments:
-        return Wait(min(moments))
+        return Wait(min([*moments, *_look_ahead(callback, now)]))
+    if not (pending and patient):
+        return None
     # The ring is over and no event said how: perhaps they talk to each other already.
-    return Look() if pending and patient else None
+    return next(map(Wait, _look_ahead(callback, now)), Look())
+
+
+def _look_ahead(callback: Callback, now: datetime) -> list[datetime]:
+    return [callback.look_at] if callback.look_at is not None and now < callback.look_at else []
 
 
 def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
@@ -142,7 +148,7 @@ def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now
         begins_at = now if lap is None else lap.began_at + LEAST_LAP
         left = [rung for rung, people in rungs.items() if people]
         if now < begins_at or not left:
-            return Wait(max(begins_at, now + EVENT_GRACE))
+            return Wait(min([max(begins_at, now + EVENT_GRACE), *_look_ahead(callback, now)]))
         lap = Lap(since=since, number=0 if lap is None else lap.number + 1, began_at=now)
     rung = left[0]
     lap = structs.replace(lap, rungs=(*lap.rungs, rung))
@@ -213,7 +219,10 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
     match step:
         case Ring(invitations, lap):
             invited = (*_kept(callback, now), *invitations)
-            return structs.replace(callback, invitations=invited, lap=lap, look_at=None, looking_since=None)
+            # Once round, and nobody answered? Perhaps somebody did and the event was lost. That is asked while it
+            # rings: a list that does not answer keeps nobody waiting.
+            asked = now if lap.begins and lap.number else next(iter(_look_ahead(callback, now)), None)
+            return structs.replace(callback, invitations=invited, lap=lap, look_at=asked, looking_since=None)
         case RingAgain(invitations):
             again = {each.invitation_id for each in invitations}
             return each_invitation(

@@ -21,6 +21,7 @@ LEAST_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
 # So long the list of participants may lag behind a joining.
 LOOK_SETTLES = timedelta(seconds=2)
+LOOK_AGAIN_AFTER = timedelta(seconds=3)
 MOST_WITHOUT_STATE = 60
 
 
@@ -107,6 +108,11 @@ class Lap(Struct, frozen=True, kw_only=True):
     began_at: datetime
     rungs: tuple[Rung, ...] = ()
 
+    @property
+    def begins(self) -> bool:
+        """Whether its first rung is rung."""
+        return len(self.rungs) == 1
+
 
 class Callback(Struct, frozen=True, kw_only=True):
     """All that is known of a callback. `number` was dialled (None: not known yet), `server_key` is its server call.
@@ -182,11 +188,15 @@ class Looked(Struct, frozen=True):
     asked_at: datetime
 
 
+class Unseen(Struct, frozen=True):
+    """We asked who is on the call, and were not told."""
+
+
 class Over(Struct, frozen=True):
     """The call is over for everyone."""
 
 
-type Fact = Connected | Accepted | Joined | NotJoined | Cancelled | Roster | Looked | Over
+type Fact = Connected | Accepted | Joined | NotJoined | Cancelled | Roster | Looked | Unseen | Over
 
 
 def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
@@ -206,7 +216,7 @@ def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
             told = _with_joined(callback, invitation_id, target, now)
         case Roster(people):
             told = _with_roster(callback, people, now)
-        case Looked():
+        case Looked() | Unseen():
             told = _with_look(callback, fact, now)
         case Over():
             told = structs.replace(callback, over_at=callback.over_at or now)
@@ -255,7 +265,9 @@ def _settled_from(invitation: Invitation) -> datetime:
     return invitation.joined_at + LOOK_SETTLES
 
 
-def _with_look(callback: Callback, looked: Looked, now: datetime) -> Callback:
+def _with_look(callback: Callback, looked: Looked | Unseen, now: datetime) -> Callback:
+    if isinstance(looked, Unseen):
+        return structs.replace(callback, look_at=now + LOOK_AGAIN_AFTER)
     answered = _answered(callback, looked.people)
     unsure: list[datetime] = []
 

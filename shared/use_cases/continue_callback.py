@@ -21,6 +21,7 @@ from shared.domain.callbacks import (
     Looked,
     NotJoined,
     Over,
+    Unseen,
     caller_labelled,
     id_without_state,
     label_in,
@@ -292,7 +293,7 @@ class _Climb:
         match step:
             case Ring(invitations, lap):
                 facts = self._invite(callback, invitations)
-                if len(lap.rungs) == 1:
+                if lap.begins:
                     self._play_prompt(callback, lap.number)
                 return facts
             case RingAgain(invitations):
@@ -363,7 +364,7 @@ class _Climb:
             return [Over()]
         except (Refused, Unavailable):
             self._telemetry.emit("callback_failed", reason="look")
-            return []
+            return [Unseen()]
         unaccounted_for = enumerate(unaccounted(callback, self._deployment.ladder, people))
         desk = [Joined(id_without_state(self._callback_id, number, None), each) for number, each in unaccounted_for]
         return [Looked(people, asked_at), *desk]

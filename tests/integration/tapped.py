@@ -63,7 +63,7 @@ def settle(local: Stack) -> None:
     """Let time pass, and the sweep run, until nothing is owed: what failed meanwhile was put off."""
 
     def owed() -> bool:
-        return any(row["RowKey"].startswith("outbox|") for row in local.rows()["emergencies"])
+        return any(row["RowKey"].startswith(("outbox|", "ladder|")) for row in local.rows()["emergencies"])
 
     began = time.monotonic()
 

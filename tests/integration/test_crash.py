@@ -218,7 +218,7 @@ def act_until_answered(moment: Moment, case: Case, killer: Killer) -> None:
 
 
 def nothing_owed(local: Stack) -> bool:
-    return not any(row["RowKey"].startswith("outbox|") for row in local.rows()["emergencies"])
+    return not any(row["RowKey"].startswith(("outbox|", "ladder|")) for row in local.rows()["emergencies"])
 
 
 def outcome(case: Case) -> Outcome:

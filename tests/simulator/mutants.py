@@ -205,7 +205,7 @@ MUTANTS = (
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
     Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
-    Mutant("shared before resting", LENDING, "self._resting_loan(quota_row, now, deadline) or self", "self"),
+    Mutant("shared before resting", LENDING, "            or self._resting_loan(quota_row, now, deadline)\n", ""),
     Mutant("the others ring on", LADDER, "    if others:\n", "    if others and not callback.connected:\n"),
     Mutant(
         "nobody looks whether they still talk",
@@ -223,7 +223,7 @@ MUTANTS = (
     Mutant(
         "an answer that no event told is not looked for",
         LADDER,
-        "return Look() if pending and patient else None",
+        "return next(map(Wait, _look_ahead(callback, now)), Look())",
         "return None",
     ),
     Mutant(
@@ -240,6 +240,12 @@ MUTANTS = (
         CALLBACKS,
         "if told == each or looked.asked_at >= since + LOOK_SETTLES:",
         "if told == each or now >= since:",
+    ),
+    Mutant(
+        "a further round asks nobody who is there",
+        LADDER,
+        "asked = now if lap.begins and lap.number else",
+        "asked =",
     ),
     Mutant("whoever drops out stays for ever", CALLBACKS, "structs.replace(each, left_at=now) if gone", "each if gone"),
     Mutant(

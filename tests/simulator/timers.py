@@ -18,12 +18,14 @@ NEVER_US = 1 << 62
 class Timer:
     """One timer: it runs every so many seconds on whichever process the platform picks, sometimes on two.
 
+    It does what is due by the rows of these `kinds`.
+
     A run that would find nothing to do changes nothing. Those are left out, for speed, but for one in a while.
     """
 
-    def __init__(self, world: "World", kind: str, every_s: int, run: Callable[[Process], None]) -> None:
+    def __init__(self, world: "World", kinds: Sequence[str], every_s: int, run: Callable[[Process], None]) -> None:
         self._world = world
-        self._prefix = f"{kind}|"
+        self._prefixes = tuple(f"{kind}|" for kind in kinds)
         self._every_us = every_s * SECOND
         self._run = run
         self._next_us = -1
@@ -34,7 +36,7 @@ class Timer:
     def committed(self, writes: Sequence[Write]) -> None:
         """A transaction may have written what is due earlier than all that was."""
         for write in writes:
-            if write.key.startswith(self._prefix) and not isinstance(write, Delete):
+            if write.key.startswith(self._prefixes) and not isinstance(write, Delete):
                 self._wake_at(microseconds(moment_in(write.key)))
 
     def _wake_at(self, due_us: int) -> None:
@@ -64,5 +66,6 @@ class Timer:
             world.clock.spawn(lambda process=process: self._run(process))  # type: ignore[misc]
 
     def _first_due_us(self) -> int:
-        rows = self._world.table.between(self._prefix, f"{self._prefix}~", 1, self._world.endless).result()
-        return min((microseconds(moment_in(row.key)) for row in rows), default=NEVER_US)
+        table, endless = self._world.table, self._world.endless
+        first = [row for prefix in self._prefixes for row in table.between(prefix, f"{prefix}~", 1, endless).result()]
+        return min((microseconds(moment_in(row.key)) for row in first), default=NEVER_US)

@@ -1,6 +1,7 @@
 """Callbacks end at a human (B4): each scenario on the core in memory, with call control that rings, joins and drops."""
 
 from collections.abc import Callable
+from itertools import batched
 
 import pytest
 from msgspec import structs
@@ -802,10 +803,37 @@ def test_an_answer_of_which_no_event_came_is_found_before_others_are_rung(house:
     assert house.panel(DANA).mode is Mode.EMERGENCY
 
 
+def test_an_answer_that_was_told_as_a_failure_is_found_in_the_next_round(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    house.switchboard.offline = {DANA_PHONE, DESK}
+    house.switchboard.pick_up(DANA_ACS)
+    _, said = house.switchboard.events[0]
+    house.switchboard.events.clear()
+    [invite] = house.switchboard.invited
+    house.hear(callback_id, structs.replace(said, fact=NotJoined(invite.invitation_id)))
+    # Each ring fails at once, Dana's too: she is on the call. So there is no ring at whose end to look.
+    house.wait(60)
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS, DANA_PHONE, DESK] * 2
+    assert house.panel(DANA).mode is Mode.EMERGENCY
+
+
+@pytest.mark.parametrize("failure", [None, Unavailable, Refused])
+def test_no_round_waits_for_a_list_of_participants_that_is_not_told(
+    house: House, failure: type[Exception] | None
+) -> None:
+    if failure is not None:
+        house.switchboard.fail = failing("people", failure)
+    house.switchboard.offline = {DANA_ACS, DANA_PHONE, DESK}
+    house.responder_calls(dropped_call(house))
+    house.wait(59)
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS, DANA_PHONE, DESK] * 6
+
+
 def test_a_ladder_does_not_stand_in_line_behind_what_else_is_owed(house: House) -> None:
     house.responder_calls(dropped_call(house))
-    rows = [f"outbox|20261120T1600{n:08}Z|presence|nobody-{n}" for n in range(95)]
-    house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
+    rows = [f"outbox|20261120T1600{n:08}Z|presence|nobody-{n}" for n in range(1020)]
+    for some in batched(rows, 60, strict=False):
+        house.table.commit([Put(row, {"schema": 1}) for row in some], house.within())
     house.wait(20, events=False)
     assert house.switchboard.ringing() == [DANA_PHONE]
 

@@ -3,8 +3,11 @@
 import random
 from collections.abc import Callable
 
-from shared.adapters.lending import Lending
+from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.lending import SHARE_ROWS_READ, Lending
 from shared.adapters.memory_table import MemoryTable
+from shared.adapters.table import Put
+from shared.domain.agents import Agent
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
 from shared.use_cases.start_call import Dial
@@ -20,6 +23,23 @@ def test_a_free_number_that_another_dial_is_after_is_tried_rather_than_one_that_
     second = house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
     assert (first.kind, second.kind) == (LoanKind.FREE, LoanKind.FREE)
     assert first.number == second.number
+
+
+def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_never_lent() -> None:
+    left, stays = numbers(2)
+    house = House(pool=(left, stays))
+    house.tick()
+    for name in ("ana", "ben", "carl"):
+        house.add_agent(Agent(agent_id=name))
+    for name in ("ana", "ben"):
+        house.dial(Dial(call_id=f"{name}/1", agent_id=name, dialled="911"))
+    for begin in range(0, SHARE_ROWS_READ, 50):
+        rows = [f"share|0|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)]
+        house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
+    # The setting has changed, and no timer has brought the pool in line with it.
+    house.emergencies = EmergencyTable(house.table, pool=(stays,), rules=Rules(), chance=random.Random(1))
+    answer = house.dial(Dial(call_id="carl/1", agent_id="carl", dialled="911"))
+    assert (answer.callback_number, answer.shared, answer.degraded) == (stays, True, False)
 
 
 class TwoDials:
