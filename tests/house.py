@@ -152,13 +152,14 @@ class Counter:
 
 
 class Overtaken(MemoryTable):
-    """A table in which something happens right after the free numbers were read."""
+    """A table in which something happens right after a kind of rows, the free numbers by default, was read."""
 
+    kind = "free"
     meanwhile: Callable[[], None] | None = None
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
         read = super().between(first, end, limit, deadline)
-        if first == "free|" and self.meanwhile is not None:
+        if first == f"{self.kind}|" and self.meanwhile is not None:
             happens, self.meanwhile = self.meanwhile, None
             happens()
         return read

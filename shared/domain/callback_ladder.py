@@ -129,10 +129,12 @@ def _while_ringing(callback: Callback, now: datetime) -> Step | None:
     if not (pending and patient):
         return None
     # The ring is over and no event said how: perhaps they talk to each other already.
-    return next(map(Wait, _look_ahead(callback, now)), Look())
+    ahead = _look_ahead(callback, now)
+    return Wait(min(ahead)) if ahead else Look()
 
 
 def _look_ahead(callback: Callback, now: datetime) -> list[datetime]:
+    """When it is asked next who is on the call: one time that is still to come, or none."""
     return [callback.look_at] if callback.look_at is not None and now < callback.look_at else []
 
 
@@ -221,8 +223,8 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
             invited = (*_kept(callback, now), *invitations)
             # Once round, and nobody answered? Perhaps somebody did and the event was lost. That is asked while it
             # rings: a list that does not answer keeps nobody waiting.
-            asked = now if lap.begins and lap.number else next(iter(_look_ahead(callback, now)), None)
-            return structs.replace(callback, invitations=invited, lap=lap, look_at=asked, looking_since=None)
+            look_at = now if lap.begins and lap.number else min(_look_ahead(callback, now), default=None)
+            return structs.replace(callback, invitations=invited, lap=lap, look_at=look_at, looking_since=None)
         case RingAgain(invitations):
             again = {each.invitation_id for each in invitations}
             return each_invitation(

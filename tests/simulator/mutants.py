@@ -55,6 +55,7 @@ SWEEP = "shared/use_cases/sweep.py"
 CALLBACK = "shared/use_cases/route_callback.py"
 CALLBACKS = "shared/domain/callbacks.py"
 LADDER = "shared/domain/callback_ladder.py"
+OUTBOX = "shared/use_cases/deliver_outbox.py"
 CLIMB = "shared/use_cases/continue_callback.py"
 CALLBACK_LEGS = "shared/domain/callback_legs.py"
 TELLING = "shared/use_cases/notify_of_callback.py"
@@ -118,8 +119,9 @@ MUTANTS = (
     Mutant(
         "release forgets the leg in progress",
         FACTS,
-        "if any(leg.leg_id not in ends for leg in holding):",
-        "if not (emergency.hold and emergency.hold.released_at) and any(leg.leg_id not in ends for leg in holding):",
+        "    if any(leg.leg_id not in ends for leg in holding):\n        return _NO_END\n",
+        "    if emergency.hold and emergency.hold.released_at:\n        return None\n"
+        "    if any(leg.leg_id not in ends for leg in holding):\n        return _NO_END\n",
     ),
     Mutant(
         "restore without compare",
@@ -153,10 +155,10 @@ MUTANTS = (
     Mutant("the last holder rings for ever", CALLBACK, "if now < holder.lease.released_at(rules)", "if holder"),
     Mutant("the notice is not in the transaction", STORE, "            *_owed_writes(change),\n", ""),
     Mutant(
-        "outbox claim unconditional",
-        STORE,
-        "Delete(owed.row, owed.version),\n            Insert(row, state_values(owed.notice, attempts=attempts)),",
-        "Insert(row, state_values(owed.notice, attempts=attempts)),",
+        "a notice that another sweep has claimed is sent",
+        OUTBOX,
+        "        except Conflict:\n            continue\n",
+        "        except Conflict:\n            effects.append(DeliverNotice(notice))\n",
     ),
     Mutant("sent but not struck off", NOTICE, "    emergencies.strike_off(owed, sending.dispatches, deadline)\n", ""),
     Mutant(
@@ -211,7 +213,7 @@ MUTANTS = (
         "nobody looks whether they still talk",
         LADDER,
         "return Look() if callback.look_at <= now else Wait(callback.look_at)",
-        "return Wait(now + LOOK_EVERY)",
+        "return Wait(now + LOOK_PATIENCE)",
     ),
     Mutant("no round again", LADDER, "lap.began_at + LEAST_LAP", "lap.began_at + LEAST_LAP * 9999"),
     Mutant(
@@ -223,7 +225,7 @@ MUTANTS = (
     Mutant(
         "an answer that no event told is not looked for",
         LADDER,
-        "return next(map(Wait, _look_ahead(callback, now)), Look())",
+        "return Wait(min(ahead)) if ahead else Look()",
         "return None",
     ),
     Mutant(
@@ -244,8 +246,8 @@ MUTANTS = (
     Mutant(
         "a further round asks nobody who is there",
         LADDER,
-        "asked = now if lap.begins and lap.number else",
-        "asked =",
+        "look_at = now if lap.begins and lap.number else",
+        "look_at =",
     ),
     Mutant("whoever drops out stays for ever", CALLBACKS, "structs.replace(each, left_at=now) if gone", "each if gone"),
     Mutant(
@@ -330,6 +332,8 @@ def _simulator() -> tuple[str, str] | None:
 
     for seed in range(SEEDS):
         outcome = simulate(seed, brief=True)
+        if outcome.invariant == "the core raised NameError":
+            raise LookupError(f"no mutant, but nonsense: {outcome.detail}")
         if outcome.invariant is not None:
             return f"simulator, seed {seed}", outcome.invariant
         if process_time() > LONGEST_S:

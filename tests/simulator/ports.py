@@ -65,7 +65,8 @@ class Line:
             troubles = (Trouble.FAILED,)
         if Trouble.FAILED in troubles:
             self._wait(min(latency, end.remaining_s()))
-            raise Unavailable
+            # A service that is set up wrong, or whose rights are gone for a while, answers, and says no.
+            raise Refused if self._port == "presence" and world.chance.random() < 0.5 else Unavailable
         if latency >= end.remaining_s():
             self._too_slow(act, latency, end.remaining_s())
         answer = self._act_and_wait(act, latency)

@@ -7,10 +7,11 @@ from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed, NotAnEmergency
 from shared.domain.panels import EMERGENCY_CONTROLS, Mode
 from shared.domain.presence import PresenceStatus
+from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, after, numbers
+from tests.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, Overtaken, after, numbers
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -99,6 +100,25 @@ def test_the_same_call_reported_twice_is_one_emergency_with_the_same_answer(hous
     assert again.known and not first.known
     assert (again.callback_number, again.expires_at) == (first.callback_number, first.expires_at)
     assert len(house.mail.accepted) == 1
+
+
+def test_two_sweeps_at_once_send_what_is_owed_once() -> None:
+    table = Overtaken()
+    house = House(table=table)
+    house.performs = False
+    dial(house)
+    house.owed.clear()
+    house.clock.advance(after(seconds=61))
+    others: list[str] = []
+
+    def another_sweep() -> None:
+        others.append("swept")
+        house.sweep()
+
+    table.kind, table.meanwhile = "outbox", another_sweep
+    house.sweep()
+    assert others == ["swept"]
+    assert len([effect for effect in house.owed if isinstance(effect, DeliverNotice)]) == 1
 
 
 def test_another_agent_who_guesses_a_call_id_learns_nothing(house: House) -> None:
