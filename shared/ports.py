@@ -212,7 +212,7 @@ class CallbackChange(Struct, frozen=True, kw_only=True):
 class OwedNotice(Struct, frozen=True, kw_only=True):
     """A notice in the outbox, and how often it was tried.
 
-    `version` is None for the first try, which its transaction leaves time for until `due_at`.
+    Until `due_at` it is left to whoever committed it (then `version` is None) or claimed it.
     """
 
     row: str

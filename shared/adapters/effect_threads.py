@@ -1,23 +1,26 @@
 """Runs owed effects on small executors of their own (port `Effects`)."""
 
 import contextvars
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from shared.ports import Telemetry
 
 THREADS_A_KIND = 8
-FINISH_WITHIN_S = 25.0
+# Less than from one sweep to the next: where a service hangs, the next one still comes in time for whoever waits.
+FINISH_WITHIN_S = 8.0
 STAND_BACK_S = 1.0
 # So long an answer takes from the function to the wire: effects that begin meanwhile make its caller wait for the
 # interpreter, and cost more of that time than they gain.
 ANSWER_FIRST_S = 0.03
 
 
-class EffectThreads[E]:
+class EffectThreads[E: Hashable]:
     """One executor for each kind of effect, so that a slow mail service keeps no presence waiting.
 
+    An effect that waits for a thread already is not queued once more, however often the sweep takes it up.
     `perform` gives the effects that follow from one. Each stands back while dials are being answered, with the seconds
     that it may lose by it at most.
     """
@@ -32,7 +35,9 @@ class EffectThreads[E]:
         self._perform = perform
         self._telemetry = telemetry
         self._stand_back = stand_back
+        self._lock = threading.Lock()
         self._executors: dict[type, ThreadPoolExecutor] = {}
+        self._waiting: dict[E, Future[None]] = {}
 
     def start(self, effects: Sequence[E]) -> None:
         """Begin all at once, a moment after the answer that they follow from; nobody waits."""
@@ -45,18 +50,26 @@ class EffectThreads[E]:
         wait([self._begin(effect) for effect in effects], timeout=FINISH_WITHIN_S)
 
     def _begin(self, effect: E, not_before: float = 0.0) -> Future[None]:
+        with self._lock:
+            if effect not in self._waiting:
+                # The invocation id travels in the context: without it the host cannot file the log lines.
+                attempt = contextvars.copy_context().run
+                self._waiting[effect] = self._executor_for(effect).submit(attempt, self._attempt, effect, not_before)
+            return self._waiting[effect]
+
+    def _executor_for(self, effect: E) -> ThreadPoolExecutor:
         kind = type(effect)
-        executor = self._executors.get(kind)
-        if executor is None:
-            # Two threads may both make one: setdefault keeps the first, and an executor without work has no threads.
-            executor = self._executors.setdefault(kind, ThreadPoolExecutor(THREADS_A_KIND, f"effect-{kind.__name__}"))
-        # The invocation id travels in the context: without it the host cannot file the log lines.
-        return executor.submit(contextvars.copy_context().run, self._attempt, effect, not_before)
+        if kind not in self._executors:
+            self._executors[kind] = ThreadPoolExecutor(THREADS_A_KIND, f"effect-{kind.__name__}")
+        return self._executors[kind]
 
     def _attempt(self, effect: E, not_before: float) -> None:
         # Nobody waits for this, and somebody waits for the answer.
         time.sleep(max(0.0, not_before - time.monotonic()))
         self._stand_back(STAND_BACK_S)
+        with self._lock:
+            # Whatever is owed from now on may be of what this one does not see any more.
+            del self._waiting[effect]
         try:
             for following in self._perform(effect):
                 self._begin(following)

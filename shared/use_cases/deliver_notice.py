@@ -40,8 +40,8 @@ def deliver_notice(
     refuses does not keep the notice from the others.
     """
     now = clock.now()
-    if owed.version is None and now >= owed.due_at:
-        # The first try comes too late: by now a sweep may have claimed it.
+    if now >= owed.due_at:
+        # It waited too long for its turn: by now another sweep may have claimed it.
         return
     if now >= owed.notice.give_up_at:
         emergencies.strike_off(owed, (), deadline)

@@ -160,6 +160,12 @@ MUTANTS = (
         "        except Conflict:\n            continue\n",
         "        except Conflict:\n            effects.append(DeliverNotice(notice))\n",
     ),
+    Mutant(
+        "a notice whose claim has lapsed is sent",
+        NOTICE,
+        "if now >= owed.due_at:",
+        "if owed.version is None and now >= owed.due_at:",
+    ),
     Mutant("sent but not struck off", NOTICE, "    emergencies.strike_off(owed, sending.dispatches, deadline)\n", ""),
     Mutant(
         "due row not moved",

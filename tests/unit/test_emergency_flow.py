@@ -121,6 +121,22 @@ def test_two_sweeps_at_once_send_what_is_owed_once() -> None:
     assert len([effect for effect in house.owed if isinstance(effect, DeliverNotice)]) == 1
 
 
+def test_a_notice_whose_claim_has_lapsed_is_left_to_whoever_claims_it_next() -> None:
+    house = House()
+    house.performs = False
+    dial(house)
+    house.clock.advance(after(seconds=61))
+    house.owed.clear()
+    house.sweep()
+    [claimed] = [effect for effect in house.owed if isinstance(effect, DeliverNotice)]
+    house.clock.advance(after(minutes=5))
+    assert house.perform(claimed) and house.mail.accepted == []
+    house.performs = True
+    house.sweep()
+    assert len(house.mail.accepted) == 1
+    assert house.perform(claimed) and len(house.mail.accepted) == 1
+
+
 def test_another_agent_who_guesses_a_call_id_learns_nothing(house: House) -> None:
     mine = dial(house)
     theirs = house.dial(Dial(call_id="call-1", agent_id="agent-eve", dialled="911"), OnlyAgent("agent-eve"))

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from shared.adapters.effect_threads import ANSWER_FIRST_S, EffectThreads
+from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.turns import Turns
 from shared.domain.errors import NotAllowed
@@ -117,6 +117,29 @@ def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None
     EffectThreads[str](perform, Counter()).start(["hold"])
     assert done.wait(SOON_S)
     assert begun[0] - answered_not_before >= ANSWER_FIRST_S
+
+
+def test_an_effect_that_waits_already_is_not_queued_again() -> None:
+    begun: list[str] = []
+    full, go_on = threading.Barrier(THREADS_A_KIND + 1), threading.Event()
+
+    def perform(effect: str) -> Sequence[str]:
+        begun.append(effect)
+        if effect.startswith("slow"):
+            full.wait(SOON_S)
+            assert go_on.wait(SOON_S)
+        return ()
+
+    effects = EffectThreads[str](perform, Counter())
+    effects.start([f"slow {n}" for n in range(THREADS_A_KIND)])
+    full.wait(SOON_S)
+    effects.start(["notice", "notice", "slow 1"])
+    effects.start(["notice"])
+    full = threading.Barrier(1)
+    go_on.set()
+    effects.finish(["notice"])
+    effects.finish(["last"])
+    assert (begun.count("notice"), begun.count("slow 1")) == (1, 2), "what has begun may not see what is owed since"
 
 
 def test_effects_do_not_stand_back_for_ever() -> None:
