@@ -294,7 +294,7 @@ def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
         if not leg.holds_presence:
             return hold
         # Do not disturb at once, whatever it is now (S2): also where somebody changed it since the leg before.
-        return structs.replace(hold, applied=False, rechecked=False)
+        return structs.replace(hold, applied=False, look_again_at=None)
     return Hold(hold_id=derived(leg.leg_id, "hold"), previous=hold.before if hold else None)
 
 
@@ -386,9 +386,9 @@ def with_release(emergency: Emergency, rules: Rules, now: datetime) -> Emergency
     return settle(structs.replace(emergency, hold=hold), rules, now)
 
 
-def with_hold(emergency: Emergency, hold: Hold, look_again_at: datetime | None) -> Emergency:
+def with_hold(emergency: Emergency, hold: Hold, due_at: datetime | None) -> Emergency:
     """What the reconciling of the presence found; nothing more is owed unless it wants to look again."""
-    return structs.replace(emergency, hold=hold, presence_due_at=look_again_at, presence_attempts=0)
+    return structs.replace(emergency, hold=hold, presence_due_at=due_at, presence_attempts=0)
 
 
 def with_presence_put_off(emergency: Emergency, now: datetime) -> Emergency:

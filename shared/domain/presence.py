@@ -44,7 +44,8 @@ class Hold(Struct, frozen=True, kw_only=True):
 
     `before` is the snapshot to return to (None until taken); `applied` says that Do not disturb was seen in place;
     `settled` that the presence was returned, or found changed by somebody else, and is nothing of ours any more.
-    `previous` is the snapshot of the hold before this one, for a mark of that one which lands late.
+    `previous` is the snapshot of the hold before this one, for a mark of that one which lands late. `look_again_at` is
+    when to look for a mark of this one which lands late.
     """
 
     hold_id: str
@@ -52,7 +53,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     previous: PresenceStatus | None = None
     applied: bool = False
     settled: bool = False
-    rechecked: bool = False
+    look_again_at: datetime | None = None
     released_at: datetime | None = None
 
 
@@ -69,10 +70,9 @@ class SetPresence(Struct, frozen=True):
 
 
 class Settle(Struct, frozen=True):
-    """Nothing is left to do; record the hold, and look once more at `look_again_at` if that is set."""
+    """Nothing is left to do now; record the hold, and look once more at its `look_again_at` if that is set."""
 
     hold: Hold
-    look_again_at: datetime | None = None
 
 
 Step = Remember | SetPresence | Settle
@@ -96,7 +96,7 @@ def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
         # A mark set in an outage, or by a late write. What it found comes along with it.
         return Remember(structs.replace(hold, before=_snapshot(hold, current)))
     if ours and current.status is PresenceStatus.DO_NOT_DISTURB:
-        return Settle(structs.replace(hold, applied=True))
+        return Settle(structs.replace(hold, applied=True, look_again_at=None))
     if hold.applied:
         return Settle(structs.replace(hold, settled=True))
     if hold.before != current.status:
@@ -107,10 +107,11 @@ def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
 def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
     if ours:
         return SetPresence(returned_presence(_snapshot(hold, current), current))
-    if not hold.applied and not hold.rechecked:
+    again_at = hold.look_again_at or now + LATE_SET_RECHECK
+    if not hold.applied and now < again_at:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
-        return Settle(structs.replace(hold, rechecked=True), look_again_at=now + LATE_SET_RECHECK)
-    return Settle(structs.replace(hold, settled=True))
+        return Settle(structs.replace(hold, look_again_at=again_at))
+    return Settle(structs.replace(hold, settled=True, look_again_at=None))
 
 
 def _snapshot(hold: Hold, current: Presence) -> PresenceStatus:

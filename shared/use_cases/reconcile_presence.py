@@ -62,9 +62,9 @@ def _reconcile(
                 case Remember(hold):
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline)
-                case Settle(hold, look_again_at):
+                case Settle(hold):
                     # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
-                    settled = with_hold(emergency, hold, look_again_at)
+                    settled = with_hold(emergency, hold, hold.look_again_at)
                     if settled != emergency:
                         emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
                     return

@@ -136,6 +136,7 @@ def test_a_number_that_was_lent_again_rings_whoever_holds_it_now(local: Stack) -
     dana, eve = (local.softphone(local.add_agent(new_agent())) for _ in range(2))
     call = new_id()
     dana.dial(call)
+    dana.wait_for_presence("do_not_disturb")
     dana.end(call)
     local.wait_until_nothing_is_owed()
     local.advance(timedelta(minutes=62))

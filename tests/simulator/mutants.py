@@ -24,6 +24,7 @@ SUITES = (
     "test_callback_ladder.py",
     "test_found_by_simulation.py",
     "test_lending.py",
+    "test_presence_steps.py",
     "test_emergency_flow.py",
     "test_emergency_machine.py",
 )
@@ -159,6 +160,12 @@ MUTANTS = (
         OUTBOX,
         "        except Conflict:\n            continue\n",
         "        except Conflict:\n            effects.append(DeliverNotice(notice))\n",
+    ),
+    Mutant(
+        "a late mark is looked for at once only",
+        PRESENCE,
+        "if not hold.applied and now < again_at:",
+        "if not hold.applied and hold.look_again_at is None:",
     ),
     Mutant(
         "a notice whose claim has lapsed is sent",

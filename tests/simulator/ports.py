@@ -163,7 +163,7 @@ def _of_another_version(write: Write) -> Write:
     """The row as a later version would write it (a field we do not know), or an earlier one (a new field missing)."""
     if isinstance(write, Delete) or "state" not in write.values:
         return write
-    state = str(write.values["state"]).replace(',"presence_attempts":0', "").replace(',"rechecked":false', "")
+    state = str(write.values["state"]).replace(',"presence_attempts":0', "").replace(',"look_again_at":null', "")
     values: Values = write.values | {"state": f'{state[:-1]},"from_the_future":[1]}}', "unheard_of": 1}
     if isinstance(write, Replace):
         return Replace(write.key, values, write.version)

@@ -1,6 +1,6 @@
 """What the reconciling of a presence does next (B5)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec import structs
@@ -65,8 +65,12 @@ def test_only_what_is_ours_is_given_back() -> None:
 def test_a_set_that_may_still_be_on_its_way_is_looked_for_once_more() -> None:
     remembered = structs.replace(HOLD, before=AVAILABLE)
     step = next_step(remembered, held=False, current=shown(AVAILABLE), now=NOW)
-    assert step == Settle(structs.replace(remembered, rechecked=True), look_again_at=NOW + LATE_SET_RECHECK)
-    again = next_step(structs.replace(remembered, rechecked=True), held=False, current=shown(AVAILABLE), now=NOW)
+    later = NOW + LATE_SET_RECHECK
+    waits = structs.replace(remembered, look_again_at=later)
+    assert step == Settle(waits)
+    early = later - timedelta(microseconds=1)
+    assert next_step(waits, held=False, current=shown(AVAILABLE), now=early) == Settle(waits)
+    again = next_step(waits, held=False, current=shown(AVAILABLE), now=later)
     assert isinstance(again, Settle)
     assert again.hold.settled
 
