@@ -34,7 +34,7 @@ from shared.adapters.emergency_rows import (
     slots_and_held,
     state_values,
 )
-from shared.adapters.lending import MOST_HOLDERS_READ, POOL_ROW, Lending, LockMaker
+from shared.adapters.lending import POOL_ROW, Lending, LockMaker
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
@@ -75,7 +75,9 @@ NOTICES_A_WINDOW = 10
 RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
 MOST_UNTIED_READ = 200
-# One page of the service.
+MOST_OWNERS_READ = 64
+# One page of the service. The newest of a number's holders may be anywhere among them.
+MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
 
 _OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
@@ -120,15 +122,15 @@ class EmergencyTable:
 
     def calls(self, call_key: str, deadline: Deadline) -> list[CallOwner]:
         """Everything recorded under a call id: one call, unless several agents reported the same id."""
-        return [read_call(row) for row in self._prefixed(call_row(call_key), MOST_HOLDERS_READ, deadline)]
+        return [read_call(row) for row in self._prefixed(call_row(call_key), MOST_OWNERS_READ, deadline)]
 
     def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents whose emergencies know this server call."""
-        return [_last(row.key) for row in self._prefixed(f"server|{server_key}|", MOST_HOLDERS_READ, deadline)]
+        return [_last(row.key) for row in self._prefixed(f"server|{server_key}|", MOST_OWNERS_READ, deadline)]
 
     def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
-        return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_HOLDERS_READ, deadline)]
+        return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_OWNERS_READ, deadline)]
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
@@ -137,11 +139,11 @@ class EmergencyTable:
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
-        slot, holders = self._slot_and_holders(number, deadline)
+        slot, holders = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
         return holders if holders or slot is not None else None
 
-    def _slot_and_holders(self, number: str, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
-        return read_slot_and_holders(number, self._prefixed(slot_row(number), MOST_HOLDERS_READ, deadline))
+    def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
+        return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
         return self._table.between(*with_prefix(prefix), limit, deadline).result()
@@ -275,7 +277,8 @@ class EmergencyTable:
         self._apply(writes, deadline)
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
-        slot, holders = self._slot_and_holders(number, deadline)
+        # Whether there is another one besides.
+        slot, holders = self._slot_and_holders(number, 2, deadline)
         if slot is None:
             return
         if any(holder.agent_key != agent_key for holder in holders):

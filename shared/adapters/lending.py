@@ -38,7 +38,6 @@ MOST_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
 MOST_TAKEN_FROM = 12
 SHARE_ROWS_READ = 1000
-MOST_HOLDERS_READ = 64
 POOL_ROW = "pool"
 
 type LockMaker = Callable[[], AbstractContextManager[object]]
@@ -224,7 +223,8 @@ class Lending:
             number = self._next_resting()
             if number is None:
                 break
-            rows = self._table.between(*with_prefix(slot_row(number)), MOST_HOLDERS_READ, deadline).result()
+            # The slot, and one holder more than it may have.
+            rows = self._table.between(*with_prefix(slot_row(number)), MOST_TAKEN_FROM + 2, deadline).result()
             slot, holders = read_slot_and_holders(number, rows)
             if slot is None or len(holders) > MOST_TAKEN_FROM:
                 continue

@@ -470,7 +470,7 @@ def sharing(count: int) -> tuple[House, list[str]]:
     return house, names
 
 
-@pytest.mark.parametrize(("count", "rung"), [(3, 3), (8, 5)])
+@pytest.mark.parametrize(("count", "rung"), [(3, 3), (8, 5), (100, 5)])
 def test_a_shared_number_rings_the_newest_five_holders_at_once_then_the_desk(count: int, rung: int) -> None:
     house, names = sharing(count)
     house.responder_calls(numbers(1)[0])
