@@ -74,11 +74,12 @@ from shared.ports import (
 NOTICES_A_WINDOW = 10
 RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
-MOST_UNTIED_READ = 200
 MOST_OWNERS_READ = 64
-# One page of the service. The newest of a number's holders may be anywhere among them.
+# A page of the service. The newest of a number's holders may be anywhere among them.
 MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
+# A recording may be of any of these agents' emergencies.
+MOST_UNTIED_READ = 1000
 
 _OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
