@@ -424,6 +424,7 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
         # A callback is not dialled: it protects the number by its end alone (B3).
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
+    lease = structs.replace(lease, kept_until=lease.window_ends_at(rules))
     if stands.held != emergency.held or new_hold:
         due = now + FIRST_TRY_WITHIN
         return structs.replace(emergency, lease=lease, held=stands.held, presence_due_at=due, presence_attempts=0)

@@ -44,8 +44,9 @@ class Lease(Struct, frozen=True, kw_only=True):
     """The binding of one callback number to one agent.
 
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
-    set while a leg is in progress: the moment at which that leg would count as dropped. `lost`: the number was lent
-    again in its cool-down, or there was none and `number` is the fallback number.
+    set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
+    at dialling, from which a shorter window takes nothing. `lost`: the number was lent again in its cool-down, or there
+    was none and `number` is the fallback number.
     """
 
     number: str
@@ -55,17 +56,24 @@ class Lease(Struct, frozen=True, kw_only=True):
     dialled_at: datetime
     last_ended_at: datetime | None = None
     busy_until: datetime | None = None
+    kept_until: datetime | None = None
     lost: bool = False
 
     def promised_until(self, rules: Rules) -> datetime:
         """The earliest end that the agent and the responder can rely on; later legs only move it further out."""
-        return max(self.dialled_at + rules.window, (self.last_ended_at or self.dialled_at) + _after(self, rules))
+        window_ends = self.window_ends_at(rules)
+        return window_ends if self.last_ended_at is None else max(window_ends, self.last_ended_at + rules.after_call)
+
+    def window_ends_at(self, rules: Rules) -> datetime:
+        """When the time from dialling is over, by the longest window that was set since."""
+        window_ends = self.dialled_at + rules.window
+        return window_ends if self.kept_until is None else max(window_ends, self.kept_until)
 
     def ends_at(self, rules: Rules) -> datetime:
         """When the lease ends if nothing more happens: never while a leg is in progress (B3)."""
         quiet_since = self.busy_until or self.last_ended_at
-        latest = self.dialled_at + rules.window
-        return latest if quiet_since is None else max(latest, quiet_since + rules.after_call)
+        window_ends = self.window_ends_at(rules)
+        return window_ends if quiet_since is None else max(window_ends, quiet_since + rules.after_call)
 
     def lives(self, rules: Rules, now: datetime) -> bool:
         """Whether the number is still this agent's, computed whenever it is asked (B2)."""
@@ -74,7 +82,3 @@ class Lease(Struct, frozen=True, kw_only=True):
     def released_at(self, rules: Rules) -> datetime:
         """When the number's cool-down is over and nothing of the lease is kept any more."""
         return self.ends_at(rules) + rules.cool_down
-
-
-def _after(lease: Lease, rules: Rules) -> timedelta:
-    return rules.after_call if lease.last_ended_at is not None else timedelta(0)

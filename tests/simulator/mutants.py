@@ -162,6 +162,12 @@ MUTANTS = (
         "        except Conflict:\n            effects.append(DeliverNotice(notice))\n",
     ),
     Mutant(
+        "a shorter window takes what was promised",
+        LEASES,
+        "return window_ends if self.kept_until is None else max(window_ends, self.kept_until)",
+        "return window_ends",
+    ),
+    Mutant(
         "a late mark is looked for at once only",
         PRESENCE,
         "if not hold.applied and now < again_at:",

@@ -1,10 +1,12 @@
 """The rows of "What happens when…" (specification), one test or more each, on the core in memory."""
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Mode
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.effects import DeliverNotice
@@ -100,6 +102,24 @@ def test_the_same_call_reported_twice_is_one_emergency_with_the_same_answer(hous
     assert again.known and not first.known
     assert (again.callback_number, again.expires_at) == (first.callback_number, first.expires_at)
     assert len(house.mail.accepted) == 1
+
+
+def test_the_window_is_made_shorter_and_whoever_was_promised_more_keeps_the_number(house: House) -> None:
+    answer = dial(house)
+    end(house)
+    later = House(
+        deployment=structs.replace(house.deployment, rules=Rules(window_minutes=10, after_call_minutes=10)),
+        table=house.table,
+        clock=house.clock,
+    )
+    later.clock.advance(after(minutes=59))
+    later.tick()
+    panel = later.panel(DANA)
+    assert (panel.callback_number, panel.expires_at) == (answer.callback_number, answer.expires_at)
+    assert later.call_back(answer.callback_number) == DANA_ACS
+    later.clock.advance(after(minutes=1))
+    assert later.panel(DANA).callback_number is None
+    assert later.dial(Dial(call_id="eve/1", agent_id="eve", dialled="911")).expires_at == DAWN + after(minutes=70)
 
 
 def test_two_sweeps_at_once_send_what_is_owed_once() -> None:

@@ -31,6 +31,13 @@ def test_thirty_minutes_after_the_last_leg_if_that_is_later() -> None:
     assert not ended.lives(RULES, DIALLED + minutes(80))
 
 
+def test_a_shorter_window_takes_nothing_from_whoever_was_promised_more_and_a_longer_one_gives() -> None:
+    promised = structs.replace(LEASE, kept_until=DIALLED + minutes(60))
+    shorter, longer = Rules(window_minutes=10), Rules(window_minutes=90)
+    assert promised.ends_at(shorter) == promised.promised_until(shorter) == DIALLED + minutes(60)
+    assert promised.ends_at(longer) == promised.promised_until(longer) == DIALLED + minutes(90)
+
+
 def test_never_while_a_leg_is_in_progress() -> None:
     busy = structs.replace(LEASE, busy_until=DIALLED + RULES.max_call)
     assert busy.lives(RULES, DIALLED + RULES.max_call)
