@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -31,6 +31,8 @@ from shared.domain.leases import Rules
 from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
 
 REMEMBERED = 128
+# Longer than a dial has; then it is over, whatever became of it.
+UNDER_WAY = timedelta(seconds=2)
 LENT_REMEMBERED = 256
 UNKNOWN_AGENTS_SHARE = 5
 REST_ROWS_READ = 1000
@@ -66,7 +68,7 @@ class Lending:
         self._one_reads = make_lock()
         self._free: dict[str, Row] = {}
         self._begun: Pending[list[Row]] | None = None
-        self._reserved: set[str] = set()
+        self._reserved: dict[str, datetime] = {}
         self._lent: deque[str] = deque(maxlen=LENT_REMEMBERED)
         self._contended: dict[str, Row] = {}
         self._forgotten = False
@@ -88,7 +90,7 @@ class Lending:
                 if not theirs:
                     raise NotFound("All numbers that agents outside the directory hold have left the pool.")
                 return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
-        row = self._take() or self._take_begun()
+        row = self._take(now) or self._take_begun(now)
         if row is not None:
             return _free_loan(row, quota_row)
         return self._find_after_fresh_reading(quota_row, seen, now, deadline)
@@ -96,7 +98,7 @@ class Lending:
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
         with self._lock:
-            self._reserved.discard(loan.row)
+            self._reserved.pop(loan.row, None)
             if lent:
                 # A reading that is under way may still show it.
                 self._lent.append(loan.row)
@@ -120,47 +122,51 @@ class Lending:
     def _read_free(self, deadline: Deadline) -> Pending[list[Row]]:
         return self._table.between(*with_prefix("free|"), REMEMBERED, deadline)
 
-    def _take(self) -> Row | None:
+    def _take(self, now: datetime) -> Row | None:
         with self._lock:
-            return self._picked()
+            return self._picked(now)
 
-    def _picked(self) -> Row | None:
+    def _picked(self, now: datetime) -> Row | None:
         if not self._free:
             return None
         key = self._chance.choice(tuple(self._free))
-        self._reserved.add(key)
+        self._reserved[key] = now
         return self._free.pop(key)
 
-    def _take_of_reading(self, *, contended: bool) -> tuple[Row | None, bool]:
+    def _take_of_reading(self, looks: int, now: datetime) -> tuple[Row | None, bool]:
         """A free number of the last reading, and whether it is known at all what that showed.
 
-        Where other dials of this process are after all that is free, the next reading may show who has got it; if it
-        does not, one of theirs is tried (`contended`): they may lose it to another process, and to share while one is
-        free would be worse than to try in vain. A dial that has lost its own makes the process forget what was read.
+        Where other dials of this process are after all that is free, the second look mostly shows who has got it. If
+        it does not: what is free is as good as lent, and one that somebody holds can be shared; where nobody holds any
+        yet, one of theirs is tried. A dial that has lost its own makes the process forget what was read.
         """
         with self._lock:
-            row = self._picked()
-            if row is None and contended and self._contended:
+            row = self._picked(now)
+            if row is None and looks > 1 and self._contended and not self._picture.activity:
                 row = self._contended.pop(self._chance.choice(tuple(self._contended)))
-            return row, row is not None or not (self._forgotten or self._contended)
+            unclear = self._forgotten or (looks == 1 and self._contended)
+            return row, row is not None or not unclear
 
-    def _take_begun(self) -> Row | None:
+    def _take_begun(self, now: datetime) -> Row | None:
         with self._one_reads:
             begun, self._begun = self._begun, None
             if begun is not None:
                 # A dial before may have begun it, in an outage or with little time left: then a fresh one decides.
                 with suppress(Unavailable):
-                    self._remember(begun.result())
-        return self._take()
+                    self._remember(begun.result(), now)
+        return self._take(now)
 
-    def _remember(self, rows: Iterable[Row]) -> None:
+    def _remember(self, rows: Iterable[Row], now: datetime) -> None:
         with self._lock:
             # The key of a free row does not come again: it tells since when.
             lent = set(self._lent)
             read = {row.key: row for row in rows if row.key not in lent}
             self._forgotten = False
             # A dial that found a number and then had no time left has not let go of it.
-            self._reserved &= read.keys()
+            begun_since = now - UNDER_WAY
+            self._reserved = {
+                key: begun for key, begun in self._reserved.items() if key in read and begun > begun_since
+            }
             self._free = {key: row for key, row in read.items() if key not in self._reserved}
             self._contended = {key: row for key, row in read.items() if key in self._reserved}
 
@@ -175,7 +181,7 @@ class Lending:
                     self._picture = self._read_all(now, deadline)
                     self._readings += 1
             looks, seen = looks + 1, self._readings
-            row, known = self._take_of_reading(contended=looks > 1)
+            row, known = self._take_of_reading(looks, now)
         if row is not None:
             return _free_loan(row, quota_row)
         return (
@@ -189,7 +195,7 @@ class Lending:
         marker = self._table.get(POOL_ROW, deadline)
         resting = self._table.between(*with_prefix("rest|"), REST_ROWS_READ, deadline)
         shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
-        self._remember(free.result())
+        self._remember(free.result(), now)
         activity = _activity(self._of_the_pool(shared.result()))
         resting_numbers = _resting(self._of_the_pool(resting.result()), activity, now)
         return _Picture(resting_numbers, activity, synced=self.synced(marker.result()))

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.lending import SHARE_ROWS_READ, Lending
+from shared.adapters.lending import SHARE_ROWS_READ, UNDER_WAY, Lending
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
@@ -14,15 +14,21 @@ from shared.use_cases.start_call import Dial
 from tests.house import HandClock, House, Overtaken, numbers
 
 
-def test_a_free_number_that_another_dial_is_after_is_tried_rather_than_one_that_is_shared() -> None:
+def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anything_yet() -> None:
     house = House(pool=numbers(2))
     house.tick()
+
+    def find() -> Loan:
+        return house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
+
+    # Under way: they have numbers in mind, and may lose them to dials of another process.
+    first, second, third = find(), find(), find()
+    assert {each.kind for each in (first, second, third)} == {LoanKind.FREE}
+    assert first.number != second.number and third.number in {first.number, second.number}
     assert not house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911")).shared
-    # Under way: it has a number in mind, and may lose it to a dial of another process.
-    first = house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
-    second = house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
-    assert (first.kind, second.kind) == (LoanKind.FREE, LoanKind.FREE)
-    assert first.number == second.number
+    assert find().kind is LoanKind.SHARED
+    house.clock.advance(UNDER_WAY)
+    assert find().kind is LoanKind.FREE, "whoever had it in mind is over by now"
 
 
 def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_never_lent() -> None:
