@@ -122,23 +122,24 @@ def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None
 def test_an_effect_that_waits_already_is_not_queued_again() -> None:
     begun: list[str] = []
     full, go_on = threading.Barrier(THREADS_A_KIND + 1), threading.Event()
+    over = {"slow 1": threading.Event(), "last": threading.Event()}
 
     def perform(effect: str) -> Sequence[str]:
         begun.append(effect)
-        if effect.startswith("slow"):
+        if effect.startswith("slow") and not go_on.is_set():
             full.wait(SOON_S)
             assert go_on.wait(SOON_S)
+        elif effect in over:
+            over[effect].set()
         return ()
 
     effects = EffectThreads[str](perform, Counter())
     effects.start([f"slow {n}" for n in range(THREADS_A_KIND)])
     full.wait(SOON_S)
     effects.start(["notice", "notice", "slow 1"])
-    effects.start(["notice"])
-    full = threading.Barrier(1)
+    effects.start(["notice", "last"])
     go_on.set()
-    effects.finish(["notice"])
-    effects.finish(["last"])
+    assert all(event.wait(SOON_S) for event in over.values())
     assert (begun.count("notice"), begun.count("slow 1")) == (1, 2), "what has begun may not see what is owed since"
 
 
