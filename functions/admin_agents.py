@@ -5,8 +5,9 @@ import azure.functions as func
 from functions.http import caller, composed, entity_tag, json_answer, matches
 from functions.problems import PreconditionFailed, answered
 from functions.wire.http import AgentBody, agent_answer, agent_of, decode, path_id
+from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, NotFound
-from shared.ports import AgentDirectory, Deadline
+from shared.ports import AgentDirectory
 
 ANSWER_WITHIN_S = 2.0
 ROUTE = "admin/agents/{agent_id}"

@@ -8,8 +8,8 @@ import azure.functions as func
 from functions.http import composed
 from functions.problems import answered
 from functions.wire.call_automation import callback_id_in, mid_call_events, recordings_begun
+from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
-from shared.ports import Deadline
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.effects import StopRecording
 

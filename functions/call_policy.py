@@ -6,7 +6,7 @@ from functions.http import caller, composed, json_answer
 from functions.problems import answered
 from functions.wire.decoding import text, text_or_none
 from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
-from shared.ports import Deadline
+from shared.deadlines import Deadline
 from shared.use_cases.judge_call import judge_call
 
 # A recorder that waits for us records meanwhile.

@@ -9,8 +9,8 @@ from functions.http import caller, composed, json_answer, require_own_agent
 from functions.problems import answered
 from functions.rights import SignedIn
 from functions.wire.http import DialBody, EndBody, TieBody, call_answer, decode, decode_or_default, path_id
+from shared.deadlines import Deadline, PatientDeadline
 from shared.domain.ids import leg_id_of
-from shared.ports import Deadline, PatientDeadline
 from shared.use_cases.end_call import End, end_call
 from shared.use_cases.release_presence import release_presence
 from shared.use_cases.start_call import Dial, Started, start_call

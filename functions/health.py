@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.http import composed, json_answer
 from functions.problems import answered
 from functions.wire.http import health_answer
-from shared.ports import Deadline
+from shared.deadlines import Deadline
 from shared.use_cases.check_health import check_health
 
 ANSWER_WITHIN_S = 0.3

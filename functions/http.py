@@ -9,10 +9,11 @@ import azure.functions as func
 import msgspec
 
 from functions.rights import authorise, own_agent
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed
 from shared.domain.principals import AGENT, Principal
-from shared.ports import AgentDirectory, Deadline, SignIn
+from shared.ports import AgentDirectory, SignIn
 
 if TYPE_CHECKING:
     from shared.bootstrap import App

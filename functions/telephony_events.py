@@ -27,8 +27,8 @@ from functions.wire.event_grid import (
     recording_file,
     telephony_event,
 )
+from shared.deadlines import Deadline
 from shared.domain.notifications import Delivery
-from shared.ports import Deadline
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.end_call import End, end_call
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording

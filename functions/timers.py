@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.http import composed
 from functions.problems import swept
-from shared.ports import Deadline
+from shared.deadlines import Deadline
 from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.sweep import expire_leases
 from shared.use_cases.take_up_recordings import take_up_recordings

@@ -29,13 +29,12 @@ from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.turns import Turns
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.ports import (
     CallEventGuard,
     CallRouter,
-    Clock,
-    Deadline,
     EmergencyStore,
     OutageLog,
     PresenceGateway,

@@ -3,86 +3,22 @@
 Everything that may wait takes a `Deadline` and raises `Unavailable` when it passes.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Reach
-from shared.domain.errors import Unavailable
 from shared.domain.leases import Lease
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.presence import Presence
 from shared.domain.principals import Principal
-
-
-class Clock(Protocol):
-    """The time of day, and a steady one for deadlines."""
-
-    def now(self) -> datetime:
-        """The time in UTC, with its zone."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never run backwards."""
-        ...
-
-
-# So often whoever waits beyond a deadline asks whether that is still worth it.
-LOOK_AGAIN_AFTER_S = 0.05
-
-
-class Deadline:
-    """A moment after which nobody waits any more."""
-
-    def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock = clock
-        self._at = clock.monotonic() + seconds
-
-    def remaining_s(self) -> float:
-        """Seconds left, never below zero."""
-        return max(0.0, self._at - self._clock.monotonic())
-
-    def latest_s(self) -> float:
-        """Seconds after which nobody waits any more, whatever may put the moment off."""
-        return self.remaining_s()
-
-    def passed(self) -> bool:
-        """Whether it is too late."""
-        return self.remaining_s() <= 0
-
-    def require(self) -> None:
-        """Raise `Unavailable` if it is too late."""
-        if self.passed():
-            raise Unavailable
-
-
-class PatientDeadline(Deadline):
-    """A moment that is put off, to a latest one at most, as long as whoever is waited for gives signs of life.
-
-    A service that is away is given up early; one that is only busy is worth the wait.
-    """
-
-    def __init__(self, clock: Clock, seconds: float, *, at_most_s: float, alive: Callable[[], bool]) -> None:
-        super().__init__(clock, seconds)
-        self._latest = Deadline(clock, max(seconds, at_most_s))
-        self._alive = alive
-
-    def remaining_s(self) -> float:
-        """Seconds left, as things stand; a little more than none for as long as the wait is worth it."""
-        left_s = super().remaining_s()
-        if left_s > 0 or not self._alive():
-            return left_s
-        return min(LOOK_AGAIN_AFTER_S, self._latest.remaining_s())
-
-    def latest_s(self) -> float:
-        """Seconds until the latest moment."""
-        return self._latest.remaining_s()
 
 
 class Pending[T](Protocol):

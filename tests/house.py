@@ -11,6 +11,7 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.table import Row, Table
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callback_ladder import Ring, next_step
 from shared.domain.callbacks import Callback
@@ -22,7 +23,7 @@ from shared.domain.ids import key_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
-from shared.ports import Caller, Deadline, Email, RenderedNotice
+from shared.ports import Caller, Email, RenderedNotice
 from shared.use_cases.answer_callback import answer_callback, callback_id_of
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_outbox import take_up_outbox

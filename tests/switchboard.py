@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster, raw_identity
 from shared.domain.errors import NotFound, Refused, Unavailable
-from shared.ports import Clock, Deadline, Invite
+from shared.ports import Invite
 from shared.use_cases.continue_callback import MidCall
 
 PSAP = "4:+12065550142"

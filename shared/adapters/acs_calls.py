@@ -7,10 +7,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of, repeatability_id
 from shared.domain.phone_numbers import is_e164
-from shared.ports import Clock, Deadline, Invite, Pending
+from shared.ports import Invite, Pending
 
 if TYPE_CHECKING:
     from azure.communication.callautomation import (

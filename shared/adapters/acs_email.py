@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import repeatability_id
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
-from shared.ports import Clock, Deadline, Email
+from shared.ports import Email
 
 if TYPE_CHECKING:
     from azure.communication.email import EmailClient

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
+from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
-from shared.ports import Deadline
 
 if TYPE_CHECKING:
     from azure.communication.callautomation import CallAutomationClient

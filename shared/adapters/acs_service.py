@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.deadlines import Deadline
 from shared.domain.errors import Refused, Unavailable
-from shared.ports import Deadline
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError

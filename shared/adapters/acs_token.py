@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotSignedIn, Unavailable
-from shared.ports import Clock, Deadline
 
 if TYPE_CHECKING:
     from jwt import PyJWK

@@ -13,10 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Values, Write, with_prefix
+from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.ids import key_of
-from shared.ports import Clock, Deadline, Pending
+from shared.ports import Pending
 
 SCHEMA = 1
 REMEMBERED_S = 60.0

@@ -3,8 +3,9 @@
 import math
 import threading
 
+from shared.deadlines import Clock
 from shared.domain.errors import Unavailable
-from shared.ports import Clock, Telemetry
+from shared.ports import Telemetry
 
 FAILURES_IN_A_ROW = 5
 OPEN_S = 1.0

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextvars import copy_context
 
+from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
-from shared.ports import Deadline
 
 _WAITING_FOR_EACH_THREAD = 4
 _running = threading.local()

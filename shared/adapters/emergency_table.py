@@ -49,6 +49,7 @@ from shared.adapters.table import (
     Write,
     with_prefix,
 )
+from shared.deadlines import Deadline
 from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
 from shared.domain.errors import CallIdTaken, Conflict, Unavailable
 from shared.domain.ids import key_of
@@ -58,7 +59,6 @@ from shared.ports import (
     CallbackChange,
     CallOwner,
     Change,
-    Deadline,
     Dispatch,
     Due,
     Holder,

@@ -25,10 +25,11 @@ from shared.adapters.emergency_rows import (
     slot_row,
 )
 from shared.adapters.table import Row, Table, with_prefix
+from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
-from shared.ports import Deadline, Holder, Loan, LoanKind, Pending, Stored
+from shared.ports import Holder, Loan, LoanKind, Pending, Stored
 
 REMEMBERED = 128
 # Longer than a dial has; then it is over, whatever became of it.

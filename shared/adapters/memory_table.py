@@ -17,7 +17,7 @@ from shared.adapters.table import (
     require_key,
     require_writes,
 )
-from shared.ports import Deadline
+from shared.deadlines import Deadline
 
 
 class Known[T]:

@@ -4,10 +4,10 @@ import msgspec
 from msgspec import structs
 
 from shared.adapters.table import Insert, Replace, RowConflict, Table, Values
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import key_of
 from shared.domain.presence import Presence, PresenceStatus, without_mark
-from shared.ports import Clock, Deadline
 
 SCHEMA = 1
 

@@ -12,9 +12,10 @@ from msgspec import structs
 
 from shared.adapters.emergency_rows import moment, moment_in, state_values
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Write, with_prefix
+from shared.deadlines import Deadline
 from shared.domain.confidentiality import Recording
 from shared.domain.errors import Unavailable
-from shared.ports import Deadline, OwedRecording
+from shared.ports import OwedRecording
 
 
 class RecordingTable:

@@ -24,8 +24,9 @@ from shared.adapters.table import (
     require_key,
     require_writes,
 )
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
-from shared.ports import Clock, Deadline, Telemetry
+from shared.ports import Telemetry
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError

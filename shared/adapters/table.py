@@ -11,8 +11,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
-from shared.ports import Deadline, Pending
+from shared.ports import Pending
 
 type Value = str | int | bool
 type Values = dict[str, Value]

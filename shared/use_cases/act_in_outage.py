@@ -1,9 +1,10 @@
 """What is done for a dial at once, though the store is away (B1)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.domain.presence import Hold, held_presence
-from shared.ports import Clock, Deadline, NoticeTemplate, Notifier, OutageLog, PresenceGateway, Telemetry
+from shared.ports import NoticeTemplate, Notifier, OutageLog, PresenceGateway, Telemetry
 from shared.use_cases.deliver_notice import Sending
 
 

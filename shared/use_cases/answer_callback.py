@@ -9,12 +9,13 @@ from datetime import datetime
 
 from msgspec import structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import due_at
 from shared.domain.callbacks import Callback, Party, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.ids import derived, key_of
-from shared.ports import CallbackChange, CallRouter, Clock, Deadline, EmergencyStore, StoredCallback, Telemetry
+from shared.ports import CallbackChange, CallRouter, EmergencyStore, StoredCallback, Telemetry
 from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
 
 ANSWER_WITHIN_S = 4.0

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, ties
 from shared.domain.errors import Conflict
-from shared.ports import Change, Deadline, EmergencyStore
+from shared.ports import Change, EmergencyStore
 from shared.use_cases.effects import Effect, ReconcilePresence, SettleHeldRecordings
 
 

@@ -1,7 +1,8 @@
 """Somebody asks whether the deployment can do its work."""
 
+from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError
-from shared.ports import AgentDirectory, Deadline
+from shared.ports import AgentDirectory
 
 # No agent has the empty id, and what is not there is never remembered: this always asks the table.
 NOBODY = ""

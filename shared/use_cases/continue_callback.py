@@ -7,6 +7,7 @@ from functools import reduce
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import Cancel, Close, Look, Ring, RingAgain, Step, Wait, due_at, next_step, with_step
 from shared.domain.callback_legs import reflected
 from shared.domain.callbacks import (
@@ -43,8 +44,6 @@ from shared.ports import (
     CallbackChange,
     CallRouter,
     Change,
-    Clock,
-    Deadline,
     EmergencyStore,
     Invite,
     Pending,

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 from msgspec import structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
 from shared.ports import (
-    Clock,
-    Deadline,
     Dispatch,
     Email,
     EmergencyStore,

@@ -1,8 +1,9 @@
 """Take up what is still owed: effects that failed, or that a host's death cut off (B6)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
-from shared.ports import Clock, Deadline, EmergencyStore
+from shared.ports import EmergencyStore
 from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
 
 OWED_AT_ONCE = 50

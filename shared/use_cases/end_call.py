@@ -4,11 +4,12 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import LegEnd, with_reported_end
 from shared.domain.errors import CallIdTaken, Malformed, NotAllowed
 from shared.domain.ids import key_of
-from shared.ports import AgentDirectory, Caller, CallOwner, Clock, Deadline, EmergencyStore, Telemetry
+from shared.ports import AgentDirectory, Caller, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 

@@ -1,5 +1,6 @@
 """A recorder or a CRM writer asks before it acts (S6)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.confidentiality import (
     EMERGENCY,
     ORDINARY,
@@ -12,7 +13,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import Unavailable
 from shared.domain.ids import key_of
-from shared.ports import Clock, Deadline, EmergencyStore, Telemetry
+from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.answer_callback import is_callback
 
 

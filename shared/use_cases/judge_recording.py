@@ -6,10 +6,11 @@ from itertools import batched
 
 from msgspec import structs
 
+from shared.deadlines import Deadline
 from shared.domain.confidentiality import Knowledge, Recording, Verdict, knowledge_of, verdict_on
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, backoff
-from shared.ports import Deadline, EmergencyStore
+from shared.ports import EmergencyStore
 
 READ_AT_ONCE = 16
 MOST_MEANT = 40

@@ -5,12 +5,13 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from shared.deadlines import Deadline
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
 from shared.domain.notifications import Notice, NoticeKind, notice_location, recipients_of
-from shared.ports import AgentDirectory, Deadline, EmergencyStore
+from shared.ports import AgentDirectory, EmergencyStore
 
 
 class OwedOfCallback(Struct, frozen=True):

@@ -4,14 +4,13 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.ports import (
     AgentDirectory,
     CallRouter,
-    Clock,
-    Deadline,
     EmergencyStore,
     NoticeTemplate,
     Notifier,

@@ -1,10 +1,11 @@
 """Bring an agent's presence to what it should be: read, decide, act, until nothing is left to do (B5)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import standing, with_hold, with_presence_put_off
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
-from shared.ports import Change, Clock, Deadline, EmergencyStore, PresenceGateway, Telemetry
+from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 
 

@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.confidentiality import Recording, in_parts
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import FIRST_TRY_WITHIN
 from shared.domain.ids import key_of
-from shared.ports import Clock, Deadline, EmergencyStore, RecordingOutbox, Telemetry
+from shared.ports import EmergencyStore, RecordingOutbox, Telemetry
 from shared.use_cases.answer_callback import is_callback
 from shared.use_cases.effects import Effect, SettleRecording
 from shared.use_cases.judge_recording import RecordingJudge, known_for_certain

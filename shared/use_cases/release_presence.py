@@ -1,11 +1,12 @@
 """The agent or a supervisor ends the hold after a drop (B5)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, with_release
 from shared.domain.errors import NotAllowed
 from shared.domain.ids import key_of
-from shared.ports import Caller, Clock, Deadline, EmergencyStore
+from shared.ports import Caller, EmergencyStore
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 

@@ -1,7 +1,8 @@
 """Presence that was held in an outage, for a dial of which the store never heard (B1, B5)."""
 
+from shared.deadlines import Deadline
 from shared.domain.ids import key_of
-from shared.ports import Deadline, EmergencyStore, PresenceGateway
+from shared.ports import EmergencyStore, PresenceGateway
 
 
 def return_presence(

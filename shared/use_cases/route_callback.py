@@ -5,12 +5,13 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.callbacks import Party, raw_identity
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import derived
-from shared.ports import CallRouter, Clock, Deadline, EmergencyStore, Holder, Telemetry
+from shared.ports import CallRouter, EmergencyStore, Holder, Telemetry
 
 RING_AT_ONCE = 5
 # So many identities of all holders together: more would not fit into the callback's row.

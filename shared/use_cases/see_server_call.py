@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, with_sighting
 from shared.domain.ids import key_of
-from shared.ports import Clock, Deadline, EmergencyStore, Telemetry
+from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 

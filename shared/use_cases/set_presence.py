@@ -1,8 +1,9 @@
 """Somebody sets an agent's presence."""
 
+from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
 from shared.domain.presence import Presence, PresenceStatus
-from shared.ports import Deadline, PresenceGateway
+from shared.ports import PresenceGateway
 
 
 def set_presence(

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
-from shared.ports import Clock, Deadline, EmergencyStore, OwedRecording, RecordingOutbox, RecordingStore, Telemetry
+from shared.ports import EmergencyStore, OwedRecording, RecordingOutbox, RecordingStore, Telemetry
 from shared.use_cases.judge_recording import RecordingJudge
 
 HELD_AT_ONCE = 50

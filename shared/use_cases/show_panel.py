@@ -1,11 +1,12 @@
 """What an agent's communication panel shows now (S5)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.errors import NotAllowed, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.panels import Panel, emergency_panel, panel_of
-from shared.ports import Caller, Clock, Deadline, EmergencyStore, OutageLog
+from shared.ports import Caller, EmergencyStore, OutageLog
 
 
 def show_panel(

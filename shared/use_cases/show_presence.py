@@ -2,9 +2,10 @@
 
 from contextlib import suppress
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.presence import EMERGENCY, Presence, PresenceStatus, may_be_stray
-from shared.ports import Clock, Deadline, EmergencyStore, OutageLog, PresenceGateway
+from shared.ports import EmergencyStore, OutageLog, PresenceGateway
 from shared.use_cases.return_presence import return_presence
 
 

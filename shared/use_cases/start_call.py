@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent, Location
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
@@ -19,8 +20,6 @@ from shared.ports import (
     Caller,
     CallOwner,
     Change,
-    Clock,
-    Deadline,
     EmergencyStore,
     Loan,
     LoanKind,

@@ -1,7 +1,8 @@
 """A recording began on an emergency call that we are connected to (S6)."""
 
+from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused
-from shared.ports import Deadline, RecordingStore, Telemetry
+from shared.ports import RecordingStore, Telemetry
 
 
 def stop_recording(recording_id: str, *, recordings: RecordingStore, telemetry: Telemetry, deadline: Deadline) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import (
     GIVE_PRESENCE_UP_AFTER,
@@ -12,7 +13,7 @@ from shared.domain.emergencies import (
     timed_out_legs,
 )
 from shared.domain.errors import Conflict, EmergencyCallingError
-from shared.ports import Change, Clock, Deadline, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
+from shared.ports import Change, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
 
 DUE_AT_ONCE = 100

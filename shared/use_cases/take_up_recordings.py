@@ -1,8 +1,9 @@
 """Take up the recordings that are still to be deleted or to be decided about (S6)."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict
-from shared.ports import Clock, Deadline, RecordingOutbox
+from shared.ports import RecordingOutbox
 from shared.use_cases.effects import Effect, SettleRecording
 
 OWED_AT_ONCE = 50

@@ -1,10 +1,11 @@
 """The softphone says which server call its leg is."""
 
+from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import with_claim
 from shared.domain.errors import NotFound
 from shared.domain.ids import key_of
-from shared.ports import AgentDirectory, Caller, Clock, Deadline, EmergencyStore, Telemetry
+from shared.ports import AgentDirectory, Caller, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.end_call import find_own_call

@@ -28,10 +28,10 @@ from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import AGENTS_TABLE, EMERGENCIES_TABLE, PARTITION
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
-from shared.ports import Deadline
 from tests.benchmarks.recorder import Recorder, written_to
 from tests.local import azurite
 from tests.local.acs import LocalAcs, poll

@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Replace, Row, Table, Write, with_prefix
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.ports import Deadline, Pending
+from shared.ports import Pending
 from shared.use_cases.start_call import Dial
 from tests.house import House
 

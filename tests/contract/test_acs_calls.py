@@ -8,8 +8,9 @@ import pytest
 
 from shared.adapters.acs_calls import SIP_MARK, VOIP_MARK, AcsCalls
 from shared.adapters.system_clock import SystemClock
+from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
-from shared.ports import Deadline, Invite
+from shared.ports import Invite
 from tests.contract.table_servers import serving, trickles
 from tests.local.acs import CallView, Fault, LocalAcs, Script, poll
 

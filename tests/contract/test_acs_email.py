@@ -11,8 +11,9 @@ import pytest
 
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.system_clock import SystemClock
+from shared.deadlines import Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
-from shared.ports import Deadline, Email
+from shared.ports import Email
 from tests.contract.table_servers import never_answers, serving, trickles
 from tests.local.acs import EmailRules, Fault, LocalAcs
 

@@ -6,8 +6,8 @@ import pytest
 
 from shared.adapters.acs_recordings import AcsRecordings
 from shared.adapters.system_clock import SystemClock
+from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
-from shared.ports import Deadline
 from shared.use_cases.stop_recording import stop_recording
 from tests.contract.table_servers import serving, trickles
 from tests.house import Counter

@@ -21,8 +21,8 @@ from shared.adapters.acs_token import (
     read_key_set,
 )
 from shared.adapters.system_clock import SystemClock
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotSignedIn, Unavailable
-from shared.ports import Clock, Deadline
 from tests.contract.table_servers import serving, trickles
 from tests.local.acs import Fault, LocalAcs
 from tests.local.acs.messages import TokenKind

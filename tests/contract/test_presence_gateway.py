@@ -7,9 +7,9 @@ from msgspec import structs
 
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Table
+from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, held_presence
-from shared.ports import Deadline
 from shared.use_cases.set_presence import set_presence
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)

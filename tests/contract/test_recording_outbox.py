@@ -8,9 +8,9 @@ from msgspec import structs
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
+from shared.deadlines import Deadline
 from shared.domain.confidentiality import MOST_LOCATION_CHARACTERS, Recording
 from shared.domain.errors import Conflict, Unavailable
-from shared.ports import Deadline
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=1)

@@ -14,8 +14,8 @@ from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import THREADS, SdkTable, TableRefused
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowConflict, Table, Write, with_prefix
+from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
-from shared.ports import Deadline
 from tests.contract.table_servers import (
     Server,
     answers,

@@ -20,9 +20,9 @@ from shared.adapters.agent_table import _entry_row, _values_of
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.ids import key_of
-from shared.ports import Deadline
 from tests.integration.bursts import Taken, burst, dialling, percentile
 from tests.integration.tapped import Bell, Tapped, settle, tapped_stack
 from tests.integration.used import new_agent, new_id

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from tests.rules.sources import Module, is_in, modules, product
 
 OURS = ("function_app", "functions", "shared", "tests")
-INNER = ("shared.ports", "shared.domain")
+INNER = ("shared.ports", "shared.deadlines", "shared.domain")
 WORLDLY = ("os", "io", "socket", "time", "threading", "random", "secrets", "logging", "subprocess", "pathlib")
 TELLS_THE_TIME = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "uuid.uuid4", "uuid.uuid1"}
 STARTS_SOMETHING = {"Thread", "Timer", "ThreadPoolExecutor", "DeadlinePool", "connect", "open", "app", "composed"}
@@ -17,11 +17,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "function_app": ("functions",),
     "functions": ("functions", "shared.bootstrap", "shared.use_cases", *INNER),
     "functions.wire": ("functions.wire", "shared.use_cases", "shared.domain"),
+    "shared.deadlines": ("shared.domain",),
     "shared.bootstrap": ("shared",),
     "shared.settings": ("shared.domain",),
     "shared.telemetry": INNER,
     "shared.use_cases": ("shared.use_cases", *INNER),
-    "shared.ports": ("shared.domain",),
+    "shared.ports": ("shared.deadlines", "shared.domain"),
     "shared.domain": ("shared.domain",),
     "shared.adapters": ("shared.adapters", "shared.telemetry", *INNER),
     "shared": (),
@@ -65,7 +66,7 @@ def test_the_domain_is_pure() -> None:
         if is_in(module.name, ("shared.domain",)):
             yield from foreign(module) - {"msgspec", "phonenumbers"}
             yield from {name for name in module.imports() if is_in(name, WORLDLY)}
-        elif is_in(module.name, ("shared.use_cases", "shared.ports")):
+        elif is_in(module.name, ("shared.use_cases", "shared.ports", "shared.deadlines")):
             yield from foreign(module) - {"msgspec"}
 
     assert not found(faulty)

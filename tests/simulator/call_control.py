@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.deadlines import Deadline
 from shared.domain.callbacks import raw_identity
 from shared.domain.errors import Refused
-from shared.ports import Deadline, Invite
+from shared.ports import Invite
 from shared.use_cases.continue_callback import MidCall
 from tests.house import FALLBACK
 from tests.simulator.clockwork import SECOND

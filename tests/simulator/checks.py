@@ -11,10 +11,11 @@ from msgspec import Struct
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Write
+from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
 from shared.domain.panels import Banner, Mode
-from shared.ports import Deadline, Email, Holder
+from shared.ports import Email, Holder
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel

@@ -8,10 +8,11 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.recording_table import RecordingTable
+from shared.deadlines import Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
-from shared.ports import Deadline, RenderedNotice
+from shared.ports import RenderedNotice
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_outbox import take_up_outbox

@@ -14,11 +14,11 @@ from shared.adapters.memory_table import MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Write
+from shared.deadlines import Deadline
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.domain.presence import PresenceStatus
-from shared.ports import Deadline
 from tests.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, numbers
 from tests.simulator.call_control import CallControl
 from tests.simulator.checks import Checks

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from shared.adapters.table import Put
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
-from shared.ports import Deadline
 from shared.use_cases.effects import SettleRecording, StopRecording
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles

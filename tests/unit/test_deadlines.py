@@ -8,8 +8,8 @@ import pytest
 from shared.adapters.breaker import Breaker
 from shared.adapters.deadline_pool import DeadlinePool
 from shared.adapters.system_clock import SystemClock
+from shared.deadlines import LOOK_AGAIN_AFTER_S, Deadline, PatientDeadline
 from shared.domain.errors import Unavailable
-from shared.ports import LOOK_AGAIN_AFTER_S, Deadline, PatientDeadline
 from tests.house import HandClock
 
 

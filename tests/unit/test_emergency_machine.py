@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import RowConflict, Write
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import NotFound, Unavailable
@@ -22,7 +23,7 @@ from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Rules
 from shared.domain.panels import Mode
 from shared.domain.presence import Presence, PresenceStatus
-from shared.ports import Deadline, Email, PresenceGateway
+from shared.ports import Email, PresenceGateway
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall

@@ -6,12 +6,12 @@ import pytest
 
 from shared.adapters.memory_table import Known, MemoryTable
 from shared.adapters.table import Delete, Row, Write
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
 from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
-from shared.ports import Deadline
 from shared.use_cases.act_in_outage import hold_in_outage
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
