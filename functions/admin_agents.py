@@ -10,7 +10,7 @@ from shared.domain.errors import Conflict, NotFound
 from shared.ports import AgentDirectory
 
 ANSWER_WITHIN_S = 2.0
-ROUTE = "admin/agents/{agent_id}"
+ROUTE = "manage/agents/{agent_id}"
 
 blueprint = func.Blueprint()
 

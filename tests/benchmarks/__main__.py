@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.benchmarks import cold, imports, latency, pool_sizes, throughput
 from tests.benchmarks.figures import Figure, table, write_json
 from tests.benchmarks.plan import Plan
-from tests.local.host_process import REPOSITORY
+from tests.local.host.process import REPOSITORY
 
 PARTS = {part.NAME: part for part in (imports, cold, latency, throughput, pool_sizes)}
 RESULTS = REPOSITORY / "bench-results"

@@ -18,7 +18,7 @@ from tests.benchmarks.deployment import Deployment, Line, deployed, is_lent, tel
 from tests.benchmarks.figures import Figure, milliseconds, ratio
 from tests.benchmarks.plan import Plan
 from tests.local.acs import LocalAcs
-from tests.local.host_process import REPOSITORY
+from tests.local.host.process import REPOSITORY
 from tests.local.processes import free_ports, start
 
 NAME = "cold"

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tests.benchmarks.figures import Figure, milliseconds, ratio
 from tests.benchmarks.plan import Plan
-from tests.local.host_process import REPOSITORY
+from tests.local.host.process import REPOSITORY
 
 ROUNDS = 15
 GOAL = 1.5

@@ -14,7 +14,7 @@ from tests.integration.used import watch
 from tests.local import azurite, stack
 from tests.local.acs import poll
 from tests.local.azurite import Azurite
-from tests.local.host_process import TimerError
+from tests.local.host.process import TimerError
 from tests.local.loopback import LoopbackHandler, LoopbackServer
 from tests.local.stack import POOL, Stack
 from tests.local.wiretap import Wiretap

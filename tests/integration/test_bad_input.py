@@ -77,21 +77,21 @@ OTHERS: dict[str, tuple[str, str, str, object]] = {
     "presence missing": ("PUT", "agents/a/presence", "status", {}),
     "presence is a number": ("PUT", "agents/a/presence", "status", {"status": 3}),
     "presence without body": ("PUT", "agents/a/presence", "body", b""),
-    "entry of a long id": ("GET", f"admin/agents/{LONG}", "agent_id", b""),
-    "entry of another": ("PUT", "admin/agents/a", "agent_id", {"agent_id": "b"}),
-    "entry with a long name": ("PUT", "admin/agents/a", "name", {"name": "n" * 201}),
-    "entry with half a character": ("PUT", "admin/agents/a", "body", b'{"name": "\\udc00"}'),
-    "entry with an object id that is none": ("PUT", "admin/agents/a", "entra_object_id", {"entra_object_id": "me"}),
-    "entry with a number as identity": ("PUT", "admin/agents/a", "acs_user_ids[0]", {"acs_user_ids": ["+14255550123"]}),
-    "entry with identities as text": ("PUT", "admin/agents/a", "acs_user_ids", {"acs_user_ids": "8:acs:a_b"}),
-    "entry with a long country": ("PUT", "admin/agents/a", "country", {"country": "United States"}),
-    "entry with a short number": ("PUT", "admin/agents/a", "alternate_numbers[1]",
+    "entry of a long id": ("GET", f"manage/agents/{LONG}", "agent_id", b""),
+    "entry of another": ("PUT", "manage/agents/a", "agent_id", {"agent_id": "b"}),
+    "entry with a long name": ("PUT", "manage/agents/a", "name", {"name": "n" * 201}),
+    "entry with half a character": ("PUT", "manage/agents/a", "body", b'{"name": "\\udc00"}'),
+    "entry with an object id that is none": ("PUT", "manage/agents/a", "entra_object_id", {"entra_object_id": "me"}),
+    "entry with a number as an id": ("PUT", "manage/agents/a", "acs_user_ids[0]", {"acs_user_ids": ["+14255550123"]}),
+    "entry with identities as text": ("PUT", "manage/agents/a", "acs_user_ids", {"acs_user_ids": "8:acs:a_b"}),
+    "entry with a long country": ("PUT", "manage/agents/a", "country", {"country": "United States"}),
+    "entry with a short number": ("PUT", "manage/agents/a", "alternate_numbers[1]",
                                   {"alternate_numbers": ["+14255550123", "911"]}),
-    "entry with a faulty contact": ("PUT", "admin/agents/a", "emergency_contacts[1]",
+    "entry with a faulty contact": ("PUT", "manage/agents/a", "emergency_contacts[1]",
                                     {"emergency_contacts": "a@example.com; b@"}),
-    "entry with too many contacts": ("PUT", "admin/agents/a", "emergency_contacts",
+    "entry with too many contacts": ("PUT", "manage/agents/a", "emergency_contacts",
                                      {"emergency_contacts": ";".join(f"c{n}@example.com" for n in range(101))}),
-    "entry with a list": ("PUT", "admin/agents/a", "body", []),
+    "entry with a list": ("PUT", "manage/agents/a", "body", []),
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def refused(local: Stack, method: str, path: str, sent: object, field: str) -> N
     """The request is refused with the field named, its value not repeated, and nothing is written."""
     before = local.rows()
     content = sent if isinstance(sent, bytes) else None
-    principal = ADMIN if "admin/" in path or "release" in path else MACHINE
+    principal = ADMIN if "manage/" in path or "release" in path else MACHINE
     answer = local.ask(method, path, None if content is not None else sent, principal=principal, content=content)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
     problem = answer.json()
@@ -134,7 +134,7 @@ def test_a_call_that_nobody_knows(wide_stack: Stack) -> None:
     before = wide_stack.rows()
     answer = wide_stack.ask("PATCH", f"emergency-calls/{new_id()}", {"server_call_id": "s"}, principal=MACHINE)
     assert answer.status_code == 404
-    assert wide_stack.ask("GET", f"admin/agents/{new_id('agent')}", principal=ADMIN).status_code == 404
+    assert wide_stack.ask("GET", f"manage/agents/{new_id('agent')}", principal=ADMIN).status_code == 404
     assert wide_stack.rows() == before
 
 
@@ -244,7 +244,7 @@ def test_weird_ids_work_or_are_refused_cleanly(local: Stack, kind: str) -> None:
     assert panel.status_code in (200, 400, 404)
     if panel.status_code == 200:
         assert panel.json()["callback_number"] == first.json()["callback_number"]
-    for method, rest in (("PUT", f"agents/{path}/presence"), ("PUT", f"admin/agents/{path}")):
+    for method, rest in (("PUT", f"agents/{path}/presence"), ("PUT", f"manage/agents/{path}")):
         sent = {"status": "away"} if "presence" in rest else {}
         assert local.ask(method, rest, sent, principal=ADMIN).status_code in (200, 201, 400, 404)
     end = {"type": "EmergencyCalling.CallEnded", "specversion": "1.0", "id": "1", "source": local.source,

@@ -24,7 +24,7 @@ from shared.domain.ids import key_of
 from tests.integration.tapped import Bell, Tapped, settle, tapped_stack
 from tests.integration.used import contacts, new_agent, new_id
 from tests.local.acs import Fault, poll
-from tests.local.host_process import TimerError
+from tests.local.host.process import TimerError
 from tests.local.stack import Softphone, Stack
 
 pytestmark = [pytest.mark.process, pytest.mark.long]

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.local import host_process
-from tests.local.host_process import HostProcess, TimerError
+from tests.local.host import process as host_process
+from tests.local.host.process import HostProcess, TimerError
 from tests.local.processes import ChildError, free_ports, is_listening
 
 pytestmark = pytest.mark.process
@@ -76,6 +76,15 @@ class TestRoutes:
     @pytest.mark.parametrize("method", ["POST", "DELETE", "HEAD", "OPTIONS"])
     def test_a_method_that_no_function_takes_is_not_found(self, host: HostProcess, method: str) -> None:
         assert httpx.request(method, f"{host.url}/api/things/7").status_code == 404
+
+    def test_a_reserved_or_conflicting_route_is_not_loaded_and_everything_else_is(self, host: HostProcess) -> None:
+        assert httpx.get(f"{host.url}/api/administration/things").status_code == 404
+        assert httpx.delete(f"{host.url}/api/things/7").status_code == 404
+        loaded = httpx.get(f"{host.url}/admin/host/status").json()["functions"]
+        assert {"reserved_read", "things_again"}.isdisjoint(loaded)
+        said = host.child.output()
+        assert "The 'reserved_read' function is in error: The specified route conflicts with one or more built" in said
+        assert "The 'things_again' function is in error: The route specified conflicts with the route" in said
 
     @pytest.mark.parametrize("path", ["/things/7", "/api", "/api/things", "/api/things/7/8", "/", "/api/nothing"])
     def test_no_route(self, host: HostProcess, path: str) -> None:
@@ -252,7 +261,7 @@ class TestEnd:
     def test_everything_ends_with_a_killed_parent(self) -> None:
         [port] = free_ports(1)
         program = (
-            "import time; from pathlib import Path; from tests.local import host_process\n"
+            "import time; from pathlib import Path; from tests.local.host import process as host_process\n"
             f"with host_process.running(app_directory=Path({str(TINY_APP)!r}), workers=2, port={port}):\n"
             "    print('up', flush=True); time.sleep(60)"
         )

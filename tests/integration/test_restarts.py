@@ -13,8 +13,9 @@ import pytest
 from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, note, watch
 from tests.leaks import Kind
-from tests.local import host_process, stack
+from tests.local import stack
 from tests.local.acs import CallView, Fault, Script, poll
+from tests.local.host import process as host_process
 from tests.local.processes import free_ports, start
 from tests.local.stack import DESK, FALLBACK, MACHINE, Stack
 

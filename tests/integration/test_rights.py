@@ -59,8 +59,8 @@ ROUTES = {
     "panel_state": Request("GET", f"{OF_DANA}/panel", nothing, ANY),
     "presence_state": Request("GET", f"{OF_DANA}/presence", nothing, ANY),
     "presence_set": Request("PUT", f"{OF_DANA}/presence", lambda: {"status": "available"}, ANY),
-    "admin_agent_read": Request("GET", f"admin/{OF_DANA}", nothing, {"supervisor", "admin", "supervisor and agent"}),
-    "admin_agent_saved": Request("PUT", f"admin/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
+    "admin_agent_read": Request("GET", f"manage/{OF_DANA}", nothing, {"supervisor", "admin", "supervisor and agent"}),
+    "admin_agent_saved": Request("PUT", f"manage/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ import httpx
 
 from tests.local import stack
 from tests.local.acs import CallView, Script, poll
-from tests.local.host_process import TimerError
+from tests.local.host.process import TimerError
 from tests.local.node_packages import InstallError
 from tests.local.processes import ChildError, end_on_signals
 from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack

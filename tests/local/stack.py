@@ -23,10 +23,11 @@ import httpx
 import msgspec
 from azure.data.tables import TableServiceClient
 
-from tests.local import azurite, host_process
+from tests.local import azurite
 from tests.local.acs import AcceptedEmail, CallView, Control, LocalAcs, Script, poll
 from tests.local.azurite import Azurite
-from tests.local.host_process import HostProcess, TimerError
+from tests.local.host import process as host_process
+from tests.local.host.process import HostProcess, TimerError
 
 # From the range that is reserved for examples.
 POOL = tuple(f"+1425555{number:04}" for number in range(101, 105))
@@ -267,7 +268,7 @@ class Stack:
 
     def add_agent(self, agent: Agent) -> Agent:
         """Enter an agent in the directory."""
-        path = f"admin/agents/{agent.agent_id}"
+        path = f"manage/agents/{agent.agent_id}"
         self.ask("PUT", path, msgspec.to_builtins(agent), principal=ADMIN).raise_for_status()
         return agent
 

@@ -29,7 +29,7 @@ def directory() -> AgentTable:
 
 def put(**headers: str) -> func.HttpRequest:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return func.HttpRequest("PUT", "https://example.com/api/admin/agents/a", headers=named, body=b"{}")
+    return func.HttpRequest("PUT", "https://example.com/api/manage/agents/a", headers=named, body=b"{}")
 
 
 def test_without_a_condition_anything_goes(directory: AgentTable) -> None:

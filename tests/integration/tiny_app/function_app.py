@@ -42,6 +42,18 @@ def broken(req: func.HttpRequest) -> func.HttpResponse:
     raise RuntimeError("a secret detail")
 
 
+@app.route("administration/things", methods=["GET"])
+def reserved_read(req: func.HttpRequest) -> func.HttpResponse:
+    """Have a route that the host refuses."""
+    return func.HttpResponse("never")
+
+
+@app.route("/Things/{thing_id}/", methods=["GET", "DELETE"])
+def things_again(req: func.HttpRequest) -> func.HttpResponse:
+    """Have the route of another function and one of its methods."""
+    return func.HttpResponse("never")
+
+
 @app.route("guarded", auth_level=func.AuthLevel.FUNCTION)
 def guarded(req: func.HttpRequest) -> func.HttpResponse:
     """Need a key."""

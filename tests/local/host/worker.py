@@ -86,15 +86,19 @@ def run(settings: Settings, number: int, supervisor: Connection) -> None:
 
 async def _serve(settings: Settings, supervisor: Connection) -> None:
     # Loaded here, so that the supervisor stays small.
-    from tests.local.host_routes import Router
-    from tests.local.host_runtime import indexed
-    from tests.local.host_timers import ProcessLocks, Timers
-    from tests.local.host_web import Host
+    from tests.local.host.refused_routes import refused
+    from tests.local.host.routes import Router
+    from tests.local.host.runtime import indexed
+    from tests.local.host.timers import ProcessLocks, Timers
+    from tests.local.host.web import Host
 
     clock = MovableClock(settings.offset)
     sys.path.insert(0, str(settings.app_directory))
     _compose(settings.app_directory, clock)
     runtime = await indexed(settings.app_directory)
+    for function, why in list(refused(runtime.functions.values())):
+        del runtime.functions[function.name]
+        logging.getLogger(__name__).error("The '%s' function is in error: %s", function.name, why)
     locks = ProcessLocks(settings.locks.number)
     host = Host(
         runtime=runtime,

@@ -19,7 +19,7 @@ import httpx
 
 from tests.local.processes import Child, start
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 TIMER_DEADLINE_S = 60.0
 _READY = re.compile(r"^listening on (http://\S+)$", re.MULTILINE)
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim, CronSimError
 
-from tests.local.host_runtime import Function, Runtime
+from tests.local.host.runtime import Function, Runtime
 
 log = logging.getLogger("tests.local.host")
 

@@ -24,9 +24,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.local.host_worker import Settings, SharedDescriptor, run, shared_listener
+from tests.local.host.worker import Settings, SharedDescriptor, run, shared_listener
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 END_S = 2.5
 WAKE_UP = b"\0"
 

@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from tests.local import host_event_grid
 from tests.local.clock import MovableClock
-from tests.local.host_routes import PathError, Router, decoded
-from tests.local.host_runtime import HttpRequest, HttpResponse, Runtime
-from tests.local.host_timers import CLOCK_LOCK, ProcessLocks, Timers
+from tests.local.host import event_grid
+from tests.local.host.routes import PathError, Router, decoded
+from tests.local.host.runtime import HttpRequest, HttpResponse, Runtime
+from tests.local.host.timers import CLOCK_LOCK, ProcessLocks, Timers
 
 BODILESS = frozenset({204, 304})
 # The server writes these itself, from the body that it sends.
@@ -62,7 +62,7 @@ class Host:
         )
 
     async def _event_grid(self, request: Request) -> Response:
-        return await host_event_grid.answer(self.runtime, request)
+        return await event_grid.answer(self.runtime, request)
 
     async def _run_function(self, request: Request) -> Response:
         """Run a timer now. Answers 202 at once; with `?wait=1` when the run has ended, 500 if it failed."""

@@ -8,7 +8,7 @@ import json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from tests.local.host_runtime import Function, Runtime
+from tests.local.host.runtime import Function, Runtime
 
 KIND = "eventgridtrigger"
 

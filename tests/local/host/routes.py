@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from tests.local.host_runtime import Function
+from tests.local.host.runtime import Function
 
 ALL_METHODS: Final = frozenset({"GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS"})
 CONSTRAINTS: Final[Mapping[str, Callable[[str], object]]] = {
