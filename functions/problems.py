@@ -115,7 +115,8 @@ def answer(
         telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
         response = problem(None)
     for name, value in shared_with(req.headers.get("origin"), allowed_origins).items():
-        response.headers[name] = value
+        # A script says itself that every site may read it, and has to stay cacheable for all of them.
+        response.headers.setdefault(name, value)
     return response
 
 

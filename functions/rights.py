@@ -67,6 +67,9 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "openapi": ANYONE,
         "ui_panel": ANYONE,
         "ui_console": ANYONE,
+        "ui_preview": ANYONE,
+        "ui_file": ANYONE,
+        "ui_pinned_file": ANYONE,
         "ui_prompt": ANYONE,
     }
 )

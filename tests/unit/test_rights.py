@@ -45,7 +45,10 @@ CONTRACT = {
     "admin_drill_started": "D",
     "admin_drill_read": "D",
 }
-ANYONE = {"call_automation_events", "health", "preflight", "openapi", "ui_panel", "ui_console", "ui_prompt"}
+ANYONE = {
+    *("call_automation_events", "health", "preflight", "openapi"),
+    *("ui_panel", "ui_console", "ui_preview", "ui_file", "ui_pinned_file", "ui_prompt"),
+}
 
 
 def person(*roles: str, object_id: str | None = OBJECT_ID, agent_id: str | None = None) -> Principal:
