@@ -1,17 +1,53 @@
-"""Which dialled numbers are emergencies (S1)."""
+"""Which dialled numbers are emergencies (specification S1), and what the platform places where (B13).
 
-import re
-from collections.abc import Collection
+The order is: `dialled_forms` reads how a softphone may write a number, `recognise` decides whether one of those forms
+is an emergency number, `placement` says whether the platform connects it from where the caller is.
+"""
+
+import unicodedata
+from collections.abc import Collection, Iterator
+from enum import StrEnum
+from urllib.parse import unquote
 
 from msgspec import Struct
 
 from shared.domain.errors import NotAnEmergency
 
+MAX_DIALLED_CHARACTERS = 256
 TEST_NUMBER = "933"
-TEST_COUNTRY = "US"
-_SEPARATORS = re.compile(r"[\s\-.()/]+")
-_PREFIXED_911 = {"+1911": "country code", "9911": "outside line"}
-LONGEST_DIALLED = 64
+EMERGENCY_911 = "911"
+
+# The territories are sent to the platform as US, and 933 is the test number in all of these (contract, *Country*).
+US_TERRITORIES = frozenset({"GU", "VI", "MP", "AS"})
+TEST_COUNTRIES = frozenset({"US", "CA", "PR"}) | US_TERRITORIES
+
+# Where Azure Communication Services places emergency calls, and which digits it connects there; the first one stands
+# for an emergency number that is missing. Source: the ACS emergency calling concept page and its notice (AU), as read
+# on 2026-11-25 (contract, *Country*).
+_NORTH_AMERICA = {"911": "911", "112": "911", "933": "933"}
+PLACED: dict[str, dict[str, str]] = {
+    **dict.fromkeys(sorted(TEST_COUNTRIES), _NORTH_AMERICA),
+    "GB": {"999": "999", "112": "112"},
+    "DK": {"112": "112"},
+    "AU": {"000": "000", "112": "000"},
+}
+
+# What may stand before 911 (Microsoft's own masks) and before 933, by the word that the log says for it.
+_PREFIXES_911 = {"+": "plus", "+1": "country_code", "1": "trunk", "9": "outside_line", "91": "outside_line_and_trunk"}
+_PREFIXES_933 = {"9": "outside_line"}
+
+_PAUSES = frozenset(",;pw")
+_TONES = frozenset("0123456789*#")
+# Beside the dashes of category Pd: what phonenumbers takes for punctuation, and hyphens of other categories.
+_SEPARATORS = frozenset("-.()/[]~\u30fc\u2212\u301c\u223c\u2053\u02d7\u2043\u2796")
+# Invisible, though Unicode calls them letters or marks: fillers and variation selectors.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0") | {
+    chr(code) for code in range(0xFE00, 0xFE10)
+}
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_SERVICE_URN = "urn:service:sos"
+_SCHEMES = ("tel:", "sips:", "sip:", "callto:")
+_RAW_PHONE = "4:"
 
 
 class EmergencyNumber(Struct, frozen=True):
@@ -22,28 +58,179 @@ class EmergencyNumber(Struct, frozen=True):
     prefix: str | None = None
 
 
+class Placeable(StrEnum):
+    """Whether the platform connects an emergency call from where the caller is (B13)."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Placement(Struct, frozen=True):
+    """Whether the call can be placed, and the digits that the platform connects; `dial` is None where it is `no`."""
+
+    placeable: Placeable = Placeable.UNKNOWN
+    dial: str | None = None
+
+
 def recognise(dialled: str, *, country: str | None, countries: Collection[str]) -> EmergencyNumber:
-    """The emergency number in `dialled`, or `NotAnEmergency`.
+    """The emergency number in `dialled`; raises `NotAnEmergency`.
 
     `country` is the caller's (ISO 3166-1 alpha-2) or None; one that is not among `countries` counts as unknown, and
-    then the number is an emergency if it is one in any of `countries`.
+    then the number is an emergency if it is one in any of `countries` (S1).
     """
-    digits = _SEPARATORS.sub("", dialled[:LONGEST_DIALLED].strip().lower().removeprefix("tel:"))
-    prefix = _PREFIXED_911.get(digits)
-    if prefix is not None:
-        digits = "911"
-    candidates = [country.upper()] if country and country.upper() in countries else sorted(countries)
-    if not (digits.isascii() and digits.isdigit() and len(dialled) <= LONGEST_DIALLED):
-        raise NotAnEmergency
-    if digits == TEST_NUMBER and TEST_COUNTRY in candidates:
-        return EmergencyNumber(digits, test=True)
-    if any(_is_emergency_number(digits, candidate) for candidate in candidates):
-        return EmergencyNumber(digits, test=False, prefix=prefix)
+    candidates = _candidates(country, countries)
+    if _names_service(dialled):
+        return EmergencyNumber(_number_of_service(candidates), test=False)
+    for form in dialled_forms(dialled):
+        number = _exactly(form, candidates)
+        if number is not None:
+            return number
     raise NotAnEmergency
 
 
-def _is_emergency_number(digits: str, country: str) -> bool:
+def placement(
+    number: EmergencyNumber, *, country: str | None, routed: Collection[str] | None = frozenset()
+) -> Placement:
+    """Whether the platform places `number` for a caller in `country`, and as which digits (B13).
+
+    `routed` are the numbers that a voice route of direct routing is known to take; None: it could not be read, or a
+    pattern cannot be judged here.
+    """
+    if country is None or not _is_country(country):
+        return Placement(Placeable.UNKNOWN, number.number)
+    placed = PLACED.get(country.upper())
+    if placed is not None and (number.number in placed or not number.test):
+        return Placement(Placeable.YES, placed.get(number.number, next(iter(placed.values()))))
+    if routed is None or number.number in routed:
+        return Placement(Placeable.UNKNOWN, number.number)
+    return Placement(Placeable.NO)
+
+
+def dialled_forms(dialled: str) -> Iterator[str]:
+    """The digits (with a leading `+` where there was one) that `dialled` may stand for, shortest first.
+
+    What follows a pause is the rest of the number or tones for afterwards, so each pause ends one form. Nothing where
+    it holds anything else, such as letters.
+    """
+    if len(dialled) > MAX_DIALLED_CHARACTERS:
+        return
+    parts = list(_parts(_subscriber(_plain(dialled))))
+    if not all(_TONES.issuperset(part) for part in parts[1:]):
+        return
+    digits = ""
+    for part in parts:
+        digits += part
+        if not digits.removeprefix("+").isdecimal():
+            return
+        yield digits
+
+
+def _plain(dialled: str) -> str:
+    """Lower case; full-width forms and digits of any script as ASCII, separators and what nobody sees taken off."""
+    return "".join(_plain_character(character) for character in dialled.translate(_FULL_WIDTH)).lower()
+
+
+def _plain_character(character: str) -> str:
+    if character.isascii() and character.isprintable() and character != " ":
+        return character
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    return "" if _is_nothing(character) else character
+
+
+def _is_nothing(character: str) -> bool:
+    """Whether it is a blank, a hyphen or another separator, or invisible (a format or control character)."""
+    category = unicodedata.category(character)
+    return character.isspace() or category in {"Pd", "Cf", "Cc"} or character in _SEPARATORS | _INVISIBLE
+
+
+def _subscriber(text: str) -> str:
+    """The number in a `tel:`, `sip:`, `sips:` or `callto:` address or an ACS raw id; else the text as it is."""
+    while text.startswith(_SCHEMES):
+        scheme, _, text = text.partition(":")
+        text = unquote(text.removeprefix("//"))
+        if scheme != "tel" and not text.startswith(_SCHEMES):
+            # The user part ends at the host, the password or the first parameter (RFC 3261, 19.1).
+            text = text.partition("@")[0].partition(":")[0]
+        if not text.startswith(_SCHEMES):
+            return _plain(text.partition(";")[0].partition("?")[0])
+    # The service may add a suffix of its own to a number's raw id: `4:911_1b2c`.
+    return text.removeprefix(_RAW_PHONE).partition("_")[0] if text.startswith(_RAW_PHONE) else text
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The pieces between pauses, without separators; nothing for an empty one."""
+    piece = ""
+    for character in text:
+        if character in _PAUSES:
+            if piece:
+                yield piece
+            piece = ""
+        elif character not in _SEPARATORS:
+            piece += character
+    if piece:
+        yield piece
+
+
+def _exactly(digits: str, candidates: Collection[str]) -> EmergencyNumber | None:
+    """The emergency number that `digits` are, by themselves or behind a prefix that is allowed before that one."""
+    plain = not digits.startswith("+")
+    if plain and digits == TEST_NUMBER and TEST_COUNTRIES & set(candidates):
+        return EmergencyNumber(TEST_NUMBER, test=True)
+    if plain and _is_emergency_number(digits, candidates):
+        return EmergencyNumber(digits, test=False)
+    prefix = _PREFIXES_911.get(digits.removesuffix(EMERGENCY_911)) if digits.endswith(EMERGENCY_911) else None
+    if prefix is not None and _is_emergency_number(EMERGENCY_911, candidates):
+        return EmergencyNumber(EMERGENCY_911, test=False, prefix=prefix)
+    prefix = _PREFIXES_933.get(digits.removesuffix(TEST_NUMBER)) if digits.endswith(TEST_NUMBER) else None
+    if prefix is not None and TEST_COUNTRIES & set(candidates):
+        return EmergencyNumber(TEST_NUMBER, test=True, prefix=prefix)
+    return None
+
+
+def _names_service(dialled: str) -> bool:
+    """Whether it is `urn:service:sos`, or one of its services such as `…:sos.fire` (RFC 5031)."""
+    service = _plain_urn(dialled)
+    return service == _SERVICE_URN or service.startswith(f"{_SERVICE_URN}.")
+
+
+def _plain_urn(dialled: str) -> str:
+    urn = "".join(each for each in dialled[:MAX_DIALLED_CHARACTERS] if not _is_nothing(each) or each in _SEPARATORS)
+    return urn.lower().partition(";")[0].partition("@")[0]
+
+
+def _number_of_service(candidates: Collection[str]) -> str:
+    """The number that stands for emergency services: that of the country, 911 first where there are several."""
+    known = [PLACED[country] for country in candidates if country in PLACED]
+    if any(EMERGENCY_911 in placed for placed in known):
+        return EMERGENCY_911
+    if known:
+        return next(iter(known[0].values()))
+    return next((number for number in (EMERGENCY_911, "112") if _is_emergency_number(number, candidates)), "112")
+
+
+def _candidates(country: str | None, countries: Collection[str]) -> list[str]:
+    """The countries whose numbers count; a territory counts as US, and what is not configured as unknown."""
+    configured = sorted({_recognised_as(each) for each in countries})
+    own = _recognised_as(country) if country else None
+    return [own] if own in configured else configured
+
+
+def _recognised_as(country: str) -> str:
+    upper = country.upper()
+    return "US" if upper in US_TERRITORIES else upper
+
+
+def _is_emergency_number(digits: str, candidates: Collection[str]) -> bool:
     # Exact match only: connects_to_emergency_number also takes longer numbers that begin with one.
     from phonenumbers import is_emergency_number
 
-    return is_emergency_number(digits, country)
+    return any(is_emergency_number(digits, country) for country in candidates)
+
+
+def _is_country(country: str) -> bool:
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return country.upper() in SUPPORTED_REGIONS

@@ -1,85 +1,263 @@
-"""Which dialled numbers are emergencies (S1)."""
+"""Which dialled numbers are emergencies (S1), and where they can be placed (B13): tables, written as literals."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.emergency_numbers import EmergencyNumber, recognise
+from shared.domain.emergency_numbers import (
+    MAX_DIALLED_CHARACTERS,
+    EmergencyNumber,
+    Placeable,
+    Placement,
+    placement,
+    recognise,
+)
 from shared.domain.errors import NotAnEmergency
 
-COUNTRIES = frozenset({"US", "PR", "CA"})
+CONFIGURED = frozenset({"US", "PR", "CA", "GB", "DK", "AU"})
+DEFAULT = frozenset({"US", "PR", "CA"})
+CALLERS = ("US", "PR", "CA", "GU", "GB", "DK", "AU", "MX")
+
+# What each caller of CALLERS gets; a dash is a refusal. MX is not configured: any configured country's number counts.
+NORTH_AMERICAN = "911 911 911 911 -   -   -   911"
+TEST_CALL = "933 933 933 933 -   -   -   933"
+NOBODY = "-   -   -   -   -   -   -   -"
+
+TABLE: list[tuple[str, str, str]] = [
+    # dialled, what counts, why (source)
+    ("911", NORTH_AMERICAN, "the number itself"),
+    (" 911 ", NORTH_AMERICAN, "blanks around it"),
+    ("9 1 1", NORTH_AMERICAN, "blanks between"),
+    ("9\u00a01\u00a01", NORTH_AMERICAN, "no-break spaces"),
+    ("9\t1\n1", NORTH_AMERICAN, "tab and line break"),
+    ("9-1-1", NORTH_AMERICAN, "hyphen-minus"),
+    ("9\u20101\u20101", NORTH_AMERICAN, "hyphen U+2010"),
+    ("9\u20111\u20111", NORTH_AMERICAN, "no-break hyphen U+2011"),
+    ("9\u20131\u20131", NORTH_AMERICAN, "en dash"),
+    ("9\u20141\u20141", NORTH_AMERICAN, "em dash"),
+    ("9\u22121\u22121", NORTH_AMERICAN, "minus sign U+2212"),
+    ("9\uff0d1\uff0d1", NORTH_AMERICAN, "full-width hyphen"),
+    ("9\u00ad1\u00ad1", NORTH_AMERICAN, "soft hyphen"),
+    ("9.1.1", NORTH_AMERICAN, "dots"),
+    ("(911)", NORTH_AMERICAN, "brackets"),
+    ("9/1/1", NORTH_AMERICAN, "slashes"),
+    ("[9]11", NORTH_AMERICAN, "square brackets, punctuation of phonenumbers"),
+    ("9~11", NORTH_AMERICAN, "tilde, punctuation of phonenumbers"),
+    ("\u200b911", NORTH_AMERICAN, "zero width space"),
+    ("\u200e911\u200f", NORTH_AMERICAN, "direction marks, as pasted from a contact card"),
+    ("\u202a911\u202c", NORTH_AMERICAN, "embedding characters, as pasted from Windows"),
+    ("\u2066911\u2069", NORTH_AMERICAN, "isolates"),
+    ("\ufeff911", NORTH_AMERICAN, "byte order mark"),
+    ("9\u20601\u20601", NORTH_AMERICAN, "word joiner"),
+    ("9\ufe0f11", NORTH_AMERICAN, "variation selector"),
+    ("\uff19\uff11\uff11", NORTH_AMERICAN, "full-width digits"),
+    ("\u0669\u0661\u0661", NORTH_AMERICAN, "Arabic-Indic digits, which phonenumbers reads too"),
+    ("tel:911", NORTH_AMERICAN, "RFC 3966"),
+    ("TEL:9.1.1", NORTH_AMERICAN, "schemes have no case; visual separators"),
+    ("tel:911;phone-context=+1", NORTH_AMERICAN, "RFC 3966 local number with context"),
+    ("tel:911;phone-context=example.com", NORTH_AMERICAN, "RFC 3966 context by domain"),
+    ("tel:+1911", NORTH_AMERICAN, "country code before 911 (Microsoft's mask)"),
+    ("tel://911", NORTH_AMERICAN, "slashes that some dialers write"),
+    ("tel:%39%31%31", NORTH_AMERICAN, "percent-encoded digits (RFC 3986)"),
+    ("sip:911", NORTH_AMERICAN, "RFC 3261 without host"),
+    ("sip:911@sbc.example.com", NORTH_AMERICAN, "RFC 3261"),
+    ("sips:911@sbc.example.com;user=phone", NORTH_AMERICAN, "parameters after the host"),
+    ("sip:911;phone-context=+1@sbc.example.com", NORTH_AMERICAN, "parameters in the user part"),
+    ("sip:+1911@sbc.example.com", NORTH_AMERICAN, "country code"),
+    ("sip:%2B1911@sbc.example.com", NORTH_AMERICAN, "percent-encoded plus"),
+    ("callto:911", NORTH_AMERICAN, "callto"),
+    ("callto:tel:911", NORTH_AMERICAN, "one scheme in another"),
+    ("4:911", NORTH_AMERICAN, "ACS raw id"),
+    ("4:+911", NORTH_AMERICAN, "ACS raw id with a plus"),
+    ("+911", NORTH_AMERICAN, "a softphone that always writes a plus"),
+    ("+1911", NORTH_AMERICAN, "country code"),
+    ("+1 (911)", NORTH_AMERICAN, "country code, formatted"),
+    ("1911", NORTH_AMERICAN, "Microsoft's mask"),
+    ("1-911", NORTH_AMERICAN, "Microsoft's mask, formatted"),
+    ("9911", NORTH_AMERICAN, "Microsoft's mask: outside line"),
+    ("9-911", NORTH_AMERICAN, "outside line, formatted"),
+    ("91911", NORTH_AMERICAN, "outside line and trunk prefix"),
+    ("9-1-911", NORTH_AMERICAN, "outside line and trunk prefix, formatted"),
+    ("9,911", NORTH_AMERICAN, "outside line, a pause and 911"),
+    ("9;911", NORTH_AMERICAN, "outside line, a wait and 911"),
+    ("9p911", NORTH_AMERICAN, "pause written as p"),
+    ("9W911", NORTH_AMERICAN, "wait written as W"),
+    ("9,,1,911", NORTH_AMERICAN, "several pauses"),
+    ("911,,5", NORTH_AMERICAN, "tones after the number"),
+    ("911p1234#", NORTH_AMERICAN, "tones after the number"),
+    ("911,", NORTH_AMERICAN, "nothing after a pause"),
+    ("112", "112 -   112 112 112 112 112 112", "112 by the data; the territories count as US"),
+    ("urn:service:sos", "911 911 911 911 999 112 000 911", "RFC 5031: the number of the country"),
+    ("URN:service:sos.fire", "911 911 911 911 999 112 000 911", "RFC 5031: a service of it"),
+    ("999", "-   -   -   -   999 -   -   999", "GB"),
+    ("9-9-9", "-   -   -   -   999 -   -   999", "GB, formatted"),
+    ("000", "-   -   -   -   -   -   000 000", "AU"),
+    ("sip:000@pbx.example.com", "-   -   -   -   -   -   000 000", "AU"),
+    ("106", "-   -   -   -   -   -   106 106", "AU, text relay"),
+    ("933", TEST_CALL, "Microsoft's test number"),
+    ("9-3-3", TEST_CALL, "formatted"),
+    ("9933", TEST_CALL, "Microsoft's mask: outside line"),
+    ("9,933", TEST_CALL, "outside line and a pause"),
+    ("tel:933", TEST_CALL, "RFC 3966"),
+    ("4:933", TEST_CALL, "ACS raw id"),
+    ("+933", NOBODY, "nothing but 9 before 933"),
+    ("1933", NOBODY, "nothing but 9 before 933"),
+    ("91933", NOBODY, "nothing but 9 before 933"),
+    ("9112", NOBODY, "nothing before any other number"),
+    ("+112", NOBODY, "nothing before any other number"),
+    ("9999", NOBODY, "nothing before any other number"),
+    ("9000", NOBODY, "nothing before any other number"),
+    ("99911", NOBODY, "two outside lines"),
+    ("19911", NOBODY, "no prefix of Microsoft's"),
+    ("9115551234", NOBODY, "a ten-digit number that begins with 911"),
+    ("5551911", NOBODY, "a number that ends in 911"),
+    ("+14255550111", NOBODY, "an ordinary number"),
+    ("4:+14255550111", NOBODY, "an ordinary number"),
+    ("555,911", NOBODY, "no outside line before the pause"),
+    ("911a", NOBODY, "a letter"),
+    ("911pizza", NOBODY, "letters after what could be a pause"),
+    ("x911", NOBODY, "a letter"),
+    ("#911", NOBODY, "a service code"),
+    ("*67911", NOBODY, "a service code"),
+    ("9+911", NOBODY, "a plus in the middle"),
+    ("91", NOBODY, "too short"),
+    ("411", NOBODY, "directory enquiries"),
+    ("988", NOBODY, "a crisis line, which is not an emergency number of the data"),
+    ("8:acs:911", NOBODY, "a user, not a number"),
+    ("urn:service:sosx", NOBODY, "another service"),
+    ("urn:service:counseling", NOBODY, "another service"),
+    ("911@example.com", NOBODY, "an e-mail address"),
+    ("\u2079\u00b9\u00b9", NOBODY, "superscripts, which phonenumbers does not read"),
+    ("", NOBODY, "nothing"),
+    (",", NOBODY, "nothing but a pause"),
+    ("+", NOBODY, "nothing but a plus"),
+    ("9" * (MAX_DIALLED_CHARACTERS + 1), NOBODY, "too long"),
+]
 
 
-@pytest.mark.parametrize("country", ["US", "PR", "CA", "us", None, "ZZ", "FR"])
-@pytest.mark.parametrize("dialled", ["911", "9-1-1", " 911 ", "tel:911", "TEL:9.1.1", "(911)"])
-def test_911_is_an_emergency_wherever_it_is_written(dialled: str, country: str | None) -> None:
-    assert recognise(dialled, country=country, countries=COUNTRIES) == EmergencyNumber("911", test=False)
+@pytest.mark.parametrize(("dialled", "expected", "why"), TABLE, ids=[f"{ascii(row[0])[:40]}" for row in TABLE])
+def test_what_is_dialled_counts_where_the_table_says_so(dialled: str, expected: str, why: str) -> None:
+    assert " ".join(_counted(dialled, caller) for caller in CALLERS) == " ".join(expected.split()), why
 
 
-@pytest.mark.parametrize(("dialled", "prefix"), [("9911", "outside line"), ("9,911", None), ("+1 911", "country code")])
-def test_an_outside_line_or_country_code_before_911_is_trimmed_and_told(dialled: str, prefix: str | None) -> None:
-    if prefix is None:
-        with pytest.raises(NotAnEmergency):
-            recognise(dialled, country="US", countries=COUNTRIES)
-    else:
-        number = recognise(dialled, country="US", countries=COUNTRIES)
-        assert number == EmergencyNumber("911", test=False, prefix=prefix)
+def _counted(dialled: str, country: str) -> str:
+    try:
+        return recognise(dialled, country=country, countries=CONFIGURED).number
+    except NotAnEmergency:
+        return "-"
+
+
+def test_the_table_is_as_large_as_it_was_asked_to_be() -> None:
+    assert len(TABLE) >= 80 and len({row[0] for row in TABLE}) == len(TABLE)
 
 
 @pytest.mark.parametrize(
-    "dialled",
+    ("dialled", "prefix"),
     [
-        "9115551234",
-        "5551911",
-        "1911",
-        "99911",
-        "+911",
-        "9933",
-        "9112",
-        "91",
-        "",
-        "911a",
-        "x911",
-        "\uff19\uff11\uff11",
-        "411",
-        "9" * 65,
+        ("911", None),
+        ("+911", "plus"),
+        ("+1911", "country_code"),
+        ("1911", "trunk"),
+        ("9911", "outside_line"),
+        ("91911", "outside_line_and_trunk"),
+        ("9,911", "outside_line"),
+        ("9933", "outside_line"),
+        ("933", None),
     ],
 )
-def test_anything_else_is_not(dialled: str) -> None:
-    with pytest.raises(NotAnEmergency):
-        recognise(dialled, country="US", countries=COUNTRIES)
+def test_a_prefix_that_was_taken_off_is_told(dialled: str, prefix: str | None) -> None:
+    assert recognise(dialled, country="US", countries=DEFAULT).prefix == prefix
 
 
-@pytest.mark.parametrize(("country", "counts"), [("US", True), ("CA", True), ("PR", False), (None, True), ("FR", True)])
-def test_112_counts_where_the_data_says_so_and_anywhere_for_an_unknown_country(
-    country: str | None, counts: bool
-) -> None:
+@pytest.mark.parametrize("country", ["us", "US", None, "ZZ", "FR"])
+def test_an_unknown_country_and_any_case_count_as_one_that_is_configured(country: str | None) -> None:
+    assert recognise("911", country=country, countries=DEFAULT) == EmergencyNumber("911", test=False)
+
+
+@pytest.mark.parametrize(
+    ("countries", "country", "counts"),
+    [
+        ({"US"}, None, True),
+        ({"PR"}, None, True),
+        ({"CA"}, "FR", True),
+        ({"GU"}, "GU", True),
+        ({"GB", "DK"}, None, False),
+        ({"US", "GB"}, "GB", False),
+    ],
+)
+def test_933_is_a_test_in_north_america_only(countries: set[str], country: str | None, counts: bool) -> None:
     if counts:
-        assert recognise("112", country=country, countries=COUNTRIES).number == "112"
+        assert recognise("933", country=country, countries=countries) == EmergencyNumber("933", test=True)
     else:
         with pytest.raises(NotAnEmergency):
-            recognise("112", country=country, countries=COUNTRIES)
+            recognise("933", country=country, countries=countries)
 
 
-@pytest.mark.parametrize(("country", "counts"), [("US", True), (None, True), ("CA", False), ("PR", False)])
-def test_933_is_the_test_number_of_the_united_states(country: str | None, counts: bool) -> None:
-    if counts:
-        assert recognise("933", country=country, countries=COUNTRIES) == EmergencyNumber("933", test=True)
-    else:
-        with pytest.raises(NotAnEmergency):
-            recognise("933", country=country, countries=COUNTRIES)
+_PREFIXED_911 = {"911", "1911", "9911", "91911", "933", "9933"}
 
 
-def test_the_countries_are_a_setting() -> None:
-    assert recognise("112", country="FR", countries={"FR"}).number == "112"
+@given(st.text("0123456789", min_size=7, max_size=40), st.sampled_from([*CALLERS, None]))
+def test_no_string_of_seven_digits_or_more_is_an_emergency(digits: str, country: str | None) -> None:
     with pytest.raises(NotAnEmergency):
-        recognise("933", country="FR", countries={"FR"})
+        recognise(digits, country=country, countries=CONFIGURED)
+
+
+@given(st.text("0123456789+ -.()", max_size=20), st.sampled_from([*CALLERS, None]))
+def test_what_counts_is_short_and_known_whatever_the_punctuation(dialled: str, country: str | None) -> None:
+    digits = "".join(each for each in dialled if each.isdigit())
+    try:
+        number = recognise(dialled, country=country, countries=DEFAULT)
+    except NotAnEmergency:
+        return
+    assert digits in _PREFIXED_911 | {"112"} and digits.endswith(number.number)
 
 
 @given(st.text(max_size=80))
 def test_no_text_whatever_raises_anything_else(dialled: str) -> None:
     try:
-        number = recognise(dialled, country=None, countries=COUNTRIES)
+        number = recognise(dialled, country=None, countries=DEFAULT)
     except NotAnEmergency:
         return
     assert number.number in {"911", "112", "933"}
+
+
+# Whether it can be placed (B13) --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "placeable", "dial"),
+    [
+        ("911", "US", "yes", "911"),
+        ("911", "ca", "yes", "911"),
+        ("911", "PR", "yes", "911"),
+        ("911", "GU", "yes", "911"),
+        ("112", "US", "yes", "911"),
+        ("112", "CA", "yes", "911"),
+        ("933", "VI", "yes", "933"),
+        ("999", "GB", "yes", "999"),
+        ("112", "GB", "yes", "112"),
+        ("911", "GB", "yes", "999"),
+        ("112", "DK", "yes", "112"),
+        ("911", "DK", "yes", "112"),
+        ("000", "AU", "yes", "000"),
+        ("112", "AU", "yes", "000"),
+        ("106", "AU", "yes", "000"),
+        ("911", "MX", "no", None),
+        ("112", "FR", "no", None),
+        ("933", "GB", "no", None),
+        ("911", None, "unknown", "911"),
+        ("112", "ZZ", "unknown", "112"),
+    ],
+)
+def test_where_the_platform_places_it_and_as_what(
+    number: str, country: str | None, placeable: str, dial: str | None
+) -> None:
+    recognised = EmergencyNumber(number, test=number == "933")
+    assert placement(recognised, country=country) == Placement(Placeable(placeable), dial)
+
+
+def test_a_voice_route_that_takes_it_makes_it_unknown_abroad_and_changes_nothing_at_home() -> None:
+    number = EmergencyNumber("911", test=False)
+    assert placement(number, country="MX", routed={"911"}) == Placement(Placeable.UNKNOWN, "911")
+    assert placement(number, country="MX", routed=None) == Placement(Placeable.UNKNOWN, "911")
+    assert placement(number, country="US", routed={"911"}) == Placement(Placeable.YES, "911")
