@@ -3,9 +3,9 @@
 Who is rung next, and when, is computed by `next_step` from what is known of the callback and the time.
 
 The ladder: the holder's identities; their alternate numbers; the desk; round again; from five minutes on the fallback
-number alone. Of a shared number, the holders' identities at once, then the desk. An agent who talks to another
-responder already is rung last of all: their alternate numbers and the desk first. An outgoing leg in progress changes
-nothing: it may be dead and its end unreported, and the responder who calls may be calling because of that.
+number alone. A sole holder who talks to another responder already is rung last of all: their alternate numbers and the
+desk first; their outgoing leg changes nothing, because it may be dead and its end unreported. Of a shared number, the
+identities of the holders without a leg in progress at once, then those of the others, then the desk.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -86,7 +86,7 @@ type Step = Ring | RingAgain | Cancel | Look | Wait | Close
 
 
 def next_step(callback: Callback, ladder: Ladder, engaged: Collection[str], now: datetime) -> Step:
-    """What to do next so that the caller ends at a human; `engaged` are the keys of agents in another callback."""
+    """What to do next so that the caller ends at a human; `engaged` are the keys of the agents who are set back."""
     if callback.over_at is not None:
         return _after_the_end(callback, callback.over_at, now)
     presumed_at = callback.answered_at + PRESUMED_CONNECTED_AFTER
@@ -171,14 +171,13 @@ def _rungs(callback: Callback, ladder: Ladder, engaged: Collection[str]) -> dict
     free = [party for party in parties if party.agent_key not in engaged]
     busy = [party for party in parties if party.agent_key in engaged]
     desk: _People = tuple((target, None) for target in ladder.desk)
-    shared = len(parties) > 1
-    rungs = {
-        Rung.AGENT: _identities(free),
+    desk = _others(callback, desk) or _fallback(ladder)
+    rungs = {Rung.AGENT: _identities(free)}
+    if len(parties) > 1:
         # Of several agents nobody can tell whom the responder means: the desk comes before their private numbers.
-        Rung.ALTERNATE: () if shared else _alternates(parties),
-        Rung.DESK: _others(callback, desk) or _fallback(ladder),
-        Rung.ENGAGED: _identities(busy),
-    }
+        rungs |= {Rung.ENGAGED: _identities(busy), Rung.DESK: desk}
+    else:
+        rungs |= {Rung.ALTERNATE: _alternates(parties), Rung.DESK: desk, Rung.ENGAGED: _identities(busy)}
     return {rung: _others(callback, people) for rung, people in rungs.items()}
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.domain.callbacks import Callback, Invitation, Rung, ringing
-from shared.domain.emergencies import Emergency, Leg, LegEnd, with_leg, with_reported_end, with_ringing
+from shared.domain.emergencies import Emergency, Leg, LegEnd, standing, with_leg, with_reported_end, with_ringing
 from shared.domain.ids import derived, key_of
 from shared.domain.leases import Rules
 
@@ -13,6 +13,16 @@ SOFTPHONE_RUNGS = (Rung.AGENT, Rung.ENGAGED)
 def call_id_of(invitation: Invitation) -> str:
     """The call id under which a softphone that answered this invitation may report its end."""
     return invitation.invitation_id
+
+
+def set_back(emergency: Emergency, callback: Callback, rules: Rules, now: datetime) -> bool:
+    """Whether a party of this callback rings after others, because of a leg in progress that is not of it.
+
+    A sole holder: only while they talk to another responder; an outgoing leg may be dead and its end unreported. Of
+    several holders: whoever has any leg in progress, so that those without one ring first.
+    """
+    others = (leg for leg in standing(emergency, rules, now).in_progress if leg.callback != callback.callback_id)
+    return any(len(callback.parties) > 1 or leg.callback is not None for leg in others)
 
 
 def reflected(emergency: Emergency, callback: Callback, rules: Rules, now: datetime) -> Emergency:

@@ -26,7 +26,7 @@ MOST_WITHOUT_STATE = 60
 
 
 class Rung(StrEnum):
-    """A step of the ladder. `ENGAGED` are the identities of agents who talk to another responder already."""
+    """A step of the ladder. `ENGAGED` are the identities of agents who are in a call already."""
 
     AGENT = "agent"
     ALTERNATE = "alternate"

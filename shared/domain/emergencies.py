@@ -214,11 +214,6 @@ def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
     return [ring for ring in emergency.ringing if now < ring.until]
 
 
-def engaged(emergency: Emergency, rules: Rules, now: datetime) -> set[str]:
-    """The ids of the callbacks in which the agent talks to a responder, as far as is known."""
-    return {leg.callback for leg in standing(emergency, rules, now).in_progress if leg.callback is not None}
-
-
 def _held_until(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, now: datetime) -> datetime | None:
     holding = [leg for leg in emergency.legs if leg.holds_presence]
     if any(leg.leg_id not in ends for leg in holding):

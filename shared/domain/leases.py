@@ -79,6 +79,10 @@ class Lease(Struct, frozen=True, kw_only=True):
         """Whether the number is still this agent's, computed whenever it is asked (B2)."""
         return not self.lost and now < self.ends_at(rules)
 
+    def in_a_call(self, now: datetime) -> bool:
+        """Whether a leg on this number is in progress."""
+        return self.busy_until is not None and now < self.busy_until
+
     def released_at(self, rules: Rules) -> datetime:
         """When the number's cool-down is over and nothing of the lease is kept any more."""
         return self.ends_at(rules) + rules.cool_down

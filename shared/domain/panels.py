@@ -24,6 +24,7 @@ NORMAL_CONTROLS = (
 )
 EMERGENCY_CONTROLS = ("device_settings", "end_call")
 RINGING_CONTROLS = ("answer", "device_settings")
+RINGING_DURING_A_CALL_CONTROLS = ("answer", "device_settings", "end_call")
 NORMAL_FORM_ACTIONS = ("save", "refresh")
 
 
@@ -63,10 +64,10 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     lease = emergency.lease if emergency.lease.lives(rules, now) else None
     number = lease.number if lease else None
     expires_at = lease.promised_until(rules) if lease else None
-    if rings_now(emergency, now):
-        # Also while a leg is in progress: it may be dead, and End call would be the only button there is.
-        return _ringing_panel(number, expires_at)
     stands = standing(emergency, rules, now)
+    if rings_now(emergency, now):
+        # Also while a leg is in progress, which may be dead: Answer comes beside End call, and takes nothing away.
+        return _ringing_panel(number, expires_at, in_a_call=bool(stands.in_progress))
     if stands.in_progress:
         return emergency_panel(number, expires_at, test=all(leg.test for leg in stands.in_progress))
     if stands.held:
@@ -79,10 +80,10 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     return Panel(callback_number=number, expires_at=expires_at)
 
 
-def _ringing_panel(number: str | None, expires_at: datetime | None) -> Panel:
+def _ringing_panel(number: str | None, expires_at: datetime | None, *, in_a_call: bool) -> Panel:
     return Panel(
         mode=Mode.RINGING,
-        controls=RINGING_CONTROLS,
+        controls=RINGING_DURING_A_CALL_CONTROLS if in_a_call else RINGING_CONTROLS,
         form_actions=(),
         banner=Banner.CALLBACK_RINGING,
         callback_number=number,

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import Cancel, Close, Look, Ring, RingAgain, Step, Wait, due_at, next_step, with_step
-from shared.domain.callback_legs import reflected
+from shared.domain.callback_legs import reflected, set_back
 from shared.domain.callbacks import (
     MOST_WITHOUT_STATE,
     Accepted,
@@ -35,7 +35,6 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import engaged
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
@@ -143,7 +142,7 @@ class _Climb:
             before, now = known.stored.callback, self._clock.now()
             assert before is not None
             told = self._told(before, said, facts, now)
-            busy = self._engaged(known, now)
+            busy = self._engaged(known, told, now)
             step = next_step(told, self._deployment.ladder, busy, now)
             try:
                 planned = with_step(told, step, self._released_at(known), now)
@@ -222,14 +221,11 @@ class _Climb:
             callback = structs.replace(callback, connection_id=said.connection_id)
         return reduce(lambda known, fact: with_fact(known, fact, now), facts, callback)
 
-    def _engaged(self, known: _Known, now: datetime) -> set[str]:
-        """The agents who talk to another responder."""
-        found = (each.emergency for each in known.emergencies)
-        return {
-            emergency.agent_key
-            for emergency in found
-            if emergency is not None and engaged(emergency, self._deployment.rules, now) - {self._callback_id}
-        }
+    def _engaged(self, known: _Known, callback: Callback, now: datetime) -> set[str]:
+        """The agents who ring after others, because they are in a call."""
+        found = (each.emergency for each in known.emergencies if each.emergency is not None)
+        rules = self._deployment.rules
+        return {emergency.agent_key for emergency in found if set_back(emergency, callback, rules, now)}
 
     def _released_at(self, known: _Known) -> datetime | None:
         found = (each.emergency for each in known.emergencies)

@@ -44,8 +44,8 @@ def parties_of(
 ) -> tuple[Party, ...] | None:
     """Whose ladder a call to `number` climbs, none for the desk's; None if the number is none of ours.
 
-    While the number is lent: its newest holders. In the cool-down the last one; nobody later (B2, B4). Raises
-    `Unavailable`.
+    While the number is lent: its newest holders, those without a leg in progress first. In the cool-down the last one;
+    nobody later (B2, B4). Raises `Unavailable`.
     """
     if number is None:
         return None
@@ -62,7 +62,7 @@ def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -
     live = [holder for holder in holders if holder.lease.lives(rules, now)]
     resting = [holder for holder in holders if not holder.lease.lives(rules, now)]
     last = [holder for holder in resting if now < holder.lease.released_at(rules)]
-    return live[:RING_AT_ONCE] or last[:1]
+    return sorted(live[:RING_AT_ONCE], key=lambda holder: holder.lease.in_a_call(now)) or last[:1]
 
 
 def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:

@@ -216,6 +216,9 @@ class Checks:
         in_progress = Mode.EMERGENCY if verdict.running else Mode.NORMAL
         right = Mode.RINGING if rings else in_progress
         require(panel.mode is right, "the panel shows what is in progress", (panel.mode, right), agent_id)
+        if verdict.running:
+            offered = (["answer"] if rings else []) + ["device_settings", "end_call"]
+            require(list(panel.controls) == offered, "End call stays while a leg is in progress", panel, agent_id)
         held = verdict.held_until is not None and not verdict.running and not rings
         told = panel.banner is Banner.HELD_AFTER_DROP
         require(told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id)

@@ -49,6 +49,7 @@ class Catch(NamedTuple):
 
 
 LEASES = "shared/domain/leases.py"
+PANELS = "shared/domain/panels.py"
 FACTS = "shared/domain/emergencies.py"
 PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
@@ -227,6 +228,25 @@ MUTANTS = (
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
     Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
     Mutant("shared before resting", LENDING, "            or self._resting_loan(quota_row, now, deadline)\n", ""),
+    Mutant(
+        "End call vanishes when a callback rings",
+        PANELS,
+        "controls=RINGING_DURING_A_CALL_CONTROLS if in_a_call else RINGING_CONTROLS,",
+        "controls=RINGING_CONTROLS,",
+    ),
+    Mutant(
+        "a shared number rings whoever talks at once",
+        CALLBACK_LEGS,
+        "return any(len(callback.parties) > 1 or leg.callback is not None for leg in others)",
+        "return any(leg.callback is not None for leg in others)",
+    ),
+    Mutant(
+        "whoever talks rings after the desk",
+        LADDER,
+        "rungs |= {Rung.ENGAGED: _identities(busy), Rung.DESK: desk}",
+        "rungs |= {Rung.DESK: desk, Rung.ENGAGED: _identities(busy)}",
+    ),
+    Mutant("a call is sent on to whoever talks", CALLBACK, "holder.lease.in_a_call(now)", "0"),
     Mutant("the others ring on", LADDER, "    if others:\n", "    if others and not callback.connected:\n"),
     Mutant(
         "nobody looks whether they still talk",

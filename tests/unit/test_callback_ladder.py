@@ -15,7 +15,7 @@ from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_r
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.notifications import NoticeKind
-from shared.domain.panels import RINGING_CONTROLS, Mode
+from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
@@ -227,7 +227,7 @@ def test_the_end_of_which_no_event_came_is_found_by_the_next_request(house: Hous
 def test_while_it_rings_the_panel_offers_answer_and_device_settings_only(house: House) -> None:
     house.responder_calls(dropped_call(house))
     panel = house.panel(DANA)
-    assert (panel.mode, panel.controls, panel.form_actions) == (Mode.RINGING, RINGING_CONTROLS, ())
+    assert (panel.mode, panel.form_actions) == (Mode.RINGING, ())
     assert panel.controls == ("answer", "device_settings")
     house.wait(18)
     assert house.panel(DANA).mode is Mode.NORMAL, "the alternate number rings now"
@@ -446,7 +446,9 @@ def test_a_callback_during_an_outgoing_leg_rings_the_agent_first_all_the_same(ho
     answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
     house.responder_calls(answer.callback_number)
     assert house.switchboard.ringing() == [DANA_ACS]
-    assert house.panel(DANA).controls == RINGING_CONTROLS
+    panel = house.panel(DANA)
+    assert panel.mode is Mode.RINGING and panel.form_actions == ()
+    assert panel.controls == ("answer", "device_settings", "end_call"), "End call never vanishes during a leg"
     house.switchboard.pick_up(DANA_ACS)
     house.deliver()
     house.end(End(call_id="call-1", by_agent=True))
@@ -455,6 +457,41 @@ def test_a_callback_during_an_outgoing_leg_rings_the_agent_first_all_the_same(ho
     house.switchboard.hang_up()
     house.deliver()
     assert house.panel(DANA).mode is Mode.NORMAL
+
+
+def test_end_call_stays_where_a_second_responder_rings_an_agent_who_talks_to_the_first(house: House) -> None:
+    number = dropped_call(house)
+    house.responder_calls(number, "one")
+    house.switchboard.pick_up(DANA_ACS, "one")
+    house.deliver()
+    house.responder_calls(number, "two")
+    house.wait(51)
+    assert house.switchboard.ringing() == [DANA_ACS]
+    assert house.panel(DANA).controls == ("answer", "device_settings", "end_call")
+
+
+def test_of_several_holders_those_with_a_leg_in_progress_ring_after_the_others_and_before_the_desk() -> None:
+    house, (talks, answers, ended) = sharing(3)
+    number = numbers(1)[0]
+    house.end(End(call_id=ended, by_agent=True))
+    house.responder_calls(number, "one")
+    house.switchboard.pick_up(identity(ended), "one")
+    house.deliver()
+    house.end(End(call_id=answers, by_agent=False))
+    house.responder_calls(number, "two")
+    assert house.switchboard.ringing() == [identity(answers)], "the one without a call"
+    house.wait(16)
+    assert house.switchboard.ringing() == [identity(ended), identity(talks)], "an outgoing leg, and a callback answered"
+    house.wait(16)
+    assert house.switchboard.ringing() == [DESK]
+
+
+def test_where_nobody_answers_calls_a_shared_number_is_sent_to_a_holder_without_a_call() -> None:
+    house, (first, second) = sharing(2)
+    house.end(End(call_id=first, by_agent=False))
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.responder_calls(numbers(1)[0])
+    assert house.switchboard.redirected == [("context", identity(first))], f"{second} is newer, and in a call"
 
 
 def sharing(count: int) -> tuple[House, list[str]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback
-from shared.domain.emergencies import Emergency, engaged, rings_now
+from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.panels import Mode
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.start_call import Dial
@@ -131,7 +131,8 @@ class Course:
             emergency, now = self.house.emergency(agent_id), self.house.clock.now()
             if emergency is None:
                 continue
-            in_it = engaged(emergency, self.house.deployment.rules, now)
+            legs = standing(emergency, self.house.deployment.rules, now).in_progress
+            in_it = {leg.callback for leg in legs if leg.callback is not None}
             own = {identity(agent_id)} & set(talking)
             if own:
                 assert in_it == {self.callback_id}

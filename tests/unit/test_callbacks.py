@@ -89,8 +89,8 @@ def order(*parties: Party, busy: frozenset[str] = frozenset()) -> list[tuple[Run
         ((ANA,), "", [(Rung.AGENT, ["8:acs:r_ana"]), (Rung.ALTERNATE, ["+14255550171"]), (Rung.DESK, [DESK])]),
         ((ANA,), "a", [(Rung.ALTERNATE, ["+14255550171"]), (Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ana"])]),
         ((ANA, BEN), "", [(Rung.AGENT, ["8:acs:r_ana", "8:acs:r_ben"]), (Rung.DESK, [DESK])]),
-        ((ANA, BEN), "b", [(Rung.AGENT, ["8:acs:r_ana"]), (Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ben"])]),
-        ((ANA, BEN), "ab", [(Rung.DESK, [DESK]), (Rung.ENGAGED, ["8:acs:r_ana", "8:acs:r_ben"])]),
+        ((ANA, BEN), "b", [(Rung.AGENT, ["8:acs:r_ana"]), (Rung.ENGAGED, ["8:acs:r_ben"]), (Rung.DESK, [DESK])]),
+        ((ANA, BEN), "ab", [(Rung.ENGAGED, ["8:acs:r_ana", "8:acs:r_ben"]), (Rung.DESK, [DESK])]),
     ],
 )
 def test_who_is_rung_in_which_order(parties: tuple[Party, ...], busy: str, rungs: list[tuple[Rung, list[str]]]) -> None:
