@@ -9,7 +9,6 @@ from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, NotFound
 from shared.ports import AgentDirectory
 
-ANSWER_WITHIN_S = 2.0
 ROUTE = "manage/agents/{agent_id}"
 
 blueprint = func.Blueprint()
@@ -22,7 +21,8 @@ def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     caller("admin_agent_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    found = app.directory.read(agent_id, Deadline(app.clock, ANSWER_WITHIN_S))
+    calling = app.calling
+    found = calling.directory.read(agent_id, calling.within(calling.budgets.directory_s))
     if found is None:
         raise NotFound
     agent, version = found
@@ -34,13 +34,13 @@ def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
 def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     """Write an agent's entry: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
     app = composed()
-    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
+    directory, deadline = app.calling.directory, app.calling.within(app.calling.budgets.directory_s)
     caller("admin_agent_saved", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
-    known, version = precondition(req, agent_id, app.directory, deadline)
+    known, version = precondition(req, agent_id, directory, deadline)
     try:
-        saved = app.directory.save(agent, version, deadline)
+        saved = directory.save(agent, version, deadline)
     except Conflict:
         raise PreconditionFailed from None
     status = 200 if known else 201

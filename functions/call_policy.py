@@ -6,11 +6,6 @@ from functions.http import caller, composed, json_answer
 from functions.problems import answered
 from functions.wire.decoding import text, text_or_none
 from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
-from shared.deadlines import Deadline
-from shared.use_cases.judge_call import judge_call
-
-# A recorder that waits for us records meanwhile.
-ANSWER_WITHIN_S = 0.4
 
 blueprint = func.Blueprint()
 
@@ -20,15 +15,9 @@ blueprint = func.Blueprint()
 def call_policy(req: func.HttpRequest) -> func.HttpResponse:
     """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
     app = composed()
-    deadline = Deadline(app.clock, ANSWER_WITHIN_S)
     caller("call_policy", req, app.sign_in)
-    policy = judge_call(
+    policy = app.calling.judge_call(
         text(req.params.get("server_call_id"), "server_call_id", LONGEST_SERVER_CALL_ID),
         text_or_none(req.params.get("started_by"), "started_by", LONGEST_RAW_ID),
-        emergencies=app.emergencies,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=deadline,
     )
     return json_answer(policy)

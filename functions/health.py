@@ -5,10 +5,6 @@ import azure.functions as func
 from functions.http import composed, json_answer
 from functions.problems import answered
 from functions.wire.http import health_answer
-from shared.deadlines import Deadline
-from shared.use_cases.check_health import check_health
-
-ANSWER_WITHIN_S = 0.3
 
 blueprint = func.Blueprint()
 
@@ -20,7 +16,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - anyone
     app = composed()
     # Probes come to every instance: they are its chance to be ready before an emergency is.
     app.warm_up.begin()
-    table_reachable = check_health(directory=app.directory, deadline=Deadline(app.clock, ANSWER_WITHIN_S))
+    table_reachable = app.calling.check_health()
     return json_answer(
         health_answer(settings_valid=not app.settings.faults, table_reachable=table_reachable),
         status=200 if table_reachable else 503,

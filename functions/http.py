@@ -1,8 +1,7 @@
 """What every HTTP function does: who calls, the answer's form, entity tags, and which sites may read it (CORS)."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -85,17 +84,6 @@ def require_own_agent(
     if not own_agent(principal, agent_id, entry) or (listed_only and undecided and entry is None):
         raise NotAllowed
     return entry
-
-
-@contextmanager
-def polling(app: "App", within_s: float) -> Iterator[Deadline]:
-    """The time that a request which can come again may take.
-
-    None at all where a crowd waits for storage already: then it is answered at once with what this process remembers,
-    or is told to come back. Else polls that hang would take every thread, and an emergency would stand behind them.
-    """
-    with app.polls.turn() as in_turn:
-        yield Deadline(app.clock, within_s if in_turn else 0.0)
 
 
 # Cross-origin --------------------------------------------------------------------------------------------------------

@@ -2,13 +2,10 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, polling, require_own_agent, tagged_answer
+from functions.http import caller, composed, require_own_agent, tagged_answer
 from functions.problems import answered
 from functions.rights import SignedIn
 from functions.wire.http import panel_answer, path_id
-from shared.use_cases.show_panel import show_panel
-
-ANSWER_WITHIN_S = 0.4
 
 blueprint = func.Blueprint()
 
@@ -20,16 +17,7 @@ def panel_state(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     principal = caller("panel_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    with polling(app, ANSWER_WITHIN_S) as deadline:
-        entry = require_own_agent(principal, agent_id, app.directory, deadline)
-        panel = show_panel(
-            agent_id,
-            caller=SignedIn(principal),
-            entry=entry,
-            emergencies=app.emergencies,
-            outage=app.outage,
-            clock=app.clock,
-            deployment=app.deployment,
-            deadline=deadline,
-        )
+    with app.calling.polling(app.calling.budgets.show_panel_s) as deadline:
+        entry = require_own_agent(principal, agent_id, app.calling.directory, deadline)
+        panel = app.calling.show_panel(agent_id, caller=SignedIn(principal), entry=entry, deadline=deadline)
     return tagged_answer(req, panel_answer(panel, entry.locale if entry else None))

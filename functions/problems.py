@@ -98,7 +98,7 @@ def answered(function: HttpFunction) -> HttpFunction:
     @functools.wraps(function)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         app = composed()
-        return answer(function, req, app.telemetry, app.settings.allowed_origins)
+        return answer(function, req, app.calling.telemetry, app.settings.allowed_origins)
 
     return answering
 
@@ -125,7 +125,7 @@ def acknowledged(function: EventFunction) -> EventFunction:
 
     @functools.wraps(function)
     def acknowledging(event: func.EventGridEvent) -> None:
-        acknowledge(function, event, composed().telemetry)
+        acknowledge(function, event, composed().calling.telemetry)
 
     return acknowledging
 
@@ -165,7 +165,7 @@ def swept(function: Callable[[func.TimerRequest], None]) -> Callable[[func.Timer
             # Foreseen: a service is away, which has been said, and the next run takes it up.
             failed: Exception = error
         except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-            composed().telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
+            composed().calling.telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
             failed = error
         else:
             return

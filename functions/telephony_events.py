@@ -27,22 +27,14 @@ from functions.wire.event_grid import (
     recording_file,
     telephony_event,
 )
-from shared.deadlines import Deadline
 from shared.domain.notifications import Delivery
-from shared.use_cases.answer_callback import answer_callback
-from shared.use_cases.end_call import End, end_call
-from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
+from shared.use_cases.end_call import End
+from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming
-from shared.use_cases.see_server_call import ServerCall, see_server_call
-from shared.use_cases.start_call import start_call
+from shared.use_cases.see_server_call import ServerCall
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
-
-EVENT_WITHIN_S = 4.0
-DIAL_EVENT_WITHIN_S = 1.5
-# The PSAP hears ringing: a slow store costs a second of it, then the desk rings.
-HOLDER_WITHIN_S = 1.0
 
 blueprint = func.Blueprint()
 
@@ -51,7 +43,7 @@ def _counting(event: func.EventGridEvent, app: "App", *kinds: str) -> TelephonyE
     """The event, if it is of one of these kinds and from one of EVENT_SOURCES; others are counted and done with."""
     read = telephony_event(event)
     if not counts(read.source, app.settings.event_sources):
-        app.telemetry.emit("event_source_unknown")
+        app.calling.telemetry.emit("event_source_unknown")
         return None
     return read if read.type in kinds else None
 
@@ -67,19 +59,7 @@ def call_started_event(event: func.EventGridEvent) -> None:
     if read.type == ACS_CALL_STARTED:
         _see(call_seen(read), app)
         return
-    started = start_call(
-        dialled(read).dial(),
-        caller=TrustedSource(),
-        emergencies=app.emergencies,
-        directory=app.directory,
-        outage=app.outage,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=Deadline(app.clock, DIAL_EVENT_WITHIN_S),
-    )
-    app.effects.finish(started.effects)
-    started.require_recorded()
+    app.calling.start_call_from_event(dialled(read).dial(), caller=TrustedSource())
 
 
 @blueprint.event_grid_trigger(arg_name="event")
@@ -94,17 +74,8 @@ def call_ended_event(event: func.EventGridEvent) -> None:
         _see(call_seen(read), app)
         return
     body = call_ended(read)
-    ended = end_call(
-        End(call_id=body.call_id, by_agent=body.by_agent, agent_id=body.agent_id, at=read.time),
-        caller=TrustedSource(),
-        emergencies=app.emergencies,
-        directory=app.directory,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=Deadline(app.clock, EVENT_WITHIN_S),
-    )
-    app.effects.finish(ended.effects)
+    end = End(call_id=body.call_id, by_agent=body.by_agent, agent_id=body.agent_id, at=read.time)
+    app.calling.end_call_from_event(end, caller=TrustedSource())
 
 
 def _see(seen: CallSeen, app: "App") -> None:
@@ -117,15 +88,7 @@ def _see(seen: CallSeen, app: "App") -> None:
         duration=None if seen.duration_s is None else timedelta(seconds=seen.duration_s),
         ended_by=seen.ended_by_raw_id,
     )
-    effects = see_server_call(
-        call,
-        emergencies=app.emergencies,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=Deadline(app.clock, EVENT_WITHIN_S),
-    )
-    app.effects.finish(effects)
+    app.calling.see_server_call(call)
 
 
 @blueprint.event_grid_trigger(arg_name="event")
@@ -137,19 +100,13 @@ def incoming_call_event(event: func.EventGridEvent) -> None:
     if read is None:
         return
     call = incoming_call(read)
-    answer_callback(
+    app.calling.answer_callback(
         Incoming(
             to_number=call.to_number,
             context=call.context,
             origin=call.server_call_id or call.correlation_id or call.context,
             caller=call.caller,
-        ),
-        emergencies=app.emergencies,
-        router=app.router,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=Deadline(app.clock, HOLDER_WITHIN_S),
+        )
     )
 
 
@@ -163,7 +120,7 @@ def recording_file_status_event(event: func.EventGridEvent) -> None:
         return
     file = recording_file(read)
     locations = tuple(chunk.delete_location for chunk in file.chunks if chunk.delete_location)
-    effects = refuse_recording(
+    app.calling.refuse_recording(
         RecordedFiles(
             recording_id=file.recording_id,
             call_id=file.call_id,
@@ -171,15 +128,8 @@ def recording_file_status_event(event: func.EventGridEvent) -> None:
             locations=locations,
             unlocated=len(file.chunks) - len(locations),
             began_at=file.began_at,
-        ),
-        emergencies=app.emergencies,
-        outbox=app.recording_outbox,
-        clock=app.clock,
-        deployment=app.deployment,
-        telemetry=app.telemetry,
-        deadline=Deadline(app.clock, EVENT_WITHIN_S),
+        )
     )
-    app.effects.finish(effects)
 
 
 @blueprint.event_grid_trigger(arg_name="event")
@@ -192,6 +142,5 @@ def email_delivery_report_event(event: func.EventGridEvent) -> None:
         return
     report = delivery_report(read)
     delivery = Delivery.DELIVERED if report.status.arrived else Delivery.FAILED
-    deadline = Deadline(app.clock, EVENT_WITHIN_S)
-    if app.emergencies.record_delivery(report.message_id, report.recipient, delivery, deadline):
-        app.telemetry.emit("delivery_report", status=report.status.value.lower())
+    if app.calling.record_delivery(report.message_id, report.recipient, delivery):
+        app.calling.telemetry.emit("delivery_report", status=report.status.value.lower())

@@ -32,20 +32,15 @@ from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
-    CallRouter,
     EmergencyStore,
-    OutageLog,
-    PresenceGateway,
-    RecordingOutbox,
     SignIn,
     Telemetry,
 )
 from shared.settings import Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
-from shared.use_cases.effects import Effect
-from shared.use_cases.perform import Performer
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
@@ -80,25 +75,12 @@ class WarmUp:
 
 
 class App(Struct, frozen=True, kw_only=True):
-    """Everything that the functions use."""
+    """The product, and what stands before its door."""
 
     settings: Settings
-    deployment: Deployment
-    clock: Clock
     sign_in: SignIn
-    telemetry: Telemetry
-    emergencies: EmergencyStore
-    directory: AgentTable
-    presence: PresenceGateway
-    router: CallRouter
-    recording_outbox: RecordingOutbox
     call_events: CallEventGuard
-    outage: OutageLog
-    store_alive: Callable[[], bool]
-    effects: EffectThreads[Effect]
-    repeats: Repeats
-    dials: Turns
-    polls: Turns
+    calling: EmergencyCalling
     warm_up: WarmUp
 
 
@@ -120,27 +102,11 @@ def compose(
     deployment = _deployment(settings)
     stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
     services = _services(settings, clock, telemetry, recordings_route)
-    outage = OutageMemory()
-    performer = _performer(stores, services, outage, clock, deployment, telemetry)
-    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
     return App(
         settings=settings,
-        deployment=deployment,
-        clock=clock,
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
-        telemetry=telemetry,
-        emergencies=stores.emergencies,
-        directory=stores.directory,
-        presence=stores.presence,
-        router=services.router,
-        recording_outbox=stores.recording_outbox,
         call_events=services.call_events,
-        outage=outage,
-        store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
-        effects=EffectThreads(performer.perform, telemetry, stand_back=dials.wait_until_quiet),
-        repeats=Repeats(lambda: _answers(stores.emergencies, clock)),
-        dials=dials,
-        polls=Turns(POLLS_AT_ONCE),
+        calling=_calling(stores, services, clock, deployment, telemetry),
         warm_up=WarmUp(*stores.warm_ups, *services.warm_ups),
     )
 
@@ -224,27 +190,28 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
     )
 
 
-def _performer(
-    stores: _Stores,
-    services: _Services,
-    outage: OutageMemory,
-    clock: Clock,
-    deployment: Deployment,
-    telemetry: Telemetry,
-) -> Performer:
-    return Performer(
+def _calling(
+    stores: _Stores, services: _Services, clock: Clock, deployment: Deployment, telemetry: Telemetry
+) -> EmergencyCalling:
+    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
+    return EmergencyCalling(
+        deployment=deployment,
+        clock=clock,
+        telemetry=telemetry,
         emergencies=stores.emergencies,
         directory=stores.directory,
-        router=services.router,
         presence=stores.presence,
+        router=services.router,
         notifier=services.notifier,
         template=services.template,
-        recording_outbox=stores.recording_outbox,
         recordings=services.recordings,
-        outage=outage,
-        clock=clock,
-        deployment=deployment,
-        telemetry=telemetry,
+        recording_outbox=stores.recording_outbox,
+        outage=OutageMemory(),
+        effects=EffectThreads(telemetry, stand_back=dials.wait_until_quiet),
+        repeats=Repeats(lambda: _answers(stores.emergencies, clock)),
+        dials=dials,
+        polls=Turns(POLLS_AT_ONCE),
+        store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
     )
 
 

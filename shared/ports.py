@@ -3,7 +3,8 @@
 Everything that may wait takes a `Deadline` and raises `Unavailable` when it passes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -518,4 +519,38 @@ class OutageLog(Protocol):
 
     def over(self, agent_id: str) -> None:
         """The store answers again for this agent, or the agent ended the call."""
+        ...
+
+
+# Who goes first ------------------------------------------------------------------------------------------------------
+
+
+class Turns(Protocol):
+    """So many at a time; the others wait in line."""
+
+    def turn(self) -> AbstractContextManager[bool]:
+        """Whether it was one's turn in time; the turn lasts until the end of the block."""
+        ...
+
+
+class Repeats(Protocol):
+    """What was answered without the store is done again by this process, until the store has it."""
+
+    def keep(self, key: str, again: Callable[[], bool]) -> None:
+        """Call `again` until it says that it is done; the latest for each `key`."""
+        ...
+
+
+class Effects[E: Hashable](Protocol):
+    """Does what is owed beside whoever owes it, each effect in a try of its own.
+
+    `perform` does one and gives those that follow from it; what it raises is left to the outbox.
+    """
+
+    def start(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
+        """Begin all at once, after the answer that they follow from; nobody waits."""
+        ...
+
+    def finish(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
+        """Begin all at once and wait for them; what takes too long goes on, and the outbox has it in any case."""
         ...

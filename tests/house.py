@@ -1,7 +1,7 @@
 """The whole core in memory: real use cases and stores over an in-memory table, on a clock that tests move."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
@@ -11,6 +11,7 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.table import Row, Table
+from shared.adapters.turns import Turns
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callback_ladder import Ring, next_step
@@ -23,23 +24,16 @@ from shared.domain.ids import key_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
+from shared.emergency_calling import EmergencyCalling
 from shared.ports import Caller, Email, RenderedNotice
-from shared.use_cases.answer_callback import answer_callback, callback_id_of
-from shared.use_cases.continue_callback import MidCall, continue_callback
-from shared.use_cases.deliver_outbox import take_up_outbox
+from shared.use_cases.answer_callback import callback_id_of
+from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
-from shared.use_cases.end_call import End, Ended, end_call
-from shared.use_cases.judge_call import judge_call
-from shared.use_cases.perform import Performer
-from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
-from shared.use_cases.release_presence import release_presence
+from shared.use_cases.end_call import End, Ended
+from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
-from shared.use_cases.see_server_call import ServerCall, see_server_call
-from shared.use_cases.show_panel import show_panel
-from shared.use_cases.start_call import Answer, Dial, start_call
-from shared.use_cases.sweep import expire_leases
-from shared.use_cases.take_up_recordings import take_up_recordings
-from shared.use_cases.tie_call import tie_call
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Answer, Dial
 from tests.switchboard import PSAP, Switchboard
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -152,6 +146,29 @@ class Counter:
         return sum(1 for name, _ in self.events if name == event)
 
 
+class DoneAtOnce:
+    """Port `Effects`: done before anybody is answered."""
+
+    def __init__(self, do: Callable[[Iterable[Effect]], None]) -> None:
+        self._do = do
+
+    def start(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        self._do(effects)
+
+    def finish(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        self._do(effects)
+
+
+class Kept:
+    """Port `Repeats`: what is to be done again, for tests that do it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Callable[[], bool]] = {}
+
+    def keep(self, key: str, again: Callable[[], bool]) -> None:
+        self.kept[key] = again
+
+
 class Overtaken(MemoryTable):
     """A table in which something happens right after a kind of rows, the free numbers by default, was read."""
 
@@ -198,6 +215,7 @@ class House:
         self.recording_outbox = RecordingTable(self.table)
         self.telemetry = Counter()
         self.outage = OutageMemory()
+        self.repeats = Kept()
         self.performs = True
         self.owed: list[Effect] = []
 
@@ -216,74 +234,43 @@ class House:
 
     # What happens
 
-    def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:
-        started = start_call(
-            dial,
-            caller=caller or Everybody(),
+    @property
+    def calling(self) -> EmergencyCalling:
+        """The front door, as things are now: tests put other ports in place."""
+        return EmergencyCalling(
+            deployment=self.deployment,
+            clock=self.clock,
+            telemetry=self.telemetry,
             emergencies=self.emergencies,
             directory=self.directory,
+            presence=self.presence,
+            router=self.switchboard,
+            notifier=self.mail,
+            template=PlainTemplate(),
+            recordings=self.tapes,
+            recording_outbox=self.recording_outbox,
             outage=self.outage,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-            deadline=self.within(),
+            effects=DoneAtOnce(self.do),
+            repeats=self.repeats,
+            dials=Turns(1),
+            polls=Turns(1),
+            store_alive=lambda: False,
         )
-        self.do(started.effects)
-        return started.answer
+
+    def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:
+        return self.calling.start_call(dial, caller=caller or Everybody())
 
     def end(self, end: End, caller: Caller | None = None) -> Ended:
-        ended = end_call(
-            end,
-            caller=caller or Everybody(),
-            emergencies=self.emergencies,
-            directory=self.directory,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-            deadline=self.within(),
-        )
-        self.do(ended.effects)
-        return ended
+        return self.calling.end_call(end, caller=caller or Everybody())
 
     def tie(self, call_id: str, server_call_id: str, caller: Caller | None = None) -> None:
-        self.do(
-            tie_call(
-                call_id,
-                server_call_id,
-                caller=caller or Everybody(),
-                emergencies=self.emergencies,
-                directory=self.directory,
-                clock=self.clock,
-                deployment=self.deployment,
-                telemetry=self.telemetry,
-                deadline=self.within(),
-            )
-        )
+        self.calling.tie_call(call_id, server_call_id, caller=caller or Everybody())
 
     def see(self, call: ServerCall) -> None:
-        self.do(
-            see_server_call(
-                call,
-                emergencies=self.emergencies,
-                clock=self.clock,
-                deployment=self.deployment,
-                telemetry=self.telemetry,
-                deadline=self.within(),
-            )
-        )
+        self.calling.see_server_call(call)
 
     def release(self, agent_id: str) -> None:
-        self.do(
-            release_presence(
-                agent_id,
-                caller=Everybody(),
-                entry=None,
-                emergencies=self.emergencies,
-                clock=self.clock,
-                deployment=self.deployment,
-                deadline=self.within(),
-            )
-        )
+        self.calling.release_presence(agent_id, caller=Everybody(), entry=None, deadline=self.within())
 
     def call_back(self, number: str | None) -> str | None:
         """Whom a responder who dials `number` would reach first, None where it is left alone; nobody is rung."""
@@ -305,15 +292,7 @@ class House:
     ) -> str:
         """A responder dials `number`; gives the callback's id. Its events are delivered unless they are held back."""
         self.switchboard.incoming(context, caller)
-        answer_callback(
-            Incoming(to_number=number, context=context, origin=context, caller=caller),
-            emergencies=self.emergencies,
-            router=self.switchboard,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-            deadline=self.within(),
-        )
+        self.calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
         if delivered:
             self.deliver()
         return callback_id_of(context)
@@ -325,19 +304,7 @@ class House:
 
     def hear(self, callback_id: str, said: MidCall) -> None:
         """One mid-call event comes."""
-        self.do(
-            continue_callback(
-                callback_id,
-                said,
-                emergencies=self.emergencies,
-                directory=self.directory,
-                router=self.switchboard,
-                clock=self.clock,
-                deployment=self.deployment,
-                telemetry=self.telemetry,
-                deadline=self.within(),
-            )
-        )
+        self.calling.continue_callback(callback_id, [said])
 
     def wait(self, seconds: int, *, events: bool = True) -> None:
         """Let time pass second by second, with the sweep as it runs in the cloud; events are delivered, or lost."""
@@ -355,48 +322,20 @@ class House:
 
     def judge(self, server_call_id: str, started_by: str | None = None) -> CallPolicy:
         """A recorder asks."""
-        return judge_call(
-            server_call_id,
-            started_by,
-            emergencies=self.emergencies,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-            deadline=self.within(),
-        )
+        return self.calling.judge_call(server_call_id, started_by)
 
     def recorded(self, files: RecordedFiles) -> None:
         """The files of a recording are ready."""
         self.tapes.files |= set(files.locations)
-        self.do(
-            refuse_recording(
-                files,
-                emergencies=self.emergencies,
-                outbox=self.recording_outbox,
-                clock=self.clock,
-                deployment=self.deployment,
-                telemetry=self.telemetry,
-                deadline=self.within(),
-            )
-        )
+        self.calling.refuse_recording(files)
 
     def tick(self) -> None:
         """The timer that expires leases."""
-        self.do(
-            expire_leases(
-                emergencies=self.emergencies,
-                presence=self.presence,
-                clock=self.clock,
-                deployment=self.deployment,
-                telemetry=self.telemetry,
-                deadline=self.within(),
-            )
-        )
+        self.calling.expire_leases()
 
     def sweep(self) -> None:
         """The timer that takes up the outbox."""
-        self.do(take_up_outbox(emergencies=self.emergencies, clock=self.clock, deadline=self.within()))
-        self.do(take_up_recordings(outbox=self.recording_outbox, clock=self.clock, deadline=self.within()))
+        self.calling.take_up_outbox()
 
     def do(self, effects: Iterable[Effect]) -> None:
         if not self.performs:
@@ -407,22 +346,8 @@ class House:
 
     def perform(self, effect: Effect) -> bool:
         """Whether it was done; what failed is owed further."""
-        performer = Performer(
-            emergencies=self.emergencies,
-            directory=self.directory,
-            router=self.switchboard,
-            presence=self.presence,
-            notifier=self.mail,
-            template=PlainTemplate(),
-            recording_outbox=self.recording_outbox,
-            recordings=self.tapes,
-            outage=self.outage,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-        )
         try:
-            self.do(performer.perform(effect))
+            self.do(self.calling.perform(effect))
         except EmergencyCallingError:
             return False
         return True
@@ -430,16 +355,7 @@ class House:
     # What can be seen
 
     def panel(self, agent_id: str) -> Panel:
-        return show_panel(
-            agent_id,
-            caller=Everybody(),
-            entry=None,
-            emergencies=self.emergencies,
-            outage=self.outage,
-            clock=self.clock,
-            deployment=self.deployment,
-            deadline=self.within(),
-        )
+        return self.calling.show_panel(agent_id, caller=Everybody(), entry=None, deadline=self.within())
 
     def rows(self) -> list[str]:
         """Every key of the emergencies' table."""

@@ -22,40 +22,39 @@ class EffectThreads[E: Hashable]:
     """One executor for each kind of effect, so that a slow mail service keeps no presence waiting.
 
     An effect that waits for a thread already is not queued once more, however often the sweep takes it up.
-    `perform` gives the effects that follow from one. Each stands back while dials are being answered, with the seconds
-    that it may lose by it at most.
+    Each stands back while dials are being answered, with the seconds that it may lose by it at most.
     """
 
     def __init__(
         self,
-        perform: Callable[[E], Sequence[E]],
         telemetry: Telemetry,
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
     ) -> None:
-        self._perform = perform
         self._telemetry = telemetry
         self._stand_back = stand_back
         self._lock = threading.Lock()
         self._executors: dict[type, ThreadPoolExecutor] = {}
         self._waiting: dict[E, Future[None]] = {}
 
-    def start(self, effects: Sequence[E]) -> None:
+    def start(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
         """Begin all at once, a moment after the answer that they follow from; nobody waits."""
         not_before = time.monotonic() + ANSWER_FIRST_S
         for effect in effects:
-            self._begin(effect, not_before)
+            self._begin(effect, perform, not_before)
 
-    def finish(self, effects: Sequence[E]) -> None:
+    def finish(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
         """Begin all at once and wait for them; what takes too long goes on, and the outbox has it in any case."""
-        wait([self._begin(effect) for effect in effects], timeout=FINISH_WITHIN_S)
+        wait([self._begin(effect, perform) for effect in effects], timeout=FINISH_WITHIN_S)
 
-    def _begin(self, effect: E, not_before: float = 0.0) -> Future[None]:
+    def _begin(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float = 0.0) -> Future[None]:
         with self._lock:
             if effect not in self._waiting:
                 # The invocation id travels in the context: without it the host cannot file the log lines.
                 attempt = contextvars.copy_context().run
-                self._waiting[effect] = self._executor_for(effect).submit(attempt, self._attempt, effect, not_before)
+                self._waiting[effect] = self._executor_for(effect).submit(
+                    attempt, self._attempt, effect, perform, not_before
+                )
             return self._waiting[effect]
 
     def _executor_for(self, effect: E) -> ThreadPoolExecutor:
@@ -64,7 +63,7 @@ class EffectThreads[E: Hashable]:
             self._executors[kind] = ThreadPoolExecutor(THREADS_A_KIND, f"effect-{kind.__name__}")
         return self._executors[kind]
 
-    def _attempt(self, effect: E, not_before: float) -> None:
+    def _attempt(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float) -> None:
         # Nobody waits for this, and somebody waits for the answer.
         time.sleep(max(0.0, not_before - time.monotonic()))
         self._stand_back(STAND_BACK_S)
@@ -72,8 +71,8 @@ class EffectThreads[E: Hashable]:
             # Whatever is owed from now on may be of what this one does not see any more.
             del self._waiting[effect]
         try:
-            for following in self._perform(effect):
-                self._begin(following)
+            for following in perform(effect):
+                self._begin(following, perform)
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox
             self._telemetry.emit(
                 "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()

@@ -51,9 +51,12 @@ class Line:
         if self._world.chance.random() < 0.5:
             answer = act()
             self._wait(latency)
-            return answer
-        self._wait(latency)
-        return act()
+        else:
+            self._wait(latency)
+            answer = act()
+        if self._port in {"table", "directory"}:
+            self._process.answered()
+        return answer
 
     def _in_trouble[T](self, troubles: Collection[Trouble], act: Callable[[], T], latency: float, end: Deadline) -> T:
         world = self._world

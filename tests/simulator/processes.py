@@ -1,5 +1,6 @@
 """A process of the app: its own memory over stores that all share. It may die between any two steps."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,33 +9,27 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.recording_table import RecordingTable
-from shared.deadlines import Deadline
+from shared.adapters.turns import Turns
+from shared.bootstrap import ALIVE_FOR_S
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
+from shared.emergency_calling import EmergencyCalling
 from shared.ports import RenderedNotice
-from shared.use_cases.answer_callback import answer_callback
-from shared.use_cases.continue_callback import MidCall, continue_callback
-from shared.use_cases.deliver_outbox import take_up_outbox
+from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
-from shared.use_cases.end_call import End, Ended, end_call
-from shared.use_cases.perform import Performer
-from shared.use_cases.release_presence import release_presence
+from shared.use_cases.end_call import End, Ended
 from shared.use_cases.route_callback import Incoming
-from shared.use_cases.see_server_call import ServerCall, see_server_call
-from shared.use_cases.start_call import Answer, Dial, start_call
-from shared.use_cases.sweep import expire_leases
-from shared.use_cases.tie_call import tie_call
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Answer, Dial
 from tests.house import Everybody, TapeStore
 from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
-DIAL_WITHIN_S = 0.45
-EVENT_WITHIN_S = 20.0
-CONTINUE_WITHIN_S = 10.0
 EVERYBODY = Everybody()
+NOBODY_WAITS = Turns(1_000_000)
 
 
 class BareTemplate:
@@ -66,6 +61,7 @@ class Process:
         self.dead = False
         self.other_version = other_version
         self.deployment = deployment
+        self.answered_at = -math.inf
         self.emergencies = EmergencyTable(
             LineTable(self, world.table, "table"),
             pool=deployment.callback_numbers,
@@ -77,19 +73,24 @@ class Process:
         self.outage = OutageMemory()
         self.presence = LinePresence(self, world.presence)
         self.calls = LineCalls(self)
-        self.performer = Performer(
+        self.calling = EmergencyCalling(
+            deployment=deployment,
+            clock=world.clock,
+            telemetry=DEAF,
             emergencies=self.emergencies,
             directory=self.directory,
-            router=self.calls,
             presence=self.presence,
+            router=self.calls,
             notifier=LineMail(self),
             template=TEMPLATE,
-            recording_outbox=RecordingTable(LineTable(self, world.table, "table")),
             recordings=TapeStore(),
+            recording_outbox=RecordingTable(LineTable(self, world.table, "table")),
             outage=self.outage,
-            clock=world.clock,
-            deployment=deployment,
-            telemetry=DEAF,
+            effects=self,
+            repeats=self,
+            dials=NOBODY_WAITS,
+            polls=NOBODY_WAITS,
+            store_alive=self.store_alive,
         )
 
     def die(self) -> None:
@@ -98,146 +99,71 @@ class Process:
         self.world.tell("world", f"{self.name} died")
         self.world.replace(self)
 
-    def _within(self, seconds: float) -> Deadline:
-        return Deadline(self.world.clock, seconds)
+    def answered(self) -> None:
+        """The store answered just now."""
+        self.answered_at = self.world.clock.monotonic()
+
+    def store_alive(self) -> bool:
+        return self.world.clock.monotonic() - self.answered_at <= ALIVE_FOR_S
 
     # What comes in
 
     def dial(self, dial: Dial) -> Answer:
-        started = start_call(
-            dial,
-            caller=EVERYBODY,
-            emergencies=self.emergencies,
-            directory=self.directory,
-            outage=self.outage,
-            clock=self.world.clock,
-            deployment=self.deployment,
-            telemetry=DEAF,
-            deadline=self._within(DIAL_WITHIN_S),
-        )
-        self.begin(started.effects)
-        return started.answer
+        return self.calling.start_call(dial, caller=EVERYBODY)
 
     def end(self, end: End) -> Ended:
-        ended = end_call(
-            end,
-            caller=EVERYBODY,
-            emergencies=self.emergencies,
-            directory=self.directory,
-            clock=self.world.clock,
-            deployment=self.deployment,
-            telemetry=DEAF,
-            deadline=self._within(5.0),
-        )
-        self.begin(ended.effects)
-        return ended
+        return self.calling.end_call(end, caller=EVERYBODY)
 
     def tie(self, call_id: str, server_call_id: str) -> None:
-        self.begin(
-            tie_call(
-                call_id,
-                server_call_id,
-                caller=EVERYBODY,
-                emergencies=self.emergencies,
-                directory=self.directory,
-                clock=self.world.clock,
-                deployment=self.deployment,
-                telemetry=DEAF,
-                deadline=self._within(5.0),
-            )
-        )
+        self.calling.tie_call(call_id, server_call_id, caller=EVERYBODY)
 
     def see(self, call: ServerCall) -> None:
-        self.begin(
-            see_server_call(
-                call,
-                emergencies=self.emergencies,
-                clock=self.world.clock,
-                deployment=self.deployment,
-                telemetry=DEAF,
-                deadline=self._within(EVENT_WITHIN_S),
-            )
-        )
+        self.calling.see_server_call(call)
 
     def release(self, agent_id: str) -> None:
-        self.begin(
-            release_presence(
-                agent_id,
-                caller=EVERYBODY,
-                entry=None,
-                emergencies=self.emergencies,
-                clock=self.world.clock,
-                deployment=self.deployment,
-                deadline=self._within(5.0),
-            )
-        )
+        within = self.calling.within(self.calling.budgets.release_presence_s)
+        self.calling.release_presence(agent_id, caller=EVERYBODY, entry=None, deadline=within)
 
     def call_back(self, number: str, context: str, caller: str) -> None:
-        answer_callback(
-            Incoming(to_number=number, context=context, origin=context, caller=caller),
-            emergencies=self.emergencies,
-            router=self.calls,
-            clock=self.world.clock,
-            deployment=self.deployment,
-            telemetry=DEAF,
-            deadline=self._within(1.5),
-        )
+        self.calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
 
     def move_callback(self, callback_id: str, said: MidCall) -> None:
-        self.begin(
-            continue_callback(
-                callback_id,
-                said,
-                emergencies=self.emergencies,
-                directory=self.directory,
-                router=self.calls,
-                clock=self.world.clock,
-                deployment=self.deployment,
-                telemetry=DEAF,
-                deadline=self._within(CONTINUE_WITHIN_S),
-            )
-        )
+        self.calling.continue_callback(callback_id, [said])
 
     def tick(self) -> None:
         """The timer that expires leases; a timer that fails comes again."""
-        self._timed(
-            lambda: expire_leases(
-                emergencies=self.emergencies,
-                presence=self.presence,
-                clock=self.world.clock,
-                deployment=self.deployment,
-                telemetry=DEAF,
-                deadline=self._within(50.0),
-            )
-        )
+        self._timed(self.calling.expire_leases)
 
     def sweep(self) -> None:
         """The timer that takes up the outbox."""
-        self._timed(
-            lambda: take_up_outbox(
-                emergencies=self.emergencies, clock=self.world.clock, deadline=self._within(EVENT_WITHIN_S)
-            )
-        )
+        self._timed(self.calling.take_up_outbox)
 
-    def _timed(self, run: Callable[[], Sequence[Effect]]) -> None:
+    def _timed(self, run: Callable[[], None]) -> None:
         try:
-            self.begin(run())
+            run()
         except (EmergencyCallingError, Died):
             return
 
     # What is owed
 
-    def begin(self, effects: Iterable[Effect]) -> None:
-        """Each effect is a task of its own; nobody waits for it."""
+    def keep(self, key: str, again: Callable[[], bool]) -> None:
+        """Port `Repeats`: whoever dialled reports it again; here that is the one who repeats."""
+
+    def start(self, effects: Iterable[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        """Port `Effects`: each is a task of its own; nobody waits for it."""
         for effect in effects:
             delay_s = self.world.chance.random() ** 6 * 20
-            self.world.clock.spawn(lambda effect=effect: self._perform(effect), delay_s)  # type: ignore[misc]
+            self.world.clock.spawn(lambda effect=effect: self._perform(effect, perform), delay_s)  # type: ignore[misc]
 
-    def _perform(self, effect: Effect) -> None:
+    def finish(self, effects: Iterable[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        """An event's effects may outlast the event."""
+        self.start(effects, perform)
+
+    def _perform(self, effect: Effect, perform: Callable[[Effect], Sequence[Effect]]) -> None:
         try:
             if self.dead:
                 raise Died
-            self.begin(self.performer.perform(effect))
+            self.start(perform(effect), perform)
         except (EmergencyCallingError, Died) as failure:
             # Where all services answer in time, nobody comes to claim what is being sent.
             expected = not (isinstance(failure, Conflict) and self.world.faults.climate.fair)

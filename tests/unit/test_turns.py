@@ -97,9 +97,9 @@ def telling(done: threading.Event) -> Callable[[str], Sequence[str]]:
 
 def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None:
     turns, done = Turns(1, wait_s=SOON_S), threading.Event()
-    effects = EffectThreads[str](telling(done), Counter(), stand_back=turns.wait_until_quiet)
+    effects = EffectThreads[str](Counter(), stand_back=turns.wait_until_quiet)
     with turns.turn():
-        effects.start(["hold"])
+        effects.start(["hold"], telling(done))
         assert not done.wait(0.05)
     assert done.wait(SOON_S)
 
@@ -114,7 +114,7 @@ def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None
         return ()
 
     answered_not_before = time.monotonic()
-    EffectThreads[str](perform, Counter()).start(["hold"])
+    EffectThreads[str](Counter()).start(["hold"], perform)
     assert done.wait(SOON_S)
     assert begun[0] - answered_not_before >= ANSWER_FIRST_S
 
@@ -133,11 +133,11 @@ def test_an_effect_that_waits_already_is_not_queued_again() -> None:
             over[effect].set()
         return ()
 
-    effects = EffectThreads[str](perform, Counter())
-    effects.start([f"slow {n}" for n in range(THREADS_A_KIND)])
+    effects = EffectThreads[str](Counter())
+    effects.start([f"slow {n}" for n in range(THREADS_A_KIND)], perform)
     full.wait(SOON_S)
-    effects.start(["notice", "notice", "slow 1"])
-    effects.start(["notice", "last"])
+    effects.start(["notice", "notice", "slow 1"], perform)
+    effects.start(["notice", "last"], perform)
     go_on.set()
     assert all(event.wait(SOON_S) for event in over.values())
     assert (begun.count("notice"), begun.count("slow 1")) == (1, 2), "what has begun may not see what is owed since"
@@ -145,9 +145,9 @@ def test_an_effect_that_waits_already_is_not_queued_again() -> None:
 
 def test_effects_do_not_stand_back_for_ever() -> None:
     turns, done = Turns(1), threading.Event()
-    effects = EffectThreads[str](telling(done), Counter(), stand_back=turns.wait_until_quiet)
+    effects = EffectThreads[str](Counter(), stand_back=turns.wait_until_quiet)
     with turns.turn():
-        effects.start(["hold"])
+        effects.start(["hold"], telling(done))
         assert done.wait(SOON_S)
 
 

@@ -1,0 +1,448 @@
+"""The front door: one class that is the product. Its fields are the ports, its methods the use cases.
+
+Functions, the simulator and the core in memory walk through it; `Budgets` says how long each use case may take. What
+softphones and people ask for is answered before its effects are done; what Event Grid and the timers bring, after.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from msgspec import Struct, structs
+
+from shared.deadlines import Budgets, Clock, Deadline, PatientDeadline
+from shared.domain.agents import Agent
+from shared.domain.confidentiality import CallPolicy
+from shared.domain.deployment import Deployment
+from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.domain.ids import key_of, leg_id_of
+from shared.domain.notifications import Delivery
+from shared.domain.panels import Panel
+from shared.domain.presence import Presence, PresenceStatus
+from shared.ports import (
+    AgentDirectory,
+    Caller,
+    CallRouter,
+    Effects,
+    EmergencyStore,
+    NoticeTemplate,
+    Notifier,
+    OutageLog,
+    PresenceGateway,
+    RecordingOutbox,
+    RecordingStore,
+    Repeats,
+    Telemetry,
+    Turns,
+)
+from shared.use_cases.act_in_outage import hold_in_outage, mail_in_outage
+from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.check_health import check_health
+from shared.use_cases.continue_callback import MidCall, continue_callback
+from shared.use_cases.deliver_notice import deliver_notice
+from shared.use_cases.deliver_outbox import take_up_outbox
+from shared.use_cases.effects import (
+    ContinueCallback,
+    DeliverNotice,
+    Effect,
+    HoldInOutage,
+    MailInOutage,
+    ReconcilePresence,
+    ReturnPresence,
+    SettleHeldRecordings,
+    SettleRecording,
+    StopRecording,
+)
+from shared.use_cases.end_call import End, Ended, end_call
+from shared.use_cases.judge_call import judge_call
+from shared.use_cases.reconcile_presence import reconcile_presence
+from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
+from shared.use_cases.release_presence import release_presence
+from shared.use_cases.return_presence import return_presence
+from shared.use_cases.route_callback import Incoming
+from shared.use_cases.see_server_call import ServerCall, see_server_call
+from shared.use_cases.set_presence import set_presence
+from shared.use_cases.settle_recording import settle_held_recordings, settle_recording
+from shared.use_cases.show_panel import show_panel
+from shared.use_cases.show_presence import show_presence
+from shared.use_cases.start_call import Answer, Dial, Started, start_call
+from shared.use_cases.stop_recording import stop_recording
+from shared.use_cases.sweep import expire_leases
+from shared.use_cases.take_up_recordings import take_up_recordings
+from shared.use_cases.tie_call import tie_call
+
+
+class EmergencyCalling(Struct, frozen=True, kw_only=True):
+    """The product. `store_alive` says whether the store has answered anybody just now."""
+
+    deployment: Deployment
+    clock: Clock
+    telemetry: Telemetry
+    emergencies: EmergencyStore
+    directory: AgentDirectory
+    presence: PresenceGateway
+    router: CallRouter
+    notifier: Notifier
+    template: NoticeTemplate
+    recordings: RecordingStore
+    recording_outbox: RecordingOutbox
+    outage: OutageLog
+    effects: Effects[Effect]
+    repeats: Repeats
+    dials: Turns
+    polls: Turns
+    store_alive: Callable[[], bool]
+    budgets: Budgets = Budgets()
+
+    def within(self, seconds: float) -> Deadline:
+        """A deadline from now on."""
+        return Deadline(self.clock, seconds)
+
+    @contextmanager
+    def polling(self, seconds: float) -> Iterator[Deadline]:
+        """The time that a request which can come again may take.
+
+        None at all where a crowd waits for storage already: then it is answered at once with what this process
+        remembers, or is told to come back. Else polls that hang would take every thread of the worker.
+        """
+        with self.polls.turn() as in_turn:
+            yield self.within(seconds if in_turn else 0.0)
+
+    # Emergency calls
+
+    def start_call(self, dial: Dial, *, caller: Caller) -> Answer:
+        """A dial that can be reported again: answered in time whatever happens, repeated until the store has it (B1).
+
+        Raises `NotAnEmergency`, `NotAllowed`.
+        """
+        # Fixed here, because a repeat of ours may come much later.
+        dial = structs.replace(dial, dialled_at=dial.dialled_at or self.clock.now())
+        answer = self._start_call_in_turn(dial, caller)
+        if answer.degraded:
+            self.repeats.keep(
+                leg_id_of(dial.agent_id, dial.call_id), lambda: not self._start_call_in_turn(dial, caller).degraded
+            )
+        return answer
+
+    def start_call_from_event(self, dial: Dial, *, caller: Caller) -> None:
+        """A dial that an event reports; raises `Unavailable` where the store has not got it: it must come again."""
+        started = self._start_call(dial, caller, self.within(self.budgets.start_call_from_event_s))
+        self.effects.finish(started.effects, self.perform)
+        started.require_recorded()
+
+    def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Answer:
+        arrived = self.clock.monotonic()
+        with self.dials.turn() as in_turn:
+            left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
+            patient = PatientDeadline(self.clock, self.budgets.start_call_s, at_most_s=left_s, alive=self.store_alive)
+            started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
+        self.effects.start(started.effects, self.perform)
+        return started.answer
+
+    def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline) -> Started:
+        return start_call(
+            dial,
+            caller=caller,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
+        """The softphone knows by now which server call its leg is. Raises `NotAllowed`, `NotFound`, `Unavailable`."""
+        effects = tie_call(
+            call_id,
+            server_call_id,
+            caller=caller,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.tie_call_s),
+        )
+        self.effects.start(effects, self.perform)
+
+    def end_call(self, end: End, *, caller: Caller) -> Ended:
+        """A leg ended. Raises `NotAllowed`, `Unavailable`."""
+        ended = self._end_call(end, caller)
+        self.effects.start(ended.effects, self.perform)
+        return ended
+
+    def end_call_from_event(self, end: End, *, caller: Caller) -> None:
+        """An event reports that a leg ended. Raises `Unavailable`."""
+        self.effects.finish(self._end_call(end, caller).effects, self.perform)
+
+    def _end_call(self, end: End, caller: Caller) -> Ended:
+        return end_call(
+            end,
+            caller=caller,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.end_call_s),
+        )
+
+    def see_server_call(self, call: ServerCall) -> None:
+        """ACS saw a server call start or end. Raises `Unavailable`."""
+        effects = see_server_call(
+            call,
+            emergencies=self.emergencies,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.see_server_call_s),
+        )
+        self.effects.finish(effects, self.perform)
+
+    def release_presence(self, agent_id: str, *, caller: Caller, entry: Agent | None, deadline: Deadline) -> None:
+        """The agent or a supervisor ends the hold after a drop. Raises `NotAllowed`, `Unavailable`."""
+        effects = release_presence(
+            agent_id,
+            caller=caller,
+            entry=entry,
+            emergencies=self.emergencies,
+            clock=self.clock,
+            deployment=self.deployment,
+            deadline=deadline,
+        )
+        self.effects.start(effects, self.perform)
+
+    # Callbacks
+
+    def answer_callback(self, incoming: Incoming) -> None:
+        """Somebody calls one of our numbers. Raises `Unavailable`."""
+        answer_callback(
+            incoming,
+            emergencies=self.emergencies,
+            router=self.router,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.answer_callback_s),
+        )
+
+    def continue_callback(self, callback_id: str, events: Sequence[MidCall]) -> None:
+        """Call control says what happened in a callback's call. Raises `Unavailable` once each event had its try."""
+        away: Unavailable | None = None
+        for said in events:
+            try:
+                effects = self._continue_callback(callback_id, said, self.within(self.budgets.continue_callback_s))
+            except Unavailable as failed:
+                away = failed
+            else:
+                self.effects.start(effects, self.perform)
+        if away is not None:
+            raise away
+
+    def _continue_callback(self, callback_id: str, said: MidCall | None, deadline: Deadline) -> tuple[Effect, ...]:
+        return continue_callback(
+            callback_id,
+            said,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            router=self.router,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    # Recordings
+
+    def stop_recordings(self, recording_ids: Sequence[str]) -> None:
+        """Recordings that run on a call that nobody may record (S6)."""
+        self.effects.start([StopRecording(recording_id) for recording_id in recording_ids], self.perform)
+
+    def refuse_recording(self, files: RecordedFiles) -> None:
+        """The files of a recording are ready. Raises `Unavailable`."""
+        effects = refuse_recording(
+            files,
+            emergencies=self.emergencies,
+            outbox=self.recording_outbox,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.refuse_recording_s),
+        )
+        self.effects.finish(effects, self.perform)
+
+    def judge_call(self, server_call_id: str, started_by: str | None) -> CallPolicy:
+        """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+        return judge_call(
+            server_call_id,
+            started_by,
+            emergencies=self.emergencies,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.judge_call_s),
+        )
+
+    # What is shown and set
+
+    def show_panel(self, agent_id: str, *, caller: Caller, entry: Agent | None, deadline: Deadline) -> Panel:
+        """What an agent's panel offers now. Raises `NotAllowed`, `Unavailable`."""
+        return show_panel(
+            agent_id,
+            caller=caller,
+            entry=entry,
+            emergencies=self.emergencies,
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            deadline=deadline,
+        )
+
+    def show_presence(self, agent_id: str, *, deadline: Deadline) -> Presence:
+        """An agent's presence, who set it, and since when. Raises `Unavailable`."""
+        return show_presence(
+            agent_id,
+            emergencies=self.emergencies,
+            presence=self.presence,
+            outage=self.outage,
+            clock=self.clock,
+            deadline=deadline,
+        )
+
+    def set_presence(self, agent_id: str, status: PresenceStatus, set_by: str, *, deadline: Deadline) -> Presence:
+        """Set an agent's presence, whatever it was. Raises `Unavailable`."""
+        return set_presence(agent_id, status, set_by, presence=self.presence, deadline=deadline)
+
+    def record_delivery(self, message_id: str, recipient: str, delivery: Delivery) -> bool:
+        """Whether the message is one of ours, so that its delivery was noted. Raises `Unavailable`."""
+        deadline = self.within(self.budgets.record_delivery_s)
+        return self.emergencies.record_delivery(message_id, recipient, delivery, deadline)
+
+    def check_health(self) -> bool:
+        """Whether the table answers."""
+        return check_health(directory=self.directory, deadline=self.within(self.budgets.check_health_s))
+
+    # What time brings about
+
+    def expire_leases(self) -> None:
+        """End holds and legs whose time has come, release numbers, and forget what is over. Raises `Unavailable`."""
+        effects = expire_leases(
+            emergencies=self.emergencies,
+            presence=self.presence,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.expire_leases_s),
+        )
+        self.effects.finish(effects, self.perform)
+
+    def take_up_outbox(self) -> None:
+        """Try again what is owed. Raises `Unavailable`."""
+        deadline = self.within(self.budgets.take_up_outbox_s)
+        effects = take_up_outbox(emergencies=self.emergencies, clock=self.clock, deadline=deadline)
+        recordings = take_up_recordings(outbox=self.recording_outbox, clock=self.clock, deadline=deadline)
+        self.effects.finish([*effects, *recordings], self.perform)
+
+    # What is owed
+
+    def perform(self, effect: Effect) -> tuple[Effect, ...]:
+        """Do one owed effect; gives what follows from it.
+
+        It is idempotent; what it raises has been put off in the outbox already, or is still due there.
+        """
+        deadline = self.within(self.budgets.perform_s)
+        match effect:
+            case ContinueCallback(callback_id):
+                return self._continue_callback(callback_id, None, deadline)
+            case ReconcilePresence(agent_key):
+                self._reconcile_presence(agent_key, deadline)
+            case DeliverNotice():
+                self._deliver_notice(effect, deadline)
+            case HoldInOutage():
+                self._hold_in_outage(effect)
+            case MailInOutage():
+                self._mail_in_outage(effect, deadline)
+            case ReturnPresence(agent_id, hold_id):
+                return_presence(
+                    agent_id, hold_id, emergencies=self.emergencies, presence=self.presence, deadline=deadline
+                )
+            case StopRecording(recording_id):
+                stop_recording(recording_id, recordings=self.recordings, telemetry=self.telemetry, deadline=deadline)
+            case SettleRecording():
+                self._settle_recording(effect, deadline)
+            case SettleHeldRecordings():
+                self._settle_held_recordings(effect, deadline)
+        return ()
+
+    def _reconcile_presence(self, agent_key: str, deadline: Deadline) -> None:
+        reconcile_presence(
+            agent_key,
+            emergencies=self.emergencies,
+            presence=self.presence,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> None:
+        deliver_notice(
+            effect.owed,
+            emergencies=self.emergencies,
+            notifier=self.notifier,
+            template=self.template,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _hold_in_outage(self, effect: HoldInOutage) -> None:
+        hold_in_outage(
+            effect.agent_id,
+            effect.hold,
+            presence=self.presence,
+            outage=self.outage,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            deadline=self.within(self.budgets.hold_in_outage_s),
+        )
+        # The store may know the dial by now, and even its end: then nobody else would give this back.
+        with suppress(EmergencyCallingError):
+            self._reconcile_presence(key_of(effect.agent_id), self.within(self.budgets.hold_in_outage_s))
+
+    def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> None:
+        mail_in_outage(
+            effect.leg_id,
+            effect.notice,
+            notifier=self.notifier,
+            template=self.template,
+            outage=self.outage,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _settle_recording(self, effect: SettleRecording, deadline: Deadline) -> None:
+        settle_recording(
+            effect.owed,
+            emergencies=self.emergencies,
+            outbox=self.recording_outbox,
+            recordings=self.recordings,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _settle_held_recordings(self, effect: SettleHeldRecordings, deadline: Deadline) -> None:
+        settle_held_recordings(
+            effect.agent_key,
+            emergencies=self.emergencies,
+            outbox=self.recording_outbox,
+            recordings=self.recordings,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
