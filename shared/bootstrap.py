@@ -208,14 +208,15 @@ def _calling(
         recording_outbox=stores.recording_outbox,
         outage=OutageMemory(),
         effects=EffectThreads(telemetry, stand_back=dials.wait_until_quiet),
-        repeats=Repeats(lambda: _answers(stores.emergencies, clock)),
+        repeats=Repeats(lambda: store_answers(stores.emergencies, clock)),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
         store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
     )
 
 
-def _answers(emergencies: EmergencyStore, clock: Clock) -> bool:
+def store_answers(emergencies: EmergencyStore, clock: Clock) -> bool:
+    """Whether a repeat is worth it by now: asked before many are made."""
     try:
         emergencies.free_count(1, Deadline(clock, PROBE_WITHIN_S))
     except Unavailable:

@@ -123,11 +123,12 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             )
         return answer
 
-    def start_call_from_event(self, dial: Dial, *, caller: Caller) -> None:
+    def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
         """A dial that an event reports; raises `Unavailable` where the store has not got it: it must come again."""
         started = self._start_call(dial, caller, self.within(self.budgets.start_call_from_event_s))
         self.effects.finish(started.effects, self.perform)
         started.require_recorded()
+        return started.answer
 
     def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Answer:
         arrived = self.clock.monotonic()

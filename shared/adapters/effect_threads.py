@@ -1,11 +1,10 @@
 """Runs owed effects on small executors of their own (port `Effects`)."""
 
 import contextvars
-import threading
-import time
+import functools
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from shared.adapters.threads import OS_THREADS, Crew, Signal, Threads
 from shared.ports import Telemetry
 
 # More of them finish a burst's effects hardly sooner, and whoever dials after it waits three times as long.
@@ -30,45 +29,50 @@ class EffectThreads[E: Hashable]:
         telemetry: Telemetry,
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
+        threads: Threads = OS_THREADS,
     ) -> None:
         self._telemetry = telemetry
         self._stand_back = stand_back
-        self._lock = threading.Lock()
-        self._executors: dict[type, ThreadPoolExecutor] = {}
-        self._waiting: dict[E, Future[None]] = {}
+        self._threads = threads
+        self._lock = threads.lock()
+        self._crews: dict[type, Crew] = {}
+        self._waiting: dict[E, Signal] = {}
 
     def start(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
         """Begin all at once, a moment after the answer that they follow from; nobody waits."""
-        not_before = time.monotonic() + ANSWER_FIRST_S
+        not_before = self._threads.monotonic() + ANSWER_FIRST_S
         for effect in effects:
             self._begin(effect, perform, not_before)
 
     def finish(self, effects: Sequence[E], perform: Callable[[E], Sequence[E]]) -> None:
         """Begin all at once and wait for them; what takes too long goes on, and the outbox has it in any case."""
-        wait([self._begin(effect, perform) for effect in effects], timeout=FINISH_WITHIN_S)
+        until = self._threads.monotonic() + FINISH_WITHIN_S
+        for done in [self._begin(effect, perform) for effect in effects]:
+            done.wait(max(0.0, until - self._threads.monotonic()))
 
-    def _begin(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float = 0.0) -> Future[None]:
+    def _begin(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float = 0.0) -> Signal:
         with self._lock:
-            if effect not in self._waiting:
+            done = self._waiting.get(effect)
+            if done is None:
+                self._waiting[effect] = done = self._threads.signal()
                 # The invocation id travels in the context: without it the host cannot file the log lines.
-                attempt = contextvars.copy_context().run
-                self._waiting[effect] = self._executor_for(effect).submit(
-                    attempt, self._attempt, effect, perform, not_before
-                )
-            return self._waiting[effect]
+                context = contextvars.copy_context()
+                attempt = functools.partial(context.run, self._attempt, effect, perform, done, not_before)
+                self._crew_for(effect).submit(attempt)
+            return done
 
-    def _executor_for(self, effect: E) -> ThreadPoolExecutor:
+    def _crew_for(self, effect: E) -> Crew:
         kind = type(effect)
-        if kind not in self._executors:
-            self._executors[kind] = ThreadPoolExecutor(THREADS_A_KIND, f"effect-{kind.__name__}")
-        return self._executors[kind]
+        if kind not in self._crews:
+            self._crews[kind] = self._threads.crew(f"effect-{kind.__name__}", THREADS_A_KIND)
+        return self._crews[kind]
 
-    def _attempt(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float) -> None:
+    def _attempt(self, effect: E, perform: Callable[[E], Sequence[E]], done: Signal, not_before: float) -> None:
         # Nobody waits for this, and somebody waits for the answer.
-        time.sleep(max(0.0, not_before - time.monotonic()))
+        self._threads.sleep(max(0.0, not_before - self._threads.monotonic()))
         self._stand_back(STAND_BACK_S)
         with self._lock:
-            # Whatever is owed from now on may be of what this one does not see any more.
+            # From here on an equal effect must queue again: this run may already have read the state.
             del self._waiting[effect]
         try:
             for following in perform(effect):
@@ -77,3 +81,5 @@ class EffectThreads[E: Hashable]:
             self._telemetry.emit(
                 "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()
             )
+        finally:
+            done.set()

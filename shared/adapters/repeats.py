@@ -4,11 +4,11 @@ The caller is asked to repeat the request too, but may have closed the browser b
 same store cannot be held before it answers. A repeat is harmless: the store knows the call by its id.
 """
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import Context, copy_context
 
+from shared.adapters.threads import OS_THREADS, Threads
 from shared.domain.errors import EmergencyCallingError
 
 EVERY_S = 0.5
@@ -18,12 +18,12 @@ MOST_KEPT = 10_000
 class Repeats:
     """One thread while anything is kept; none otherwise. `store_answers` keeps it from asking in vain."""
 
-    def __init__(self, store_answers: Callable[[], bool]) -> None:
+    def __init__(self, store_answers: Callable[[], bool], *, threads: Threads = OS_THREADS) -> None:
         self._store_answers = store_answers
-        self._lock = threading.Lock()
+        self._threads = threads
+        self._lock = threads.lock()
         self._kept: OrderedDict[str, tuple[Context, Callable[[], bool]]] = OrderedDict()
         self._running = False
-        self._pause = threading.Event()
 
     def keep(self, key: str, again: Callable[[], bool]) -> None:
         """Call `again` until it says that it is done; the latest for each `key`."""
@@ -34,11 +34,11 @@ class Repeats:
             if self._running:
                 return
             self._running = True
-        threading.Thread(target=self._run, name="repeats", daemon=True).start()
+        self._threads.begin("repeats", self._run)
 
     def _run(self) -> None:
         while self._something_kept():
-            self._pause.wait(EVERY_S)
+            self._threads.sleep(EVERY_S)
             if self._store_answers():
                 self._repeat_all()
 

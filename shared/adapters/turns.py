@@ -4,10 +4,11 @@ The worker has 64 threads and one interpreter lock. Sixty dials that run at once
 a time, end one after the other, and what storage is given of each one's time is not spent on waiting for the others.
 """
 
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from shared.adapters.threads import OS_THREADS, Signal, Threads
 
 
 class Turns:
@@ -16,18 +17,19 @@ class Turns:
     A turn goes to whoever has waited longest. A semaphore would let newcomers pass, and those in line out of time.
     """
 
-    def __init__(self, most: int, *, wait_s: float = 0.0) -> None:
+    def __init__(self, most: int, *, wait_s: float = 0.0, threads: Threads = OS_THREADS) -> None:
         self._wait_s = wait_s
-        self._lock = threading.Lock()
+        self._threads = threads
+        self._lock = threads.lock()
         self._free = most
-        self._line: deque[threading.Event] = deque()
-        self._changed = threading.Condition()
+        self._line: deque[Signal] = deque()
         self._here = 0
+        self._quiet = threads.signal()
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block."""
-        with self._changed:
+        with self._lock:
             self._here += 1
         mine = self._take()
         try:
@@ -35,16 +37,18 @@ class Turns:
         finally:
             if mine:
                 self._pass_on()
-            with self._changed:
+            with self._lock:
                 self._here -= 1
-                self._changed.notify_all()
+                if not self._here:
+                    self._quiet.set()
+                    self._quiet = self._threads.signal()
 
     def _take(self) -> bool:
         with self._lock:
             if self._free:
                 self._free -= 1
                 return True
-            called = threading.Event()
+            called = self._threads.signal()
             self._line.append(called)
         if called.wait(self._wait_s):
             return True
@@ -63,5 +67,12 @@ class Turns:
 
     def wait_until_quiet(self, most_s: float) -> None:
         """Stand back while anybody has a turn or waits for one, but not longer than `most_s`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._here == 0, timeout=most_s)
+        until = self._threads.monotonic() + most_s
+        while True:
+            with self._lock:
+                if not self._here:
+                    return
+                quiet = self._quiet
+            # Somebody may have come since: then it is not quiet any more.
+            if not quiet.wait(max(0.0, until - self._threads.monotonic())):
+                return

@@ -41,6 +41,21 @@ class Clockwork:
         self._push(when, greenlet.getcurrent().switch)
         self._hub.switch()
 
+    def wait(self, waiting: list[Callable[[], None]], timeout_s: float | None) -> None:
+        """Let others go on until somebody calls what is put into `waiting`, or that much later."""
+        me, over = greenlet.getcurrent(), False
+
+        def go_on() -> None:
+            nonlocal over
+            if not over:
+                over = True
+                me.switch()
+
+        waiting.append(lambda: self._push(self.at_us, go_on))
+        if timeout_s is not None:
+            self._push(self.at_us + int(timeout_s * SECOND), go_on)
+        self._hub.switch()
+
     def call_at(self, when_us: int, what: Callable[[], object]) -> None:
         """Do something later that never waits."""
         self._push(max(when_us, self.at_us), what)

@@ -141,9 +141,7 @@ class Person:
         )
 
     def _start_event(self, process: "Process", call: Call) -> None:
-        answer = process.dial(self._dial(call, call.dialled_at))
-        if answer.degraded:
-            raise Unavailable
+        answer = process.dial_by_event(self._dial(call, call.dialled_at))
         call.number = call.number or answer.callback_number
 
     def _softphone_ties(self, call: Call) -> None:

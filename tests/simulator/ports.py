@@ -90,8 +90,7 @@ class Line:
 
     def _wait(self, seconds: float) -> None:
         self._world.clock.sleep(seconds)
-        if self._process.dead:
-            raise Died
+        self._process.require_alive()
 
     def _dies(self) -> None:
         if not self._process.dead:

@@ -1,16 +1,19 @@
 """A process of the app: its own memory over stores that all share. It may die between any two steps."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.recording_table import RecordingTable
+from shared.adapters.repeats import Repeats
+from shared.adapters.threads import Threads
 from shared.adapters.turns import Turns
-from shared.bootstrap import ALIVE_FOR_S
+from shared.bootstrap import ALIVE_FOR_S, DIAL_WAITS_S, DIALS_AT_ONCE, POLLS_AT_ONCE, store_answers
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
@@ -18,18 +21,18 @@ from shared.emergency_calling import EmergencyCalling
 from shared.ports import RenderedNotice
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
-from shared.use_cases.end_call import End, Ended
+from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
 from tests.house import Everybody, TapeStore
 from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
+from tests.simulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
 EVERYBODY = Everybody()
-NOBODY_WAITS = Turns(1_000_000)
 
 
 class BareTemplate:
@@ -73,6 +76,8 @@ class Process:
         self.outage = OutageMemory()
         self.presence = LinePresence(self, world.presence)
         self.calls = LineCalls(self)
+        threads = Tasks(self)
+        dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
         self.calling = EmergencyCalling(
             deployment=deployment,
             clock=world.clock,
@@ -86,10 +91,10 @@ class Process:
             recordings=TapeStore(),
             recording_outbox=RecordingTable(LineTable(self, world.table, "table")),
             outage=self.outage,
-            effects=self,
-            repeats=self,
-            dials=NOBODY_WAITS,
-            polls=NOBODY_WAITS,
+            effects=WatchedEffects(self, dials.wait_until_quiet, threads),
+            repeats=Repeats(self.store_answers, threads=threads),
+            dials=dials,
+            polls=Turns(POLLS_AT_ONCE, threads=threads),
             store_alive=self.store_alive,
         )
 
@@ -98,6 +103,14 @@ class Process:
         self.dead = True
         self.world.tell("world", f"{self.name} died")
         self.world.replace(self)
+
+    def require_alive(self) -> None:
+        """Raise `Died` in whatever still runs of a dead process."""
+        if self.dead:
+            raise Died
+
+    def store_answers(self) -> bool:
+        return store_answers(self.emergencies, self.world.clock)
 
     def answered(self) -> None:
         """The store answered just now."""
@@ -111,8 +124,11 @@ class Process:
     def dial(self, dial: Dial) -> Answer:
         return self.calling.start_call(dial, caller=EVERYBODY)
 
-    def end(self, end: End) -> Ended:
-        return self.calling.end_call(end, caller=EVERYBODY)
+    def dial_by_event(self, dial: Dial) -> Answer:
+        return self.calling.start_call_from_event(dial, caller=EVERYBODY)
+
+    def end(self, end: End) -> None:
+        self.calling.end_call_from_event(end, caller=EVERYBODY)
 
     def tie(self, call_id: str, server_call_id: str) -> None:
         self.calling.tie_call(call_id, server_call_id, caller=EVERYBODY)
@@ -144,30 +160,30 @@ class Process:
         except (EmergencyCallingError, Died):
             return
 
-    # What is owed
 
-    def keep(self, key: str, again: Callable[[], bool]) -> None:
-        """Port `Repeats`: whoever dialled reports it again; here that is the one who repeats."""
+class WatchedEffects(EffectThreads[Effect]):
+    """Counts the deliveries that something befell, each of which may send its mail once more."""
 
-    def start(self, effects: Iterable[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
-        """Port `Effects`: each is a task of its own; nobody waits for it."""
-        for effect in effects:
-            delay_s = self.world.chance.random() ** 6 * 20
-            self.world.clock.spawn(lambda effect=effect: self._perform(effect, perform), delay_s)  # type: ignore[misc]
+    def __init__(self, process: Process, stand_back: Callable[[float], None], threads: Threads) -> None:
+        super().__init__(DEAF, stand_back=stand_back, threads=threads)
+        self._process = process
 
-    def finish(self, effects: Iterable[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
-        """An event's effects may outlast the event."""
-        self.start(effects, perform)
+    def start(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        super().start(effects, lambda effect: self._watched(effect, perform))
 
-    def _perform(self, effect: Effect, perform: Callable[[Effect], Sequence[Effect]]) -> None:
+    def finish(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
+        super().finish(effects, lambda effect: self._watched(effect, perform))
+
+    def _watched(self, effect: Effect, perform: Callable[[Effect], Sequence[Effect]]) -> Sequence[Effect]:
+        checks = self._process.world.checks
         try:
-            if self.dead:
-                raise Died
-            self.start(perform(effect), perform)
+            return perform(effect)
         except (EmergencyCallingError, Died) as failure:
             # Where all services answer in time, nobody comes to claim what is being sent.
-            expected = not (isinstance(failure, Conflict) and self.world.faults.climate.fair)
+            expected = not (isinstance(failure, Conflict) and self._process.world.faults.climate.fair)
             if isinstance(effect, DeliverNotice) and expected:
-                self.world.checks.delivery_failed(effect.owed.notice.notice_id)
-        if isinstance(effect, MailInOutage):
-            self.world.checks.delivery_failed(effect.notice.notice_id)
+                checks.delivery_failed(effect.owed.notice.notice_id)
+            raise
+        finally:
+            if isinstance(effect, MailInOutage):
+                checks.delivery_failed(effect.notice.notice_id)
