@@ -127,6 +127,14 @@ class TestRoutes:
             assert httpx.get(f"{running.url}/api/things/7").status_code == 404
 
 
+class TestLog:
+    def test_a_record_whose_invocation_is_over_is_dropped_and_what_is_printed_arrives(self, host: HostProcess) -> None:
+        assert httpx.post(f"{host.url}/api/told-later?as=one").status_code == 202
+        until(lambda: "printed after one" in host.child.output())
+        assert "logged before one" in host.child.output()
+        assert "logged after one" not in host.child.output()
+
+
 class TestEventGrid:
     def test_handshake_of_the_event_grid_schema(self, host: HostProcess) -> None:
         event = EVENT | {"data": {"validationCode": "v-1"}}

@@ -2,47 +2,98 @@
 
 import ast
 import logging
+import os
+import select
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.telemetry import LOGGER, VOCABULARY, Event, LogTelemetry, quiet_sdk_logging, spoken
+from shared.telemetry import VOCABULARY, Event, LogTelemetry, quiet_sdk_logging, spoken
+
+ROOT = Path(__file__).parents[2]
 
 
 class Outcome(StrEnum):
     LENT = "lent"
 
 
-def said(caplog: pytest.LogCaptureFixture, event: str, **facts: str | float | bool) -> list[tuple[int, str]]:
-    caplog.clear()
-    with caplog.at_level(logging.INFO, LOGGER):
-        LogTelemetry().emit(event, **facts)
-    return [(record.levelno, record.getMessage()) for record in caplog.records]
+def said(event: str, **facts: str | float | bool) -> list[str]:
+    lines: list[bytes] = []
+    LogTelemetry(lines.append).emit(event, **facts)
+    return [line.decode() for line in lines]
 
 
-def test_facts_stand_in_the_message(caplog: pytest.LogCaptureFixture) -> None:
-    lines = said(caplog, "dial_recorded", outcome=Outcome.LENT, shared=False, test=True, ms=12.345, steps=2)
-    assert lines == [(logging.INFO, "dial_recorded outcome=lent shared=false test=true ms=12.3 steps=2")]
+def test_a_line_is_level_event_and_facts() -> None:
+    lines = said("dial_recorded", outcome=Outcome.LENT, shared=False, test=True, ms=12.345, steps=2)
+    assert lines == ["INFO dial_recorded outcome=lent shared=false test=true ms=12.3 steps=2\n"]
 
 
 @pytest.mark.parametrize(
-    ("event", "level"),
-    [("sweep", logging.INFO), ("notice_retried", logging.WARNING), ("callback_failed", logging.ERROR)],
+    ("event", "level"), [("sweep", "INFO"), ("notice_retried", "WARNING"), ("callback_failed", "ERROR")]
 )
-def test_how_grave_an_event_is_belongs_to_the_vocabulary(
-    caplog: pytest.LogCaptureFixture, event: str, level: int
-) -> None:
-    assert said(caplog, event) == [(level, event)]
+def test_how_grave_an_event_is_belongs_to_the_vocabulary(event: str, level: str) -> None:
+    assert said(event) == [f"{level} {event}\n"]
 
 
-def test_undeclared_facts_are_left_out_and_undeclared_events_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    assert said(caplog, "sweep", due=1, agent="jane") == [(logging.INFO, "sweep due=1")]
-    assert said(caplog, "gossip", about="jane") == [(logging.ERROR, "undeclared event=gossip")]
-    assert said(caplog, "+12065550101") == [(logging.ERROR, "undeclared event=invalid")]
+def test_undeclared_facts_are_left_out_and_undeclared_events_are_counted() -> None:
+    assert said("sweep", due=1, agent="jane") == ["INFO sweep due=1\n"]
+    assert said("gossip", about="jane") == ["ERROR undeclared event=gossip\n"]
+    assert said("+12065550101") == ["ERROR undeclared event=invalid\n"]
+
+
+@pytest.mark.parametrize("event", VOCABULARY)
+def test_no_line_is_taken_for_the_hosts_own_or_longer_than_a_pipe_writes_at_once(event: str) -> None:
+    """The host keeps lines that begin with `LanguageWorkerConsoleLog` for itself."""
+    [line] = said(event, **dict.fromkeys(VOCABULARY[event].facts - {"event"}, "x" * 40))
+    assert line.startswith(("INFO ", "WARNING ", "ERROR "))
+    assert len(line) <= select.PIPE_BUF and line.count("\n") == 1
+
+
+def printing(*, threads: int, lines: int, into: int) -> None:
+    """Have many threads print, each its own number."""
+
+    def spoken_by(thread: int) -> None:
+        telemetry = LogTelemetry(partial(os.write, into))
+        for line in range(lines):
+            telemetry.emit("sweep", due=thread, ms=line)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(spoken_by, range(threads)))
+
+
+def test_lines_of_many_threads_all_arrive_once_and_whole() -> None:
+    """Into a pipe of the usual size, as the host reads it; far more than it holds."""
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor(1) as host, os.fdopen(reading, "rb") as pipe:
+        read = host.submit(pipe.read)
+        printing(threads=16, lines=500, into=writing)
+        os.close(writing)
+        lines = read.result().decode().splitlines()
+    assert sorted(lines) == sorted(f"INFO sweep due={thread} ms={line}" for thread in range(16) for line in range(500))
+
+
+def run(program: str) -> subprocess.CompletedProcess[bytes]:
+    imports = "import logging, os; from shared.telemetry import LogTelemetry"
+    command = [sys.executable, "-c", f"{imports}; {program}"]
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True)
+
+
+def test_what_is_said_goes_to_standard_output_and_nowhere_else() -> None:
+    ran = run("logging.basicConfig(level=0); LogTelemetry().emit('sweep', due=1)")
+    assert (ran.stdout, ran.stderr) == (b"INFO sweep due=1\n", b"")
+
+
+def test_nobody_who_reads_is_no_error() -> None:
+    ran = run("os.close(1); LogTelemetry().emit('sweep')")
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +140,7 @@ def test_what_is_harmless_is_said(value: object, word: str) -> None:
 def test_it_never_raises(event: str, facts: dict[str, object]) -> None:
     facts.pop("event", None)
     facts.pop("self", None)
-    LogTelemetry(logging.getLogger("nobody")).emit(event, **facts)  # type: ignore[arg-type]
+    LogTelemetry(lambda _line: None).emit(event, **facts)  # type: ignore[arg-type]
 
 
 def test_every_event_is_in_the_vocabulary() -> None:
@@ -100,9 +151,6 @@ def test_the_sdks_are_quiet() -> None:
     quiet_sdk_logging()
     for name in ("azure.core.pipeline.policies.http_logging_policy", "urllib3", "urllib3.connectionpool"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
-
-
-ROOT = Path(__file__).parents[2]
 
 
 def emits() -> Iterator[tuple[str, list[str | None], set[str]]]:

@@ -1,5 +1,6 @@
 """A function app of a few lines, so that the local host can be tested without the product."""
 
+import contextvars
 import logging
 import os
 import threading
@@ -10,6 +11,7 @@ import azure.functions as func
 log = logging.getLogger(__name__)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 RUN_S = 0.2
+AFTER_ANSWER_S = 0.3
 ALL_MET_S = 5
 TWO_AT_ONCE = threading.Barrier(2)
 
@@ -40,6 +42,22 @@ def mine_read(req: func.HttpRequest) -> func.HttpResponse:
 def broken(req: func.HttpRequest) -> func.HttpResponse:
     """Raise."""
     raise RuntimeError("a secret detail")
+
+
+@app.route("told-later", methods=["POST"])
+def told_later(req: func.HttpRequest) -> func.HttpResponse:
+    """Log and print before the answer, and from a thread with a copy of the context, well after it."""
+    asked = req.params["as"]
+
+    def tell() -> None:
+        # Later than the answer, whose invocation is over by then.
+        time.sleep(AFTER_ANSWER_S)
+        log.warning("logged after %s", asked)
+        os.write(1, f"printed after {asked}\n".encode())
+
+    log.warning("logged before %s", asked)
+    threading.Thread(target=contextvars.copy_context().run, args=(tell,)).start()
+    return func.HttpResponse(status_code=202)
 
 
 @app.route("administration/things", methods=["GET"])

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.local.host.dropped_lines import ExecutingInvocations
+
 log = logging.getLogger("tests.local.host")
 
 TRIGGER_SUFFIX = "trigger"
@@ -67,6 +69,7 @@ class Runtime:
     """The indexed app. There can be one per process, because an app can be indexed once."""
 
     functions: dict[str, Function] = field(default_factory=dict)
+    invocations: ExecutingInvocations = field(default_factory=ExecutingInvocations)
 
     async def invoke_http(self, function: Function, request: HttpRequest) -> HttpResponse | None:
         """Run an HTTP function; None when it raised or returned what is no response."""
@@ -94,9 +97,10 @@ class Runtime:
 
         invocation_id = str(uuid.uuid4())
         began = time.perf_counter()
-        ok, returned, _, _, _ = await invocation_request_native(
-            invocation_id, function.function_id, [(function.trigger["name"], datum)], {}
-        )
+        with self.invocations.executing(invocation_id):
+            ok, returned, _, _, _ = await invocation_request_native(
+                invocation_id, function.function_id, [(function.trigger["name"], datum)], {}
+            )
         level, outcome = (logging.INFO, "Succeeded") if ok else (logging.ERROR, "Failed")
         took_ms = (time.perf_counter() - began) * 1000
         log.log(level, "Executed %s (%s, Id=%s, Duration=%.1fms)", function.name, outcome, invocation_id, took_ms)

@@ -96,6 +96,8 @@ async def _serve(settings: Settings, supervisor: Connection) -> None:
     sys.path.insert(0, str(settings.app_directory))
     _compose(settings.app_directory, clock)
     runtime = await indexed(settings.app_directory)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(runtime.invocations)
     for function, why in list(refused(runtime.functions.values())):
         del runtime.functions[function.name]
         logging.getLogger(__name__).error("The '%s' function is in error: %s", function.name, why)

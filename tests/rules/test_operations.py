@@ -1,0 +1,26 @@
+"""What OPERATIONS.md tells an administrator to query is what the product says."""
+
+import json
+import re
+
+from shared.telemetry import VOCABULARY
+from tests.rules.sources import ROOT
+
+OPERATIONS = (ROOT / "OPERATIONS.md").read_text("utf-8")
+QUERIES = re.findall(r"```kusto\n(.*?)```", OPERATIONS, re.DOTALL)
+EVENT = re.compile(r'"([a-z]+_[a-z_]+)"|startswith "[A-Z]+ ([a-z_]+)')
+LEVELS = {20: "INFO", 30: "WARNING", 40: "ERROR"}
+
+
+def test_queries_name_events_that_the_product_emits_at_that_level() -> None:
+    assert len(QUERIES) >= 4
+    named = {word for query in QUERIES for pair in EVENT.findall(query) for word in pair if word}
+    assert named and named <= set(VOCABULARY)
+    for level, event in re.findall(r'startswith "([A-Z]+) ([a-z_]+)', OPERATIONS):
+        assert level == LEVELS[VOCABULARY[event].level]
+
+
+def test_queries_ask_where_printed_lines_are() -> None:
+    assert all('"Host.Function.Console"' in query for query in QUERIES)
+    levels = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]["logLevel"]
+    assert levels["Host.Function.Console"] == "Information"
