@@ -34,12 +34,10 @@ from shared.ports import (
     Telemetry,
     Turns,
 )
-from shared.use_cases.act_in_outage import hold_in_outage, mail_in_outage
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.check_health import check_health
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
-from shared.use_cases.deliver_outbox import take_up_outbox
 from shared.use_cases.effects import (
     ContinueCallback,
     DeliverNotice,
@@ -53,7 +51,10 @@ from shared.use_cases.effects import (
     StopRecording,
 )
 from shared.use_cases.end_call import End, Ended, end_call
+from shared.use_cases.expire_leases import expire_leases
+from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
+from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
@@ -66,7 +67,7 @@ from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import Answer, Dial, Started, start_call
 from shared.use_cases.stop_recording import stop_recording
-from shared.use_cases.sweep import expire_leases
+from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tie_call import tie_call
 

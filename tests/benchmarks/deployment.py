@@ -24,7 +24,6 @@ from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap import AGENTS_TABLE, EMERGENCIES_TABLE, PARTITION
@@ -33,6 +32,7 @@ from shared.domain.agents import Agent
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from tests.benchmarks.recorder import Recorder, written_to
+from tests.fakes.memory_table import MemoryTable
 from tests.local import azurite
 from tests.local.acs import LocalAcs, poll
 from tests.local.azurite import Azurite

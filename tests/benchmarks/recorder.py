@@ -7,13 +7,13 @@ from itertools import batched
 
 from msgspec import Struct, structs
 
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Replace, Row, Table, Write, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.ports import Pending
 from shared.use_cases.start_call import Dial
-from tests.house import House
+from tests.fakes.house import House
+from tests.fakes.memory_table import MemoryTable
 
 HALF = MOST_ROWS_A_COMMIT // 2
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
+from tests.fakes.memory_table import MemoryTable
 from tests.local import azurite
 
 

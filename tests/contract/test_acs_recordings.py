@@ -10,7 +10,7 @@ from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.use_cases.stop_recording import stop_recording
 from tests.contract.table_servers import serving, trickles
-from tests.house import Counter
+from tests.fakes.house import Counter
 from tests.local.acs import Fault, LocalAcs
 from tests.local.recordings import endpoint_of, route_to
 

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from shared.adapters.agent_table import MOST_REMEMBERED, REMEMBERED_S, AgentTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Put, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Conflict, Unavailable
+from tests.fakes.memory_table import MemoryTable
 
 OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 

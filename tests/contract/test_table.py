@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.adapters.deadline_pool import DeadlinePool
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import THREADS, SdkTable, TableRefused
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowConflict, Table, Write, with_prefix
@@ -26,6 +25,7 @@ from tests.contract.table_servers import (
     trickles,
     trickles_a_body,
 )
+from tests.fakes.memory_table import MemoryTable
 from tests.local import azurite
 
 CLOCK = SystemClock()

@@ -120,3 +120,12 @@ def test_the_rules_see_the_whole_product() -> None:
     rooms = {room_of(module) for module in product()}
     assert rooms >= set(ROOMS) - {"shared"}
     assert any(module.path.startswith("tests/") for module in modules())
+
+
+def test_a_use_case_lies_in_the_file_of_its_name() -> None:
+    (door,) = (module for module in product() if module.name == "shared.emergency_calling")
+    names = (name.removeprefix("shared.use_cases.") for name in door.imports() if is_in(name, ("shared.use_cases",)))
+    verbs = [name.split(".") for name in names if not name.rpartition(".")[2][0].isupper()]
+    # Two triggers of one thing: a recording that is due, and an agent whose ties changed.
+    assert [[file, verb] for file, verb in verbs if file != verb] == [["settle_recording", "settle_held_recordings"]]
+    assert len(verbs) > 20

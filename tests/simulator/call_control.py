@@ -9,9 +9,9 @@ from shared.domain.callbacks import raw_identity
 from shared.domain.errors import Refused
 from shared.ports import Invite
 from shared.use_cases.continue_callback import MidCall
-from tests.house import FALLBACK
+from tests.fakes.house import FALLBACK
+from tests.fakes.switchboard import Call, Ringing, Switchboard
 from tests.simulator.clockwork import SECOND
-from tests.switchboard import Call, Ringing, Switchboard
 
 if TYPE_CHECKING:
     from tests.simulator.responders import Responder

@@ -20,11 +20,11 @@ from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from tests.house import DESK, FALLBACK, Everybody
+from tests.fakes.house import DESK, FALLBACK, Everybody
+from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import Verdict, judge, moments
 from tests.simulator.story import require
-from tests.switchboard import RedirectsOnly
 
 if TYPE_CHECKING:
     from tests.simulator.responders import Responder

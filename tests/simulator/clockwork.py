@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import greenlet  # type: ignore[import-untyped]
 
-from tests.house import DAWN
+from tests.fakes.house import DAWN
 
 SECOND = 1_000_000
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
 from shared.deadlines import Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.presence import Presence
 from shared.ports import Email, Invite, PresenceGateway
+from tests.fakes.memory_table import MemoryTable
 from tests.simulator.faults import Trouble
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import Everybody, TapeStore
+from tests.fakes.house import Everybody, TapeStore
 from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 

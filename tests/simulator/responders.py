@@ -13,11 +13,11 @@ from shared.ports import Invite
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
-from tests.house import DESK, FALLBACK
+from tests.fakes.house import DESK, FALLBACK
+from tests.fakes.switchboard import PSAP
 from tests.simulator.clockwork import SECOND, microseconds
 from tests.simulator.ports import Died
 from tests.simulator.story import require
-from tests.switchboard import PSAP
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.house import DAWN
+from tests.fakes.house import DAWN
 
 
 class Story:

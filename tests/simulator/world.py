@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Write
@@ -19,7 +18,8 @@ from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.domain.presence import PresenceStatus
-from tests.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, numbers
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, numbers
+from tests.fakes.memory_table import MemoryTable
 from tests.simulator.call_control import CallControl
 from tests.simulator.checks import Checks
 from tests.simulator.clockwork import SECOND, Clockwork

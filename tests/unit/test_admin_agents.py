@@ -7,12 +7,12 @@ from functions.admin_agents import NEW, precondition
 from functions.http import entity_tag, require_own_agent
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed
 from shared.domain.principals import AGENT, MACHINE, Principal
+from tests.fakes.memory_table import MemoryTable
 
 CLOCK = SystemClock()
 OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"

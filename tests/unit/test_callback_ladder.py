@@ -23,8 +23,8 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
-from tests.house import DESK, FALLBACK, House, after, numbers
-from tests.switchboard import PSAP
+from tests.fakes.house import DESK, FALLBACK, House, after, numbers
+from tests.fakes.switchboard import PSAP
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"

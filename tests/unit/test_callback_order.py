@@ -13,7 +13,7 @@ from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.panels import Mode
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.start_call import Dial
-from tests.house import House, numbers
+from tests.fakes.house import House, numbers
 
 AGENTS = ("agent-ana", "agent-ben")
 PHONE = "+14255550170"

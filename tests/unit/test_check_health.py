@@ -6,13 +6,13 @@ import pytest
 
 from functions.wire.http import health_answer
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.sdk_table import TableRefused
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.ports import Pending
 from shared.use_cases.check_health import check_health
+from tests.fakes.memory_table import MemoryTable
 
 
 class StillClock:

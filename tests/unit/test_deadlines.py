@@ -10,7 +10,7 @@ from shared.adapters.deadline_pool import DeadlinePool
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import LOOK_AGAIN_AFTER_S, Deadline, PatientDeadline
 from shared.domain.errors import Unavailable
-from tests.house import HandClock
+from tests.fakes.house import HandClock
 
 
 def test_it_is_put_off_while_somebody_is_alive_and_to_the_latest_moment_at_most() -> None:

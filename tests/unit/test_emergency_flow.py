@@ -13,7 +13,7 @@ from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, Overtaken, after, numbers
+from tests.fakes.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, Overtaken, after, numbers
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import RowConflict, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -29,7 +28,8 @@ from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import DAWN, DESK, House, after, numbers
+from tests.fakes.house import DAWN, DESK, House, after, numbers
+from tests.fakes.memory_table import MemoryTable
 from tests.simulator.oracle import judge, moments
 
 RULES = Rules()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.adapters.memory_table import Known, MemoryTable
 from shared.adapters.table import Delete, Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -12,12 +11,13 @@ from shared.domain.callbacks import Connected
 from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
-from shared.use_cases.act_in_outage import hold_in_outage
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
+from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import Dial
-from tests.house import FALLBACK, House, Overtaken, after, numbers
+from tests.fakes.house import FALLBACK, House, Overtaken, after, numbers
+from tests.fakes.memory_table import Known, MemoryTable
 
 
 @pytest.fixture

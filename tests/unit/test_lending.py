@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.lending import SHARE_ROWS_READ, UNDER_WAY, Lending
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
 from shared.use_cases.start_call import Dial
-from tests.house import HandClock, House, Overtaken, numbers
+from tests.fakes.house import HandClock, House, Overtaken, numbers
+from tests.fakes.memory_table import MemoryTable
 
 
 def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anything_yet() -> None:

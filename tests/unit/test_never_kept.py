@@ -6,7 +6,6 @@ from datetime import datetime
 import pytest
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.memory_table import MemoryTable
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Row, Table
 from shared.domain.agents import Agent, Location
@@ -19,7 +18,8 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
-from tests.house import House, after, numbers
+from tests.fakes.house import House, after, numbers
+from tests.fakes.memory_table import MemoryTable
 
 DANA, KIM, STRANGER = "agent-dana", "agent-kim", "agent-unlisted"
 DANA_ACS, KIM_ACS = "8:acs:r_dana", "8:acs:r_kim"

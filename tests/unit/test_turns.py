@@ -8,7 +8,7 @@ from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, Effec
 from shared.adapters.repeats import Repeats
 from shared.adapters.turns import Turns
 from shared.domain.errors import NotAllowed
-from tests.house import Counter
+from tests.fakes.house import Counter
 
 SOON_S = 5.0
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.memory_table import Known, MemoryTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
@@ -34,7 +33,8 @@ from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.switchboard import PSAP, Switchboard
+from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.switchboard import PSAP, Switchboard
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 FALLBACK = "+14255550199"

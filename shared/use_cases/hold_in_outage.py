@@ -1,0 +1,25 @@
+"""Presence is held for a dial at once, though the store is away (B1)."""
+
+from shared.deadlines import Clock, Deadline
+from shared.domain.presence import Hold, held_presence
+from shared.ports import OutageLog, PresenceGateway, Telemetry
+
+
+def hold_in_outage(
+    agent_id: str,
+    hold: Hold,
+    *,
+    presence: PresenceGateway,
+    outage: OutageLog,
+    clock: Clock,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> None:
+    """Set Do not disturb, carrying what it replaces; the repeated request finds the mark and takes it over."""
+    if outage.dialling(agent_id, clock.now()) is None:
+        # Late: the store knows the call by now, and may know its end, after which nobody would take the mark away.
+        return
+    current = presence.read(agent_id, deadline)
+    if current.hold_id is None:
+        presence.write(agent_id, held_presence(hold, current), deadline)
+        telemetry.emit("presence_held")
