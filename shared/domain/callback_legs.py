@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.domain.callbacks import Callback, Invitation, Rung, ringing
-from shared.domain.emergencies import Emergency, Leg, LegEnd, standing, with_leg, with_reported_end, with_ringing
+from shared.domain.emergencies import Emergency, Leg, standing, with_departure, with_leg, with_ringing
 from shared.domain.ids import derived, key_of
 from shared.domain.leases import Rules
 
@@ -58,7 +58,7 @@ def _with_answer(
         emergency = with_leg(emergency, leg, emergency.lease, rules, now)
     if ended_at is None:
         return emergency
-    return with_reported_end(emergency, leg_id, LegEnd(max(ended_at, joined_at), by_agent=False), rules, now)
+    return with_departure(emergency, leg_id, max(ended_at, joined_at), rules, now)
 
 
 def _leg(

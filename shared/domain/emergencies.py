@@ -48,6 +48,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     `call_row` is the key under which its call id was recorded. `holds_presence` is False for a start that came after
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
+    `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
+    which does not say who ended it.
     """
 
     leg_id: str
@@ -59,6 +61,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     notified: int = 0
     holds_presence: bool = True
     reported_end: LegEnd | None = None
+    left_at: datetime | None = None
     claims: tuple[str, ...] = ()
     callback: str | None = None
 
@@ -196,17 +199,20 @@ def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
 
 
 def _end_of(leg: Leg, tie: Tie | None, rules: Rules, now: datetime) -> LegEnd | None:
-    evidence = [] if leg.reported_end is None else [leg.reported_end]
-    if tie is not None and tie.sighting.ended_at is not None:
-        by_agent = tie.kind is TieKind.EXACT and tie.sighting.ended_by_starter
-        evidence.append(LegEnd(tie.sighting.ended_at, by_agent))
+    reported = leg.reported_end
+    at = _earliest(reported.at if reported else None, leg.left_at, tie.sighting.ended_at if tie else None)
     if now >= leg.dialled_at + rules.max_call:
-        evidence.append(LegEnd(leg.dialled_at + rules.max_call, by_agent=False))
-    if not evidence:
+        at = _earliest(at, leg.dialled_at + rules.max_call)
+    if at is None:
         return None
+    by_agent = reported.by_agent if reported is not None else _ended_by_agent(tie)
     # An end before the dialling is a clock that runs behind, not a call that never was.
-    at = max(leg.dialled_at, min(end.at for end in evidence))
-    return LegEnd(at, any(end.by_agent for end in evidence))
+    return LegEnd(max(leg.dialled_at, at), by_agent)
+
+
+def _ended_by_agent(tie: Tie | None) -> bool:
+    """Whether ACS says that the agent ended it. The desktop knows better: a reload hangs up in the agent's name."""
+    return tie is not None and tie.kind is TieKind.EXACT and tie.sighting.ended_by_starter
 
 
 def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
@@ -309,7 +315,7 @@ def with_ringing(emergency: Emergency, callback_id: str, until: datetime | None)
 
 
 def with_reported_end(emergency: Emergency, leg_id: str, end: LegEnd, rules: Rules, now: datetime) -> Emergency:
-    """The softphone or a machine said that a leg ended."""
+    """The softphone or a machine said that a leg ended; of several such words the agent's own end outranks a drop."""
 
     def merged(leg: Leg) -> Leg:
         known = leg.reported_end
@@ -317,6 +323,16 @@ def with_reported_end(emergency: Emergency, leg_id: str, end: LegEnd, rules: Rul
         return structs.replace(leg, reported_end=both)
 
     legs = tuple(merged(leg) if leg.leg_id == leg_id else leg for leg in emergency.legs)
+    return settle(structs.replace(emergency, legs=legs), rules, now)
+
+
+def with_departure(emergency: Emergency, leg_id: str, at: datetime, rules: Rules, now: datetime) -> Emergency:
+    """Call control saw the agent leave a callback, or its end."""
+
+    def departed(leg: Leg) -> Leg:
+        return structs.replace(leg, left_at=_earliest(leg.left_at, at))
+
+    legs = tuple(departed(leg) if leg.leg_id == leg_id else leg for leg in emergency.legs)
     return settle(structs.replace(emergency, legs=legs), rules, now)
 
 
@@ -422,5 +438,15 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
     lease = structs.replace(lease, kept_until=lease.window_ends_at(rules))
     if stands.held != emergency.held or new_hold:
         due = now + FIRST_TRY_WITHIN
-        return structs.replace(emergency, lease=lease, held=stands.held, presence_due_at=due, presence_attempts=0)
+        hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold
+        return structs.replace(
+            emergency, lease=lease, hold=hold, held=stands.held, presence_due_at=due, presence_attempts=0
+        )
     return structs.replace(emergency, lease=lease)
+
+
+def _held_again(hold: Hold | None) -> Hold | None:
+    """The hold to begin with: a new one where the last was given back, because ACS had said that the agent ended it."""
+    if hold is None or not hold.settled:
+        return hold and structs.replace(hold, applied=False, look_again_at=None)
+    return Hold(hold_id=derived(hold.hold_id, "hold again"), previous=hold.before, released_at=hold.released_at)

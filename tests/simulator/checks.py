@@ -142,11 +142,10 @@ class Checks:
 
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
-            if leg.reported_end is None:
-                continue
-            if leg.callback is not None and not leg.reported_end.by_agent:
-                left = self.world.control.has_left(leg.callback, emergency.agent_id)
+            if leg.left_at is not None:
+                left = leg.callback is not None and self.world.control.has_left(leg.callback, emergency.agent_id)
                 require(left, "whoever talks in a callback is not taken for gone", leg, emergency.agent_id)
+            if leg.reported_end is None:
                 continue
             said = self.world.ends_said.get(leg.leg_id, set())
             fits = any(at == leg.reported_end.at for at, _ in said)

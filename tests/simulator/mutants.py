@@ -100,8 +100,26 @@ MUTANTS = (
     Mutant(
         "a drop is the agent's end",
         FACTS,
-        "LegEnd(leg.dialled_at + rules.max_call, by_agent=False)",
-        "LegEnd(leg.dialled_at + rules.max_call, by_agent=True)",
+        "by_agent = reported.by_agent if reported is not None else _ended_by_agent(tie)",
+        "by_agent = reported is None or reported.by_agent",
+    ),
+    Mutant(
+        "ACS outranks the desktop",
+        FACTS,
+        "by_agent = reported.by_agent if reported is not None else _ended_by_agent(tie)",
+        "by_agent = (reported is not None and reported.by_agent) or _ended_by_agent(tie)",
+    ),
+    Mutant(
+        "a drop outranks the agent's own end",
+        FACTS,
+        "LegEnd(min(known.at, end.at), known.by_agent or end.by_agent)",
+        "LegEnd(min(known.at, end.at), known.by_agent and end.by_agent)",
+    ),
+    Mutant(
+        "a hold that was given back is not begun again",
+        FACTS,
+        "hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold",
+        "hold = emergency.hold",
     ),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),

@@ -116,6 +116,8 @@ def _over(leg: Leg, tie: tuple[Sighting, bool] | None, rules: Rules, now: dateti
     ends: list[Over] = []
     if leg.reported_end is not None:
         ends.append(Over(leg.reported_end.at, leg.reported_end.by_agent))
+    if leg.left_at is not None:
+        ends.append(Over(leg.left_at, by_agent=False))
     if tie is not None and tie[0].ended_at is not None:
         sighting, exact = tie
         assert sighting.ended_at is not None
@@ -126,7 +128,9 @@ def _over(leg: Leg, tie: tuple[Sighting, bool] | None, rules: Rules, now: dateti
     if not ends:
         return None
     first = min(end.at for end in ends)
-    return Over(max(leg.dialled_at, first), any(end.by_agent for end in ends))
+    # What the desktop said of this leg is the last word on who ended it, whatever ACS says.
+    by_agent = ends[0].by_agent if leg.reported_end is not None else any(end.by_agent for end in ends)
+    return Over(max(leg.dialled_at, first), by_agent)
 
 
 def _held_until(emergency: Emergency, over: dict[str, Over], rules: Rules, now: datetime) -> datetime | None:

@@ -251,8 +251,9 @@ class Responder:
             world.control.drops_out(self.context, invite.target)
             return
         if how < 0.6 and invite.target.startswith("8:"):
-            end = End(call_id=invite.invitation_id, by_agent=True, at=world.clock.now())
-            world.ends_said.setdefault(derived(invite.invitation_id, "leg"), set()).add((world.clock.now(), True))
+            by_agent = world.chance.random() < 0.7
+            end = End(call_id=invite.invitation_id, by_agent=by_agent, at=world.clock.now())
+            world.ends_said.setdefault(derived(invite.invitation_id, "leg"), set()).add((world.clock.now(), by_agent))
             world.courier.send(lambda process: _ends(process, end), may_be_lost=False)
         self.puts_down()
 

@@ -287,6 +287,24 @@ def test_acs_says_that_the_agent_ended_the_callback(house: House) -> None:
     assert house.status(DANA) is AVAILABLE
 
 
+@pytest.mark.parametrize("desktop_first", [True, False])
+def test_a_drop_of_a_callback_that_the_desktop_told_outranks_what_acs_says(house: House, desktop_first: bool) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    callback = house.callback(callback_id)
+    assert callback is not None
+    [invitation] = callback.invitations
+    house.clock.advance(after(minutes=1))
+    dropped = End(call_id=invitation.invitation_id, by_agent=False)
+    by_agent = ServerCall(
+        server_call_id="context", starter=f"4:{PSAP}", at=house.clock.now(), ended=True, ended_by=DANA_ACS
+    )
+    for tell in (0, 1) if desktop_first else (1, 0):
+        house.end(dropped) if tell == 0 else house.see(by_agent)
+    assert house.status(DANA) is DND
+
+
 def test_a_call_that_the_agent_starts_meanwhile_is_not_taken_for_the_callback(house: House) -> None:
     house.responder_calls(dropped_call(house))
     house.switchboard.pick_up(DANA_ACS)

@@ -1,10 +1,13 @@
 """The rows of "What happens when…" (specification), one test or more each, on the core in memory."""
 
+import itertools
+
 import pytest
 from msgspec import structs
 
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
+from shared.domain.emergencies import standing
 from shared.domain.errors import NotAllowed, NotAnEmergency
 from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Mode
@@ -22,6 +25,10 @@ AVAILABLE, DND = PresenceStatus.AVAILABLE, PresenceStatus.DO_NOT_DISTURB
 
 @pytest.fixture
 def house() -> House:
+    return house_with_dana()
+
+
+def house_with_dana() -> House:
     house = House()
     house.add_agent(
         Agent(
@@ -220,6 +227,73 @@ def test_call_ended_for_an_exact_tie_ends_by_the_agent_or_else_as_a_drop(house: 
     house.see(server_ended(house, "server-2", by="4:+12065550142"))
     assert house.panel(DANA).mode is Mode.NORMAL
     assert house.status(DANA) is DND, "a drop keeps presence held"
+
+
+TIED_END = "ACS: by the agent"
+
+
+@pytest.mark.parametrize(
+    ("told", "held"),
+    [
+        (("dropped",), True),
+        (("agent",), False),
+        ((TIED_END,), False),
+        (("dropped", TIED_END), True),
+        (("agent", TIED_END), False),
+        (("dropped", "agent"), False),
+        (("dropped", "agent", TIED_END), False),
+    ],
+)
+def test_what_the_desktop_says_outranks_what_acs_says_of_the_same_leg_in_any_order(
+    told: tuple[str, ...], held: bool
+) -> None:
+    for order in itertools.permutations(told):
+        house = house_with_dana()
+        dial(house)
+        house.see(started(house))
+        house.tie("call-1", "server-1")
+        house.clock.advance(after(minutes=2))
+        for word in order:
+            if word == TIED_END:
+                house.see(server_ended(house, by=DANA_ACS))
+            else:
+                end(house, by_agent=word == "agent")
+            house.clock.advance(after(seconds=5))
+        assert (house.status(DANA) is DND) == held, order
+        house.clock.advance(after(minutes=10))
+        house.tick()
+        assert house.status(DANA) is AVAILABLE, "what was before the call comes back, whatever the order"
+
+
+def test_a_drop_told_after_presence_was_given_back_holds_it_again_for_what_is_left_of_its_time(house: House) -> None:
+    dial(house)
+    house.see(started(house))
+    house.tie("call-1", "server-1")
+    house.see(server_ended(house, by=DANA_ACS))
+    house.clock.advance(after(minutes=3))
+    house.tick()
+    house.show(DANA, PresenceStatus.BUSY)
+    end(house, by_agent=False)
+    assert house.status(DANA) is DND
+    house.clock.advance(after(minutes=6, seconds=59))
+    house.tick()
+    assert house.status(DANA) is DND
+    house.clock.advance(after(seconds=1))
+    house.tick()
+    assert house.status(DANA) is PresenceStatus.BUSY
+
+
+@pytest.mark.parametrize("word", ["dropped", "agent"])
+def test_an_end_that_the_desktop_told_before_the_start_outranks_what_acs_says_later(house: House, word: str) -> None:
+    end(house, by_agent=word == "agent")
+    dial(house)
+    house.see(started(house))
+    house.tie("call-1", "server-1")
+    house.see(server_ended(house, by=DANA_ACS))
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    [ended] = standing(emergency, Rules(), house.clock.now()).ends.values()
+    assert ended.by_agent == (word == "agent")
 
 
 def test_call_ended_for_an_inferred_tie_is_always_a_drop(house: House) -> None:
