@@ -19,8 +19,8 @@ from msgspec import Struct, structs
 from functions.wire.decoding import convert, in_range, mapping, moment_of, text, text_or_none
 from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, DialBody, Id
 from shared.domain.errors import Malformed
+from shared.domain.identities import number_in, raw_identity
 from shared.domain.notifications import LONGEST_ADDRESS
-from shared.domain.phone_numbers import is_e164
 
 ACS_CALL_STARTED = "Microsoft.Communication.CallStarted"
 ACS_CALL_ENDED = "Microsoft.Communication.CallEnded"
@@ -37,7 +37,6 @@ LONGEST_CORRELATION_ID = 300
 LONGEST_URL = 4096
 LONGEST_DURATION_S = 30 * 24 * 3600
 MOST_CHUNKS = 1000
-PHONE_PREFIX = "4:"
 TIME = "time"
 
 type Event = func.EventGridEvent | func.CloudEvent
@@ -220,7 +219,7 @@ def incoming_call(event: TelephonyEvent) -> IncomingCall:
     data = mapping(event.data, "data")
     to = mapping(data.get("to"), "data.to")
     number = _number(to)
-    raw_id = _raw_id(to, "to") or (f"{PHONE_PREFIX}{number}" if number else None)
+    raw_id = _raw_id(to, "to") or (raw_identity(number) if number else None)
     if raw_id is None:
         raise Malformed("data.to", "names nobody")
     return IncomingCall(
@@ -245,8 +244,8 @@ def _number(to: Mapping[str, object]) -> str | None:
     phone = to.get("phoneNumber")
     value = phone.get("value") if isinstance(phone, Mapping) else phone
     raw_id = to.get("rawId")
-    candidates = (value, raw_id.removeprefix(PHONE_PREFIX) if isinstance(raw_id, str) else None)
-    return next((each for each in candidates if isinstance(each, str) and is_e164(each)), None)
+    candidates = (each for each in (value, raw_id) if isinstance(each, str))
+    return next((number for each in candidates if (number := number_in(each)) is not None), None)
 
 
 # E-mail --------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from shared.adapters.table import Row, Values
 from shared.domain.callbacks import Callback
 from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unavailable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
@@ -125,7 +126,7 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, V
     }
     rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
     if stands.untied:
-        rows |= {f"starter|{key_of(starter)}|{key}": bare for starter in emergency.starters}
+        rows |= {f"starter|{key_of(raw_identity(starter))}|{key}": bare for starter in emergency.starters}
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:

@@ -24,9 +24,9 @@ from shared.domain.callbacks import (
     climbing_since,
     each_invitation,
     on_the_call,
-    raw_identity,
     ringing,
 )
+from shared.domain.identities import raw_identity
 from shared.domain.ids import derived
 
 FALLBACK_AFTER = timedelta(minutes=5)
@@ -114,7 +114,7 @@ def _while_talking(callback: Callback, now: datetime) -> Step:
 
 def _while_ringing(callback: Callback, now: datetime) -> Step | None:
     """None when nobody rings any more, as far as can be known."""
-    patient = callback.looking_since is None or now < callback.looking_since + LOOK_PATIENCE
+    patient = _may_yet_be_told(callback, now)
     pending = [each for each in callback.invitations if not (each.settled or each.cancelled)]
     unsent = [each for each in pending if each.handle is None and now < each.ends_at]
     again = tuple(each for each in unsent if each.tried_at + SEND_AGAIN_AFTER <= now)
@@ -131,6 +131,13 @@ def _while_ringing(callback: Callback, now: datetime) -> Step | None:
     # The ring is over and no event said how: perhaps they talk to each other already.
     ahead = _look_ahead(callback, now)
     return Wait(min(ahead)) if ahead else Look()
+
+
+def _may_yet_be_told(callback: Callback, now: datetime) -> bool:
+    """Whether who is on the call may be known soon: not once a look failed and the next one is still to come."""
+    if callback.looking_since is None:
+        return True
+    return now < callback.looking_since + LOOK_PATIENCE and not _look_ahead(callback, now)
 
 
 def _look_ahead(callback: Callback, now: datetime) -> list[datetime]:

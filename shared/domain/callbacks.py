@@ -14,8 +14,8 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.emergencies import Reach
+from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
-from shared.domain.phone_numbers import is_e164
 
 LEAST_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
@@ -215,7 +215,7 @@ def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
         case Joined(invitation_id, target):
             told = _with_joined(callback, invitation_id, target, now)
         case Roster(people):
-            told = _with_roster(callback, people, now)
+            told = _with_roster(callback, raw_identities(people), now)
         case Looked() | Unseen():
             told = _with_look(callback, fact, now)
         case Over():
@@ -268,11 +268,12 @@ def _settled_from(invitation: Invitation) -> datetime:
 def _with_look(callback: Callback, looked: Looked | Unseen, now: datetime) -> Callback:
     if isinstance(looked, Unseen):
         return structs.replace(callback, look_at=now + LOOK_AGAIN_AFTER)
-    answered = _answered(callback, looked.people)
+    people = raw_identities(looked.people)
+    answered = _answered(callback, people)
     unsure: list[datetime] = []
 
     def seen(each: Invitation) -> Invitation:
-        present = raw_identity(each.target) in looked.people
+        present = raw_identity(each.target) in people
         told, since = _as_listed(each, present=present, answered=each.invitation_id in answered, looked=looked, now=now)
         if told == each or looked.asked_at >= since + LOOK_SETTLES:
             return told
@@ -315,11 +316,6 @@ def _answered(callback: Callback, people: frozenset[str]) -> set[str]:
 # What follows from the facts -----------------------------------------------------------------------------------------
 
 
-def raw_identity(target: str) -> str:
-    """A target as call control names people."""
-    return f"4:{target}" if is_e164(target) else target
-
-
 def on_the_call(callback: Callback) -> list[Invitation]:
     """Those who answered and are still there, as far as is known."""
     return [each for each in callback.invitations if each.joined_at is not None and each.left_at is None]
@@ -328,7 +324,8 @@ def on_the_call(callback: Callback) -> list[Invitation]:
 def unaccounted(callback: Callback, ladder: Ladder, people: Collection[str]) -> tuple[str, ...]:
     """Who of the desk is on the call without an invitation that is known: rung while the store was away."""
     known = {callback.caller, *(raw_identity(each.target) for each in callback.invitations)}
-    return tuple(each for each in map(raw_identity, ladder.without_agents) if each in people and each not in known)
+    here = raw_identities(people) - known
+    return tuple(each for each in map(raw_identity, ladder.without_agents) if each in here)
 
 
 def was_answered(callback: Callback) -> bool:

@@ -15,6 +15,7 @@ from shared.domain.emergencies import (
     standing,
     ties,
 )
+from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.leases import Rules
 
 
@@ -76,13 +77,17 @@ def is_emergency_call(emergency: Emergency, call_key: str, starter: str | None) 
         case Knowledge.EXACT | Knowledge.INFERRED:
             return True
         case Knowledge.CLAIMED:
-            return starter is None or not emergency.starters or starter in emergency.starters
+            return starter is None or not emergency.starters or _is_starter(emergency, starter)
     return False
 
 
 def may_begin_emergency_call(emergency: Emergency, starter: str, rules: Rules, now: datetime) -> bool:
     """Whether a call of which nothing is known may be a leg because its starter has one without a server call."""
-    return starter in emergency.starters and bool(standing(emergency, rules, now).untied)
+    return _is_starter(emergency, starter) and bool(standing(emergency, rules, now).untied)
+
+
+def _is_starter(emergency: Emergency, starter: str) -> bool:
+    return raw_identity(starter) in raw_identities(emergency.starters)
 
 
 class Recording(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from shared.domain.callback_ladder import due_at
 from shared.domain.callbacks import Callback, Party, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import derived, key_of
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, StoredCallback, Telemetry
 from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
@@ -57,7 +58,8 @@ def answer_callback(
         telemetry.emit("callback_left_alone")
         return
     # Nobody is remembered but whom the callback would ring.
-    caller = call.caller if call.caller in own_people(parties, deployment.ladder) else None
+    who = raw_identity(call.caller) if call.caller is not None else None
+    caller = who if who in own_people(parties, deployment.ladder) else None
     try:
         connection_id = _answer(call, caller, router, clock, deployment)
     except (Refused, Unavailable) as failure:

@@ -6,10 +6,11 @@ from datetime import datetime
 from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callbacks import Party, raw_identity
+from shared.domain.callbacks import Party
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import derived
 from shared.ports import CallRouter, EmergencyStore, Holder, Telemetry
 
@@ -88,7 +89,8 @@ def redirect_callback(
     """
     ring_by = Deadline(clock, ROUTE_WITHIN_S)
     rungs = [*(rung for party in parties for rung in _of(party)), *_desk(deployment)]
-    for rung in [each for each in rungs if raw_identity(each.target) != call.caller]:
+    caller = raw_identity(call.caller) if call.caller is not None else None
+    for rung in [each for each in rungs if raw_identity(each.target) != caller]:
         try:
             router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
         except (Refused, Unavailable) as failure:

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, with_sighting
+from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import key_of
 from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
@@ -38,14 +39,16 @@ def see_server_call(
     now = clock.now()
     sighting = _sighting(call, now)
     known = emergencies.owners_of_server_call(sighting.server_key, deadline)
-    waiting = emergencies.owners_of_starter(key_of(call.starter), deadline)
+    starter, ended_by = raw_identity(call.starter), raw_identity(call.ended_by or "")
+    waiting = emergencies.owners_of_starter(key_of(starter), deadline)
 
     def seen(emergency: Emergency) -> Emergency:
         # Only the starter's own emergency: a claim on somebody else's call counts for nothing.
-        if call.starter in emergency.starters:
+        starters = raw_identities(emergency.starters)
+        if starter in starters:
             return with_sighting(emergency, sighting, deployment.rules, now)
         if claimed_by_callback(emergency, sighting.server_key):
-            by_agent = call.ended and call.ended_by in emergency.starters
+            by_agent = call.ended and ended_by in starters
             return with_sighting(emergency, structs.replace(sighting, ended_by_starter=by_agent), deployment.rules, now)
         return emergency
 
@@ -64,5 +67,5 @@ def _sighting(call: ServerCall, now: datetime) -> Sighting:
         correlation_key=key_of(call.correlation_id) if call.correlation_id else None,
         started_at=started_at,
         ended_at=at if call.ended else None,
-        ended_by_starter=call.ended and call.ended_by == call.starter,
+        ended_by_starter=call.ended and raw_identity(call.ended_by or "") == raw_identity(call.starter),
     )

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster, raw_identity
+from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
 from shared.domain.errors import NotFound, Refused, Unavailable
+from shared.domain.identities import raw_identity
 from shared.ports import Invite
 from shared.use_cases.continue_callback import MidCall
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.deadlines import Deadline
-from shared.domain.callbacks import raw_identity
 from shared.domain.errors import Refused
+from shared.domain.identities import raw_identity
 from shared.ports import Invite
 from shared.use_cases.continue_callback import MidCall
 from tests.fakes.house import FALLBACK

@@ -8,11 +8,12 @@ from msgspec import structs
 
 from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
-from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state
+from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state, on_the_call
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
 from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_ringing
 from shared.domain.errors import Refused, Unavailable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Mode
@@ -933,6 +934,63 @@ def test_looking_fails_for_good_but_the_ladder_goes_on(house: House) -> None:
     house.switchboard.events.clear()
     house.wait(120, events=False)
     assert {invite.target for invite in house.switchboard.invited} == {DANA_ACS, DANA_PHONE, DESK}
+
+
+def test_a_list_that_is_not_known_makes_no_rung_late(house: House) -> None:
+    def rung_after(failure: type[Exception] | None) -> list[tuple[float, str]]:
+        again = House()
+        again.add_agent(house.directory.find(DANA, house.within()).result() or Agent(agent_id=DANA, name="Dana"))
+        again.tick()
+        if failure is not None:
+            again.switchboard.fail = failing("people", failure)
+        again.responder_calls(dropped_call(again), delivered=False)
+        again.switchboard.events.clear()
+        rung: list[tuple[float, str]] = []
+        for second in range(120):
+            before = len(again.switchboard.invited)
+            again.wait(1, events=False)
+            rung += [(second, invite.target) for invite in again.switchboard.invited[before:]]
+        return rung
+
+    known = rung_after(None)
+    assert [target for _, target in known][:4] == [DANA_ACS, DANA_PHONE, DESK, DANA_ACS]
+    assert rung_after(Unavailable) == known == rung_after(Refused)
+
+
+def test_a_number_that_is_listed_with_a_suffix_is_on_the_call(house: House) -> None:
+    house.switchboard.offline.add(DANA_ACS)
+    callback_id = house.responder_calls(dropped_call(house))
+    assert house.switchboard.ringing() == [DANA_PHONE]
+    house.switchboard.pick_up(DANA_PHONE)
+    house.deliver()
+    [call] = house.switchboard.calls.values()
+    call.people = [PSAP, f"4:{DANA_PHONE}_1b2c3d4e"]
+    house.hear(callback_id, MidCall(connection_id=call.connection_id, fact=Roster(frozenset(call.people))))
+    house.wait(70)
+    known = house.callback(callback_id)
+    assert known is not None and [each.target for each in on_the_call(known)] == [DANA_PHONE]
+    assert house.switchboard.ringing() == []
+    assert [invite.target for invite in house.switchboard.invited] == [DANA_ACS, DANA_PHONE]
+
+
+def test_whoever_answered_without_an_event_is_found_under_any_form_of_their_identity(house: House) -> None:
+    callback_id = house.responder_calls(dropped_call(house))
+    [call] = house.switchboard.calls.values()
+    call.people = [PSAP, DANA_ACS.upper().replace("8:ACS", "8:acs")]
+    house.hear(callback_id, MidCall(connection_id=call.connection_id, fact=Roster(frozenset(call.people))))
+    house.wait(14)
+    known = house.callback(callback_id)
+    assert known is not None and [each.target for each in on_the_call(known)] == [DANA_ACS]
+
+
+@pytest.mark.parametrize("who", [f"4:{DANA_PHONE}_1b2c3d4e", f"4:{DANA_PHONE}", DANA_ACS.upper()])
+def test_whoever_calls_themselves_is_not_rung_into_their_own_call(house: House, who: str) -> None:
+    callback_id = house.responder_calls(dropped_call(house), caller=who)
+    house.wait(70)
+    rung = {raw_identity(invite.target) for invite in house.switchboard.invited}
+    assert rung and raw_identity(who) not in rung
+    known = house.callback(callback_id)
+    assert known is not None and known.caller == raw_identity(who)
 
 
 def test_the_prompt_is_played_once_a_round_and_its_failure_changes_nothing(house: House) -> None:
