@@ -374,7 +374,7 @@ class EmergencyTable:
     def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
         """Note a delivery report; False when the message is none of ours, or forgotten."""
         while True:
-            row = self._table.get(f"mail|{operation_id}", deadline).result()
+            row = self._table.get(_mail_row(operation_id), deadline).result()
             if row is None:
                 return False
             dispatch = read_dispatch(row)
@@ -499,9 +499,14 @@ def _owed_writes(change: Change) -> Iterable[Write]:
 
 def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
     for dispatch in dispatches:
-        row = f"mail|{dispatch.operation_id}"
+        row = _mail_row(dispatch.operation_id)
         yield Put(row, state_values(dispatch))
         yield Put(due_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
+
+
+def _mail_row(operation_id: str) -> str:
+    # A delivery report brings the id back from outside, in any case, and perhaps one that no key can hold.
+    return f"mail|{key_of(operation_id.casefold())}"
 
 
 def _owed_notices(rows: Iterable[Row]) -> Iterable[OwedNotice]:

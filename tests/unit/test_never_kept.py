@@ -257,3 +257,14 @@ def test_a_notice_that_never_could_be_sent_is_not_kept(deployment: Deployment) -
     deployment.pass_time(minutes=70)
     assert "outbox" not in deployment.kinds()
     assert deployment.house.telemetry.count("notice_given_up") == 1
+
+
+def test_a_delivery_report_is_found_whatever_its_message_id_looks_like(deployment: Deployment) -> None:
+    house = deployment.house
+    house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
+    [sent] = house.mail.accepted
+    assert house.emergencies.record_delivery(
+        sent.operation_id.upper(), sent.recipients[0], Delivery.DELIVERED, house.within()
+    )
+    for message_id in ("a/b", "é", "a\\b", "a#b", "a?b", "x" * 600, "\x07", ""):
+        assert not house.emergencies.record_delivery(message_id, "a@example.com", Delivery.DELIVERED, house.within())
