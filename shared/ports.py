@@ -349,9 +349,9 @@ class Notifier(Protocol):
     """The e-mail service."""
 
     def send(self, email: Email, deadline: Deadline) -> None:
-        """Hand a message over. `Unavailable` (with its Retry-After): later. `Refused`: never, as it stands.
+        """Hand a message over. `Unavailable` (with its Retry-After): later; with a `reason`, it does not serve us.
 
-        `RecipientsRefused` names the addresses that the service will not take.
+        `RecipientsRefused` names the addresses that the service will not take. `Refused`: perhaps for a recipient.
         """
         ...
 

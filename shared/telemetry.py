@@ -42,6 +42,7 @@ class Event(StrEnum):
     NOTICE_RETRIED = "notice_retried"
     NOTICE_GIVEN_UP = "notice_given_up"
     NOTICE_RATIONED = "notice_rationed"
+    EMAIL_BLOCKED = "email_blocked"
     RECIPIENT_REFUSED = "recipient_refused"
     DELIVERY_REPORT = "delivery_report"
     CALL_JUDGED = "call_judged"
@@ -102,6 +103,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt"),
     Event.NOTICE_GIVEN_UP: _entry(logging.ERROR),
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
+    Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.RECIPIENT_REFUSED: _entry(logging.ERROR),
     Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
     Event.CALL_JUDGED: _entry(logging.INFO, "kind"),

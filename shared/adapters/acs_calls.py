@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import AcsService, Answered
+from shared.adapters.acs_service import AcsService, Answered, path_segment
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of, repeatability_id
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
         CommunicationIdentifier,
     )
 
-# Azure Communication Services users of the public cloud and of the sovereign ones.
-_ACS_USERS = ("8:acs:", "8:gcch-acs:", "8:dod-acs:", "8:spool:")
-_TEAMS_USER = "8:orgid:"
 # What marks an emergency callback at the softphone that it rings: the id under which it may report the end.
 SIP_MARK = "X-MS-Custom-Emergency-Callback"
 VOIP_MARK = "Emergency-Callback"
 _NOT_CONNECTED_YET = "8501"
+MAX_PAGES = 20
 
 
 class AcsCalls:
@@ -86,7 +85,7 @@ class AcsCalls:
         """
         headers = self._once(f"{invite.connection_id}|{invite.invitation_id}", "invite")
         return self._service.begin(
-            lambda client: _added(client.get_call_connection(invite.connection_id), invite, dict(headers)),
+            lambda client: _added(_connection(client, invite.connection_id), invite, dict(headers)),
             deadline,
             refusal=_refusal_in_call,
             repeatable=True,
@@ -96,7 +95,7 @@ class AcsCalls:
         """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
         headers = self._once(origin, "cancel")
         self._service.ask(
-            lambda client: client.get_call_connection(connection_id).cancel_add_participant_operation(
+            lambda client: _connection(client, connection_id).cancel_add_participant_operation(
                 handle, headers=dict(headers)
             ),
             deadline,
@@ -107,7 +106,7 @@ class AcsCalls:
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
         """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
         return self._service.ask(
-            lambda client: _raw_ids(client.get_call_connection(connection_id)),
+            lambda client: _raw_ids(_connection(client, connection_id), self._service.is_own),
             deadline,
             refusal=_refusal_in_call,
             repeatable=True,
@@ -117,7 +116,7 @@ class AcsCalls:
         """Play a sound file to everyone on the call. Raises `NotFound`, `Refused`, `Unavailable`."""
         # The SDK takes no headers here, so that a repeat is played again: it is never repeated.
         self._service.ask(
-            lambda client: _play(client.get_call_connection(connection_id), url, derived(origin, "play")),
+            lambda client: _play(_connection(client, connection_id), url, derived(origin, "play")),
             deadline,
             refusal=_refusal_in_call,
         )
@@ -149,18 +148,10 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
 
 
 def _identifier(target: str) -> CommunicationIdentifier:
-    from azure.communication.callautomation import (
-        CommunicationUserIdentifier,
-        MicrosoftTeamsUserIdentifier,
-        PhoneNumberIdentifier,
-        UnknownIdentifier,
-    )
+    from azure.communication.callautomation import PhoneNumberIdentifier
+    from azure.communication.callautomation._shared.models import identifier_from_raw_id
 
-    if is_e164(target):
-        return PhoneNumberIdentifier(target)
-    if target.startswith(_TEAMS_USER):
-        return MicrosoftTeamsUserIdentifier(target.removeprefix(_TEAMS_USER), raw_id=target)
-    return CommunicationUserIdentifier(target) if target.startswith(_ACS_USERS) else UnknownIdentifier(target)
+    return PhoneNumberIdentifier(target) if is_e164(target) else identifier_from_raw_id(target)
 
 
 def _refusal(answered: Answered) -> Refused:
@@ -199,9 +190,26 @@ def _added(connection: CallConnectionClient, invite: Invite, headers: dict[str, 
     return result.invitation_id
 
 
-def _raw_ids(connection: CallConnectionClient) -> frozenset[str]:
-    identities = (participant.identifier for participant in connection.list_participants())
-    return frozenset(identity.raw_id for identity in identities if identity is not None)
+def _connection(client: CallAutomationClient, connection_id: str) -> CallConnectionClient:
+    return client.get_call_connection(path_segment(connection_id))
+
+
+def _raw_ids(connection: CallConnectionClient, is_own: Callable[[str], bool]) -> frozenset[str]:
+    """Everybody on all pages of the list; `Unavailable` where it has no end, or where its next page is not its own.
+
+    The SDK signs the request for a next page wherever that is.
+    """
+    pages = connection.list_participants().by_page()
+    found: set[str] = set()
+    for _ in range(MAX_PAGES):
+        page = next(pages, None)
+        if page is None:
+            return frozenset(found)
+        identities = (participant.identifier for participant in page)
+        found.update(identity.raw_id for identity in identities if identity is not None)
+        if not is_own(getattr(pages, "continuation_token", None) or ""):
+            break
+    raise Unavailable("The list of participants cannot be read to its end.")
 
 
 def _play(connection: CallConnectionClient, url: str, context: str) -> None:

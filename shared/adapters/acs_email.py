@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, Answered
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import repeatability_id
@@ -16,10 +17,12 @@ from shared.ports import Email
 
 if TYPE_CHECKING:
     from azure.communication.email import EmailClient
+    from azure.core.pipeline import PipelineResponse
 
-# A key being rotated, a role that has just been assigned: somebody mends it, and the notice still counts then.
-MENDING_S = 30.0
+LONGEST_REASON = 40
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
+# 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
+_OF_THE_SENDER = frozenset({"InvalidSenderUserName", "DomainNotLinked", "DomainNotVerified", "SenderNotAllowed"})
 _PART_OF_ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]"
 
 
@@ -47,10 +50,11 @@ class AcsEmail:
     def send(self, email: Email, deadline: Deadline) -> None:
         """Hand a message over, once for each `operation_id` as far as the service remembers (5 minutes).
 
-        `Unavailable`: later. `RecipientsRefused`: without these addresses. `Refused`: never, as it stands.
+        `Unavailable`: later; with a `reason` where the service does not serve us. `RecipientsRefused`: without these
+        addresses. `Refused`: this message was not taken, and the service did not say why in words of its own.
         """
         if self._sender is None:
-            raise Refused("there is no sender address", code="NoSender")
+            raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
         if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
@@ -59,7 +63,7 @@ class AcsEmail:
             "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
         }
         self._service.ask(
-            lambda client: client.begin_send(message, operation_id=email.operation_id, polling=False, headers=headers),
+            lambda client: _send(client, message, email.operation_id, headers),
             deadline,
             refusal=lambda answered: _refusal(answered, email.recipients),
         )
@@ -83,27 +87,46 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
     return EmailClient(endpoint or "", managed_credential(), **options)
 
 
+def _send(client: EmailClient, message: dict[str, Any], operation_id: str, headers: dict[str, str]) -> None:
+    """Send, and see that it was the service that said 202: only an operation with an id was taken on."""
+    answers: list[PipelineResponse[Any, Any]] = []
+    # The operation itself cannot be asked for: the SDK would read headers of it that nobody needs.
+    client.begin_send(
+        message, operation_id=operation_id, polling=False, headers=headers, raw_response_hook=answers.append
+    )
+    operation = answers[-1].http_response.json()
+    if not (isinstance(operation, Mapping) and operation.get("id")):
+        raise Unavailable("the e-mail service named no operation")
+
+
 def _message(email: Email, sender: str) -> dict[str, Any]:
     return {
         "senderAddress": sender,
-        "recipients": {_field(email): [{"address": address} for address in email.recipients]},
+        "recipients": _recipients(email),
         "content": {"subject": email.subject, "plainText": email.text, "html": email.html},
         "headers": _IMPORTANT,
         "userEngagementTrackingDisabled": True,
     }
 
 
-def _field(email: Email) -> str:
-    # Several recipients do not see one another. Nothing documents whether a message may do without any `to`: were it
-    # refused for that, the notice is sent to each recipient alone in the end, and then this one stands in `to`.
-    return "to" if len(email.recipients) == 1 else "bcc"
+def _recipients(email: Email) -> dict[str, list[dict[str, str]]]:
+    """Several recipients are blind copies; `to` is required in the API's schema, and an empty one satisfies it.
+
+    Anybody's address in `to` would be shown to all the others, and the sender's own would cost a recipient more.
+    """
+    addresses = [{"address": address} for address in email.recipients]
+    return {"to": addresses} if len(addresses) == 1 else {"to": [], "bcc": addresses}
 
 
 def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
-    if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Unavailable("the e-mail service does not let the app in", retry_after_s=MENDING_S)
+    if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _OF_THE_SENDER:
+        return Unavailable(
+            f"the e-mail service answered {answered.status}",
+            retry_after_s=MENDING_S,
+            reason=answered.code.lower()[:LONGEST_REASON] or f"status_{answered.status}",
+        )
     named = frozenset(address for address in recipients if _names(answered.text, address))
-    if answered.status == HTTPStatus.BAD_REQUEST and named:
+    if named:
         return RecipientsRefused(named)
     return Refused(f"the e-mail service answered {answered.status}", code=answered.code)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
-from shared.adapters.acs_service import AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, Answered, path_segment
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 
 type Route = Callable[[HttpTransport[Any, Any]], HttpTransport[Any, Any]]
 
-# A key being rotated, a role that has just been assigned: somebody mends it, and the file still counts then.
-MENDING_S = 30.0
+_SLASH = re.compile(r"[/\\]")
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _NEVER = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED)
 
@@ -52,7 +53,10 @@ class AcsRecordings:
     def stop(self, recording_id: str, deadline: Deadline) -> None:
         """Stop a recording. `NotFound`: it runs no more. `Unavailable`: later. `Refused`: never."""
         self._service.ask(
-            lambda client: client.stop_recording(recording_id), deadline, refusal=_refusal, repeatable=True
+            lambda client: client.stop_recording(path_segment(recording_id)),
+            deadline,
+            refusal=_refusal,
+            repeatable=True,
         )
 
     def close(self) -> None:
@@ -71,11 +75,17 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
 
 
 def _delete(client: CallAutomationClient, location: str) -> None:
+    from azure.communication.callautomation.recording_url_validator import validate_recording_url
+
     try:
-        client.delete_recording(location)
+        validate_recording_url(location, "location")
+        names_itself = {".", ".."}.isdisjoint(_SLASH.split(unquote(urlsplit(location).path)))
     except (TypeError, ValueError):
-        # The SDK's guard; its message names the place.
+        # The SDK's message names the place.
+        names_itself = False
+    if not names_itself:
         raise Refused("the file is not in the service's storage", code="ForeignLocation") from None
+    client.delete_recording(location)
 
 
 def _refusal(answered: Answered) -> Exception:

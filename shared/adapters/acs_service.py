@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
 from shared.deadlines import Deadline
-from shared.domain.errors import Refused, Unavailable
+from shared.domain.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
@@ -23,7 +25,12 @@ READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
 LEAST_WAIT_S, MOST_WAIT_S, USUAL_WAIT_S = 0.5, 600.0, 2.0
+# A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
+MENDING_S = 30.0
+_PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+# What the SDK raises for settings that it cannot use, and for an answer that does not hold what it must.
+_UNUSABLE = (ValueError, TypeError, LookupError, AttributeError)
 
 
 class Answered(Struct, frozen=True):
@@ -57,6 +64,7 @@ class AcsService[C]:
         self._pool = DeadlinePool(name, THREADS)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
+        self._host: str | None = None
 
     def ask[T](
         self,
@@ -68,7 +76,8 @@ class AcsService[C]:
     ) -> T:
         """Send a request and wait for its answer; `refusal` says what a 4xx means.
 
-        With `repeatable` it is sent once more where a kept connection turned out to be dead. Raises `Unavailable`.
+        With `repeatable` it is sent once more where a kept connection turned out to be dead. Raises `Unavailable`,
+        also where the settings make no client and where an answer of success cannot be read.
         """
         return self.begin(request, deadline, refusal=refusal, repeatable=repeatable).result()
 
@@ -82,6 +91,10 @@ class AcsService[C]:
     ) -> Answer[T]:
         """As `ask`, without waiting: several requests can be on their way at once."""
         return self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline)
+
+    def is_own(self, url: str) -> bool:
+        """Whether an address that the service gave leads back to it: a request there is signed like any other."""
+        return urlsplit(url).netloc in ("", self._host)
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first request need not wait for that."""
@@ -116,23 +129,49 @@ class AcsService[C]:
                     continue
                 # Without its cause: the SDK's message holds the service's, which names people.
                 raise _translated(error, refusal) from None
-            except (RequestException, HTTPError, OSError):
+            except (RequestException, HTTPError, OSError, *_UNUSABLE):
                 raise Unavailable from None
         raise Unavailable
 
     def _client(self) -> C:
         with self._lock:
             if self._made is None:
-                if not (self._connection_string or self._endpoint):
-                    raise Refused("Communication Services is not configured", code="NotConfigured")
-                from shared.adapters.timely_http import HttpTransport
-
-                http = HttpTransport(
-                    connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle
-                )
-                options = {"transport": http.transport, "retry_total": 0}
-                self._made = self._make(self._connection_string, self._endpoint, options), http
+                self._made = self._make_once()
             return self._made[0]
+
+    def _make_once(self) -> tuple[C, HttpTransport]:
+        """Raises `Unavailable` where the settings make no client: the SDK's message would repeat them."""
+        if not (self._connection_string or self._endpoint):
+            raise Unavailable("Communication Services is not configured", retry_after_s=MENDING_S, reason="settings")
+        from azure.core.exceptions import AzureError
+
+        from shared.adapters.timely_http import HttpTransport
+
+        http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
+        options = {"transport": http.transport, "retry_total": 0}
+        try:
+            self._host = self._host_of_settings()
+            return self._make(self._connection_string, self._endpoint, options), http
+        except (AzureError, OSError, *_UNUSABLE):
+            http.close()
+            raise Unavailable("these settings make no client", retry_after_s=MENDING_S, reason="settings") from None
+
+    def _host_of_settings(self) -> str:
+        if self._connection_string is None:
+            return urlsplit(self._endpoint or "").netloc
+        from azure.communication.email._shared.utils import parse_connection_str
+
+        return parse_connection_str(self._connection_string)[0]
+
+
+def path_segment(outside_id: str) -> str:
+    """An id from outside that may stand in a path; `NotFound` for one that would lead elsewhere: nothing has that name.
+
+    The SDK quotes a slash, but not the dot segments that are taken out of a path on the way.
+    """
+    if _PATH_SEGMENT.fullmatch(outside_id) is None:
+        raise NotFound
+    return outside_id
 
 
 def was_reset(error: AzureError) -> bool:
@@ -157,7 +196,8 @@ def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> 
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return Unavailable()
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable(retry_after_s=retry_after_s(error))
+        reason = "quota" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
+        return Unavailable(retry_after_s=retry_after_s(error), reason=reason)
     return refusal(_answered(status, getattr(error, "response", None)))
 
 

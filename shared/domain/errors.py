@@ -47,11 +47,15 @@ class NotFound(EmergencyCallingError):
 
 
 class Unavailable(EmergencyCallingError):
-    """A dependency did not answer in time."""
+    """A dependency did not answer in time.
 
-    def __init__(self, message: str | None = None, *, retry_after_s: float = 2.0) -> None:
+    `reason`: the log's word for what somebody must mend (a setting, a sender, a right, a quota); "" where it is nobody.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 2.0, reason: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
 
 class Refused(EmergencyCallingError):

@@ -22,6 +22,10 @@ from shared.ports import (
     Telemetry,
 )
 
+# Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
+# mean that at least eight recipients are at fault at once, or that the service refuses the sender.
+MAX_REFUSALS = 15
+
 
 def deliver_notice(
     owed: OwedNotice,
@@ -36,7 +40,7 @@ def deliver_notice(
     """Send, then strike off. What the service could not take now is owed further; the failure is raised.
 
     A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
-    refuses does not keep the notice from the others.
+    refuses does not keep the notice from the others; a service that takes it for nobody refuses us, not them.
     """
     now = clock.now()
     if now >= owed.due_at:
@@ -56,7 +60,10 @@ def deliver_notice(
         telemetry.emit("notice_retried", attempt=owed.attempts + 1)
         raise
     emergencies.strike_off(owed, sending.dispatches, deadline)
-    telemetry.emit("notice_sent", recipients=len(owed.notice.recipients), attempt=owed.attempts + 1)
+    if sending.accepted:
+        telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1)
+    else:
+        telemetry.emit("notice_given_up")
 
 
 class Sending:
@@ -67,20 +74,41 @@ class Sending:
         self._words = words
         self._notifier = notifier
         self._telemetry = telemetry
+        self._refusals = 0
+        self._refused_alone: list[str] = []
         self.unsent: list[str] = list(notice.recipients)
         self.dispatches: list[Dispatch] = []
 
+    @property
+    def accepted(self) -> int:
+        """How many recipients the service has taken the notice for."""
+        return sum(len(dispatch.deliveries) for dispatch in self.dispatches)
+
     def send_to_all(self, deadline: Deadline) -> None:
         """Raises `Unavailable`, and then `unsent` says whom it did not reach."""
+        try:
+            self._send_groups(deadline)
+            if self._refused_alone and not self.dispatches:
+                # Nobody's message was taken: that says nothing of this recipient.
+                raise Unavailable(reason="refused")
+        except Unavailable as failure:
+            if failure.reason:
+                self._telemetry.emit("email_blocked", reason=failure.reason)
+            raise
+        finally:
+            if self.dispatches:
+                self._drop(self._refused_alone)
+
+    def _send_groups(self, deadline: Deadline) -> None:
         groups = deque(_groups(self._notice.recipients))
         while groups:
             group = groups.popleft()
             try:
                 self._notifier.send(self._email(group), deadline)
             except RecipientsRefused as refusal:
-                groups.extendleft(self._without_refused(group, refusal))
+                groups.extend(self._without_refused(group, refusal))
             except Refused:
-                groups.extendleft(self._halves(group))
+                groups.extend(self._halves(group))
             else:
                 self._accepted(group)
 
@@ -106,12 +134,15 @@ class Sending:
         return [kept] if kept else []
 
     def _halves(self, group: Sequence[str]) -> list[list[str]]:
-        """The service does not say which recipient it means: halve until it is alone."""
+        """The service does not say which recipient it means, if any: halve until each of them is alone."""
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS and not self.dispatches:
+            raise Unavailable(reason="refused")
         if len(group) == 1:
-            self._drop(group)
+            self._refused_alone.extend(group)
             return []
         middle = len(group) // 2
-        return [list(group[middle:]), list(group[:middle])]
+        return [list(group[:middle]), list(group[middle:])]
 
     def _drop(self, refused: Sequence[str]) -> None:
         self.unsent = [address for address in self.unsent if address not in refused]

@@ -27,4 +27,5 @@ def mail_in_outage(
     except EmergencyCallingError:
         outage.return_mail(leg_id)
         raise
-    telemetry.emit("notice_sent", recipients=len(notice.recipients), attempt=1)
+    if sending.accepted:
+        telemetry.emit("notice_sent", recipients=sending.accepted, attempt=1)

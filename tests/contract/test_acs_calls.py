@@ -1,18 +1,21 @@
 """Call control against the local stand-in, over TLS: the real SDK, the real wire."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
-from shared.adapters.acs_calls import SIP_MARK, VOIP_MARK, AcsCalls
+from shared.adapters.acs_calls import MAX_PAGES, SIP_MARK, VOIP_MARK, AcsCalls
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.ports import Invite
-from tests.contract.table_servers import serving, trickles
+from tests.contract.table_servers import never_answers, serving, trickles
 from tests.local.acs import CallView, Fault, LocalAcs, Script, poll
+from tests.local.acs.identities import model
 
 CLOCK = SystemClock()
 PSAP, NUMBER, DESK = "+12065550142", "+14255550111", "+14255550199"
@@ -130,6 +133,86 @@ class TestAnswering:
             answer(calls, call)
 
 
+def every_act(calls: AcsCalls, connection_id: str) -> list[Callable[[], object]]:
+    """Everything that is done on a call that is answered."""
+    return [
+        lambda: calls.invite(invite(connection_id), soon()).result(),
+        lambda: calls.cancel(connection_id, "x", origin="o", deadline=soon()),
+        lambda: calls.people(connection_id, soon()),
+        lambda: calls.play(connection_id, "https://app.example.com/a.wav", origin="o", deadline=soon()),
+    ]
+
+
+def page(*people: str, link: str | None = None) -> str:
+    """A page of a list of participants."""
+    listed = [{"identifier": model(each), "isMuted": False, "isOnHold": False} for each in people]
+    return json.dumps({"value": listed} | ({"nextLink": link} if link is not None else {}))
+
+
+EXTENSION_USER = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_1b1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_2c1c2a94-5d0e"
+
+
+@pytest.mark.process
+class TestWhoIsRung:
+    """Every kind of identity goes out under its own kind: the stand-in refuses any other, as the service does."""
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            *(AGENT, EXTENSION_USER, "8:gcch-acs:a_b", "8:dod-acs:a_b", "8:spool:a_b", "8:orgid:1b1c2a94-5d0e"),
+            *("8:gcch:1b1c2a94-5d0e", "8:dod:1b1c2a94-5d0e", "8:teamsvisitor:1b1c2a94-5d0e", DESK, f"4:{DESK}"),
+            *("28:orgid:1b1c2a94-5d0e", "28:gcch:1b1c2a94-5d0e", "28:dod:1b1c2a94-5d0e"),
+        ],
+    )
+    def test_under_the_right_kind(self, service: LocalAcs, calls: AcsCalls, target: str) -> None:
+        call, connection_id = answered(service, calls)
+        calls.invite(structs.replace(invite(connection_id, target), caller_id=NUMBER), soon()).result()
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert invitation.identity in (target, f"4:{target}")
+        other = service.control.incoming_call(PSAP, NUMBER)
+        calls.redirect(other.contexts[-1], target, origin=str(uuid4()), deadline=soon())
+
+
+UNREADABLE = [
+    "",
+    "null",
+    "[]",
+    "{}",
+    '"text"',
+    "<html>",
+    '{"value": 7}',
+    '{"value": [null, 1]}',
+    '{"callConnectionId": 1',
+]
+
+
+@pytest.mark.process
+class TestAnswersThatCannotBeRead:
+    """A service that says 200 and nothing readable has not answered."""
+
+    @pytest.mark.parametrize("body", UNREADABLE)
+    def test_an_answer_without_a_connection(self, service: LocalAcs, calls: AcsCalls, body: str) -> None:
+        call = service.control.incoming_call(PSAP, NUMBER)
+        service.control.fault(Fault(operation="answer", kind="body", status=200, body=body))
+        with pytest.raises(Unavailable) as caught:
+            answer(calls, call)
+        assert body not in str(caught.value) or not body
+
+    @pytest.mark.parametrize("body", UNREADABLE)
+    def test_a_list_that_is_none(self, service: LocalAcs, calls: AcsCalls, body: str) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="participants", kind="body", status=200, body=body))
+        with pytest.raises(Unavailable):
+            calls.people(connection_id, soon())
+
+    @pytest.mark.parametrize("body", UNREADABLE)
+    def test_an_invitation_without_a_name(self, service: LocalAcs, calls: AcsCalls, body: str) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="add", kind="body", status=202, body=body))
+        with pytest.raises(Unavailable):
+            calls.invite(invite(connection_id), soon()).result()
+
+
 @pytest.mark.process
 class TestInviting:
     def test_an_identity_rings_with_the_mark_of_an_emergency_callback(self, service: LocalAcs, calls: AcsCalls) -> None:
@@ -173,13 +256,7 @@ class TestInviting:
     def test_a_call_that_is_over_is_not_found(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)
         service.control.end_call(call.server_call_id)
-        acts: list[Callable[[], object]] = [
-            lambda: calls.invite(invite(connection_id), soon()).result(),
-            lambda: calls.cancel(connection_id, "x", origin="o", deadline=soon()),
-            lambda: calls.people(connection_id, soon()),
-            lambda: calls.play(connection_id, "https://app.example.com/a.wav", origin="o", deadline=soon()),
-        ]
-        for act in acts:
+        for act in every_act(calls, connection_id):
             with pytest.raises(NotFound) as caught:
                 act()
             assert caught.value.__suppress_context__
@@ -212,6 +289,42 @@ class TestTheCall:
         service.control.wait_for_call(call.server_call_id, lambda view: AGENT in view.people)
         assert calls.people(connection_id, soon()) == {f"4:{PSAP}", AGENT}
 
+    def test_the_list_is_read_over_all_its_pages(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        second = f"{service.ready.endpoint}/calling/callConnections/{connection_id}/participants?skip=1"
+        with_next = page(AGENT, link=second)
+        service.control.fault(Fault(operation="participants", kind="body", status=200, body=with_next, times=1))
+        assert calls.people(connection_id, soon()) == {AGENT, f"4:{PSAP}"}
+
+    def test_a_list_whose_next_page_is_itself_is_not_known_after_a_bounded_number_of_requests(
+        self, service: LocalAcs, calls: AcsCalls
+    ) -> None:
+        _, connection_id = answered(service, calls)
+        itself = f"{service.ready.endpoint}/calling/callConnections/{connection_id}/participants"
+        service.control.fault(Fault(operation="participants", kind="body", status=200, body=page(AGENT, link=itself)))
+        with pytest.raises(Unavailable):
+            calls.people(connection_id, soon())
+        assert len(service.control.requests("participants")) == MAX_PAGES
+
+    def test_no_page_is_asked_for_at_anybody_elses(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        with serving(never_answers) as server:
+            elsewhere = page(AGENT, link=f"https://127.0.0.1:{server.port}/calling/callConnections/x/participants")
+            service.control.fault(Fault(operation="participants", kind="body", status=200, body=elsewhere))
+            with pytest.raises(Unavailable):
+                calls.people(connection_id, soon())
+            assert server.connections == 0
+
+    @pytest.mark.parametrize("connection_id", ["..", ".", "a/b", "../recordings", "%2e%2e", "a?b", "a#b", "", "é"])
+    def test_an_id_that_would_lead_elsewhere_is_never_asked_for(
+        self, service: LocalAcs, calls: AcsCalls, connection_id: str
+    ) -> None:
+        before = len(service.control.requests())
+        for act in every_act(calls, connection_id):
+            with pytest.raises(NotFound):
+                act()
+        assert len(service.control.requests()) == before
+
     def test_a_prompt_is_played(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)
         calls.play(connection_id, "https://app.example.com/en.wav", origin="prompt-1", deadline=soon())
@@ -221,7 +334,7 @@ class TestTheCall:
 def test_the_deadline_holds() -> None:
     with serving(trickles) as server:
         adapter = AcsCalls(clock=CLOCK, endpoint=None, connection_string=None)
-        with pytest.raises(Refused):
+        with pytest.raises(Unavailable):
             adapter.redirect("context", AGENT, origin="o", deadline=soon())
         adapter.close()
         adapter = AcsCalls(

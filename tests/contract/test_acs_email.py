@@ -1,5 +1,6 @@
 """The e-mail adapter against the local stand-in, over TLS: the real SDK, the real wire."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from shared.adapters.acs_email import AcsEmail
+from shared.adapters.acs_service import MENDING_S
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
@@ -78,6 +80,17 @@ class TestSending:
             list(executor.map(lambda _: line.send(DESK), range(50)))
         assert len(line.acs.control.emails()) == 50
 
+    def test_a_single_recipient_stands_in_to(self, line: Line) -> None:
+        line.send(DESK)
+        [accepted] = line.acs.control.emails()
+        assert (accepted.to, accepted.cc, accepted.bcc) == ([DESK], [], [])
+
+    def test_fifty_recipients_cost_one_request(self, line: Line) -> None:
+        line.send(*(f"contact-{number}@example.com" for number in range(50)))
+        [accepted] = line.acs.control.emails()
+        assert len(line.acs.control.requests("email")) == 1
+        assert (len(accepted.to), len(accepted.cc), len(accepted.bcc)) == (0, 0, 50)
+
     def test_one_request_and_no_polling(self, line: Line) -> None:
         before = len(line.acs.control.requests())
         line.send(DESK)
@@ -100,17 +113,44 @@ class TestRefusals:
         adapter = AcsEmail(
             sender="a@b.example", clock=CLOCK, connection_string=service.connection_string, ca_bundle=service.ca_file
         )
-        with pytest.raises(Refused) as caught:
-            adapter.send(an_email(DESK), Deadline(CLOCK, 10))
-        assert caught.value.code == "DomainNotLinked"
+        with pytest.raises(Unavailable) as caught:
+            adapter.send(an_email(DESK, CHIEF), Deadline(CLOCK, 10))
+        assert caught.value.reason == "domainnotlinked" and caught.value.retry_after_s == MENDING_S
         adapter.close()
+
+    def test_a_sender_name_that_is_not_known_is_nobodys_fault(self, line: Line) -> None:
+        line.acs.control.email_rules(EmailRules(senders=["another@alerts.example.com"]))
+        with pytest.raises(Unavailable) as caught:
+            line.send(DESK, CHIEF)
+        assert caught.value.reason == "invalidsenderusername"
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 405, 409, 413, 415, 422])
+    def test_no_other_status_than_400_is_about_a_recipient(self, line: Line, status: int) -> None:
+        body = json.dumps({"error": {"code": "Whatever", "message": f"Not {DESK}"}})
+        line.acs.control.fault(Fault(operation="email", kind="body", status=status, body=body))
+        with pytest.raises(Unavailable) as caught:
+            line.send(DESK, CHIEF)
+        assert caught.value.reason == "whatever"
+
+    def test_a_refusal_that_names_nobody_is_perhaps_a_recipients(self, line: Line) -> None:
+        line.acs.control.fault(Fault(operation="email", status=400))
+        with pytest.raises(Refused) as caught:
+            line.send(DESK, CHIEF)
+        assert not isinstance(caught.value, RecipientsRefused)
+
+    @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "<html>", '{"status": "Running"}', '{"id": null}'])
+    def test_what_says_202_without_an_operation_is_not_the_service(self, line: Line, body: str) -> None:
+        line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body))
+        with pytest.raises(Unavailable) as caught:
+            line.send(DESK)
+        assert caught.value.__suppress_context__ or not caught.value.__context__
 
     def test_throttled_is_unavailable_for_as_long_as_the_service_says(self, line: Line) -> None:
         line.acs.control.fault(Fault(operation="any", kind="status", status=429, retry_after_s=42))
         begun = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             line.send(DESK)
-        assert caught.value.retry_after_s == 42
+        assert caught.value.retry_after_s == 42 and caught.value.reason == "quota"
         assert time.monotonic() - begun < 5
 
     @pytest.mark.parametrize("status", [500, 503, 401, 403])
@@ -151,15 +191,15 @@ def test_the_deadline_holds_over_tls(line: Line, kind: Any) -> None:
     line.acs.control.clear_faults()
 
 
-def test_without_sender_or_service_it_is_refused() -> None:
+def test_without_sender_or_service_it_is_for_somebody_to_mend() -> None:
     nowhere = AcsEmail(sender=None, clock=CLOCK)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unavailable) as caught:
         nowhere.send(an_email(DESK), Deadline(CLOCK, 1))
-    assert caught.value.code == "NoSender"
+    assert caught.value.reason == "no_sender"
     unconfigured = AcsEmail(sender=SENDER, clock=CLOCK)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Unavailable) as caught:
         unconfigured.send(an_email(DESK), Deadline(CLOCK, 5))
-    assert caught.value.code == "NotConfigured"
+    assert caught.value.reason == "settings"
     unconfigured.close()
 
 

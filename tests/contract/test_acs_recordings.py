@@ -78,6 +78,7 @@ class TestDeleting:
         [
             *("https://storage.example.com/v1/objects/1", "http://us-storage.asm.skype.com/v1/objects/1", "nonsense"),
             *("https://us-storage.asm.skype.com@example.com/1", "https://us-storage.asm.skype.com.example.com/1"),
+            *("https://us-storage.asm.skype.com/v1/objects/../example", "https://us-storage.asm.skype.com/v1/%2e%2E/1"),
         ],
     )
     def test_nothing_is_sent_to_anybody_elses_storage(
@@ -99,6 +100,14 @@ class TestStopping:
         assert [each.state for each in service.control.recordings()] == ["inactive"]
         assert telemetry.count("recording_stopped") == 1
 
+    @pytest.mark.parametrize("recording_id", ["..", ".", "a/b", "a/../b", "%2e%2e", "a?b", "a#b", "", "é"])
+    def test_an_id_that_would_lead_elsewhere_is_never_asked_for(
+        self, service: LocalAcs, recordings: AcsRecordings, recording_id: str
+    ) -> None:
+        with pytest.raises(NotFound):
+            recordings.stop(recording_id, soon())
+        assert service.control.requests() == []
+
     def test_one_that_is_gone_is_not_found(self, recordings: AcsRecordings) -> None:
         with pytest.raises(NotFound):
             recordings.stop("never-began", soon())
@@ -116,7 +125,7 @@ def test_the_deadline_holds() -> None:
 
 
 def test_without_settings_nothing_is_asked() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Unavailable):
         AcsRecordings().delete(FILE, soon())
 
 

@@ -122,7 +122,7 @@ def message(*recipients: str, sender: str = "emergency@alerts.example.com") -> d
     return {
         "senderAddress": sender,
         "content": {"subject": "An emergency call", "plainText": "text", "html": "<p>text</p>"},
-        "recipients": {"bcc": [{"address": address} for address in recipients]},
+        "recipients": {"to": [], "bcc": [{"address": address} for address in recipients]},
         "headers": {"x-priority": "1"},
         "userEngagementTrackingDisabled": True,
     }

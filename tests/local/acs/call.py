@@ -58,6 +58,7 @@ class Call:
         self._ring: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stays: dict[str, float | None] = {}
+        self._listed_as: dict[str, str] = {}
 
     # Ringing
 
@@ -218,6 +219,8 @@ class Call:
         invitation.state = "joined"
         self.view.people.append(invitation.identity)
         self._stays[invitation.identity] = script.stays_after_caller_s
+        if script.asserted_id is not None:
+            self._listed_as[invitation.identity] = f"{invitation.identity}_{script.asserted_id}"
         self._tell_outcome("AddParticipantSucceeded", invitation, 200, 0, "")
         self._tell_participants()
         if script.drops_out_after_s is not None:
@@ -332,7 +335,8 @@ class Call:
 
     def participants(self) -> list[Json]:
         """The people in the call, in the services' form."""
-        return [{"identifier": model(p), "isMuted": False, "isOnHold": False} for p in self.view.people]
+        listed = [self._listed_as.get(person, person) for person in self.view.people]
+        return [{"identifier": model(person), "isMuted": False, "isOnHold": False} for person in listed]
 
     def properties(self) -> Json:
         """The call as the service describes it to the application."""

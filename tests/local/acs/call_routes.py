@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from tests.local.acs.call import Call
 from tests.local.acs.errors import ServiceError, invalid
-from tests.local.acs.identities import is_phone_number, model, raw_id_of
+from tests.local.acs.identities import is_phone_number, model, named_rightly, raw_id_of
 from tests.local.acs.messages import Invitation, Json
 from tests.local.acs.network import Network
 
@@ -29,9 +29,7 @@ class CallRoutes:
     async def redirect(self, request: Request) -> Response:
         """`POST :redirect`: ring a user or a number instead."""
         body = await _body(request)
-        target = raw_id_of(_object(body, "target"))
-        if target is None:
-            raise invalid("target")
+        target = _person(body, "target")
         self._network.ringing(_text(body, "incomingCallContext")).redirect(target)
         return Response(status_code=204)
 
@@ -188,9 +186,7 @@ class CallRoutes:
 
 
 def _invitation(body: Json) -> Invitation:
-    who = raw_id_of(_object(body, "participantToAdd"))
-    if who is None:
-        raise invalid("participantToAdd")
+    who = _person(body, "participantToAdd")
     caller_id = (body.get("sourceCallerIdNumber") or {}).get("value")
     if is_phone_number(who) and not caller_id:
         raise invalid("sourceCallerIdNumber")
@@ -225,6 +221,15 @@ def _object(body: Json, name: str) -> Json:
     if not isinstance(value, dict):
         raise invalid(name)
     return value
+
+
+def _person(body: Json, name: str) -> str:
+    """Somebody to be rung, under their own kind of identity."""
+    person = _object(body, name)
+    raw = raw_id_of(person)
+    if raw is None or not named_rightly(person):
+        raise invalid(name)
+    return raw
 
 
 def _text(body: Json, name: str) -> str:

@@ -79,6 +79,9 @@ class EmailService:
             raise invalid("content.subject")
         if not content.get("html") and not content.get("plainText"):
             raise invalid("content")
+        if not isinstance((body.get("recipients") or {}).get("to"), list):
+            # The only field of the recipients that the published schema requires.
+            raise invalid("recipients.to")
         addresses = [address for kind in ("to", "cc", "bcc") for address in _addresses(body, kind)]
         if not addresses:
             raise invalid("recipients")

@@ -102,7 +102,7 @@ class FaultLayer:
                     await asyncio.sleep(fault.seconds)
                 case "notify":
                     await self._notify(fault.url)
-                case "status" | "throttle":
+                case "status" | "throttle" | "body":
                     response = _refusal(fault)
                     entry.status = response.status_code
                     await response(scope, receive, send)
@@ -139,6 +139,8 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _refusal(fault: Fault) -> Response:
+    if fault.kind == "body":
+        return Response(fault.body, fault.status, media_type="application/json")
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
     if fault.kind == "throttle":
         headers.setdefault("Retry-After", "5")

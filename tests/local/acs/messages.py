@@ -15,7 +15,7 @@ Operation = Literal[
     "remove", "cancel_add", "mute", "play", "cancel_media", "hang_up", "terminate", "recording_start",
     "recording_state", "recording_stop", "recording_pause", "recording_resume", "recording_delete", "keys",
 ]  # fmt: skip
-FaultKind = Literal["latency", "status", "throttle", "drop", "hang", "trickle", "notify"]
+FaultKind = Literal["latency", "status", "throttle", "drop", "hang", "trickle", "notify", "body"]
 Behaviour = Literal["answers", "never", "declines", "busy", "offline"]
 TokenKind = Literal[
     "good",
@@ -35,6 +35,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     `when` says whether the fault strikes before the service has acted or after; `notify` posts to `url` and waits for
     the answer, so that a test can kill the caller at exactly that moment. `skip` lets that many requests pass first.
+    `body` is an answer of `status` that holds `body`, whatever that is.
     """
 
     operation: Operation = "any"
@@ -44,6 +45,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: int | None = None
     seconds: float = 0.0
     url: str = ""
+    body: str = ""
     skip: int = 0
     times: int | None = None
 
@@ -105,13 +107,14 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What a person does with one invitation: when they react, and whether they drop out again.
 
     `drops_out_after_s` is time in the call; `stays_after_caller_s` how long they stay when the caller has gone
-    (None: for good).
+    (None: for good). `asserted_id` is the suffix under which a number is listed that is on another call too.
     """
 
     behaviour: Behaviour = "never"
     after_s: float = 1.0
     drops_out_after_s: float | None = None
     stays_after_caller_s: float | None = 2.0
+    asserted_id: str | None = None
 
 
 class People(msgspec.Struct, frozen=True):

@@ -1,0 +1,146 @@
+"""A notice counts as sent to whom the service took it for, and stays owed where it refuses us (S7, B6)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.domain.agents import Agent
+from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.ports import Email
+from shared.use_cases.deliver_notice import MAX_REFUSALS
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
+
+DANA = "agent-dana"
+
+
+def house_with(*contacts: str) -> House:
+    house = House()
+    house.add_agent(Agent(agent_id=DANA, name="Dana Example", emergency_contacts=contacts))
+    return house
+
+
+def dial(house: House) -> None:
+    house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
+
+
+def addresses(count: int) -> list[str]:
+    return [f"contact-{number}@example.com" for number in range(count)]
+
+
+def counting(house: House, then: Callable[[Email], None]) -> list[int]:
+    """How many recipients each request had; `then` decides."""
+    sizes: list[int] = []
+
+    def fail(email: Email) -> None:
+        sizes.append(len(email.recipients))
+        then(email)
+
+    house.mail.fail = fail
+    return sizes
+
+
+def unlinked(_email: Email) -> None:
+    raise Unavailable(reason="domainnotlinked")
+
+
+def unnamed(*bad: str) -> Callable[[Email], None]:
+    def fail(email: Email) -> None:
+        if set(bad) & set(email.recipients):
+            raise Refused
+
+    return fail
+
+
+def sent(house: House) -> list[object]:
+    return [facts["recipients"] for event, facts in house.telemetry.events if event == "notice_sent"]
+
+
+def test_a_service_that_refuses_us_is_asked_once_a_try_and_the_notice_stays_owed() -> None:
+    contacts = addresses(12)
+    house = house_with(*contacts)
+    sizes = counting(house, unlinked)
+    dial(house)
+    assert sizes == [12] and sent(house) == []
+    assert house.telemetry.count("recipient_refused") == 0
+    assert ("email_blocked", {"reason": "domainnotlinked"}) in house.telemetry.events
+    house.mail.fail = lambda _email: None
+    house.clock.advance(after(minutes=5))
+    house.sweep()
+    assert sorted(house.mail.received()) == sorted(contacts) and sent(house) == [12]
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_what_is_taken_for_nobody_is_nobodys_fault(count: int) -> None:
+    contacts = addresses(count)
+    house = house_with(*contacts)
+    sizes = counting(house, unnamed(*contacts))
+    dial(house)
+    assert len(sizes) <= MAX_REFUSALS and sent(house) == []
+    assert house.telemetry.count("recipient_refused") == 0
+    assert house.telemetry.count("email_blocked") == 1
+    house.mail.fail = lambda _email: None
+    house.clock.advance(after(minutes=5))
+    house.sweep()
+    assert sorted(house.mail.received()) == sorted(contacts) and sent(house) == [count]
+
+
+@pytest.mark.parametrize("places", [[0], [49], [0, 1], [3, 4, 5, 6, 7, 8, 9], [0, 7, 14, 21, 28, 35, 42]])
+def test_recipients_whom_the_service_refuses_without_a_name_do_not_keep_it_from_the_others(places: list[int]) -> None:
+    contacts = addresses(50)
+    bad = {contacts[place] for place in places}
+    house = house_with(*contacts)
+    counting(house, unnamed(*bad))
+    dial(house)
+    assert set(house.mail.received()) == set(contacts) - bad
+    assert house.telemetry.count("recipient_refused") == len(bad)
+    assert sent(house) == [50 - len(bad)]
+    house.clock.advance(after(minutes=5))
+    house.sweep()
+    assert len(house.mail.received()) == 50 - len(bad)
+
+
+def test_recipients_whom_the_service_names_cost_one_request_more_and_count_for_nothing() -> None:
+    good, bad = addresses(2)
+    house = house_with(good, bad)
+
+    def named(email: Email) -> None:
+        if bad in email.recipients:
+            raise RecipientsRefused(frozenset({bad}))
+
+    sizes = counting(house, named)
+    dial(house)
+    assert sizes == [2, 1] and house.mail.received() == [good] and sent(house) == [1]
+
+
+def test_where_every_recipient_is_refused_by_name_nothing_was_sent() -> None:
+    contacts = addresses(3)
+    house = house_with(*contacts)
+
+    def named(email: Email) -> None:
+        raise RecipientsRefused(frozenset(email.recipients))
+
+    counting(house, named)
+    dial(house)
+    assert sent(house) == [] and house.telemetry.count("recipient_refused") == 3
+    assert house.telemetry.count("notice_given_up") == 1
+
+
+def test_what_was_taken_before_the_service_went_away_is_counted_and_not_sent_again() -> None:
+    contacts = addresses(4)
+    house = house_with(*contacts)
+    taken: list[str] = []
+
+    def fails_after_one(email: Email) -> None:
+        if len(email.recipients) > 2:
+            raise Refused
+        if taken:
+            raise Unavailable
+        taken.extend(email.recipients)
+
+    counting(house, fails_after_one)
+    dial(house)
+    house.mail.fail = lambda _email: None
+    house.clock.advance(after(minutes=5))
+    house.sweep()
+    assert sorted(house.mail.received()) == sorted(contacts) and sent(house) == [2]
