@@ -1,1 +1,719 @@
-// Follows.
+// The emergency dialer: places an emergency call at once, and reports it beside that.
+//
+// A standard module without imports. It is handed the calling SDK's agent and never loads the SDK, so that it runs under
+// the policy of whatever page hosts it. Its one rule: nothing here may delay or prevent `callAgent.startCall`.
+//
+//   const dialer = createEmergencyDialer({ api: "https://….example.com/api", agentId, getToken, callAgent, country: "US" });
+//   dialer.dial("911");   // in the click's own task
+//   dialer.end();
+
+/**
+ * What of the SDK is used, so that a stand-in can be checked against it; the SDK's own `CallAgent` fits.
+ * @typedef {import("@azure/communication-calling").StartCallOptions} StartCallOptions
+ * @typedef {Pick<import("@azure/communication-calling").Call, "state" | "callEndReason" | "hangUp" | "hold"> & {
+ *   info: Pick<import("@azure/communication-calling").CallInfo, "getServerCallId">,
+ *   on(event: "stateChanged", listener: () => void): void, feature(factory: any): any}} Call
+ * @typedef {Pick<import("@azure/communication-calling").IncomingCall, "customContext"> & {
+ *   callerInfo: {identifier?: {kind: string}}, accept(): Promise<Call>,
+ *   on(event: "callEnded", listener: () => void): void}} IncomingCall
+ * @typedef {{calls: readonly Call[], startCall(to: {phoneNumber: string}[], how?: StartCallOptions): Call,
+ *   on(event: "incomingCall", listener: (ring: {incomingCall: IncomingCall}) => void): void,
+ *   off(event: "incomingCall", listener: (ring: {incomingCall: IncomingCall}) => void): void}} EmergencyCallAgent
+ * @typedef {Pick<import("@azure/communication-calling").DeviceManager, "getMicrophones" | "getSpeakers">} EmergencyDevices
+ *
+ * @typedef {object} DialerState
+ * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
+ * @property {"agent" | "dropped" | null} ended who ended the last leg
+ * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
+ * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
+ * @property {boolean} callback whether a responder's callback is being talked on
+ * @property {string | null} callId ours, not the SDK's, which changes during a call
+ * @property {string | null} agentId under which the server knows the emergency; the panel polls under it
+ * @property {string | null} dial the digits that were placed
+ * @property {{marked: boolean} | null} incoming a call that rings; `marked`: an emergency callback
+ * @property {any} panel the panel of the newest answer
+ *
+ * @typedef {object} DialerOptions
+ * @property {string} api where the API is, with its prefix
+ * @property {string | null} [agentId] left out where the sign-in says who it is
+ * @property {(options?: {fresh?: boolean}) => string | Promise<string>} [getToken] an access token; without it, cookies
+ * @property {EmergencyCallAgent} callAgent
+ * @property {EmergencyDevices} [deviceManager]
+ * @property {boolean} [callerIdIsOurs] direct routing where the lent number may be shown as the caller id
+ * @property {string} [purchasedCallerId] E.164, a number bought from Microsoft, for the second try
+ * @property {string | null} [country] ISO 3166-1 alpha-2, where the desktop is
+ * @property {string} [locale]
+ * @property {string} [desktopId]
+ * @property {any} [diagnostics] the SDK's `Features.UserFacingDiagnostics`, to tell that the line is being restored
+ * @property {(state: DialerState) => void} [onChange]
+ */
+
+const REPORT_FIRST_MS = 600;
+const STUCK_MS = 1500;
+const REPORT_TRY_MS = 3000;
+const REPORT_FOR_MS = 600_000;
+const REPORT_AGAIN_S = [1, 2, 4, 8];
+const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
+const HOLD_WAIT_MS = 300;
+const DESKTOP_AGAIN_MS = 900_000;
+const UNENDED = "ec";
+const CALLBACK_HEADER = "emergency-callback";
+const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
+
+// Which numbers are emergencies ----------------------------------------------------------------------------------------
+
+// Where the platform places emergency calls, and which digits it connects there; the first stands for one it lacks.
+const NORTH_AMERICA = { 911: "911", 112: "911", 933: "933" };
+/** @type {Record<string, Record<string, string>>} */
+const PLACED = {
+  ...Object.fromEntries(["US", "CA", "PR", "GU", "VI", "MP", "AS"].map((country) => [country, NORTH_AMERICA])),
+  GB: { 999: "999", 112: "112" },
+  DK: { 112: "112" },
+  AU: { "000": "000", 112: "000" },
+};
+/** What counts as an emergency there, beside what is placed. @type {Record<string, string[]>} */
+const ALSO = { DK: ["114"], AU: ["106"] };
+// Every emergency number of any country, by ranges: the server may be set to a country that this page does not know.
+// One that the server does not take is placed all the same, and the panel stays as it was.
+const ANYWHERE =
+  "000-003 01 011 019 02 022 03 033 050 060 065 066 068 080 085 088 100-108 110-120 122-125 127-133 13 14 140 144 15 " +
+  "150-160 16 166 17 170-172 175 177 18 180 188 19 190-195 197-199 211 311 333 355 511 555 666 819 888 90-94 901-903 " +
+  "911-913 917 919 922 933 939 955 977 990-999 1122 1220 1298 1300-1399 1444 1669 1730 2611 9999 10111 10177 90000 " +
+  "124422 127799 201606 201917 202099 202914 320221 723141";
+const RANGES = ANYWHERE.split(" ").map((range) => range.split("-"));
+const BEFORE_911 = new Set(["+", "+1", "1", "9", "91"]);
+
+/** @param {string} text @returns {string} without separators and what nobody sees; digits of any script plain */
+function plain(text) {
+  return [...text.normalize("NFKC").toLowerCase()]
+    .map((character) => (/\p{Nd}/u.test(character) ? digitOf(character) : character))
+    .join("")
+    .replace(/[\s\p{Pd}\p{Cf}\p{Cc}\p{Mn}\-.()/[\]~\u30fc\u2212\u301c\u223c\u2053\u02d7\u2043\u2796\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu, "");
+}
+
+/** @param {string} digit of any script @returns {string} Unicode keeps the ten digits of a script in a row */
+function digitOf(digit) {
+  const code = /** @type {number} */ (digit.codePointAt(0));
+  let first = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
+  return String((code - first) % 10);
+}
+
+/** @param {string} text @returns {string} the subscriber in an address or a raw id of the service */
+function subscriber(text) {
+  let rest = text;
+  let scheme = /^(tel|sips?|callto):(\/\/)?/.exec(rest);
+  if (!scheme) return rest.startsWith("4:") ? rest.slice(2).split("_")[0] : rest;
+  while (scheme) {
+    try {
+      rest = plain(decodeURIComponent(rest.slice(scheme[0].length)));
+    } catch {
+      rest = rest.slice(scheme[0].length);
+    }
+    scheme = /^(tel|sips?|callto):(\/\/)?/.exec(rest);
+  }
+  return rest.split(/[@:;?]/)[0];
+}
+
+/** @param {string} number @returns {string[]} what may be meant: a pause ends a number, or comes before the rest of it */
+function dialledForms(number) {
+  if (number.length > 256) return [];
+  const text = plain(number);
+  const parts = subscriber(text).split(/[,;pw]+/).filter(Boolean);
+  let digits = "";
+  return parts.map((part) => (digits += part));
+}
+
+/** @param {string} form @returns {string[]} the number itself, and what a prefix that is allowed leaves of it */
+function withoutPrefix(form) {
+  const found = /^\d+$/.test(form) ? [form] : [];
+  if (form.endsWith("911") && BEFORE_911.has(form.slice(0, -3))) found.push("911");
+  if (form === "9933") found.push("933");
+  return found;
+}
+
+/** @param {string} number @returns {boolean} */
+function isOneAnywhere(number) {
+  return RANGES.some(([first, last = first]) => number.length === first.length && number >= first && number <= last);
+}
+
+/**
+ * What `number` is, dialled in `country`.
+ * @param {string} number @param {string | null | undefined} country
+ * @returns {{possible: boolean, certain: boolean, dial: string}} `possible`: wherever the server may say so; `certain`:
+ *   by the country's own numbers; `dial`: the digits to place
+ */
+function recognised(number, country) {
+  const here = country?.toUpperCase() ?? "";
+  const placed = PLACED[here];
+  const known = placed ? [...Object.keys(placed), ...(ALSO[here] ?? [])] : Object.values(PLACED).flatMap(Object.keys);
+  if (/^urn:service:sos(\.|$|;|@)/.test(number.trim().toLowerCase())) {
+    return { possible: true, certain: true, dial: placed ? Object.values(placed)[0] : "911" };
+  }
+  const candidates = dialledForms(number).flatMap(withoutPrefix);
+  const certain = candidates.find((each) => known.includes(each));
+  if (certain !== undefined) {
+    const instead = placed ? placed[certain] ?? (certain in placed ? certain : Object.values(placed)[0]) : undefined;
+    // In a country where the platform connects none, what was dialled is what a voice route may take.
+    return { possible: true, certain: true, dial: instead ?? (here ? number : certain) };
+  }
+  return { possible: candidates.some(isOneAnywhere), certain: false, dial: number };
+}
+
+// The dialer -----------------------------------------------------------------------------------------------------------
+
+/** @returns {{promise: Promise<unknown>, resolve: (value: unknown) => void}} */
+function settled() {
+  /** @type {(value: unknown) => void} */
+  let resolve = () => {};
+  const promise = new Promise((fulfil) => (resolve = fulfil));
+  return { promise, resolve };
+}
+
+/** @param {number} ms @returns {Promise<undefined>} */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms, undefined));
+
+/** One outgoing emergency call of ours, with its second try. */
+class Leg {
+  /** @param {string} dialled @param {string} dial @param {boolean} certain */
+  constructor(dialled, dial, certain) {
+    this.callId = crypto.randomUUID();
+    this.dialled = dialled;
+    this.dial = dial;
+    this.certain = certain;
+    this.clickedAt = performance.now();
+    this.dialledAt = new Date().toISOString();
+    this.tries = 0;
+    this.rang = false;
+    this.connected = false;
+    this.endAsked = false;
+    this.over = false;
+    /** @type {Call | null} */
+    this.call = null;
+    /** @type {DialerState["phase"]} */
+    this.phase = "dialling";
+    /** @type {DialerState["ended"]} */
+    this.ended = null;
+    /** @type {DialerState["report"]} */
+    this.report = "none";
+    /** @type {string | null} */
+    this.agentId = null;
+    /** @type {any} */
+    this.panel = null;
+    /** The number lent, from an answer that is not degraded. @type {unknown} */
+    this.lent = null;
+    /** @type {Promise<Call>} */
+    this.placed = new Promise(() => {});
+    const accepted = settled();
+    this.accepted = accepted.promise;
+    this.accept = accepted.resolve;
+    const done = settled();
+    this.done = done.promise;
+    this.finish = done.resolve;
+  }
+}
+
+/**
+ * @param {DialerOptions} options
+ */
+export function createEmergencyDialer(options) {
+  const api = options.api.replace(/\/$/, "");
+  const { callAgent, callerIdIsOurs = false } = options;
+  /** @type {Leg | null} */
+  let leg = null;
+  /** @type {Call | null} */
+  let callback = null;
+  /** @type {IncomingCall | null} */
+  let ringing = null;
+  let token = "";
+  let unloading = false;
+  let disposed = false;
+  const undo = new AbortController();
+
+  /** @returns {DialerState} */
+  function state() {
+    const current = leg !== null && !leg.over;
+    return {
+      phase: leg ? leg.phase : "idle",
+      ended: leg?.ended ?? null,
+      report: leg?.report ?? "none",
+      emergency: callback !== null || (current && leg !== null && (leg.certain || leg.report === "accepted")),
+      callback: callback !== null,
+      callId: leg?.callId ?? null,
+      agentId: leg?.agentId ?? options.agentId ?? null,
+      dial: leg?.dial ?? null,
+      incoming: ringing ? { marked: isMarked(ringing) } : null,
+      panel: leg?.panel ?? null,
+    };
+  }
+
+  function changed() {
+    try {
+      options.onChange?.(state());
+    } catch {
+      // A page that fails to show something must not fail a call.
+    }
+  }
+
+  // Placing --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Dial. An emergency is placed and reported; any other number is only placed.
+   * @param {string} number as the agent dialled it
+   * @returns {Promise<Call>} the call that `callAgent.startCall` gave
+   */
+  function dial(number) {
+    // A second click must not make a second 911 call.
+    if (leg && !leg.over) return leg.placed;
+    const found = recognised(number, options.country);
+    if (!found.possible) return started(number, undefined);
+    const mine = new Leg(number, found.dial, found.certain);
+    leg = mine;
+    if (callerIdIsOurs) {
+      const lent = report(mine);
+      mine.placed = Promise.race([lent, pause(REPORT_FIRST_MS)]).then((callerId) => place(mine, callerId));
+    } else {
+      // First the call, in the click's own task; then everything else.
+      mine.placed = place(mine, undefined);
+      report(mine).catch(() => {});
+    }
+    mine.placed.catch(() => {});
+    keep(mine);
+    changed();
+    return mine.placed;
+  }
+
+  /** @param {string} number @param {string | undefined} callerId @returns {Promise<Call>} */
+  function started(number, callerId) {
+    try {
+      return Promise.resolve(startCall(number, callerId));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @param {string} number @param {string | undefined} callerId @returns {Call} */
+  function startCall(number, callerId) {
+    /** @type {StartCallOptions} */
+    const how = callerId ? { alternateCallerId: { phoneNumber: callerId } } : {};
+    return callAgent.startCall([{ phoneNumber: number }], how);
+  }
+
+  /** @param {Leg} mine @param {string | undefined} callerId @returns {Promise<Call>} */
+  function place(mine, callerId) {
+    if (mine.over) return Promise.reject(new Error("ended before it was placed"));
+    mine.tries += 1;
+    let call;
+    try {
+      call = startCall(mine.dial, callerId);
+    } catch (error) {
+      if (mine.tries < 2 && !mine.endAsked) return place(mine, options.purchasedCallerId);
+      finish(mine, "dropped");
+      return Promise.reject(error);
+    }
+    mine.call = call;
+    watch(mine, call);
+    // The SDK can leave a call in `None` without a word.
+    setTimeout(() => {
+      if (mine.call === call && call.state === "None" && mine.tries < 2 && !mine.endAsked && !mine.over) {
+        hangUp(call);
+        mine.placed = place(mine, options.purchasedCallerId);
+        mine.placed.catch(() => {});
+        changed();
+      }
+    }, STUCK_MS);
+    return Promise.resolve(call);
+  }
+
+  /** @param {Leg} mine @param {Call} call */
+  function watch(mine, call) {
+    const look = () => {
+      if (mine.call !== call || mine.over) return;
+      if (RUNG.has(call.state)) mine.rang = true;
+      if (call.state === "Connected") connected(mine, call);
+      else if (call.state === "Connecting" || call.state === "Ringing" || call.state === "EarlyMedia") mine.phase = "connecting";
+      else if (call.state === "Disconnecting") mine.phase = "ending";
+      else if (call.state === "Disconnected") return disconnected(mine, call);
+      changed();
+    };
+    call.on("stateChanged", look);
+    watchLine(mine, call);
+    look();
+  }
+
+  /** @param {Leg} mine @param {Call} call */
+  function connected(mine, call) {
+    mine.phase = "connected";
+    if (mine.connected) return;
+    mine.connected = true;
+    tie(mine, call).catch(() => {});
+  }
+
+  /** @param {Leg} mine @param {Call} call */
+  function watchLine(mine, call) {
+    if (!options.diagnostics) return;
+    try {
+      const { network } = call.feature(options.diagnostics);
+      network.on("diagnosticChanged", (/** @type {{diagnostic: string, value: unknown}} */ change) => {
+        if (change.diagnostic !== "networkReconnect" || mine.call !== call || mine.over) return;
+        if (change.value === 3 && mine.phase === "connected") mine.phase = "reconnecting";
+        else if (change.value === 1 && mine.phase === "reconnecting") mine.phase = "connected";
+        changed();
+      });
+    } catch {
+      // An SDK without this feature: the panel does not tell that the line is being restored.
+    }
+  }
+
+  /** @param {Leg} mine @param {Call} call */
+  function disconnected(mine, call) {
+    const { code, subCode = 0 } = call.callEndReason ?? { code: -1 };
+    const local = (code === 0 && subCode === 0) || (code === 487 && (subCode === 0 || subCode === 540487));
+    if (!mine.rang && !local && !mine.endAsked && mine.tries < 2 && !unloading && !disposed) {
+      mine.placed = place(mine, options.purchasedCallerId);
+      mine.placed.catch(() => {});
+      changed();
+      return;
+    }
+    // Six documented ends share code 0: what was asked for here counts first, and 0/0 only of a call that stood.
+    const hungUp = code === 0 && subCode === 0 && mine.connected && !unloading && !disposed;
+    finish(mine, mine.endAsked || hungUp ? "agent" : "dropped");
+  }
+
+  /** @param {Leg} mine @param {"agent" | "dropped"} reason */
+  function finish(mine, reason) {
+    if (mine.over) return;
+    mine.over = true;
+    mine.phase = "ended";
+    mine.ended = reason;
+    mine.finish(true);
+    reportEnd(mine, reason).catch(() => {});
+    changed();
+  }
+
+  /** End call: every emergency leg of this desktop. */
+  function end() {
+    if (callback) hangUp(callback);
+    if (leg && !leg.over) {
+      leg.endAsked = true;
+      leg.phase = "ending";
+      if (leg.call) hangUp(leg.call);
+      else finish(leg, "agent");
+    }
+    changed();
+  }
+
+  /** @param {Call} call */
+  function hangUp(call) {
+    try {
+      call.hangUp().catch(() => {});
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  // Reporting ------------------------------------------------------------------------------------------------------
+
+  /**
+   * Report a dial until it is accepted as it should be, for at most ten minutes.
+   * @param {Leg} mine @returns {Promise<string | undefined>} the caller id to show, from the first answer
+   */
+  async function report(mine) {
+    const first = settled();
+    mine.report = "sent";
+    const repeat = async () => {
+      let fresh = false;
+      for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
+        const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
+        const again = await taken(mine, answer);
+        fresh = answer?.status === 401 && again !== null;
+        if (!fresh) first.resolve(again === null ? e164(mine.lent) : undefined);
+        if (again === null) return;
+        const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length - 1)];
+        await pause(fresh ? 0 : wait * 1000);
+      }
+    };
+    repeat().catch(() => first.resolve(undefined));
+    return /** @type {Promise<string | undefined>} */ (first.promise);
+  }
+
+  /** @param {Leg} mine */
+  function dialBody(mine) {
+    return {
+      call_id: mine.callId,
+      ...(options.agentId ? { agent_id: options.agentId } : {}),
+      dialled: mine.dialled,
+      dialled_at: mine.dialledAt,
+      dialled_ago_ms: Math.round(performance.now() - mine.clickedAt),
+      ...(options.country ? { country: options.country } : {}),
+      ...(options.locale ? { locale: options.locale } : {}),
+      ...(options.desktopId ? { desktop_id: options.desktopId } : {}),
+      caller_id_ours: callerIdIsOurs,
+    };
+  }
+
+  /**
+   * Take in an answer to the report.
+   * @param {Leg} mine @param {Response | null} answer
+   * @returns {Promise<number | null>} seconds to wait before it is repeated (0: as usual); null: not again
+   */
+  async function taken(mine, answer) {
+    const wait = Math.min(Number(answer?.headers.get("retry-after")) || 0, 60);
+    if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+      if (mine.report !== "degraded") mine.report = "unreachable";
+      changed();
+      return wait;
+    }
+    if (!answer.ok) {
+      if (answer.status === 401 && mine.report !== "refused") {
+        mine.report = "refused";
+        return 0;
+      }
+      mine.report = "refused";
+      // Not an emergency where the server stands: an ordinary call, which the panel shows as one.
+      if (answer.status === 422) mine.certain = false;
+      changed();
+      return null;
+    }
+    const body = await answer.json().catch(() => null);
+    if (body === null) {
+      mine.report = "unreachable";
+      changed();
+      return wait;
+    }
+    mine.agentId = body.agent_id ?? null;
+    mine.panel = body.panel ?? null;
+    mine.lent = body.degraded ? null : body.callback_number;
+    mine.report = body.degraded ? "degraded" : "accepted";
+    if (!body.degraded) mine.accept(true);
+    changed();
+    return body.degraded ? wait : null;
+  }
+
+  /** @param {Leg} mine @param {Call} call */
+  async function tie(mine, call) {
+    let serverCallId = "";
+    for (const wait of SERVER_ID_AGAIN_MS) {
+      await pause(wait);
+      // Rejects until the service has given the call its id.
+      serverCallId = await call.info.getServerCallId().catch(() => "");
+      if (serverCallId || mine.over) break;
+    }
+    if (!serverCallId) return;
+    await mine.accepted;
+    for (const wait of [0, ...REPORT_AGAIN_S]) {
+      await pause(wait * 1000);
+      const answer = await send("PATCH", `emergency-calls/${mine.callId}`, { server_call_id: serverCallId });
+      if (answer && answer.status < 500 && answer.status !== 429) return;
+    }
+  }
+
+  /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
+  async function reportEnd(mine, reason) {
+    for (const wait of [0, ...REPORT_AGAIN_S, 30, 60]) {
+      // The first in the same task: a page that goes away gets no other.
+      if (wait) await pause(wait * 1000);
+      const answer = await sendEnd(mine.callId, reason);
+      if (answer && answer.status < 500 && answer.status !== 429 && answer.status !== 401) {
+        return forget(mine.callId);
+      }
+    }
+  }
+
+  /** @param {string} callId @param {"agent" | "dropped"} reason */
+  function sendEnd(callId, reason) {
+    return send("POST", `emergency-calls/${callId}/end`, { reason }, { keepalive: true });
+  }
+
+  /**
+   * @param {string} method @param {string} path @param {object} body @param {{fresh?: boolean, keepalive?: boolean}} [how]
+   * @returns {Promise<Response | null>} null: nothing came back in time
+   */
+  async function send(method, path, body, { fresh = false, keepalive = false } = {}) {
+    try {
+      const bearer = keepalive && unloading ? token : await freshToken(fresh);
+      return await fetch(`${api}/${path}`, {
+        method,
+        keepalive,
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json", ...(bearer ? { authorization: `Bearer ${bearer}` } : {}) },
+        cache: "no-store",
+        ...(unloading ? {} : { signal: AbortSignal.timeout(REPORT_TRY_MS) }),
+      });
+    } catch {
+      return null;
+    }
+  }
+
+  /** @param {boolean} fresh @returns {Promise<string>} the newest token within two seconds, else the last one */
+  async function freshToken(fresh) {
+    if (!options.getToken) return "";
+    try {
+      token = String(await Promise.race([options.getToken({ fresh }), pause(2000).then(() => token)]));
+    } catch {
+      // The last one may still do.
+    }
+    return token;
+  }
+
+  // Callbacks ------------------------------------------------------------------------------------------------------
+
+  /** @param {{incomingCall: IncomingCall}} event */
+  function rings(event) {
+    const incoming = event.incomingCall;
+    const mayBeTheResponder = leg !== null && incoming.callerInfo?.identifier?.kind === "phoneNumber";
+    if (!isMarked(incoming) && !mayBeTheResponder) return;
+    ringing = incoming;
+    incoming.on("callEnded", () => {
+      if (ringing === incoming) ringing = null;
+      changed();
+    });
+    changed();
+  }
+
+  /** @param {IncomingCall} incoming @returns {boolean} */
+  function isMarked(incoming) {
+    const headers = incoming.customContext?.voipHeaders ?? [];
+    return headers.some((header) => header.key.toLowerCase() === CALLBACK_HEADER);
+  }
+
+  /**
+   * Answer a responder's callback, past a customer's call: that one is put on hold and never ended.
+   * @param {IncomingCall | null} [incoming] @returns {Promise<Call | null>}
+   */
+  async function answer(incoming = ringing) {
+    if (!incoming) return null;
+    const customers = callAgent.calls.filter((call) => call !== leg?.call && call !== callback && call.state === "Connected");
+    const held = Promise.allSettled(customers.map(async (call) => call.hold()));
+    await Promise.race([held, pause(HOLD_WAIT_MS)]);
+    const call = await incoming.accept();
+    if (ringing === incoming) ringing = null;
+    callback = call;
+    const look = () => {
+      if (call.state === "Disconnected" && callback === call) callback = null;
+      changed();
+    };
+    call.on("stateChanged", look);
+    look();
+    return call;
+  }
+
+  // Leaving and coming back ----------------------------------------------------------------------------------------
+
+  /** @param {BeforeUnloadEvent} event */
+  function beforeUnload(event) {
+    if ((leg && !leg.over) || callback) event.preventDefault();
+  }
+
+  /** @param {PageTransitionEvent} event */
+  function pageHide(event) {
+    if (event.persisted) return;
+    unloading = true;
+    if (leg && !leg.over) sendEnd(leg.callId, leg.endAsked ? "agent" : "dropped");
+  }
+
+  /** Keep the id, and nothing else, so that a tab that died can say so when it comes back. @param {Leg} mine */
+  function keep(mine) {
+    try {
+      sessionStorage.setItem(UNENDED, mine.callId);
+      // A duplicated tab copies the storage: the lock tells it that the call lives in another one.
+      navigator.locks?.request(`${UNENDED}:${mine.callId}`, () => mine.done).catch(() => {});
+    } catch {
+      // In a frame of another site storage may be barred.
+    }
+  }
+
+  /** @param {string} callId */
+  function forget(callId) {
+    try {
+      if (sessionStorage.getItem(UNENDED) === callId) sessionStorage.removeItem(UNENDED);
+    } catch {
+      // As in `keep`.
+    }
+  }
+
+  async function endWhatIsLeft() {
+    let callId = null;
+    try {
+      callId = sessionStorage.getItem(UNENDED);
+    } catch {
+      return;
+    }
+    if (!callId) return;
+    const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${UNENDED}:${callId}`), () => false);
+    if (lives) forget(callId);
+    else await reportEnd({ callId }, "dropped");
+  }
+
+  // The desktop ----------------------------------------------------------------------------------------------------
+
+  async function reportDesktop() {
+    if (!options.desktopId || !options.agentId || disposed || document.visibilityState === "hidden") return;
+    const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
+    // Never asks: the panel does that, once, in a click.
+    const location = permission === "granted" ? await position() : null;
+    const [microphones, speakers] = await Promise.all([
+      options.deviceManager?.getMicrophones().catch(() => []),
+      options.deviceManager?.getSpeakers().catch(() => []),
+    ]);
+    await send("PUT", `agents/${encodeURIComponent(options.agentId)}/desktop`, {
+      desktop_id: options.desktopId,
+      location_permission: permission,
+      environment: "unknown",
+      ...(options.country ? { country: options.country } : {}),
+      ...(location ? { location } : {}),
+      ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
+      at: new Date().toISOString(),
+    });
+  }
+
+  /** @returns {Promise<object | null>} */
+  function position() {
+    return new Promise((resolve) => {
+      const found = (/** @type {GeolocationPosition} */ { coords, timestamp }) =>
+        resolve({
+          latitude: coords.latitude,
+          longitude: coords.longitude,
+          accuracy_m: coords.accuracy,
+          at: new Date(timestamp).toISOString(),
+        });
+      navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: 10_000, maximumAge: 60_000 });
+    });
+  }
+
+  /** Let go of the page; a leg in progress is still followed to its end, and reported. */
+  function dispose() {
+    disposed = true;
+    clearInterval(desktopTimer);
+    callAgent.off("incomingCall", rings);
+    const current = leg && !leg.over ? leg.done : undefined;
+    Promise.resolve(current).then(() => undo.abort());
+  }
+
+  callAgent.on("incomingCall", rings);
+  addEventListener("beforeunload", beforeUnload, { signal: undo.signal });
+  addEventListener("pagehide", pageHide, { signal: undo.signal });
+  addEventListener("online", () => void reportDesktop(), { signal: undo.signal });
+  const desktopTimer = setInterval(() => void reportDesktop(), DESKTOP_AGAIN_MS);
+  endWhatIsLeft().catch(() => {});
+  reportDesktop().catch(() => {});
+  // Fetched ahead: a token that is asked for at the dial may come late.
+  freshToken(false).catch(() => {});
+
+  return {
+    /** @param {string} number @returns {boolean} whether the server may take it for an emergency */
+    isEmergency: (number) => recognised(number, options.country).possible,
+    dial,
+    end,
+    answer,
+    dispose,
+    get state() {
+      return state();
+    },
+  };
+}
+
+/** @param {unknown} number @returns {string | undefined} */
+function e164(number) {
+  return typeof number === "string" && /^\+[1-9]\d{6,14}$/.test(number) ? number : undefined;
+}

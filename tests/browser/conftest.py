@@ -1,0 +1,81 @@
+"""One Chromium for all tests here; a context for each. A message on the console or a broken policy fails the test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.browser import chromium
+from tests.browser.desk import Desk
+from tests.local import node_packages
+
+HERE = Path(__file__).parent
+PATIENCE_MS = 10_000
+FLAGS = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.process)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A running Chromium; BROWSER=skip leaves out what needs one."""
+    if os.environ.get("BROWSER") == "skip":
+        pytest.skip("BROWSER=skip")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium.find(), args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser as new: no cookie, no storage."""
+    made = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-US", timezone_id="UTC")
+    made.set_default_timeout(PATIENCE_MS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What pages said on their consoles; a test that expects something empties it."""
+    return []
+
+
+@pytest.fixture
+def page(context: BrowserContext, said: list[str]) -> Iterator[Page]:
+    """A page that must not say anything on its console, nor break its policy (Chromium says that there too)."""
+
+    def hear(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    context.on("console", hear)
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    yield context.new_page()
+    assert said == []
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    """The npm packages of the development lock."""
+    return node_packages.node_modules(node_packages.find_node())
+
+
+@pytest.fixture(scope="session")
+def desk_server() -> Iterator[Desk]:
+    """A site with the dialer on it, and an API whose answers are scripted."""
+    with Desk.running() as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(desk_server: Desk) -> Desk:
+    """The same, as new."""
+    desk_server.reset()
+    return desk_server

@@ -1,0 +1,504 @@
+"""The dialer against a scripted agent and an API that fails in every way: the call is always placed, at once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+
+from functions.pages import FOLDER
+from shared.domain.emergency_numbers import placement, recognise
+from shared.domain.errors import NotAnEmergency
+from tests.browser.desk import LENT, Desk
+
+HERE = Path(__file__).parent
+AT_ONCE_MS = 700
+AGAIN_MS = 200
+PURCHASED = "+14255550150"
+SETTLE_S = 10.0
+CLOSED = "http://127.0.0.1:9/api"
+RINGS = {"steps": [[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]}
+CONNECTS_ONLY = {"steps": [[2, "Connecting"]]}
+FAILS = {"steps": [[2, "Connecting"], [60, "Disconnected", {"code": 490, "subCode": 4525}]]}
+STUCK: dict[str, Any] = {"steps": []}
+THROWS = {"steps": [], "throws": True}
+
+SET_UP = """async ({ scripts, options, api }) => {
+  const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+  const { StandInAgent } = await import("/ui/stand-in-agent.js");
+  window.agent = new StandInAgent(...scripts);
+  window.states = [];
+  window.tokens = 0;
+  window.dialer = createEmergencyDialer({
+    api, callAgent: window.agent, country: "US", agentId: "agent-1", locale: "en",
+    getToken: ({ fresh } = {}) => (fresh ? "fresh" : "first"),
+    onChange: (state) => window.states.push(state), ...options,
+  });
+}"""
+DIAL = """async (number) => {
+  const at = performance.now();
+  const placed = window.dialer.dial(number);
+  const inTheClick = window.agent.started.length;
+  const call = await placed.catch(() => null);
+  const [first] = window.agent.started;
+  return { inTheClick, tookMs: first ? first.at - at : null, placed: call !== null };
+}"""
+STARTED = "() => window.agent.started.map(({ participants, options, at }) => ({ participants, options, at }))"
+
+
+@pytest.fixture(autouse=True)
+def _the_browsers_own_words(page: Page, said: list[str]) -> Iterator[None]:
+    """Chromium reports each failed request on the console by itself."""
+    yield
+    said[:] = [each for each in said if not each.startswith("Failed to load resource")]
+
+
+class Caller:
+    """A page with a dialer on it."""
+
+    def __init__(self, page: Page, desk: Desk, *, site: str = "127.0.0.1") -> None:
+        self.page = page
+        self.desk = desk
+        self.address = desk.address.replace("127.0.0.1", site)
+
+    def sit_down(self, *scripts: dict[str, Any], api: str | None = None, **options: Any) -> Caller:
+        """Open the page and make a dialer."""
+        self.page.goto(self.address)
+        given = {"scripts": list(scripts) or [RINGS], "options": options, "api": api or f"{self.desk.address}/api"}
+        self.page.evaluate(SET_UP, given)
+        return self
+
+    def dial(self, number: str = "911") -> dict[str, Any]:
+        answer: dict[str, Any] = self.page.evaluate(DIAL, number)
+        return answer
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.page.evaluate("() => window.dialer.state")
+        return state
+
+    @property
+    def started(self) -> list[dict[str, Any]]:
+        started: list[dict[str, Any]] = self.page.evaluate(STARTED)
+        return started
+
+    def wait_for(self, expression: str) -> None:
+        self.page.wait_for_function(f"() => {expression}", timeout=SETTLE_S * 1000)
+
+    def wait_until(self, true: Callable[[], object]) -> None:
+        for _ in range(int(SETTLE_S * 20)):
+            if true():
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError("it did not come about")
+
+
+@pytest.fixture
+def caller(page: Page, desk: Desk) -> Caller:
+    return Caller(page, desk)
+
+
+FAULTS = ["accepted", "hangs", "drips", "401", "422", "429", "500", "degraded", "refused connection"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_call_is_placed_in_the_clicks_own_task_whatever_the_app_does(caller: Caller, fault: str) -> None:
+    caller.desk.answers = [fault]
+    caller.sit_down(api=CLOSED if fault == "refused connection" else None)
+    dialled = caller.dial()
+    assert dialled["inTheClick"] == 1 and dialled["placed"]
+    [placed] = caller.started
+    assert placed["participants"] == [{"phoneNumber": "911"}] and placed["options"] == {}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_where_the_caller_id_is_ours_the_call_waits_for_the_answer_but_not_long(caller: Caller, fault: str) -> None:
+    caller.desk.answers = [fault]
+    caller.sit_down(api=CLOSED if fault == "refused connection" else None, callerIdIsOurs=True)
+    dialled = caller.dial()
+    assert dialled["placed"] and dialled["tookMs"] < AT_ONCE_MS
+    [placed] = caller.started
+    shown = {"alternateCallerId": {"phoneNumber": LENT}} if fault == "accepted" else {}
+    assert placed["options"] == shown
+
+
+def test_what_is_reported(caller: Caller) -> None:
+    caller.sit_down(desktopId="desktop-1")
+    caller.dial("9-911")
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    [report] = caller.desk.reports
+    assert report.authorization == "Bearer first"
+    body = report.body
+    assert (body["agent_id"], body["dialled"], body["country"], body["desktop_id"]) == (
+        *("agent-1", "9-911", "US"),
+        "desktop-1",
+    )
+    assert body["caller_id_ours"] is False and 0 <= body["dialled_ago_ms"] < AT_ONCE_MS
+    assert caller.started[0]["participants"] == [{"phoneNumber": "911"}]
+    # The page polls under the id by which the server knows the emergency.
+    assert caller.state["agentId"] == "agent-as-the-server-knows-them"
+
+
+def test_the_report_is_repeated_until_it_is_as_it_should_be(caller: Caller) -> None:
+    caller.desk.answers = ["500", "degraded", "accepted"]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    ages = [report.body["dialled_ago_ms"] for report in caller.desk.reports]
+    assert len(ages) == 3 and ages == sorted(ages) and ages[2] > 1000
+    assert len({(report.body["call_id"], report.body["dialled_at"]) for report in caller.desk.reports}) == 1
+    assert {"degraded", "unreachable"} <= {state["report"] for state in caller.page.evaluate("() => window.states")}
+
+
+def test_an_old_token_is_replaced_once(caller: Caller) -> None:
+    caller.desk.answers = ["401", "accepted"]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    assert [report.authorization for report in caller.desk.reports] == ["Bearer first", "Bearer fresh"]
+
+
+@pytest.mark.parametrize("status", ["401", "403", "422"])
+def test_what_is_refused_is_said_and_not_repeated(caller: Caller, status: str) -> None:
+    caller.desk.answers = [status]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_until(lambda: len(caller.desk.reports) == (2 if status == "401" else 1))
+    caller.wait_for("window.dialer.state.report === 'refused'")
+    caller.page.wait_for_timeout(1200)
+    assert len(caller.desk.reports) == (2 if status == "401" else 1)
+    # A number that is none there is an ordinary call, and is shown as one.
+    assert caller.state["emergency"] is (status != "422")
+
+
+def test_a_token_that_never_comes_delays_nothing_but_the_report(caller: Caller) -> None:
+    caller.sit_down()
+    caller.page.evaluate(
+        """async ({ api }) => {
+          const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+          const getToken = () => new Promise(() => {});
+          window.dialer = createEmergencyDialer({ api, callAgent: window.agent, getToken });
+        }""",
+        {"api": f"{caller.desk.address}/api"},
+    )
+    assert caller.dial()["inTheClick"] == 1
+    caller.wait_until(lambda: len(caller.desk.reports) == 1)
+
+
+def test_a_page_that_throws_fails_no_call(caller: Caller) -> None:
+    caller.sit_down()
+    caller.page.evaluate(
+        """async ({ api }) => {
+          const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+          const onChange = () => { throw new Error("a page"); };
+          window.dialer = createEmergencyDialer({ api, callAgent: window.agent, onChange });
+        }""",
+        {"api": f"{caller.desk.address}/api"},
+    )
+    assert caller.dial()["placed"]
+
+
+def test_a_double_click_is_one_call(caller: Caller) -> None:
+    caller.sit_down()
+    caller.page.evaluate("() => { window.dialer.dial('911'); window.dialer.dial('911'); }")
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    assert len(caller.started) == 1 and len(caller.desk.reports) == 1
+
+
+@pytest.mark.parametrize("purchased", [None, PURCHASED])
+@pytest.mark.parametrize("first", [FAILS, THROWS])
+def test_a_call_that_fails_before_it_rings_is_tried_once_more(
+    caller: Caller, first: dict[str, Any], purchased: str | None
+) -> None:
+    options: dict[str, Any] = {"purchasedCallerId": purchased} if purchased else {}
+    caller.sit_down(first, RINGS, callerIdIsOurs=True, **options)
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    tries = caller.started
+    assert len(tries) == 2
+    assert tries[0]["options"] == {"alternateCallerId": {"phoneNumber": LENT}}
+    assert tries[1]["options"] == ({"alternateCallerId": {"phoneNumber": purchased}} if purchased else {})
+    assert tries[1]["at"] - tries[0]["at"] < 60 + AGAIN_MS
+    assert caller.desk.ends == [] and len(caller.desk.reports) == 1
+
+
+def test_a_call_that_stays_without_a_word_is_hung_up_and_tried_again(caller: Caller) -> None:
+    caller.sit_down(STUCK, RINGS)
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    tries = caller.started
+    assert len(tries) == 2 and 1400 < tries[1]["at"] - tries[0]["at"] < 1900
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 1
+    assert caller.desk.ends == []
+
+
+def test_a_call_that_fails_twice_is_reported_as_dropped(caller: Caller) -> None:
+    caller.sit_down(FAILS)
+    caller.dial()
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert len(caller.started) == 2
+    assert (caller.state["phase"], caller.state["ended"], caller.state["emergency"]) == ("ended", "dropped", False)
+
+
+ENDS = [
+    ((0, 0), "agent"),
+    ((0, 560000), "dropped"),
+    ((0, 4521), "dropped"),
+    ((0, 5000), "dropped"),
+    ((0, 5300), "dropped"),
+    ((0, 7000), "dropped"),
+    ((496, 7), "dropped"),
+    ((410, 3100), "dropped"),
+    ((490, 4502), "dropped"),
+    ((408, 4506), "dropped"),
+    ((495, 4507), "dropped"),
+    ((403, 510403), "dropped"),
+    ((486, 560486), "dropped"),
+    ((487, 0), "dropped"),
+]
+
+
+@pytest.mark.parametrize(("code", "reason"), ENDS)
+def test_what_counts_as_the_agents_end_of_a_call_that_stood(caller: Caller, code: tuple[int, int], reason: str) -> None:
+    ends = [60, "Disconnected", {"code": code[0], "subCode": code[1]}]
+    caller.sit_down({"steps": [*RINGS["steps"], ends]})
+    caller.dial()
+    caller.wait_until(lambda: caller.desk.ends == [reason])
+
+
+@pytest.mark.parametrize("script", [CONNECTS_ONLY, RINGS, STUCK])
+def test_end_call_is_the_agents_end_in_every_state(caller: Caller, script: dict[str, Any]) -> None:
+    caller.sit_down(script)
+    caller.dial()
+    caller.page.wait_for_timeout(100)
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
+    assert len(caller.started) == 1
+    caller.wait_for("sessionStorage.length === 0")
+
+
+def test_a_call_that_was_ended_while_it_waited_is_never_placed(caller: Caller) -> None:
+    caller.desk.answers = ["hangs"]
+    caller.sit_down(callerIdIsOurs=True)
+    caller.page.evaluate("() => { window.dialer.dial('911'); window.dialer.end(); }")
+    caller.page.wait_for_timeout(AT_ONCE_MS + 100)
+    assert caller.started == [] and caller.desk.ends == ["agent"]
+
+
+@pytest.mark.parametrize("site", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("script", [STUCK, CONNECTS_ONLY, RINGS])
+def test_a_reload_leaves_no_leg_behind(page: Page, desk: Desk, script: dict[str, Any], site: str) -> None:
+    # From `localhost` the API is another site: the report of the end then needs a preflight first.
+    caller = Caller(page, desk, site=site).sit_down(script)
+    caller.dial()
+    caller.page.wait_for_timeout(100)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    caller.wait_until(lambda: "dropped" in desk.ends)
+
+
+def test_a_tab_that_died_says_so_when_it_comes_back_and_a_copy_of_a_living_one_does_not(
+    context: BrowserContext, caller: Caller, said: list[str]
+) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    call_id = caller.state["callId"]
+    assert caller.page.evaluate("() => sessionStorage.ec") == call_id
+    copied = Caller(context.new_page(), caller.desk)
+    copied.page.goto(copied.address)
+    copied.page.evaluate("(id) => (sessionStorage.ec = id)", call_id)
+    copied.sit_down()
+    copied.wait_for("sessionStorage.length === 0")
+    assert caller.desk.ends == []
+    # The same storage, and nobody holds the call any more.
+    copied.page.evaluate("() => (sessionStorage.ec = 'of-a-tab-that-died')")
+    copied.sit_down()
+    copied.wait_until(lambda: caller.desk.ends == ["dropped"])
+    copied.wait_for("sessionStorage.length === 0")
+
+
+def test_without_a_network_the_call_is_placed_and_reported_when_it_is_back(
+    context: BrowserContext, caller: Caller
+) -> None:
+    caller.sit_down()
+    context.set_offline(True)
+    assert caller.dial()["inTheClick"] == 1
+    caller.wait_for("window.dialer.state.report === 'unreachable'")
+    context.set_offline(False)
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+
+
+def test_the_tie_waits_for_the_servers_id_and_for_the_report(caller: Caller) -> None:
+    caller.desk.answers = ["500", "accepted"]
+    caller.sit_down({**RINGS, "serverCallIdAfterMs": 300})
+    caller.dial()
+    caller.wait_until(lambda: caller.desk.requests("PATCH", "emergency-calls/"))
+    [tie] = caller.desk.requests("PATCH", "emergency-calls/")
+    assert tie.body == {"server_call_id": "server-call-1"}
+    assert caller.desk.seen.index(tie) > caller.desk.seen.index(caller.desk.reports[-1])
+
+
+def test_a_callback_is_answered_past_a_customers_call_which_is_held_and_never_ended(caller: Caller) -> None:
+    caller.sit_down()
+    caller.page.evaluate("() => { window.customer = window.agent.startCall([{ phoneNumber: '+14255550180' }]); }")
+    caller.wait_for("window.customer.state === 'Connected'")
+    caller.page.evaluate("() => { window.agent.ring(); }")
+    caller.wait_for("window.dialer.state.incoming?.marked")
+    caller.page.evaluate("() => window.dialer.answer()")
+    caller.wait_for("window.dialer.state.callback && window.dialer.state.emergency")
+    assert caller.page.evaluate("() => [window.customer.holds, window.customer.hangUps]") == [1, 0]
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_for("!window.dialer.state.callback")
+    assert caller.page.evaluate("() => window.customer.hangUps") == 0
+    # Its end is the service's to tell.
+    assert caller.desk.ends == []
+
+
+def test_a_callback_does_not_hold_the_emergency_leg(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("async () => { window.agent.ring(); await window.dialer.answer(); }")
+    assert caller.page.evaluate("() => window.agent.calls[0].holds") == 0
+
+
+@pytest.mark.parametrize(
+    ("marked", "phone", "shown"), [(True, False, True), (False, True, True), (False, False, False)]
+)
+def test_after_an_emergency_any_telephone_may_be_the_responder(
+    caller: Caller, marked: bool, phone: bool, shown: bool
+) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.page.evaluate("(how) => { window.agent.ring(how); }", {"marked": marked, "phone": phone})
+    assert (caller.state["incoming"] is not None) is shown
+
+
+def test_the_line_that_is_being_restored_is_told(caller: Caller) -> None:
+    caller.sit_down(diagnostics="the SDK's own")
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    bad = {"diagnostic": "networkReconnect", "value": 3}
+    caller.page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", bad)
+    assert caller.state["phase"] == "reconnecting" and caller.state["emergency"]
+    caller.page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", {**bad, "value": 1})
+    assert caller.state["phase"] == "connected"
+
+
+def test_another_number_is_placed_and_not_reported(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial("+1 425 555 0180")
+    caller.page.wait_for_timeout(100)
+    assert caller.started[0]["participants"] == [{"phoneNumber": "+1 425 555 0180"}]
+    assert caller.desk.reports == [] and caller.state["phase"] == "idle"
+
+
+# Numbers -------------------------------------------------------------------------------------------------------------
+
+WRITTEN = [
+    *("911", "9-1-1", " 911 ", "tel:911", "TEL:9.1.1", "(911)", "1911", "9911", "91911", "9-1-911", "+911", "+1911"),
+    *(
+        "9,911",
+        "911,,,1",
+        "911;5",
+        "9;911",
+        "911p1",
+        "\uff19\uff11\uff11",
+        "\u0669\u0661\u0661",
+        "9\u200b11",
+        "9\u201311",
+    ),
+    *("sip:911@example.com;user=phone", "sips:911", "callto:911", "tel:911;phone-context=+1", "4:911", "4:+911"),
+    *("urn:service:sos", "urn:service:sos.fire", "tel:+1911", "sip:%39%31%31@example.com", "4:911_1b2c"),
+    *("933", "9933", "1933", "112", "999", "000", "106", "114", "110", "10111", "124422", "1300"),
+    *("9115551234", "5551911", "99911", "9112", "91", "", "911a", "x911", "411", "9" * 300, "+1 425 555 0180", "311"),
+]
+COUNTRIES = ("US", "CA", "PR", "GU", "GB", "DK", "AU", "FR", "ZA", None)
+
+
+def test_it_is_an_emergency_wherever_the_server_may_say_so(caller: Caller) -> None:
+    from phonenumbers import SUPPORTED_REGIONS
+
+    caller.sit_down()
+    ask = """async ({ numbers, country, api }) => {
+      const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+      const { StandInAgent } = await import("/ui/stand-in-agent.js");
+      const dialer = createEmergencyDialer({ api, callAgent: new StandInAgent(), country });
+      return numbers.map((number) => dialer.isEmergency(number));
+    }"""
+    shown = caller.page.evaluate(ask, {"numbers": WRITTEN, "country": "US", "api": f"{caller.desk.address}/api"})
+    for number, found in zip(WRITTEN, shown, strict=True):
+        assert found or not _is_recognised(number, None, SUPPORTED_REGIONS), number
+    assert not any(
+        found for number, found in zip(WRITTEN, shown, strict=True) if number in {"9115551234", "5551911", "x911", ""}
+    )
+
+
+def test_the_digits_placed_are_those_that_the_platform_connects(caller: Caller) -> None:
+    caller.sit_down()
+    place = """async ({ number, country, api }) => {
+      const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+      const { StandInAgent } = await import("/ui/stand-in-agent.js");
+      const agent = new StandInAgent();
+      const dialer = createEmergencyDialer({ api, callAgent: agent, country });
+      dialer.dial(number);
+      dialer.end();
+      return agent.started[0].participants[0].phoneNumber;
+    }"""
+    for country in COUNTRIES:
+        for number in ("911", "9,911", "112", "999", "000", "933", "sip:911@example.com"):
+            if not _is_recognised(number, country, {country or "US"}):
+                continue
+            found = recognise(number, country=country, countries={country or "US"})
+            wanted = placement(found, country=country).dial or number
+            given = {"number": number, "country": country, "api": f"{caller.desk.address}/api"}
+            assert caller.page.evaluate(place, given) == wanted, (number, country)
+
+
+def _is_recognised(number: str, country: str | None, countries: Any) -> bool:
+    try:
+        recognise(number, country=country, countries=set(countries))
+    except NotAnEmergency:
+        return False
+    return True
+
+
+def test_every_emergency_number_of_any_country_is_known_here() -> None:
+    from phonenumbers import SUPPORTED_SHORT_REGIONS, PhoneMetadata
+
+    text = (FOLDER / "emergency-dialer.js").read_text("utf-8")
+    table = text[text.index("const ANYWHERE") : text.index("const RANGES")]
+    ranges = "".join(re.findall(r'"([\d\- ]+)"', table)).split()
+    bounds = [(first, last or first) for first, _, last in (each.partition("-") for each in ranges)]
+    for region in SUPPORTED_SHORT_REGIONS:
+        metadata = PhoneMetadata.short_metadata_for_region(region)
+        emergency = metadata.emergency if metadata else None
+        if emergency is None or emergency.national_number_pattern is None:
+            continue
+        pattern = re.compile(emergency.national_number_pattern)
+        for length in emergency.possible_length:
+            matching = (digits for n in range(10**length) if pattern.fullmatch(digits := str(n).zfill(length)))
+            for digits in matching:
+                within = (len(first) == length and first <= digits <= last for first, last in bounds)
+                assert any(within), (region, digits)
+
+
+# The SDK -------------------------------------------------------------------------------------------------------------
+
+
+def test_dialer_and_stand_in_have_the_types_of_the_sdk(modules: Path, tmp_path: Path) -> None:
+    for path in (FOLDER / "emergency-dialer.js", HERE / "stand-in-agent.js", HERE / "types.check.js"):
+        (tmp_path / path.name).write_text(path.read_text("utf-8"), "utf-8")
+    (tmp_path / "node_modules").symlink_to(modules)
+    strict = ("--allowJs", "--checkJs", "--strict", "--noEmit", "--skipLibCheck", "--types", "")
+    target = ("--module", "esnext", "--moduleResolution", "bundler", "--target", "es2024")
+    libraries = ("--lib", "esnext,dom,dom.iterable")
+    command = (str(modules / ".bin" / "tsc"), *strict, *target, *libraries, "types.check.js")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "" and done.returncode == 0
