@@ -1,0 +1,197 @@
+"""Where the caller is, and how that is known (specification B15, B12; RAY BAUM's Act section 506).
+
+A location is kept for each desktop, not for each agent: an agent's telephone must not take the place of their desktop.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+YOUNG_FOR = timedelta(minutes=15)
+CONFIRMED_FOR = timedelta(hours=12)
+# A report this old is told of in readiness, and then removed.
+OLD_AFTER = timedelta(hours=24)
+KEPT_FOR = timedelta(days=30)
+
+
+class Location(Struct, frozen=True, kw_only=True):
+    """Where somebody is: a street address, a position, or both; `accuracy_m` in metres, `at` when it was observed."""
+
+    address: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    at: datetime | None = None
+
+    @property
+    def has_position(self) -> bool:
+        """Whether it has both coordinates."""
+        return self.latitude is not None and self.longitude is not None
+
+    @property
+    def known(self) -> bool:
+        """Whether it says anything at all."""
+        return bool(self.address) or self.has_position
+
+
+class Environment(StrEnum):
+    """What the desktop runs on. What a virtual desktop or a VPN sees may be the data centre's place."""
+
+    PHYSICAL = "physical"
+    VIRTUAL = "virtual"
+    VPN = "vpn"
+    UNKNOWN = "unknown"
+
+    @property
+    def misleads(self) -> bool:
+        """Whether a place seen there is never "live"."""
+        return self in {Environment.VIRTUAL, Environment.VPN}
+
+
+class Permission(StrEnum):
+    """What the browser says of the page's access to the position (Permissions API)."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    PROMPT = "prompt"
+    UNKNOWN = "unknown"
+
+
+class Confirmation(Struct, frozen=True):
+    """The agent said that this is where they are, at a time and on a network (an IP address, None if not known)."""
+
+    at: datetime
+    location: Location
+    network: str | None = None
+
+
+class Desktop(Struct, frozen=True, kw_only=True):
+    """What one desktop of an agent sees of itself, as last reported at `at`.
+
+    `country` is ISO 3166-1 alpha-2, `network` an IP address as the desktop knows it, `devices` how many microphones
+    and speakers it has, by kind.
+    """
+
+    desktop_id: str
+    at: datetime
+    location_permission: Permission = Permission.UNKNOWN
+    country: str | None = None
+    location: Location | None = None
+    network: str | None = None
+    environment: Environment = Environment.UNKNOWN
+    devices: dict[str, int] = {}
+    confirmation: Confirmation | None = None
+
+    def young(self, now: datetime) -> bool:
+        """Whether what it sees may be called live: reported lately, and not from where places mislead."""
+        return now - self.at <= YOUNG_FOR and not self.environment.misleads
+
+    def confirmed(self, now: datetime) -> Confirmation | None:
+        """What the agent confirmed on the network that this desktop is on now, not too long ago."""
+        kept = self.confirmation
+        if kept is None or now - kept.at > CONFIRMED_FOR or kept.network != self.network:
+            return None
+        return kept
+
+
+class LocationSource(StrEnum):
+    """How a location is known, the best first (contract, *Location*)."""
+
+    LIVE = "live"
+    CONFIRMED = "confirmed"
+    REGISTERED = "registered"
+    REPORTED = "reported"
+    UNKNOWN = "unknown"
+
+
+class ToldLocation(Struct, frozen=True, kw_only=True):
+    """The location as a notice and the panel tell it (B12): never computed again after the dial.
+
+    `address_source` is another source's where the location's own has no address; `at` is when it was observed,
+    `confirmed_at` when the agent confirmed it. Ages are for whoever shows it to compute.
+    """
+
+    source: LocationSource = LocationSource.UNKNOWN
+    address: str | None = None
+    address_source: LocationSource | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    at: datetime | None = None
+    confirmed_at: datetime | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it says where the caller is."""
+        return self.source is not LocationSource.UNKNOWN
+
+
+class _Candidate(Struct, frozen=True):
+    source: LocationSource
+    location: Location
+    at: datetime | None = None
+    confirmed_at: datetime | None = None
+
+
+def told_location(
+    dialled: Location | None, desktop: Desktop | None, registered: Iterable[str | None], now: datetime
+) -> ToldLocation:
+    """The location to tell: the first source that knows one, with the next one's address where it has none.
+
+    `dialled` is what the dial itself brought, the freshest there is; `registered` are the addresses of the entry and of
+    the site, in that order.
+    """
+    candidates = sorted(_candidates(dialled, desktop, registered, now), key=lambda each: _ORDER.index(each.source))
+    if not candidates:
+        return ToldLocation()
+    first = candidates[0]
+    addressed = next((each for each in candidates if each.location.address), None)
+    position = first.location if first.location.has_position else Location()
+    return ToldLocation(
+        source=first.source,
+        address=addressed.location.address if addressed else None,
+        address_source=addressed.source if addressed else None,
+        latitude=position.latitude,
+        longitude=position.longitude,
+        accuracy_m=position.accuracy_m,
+        at=first.at,
+        confirmed_at=first.confirmed_at,
+    )
+
+
+_ORDER = list(LocationSource)
+
+
+def _candidates(
+    dialled: Location | None, desktop: Desktop | None, registered: Iterable[str | None], now: datetime
+) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    if dialled is not None and dialled.known:
+        at = dialled.at or now
+        live = now - at <= YOUNG_FOR and not (desktop is not None and desktop.environment.misleads)
+        found.append(_Candidate(_seen(live=live), dialled, at))
+    if desktop is not None and desktop.location is not None and desktop.location.known:
+        at = desktop.location.at or desktop.at
+        found.append(_Candidate(_seen(live=desktop.young(now) and now - at <= YOUNG_FOR), desktop.location, at))
+    confirmation = desktop.confirmed(now) if desktop is not None else None
+    if confirmation is not None and confirmation.location.known:
+        found.append(
+            _Candidate(LocationSource.CONFIRMED, confirmation.location, confirmation.location.at, confirmation.at)
+        )
+    found += [_Candidate(LocationSource.REGISTERED, Location(address=each)) for each in registered if each]
+    return found
+
+
+def _seen(*, live: bool) -> LocationSource:
+    return LocationSource.LIVE if live else LocationSource.REPORTED
+
+
+def country_of(
+    dialled: str | None, desktop: Desktop | None, registered: Iterable[str | None], now: datetime
+) -> str | None:
+    """The caller's country: the dial's, a young report's, the entry's or the site's (contract, *Country*)."""
+    reported = desktop.country if desktop is not None and desktop.young(now) else None
+    found = next((each for each in (dialled, reported, *registered) if each), None)
+    return found.upper() if found else None
