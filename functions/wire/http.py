@@ -7,16 +7,18 @@ from msgspec import Meta, Struct
 
 from functions.wire import decoding
 from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
-from shared.domain.agents import Agent, Location
+from shared.domain.agents import Agent
+from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
+from shared.domain.locations import Location
 from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.situations import Say
 from shared.use_cases.start_call import Answer, Dial
 
 LONGEST_ID = 600
-LONGEST_DIALLED = 64
 LONGEST_RAW_ID = 300
 LONGEST_SERVER_CALL_ID = 1024
 LONGEST_ADDRESS = 500
@@ -65,13 +67,14 @@ class DialBody(Struct, frozen=True, kw_only=True):
 
     call_id: Id
     agent_id: Id
-    dialled: Annotated[str, Meta(min_length=1, max_length=LONGEST_DIALLED)]
+    dialled: Annotated[str, Meta(min_length=1, max_length=MAX_DIALLED_CHARACTERS)]
     dialled_at: Moment | None = None
     country: Country | None = None
     acs_user_id: RawId | None = None
     server_call_id: ServerCallId | None = None
     location: LocationBody | None = None
     locale: Locale | None = None
+    caller_id_ours: bool = False
 
     def dial(self) -> Dial:
         """The dial in the use case's words."""
@@ -85,6 +88,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
             server_call_id=self.server_call_id,
             location=self.location.location() if self.location else None,
             locale=self.locale,
+            caller_id_ours=self.caller_id_ours,
         )
 
 
@@ -187,6 +191,7 @@ BANNERS: dict[str, dict[Banner, str]] = {
         Banner.EMERGENCY_IN_PROGRESS: "An emergency call is in progress.",
         Banner.TEST_IN_PROGRESS: "TEST: an emergency test call is in progress.",
         Banner.HELD_AFTER_DROP: "The emergency call dropped. Stay available: the responder may call back.",
+        Banner.CANNOT_BE_PLACED: "This call cannot reach emergency services from here. Use another telephone now.",
         Banner.CALLBACK_RINGING: "An emergency responder is calling back. Answer now.",
     }
 }
@@ -200,8 +205,12 @@ class PanelAnswer(Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...]
     form_actions: tuple[str, ...]
     banner: str | None
+    banner_key: Banner | None
     callback_number: str | None
     expires_at: datetime | None
+    say: Say | None
+    placeable: Placeable
+    dial: str | None
     poll_after_s: int
 
 
@@ -216,9 +225,12 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
     callback_number: str | None
     expires_at: datetime | None
     shared: bool
+    foreign: bool
     test: bool
     degraded: bool
     notified: int
+    placeable: Placeable
+    dial: str | None
     stale: bool
     panel: PanelAnswer
 
@@ -253,9 +265,12 @@ def call_answer(answer: Answer, locale: str | None) -> CallAnswer:
         callback_number=answer.callback_number,
         expires_at=answer.expires_at,
         shared=answer.shared,
+        foreign=answer.foreign,
         test=answer.test,
         degraded=answer.degraded,
         notified=answer.notified,
+        placeable=answer.placeable,
+        dial=answer.dial,
         stale=answer.stale,
         panel=panel_answer(answer.panel, locale),
     )
@@ -268,8 +283,12 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         controls=panel.controls,
         form_actions=panel.form_actions,
         banner=banner_text(panel.banner, locale),
+        banner_key=panel.banner,
         callback_number=panel.callback_number,
         expires_at=panel.expires_at,
+        say=panel.say,
+        placeable=panel.placeable,
+        dial=panel.dial,
         poll_after_s=panel.poll_after_s,
     )
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from shared.domain.notifications import LocationSource, Notice, NoticeKind, NoticeLocation
+from shared.domain.locations import LocationSource, ToldLocation
+from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import RenderedNotice, Telemetry
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def facts_of(notice: Notice, now: datetime) -> dict[str, Any]:
         "dialled_time": f"{notice.dialled_at.astimezone(UTC):%H:%M} UTC",
         "callback_number": one_line(notice.callback_number, LONGEST_NAME),
         "reachable_until": _moment(notice.reachable_until),
-        "location": _location(notice.location),
+        "location": _location(notice),
         "written_late": _duration(round(late.total_seconds())) if late > LATE else "",
     }
 
@@ -150,30 +151,49 @@ def _duration(seconds: int) -> str:
     return "less than a minute"
 
 
-def _location(location: NoticeLocation) -> dict[str, Any]:
+def _location(notice: Notice) -> dict[str, Any]:
+    location = notice.location
     latitude, longitude = location.latitude, location.longitude
     position = latitude is not None and longitude is not None
     address = one_line(location.address or "", LONGEST_PLACE)
     return {
-        "known": location.source is not LocationSource.UNKNOWN and bool(address or position),
+        "known": location.known and bool(address or position),
         "address": address,
         "position": position,
         "latitude": f"{latitude:.6f}" if position else "",
         "longitude": f"{longitude:.6f}" if position else "",
         "accuracy": f"{location.accuracy_m:.0f} metres" if location.accuracy_m is not None else "",
-        "source": _source(location),
+        "source": _source(location, notice.dialled_at),
     }
 
 
-def _source(location: NoticeLocation) -> str:
-    match location.source:
-        case LocationSource.LIVE:
-            age = f" {_duration(location.age_s)} before the call" if location.age_s is not None else ""
-            return f"Source: reported by the agent's desktop{age}."
-        case LocationSource.REGISTERED:
-            return "Source: the address registered for the agent. The agent may be somewhere else."
-        case LocationSource.UNKNOWN:
-            return "Source: none."
+def _source(location: ToldLocation, dialled_at: datetime) -> str:
+    """How the location is known, and how that is known of the address where it is another's (B15)."""
+    words = _SOURCE_WORDS[location.source].format(age=_age(location.at, dialled_at))
+    if location.source is LocationSource.CONFIRMED and location.confirmed_at is not None:
+        words = f"Source: confirmed by the agent{_age(location.confirmed_at, dialled_at)}."
+    if location.address_source in (None, location.source):
+        return words
+    return f"{words} The address is {_ADDRESS_WORDS[location.address_source]}."
+
+
+def _age(at: datetime | None, dialled_at: datetime) -> str:
+    return f" {_duration(max(0, round((dialled_at - at).total_seconds())))} before the call" if at is not None else ""
+
+
+_SOURCE_WORDS = {
+    LocationSource.LIVE: "Source: reported by the agent's desktop{age}.",
+    LocationSource.CONFIRMED: "Source: confirmed by the agent{age}.",
+    LocationSource.REGISTERED: "Source: the address registered for the agent. The agent may be somewhere else.",
+    LocationSource.REPORTED: "Source: reported by the agent's desktop{age}, which may not be where the agent is.",
+    LocationSource.UNKNOWN: "Source: none.",
+}
+_ADDRESS_WORDS = {
+    LocationSource.LIVE: "reported by the agent's desktop",
+    LocationSource.CONFIRMED: "confirmed by the agent",
+    LocationSource.REGISTERED: "the one registered for the agent",
+    LocationSource.REPORTED: "an older report of the agent's desktop",
+}
 
 
 _BARE_WORDS = {

@@ -1,7 +1,5 @@
 """What the directory knows of an agent, as far as an emergency needs it."""
 
-from datetime import datetime
-
 from msgspec import Struct
 
 from shared.domain.ids import key_of
@@ -28,18 +26,3 @@ class Agent(Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The key of everything that is stored about this agent's emergencies."""
         return key_of(self.agent_id)
-
-
-class Location(Struct, frozen=True, kw_only=True):
-    """Where the caller is: a street address, a position, or both; `accuracy_m` in metres, `at` when it was observed."""
-
-    address: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    accuracy_m: float | None = None
-    at: datetime | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether it says anything at all."""
-        return bool(self.address) or (self.latitude is not None and self.longitude is not None)

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from shared.domain.ids import derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.presence import Hold
+from shared.domain.situations import Situation
 
 TIE_WITHIN = timedelta(seconds=30)
 CLOCK_SKEW = timedelta(seconds=5)
@@ -101,7 +102,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
     `owner` is the principal that dialled for an agent who is not in the directory. `presence_due_at` is when the owed
-    reconciling of the agent's presence is next due; None when nothing is owed.
+    reconciling of the agent's presence is next due; None when nothing is owed. `situation` is what was established at
+    the latest dial.
     """
 
     agent_id: str
@@ -119,6 +121,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_attempts: int = 0
     quota: str | None = None
     ringing: tuple[Ringing, ...] = ()
+    situation: Situation | None = None
 
 
 # What follows from the facts -------------------------------------------------------------------------------------

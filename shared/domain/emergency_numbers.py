@@ -32,6 +32,9 @@ PLACED: dict[str, dict[str, str]] = {
     "AU": {"000": "000", "112": "000"},
 }
 
+# Where a relay agent answers an emergency call on the platform's own numbers first (ACS emergency calling concept).
+RELAY_COUNTRIES = TEST_COUNTRIES
+
 # What may stand before 911 (Microsoft's own masks) and before 933, by the word that the log says for it.
 _PREFIXES_911 = {"+": "plus", "+1": "country_code", "1": "trunk", "9": "outside_line", "91": "outside_line_and_trunk"}
 _PREFIXES_933 = {"9": "outside_line"}

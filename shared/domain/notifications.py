@@ -1,39 +1,20 @@
 """The notices that an emergency owes (S7, S9, B6, Kari's Law)."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
 
-from shared.domain.agents import Location
+from shared.domain.emergency_numbers import Placeable
+from shared.domain.locations import ToldLocation
 
-LIVE_LOCATION_IS_YOUNG = timedelta(minutes=15)
 MOST_RECIPIENTS_A_MESSAGE = 50
 LONGEST_ADDRESS = 254
 MOST_CONTACTS = 100
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
-
-
-class LocationSource(StrEnum):
-    """Where a location came from (RAY BAUM's Act section 506: live if young, else registered, else unknown)."""
-
-    LIVE = "live"
-    REGISTERED = "registered"
-    UNKNOWN = "unknown"
-
-
-class NoticeLocation(Struct, frozen=True, kw_only=True):
-    """The location that a notice tells, with its source and its age in seconds where that is known."""
-
-    source: LocationSource
-    address: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    accuracy_m: float | None = None
-    age_s: int | None = None
 
 
 class NoticeKind(StrEnum):
@@ -48,6 +29,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     """What the contacts must know of one outgoing leg, or of one callback; owed exactly once for each.
 
     `dialled_at` is when the agent dialled or, of a callback, when the responder did.
+    `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
 
@@ -61,10 +43,13 @@ class Notice(Struct, frozen=True, kw_only=True):
     shared: bool
     test: bool
     degraded: bool
-    location: NoticeLocation
+    location: ToldLocation
     locale: str | None
     give_up_at: datetime
     kind: NoticeKind = NoticeKind.CALL
+    placeable: Placeable = Placeable.UNKNOWN
+    number_shown: bool = False
+    foreign: bool = False
 
 
 class Delivery(StrEnum):
@@ -90,30 +75,3 @@ def recipients_of(own: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, 
     """The agent's own contacts, else the default ones; each address once, whatever its case."""
     chosen = own or default
     return tuple({address.casefold(): address for address in reversed(chosen)}.values())[::-1]
-
-
-def notice_location(live: Location | None, registered: str | None, now: datetime) -> NoticeLocation:
-    """The location to tell: the desktop's if young, else the registered address, else an old one, else unknown."""
-    age_s = _age_s(live, now)
-    if live is not None and live.known and age_s <= LIVE_LOCATION_IS_YOUNG.total_seconds():
-        return _live(live, age_s)
-    if registered:
-        return NoticeLocation(source=LocationSource.REGISTERED, address=registered)
-    if live is not None and live.known:
-        return _live(live, age_s)
-    return NoticeLocation(source=LocationSource.UNKNOWN)
-
-
-def _age_s(live: Location | None, now: datetime) -> int:
-    return max(0, int((now - live.at).total_seconds())) if live is not None and live.at is not None else 0
-
-
-def _live(live: Location, age_s: int) -> NoticeLocation:
-    return NoticeLocation(
-        source=LocationSource.LIVE,
-        address=live.address,
-        latitude=live.latitude,
-        longitude=live.longitude,
-        accuracy_m=live.accuracy_m,
-        age_s=age_s,
-    )

@@ -3,10 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.domain.emergencies import Emergency, rings_now, standing
+from shared.domain.emergency_numbers import Placeable, Placement
 from shared.domain.leases import Rules
+from shared.domain.situations import Say, Situation, say_of
 
 POLL_DURING_EMERGENCY_S = 2
 POLL_OTHERWISE_S = 30
@@ -43,10 +45,15 @@ class Banner(StrEnum):
     TEST_IN_PROGRESS = "test_in_progress"
     HELD_AFTER_DROP = "held_after_drop"
     CALLBACK_RINGING = "callback_ringing"
+    CANNOT_BE_PLACED = "cannot_be_placed"
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """The panel's state; `expires_at` is until when the callback number is promised."""
+    """The panel's state; `expires_at` is until when the callback number is promised.
+
+    `say` is what the caller should say (B12), None without a lease; `dial` are the digits that the platform connects
+    where the caller is, None where it connects none (B13).
+    """
 
     mode: Mode = Mode.NORMAL
     controls: tuple[str, ...] = NORMAL_CONTROLS
@@ -54,6 +61,9 @@ class Panel(Struct, frozen=True, kw_only=True):
     banner: Banner | None = None
     callback_number: str | None = None
     expires_at: datetime | None = None
+    say: Say | None = None
+    placeable: Placeable = Placeable.UNKNOWN
+    dial: str | None = None
     poll_after_s: int = POLL_OTHERWISE_S
 
 
@@ -61,45 +71,69 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     """The panel of an agent with this emergency, or none."""
     if emergency is None or emergency.lease is None:
         return Panel()
-    lease = emergency.lease if emergency.lease.lives(rules, now) else None
-    number = lease.number if lease else None
-    expires_at = lease.promised_until(rules) if lease else None
+    panel = _moded(emergency, rules, now)
+    if not emergency.lease.lives(rules, now):
+        return panel
+    return with_number(
+        panel, emergency.lease.number, emergency.lease.promised_until(rules), emergency.situation or Situation()
+    )
+
+
+def _moded(emergency: Emergency, rules: Rules, now: datetime) -> Panel:
+    """The panel by itself, without the number and what goes with it."""
     stands = standing(emergency, rules, now)
     if rings_now(emergency, now):
         # Also while a leg is in progress, which may be dead: Answer comes beside End call, and takes nothing away.
-        return _ringing_panel(number, expires_at, in_a_call=bool(stands.in_progress))
+        return _ringing_panel(in_a_call=bool(stands.in_progress))
     if stands.in_progress:
-        return emergency_panel(number, expires_at, test=all(leg.test for leg in stands.in_progress))
-    if stands.held:
-        return Panel(
-            banner=Banner.HELD_AFTER_DROP,
-            callback_number=number,
-            expires_at=expires_at,
-            poll_after_s=POLL_DURING_EMERGENCY_S,
+        return emergency_panel(
+            test=all(leg.test for leg in stands.in_progress),
+            # A responder is on the line: then it is no matter whether a call can be placed.
+            placement=None if any(leg.callback for leg in stands.in_progress) else _placement(emergency),
         )
-    return Panel(callback_number=number, expires_at=expires_at)
+    if stands.held:
+        return Panel(banner=Banner.HELD_AFTER_DROP, poll_after_s=POLL_DURING_EMERGENCY_S)
+    return Panel()
 
 
-def _ringing_panel(number: str | None, expires_at: datetime | None, *, in_a_call: bool) -> Panel:
+def _placement(emergency: Emergency) -> Placement | None:
+    return emergency.situation.placement if emergency.situation else None
+
+
+def _ringing_panel(*, in_a_call: bool) -> Panel:
     return Panel(
         mode=Mode.RINGING,
         controls=RINGING_DURING_A_CALL_CONTROLS if in_a_call else RINGING_CONTROLS,
         form_actions=(),
         banner=Banner.CALLBACK_RINGING,
-        callback_number=number,
-        expires_at=expires_at,
         poll_after_s=POLL_DURING_EMERGENCY_S,
     )
 
 
-def emergency_panel(number: str | None, expires_at: datetime | None, *, test: bool) -> Panel:
-    """The panel while an emergency leg is in progress: device settings and End call, nothing else."""
+def emergency_panel(*, test: bool, placement: Placement | None = None) -> Panel:
+    """The panel while an emergency leg is in progress: device settings and End call, nothing else.
+
+    Where the call cannot be placed from here, that is what the alert says (B13).
+    """
+    banner = Banner.TEST_IN_PROGRESS if test else Banner.EMERGENCY_IN_PROGRESS
+    if placement is not None and placement.placeable is Placeable.NO:
+        banner = Banner.CANNOT_BE_PLACED
     return Panel(
         mode=Mode.EMERGENCY,
         controls=EMERGENCY_CONTROLS,
         form_actions=(),
-        banner=Banner.TEST_IN_PROGRESS if test else Banner.EMERGENCY_IN_PROGRESS,
+        banner=banner,
+        poll_after_s=POLL_DURING_EMERGENCY_S,
+    )
+
+
+def with_number(panel: Panel, number: str | None, expires_at: datetime | None, situation: Situation) -> Panel:
+    """The panel with the callback number, what to say, and what the platform connects; all gone with the lease."""
+    return structs.replace(
+        panel,
         callback_number=number,
         expires_at=expires_at,
-        poll_after_s=POLL_DURING_EMERGENCY_S,
+        say=say_of(situation, number),
+        placeable=situation.placement.placeable,
+        dial=situation.placement.dial,
     )

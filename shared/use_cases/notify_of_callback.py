@@ -10,7 +10,8 @@ from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
-from shared.domain.notifications import Notice, NoticeKind, notice_location, recipients_of
+from shared.domain.locations import ToldLocation
+from shared.domain.notifications import Notice, NoticeKind, recipients_of
 from shared.ports import AgentDirectory, EmergencyStore
 
 
@@ -73,7 +74,7 @@ def notice_of(
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),
         degraded=False,
-        location=notice_location(None, agent.address if agent else None, now),
+        location=emergency.situation.told if emergency.situation else ToldLocation(),
         locale=agent.locale if agent else None,
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),

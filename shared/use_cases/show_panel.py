@@ -5,7 +5,8 @@ from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.errors import NotAllowed, Unavailable
 from shared.domain.ids import key_of
-from shared.domain.panels import Panel, emergency_panel, panel_of
+from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
+from shared.domain.situations import Situation
 from shared.ports import Caller, EmergencyStore, OutageLog
 
 
@@ -31,7 +32,7 @@ def show_panel(
         until = outage.dialling(agent_id, now)
         if until is None:
             raise
-        return emergency_panel(deployment.fallback_number, until, test=False)
+        return with_number(emergency_panel(test=False), deployment.fallback_number, until, Situation())
     owner = stored.emergency.owner if stored.emergency else None
     if not caller.speaks_for(agent_id, entry, owner):
         raise NotAllowed

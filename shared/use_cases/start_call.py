@@ -5,16 +5,18 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.agents import Agent, Location
+from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
-from shared.domain.emergency_numbers import EmergencyNumber, recognise
+from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
 from shared.domain.errors import CallIdTaken, Conflict, NotAllowed, NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Lease
-from shared.domain.notifications import Notice, notice_location, recipients_of
-from shared.domain.panels import Panel, emergency_panel, panel_of
+from shared.domain.locations import Location, country_of, told_location
+from shared.domain.notifications import Notice, recipients_of
+from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
 from shared.domain.presence import Hold
+from shared.domain.situations import Situation, situation_of
 from shared.ports import (
     AgentDirectory,
     Caller,
@@ -39,7 +41,10 @@ from shared.use_cases.effects import (
 
 
 class Dial(Struct, frozen=True, kw_only=True):
-    """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids."""
+    """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids.
+
+    `caller_id_ours`: the softphone lets responders see the number that it is lent.
+    """
 
     call_id: str
     agent_id: str
@@ -50,10 +55,14 @@ class Dial(Struct, frozen=True, kw_only=True):
     server_call_id: str | None = None
     location: Location | None = None
     locale: str | None = None
+    caller_id_ours: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What the softphone is told. `known`: the call had been reported before; `stale`: too old to start anything."""
+    """What the softphone is told. `known`: the call had been reported before; `stale`: too old to start anything.
+
+    `foreign`: the number is of another country than the caller; `dial`: the digits that the platform connects (B13).
+    """
 
     call_id: str
     agent_id: str
@@ -61,9 +70,12 @@ class Answer(Struct, frozen=True, kw_only=True):
     callback_number: str | None = None
     expires_at: datetime | None = None
     shared: bool = False
+    foreign: bool = False
     test: bool = False
     degraded: bool = False
     notified: int = 0
+    placeable: Placeable = Placeable.UNKNOWN
+    dial: str | None = None
     known: bool = False
     stale: bool = False
 
@@ -161,6 +173,7 @@ class _Course:
         self._late_for: CallOwner | None = None
         self._agent: Agent | None = None
         self.number: EmergencyNumber | None = None
+        self.situation = Situation()
         self.shares = False
         self.rationed = False
 
@@ -192,16 +205,26 @@ class _Course:
             for leg in emergency.legs:
                 if leg.leg_id == self._leg_id:
                     return Started(self._answer(emergency, leg, now, known=True))
-        self.number = self._recognise()
+        self._situate(now)
         return self._stale() if now - self._dialled_at(now) > self._rules.window else None
 
     def _require_right(self, owner: str | None) -> None:
         if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):
             raise NotAllowed
 
-    def _recognise(self) -> EmergencyNumber:
-        country = self._dial.country or (self._agent.country if self._agent else None)
-        return recognise(self._dial.dialled, country=country, countries=self._deployment.countries)
+    def _situate(self, now: datetime) -> EmergencyNumber:
+        """Which emergency number it is, and what holds for the caller; raises `NotAnEmergency`."""
+        dial, agent, countries = self._dial, self._agent, self._deployment.countries
+        country = country_of(dial.country, None, (agent.country if agent else None,), now)
+        self.number = recognise(dial.dialled, country=country, countries=countries)
+        self.situation = situation_of(
+            self.number,
+            told=told_location(dial.location, None, (agent.address if agent else None,), now),
+            country=country,
+            configured=countries,
+            number_shown=dial.caller_id_ours,
+        )
+        return self.number
 
     def _dialled_at(self, now: datetime) -> datetime:
         # A desktop whose clock runs ahead must not lengthen the lease.
@@ -277,7 +300,7 @@ class _Course:
             loan=loan,
             new_call=self._call_row,
             late_for=self._late_for,
-            notice=self._notice(emergency, leg, recipients, now) if recipients else None,
+            notice=self._notice(emergency, leg, recipients) if recipients else None,
             ration_row=ration,
         )
 
@@ -312,13 +335,14 @@ class _Course:
                 alternate_numbers=agent.alternate_numbers if agent else (),
             ),
             quota=loan.quota_row if loan is not None else base.quota,
+            situation=self.situation,
         )
 
-    def _notice(self, emergency: Emergency, leg: Leg, recipients: tuple[str, ...], now: datetime) -> Notice:
+    def _notice(self, emergency: Emergency, leg: Leg, recipients: tuple[str, ...]) -> Notice:
         assert emergency.lease is not None
         until = emergency.lease.promised_until(self._rules)
         return structs.replace(
-            self._bare_notice(leg.dialled_at, recipients, now),
+            self._bare_notice(leg.dialled_at, recipients),
             callback_number=leg.number,
             reachable_until=until,
             shared=leg.shared,
@@ -326,7 +350,7 @@ class _Course:
             give_up_at=until,
         )
 
-    def _bare_notice(self, dialled_at: datetime, recipients: tuple[str, ...], now: datetime) -> Notice:
+    def _bare_notice(self, dialled_at: datetime, recipients: tuple[str, ...]) -> Notice:
         agent = self._agent
         return Notice(
             notice_id=derived(self._leg_id, "notice"),
@@ -339,7 +363,9 @@ class _Course:
             shared=False,
             test=False,
             degraded=False,
-            location=notice_location(self._dial.location, agent.address if agent else None, now),
+            location=self.situation.told,
+            placeable=self.situation.placement.placeable,
+            number_shown=self.situation.number_shown,
             locale=self._dial.locale or (agent.locale if agent else None),
             give_up_at=dialled_at + self._rules.window,
         )
@@ -352,6 +378,7 @@ class _Course:
 
     def _answer(self, emergency: Emergency, leg: Leg, now: datetime, *, known: bool) -> Answer:
         assert emergency.lease is not None
+        placement = (emergency.situation or Situation()).placement
         return Answer(
             call_id=self._dial.call_id,
             agent_id=self._dial.agent_id,
@@ -360,6 +387,8 @@ class _Course:
             shared=leg.shared,
             test=leg.test,
             notified=leg.notified,
+            placeable=placement.placeable,
+            dial=placement.dial,
             panel=panel_of(emergency, self._rules, now),
             known=known,
         )
@@ -384,16 +413,21 @@ class _Course:
     def run_in_outage(self, outage: OutageLog, now: datetime) -> Started:
         """The dial when the store is away: the fallback number, the default contacts, presence held (B1)."""
         self._require_right(None)
-        self.number = number = self._recognise()
+        number = self._situate(now)
         dialled_at = self._dialled_at(now)
         if now - dialled_at > self._rules.window:
             return self._stale()
         recipients = recipients_of(self._deployment.default_contacts, self._contacts())
-        notice = structs.replace(self._bare_notice(dialled_at, recipients, now), degraded=True, test=number.test)
+        notice = structs.replace(
+            self._bare_notice(dialled_at, recipients), degraded=True, test=number.test, number_shown=False
+        )
         effects: list[Effect] = [HoldInOutage(self._dial.agent_id, self._hold)]
         if recipients and not outage.mailed(self._leg_id):
             effects.append(MailInOutage(self._leg_id, notice))
         outage.dialled(self._dial.agent_id, until=now + self._rules.window)
+        # The softphone dials with the lent number or with none: never with the fallback number.
+        situation = structs.replace(self.situation, number_shown=False)
+        placement = situation.placement
         fallback, expires_at = self._deployment.fallback_number, dialled_at + self._rules.window
         answer = Answer(
             call_id=self._dial.call_id,
@@ -403,6 +437,8 @@ class _Course:
             test=number.test,
             degraded=True,
             notified=len(recipients),
-            panel=emergency_panel(fallback, expires_at, test=number.test),
+            placeable=placement.placeable,
+            dial=placement.dial,
+            panel=with_number(emergency_panel(test=number.test, placement=placement), fallback, expires_at, situation),
         )
         return Started(answer, tuple(effects))

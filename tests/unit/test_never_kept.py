@@ -8,9 +8,10 @@ import pytest
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Row, Table
-from shared.domain.agents import Agent, Location
+from shared.domain.agents import Agent
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
+from shared.domain.locations import Location
 from shared.domain.notifications import Delivery
 from shared.domain.presence import PresenceStatus
 from shared.ports import Email

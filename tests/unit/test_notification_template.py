@@ -17,13 +17,20 @@ from shared.adapters.notification_template import (
     built_in_sources,
     one_line,
 )
-from shared.domain.notifications import LocationSource, Notice, NoticeLocation
+from shared.domain.locations import LocationSource, ToldLocation
+from shared.domain.notifications import Notice
 from shared.ports import RenderedNotice
 
 DIALLED = datetime(2026, 3, 4, 17, 5, 9, tzinfo=UTC)
 NUMBER = "+12065550101"
-LIVE = NoticeLocation(
-    source=LocationSource.LIVE, address="1 Example Way", latitude=47.5, longitude=-122.25, accuracy_m=24.6, age_s=180
+LIVE = ToldLocation(
+    source=LocationSource.LIVE,
+    address="1 Example Way",
+    address_source=LocationSource.LIVE,
+    latitude=47.5,
+    longitude=-122.25,
+    accuracy_m=24.6,
+    at=DIALLED - timedelta(seconds=180),
 )
 NOTICE = Notice(
     notice_id="n",
@@ -124,14 +131,14 @@ def test_no_number_at_all_is_said() -> None:
 
 
 def test_locations_say_where_they_come_from() -> None:
-    registered = NoticeLocation(source=LocationSource.REGISTERED, address="2 Example Way")
+    registered = ToldLocation(source=LocationSource.REGISTERED, address="2 Example Way")
     for words in both(rendered(location=registered)):
         assert "2 Example Way" in words
         assert "registered for the agent" in words
         assert "Latitude" not in words
-    for words in both(rendered(location=NoticeLocation(source=LocationSource.UNKNOWN))):
+    for words in both(rendered(location=ToldLocation(source=LocationSource.UNKNOWN))):
         assert "The location is unknown." in words
-    position = NoticeLocation(source=LocationSource.LIVE, latitude=0.0, longitude=0.0, age_s=7200)
+    position = ToldLocation(source=LocationSource.LIVE, latitude=0.0, longitude=0.0, at=DIALLED - timedelta(hours=2))
     for words in both(rendered(location=position)):
         assert "Latitude 0.000000, longitude 0.000000" in words
         assert "2 hours before the call" in words
@@ -162,7 +169,7 @@ HOSTILE = "<script>alert(1)</script>\r\nBcc: x@example.com {{ 7*7 }} \u202e" + "
 
 
 def test_hostile_values_are_harmless() -> None:
-    location = NoticeLocation(source=LocationSource.LIVE, address=HOSTILE, age_s=1)
+    location = ToldLocation(source=LocationSource.LIVE, address=HOSTILE, at=DIALLED)
     notice = rendered(agent_name=HOSTILE, agent_id=HOSTILE, callback_number=HOSTILE, location=location)
     assert "\n" not in notice.subject
     assert "\r" not in notice.subject
@@ -177,7 +184,7 @@ def test_hostile_values_are_harmless() -> None:
 def test_no_values_break_it(
     name: str, number: str, address: str | None, degrees: float | None, t: bool, d: bool
 ) -> None:
-    location = NoticeLocation(
+    location = ToldLocation(
         source=LocationSource.LIVE, address=address, latitude=degrees, longitude=degrees, accuracy_m=degrees
     )
     telemetry = Count()

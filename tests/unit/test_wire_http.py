@@ -27,8 +27,9 @@ from functions.wire.http import (
     presence_answer,
 )
 from shared.domain.errors import Malformed
-from shared.domain.panels import Banner, emergency_panel
+from shared.domain.panels import Banner, emergency_panel, with_number
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.situations import Situation
 from shared.use_cases.start_call import Answer
 
 LEAST: dict[str, Any] = {"call_id": "c", "agent_id": "a", "dialled": "911"}
@@ -245,7 +246,7 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
         expires_at=expires_at,
         test=True,
         notified=2,
-        panel=emergency_panel("+12025550111", expires_at, test=True),
+        panel=with_number(emergency_panel(test=True), "+12025550111", expires_at, Situation()),
     )
     answer = json.loads(msgspec.json.encode(call_answer(told, "en-US")))
     assert answer.pop("stale") is False
@@ -255,16 +256,35 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
         "callback_number": "+12025550111",
         "expires_at": "2026-11-20T19:00:00Z",
         "shared": False,
+        "foreign": False,
         "test": True,
         "degraded": False,
         "notified": 2,
+        "placeable": "unknown",
+        "dial": None,
         "panel": {
             "mode": "emergency",
             "controls": ["device_settings", "end_call"],
             "form_actions": [],
             "banner": BANNERS["en"][Banner.TEST_IN_PROGRESS],
+            "banner_key": "test_in_progress",
             "callback_number": "+12025550111",
             "expires_at": "2026-11-20T19:00:00Z",
+            "say": {
+                "address": None,
+                "address_source": None,
+                "latitude": None,
+                "longitude": None,
+                "accuracy_m": None,
+                "source": "unknown",
+                "at": None,
+                "confirmed_at": None,
+                "callback_number": "+12025550111",
+                "number_shown": False,
+                "relay_first": False,
+            },
+            "placeable": "unknown",
+            "dial": None,
             "poll_after_s": 2,
         },
     }
