@@ -35,7 +35,7 @@ DIALS: dict[str, tuple[str, object]] = {
     "long agent id": ("agent_id", CALL | {"agent_id": LONG}),
     "no number": ("dialled", {"call_id": "c", "agent_id": "a"}),
     "number is a number": ("dialled", CALL | {"dialled": 911}),
-    "long number": ("dialled", CALL | {"dialled": "9" * 65}),
+    "long number": ("dialled", CALL | {"dialled": "9" * 257}),
     "time without zone": ("dialled_at", CALL | {"dialled_at": "2026-11-20T17:00:00"}),
     "time is a word": ("dialled_at", CALL | {"dialled_at": "yesterday"}),
     "time of the year 9999": ("dialled_at", CALL | {"dialled_at": "9999-12-31T23:59:59Z"}),

@@ -67,7 +67,7 @@ def test_unknown_fields_are_passed_over() -> None:
         ({"call_id": None}, "call_id"),
         ({"agent_id": 7}, "agent_id"),
         ({"agent_id": "x" * 601}, "agent_id"),
-        ({"dialled": "9" * 65}, "dialled"),
+        ({"dialled": "9" * 257}, "dialled"),
         ({"dialled": ""}, "dialled"),
         ({"dialled_at": "2026-11-20T13:00:00"}, "dialled_at"),
         ({"dialled_at": SECRET}, "dialled_at"),
