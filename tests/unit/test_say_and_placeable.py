@@ -11,7 +11,7 @@ from shared.domain.panels import Banner
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Answer, Dial
-from tests.house import FALLBACK, House, after
+from tests.fakes.house import FALLBACK, House, after
 
 DANA = "agent-dana"
 
