@@ -9,7 +9,7 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
-from shared.adapters.table import Row, Table
+from shared.adapters.table import Row, Table, Write
 from shared.adapters.turns import Turns
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -18,13 +18,13 @@ from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import EmergencyCallingError, NotFound
+from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Caller, Email, RenderedNotice
+from shared.ports import Caller, Email, Pending, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
@@ -169,6 +169,30 @@ class Kept:
         self.kept[key] = again
 
 
+class TableLine:
+    """Port `Table`: the deployment's way to its table. It can be away, and `asked` hears of every request."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.away = False
+        self.asked: Callable[[str], None] = lambda _request: None
+
+    def _pass(self, request: str) -> Table:
+        self.asked(request)
+        if self.away:
+            raise Unavailable
+        return self._table
+
+    def get(self, key: str, deadline: Deadline) -> Pending[Row | None]:
+        return self._pass("read").get(key, deadline)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
+        return self._pass("read").between(first, end, limit, deadline)
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        return self._pass("commit").commit(writes, deadline)
+
+
 class Overtaken(MemoryTable):
     """A table in which something happens right after a kind of rows, the free numbers by default, was read."""
 
@@ -206,13 +230,14 @@ class House:
         self.deployment = base
         self.table = table if table is not None else MemoryTable()
         self.chance = random.Random(seed)
-        self.emergencies = EmergencyTable(self.table, pool=base.callback_numbers, rules=base.rules, chance=self.chance)
+        self.line = TableLine(self.table)
+        self.emergencies = EmergencyTable(self.line, pool=base.callback_numbers, rules=base.rules, chance=self.chance)
         self.directory = AgentTable(MemoryTable(), self.clock)
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.mail = Mailbox()
         self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()
-        self.recording_outbox = RecordingTable(self.table)
+        self.recording_outbox = RecordingTable(self.line)
         self.telemetry = Counter()
         self.outage = OutageMemory()
         self.repeats = Kept()

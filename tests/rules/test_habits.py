@@ -61,6 +61,23 @@ def test_nothing_is_patched() -> None:
     assert not in_modules(faulty)
 
 
+def test_tests_reach_through_no_wall() -> None:
+    """What is put in place of a collaborator goes in through a constructor: the old one may stand in others too."""
+
+    def faulty(module: Module) -> Iterable[str]:
+        # The product mends one converter of the worker's library, and says so there.
+        for node in () if module.is_product else ast.walk(module.tree):
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            flat = [each for target in targets if target for each in getattr(target, "elts", [target])]
+            for target in flat if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) else ():
+                if isinstance(target, ast.Attribute) and target.attr.startswith("_"):
+                    yield from [] if ast.unparse(target.value) in {"self", "cls"} else [ast.unparse(target)]
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"setattr", "object.__setattr__"}:
+                yield ast.unparse(node)
+
+    assert not in_modules(faulty)
+
+
 def test_whoever_sleeps_says_why() -> None:
     def faulty(module: Module) -> Iterable[str]:
         lines = texts()[module.path].splitlines()

@@ -71,8 +71,7 @@ def dropped_call(house: House) -> str:
 def test_one_read_and_one_request_to_the_answer_and_one_more_to_the_agents_ring(house: House) -> None:
     number = dropped_call(house)
     reads: list[str] = []
-    table = house.table
-    house.emergencies._table = Counting(table, reads, house)  # type: ignore[assignment]
+    house.line.asked = lambda kind: reads.append(f"{kind}, with {len(house.switchboard.requests)} requests")
     callback_id = house.responder_calls(number, delivered=False)
     assert reads[0] == "read, with 0 requests" and reads[1] == "commit, with 1 requests"
     assert house.switchboard.requests == [("answer", "context")]
@@ -83,18 +82,6 @@ def test_one_read_and_one_request_to_the_answer_and_one_more_to_the_agents_ring(
     [invite] = house.switchboard.invited
     assert (invite.ring_s, invite.caller_id) == (15, None)
     assert house.callback(callback_id) is not None
-
-
-class Counting:
-    """Notes what is asked of the table, and how many requests call control had by then."""
-
-    def __init__(self, table: object, log: list[str], house: House) -> None:
-        self._table, self._log, self._house = table, log, house
-
-    def __getattr__(self, name: str) -> object:
-        kind = "commit" if name == "commit" else "read"
-        self._log.append(f"{kind}, with {len(self._house.switchboard.requests)} requests")
-        return getattr(self._table, name)
 
 
 # The ladder
@@ -685,24 +672,22 @@ def test_a_redelivery_that_call_control_does_not_recognise_leaves_the_ladder_alo
     assert house.switchboard.redirected == [] and house.switchboard.ringing() == [DANA_ACS]
 
 
-class AwayTable:
-    """A table that can be away."""
+class AwayDirectory:
+    """A directory that can be away."""
 
-    def __init__(self, table: object) -> None:
-        self._table = table
+    def __init__(self, directory: object) -> None:
+        self._directory = directory
         self.away = False
 
     def __getattr__(self, name: str) -> object:
         if self.away:
             raise Unavailable
-        return getattr(self._table, name)
+        return getattr(self._directory, name)
 
 
 def test_the_store_is_away_the_whole_time_and_the_desk_rings_again_and_again(house: House) -> None:
     number = dropped_call(house)
-    table = AwayTable(house.table)
-    house.emergencies._table = table  # type: ignore[assignment]
-    table.away = True
+    house.line.away = True
     with pytest.raises(Unavailable):
         house.responder_calls(number)
     for _ in range(120):
@@ -718,9 +703,7 @@ def test_the_store_is_away_the_whole_time_and_the_desk_rings_again_and_again(hou
 
 def test_the_store_comes_back_while_the_desk_rings(house: House) -> None:
     number = dropped_call(house)
-    table = AwayTable(house.table)
-    house.emergencies._table = table  # type: ignore[assignment]
-    table.away = True
+    house.line.away = True
     with pytest.raises(Unavailable):
         house.responder_calls(number)
     connected = house.switchboard.events.pop(0)
@@ -728,7 +711,7 @@ def test_the_store_comes_back_while_the_desk_rings(house: House) -> None:
         house.hear(*connected)
     house.switchboard.events.clear()
     assert house.switchboard.ringing() == [DESK]
-    table.away = False
+    house.line.away = False
     house.switchboard.pick_up(DESK)
     house.deliver()
     house.responder_calls(number)
@@ -738,15 +721,13 @@ def test_the_store_comes_back_while_the_desk_rings(house: House) -> None:
 
 def test_the_store_is_away_in_the_middle_of_a_ladder(house: House) -> None:
     house.responder_calls(dropped_call(house))
-    table = AwayTable(house.table)
-    house.emergencies._table = table  # type: ignore[assignment]
-    table.away = True
+    house.line.away = True
     house.clock.advance(after(seconds=15))
     house.switchboard.time_passes()
     with pytest.raises(Unavailable):
         house.deliver()
     assert house.switchboard.ringing() == [DESK]
-    table.away = False
+    house.line.away = False
     house.switchboard.pick_up(DESK)
     house.wait(60)
     assert house.switchboard.ringing() == [] and house.switchboard.talking() == [f"4:{DESK}"]
@@ -806,16 +787,14 @@ def test_an_incoming_call_that_is_delivered_again_changes_nothing(house: House) 
 
 def test_the_host_dies_between_the_answer_and_the_row(house: House) -> None:
     number = dropped_call(house)
-    table = AwayTable(house.table)
-    house.emergencies._table = table  # type: ignore[assignment]
 
     def die(_operation: str, _target: str) -> None:
-        table.away = True
+        house.line.away = True
 
     house.switchboard.lose_answer = die
     with pytest.raises(Unavailable):
         house.responder_calls(number, delivered=False)
-    table.away = False
+    house.line.away = False
     house.switchboard.lose_answer = lambda _operation, _target: None
     house.deliver()
     assert house.switchboard.ringing() == [DANA_ACS], "CallConnected came before the row"
@@ -899,11 +878,9 @@ def test_what_an_answer_owes_begins_though_the_store_goes_away_right_after(house
     house.responder_calls(numbers(1)[0])
     house.performs = False
     house.switchboard.pick_up(identity(names[0]))
-    table = AwayTable(house.table)
-    house.emergencies._table = table  # type: ignore[assignment]
 
     def goes_away(operation: str, _target: str) -> None:
-        table.away = operation == "cancel"
+        house.line.away = operation == "cancel"
 
     house.switchboard.fail = goes_away
     house.hear(*house.switchboard.events.pop(0))
@@ -1070,15 +1047,14 @@ def test_nobody_elses_identity_is_kept(house: House) -> None:
 
 def test_the_desk_that_was_rung_without_the_store_is_seen_though_no_event_said_so(house: House) -> None:
     number = dropped_call(house)
-    table = AwayTable(house.table)
     callback_id = house.responder_calls(number, delivered=False)
-    house.emergencies._table, table.away = table, True  # type: ignore[assignment]
+    house.line.away = True
     [connected] = [said for _, said in house.switchboard.events if said.fact == Connected()]
     house.switchboard.events.clear()
     with pytest.raises(Unavailable):
         house.hear(callback_id, connected)
     assert house.switchboard.ringing() == [DESK]
-    table.away = False
+    house.line.away = False
     house.switchboard.pick_up(DESK)
     house.wait(120, events=False)
     assert house.switchboard.talking() == [f"4:{DESK}"] and house.switchboard.ringing() == []
@@ -1088,7 +1064,7 @@ def test_a_lookup_of_an_unreadable_directory_comes_again(house: House) -> None:
     house.responder_calls(dropped_call(house))
     house.switchboard.hang_up()
     house.deliver()
-    directory = AwayTable(house.directory)
+    directory = AwayDirectory(house.directory)
     real, house.directory = house.directory, directory  # type: ignore[assignment]
     directory.away = True
     house.wait(20)
