@@ -1,0 +1,73 @@
+@description('The name of the account.')
+param name string
+
+@description('Where it lies.')
+param location string
+
+@description('Tags of the resource.')
+param tags object
+
+@description('The tables that the app keeps its state in. The identity may not make them itself.')
+param tableNames array
+
+@description('Who may read and write the tables: the object id of the identity.')
+param principalId string
+
+@description('The resource id of that identity, known before it is made.')
+param identityId string
+
+@description('Spread over the zones of the region.')
+param zoneRedundant bool
+
+@description('Answer only to the virtual network.')
+param closed bool
+
+// Azure's own role "Cosmos DB Built-in Data Contributor" for tables: the same id in every account.
+var dataContributor = '00000000-0000-0000-0000-000000000002'
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'GlobalDocumentDB'
+  properties: {
+    databaseAccountOfferType: 'Standard'
+    capabilities: [{ name: 'EnableTable' }, { name: 'EnableServerless' }]
+    // The app decides on an ETag and reads what it has just written.
+    consistencyPolicy: { defaultConsistencyLevel: 'Strong' }
+    locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: zoneRedundant }]
+    disableLocalAuth: true
+    disableKeyBasedMetadataWriteAccess: true
+    minimalTlsVersion: 'Tls12'
+    publicNetworkAccess: closed ? 'Disabled' : 'Enabled'
+    // The shortest that there is: a backup keeps for a while what the app has already forgotten.
+    backupPolicy: {
+      type: 'Periodic'
+      periodicModeProperties: {
+        backupIntervalInMinutes: 1440
+        backupRetentionIntervalInHours: 48
+        backupStorageRedundancy: 'Local'
+      }
+    }
+  }
+}
+
+resource tables 'Microsoft.DocumentDB/databaseAccounts/tables@2026-03-15' = [
+  for table in tableNames: {
+    parent: account
+    name: table
+    properties: { resource: { id: table } }
+  }
+]
+
+resource access 'Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments@2026-03-15' = {
+  parent: account
+  name: guid(account.id, identityId, dataContributor)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: '${account.id}/tableRoleDefinitions/${dataContributor}'
+    scope: account.id
+  }
+}
+
+output id string = account.id

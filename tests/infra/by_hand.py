@@ -1,0 +1,81 @@
+"""What an administrator set by hand survives a deployment, but for what the platform owns and what is forbidden.
+
+A snapshot shows nothing that a secret could be in: this compiles a copy whose parameter `currentSettings` is not one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter
+
+from tests.infra.compiler import INFRA, ROOT, Compiler, InfraError
+
+SECRET = r"@secure\(\)\s+(param currentSettings object)"
+COMMUNICATION = (
+    "/subscriptions/00000000-0000-0000-0000-000000000003/resourceGroups/g/providers/Microsoft.Communication/x/a"
+)
+BY_HAND = """
+using 'main.bicep'
+param environmentName = 'by-hand'
+param callbackNumbers = '+14255550101'
+param existingCommunicationServiceId = 'COMMUNICATION'
+param currentSettings = {
+  ADDED_BY_HAND: 'kept'
+  CALLBACK_NUMBERS: '+14255550109'
+  CALLBACK_WINDOW_MINUTES: '90'
+  EMAIL_SENDER: 'emergency@example.com'
+  EVENT_SOURCES: '/own-topic'
+  KEY_SECRETS: 'kept-too'
+  PYTHON_THREADPOOL_THREAD_COUNT: '4'
+  TABLES_CONNECTION_STRING: 'a key'
+  functions_worker_runtime: 'python'
+  WEBSITE_AUTH_ENABLED: 'true'
+}
+"""
+EXPECTED = {
+    "ADDED_BY_HAND": "kept",
+    "CALLBACK_NUMBERS": "+14255550101",
+    "CALLBACK_WINDOW_MINUTES": "90",
+    "CALLBACK_COOL_DOWN_MINUTES": "60",
+    "EMAIL_SENDER": "emergency@example.com",
+    "EVENT_SOURCES": f"{COMMUNICATION};/own-topic",
+    "KEY_SECRETS": "kept-too",
+    "PYTHON_THREADPOOL_THREAD_COUNT": "64",
+}
+FORBIDDEN = ("TABLES_CONNECTION_STRING", "functions_worker_runtime", "WEBSITE_AUTH_ENABLED")
+
+
+def faults(compiler: Compiler) -> list[str]:
+    """What is lost, doubled or deployed against the rules. Raises `InfraError`."""
+    listed = _deployed(compiler)
+    settings = dict(listed)
+    times = Counter(name.lower() for name, _ in listed)
+    found = [f"{name} comes twice" for name, count in times.items() if count > 1]
+    found += [
+        f"{name} is {settings.get(name)!r}, not {value!r}"
+        for name, value in EXPECTED.items()
+        if settings.get(name) != value
+    ]
+    return found + [f"{name} is deployed" for name in FORBIDDEN if name in settings]
+
+
+def _deployed(compiler: Compiler) -> list[tuple[str, str]]:
+    scratch = ROOT / ".cache" / "bicep-by-hand"
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.copytree(INFRA, scratch)
+    main = scratch / "main.bicep"
+    text = main.read_text("utf-8")
+    open_text = re.sub(SECRET, r"\1", text)
+    if open_text == text:
+        raise InfraError("main.bicep: currentSettings is not a secret parameter any more")
+    main.write_text(open_text, "utf-8")
+    parameters = scratch / "by-hand.bicepparam"
+    parameters.write_text(BY_HAND.replace("COMMUNICATION'", COMMUNICATION + "'"), "utf-8")
+    told = compiler.snapshot(parameters, write=True)
+    if told:
+        raise InfraError(told)
+    resources = json.loads((scratch / "by-hand.snapshot.json").read_text("utf-8"))["predictedResources"]
+    app = next(each for each in resources if each["type"] == "Microsoft.Web/sites")
+    return [(each["name"], each["value"]) for each in app["properties"]["siteConfig"]["appSettings"]]
