@@ -342,9 +342,16 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def take_up_outbox(self) -> None:
         """Try again what is owed. Raises `Unavailable`."""
         deadline = self.within(self.budgets.take_up_outbox_s)
-        effects = take_up_outbox(emergencies=self.emergencies, clock=self.clock, deadline=deadline)
-        recordings = take_up_recordings(outbox=self.recording_outbox, clock=self.clock, deadline=deadline)
-        self.effects.finish([*effects, *recordings], self.perform)
+        effects = [
+            *take_up_outbox(emergencies=self.emergencies, clock=self.clock, telemetry=self.telemetry, deadline=deadline)
+        ]
+        try:
+            effects += take_up_recordings(
+                outbox=self.recording_outbox, clock=self.clock, telemetry=self.telemetry, deadline=deadline
+            )
+        finally:
+            # They are claimed: nobody else takes them up before their claims lapse.
+            self.effects.finish(effects, self.perform)
 
     # What is owed
 

@@ -20,6 +20,7 @@ from shared.domain.leases import Lease
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.presence import Presence
 from shared.domain.principals import Principal
+from shared.domain.situations import Situation
 
 
 class Pending[T](Protocol):
@@ -159,12 +160,26 @@ class OwedNotice(Struct, frozen=True, kw_only=True):
     notice: Notice
 
 
+class Broken(Struct, frozen=True, kw_only=True):
+    """A row that brings something up that cannot be read.
+
+    `row` is the store's name for it, `kind` the kind of the row that cannot be read: all that may be said of it.
+    """
+
+    row: str
+    kind: str
+
+
 class Owed(Struct, frozen=True, kw_only=True):
-    """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks."""
+    """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks.
+
+    `broken` is what cannot be used.
+    """
 
     presences: tuple[str, ...]
     notices: tuple[OwedNotice, ...]
     callbacks: tuple[str, ...] = ()
+    broken: tuple[Broken, ...] = ()
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -188,6 +203,7 @@ class Due(Struct, frozen=True, kw_only=True):
     """Something that time alone brought up: `subject` says what kind of thing, `key` which."""
 
     row: str
+    version: str
     subject: str
     key: str
 
@@ -250,8 +266,8 @@ class EmergencyStore(Protocol):
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         ...
 
-    def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:
-        """What time alone brought up, longest overdue first."""
+    def due(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
+        """What time alone brought up, longest overdue first; `after` is the row of the last one seen."""
         ...
 
     def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
@@ -259,7 +275,18 @@ class EmergencyStore(Protocol):
         ...
 
     def discard(self, due: Due, deadline: Deadline) -> None:
-        """Remove something that is kept for a time only (an end without a start, a dispatch) and its due row."""
+        """Remove something that is kept for a time only (an end without a start, a dispatch) and its due row.
+
+        `Conflict` if either changed meanwhile; what is needed by now stays.
+        """
+        ...
+
+    def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
+        """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
+        ...
+
+    def look_again(self, now: datetime, deadline: Deadline) -> None:
+        """Take up what was set aside and can be read by now; forget what nobody could read for days."""
         ...
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
@@ -467,8 +494,12 @@ class RecordingOutbox(Protocol):
         """Keep it, due at `until`; None where it is kept already."""
         ...
 
-    def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording]:
+    def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording | Broken]:
         """What is due by now, longest overdue first."""
+        ...
+
+    def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
+        """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
         ...
 
     def held_for(self, agent_key: str, limit: int, deadline: Deadline) -> list[OwedRecording]:
@@ -494,6 +525,18 @@ class Telemetry(Protocol):
         ...
 
 
+class OutageDial(Struct, frozen=True, kw_only=True):
+    """A dial that was answered without the store.
+
+    `by` is `Caller.name` of the one who reported it: None for a role that speaks for all agents.
+    """
+
+    expires_at: datetime
+    test: bool
+    situation: Situation = Situation()
+    by: str | None = None
+
+
 class OutageLog(Protocol):
     """What this process did for agents while the store was away: in memory, bounded, for the window's length."""
 
@@ -509,12 +552,12 @@ class OutageLog(Protocol):
         """The notice could not be sent: the next request may try."""
         ...
 
-    def dialled(self, agent_id: str, *, until: datetime) -> None:
+    def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         ...
 
-    def dialling(self, agent_id: str, now: datetime) -> datetime | None:
-        """Until when this agent's panel shows the emergency that the store knows nothing of."""
+    def dialling(self, agent_id: str, now: datetime) -> OutageDial | None:
+        """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         ...
 
     def over(self, agent_id: str) -> None:

@@ -61,6 +61,7 @@ class Event(StrEnum):
     POOL_EXHAUSTED = "pool_exhausted"
     NUMBER_RELEASED = "number_released"
     SWEEP = "sweep"
+    ROW_SET_ASIDE = "row_set_aside"
     EVENT_REJECTED = "event_rejected"
     EVENT_SOURCE_UNKNOWN = "event_source_unknown"
     SETTING_FAULTY = "setting_faulty"
@@ -122,6 +123,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
     Event.NUMBER_RELEASED: _entry(logging.INFO),
     Event.SWEEP: _entry(logging.INFO, "due", "ms"),
+    Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
     Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),
     Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),
     Event.SETTING_FAULTY: _entry(logging.ERROR, "setting", "severity"),

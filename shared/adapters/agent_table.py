@@ -12,10 +12,22 @@ from collections import OrderedDict
 import msgspec
 from msgspec import Struct
 
-from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Values, Write, with_prefix
+from shared.adapters.table import (
+    Delete,
+    Insert,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    read_row,
+    with_prefix,
+)
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
-from shared.domain.errors import Conflict, Unavailable
+from shared.domain.errors import Conflict
 from shared.domain.ids import key_of
 from shared.ports import Pending
 
@@ -150,10 +162,11 @@ def _values_of(agent: Agent) -> Values:
 
 
 def _agent_in(row: Row) -> Agent:
+    # Nobody writes over what they cannot see; the dial of an agent whose entry it is gets the answer of an outage.
+    return read_row(row, _decoded)
+
+
+def _decoded(row: Row) -> Agent:
     # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
     state = "".join(str(row.values[f"state{index}"]) for index in range(int(row.values["parts"])))
-    try:
-        return msgspec.json.decode(state, type=Agent)
-    except msgspec.MsgspecError:
-        # Not ours to read: a dial goes on without the directory, and nobody writes over what they cannot see.
-        raise Unavailable from None
+    return msgspec.json.decode(state, type=Agent)

@@ -15,6 +15,7 @@
                                      held|{agent}|{recording}: of whose emergency they may be
     mail|{operation}                 a message's way to its recipients
     pool                             which CALLBACK_NUMBERS the slots stand for
+    broken|{at}|{key}                one of the above that nobody could use: when it is looked at again
 
 Outside ids are hashed in every key. An emergency's own row lists the index rows that were written with it, so that the
 next transition removes exactly those, also when another version of this code wrote them.
@@ -25,19 +26,22 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.adapters.table import Row, Values
+from shared.adapters.table import Row, Values, kind_of, read_row, read_state
 from shared.domain.callbacks import Callback
+from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, due_at, standing
-from shared.domain.errors import Unavailable
+from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
-from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, Stored, StoredCallback
+from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback
 
 SCHEMA = 1
 BUSY_RANK = "9"
+POOL_ROW = "pool"
+OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _INDEX = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -168,31 +172,69 @@ def read_stored(row: Row | None) -> Stored:
     """The emergency in its row."""
     if row is None:
         return Stored(None)
-    return Stored(_state(row, Emergency), row.version, _INDEX.decode(str(row.values["index"])))
+    emergency = read_state(row, Emergency)
+    if emergency.lease is None or agent_row(emergency.agent_key) != row.key:
+        # It decodes, and is no emergency that this code has written.
+        raise Unreadable(kind_of(row.key))
+    return Stored(emergency, row.version, read_row(row, listed_index))
+
+
+def recording_row(recording_key: str) -> str:
+    """Where a recording is that is to be deleted or held back."""
+    return f"recording|{recording_key}"
+
+
+def read_recording(row: Row) -> OwedRecording:
+    """A recording that is to be deleted or held back."""
+    recording = read_state(row, Recording)
+    due_at = read_row(row, lambda each: moment_in(str(each.values["due"])))
+    attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
+    return OwedRecording(version=row.version, due_at=due_at, attempts=attempts, recording=recording)
+
+
+def listed_index(row: Row) -> tuple[str, ...]:
+    """The index rows that were written with an emergency."""
+    return _INDEX.decode(str(row.values["index"]))
 
 
 def read_call(row: Row) -> CallOwner:
     """What is recorded under a call id."""
-    return msgspec.structs.replace(_state(row, CallOwner), version=row.version)
+    return msgspec.structs.replace(read_state(row, CallOwner), version=row.version)
 
 
 def read_holder(row: Row) -> Holder:
     """A holder of a number."""
-    return _state(row, Holder)
+    return read_state(row, Holder)
 
 
 def read_callback(row: Row | None) -> StoredCallback:
     """The callback in its row."""
     if row is None:
         return StoredCallback(None)
-    return StoredCallback(_state(row, Callback), row.version, str(row.values["due"]))
+    return StoredCallback(read_state(row, Callback), row.version, read_row(row, lambda each: str(each.values["due"])))
 
 
-def read_slot_and_holders(number: str, rows: Sequence[Row]) -> tuple[Row | None, list[Holder]]:
-    """A number's slot, None if it is not of the pool, and its holders, the newest lease first."""
+class OfNumber(msgspec.Struct, frozen=True):
+    """A number's slot, None if it is not of the pool; its holders, the newest lease first; how many cannot be read."""
+
+    slot: Row | None
+    holders: list[Holder]
+    unreadable: int = 0
+
+
+def read_slot_and_holders(number: str, rows: Sequence[Row]) -> OfNumber:
+    """What the rows say of the number. A holder that cannot be read keeps no callback from the others."""
     slot = next((row for row in rows if row.key == slot_row(number)), None)
-    holders = [read_holder(row) for row in rows if row.key != slot_row(number)]
-    return slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True)
+    holders: list[Holder] = []
+    unreadable = 0
+    for row in rows:
+        if row.key == slot_row(number):
+            continue
+        try:
+            holders.append(read_holder(row))
+        except Unreadable:
+            unreadable += 1
+    return OfNumber(slot, sorted(holders, key=lambda holder: holder.lease.dialled_at, reverse=True), unreadable)
 
 
 def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
@@ -200,7 +242,7 @@ def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
     slots: dict[str, Row] = {}
     held: set[str] = set()
     for row in rows:
-        _, digits, holder = row.key.split("|")
+        digits, _, holder = row.key.partition("|")[2].partition("|")
         if holder:
             held.add("+" + digits)
         else:
@@ -210,21 +252,12 @@ def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
 
 def read_dispatch(row: Row) -> Dispatch:
     """A message's way to its recipients."""
-    return _state(row, Dispatch)
+    return read_state(row, Dispatch)
 
 
 def read_owed_notice(row: Row) -> OwedNotice:
     """An owed notice."""
-    notice = _state(row, Notice)
-    attempts = int(row.values.get("attempts", 0))
-    due_at = moment_in(row.key)
+    notice = read_state(row, Notice)
+    attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
+    due_at = read_row(row, lambda each: moment_in(each.key))
     return OwedNotice(row=row.key, due_at=due_at, version=row.version, attempts=attempts, notice=notice)
-
-
-def _state[T](row: Row, kind: type[T]) -> T:
-    # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
-    try:
-        return msgspec.json.decode(str(row.values["state"]), type=kind)
-    except (msgspec.MsgspecError, KeyError):
-        # For a caller, a row that cannot be read is a store that does not answer (B1).
-        raise Unavailable("A stored row cannot be read.") from None

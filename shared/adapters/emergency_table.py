@@ -9,8 +9,12 @@ from itertools import batched
 
 from msgspec import structs
 
+from shared.adapters.broken_rows import look_again, set_aside
 from shared.adapters.emergency_rows import (
+    OUT_OF_LINE,
+    POOL_ROW,
     SCHEMA,
+    OfNumber,
     agent_row,
     call_row,
     callback_due_row,
@@ -34,7 +38,7 @@ from shared.adapters.emergency_rows import (
     slots_and_held,
     state_values,
 )
-from shared.adapters.lending import POOL_ROW, Lending, LockMaker
+from shared.adapters.lending import Lending, LockMaker
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
@@ -47,15 +51,17 @@ from shared.adapters.table import (
     Table,
     Values,
     Write,
+    kind_of,
     with_prefix,
 )
 from shared.deadlines import Deadline
 from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
-from shared.domain.errors import CallIdTaken, Conflict, Unavailable
+from shared.domain.errors import CallIdTaken, Conflict, Unavailable, Unreadable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.ports import (
+    Broken,
     CallbackChange,
     CallOwner,
     Change,
@@ -80,8 +86,9 @@ MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
 # A recording may be of any of these agents' emergencies.
 MOST_UNTIED_READ = 1000
+# By then a sweep has taken up whatever could be used, and moved it.
+SUSPECT_AFTER = timedelta(minutes=1)
 
-_OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 _BARE: Values = {"schema": SCHEMA}
 _LEAVING: Values = {"schema": SCHEMA, "leaves": True}
 
@@ -140,10 +147,10 @@ class EmergencyTable:
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
-        slot, holders = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
-        return holders if holders or slot is not None else None
+        found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
+        return found.holders if found.holders or found.unreadable or found.slot is not None else None
 
-    def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> tuple[Row | None, list[Holder]]:
+    def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
         return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
@@ -279,10 +286,12 @@ class EmergencyTable:
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         # Whether there is another one besides.
-        slot, holders = self._slot_and_holders(number, 2, deadline)
+        found = self._slot_and_holders(number, 2, deadline)
+        slot = found.slot
         if slot is None:
             return
-        if any(holder.agent_key != agent_key for holder in holders):
+        # One that cannot be read may be anybody's, and is not the emergency's that has just been read.
+        if found.unreadable or any(holder.agent_key != agent_key for holder in found.holders):
             yield Replace(slot.key, slot.values, slot.version)
         elif _leaves(slot):
             yield Delete(slot.key, slot.version)
@@ -292,7 +301,7 @@ class EmergencyTable:
         else:
             # Another process lent it, with other numbers: whose are right is for the next look at the pool to say.
             yield Delete(slot.key, slot.version)
-            yield Put(POOL_ROW, _OUT_OF_LINE)
+            yield Put(POOL_ROW, OUT_OF_LINE)
 
     # Callbacks
 
@@ -315,28 +324,84 @@ class EmergencyTable:
 
     # What time and the outbox bring up
 
-    def due(self, now: datetime, limit: int, deadline: Deadline) -> list[Due]:
-        """What time alone brought up, longest overdue first."""
-        rows = self._table.between("due|", f"due|{moment(now)}~", limit, deadline).result()
-        return [
-            Due(row=row.key, subject=row.key.split("|")[2], key=str(row.values.get("row", _last(row.key))))
-            for row in rows
-        ]
+    def due(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
+        """What time alone brought up, longest overdue first; `after` is the row of the last one seen."""
+        first = f"{after} " if after else "due|"
+        rows = self._table.between(first, f"due|{moment(now)}~", limit, deadline).result()
+        return [_due(row) for row in rows]
 
     def discard(self, due: Due, deadline: Deadline) -> None:
-        """Remove something that is kept for a time only, and its due row."""
-        self._apply([Delete(due.row), Delete(due.key)], deadline)
+        """Remove something that is kept for a time only, and its due row; `Conflict` if either changed meanwhile.
+
+        Of what is needed still, only the due row: a late start has made a call of the end that was kept.
+        """
+        row = self._table.get(due.key, deadline).result()
+        writes = [Delete(due.row, due.version)]
+        if row is not None and not _needed(due, row):
+            writes.append(Delete(row.key, row.version))
+        self._table.commit(writes, deadline)
+
+    def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
+        """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
+        set_aside(self._table, broken.row, now, deadline)
+
+    def look_again(self, now: datetime, deadline: Deadline) -> None:
+        """Take up what was set aside and can be read by now; forget what nobody could read for days."""
+        look_again(self._table, now, deadline)
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
         """What is owed by now: the callbacks, and so many of the presences to be reconciled and of the notices."""
         # A responder who waits does not stand in line behind a service that is away.
         reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MOST_CALLBACKS_READ, deadline)
         others = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
+        rows = [*reading.result(), *others]
+        broken = self._broken(rows, now, deadline)
+        presences: list[str] = []
+        notices: list[OwedNotice] = []
+        callbacks: list[str] = []
+        for row in rows:
+            match row.key.split("|"):
+                case _ if row.key in broken:
+                    continue
+                case ["outbox", _, "notice", _]:
+                    notices.append(read_owed_notice(row))
+                case ["outbox", _, "presence", agent_key]:
+                    presences.append(agent_key)
+                case [_, _, callback_id]:
+                    callbacks.append(callback_id)
         return Owed(
-            presences=tuple(_last(row.key) for row in others if "|presence|" in row.key),
-            notices=tuple(_owed_notices(row for row in others if "|notice|" in row.key)),
-            callbacks=tuple(_last(row.key) for row in reading.result()),
+            presences=tuple(presences),
+            notices=tuple(notices),
+            callbacks=tuple(callbacks),
+            broken=tuple(broken.values()),
         )
+
+    def _broken(self, rows: Iterable[Row], now: datetime, deadline: Deadline) -> dict[str, Broken]:
+        """Those that cannot be used, by key. What they name is looked at only where no sweep has moved them yet."""
+        overdue = moment(now - SUSPECT_AFTER)
+        suspected = [(row, self._named_by(row, overdue, deadline)) for row in rows]
+        broken: dict[str, Broken] = {}
+        for row, named in suspected:
+            try:
+                named()
+            except Unreadable as unreadable:
+                broken[row.key] = Broken(row=row.key, kind=unreadable.kind)
+            except Unavailable:
+                # Whoever takes it up reads it again.
+                continue
+        return broken
+
+    def _named_by(self, row: Row, overdue: str, deadline: Deadline) -> Callable[[], object]:
+        """Raises `Unreadable` where the row, or the one that it names, cannot be read."""
+        match row.key.split("|"):
+            case ["outbox", _, "notice", _]:
+                return lambda: read_owed_notice(row)
+            case ["outbox", at, "presence", agent_key]:
+                return self.load(agent_key, deadline).result if at < overdue else _nothing
+            case ["ladder", at, callback_id]:
+                return self.callback(callback_id, deadline).result if at < overdue else _nothing
+            case _:
+                return lambda: _no_such(row)
 
     def owed_by(self, change: Change) -> OwedNotice | None:
         """The notice that a committed change owes, for the first try."""
@@ -404,7 +469,7 @@ class EmergencyTable:
         if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
             return
         # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
-        [mark] = self._table.commit([Put(POOL_ROW, _OUT_OF_LINE)], deadline)
+        [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
         changes = self._pool_changes(now, deadline)
         with suppress(_OtherSync):
             for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
@@ -439,12 +504,12 @@ class EmergencyTable:
 
     def _change_pool(self, group: Sequence[Sequence[Write]], mark: str | None, deadline: Deadline) -> str | None:
         try:
-            return self._mark_pool(_OUT_OF_LINE, [write for writes in group for write in writes], mark, deadline)
+            return self._mark_pool(OUT_OF_LINE, [write for writes in group for write in writes], mark, deadline)
         except RowConflict:
             for writes in group:
                 # Somebody lent or gave back this very number meanwhile.
                 with suppress(RowConflict):
-                    mark = self._mark_pool(_OUT_OF_LINE, writes, mark, deadline)
+                    mark = self._mark_pool(OUT_OF_LINE, writes, mark, deadline)
             return mark
 
     def _mark_pool(self, values: Values, writes: Sequence[Write], mark: str | None, deadline: Deadline) -> str | None:
@@ -509,11 +574,39 @@ def _mail_row(operation_id: str) -> str:
     return f"mail|{key_of(operation_id.casefold())}"
 
 
-def _owed_notices(rows: Iterable[Row]) -> Iterable[OwedNotice]:
-    for row in rows:
-        # One row that only another version of this code can read must not keep the others from being sent.
-        with suppress(Unavailable):
-            yield read_owed_notice(row)
+def _nothing() -> None:
+    """Nothing is suspected."""
+
+
+def _no_such(row: Row) -> None:
+    """No key that this code writes."""
+    raise Unreadable(kind_of(row.key))
+
+
+def _due(row: Row) -> Due:
+    """Where nobody can tell what the row brings up, the subject is empty."""
+    match row.key.split("|"):
+        case [_, _, "agent", key]:
+            return Due(row=row.key, version=row.version, subject="agent", key=key)
+        case [_, _, subject, _] if kind_of(key := str(row.values.get("row"))) == subject:
+            return Due(row=row.key, version=row.version, subject=subject, key=key)
+        case [_, _, "mail", key]:
+            return Due(row=row.key, version=row.version, subject="mail", key=_mail_row(key))
+        case [_, _, "callback", key]:
+            return Due(row=row.key, version=row.version, subject="callback", key=callback_row(key))
+        case _:
+            return Due(row=row.key, version=row.version, subject="", key="")
+
+
+def _needed(due: Due, row: Row) -> bool:
+    """Whether what the due row names must stay all the same."""
+    match due.subject:
+        case "call":
+            return read_call(row).agent_key is not None
+        case "callback":
+            return read_callback(row).due_row != due.row
+        case _:
+            return False
 
 
 def _last(key: str) -> str:

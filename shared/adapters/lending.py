@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shared.adapters.emergency_rows import (
     BUSY_RANK,
+    POOL_ROW,
     agent_row,
     moment,
     number_in,
@@ -26,7 +27,7 @@ from shared.adapters.emergency_rows import (
 )
 from shared.adapters.table import Row, Table, with_prefix
 from shared.deadlines import Deadline
-from shared.domain.errors import NotFound, Unavailable
+from shared.domain.errors import NotFound, Unavailable, Unreadable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.ports import Holder, Loan, LoanKind, Pending, Stored
@@ -41,7 +42,6 @@ MOST_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
 MOST_TAKEN_FROM = 12
 SHARE_ROWS_READ = 1000
-POOL_ROW = "pool"
 
 type LockMaker = Callable[[], AbstractContextManager[object]]
 
@@ -232,12 +232,17 @@ class Lending:
                 break
             # The slot, and one holder more than it may have.
             rows = self._table.between(*with_prefix(slot_row(number)), MOST_TAKEN_FROM + 2, deadline).result()
-            slot, holders = read_slot_and_holders(number, rows)
-            if slot is None or len(holders) > MOST_TAKEN_FROM:
+            found = read_slot_and_holders(number, rows)
+            slot, holders = found.slot, found.holders
+            # Whether a holder that cannot be read rests, nobody can tell.
+            if slot is None or len(holders) > MOST_TAKEN_FROM or found.unreadable:
                 continue
             if any(holder.lease.lives(self._rules, now) for holder in holders):
                 continue
-            stored = self._emergencies_of(holders, deadline)
+            try:
+                stored = self._emergencies_of(holders, deadline)
+            except Unreadable:
+                continue
             if stored and all(self._rests(each, number, now) for each in stored):
                 return Loan(
                     number=number,

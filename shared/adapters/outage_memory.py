@@ -4,6 +4,10 @@ import threading
 from collections import OrderedDict
 from datetime import datetime
 
+from msgspec import structs
+
+from shared.ports import OutageDial
+
 MOST_REMEMBERED = 10_000
 
 
@@ -13,7 +17,7 @@ class OutageMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mailed: OrderedDict[str, None] = OrderedDict()
-        self._dialling: OrderedDict[str, datetime] = OrderedDict()
+        self._dialling: OrderedDict[str, OutageDial] = OrderedDict()
 
     def mailed(self, leg_id: str) -> bool:
         """Whether a notice of this leg was sent in an outage, or is on its way."""
@@ -34,17 +38,20 @@ class OutageMemory:
         with self._lock:
             self._mailed.pop(leg_id, None)
 
-    def dialled(self, agent_id: str, *, until: datetime) -> None:
+    def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         with self._lock:
-            self._dialling[agent_id] = until
+            before = self._dialling.get(agent_id)
+            # Nobody can say without the store whether the earlier call is over, and a real one outranks a test.
+            test = dial.test and (before is None or before.test)
+            self._dialling[agent_id] = structs.replace(dial, test=test)
             _trim(self._dialling)
 
-    def dialling(self, agent_id: str, now: datetime) -> datetime | None:
-        """Until when this agent's panel shows the emergency that the store knows nothing of."""
+    def dialling(self, agent_id: str, now: datetime) -> OutageDial | None:
+        """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         with self._lock:
-            until = self._dialling.get(agent_id)
-        return until if until is not None and now < until else None
+            dial = self._dialling.get(agent_id)
+        return dial if dial is not None and now < dial.expires_at else None
 
     def over(self, agent_id: str) -> None:
         """The store knows this agent's emergency by now."""

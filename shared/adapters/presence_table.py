@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import structs
 
-from shared.adapters.table import Insert, Replace, RowConflict, Table, Values
+from shared.adapters.table import Insert, Replace, RowConflict, Table, Values, read_state
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import key_of
@@ -24,7 +24,7 @@ class PresenceTable:
         row = self._table.get(_presence_row(agent_id), deadline).result()
         if row is None:
             return Presence(status=PresenceStatus.OFFLINE)
-        return structs.replace(msgspec.json.decode(str(row.values["state"]), type=Presence), version=row.version)
+        return structs.replace(read_state(row, Presence), version=row.version)
 
     def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
         """Set it over `presence.version`, None meaning that there was none. Raises `Conflict` and `Unavailable`."""

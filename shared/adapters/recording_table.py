@@ -3,19 +3,17 @@
 Their due rows are a range of their own: thousands of files must not keep a notice from being sent.
 """
 
-from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 
-import msgspec
 from msgspec import structs
 
-from shared.adapters.emergency_rows import moment, moment_in, state_values
+from shared.adapters.broken_rows import set_aside
+from shared.adapters.emergency_rows import moment, read_recording, recording_row, state_values
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Write, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.confidentiality import Recording
-from shared.domain.errors import Unavailable
-from shared.ports import OwedRecording
+from shared.domain.errors import Unreadable
+from shared.ports import Broken, OwedRecording
 
 
 class RecordingTable:
@@ -27,28 +25,38 @@ class RecordingTable:
     def owe(self, recording: Recording, until: datetime, deadline: Deadline) -> OwedRecording | None:
         """Keep it, due at `until`; None where it is kept already."""
         owed = OwedRecording(version="", due_at=until, attempts=0, recording=recording)
-        writes: list[Write] = [Insert(_row(recording), _values(owed)), *_index(owed)]
+        writes: list[Write] = [Insert(recording_row(recording.recording_key), _values(owed)), *_index(owed)]
         try:
             versions = self._table.commit(writes, deadline)
         except RowConflict:
             return None
         return _versioned(owed, versions[0])
 
-    def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording]:
+    def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording | Broken]:
         """What is due by now, longest overdue first."""
         rows = self._table.between("deletion|", f"deletion|{moment(now)}~", limit, deadline).result()
         return self._named_by(rows, deadline)
 
+    def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
+        """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
+        set_aside(self._table, broken.row, now, deadline)
+
     def held_for(self, agent_key: str, limit: int, deadline: Deadline) -> list[OwedRecording]:
         """What may be of this agent's emergency and is held back."""
         rows = self._table.between(*with_prefix(f"held|{agent_key}|"), limit, deadline).result()
-        return self._named_by(rows, deadline)
+        return [each for each in self._named_by(rows, deadline) if isinstance(each, OwedRecording)]
 
-    def _named_by(self, index: list[Row], deadline: Deadline) -> list[OwedRecording]:
-        keys = [row.key.rsplit("|", 1)[1] for row in index]
-        reads = [self._table.get(f"recording|{key}", deadline) for key in keys]
-        rows = [row for row in (read.result() for read in reads) if row is not None]
-        return list(_readable(rows))
+    def _named_by(self, index: list[Row], deadline: Deadline) -> list[OwedRecording | Broken]:
+        keys = [row.key.rpartition("|")[2] for row in index]
+        reads = [self._table.get(recording_row(key), deadline) for key in keys]
+        found: list[OwedRecording | Broken] = []
+        for naming, row in zip(index, [read.result() for read in reads], strict=True):
+            try:
+                found += [] if row is None else [read_recording(row)]
+            except Unreadable as unreadable:
+                # It keeps no other file from being deleted.
+                found.append(Broken(row=naming.key, kind=unreadable.kind))
+        return found
 
     def put_off(
         self, owed: OwedRecording, rest: Recording, until: datetime, attempts: int, deadline: Deadline
@@ -58,17 +66,13 @@ class RecordingTable:
         index = _index(again)
         kept = {write.key for write in index}
         gone = [Delete(write.key) for write in _index(owed) if write.key not in kept]
-        writes: list[Write] = [Replace(_row(rest), _values(again), owed.version), *gone, *index]
+        writes: list[Write] = [Replace(recording_row(rest.recording_key), _values(again), owed.version), *gone, *index]
         return _versioned(again, self._table.commit(writes, deadline)[0])
 
     def strike_off(self, owed: OwedRecording, deadline: Deadline) -> None:
         """Nothing is left of it; `Conflict` if somebody else has it."""
         index: list[Write] = [Delete(write.key) for write in _index(owed)]
-        self._table.commit([Delete(_row(owed.recording), owed.version), *index], deadline)
-
-
-def _row(recording: Recording) -> str:
-    return f"recording|{recording.recording_key}"
+        self._table.commit([Delete(recording_row(owed.recording.recording_key), owed.version), *index], deadline)
 
 
 def _index(owed: OwedRecording) -> list[Put]:
@@ -84,20 +88,3 @@ def _values(owed: OwedRecording) -> dict[str, str | int | bool]:
 def _versioned(owed: OwedRecording, version: str | None) -> OwedRecording:
     assert version is not None, "a row that was written has a version"
     return structs.replace(owed, version=version)
-
-
-def _readable(rows: Iterable[Row]) -> Iterable[OwedRecording]:
-    for row in rows:
-        # One row that only another version of this code can read must not keep the others from being deleted.
-        with suppress(Unavailable):
-            yield _read(row)
-
-
-def _read(row: Row) -> OwedRecording:
-    try:
-        recording = msgspec.json.decode(str(row.values["state"]), type=Recording)
-        due_at = moment_in(str(row.values["due"]))
-    except (msgspec.MsgspecError, KeyError, ValueError, IndexError):
-        raise Unavailable("A stored row cannot be read.") from None
-    attempts = int(row.values.get("attempts", 0))
-    return OwedRecording(version=row.version, due_at=due_at, attempts=attempts, recording=recording)

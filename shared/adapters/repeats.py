@@ -52,7 +52,10 @@ class Repeats:
             kept = list(self._kept.items())
         for key, (context, again) in kept:
             if not context.run(_done, again):
-                return
+                # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
+                if not self._store_answers():
+                    return
+                continue
             with self._lock:
                 # Somebody may have kept a later one meanwhile.
                 if self._kept.get(key) == (context, again):
@@ -64,4 +67,6 @@ def _done(again: Callable[[], bool]) -> bool:
         return again()
     except EmergencyCallingError:
         # It was refused: no repeat can help.
+        return True
+    except Exception:  # noqa: BLE001 - counted where it happened; this thread is everybody's
         return True

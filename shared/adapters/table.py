@@ -5,14 +5,15 @@ nothing, at most 100 rows, each row once), and every write may be conditional on
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from shared.deadlines import Deadline
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Unreadable
 from shared.ports import Pending
 
 type Value = str | int | bool
@@ -96,6 +97,30 @@ class Table(Protocol):
 def with_prefix(prefix: str) -> tuple[str, str]:
     """The range of all keys that begin with `prefix` (printable ASCII keys)."""
     return prefix, prefix + "~"
+
+
+def kind_of(key: str) -> str:
+    """The kind of a row: what its key begins with. It says nothing of whose row it is."""
+    return key.partition("|")[0]
+
+
+def read_row[T](row: Row, read: Callable[[Row], T]) -> T:
+    """What `read` makes of the row; raises `Unreadable` where it cannot.
+
+    The one place where rows are decoded, and so the one policy for rows that are damaged or of a later version.
+    """
+    try:
+        return read(row)
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
+        raise Unreadable(kind_of(row.key)) from None
+
+
+def read_state[T](row: Row, kind: type[T]) -> T:
+    """The struct that the row holds as JSON in `state`; raises `Unreadable`.
+
+    Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
+    """
+    return read_row(row, lambda each: msgspec.json.decode(str(each.values["state"]), type=kind))
 
 
 LONGEST_KEY = 512

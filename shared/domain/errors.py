@@ -7,6 +7,7 @@ EmergencyCallingError
 ├── NotAllowed         403
 ├── NotFound           404
 ├── Unavailable        503 with Retry-After; an event is raised and redelivered
+│   └── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
 └── Conflict           somebody else moved first: read again, decide again
@@ -56,6 +57,14 @@ class Unavailable(EmergencyCallingError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reason = reason
+
+
+class Unreadable(Unavailable):
+    """A stored row cannot be decoded."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__("A stored row cannot be read.")
+        self.kind = kind
 
 
 class Refused(EmergencyCallingError):

@@ -12,9 +12,10 @@ from shared.domain.emergencies import (
     standing,
     timed_out_legs,
 )
-from shared.domain.errors import Conflict, EmergencyCallingError
-from shared.ports import Change, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
+from shared.domain.errors import EmergencyCallingError, Unreadable
+from shared.ports import Broken, Change, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
+from shared.use_cases.set_aside import set_aside
 
 DUE_AT_ONCE = 100
 COUNTED_AT_MOST = 1000
@@ -31,20 +32,44 @@ def expire_leases(
 ) -> tuple[Effect, ...]:
     """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent."""
     effects: list[Effect] = []
-    began, done = clock.monotonic(), 0
+    began, done, after = clock.monotonic(), 0, ""
     emergencies.sync_pool(clock.now(), deadline)
+    emergencies.look_again(clock.now(), deadline)
     while not deadline.passed():
         now = clock.now()
-        batch = emergencies.due(now, DUE_AT_ONCE, deadline)
-        moved = [
-            _bring_about(due, now, emergencies, presence, deployment, telemetry, deadline, effects) for due in batch
-        ]
+        # Read on behind the last one: what cannot be moved now keeps nobody behind it waiting.
+        batch = emergencies.due(now, DUE_AT_ONCE, deadline, after)
+        moved = [_moved(due, now, emergencies, presence, deployment, telemetry, deadline, effects) for due in batch]
         done += sum(moved)
-        if len(batch) < DUE_AT_ONCE or not any(moved):
+        if len(batch) < DUE_AT_ONCE:
             break
+        after = batch[-1].row
     _watch_low_water(emergencies, deployment, telemetry, deadline)
     telemetry.emit("sweep", due=done, ms=round((clock.monotonic() - began) * 1000))
     return tuple(effects)
+
+
+def _moved(
+    due: Due,
+    now: datetime,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    deadline: Deadline,
+    effects: list[Effect],
+) -> bool:
+    """Whether anything moved. Whatever one of them meets with, the others have their turn."""
+    try:
+        return _bring_about(due, now, emergencies, presence, deployment, telemetry, deadline, effects)
+    except Unreadable as unreadable:
+        set_aside(Broken(row=due.row, kind=unreadable.kind), emergencies, now, telemetry, deadline)
+    except EmergencyCallingError:
+        # Somebody else is at it, or a request was lost: it is still due.
+        pass
+    except Exception as error:  # noqa: BLE001 - one emergency that nobody foresaw ends no other's lease late
+        telemetry.emit("unforeseen_error", function="lease_expiry", error=type(error).__name__)
+    return False
 
 
 def _bring_about(
@@ -57,17 +82,15 @@ def _bring_about(
     deadline: Deadline,
     effects: list[Effect],
 ) -> bool:
-    """Whether anything moved; somebody else may be at it already."""
+    if not due.subject:
+        raise Unreadable("due")
     if due.subject != "agent":
         emergencies.discard(due, deadline)
         return True
     stored = emergencies.load(due.key, deadline).result()
     if stored.emergency is None or due.row not in stored.index:
         return False
-    try:
-        return _advance(stored, now, emergencies, presence, deployment, telemetry, deadline, effects)
-    except Conflict:
-        return False
+    return _advance(stored, now, emergencies, presence, deployment, telemetry, deadline, effects)
 
 
 def _advance(

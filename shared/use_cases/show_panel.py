@@ -6,7 +6,6 @@ from shared.domain.deployment import Deployment
 from shared.domain.errors import NotAllowed, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
-from shared.domain.situations import Situation
 from shared.ports import Caller, EmergencyStore, OutageLog
 
 
@@ -28,11 +27,11 @@ def show_panel(
     try:
         stored = emergencies.load(key_of(agent_id), deadline).result()
     except Unavailable:
-        now = clock.now()
-        until = outage.dialling(agent_id, now)
-        if until is None:
+        dialled = outage.dialling(agent_id, clock.now())
+        if dialled is None:
             raise
-        return with_number(emergency_panel(test=False), deployment.fallback_number, until, Situation())
+        panel = emergency_panel(test=dialled.test, placement=dialled.situation.placement)
+        return with_number(panel, deployment.fallback_number, dialled.expires_at, dialled.situation)
     owner = stored.emergency.owner if stored.emergency else None
     if not caller.speaks_for(agent_id, entry, owner):
         raise NotAllowed

@@ -25,6 +25,7 @@ from shared.ports import (
     EmergencyStore,
     Loan,
     LoanKind,
+    OutageDial,
     OutageLog,
     Pending,
     Stored,
@@ -424,11 +425,12 @@ class _Course:
         effects: list[Effect] = [HoldInOutage(self._dial.agent_id, self._hold)]
         if recipients and not outage.mailed(self._leg_id):
             effects.append(MailInOutage(self._leg_id, notice))
-        outage.dialled(self._dial.agent_id, until=now + self._rules.window)
         # The softphone dials with the lent number or with none: never with the fallback number.
         situation = structs.replace(self.situation, number_shown=False)
         placement = situation.placement
         fallback, expires_at = self._deployment.fallback_number, dialled_at + self._rules.window
+        known = OutageDial(expires_at=expires_at, test=number.test, situation=situation, by=self._caller.name)
+        outage.dialled(self._dial.agent_id, known)
         answer = Answer(
             call_id=self._dial.call_id,
             agent_id=self._dial.agent_id,

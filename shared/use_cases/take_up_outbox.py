@@ -3,13 +3,16 @@
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
-from shared.ports import EmergencyStore
+from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.set_aside import set_aside
 
 OWED_AT_ONCE = 50
 
 
-def take_up_outbox(*, emergencies: EmergencyStore, clock: Clock, deadline: Deadline) -> tuple[Effect, ...]:
+def take_up_outbox(
+    *, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
+) -> tuple[Effect, ...]:
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
     owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
@@ -22,6 +25,8 @@ def take_up_outbox(*, emergencies: EmergencyStore, clock: Clock, deadline: Deadl
         except Conflict:
             continue
         except Unavailable:
-            # What was found goes ahead; the rest is still owed.
-            break
+            # The others are still owed, whatever this one met with.
+            continue
+    for broken in owed.broken:
+        set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)

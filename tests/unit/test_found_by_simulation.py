@@ -11,6 +11,7 @@ from shared.domain.callbacks import Connected
 from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
+from shared.ports import OutageDial
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.hold_in_outage import hold_in_outage
@@ -106,7 +107,7 @@ def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody
 
 
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
-    house.outage.dialled("ana", until=house.clock.now() + after(minutes=60))
+    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=60), test=False))
     return HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", call_id), "hold")))
 
 
@@ -150,7 +151,7 @@ def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older
 def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_returns_to_that(house: House) -> None:
     house.dial(dial(house, "ana"))
     house.show("ana", PresenceStatus.OFFLINE)
-    house.outage.dialled("ana", until=house.clock.now() + after(minutes=1))
+    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
     house.perform(HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", "ana/1"), "hold"))))
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
@@ -434,7 +435,7 @@ def _pool_rows(house: House, kind: str) -> list[str]:
 def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(house: House) -> None:
     house.dial(dial(house, "ana"))
     house.end(End(call_id="ana/1", by_agent=True))
-    house.outage.dialled("ana", until=house.clock.now() + after(minutes=1))
+    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
     hold_in_outage(
         "ana",
         Hold(hold_id="of a dial that was never recorded"),

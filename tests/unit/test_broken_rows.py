@@ -1,0 +1,228 @@
+"""A row of any kind that cannot be used stops nobody else (architecture, "A row that cannot be used")."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+import shared.adapters
+from shared.adapters.agent_table import AgentTable
+from shared.adapters.broken_rows import KEPT_FOR, LOOK_AGAIN_AFTER
+from shared.adapters.presence_table import PresenceTable
+from shared.adapters.table import Put, Row, Values, Write, kind_of
+from shared.deadlines import Deadline
+from shared.domain.agents import Agent
+from shared.domain.errors import EmergencyCallingError
+from shared.domain.ids import key_of
+from shared.domain.presence import PresenceStatus
+from shared.use_cases.end_call import End
+from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.start_call import Answer, Dial
+from tests.fakes.house import House, after, numbers
+from tests.fakes.memory_table import MemoryTable
+
+ADAPTERS = Path(shared.adapters.__file__).parent
+NOT_ROWS = {"redirect"}
+BREAKAGES: dict[str, Values] = {
+    "emptied": {},
+    "damaged": {"state": "{", "index": "[", "row": 7, "parts": "x", "due": True, "attempts": "many", "number": ""},
+    "of a later version": {"schema": 9, "state": '{"v":9}', "index": '{"v":9}', "row": "v9", "parts": 1, "state0": "9"},
+    "another's": {"schema": 1, "state": "null", "index": "[]", "row": "pool", "parts": 0, "due": "due|", "leaves": 1},
+}
+
+
+class KeptTable(MemoryTable):
+    """A table that remembers the kinds of all rows that were ever written to it."""
+
+    def __init__(self, kinds: set[str]) -> None:
+        super().__init__()
+        self._kinds = kinds
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self._kinds |= {kind_of(write.key) for write in writes}
+        return super().commit(writes, deadline)
+
+
+class Story:
+    """A deployment in the middle of everything; all that ana has may break, and ben must not notice."""
+
+    def __init__(self) -> None:
+        self.kinds: set[str] = set()
+        self.tables = [KeptTable(self.kinds) for _ in range(3)]
+        self.house = house = House(pool=numbers(6), table=self.tables[0])
+        house.directory = AgentTable(self.tables[1], house.clock)
+        house.presence = PresenceTable(self.tables[2], house.clock)
+        house.tick()
+        for name in ("ana", "ben"):
+            house.add_agent(agent(name))
+            house.show(name, PresenceStatus.AVAILABLE)
+        self.until_the_middle()
+
+    def until_the_middle(self) -> None:
+        house = self.house
+        house.end(End(call_id="early/1", by_agent=True, agent_id="ana"))
+        self.dial("zoe", "1")
+        lent = self.dial("ana", "1").callback_number
+        files = RecordedFiles(
+            recording_id="r", call_id="c", server_call_id="s", locations=("l",), began_at=house.clock.now()
+        )
+        house.recorded(files)
+        house.end(End(call_id="ana/1", by_agent=False, agent_id="ana"))
+        house.responder_calls(lent)
+        house.tie("ana/1", "server-1")
+        house.performs = False
+        self.dial("ana", "2")
+        house.end(End(call_id="ana/2", by_agent=False, agent_id="ana"))
+        house.performs = True
+
+    def dial(self, name: str, call: str) -> Answer:
+        return self.house.dial(
+            Dial(call_id=f"{name}/{call}", agent_id=name, dialled="911", country="US", acs_user_id=f"8:acs:r_{name}")
+        )
+
+    def rows(self) -> Iterator[tuple[MemoryTable, Row]]:
+        for table in self.tables:
+            for row in table.between("!", "~", 100_000, self.house.within()).result():
+                yield table, row
+
+    def damage(self, kind: str, values: Values) -> int:
+        """Damage ana's rows of this kind, or where none names her one of them; gives how many."""
+        of_kind = [(table, row) for table, row in self.rows() if kind_of(row.key) == kind]
+        of_ana = [each for each in of_kind if key_of("ana") in each[1].key] or of_kind[:1]
+        for table, row in of_ana:
+            table.commit([Put(row.key, values)], self.house.within())
+        return len(of_ana)
+
+    def timers(self, minutes: int, every: int = 1) -> None:
+        for _ in range(0, minutes, every):
+            self.house.clock.advance(after(minutes=every))
+            self.house.sweep()
+            self.house.tick()
+
+    def bens_emergency(self) -> None:
+        """Ben's whole story, in which nothing is missing."""
+        house = self.house
+        answer = self.dial("ben", "1")
+        assert not answer.degraded and not answer.shared and answer.callback_number is not None
+        assert house.status("ben") is PresenceStatus.DO_NOT_DISTURB
+        assert "ben@example.com" in house.mail.received()
+        assert house.call_back(answer.callback_number) == "8:acs:r_ben"
+        house.end(End(call_id="ben/1", by_agent=True, agent_id="ben"))
+        assert house.status("ben") is PresenceStatus.AVAILABLE
+        self.timers(200, every=10)
+        assert house.emergency("ben") is None, "his lease and its cool-down are over"
+        assert any(answer.callback_number.strip("+") in key for key in house.rows() if key.startswith("free|"))
+
+    def anas_requests(self) -> None:
+        """They get an answer, if only that of an outage."""
+        self.dial("ana", "3")
+        for ask in (lambda: self.house.panel("ana"), lambda: self.house.end(End(call_id="ana/3", by_agent=True))):
+            try:
+                ask()
+            except EmergencyCallingError:
+                continue
+
+
+def agent(name: str) -> Agent:
+    return Agent(
+        agent_id=name,
+        entra_object_id=f"object-{name}",
+        acs_user_ids=(f"8:acs:r_{name}",),
+        emergency_contacts=(f"{name}@example.com",),
+        country="US",
+    )
+
+
+def kinds_in_the_code() -> set[str]:
+    """What keys begin with, as they are spelled in the adapters."""
+    found: set[str] = set()
+    for path in ADAPTERS.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                head, bar, _ = node.value.partition("|")
+                found |= {head} if bar and head.isalpha() and head.islower() else set()
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as key)):
+                    found |= {key} if name.endswith("_ROW") else set()
+    return found - NOT_ROWS
+
+
+KINDS = sorted(kinds_in_the_code())
+
+
+def test_the_kinds_in_the_code_are_those_that_whole_stories_write() -> None:
+    story = Story()
+    story.damage("agent", {})
+    story.bens_emergency()
+    assert story.kinds == set(KINDS)
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broken_row_stops_nobody_else(kind: str, breakage: str) -> None:
+    story = Story()
+    if kind == "broken":
+        story.damage("agent", {})
+        story.timers(12)
+    assert story.damage(kind, BREAKAGES[breakage]), "there is one in the middle of the story"
+    story.anas_requests()
+    story.bens_emergency()
+    story.anas_requests()
+    assert story.house.telemetry.count("unforeseen_error") == 0
+
+
+def test_fifty_broken_notices_at_the_head_of_the_outbox_keep_no_other_waiting() -> None:
+    story = Story()
+    house = story.house
+    rows = [f"outbox|20261101T000000000000Z|notice|{n:02}" for n in range(50)]
+    house.table.commit([Put(row, {"state": "{"}) for row in rows], house.within())
+    house.performs = False
+    story.dial("ben", "1")
+    house.performs = True
+    story.timers(3)
+    assert "ben@example.com" in house.mail.received()
+    assert not set(rows) & set(house.rows())
+    assert house.telemetry.events.count(("row_set_aside", {"kind": "outbox"})) == 50
+
+
+def test_a_hundred_leases_that_cannot_be_read_end_no_other_late() -> None:
+    story = Story()
+    house = story.house
+    for n in range(120):
+        writes = [Put(f"agent|broken-{n}", {}), Put(f"due|20261101T000000000000Z|agent|broken-{n}", {})]
+        house.table.commit(writes, house.within())
+    story.bens_emergency()
+
+
+def test_an_agent_whose_row_can_be_read_again_has_service_again_and_the_timer_ends_the_lease() -> None:
+    story = Story()
+    house = story.house
+    [(table, row)] = [(table, row) for table, row in story.rows() if row.key == f"agent|{key_of('ana')}"]
+    table.commit([Put(row.key, {"state": "{"})], house.within())
+    story.timers(12)
+    assert story.dial("ana", "3").degraded
+    table.commit([Put(row.key, row.values)], house.within())
+    assert not story.dial("ana", "3").degraded
+    house.end(End(call_id="ana/3", by_agent=True, agent_id="ana"))
+    story.timers(200)
+    assert house.emergency("ana") is None
+    assert not [key for key in house.rows() if key.startswith("broken|")]
+    assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def test_what_nobody_could_read_for_days_is_gone_in_the_end() -> None:
+    story = Story()
+    house = story.house
+    index = next(row.values["index"] for _, row in story.rows() if row.key == f"agent|{key_of('ana')}")
+    story.damage("agent", {"state": "{", "index": index})
+    story.damage("outbox", {"state": "{"})
+    story.timers(30)
+    house.clock.advance(KEPT_FOR)
+    for _ in range(3):
+        story.timers(1)
+        house.clock.advance(LOOK_AGAIN_AFTER)
+    assert not [key for key in house.rows() if key_of("ana") in key or key.startswith("broken|")]
+    story.timers(200)
+    free = [key for key in house.rows() if key.startswith("free|")]
+    assert len(free) == len(house.deployment.callback_numbers)

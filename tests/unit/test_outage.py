@@ -1,0 +1,59 @@
+"""What an agent is told while the store is away, and that the same is told until it is back (B1)."""
+
+from collections.abc import Sequence
+
+from shared.adapters.table import Row, Write
+from shared.deadlines import Deadline
+from shared.domain.errors import Unavailable
+from shared.domain.panels import Banner
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
+from tests.fakes.memory_table import Known, MemoryTable
+
+
+class AwayTable(MemoryTable):
+    """A table of a service that can be away."""
+
+    away = False
+
+    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+        self._require_there()
+        return super().get(key, deadline)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        self._require_there()
+        return super().between(first, end, limit, deadline)
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self._require_there()
+        return super().commit(writes, deadline)
+
+    def _require_there(self) -> None:
+        if self.away:
+            raise Unavailable
+
+
+def house_in_outage() -> House:
+    table = AwayTable()
+    house = House(table=table)
+    house.tick()
+    table.away = True
+    return house
+
+
+def test_a_test_dial_in_an_outage_is_a_test_at_every_poll_and_expires_when_its_answer_said() -> None:
+    house = house_in_outage()
+    dialled_at = house.clock.now()
+    house.clock.advance(after(minutes=5))
+    answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="933", country="US", dialled_at=dialled_at))
+    assert answer.degraded and answer.test
+    panel = house.panel("ana")
+    assert (panel.banner, panel.expires_at) == (Banner.TEST_IN_PROGRESS, answer.expires_at)
+    assert panel == answer.panel
+
+
+def test_a_real_dial_before_a_test_in_the_same_outage_still_shows() -> None:
+    house = house_in_outage()
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US"))
+    house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="933", country="US"))
+    assert house.panel("ana").banner is Banner.EMERGENCY_IN_PROGRESS
