@@ -18,6 +18,6 @@ def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - anyone
     app.warm_up.begin()
     table_reachable = app.calling.check_health()
     return json_answer(
-        health_answer(settings_valid=not app.settings.faults, table_reachable=table_reachable),
+        health_answer(settings_valid=app.settings.valid, table_reachable=table_reachable),
         status=200 if table_reachable else 503,
     )

@@ -39,7 +39,7 @@ from shared.ports import (
     SignIn,
     Telemetry,
 )
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 
 EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
@@ -98,7 +98,10 @@ def compose(
     clock = clock or SystemClock()
     telemetry = LogTelemetry()
     for fault in settings.faults:
-        telemetry.emit("setting_faulty", setting=fault.setting.lower(), severity=fault.severity.value)
+        if fault.severity is Severity.WARNING:
+            telemetry.emit("setting_doubtful", setting=fault.setting.lower())
+        else:
+            telemetry.emit("setting_faulty", setting=fault.setting.lower())
     deployment = _deployment(settings)
     stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
     services = _services(settings, clock, telemetry, recordings_route)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.domain.deployment import CallbackNotices
+from shared.domain.ids import ascii_lower
 from shared.domain.leases import Rules
 from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.phone_numbers import is_e164
@@ -43,6 +44,7 @@ _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _CRON_FIELDS = 6
 
 
@@ -82,7 +84,7 @@ SETTINGS = (
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
-    Setting("PRESENCE_BACKEND", "table", "table, graph or dynamics365"),
+    Setting("PRESENCE_BACKEND", "table", "the presence service: table"),
     Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
     Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
     Setting("OUTBOX_SCHEDULE", "*/10 * * * * *", "when owed effects are tried again, NCRONTAB", required=True),
@@ -123,17 +125,12 @@ class Service(Struct, frozen=True):
         return bool(self.connection_string or self.endpoint)
 
 
-class PresenceBackend(StrEnum):
-    """The presence services that there are."""
-
-    TABLE = "table"
-    GRAPH = "graph"
-    DYNAMICS365 = "dynamics365"
-
-
 class Settings(Struct, frozen=True, kw_only=True):
-    """Every app setting, checked. Numbers are E.164; `event_sources` casefolded, empty for any source.
+    """Every app setting, checked. Numbers are E.164; origins as browsers write them.
 
+    `event_sources` are in ASCII lower case; None for any source. `callbacks_from_anywhere` where an entry of them was
+    left out: it may have been the one that reports callbacks. Of who signs mid-call events, and of where the keys are,
+    None stands for a setting that cannot be used: then nobody's events count.
     `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
     authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent.
     """
@@ -141,9 +138,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     communication: Service = Service()
     communication_resource_id: str | None = None
     tables: Service = Service()
-    event_sources: tuple[str, ...] = ()
-    call_automation_issuer: str = ISSUER
-    call_automation_keys_url: str = KEYS_URL
+    event_sources: tuple[str, ...] | None = None
+    callbacks_from_anywhere: bool = False
+    call_automation_issuer: str | None = ISSUER
+    call_automation_keys_url: str | None = KEYS_URL
     callback_numbers: tuple[str, ...] = ()
     fallback_callback_number: str | None = None
     rules: Rules = Rules()
@@ -154,7 +152,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     email_sender: str | None = None
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
-    presence_backend: PresenceBackend = PresenceBackend.TABLE
     pool_low_water: int = 20
     expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
     outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
@@ -162,19 +159,33 @@ class Settings(Struct, frozen=True, kw_only=True):
     ca_bundle: str | None = None
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def own_origin(self) -> str | None:
+        """The origin of our own pages."""
+        parts = urlsplit(self.public_base_url or "")
+        return origin_of(f"{parts.scheme}://{parts.netloc}")
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing is wrong; a warning alone is no fault."""
+        return all(fault.severity is Severity.WARNING for fault in self.faults)
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`. It never raises: what is wrong stands in `faults`."""
     read = _Reader(environment)
     fallback = read.fallback_number()
     pool = read.pool(fallback)
+    sources, some_left_out = read.event_sources()
+    read.presence_backend()
     return Settings(
         communication=read.service("COMMUNICATION_SERVICES", _is_communication_connection, "an endpoint and accesskey"),
         communication_resource_id=read.resource_id(),
         tables=read.service("TABLES", _is_tables_connection, "an AccountName and AccountKey"),
-        event_sources=read.event_sources(),
-        call_automation_issuer=read.url("CALL_AUTOMATION_ISSUER") or ISSUER,
-        call_automation_keys_url=read.url("CALL_AUTOMATION_KEYS_URL") or KEYS_URL,
+        event_sources=sources,
+        callbacks_from_anywhere=some_left_out,
+        call_automation_issuer=read.signer("CALL_AUTOMATION_ISSUER"),
+        call_automation_keys_url=read.signer("CALL_AUTOMATION_KEYS_URL"),
         callback_numbers=pool,
         fallback_callback_number=fallback,
         rules=read.rules(),
@@ -184,10 +195,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         callback_notices=read.callback_notices(),
         email_sender=read.email_sender(),
         public_base_url=read.public_base_url(),
-        allowed_origins=read.entries(
-            "ALLOWED_ORIGINS", _is_origin, "an origin such as https://example.com", MOST_ORIGINS
-        ),
-        presence_backend=read.presence_backend(),
+        allowed_origins=read.allowed_origins(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
         expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
         outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
@@ -293,14 +301,27 @@ class _Reader:
         found = self.entries(name, lambda entry: entry.upper() in _ISO_COUNTRIES, "an ISO 3166-1 alpha-2 country", 300)
         return frozenset(entry.upper() for entry in found) or frozenset(split_list(_DEFAULTS[name]))
 
-    def event_sources(self) -> tuple[str, ...]:
+    def event_sources(self) -> tuple[tuple[str, ...] | None, bool]:
+        """The sources whose events count, None for any; and whether an entry was left out."""
         name = "EVENT_SOURCES"
+        if not self._environment.get(name, "").strip():
+            mend = "list the resource ids of the Communication Services resource and of your own topic"
+            self.fault(name, "is empty: events of any source count", mend, Severity.WARNING)
+            return None, False
+        before = len(self.faults)
         what = "a resource id such as /subscriptions/…"
         found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
         if not found:
-            mend = "list the resource ids of the Communication Services resource and of your own topic"
-            self.fault(name, "is empty: events of any source count", mend, Severity.WARNING)
-        return tuple(dict.fromkeys(entry.rstrip("/").casefold() for entry in found))
+            # Not as if it were empty: a faulty setting never opens a door.
+            mend = "list resource ids, with ; between, or leave it empty"
+            self.fault(name, "holds no entry that can be used: no events count but those of incoming calls", mend)
+        sources = (ascii_lower(entry.removesuffix("/")) for entry in found)
+        return tuple(dict.fromkeys(sources)), len(self.faults) > before
+
+    def allowed_origins(self) -> tuple[str, ...]:
+        name, what = "ALLOWED_ORIGINS", "an origin such as https://example.com"
+        found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MOST_ORIGINS)
+        return tuple(dict.fromkeys(origin for entry in found if (origin := origin_of(entry)) is not None))
 
     def callback_notices(self) -> CallbackNotices:
         name = "CALLBACK_NOTICES"
@@ -352,6 +373,10 @@ class _Reader:
             self.fault(with_identity, "is missing, and so is the connection string", "set one of the two")
         return Service(connection, endpoint)
 
+    def signer(self, name: Literal["CALL_AUTOMATION_ISSUER", "CALL_AUTOMATION_KEYS_URL"]) -> str | None:
+        """Whose events are believed; None where the setting cannot be used, not the public cloud's in its place."""
+        return self.url(name) if self._environment.get(name, "").strip() else _DEFAULTS[name]
+
     def url(self, name: str) -> str | None:
         url = self.text(name)
         if url is None or _is_url(url):
@@ -364,20 +389,16 @@ class _Reader:
         host = self.text("WEBSITE_HOSTNAME")
         if url is None and host is not None:
             scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
-            url = f"{scheme}://{host}" if _is_origin(f"{scheme}://{host}") else None
+            url = origin_of(f"{scheme}://{host}")
         if url is None:
             mend = "set the address under which Communication Services reaches the app"
             self.fault("PUBLIC_BASE_URL", "is not known: a callback's events cannot reach the app", mend)
         return url
 
-    def presence_backend(self) -> PresenceBackend:
+    def presence_backend(self) -> None:
         name = "PRESENCE_BACKEND"
-        text = (self.text(name) or _DEFAULTS[name]).casefold()
-        try:
-            return PresenceBackend(text)
-        except ValueError:
-            self.fault(name, "names no presence service; table is used", "set table, graph or dynamics365")
-            return PresenceBackend.TABLE
+        if (self.text(name) or _DEFAULTS[name]).lower() != _DEFAULTS[name]:
+            self.fault(name, "names no presence service of this version; table is used", "set table")
 
     def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
         text = self.text(name)
@@ -395,6 +416,19 @@ def _is_desk(entry: str) -> bool:
     return is_e164(entry) or _RAW_IDENTITY.fullmatch(entry) is not None
 
 
+def origin_of(url: str) -> str | None:
+    """The origin of an https address, or of an http one of this machine, as browsers write it (RFC 6454, 6.2).
+
+    None for what is no bare origin; one slash after it is passed over, and so is the port that goes without saying.
+    """
+    bare = url.removesuffix("/")
+    if not _is_url(bare, bare=True):
+        return None
+    parts = urlsplit(ascii_lower(bare))
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
 def _is_url(text: str, *, bare: bool = False) -> bool:
     """Whether it is an https address, or an http one of this machine; `bare` without anything after the host."""
     try:
@@ -406,10 +440,6 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     alone = not (parts.query or parts.fragment) and not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
-
-
-def _is_origin(text: str) -> bool:
-    return _is_url(text, bare=True)
 
 
 def _parts_of(connection: str) -> dict[str, str]:

@@ -27,6 +27,8 @@ class Event(StrEnum):
 
     DIAL_RECORDED = "dial_recorded"
     DIAL_PREFIX_TRIMMED = "dial_prefix_trimmed"
+    DIAL_CLOCK_WRONG = "dial_clock_wrong"
+    FIELD_IGNORED = "field_ignored"
     START_STALE = "start_stale"
     END_RECORDED = "end_recorded"
     LEG_TIMED_OUT = "leg_timed_out"
@@ -65,6 +67,7 @@ class Event(StrEnum):
     EVENT_REJECTED = "event_rejected"
     EVENT_SOURCE_UNKNOWN = "event_source_unknown"
     SETTING_FAULTY = "setting_faulty"
+    SETTING_DOUBTFUL = "setting_doubtful"
     STORE_AWAY = "store_away"
     BREAKER_OPEN = "breaker_open"
     EFFECT_FAILED = "effect_failed"
@@ -89,6 +92,8 @@ def _entry(level: int, *facts: str) -> Entry:
 VOCABULARY: dict[str, Entry] = {
     Event.DIAL_RECORDED: _entry(logging.INFO, "outcome", "shared", "test", "degraded", "notified", "steps", "ms"),
     Event.DIAL_PREFIX_TRIMMED: _entry(logging.WARNING, "kind"),
+    Event.DIAL_CLOCK_WRONG: _entry(logging.ERROR),
+    Event.FIELD_IGNORED: _entry(logging.WARNING, "field"),
     Event.START_STALE: _entry(logging.WARNING),
     Event.END_RECORDED: _entry(logging.INFO, "kind"),
     Event.LEG_TIMED_OUT: _entry(logging.WARNING),
@@ -126,7 +131,8 @@ VOCABULARY: dict[str, Entry] = {
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
     Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),
     Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),
-    Event.SETTING_FAULTY: _entry(logging.ERROR, "setting", "severity"),
+    Event.SETTING_FAULTY: _entry(logging.ERROR, "setting"),
+    Event.SETTING_DOUBTFUL: _entry(logging.WARNING, "setting"),
     Event.STORE_AWAY: _entry(logging.ERROR, "ms"),
     Event.BREAKER_OPEN: _entry(logging.ERROR),
     Event.EFFECT_FAILED: _entry(logging.ERROR, "effect", "error"),

@@ -37,16 +37,23 @@ THREADS = 2
 class AcsTokens:
     """Checks tokens against the keys of the issuer, which are remembered for as long as the key server is away.
 
-    `audience` is the resource's immutable id; without one nobody can have been addressed, and no token counts.
+    `audience` is the resource's immutable id; without one nobody can have been addressed, and no token counts. Neither
+    does any where it is not known who signs (`issuer`) or where the keys are (`keys_url`).
     """
 
     def __init__(
-        self, *, issuer: str, keys_url: str, audience: str | None, clock: Clock, ca_bundle: str | None = None
+        self,
+        *,
+        issuer: str | None,
+        keys_url: str | None,
+        audience: str | None,
+        clock: Clock,
+        ca_bundle: str | None = None,
     ) -> None:
-        self._issuer = issuer.rstrip("/")
-        self._audience = audience
+        self._issuer = (issuer or "").rstrip("/")
+        self._audience = audience if issuer and keys_url else None
         self._clock = clock
-        self._keys = SigningKeys(keys_url, clock=clock, ca_bundle=ca_bundle)
+        self._keys = SigningKeys(keys_url or "", clock=clock, ca_bundle=ca_bundle)
 
     def require(self, authorization: str | None, deadline: Deadline) -> None:
         """Raise `NotSignedIn` unless it is a bearer token that ACS made for us and for now.

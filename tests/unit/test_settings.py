@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.deployment import Deployment
 from shared.domain.leases import Rules
 from shared.settings import (
+    LONGEST_SETTING,
     MOST_CALLBACK_NUMBERS,
     SETTINGS,
-    PresenceBackend,
     Service,
     Settings,
     Severity,
     read_settings,
 )
+from tests.rules.sources import ROOT
 
 KEY = "c2VjcmV0"
 GOOD = {
@@ -50,13 +52,13 @@ def test_a_complete_environment_has_no_fault() -> None:
     assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
     assert settings.tables.configured
     assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
+    assert not settings.callbacks_from_anywhere and settings.valid
     assert settings.callback_numbers == ("+12065550101", "+12065550102")
     assert settings.fallback_callback_number == "+12065550199"
     assert settings.security_desk == ("+12065550199",)
     assert settings.rules == Rules()
     assert settings.countries == {"US", "PR", "CA"}
     assert settings.public_base_url == "https://app.example.net"
-    assert settings.presence_backend is PresenceBackend.TABLE
     assert (settings.pool_low_water, settings.sign_in_enabled) == (20, False)
     assert (settings.expiry_schedule, settings.outbox_schedule) == ("0 * * * * *", "*/10 * * * * *")
 
@@ -96,14 +98,21 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EMAIL_SENDER", "nobody", "email_sender", None),
         ("PUBLIC_BASE_URL", "http://example.com", "public_base_url", "https://app.example.net"),
         ("ALLOWED_ORIGINS", "https://a.example;*;https://b.example/path", "allowed_origins", ("https://a.example",)),
-        ("PRESENCE_BACKEND", "skype", "presence_backend", PresenceBackend.TABLE),
         ("POOL_LOW_WATER", "101", "pool_low_water", 20),
         ("POOL_LOW_WATER", "-1", "pool_low_water", 20),
         ("CALLBACK_WINDOW_MINUTES", "9", "rules", Rules()),
         ("MAX_CALL_MINUTES", "1441", "rules", Rules()),
         ("HOLD_AFTER_DROP_MINUTES", "²0", "rules", Rules()),
         ("EXPIRY_SCHEDULE", "every minute", "expiry_schedule", "0 * * * * *"),
-        ("CALL_AUTOMATION_KEYS_URL", "ftp://x", "call_automation_keys_url", Settings().call_automation_keys_url),
+        # Narrower, never wider: neither the public cloud's keys nor any source in their place.
+        ("CALL_AUTOMATION_KEYS_URL", "ftp://x", "call_automation_keys_url", None),
+        ("CALL_AUTOMATION_ISSUER", "the cloud", "call_automation_issuer", None),
+        ("CALL_AUTOMATION_ISSUER", "@Microsoft.KeyVault(SecretUri=https://x)", "call_automation_issuer", None),
+        ("ALLOWED_ORIGINS", "*", "allowed_origins", ()),
+        ("EVENT_SOURCES", ";;", "event_sources", ()),
+        ("EVENT_SOURCES", "/subscriptions/a;acs", "event_sources", ("/subscriptions/a",)),
+        ("EVENT_SOURCES", "@Microsoft.KeyVault(SecretUri=https://x)", "event_sources", ()),
+        ("EVENT_SOURCES", "/x" * LONGEST_SETTING, "event_sources", ()),
         ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", Service()),
         ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", Service()),
         ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", Service()),
@@ -118,7 +127,7 @@ def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field
     for fault in settings.faults:
         assert fault.mend
         assert fault.problem
-        assert value not in fault.problem + fault.mend
+        assert value == ";;" or value not in fault.problem + fault.mend
 
 
 @pytest.mark.parametrize(
@@ -127,12 +136,15 @@ def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field
         ("CALLBACK_AFTER_CALL_MINUTES", "1440", "rules", Rules(after_call_minutes=1440)),
         ("CALLBACK_COOL_DOWN_MINUTES", "10", "rules", Rules(cool_down_minutes=10)),
         ("POOL_LOW_WATER", "0", "pool_low_water", 0),
-        ("PRESENCE_BACKEND", "Graph", "presence_backend", PresenceBackend.GRAPH),
         ("PUBLIC_BASE_URL", "https://front.example/app/", "public_base_url", "https://front.example/app"),
         ("WEBSITE_HOSTNAME", "localhost:7071", "public_base_url", "http://localhost:7071"),
         ("WEBSITE_AUTH_ENABLED", "True", "sign_in_enabled", True),
         ("WEBSITE_AUTH_ENABLED", "no", "sign_in_enabled", False),
         ("ALLOWED_ORIGINS", "http://localhost:3000", "allowed_origins", ("http://localhost:3000",)),
+        ("ALLOWED_ORIGINS", "https://a.example/;https://a.example", "allowed_origins", ("https://a.example",)),
+        ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
+        ("ALLOWED_ORIGINS", "https://a.example:8443/", "allowed_origins", ("https://a.example:8443",)),
+        ("EVENT_SOURCES", "/SUBSCRIPTIONS/K/", "event_sources", ("/subscriptions/k",)),
         ("TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true", "tables", Service("UseDevelopmentStorage=true")),
         ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
     ],
@@ -141,6 +153,56 @@ def test_what_is_right_is_used(setting: str, value: str, field: str, used: Any) 
     settings = read(**{setting: value})
     assert settings.faults == ()
     assert getattr(settings, field) == used
+
+
+@pytest.mark.parametrize(
+    ("changes", "origin"),
+    [
+        ({}, "https://app.example.net"),
+        ({"PUBLIC_BASE_URL": "https://Front.example:443/app"}, "https://front.example"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
+        ({"WEBSITE_HOSTNAME": ""}, None),
+    ],
+)
+def test_our_own_origin_follows_from_our_address(changes: dict[str, str], origin: str | None) -> None:
+    assert read(**changes).own_origin == origin
+
+
+@pytest.mark.parametrize("value", ["graph", "Dynamics365", "skype", "table;graph"])
+def test_a_presence_service_that_is_not_built_is_a_fault(value: str) -> None:
+    settings = read(PRESENCE_BACKEND=value)
+    assert faulty(settings) == {"PRESENCE_BACKEND"} and not settings.valid
+    assert read(PRESENCE_BACKEND="Table").faults == ()
+
+
+def test_a_warning_alone_is_no_fault() -> None:
+    settings = read(EVENT_SOURCES=" ")
+    assert [fault.severity for fault in settings.faults] == [Severity.WARNING]
+    assert settings.valid and settings.event_sources is None and not settings.callbacks_from_anywhere
+
+
+@pytest.mark.parametrize(
+    "value", ["acs", "/subscriptions/a;acs", ";".join(f"/subscriptions/{n}" for n in range(101)), ";"]
+)
+def test_a_callback_is_not_lost_to_a_source_that_was_left_out(value: str) -> None:
+    settings = read(EVENT_SOURCES=value)
+    assert settings.callbacks_from_anywhere and not settings.valid
+    assert settings.event_sources is not None
+
+
+def test_every_setting_that_is_read_is_used() -> None:
+    """By the composition root or by a function, or as one of the names that other settings follow from."""
+    texts = [(ROOT / path).read_text("utf-8") for path in ("shared/bootstrap.py", "functions/telephony_events.py")]
+    texts += [path.read_text("utf-8") for path in (ROOT / "functions").glob("*.py")]
+    by_the_host = {"expiry_schedule", "outbox_schedule"}
+    unused = {
+        name for name in Settings.__struct_fields__ if not any(f"settings.{name}" in text for text in texts)
+    } - by_the_host
+    assert unused == set()
+    passed_on = (ROOT / "shared" / "bootstrap.py").read_text("utf-8")
+    core = "".join(path.read_text("utf-8") for path in (ROOT / "shared").glob("*/*.py"))
+    for name in Deployment.__struct_fields__:
+        assert f"{name}=" in passed_on and f"deployment.{name}" in core, name
 
 
 def test_an_endpoint_needs_no_key() -> None:

@@ -1,0 +1,32 @@
+"""What the Functions host is told: every line that an alarm is made of arrives, and no address of a request does."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.rules.sources import ROOT
+
+LOGGING: dict[str, Any] = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]
+
+
+def test_nothing_is_sampled() -> None:
+    """A line that says `pool_low` and was sampled away is an alarm that nobody hears."""
+    assert LOGGING["applicationInsights"]["samplingSettings"] == {"isEnabled": False}
+
+
+@pytest.mark.parametrize("category", ["Host.Results", "Host.Aggregator"])
+def test_no_item_is_made_of_a_request(category: str) -> None:
+    """Its address holds ids of agents and calls, and its place of origin is where an agent sits (B8)."""
+    assert LOGGING["logLevel"][category] == "None"
+
+
+@pytest.mark.parametrize("category", ["Function", "Host.Function.Console"])
+def test_what_the_product_says_arrives_whole(category: str) -> None:
+    assert LOGGING["logLevel"][category] == "Information"
+
+
+def test_what_the_host_and_the_sdks_say_arrives_from_warnings_on() -> None:
+    """At Information the SDKs print addresses of rows, which hold numbers."""
+    assert LOGGING["logLevel"]["default"] == "Warning"
+    assert set(LOGGING["logLevel"].values()) <= {"Warning", "Information", "None"}
