@@ -12,4 +12,5 @@ blueprint = func.Blueprint()
 @answered
 def preflight(req: func.HttpRequest) -> func.HttpResponse:
     """Tell a browser whether a site may call the API: those of ALLOWED_ORIGINS may."""
-    return preflight_answer(req.headers.get("origin"), composed().settings.allowed_origins)
+    asked = req.headers.get("access-control-request-headers")
+    return preflight_answer(req.headers.get("origin"), asked, composed().settings.allowed_origins)

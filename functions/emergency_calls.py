@@ -5,7 +5,8 @@ import azure.functions as func
 from functions.http import caller, composed, json_answer, require_own_agent
 from functions.problems import answered
 from functions.rights import SignedIn
-from functions.wire.http import DialBody, EndBody, TieBody, call_answer, decode, decode_or_default, path_id
+from functions.wire.decoding import plain_id
+from functions.wire.http import EndBody, TieBody, call_answer, decode, decode_dial, decode_or_default, path_id
 from shared.use_cases.end_call import End
 
 ASK_AGAIN_AFTER_S = 2
@@ -16,15 +17,13 @@ blueprint = func.Blueprint()
 @blueprint.route(route="emergency-calls", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def call_started(req: func.HttpRequest) -> func.HttpResponse:
-    """An agent dialled an emergency number: 201, or 200 when the call is known already or too old to start anything."""
+    """An agent dialled an emergency number: 201, or 200 when the call is known already."""
     app = composed()
     signed_in = SignedIn(caller("call_started", req, app.sign_in))
-    body = decode(req.get_body(), DialBody)
-    answer = app.calling.start_call(body.dial(), caller=signed_in)
+    body, ignored = decode_dial(req.get_body(), stand_in=signed_in.stand_in)
+    answer = app.calling.start_call(body.dial(ignored), caller=signed_in)
     headers = {"Retry-After": str(ASK_AGAIN_AFTER_S)} if answer.degraded else {}
-    return json_answer(
-        call_answer(answer, body.locale), status=200 if answer.known or answer.stale else 201, headers=headers
-    )
+    return json_answer(call_answer(answer, body.locale), status=200 if answer.known else 201, headers=headers)
 
 
 @blueprint.route(route="emergency-calls/{call_id}", methods=["PATCH"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -35,7 +34,7 @@ def call_updated(req: func.HttpRequest) -> func.HttpResponse:
     signed_in = SignedIn(caller("call_updated", req, app.sign_in))
     call_id = path_id(req.route_params.get("call_id"), "call_id")
     body = decode(req.get_body(), TieBody)
-    app.calling.tie_call(call_id, body.server_call_id, caller=signed_in)
+    app.calling.tie_call(call_id, plain_id(body.server_call_id), caller=signed_in)
     return json_answer({"call_id": call_id})
 
 
@@ -47,7 +46,7 @@ def call_ended(req: func.HttpRequest) -> func.HttpResponse:
     signed_in = SignedIn(caller("call_ended", req, app.sign_in))
     call_id = path_id(req.route_params.get("call_id"), "call_id")
     body = decode_or_default(req.get_body(), EndBody)
-    end = End(call_id=call_id, by_agent=body.by_agent, agent_id=body.agent_id)
+    end = End(call_id=call_id, by_agent=body.by_agent, agent_id=body.named_agent())
     ended = app.calling.end_call(end, caller=signed_in)
     return json_answer({"call_id": call_id, "known": ended.known}, status=200 if ended.known else 202)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -11,6 +12,7 @@ from functions.rights import authorise, own_agent
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import NotAllowed
+from shared.domain.ids import ascii_lower
 from shared.domain.principals import AGENT, Principal
 from shared.ports import AgentDirectory, SignIn
 
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 JSON = "application/json"
 # Whatever we answer may name people, numbers or places: it is for this caller and this moment only.
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-METHODS = "GET, POST, PUT, PATCH, OPTIONS"
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
+LONGEST_HEADER_NAMES = 4096
+_OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
-PREFLIGHT_LASTS_S = 600
+# Chromium caps it here; Firefox at a day.
+PREFLIGHT_LASTS_S = 7200
 
 
 def composed() -> "App":
@@ -90,8 +96,11 @@ def require_own_agent(
 
 
 def shared_with(origin: str | None, allowed_origins: Collection[str]) -> dict[str, str]:
-    """The headers that let scripts of `origin` read an answer; none for a site that is not in ALLOWED_ORIGINS."""
-    if origin is None or origin.casefold() not in {allowed.rstrip("/").casefold() for allowed in allowed_origins}:
+    """The headers that let scripts of `origin` read an answer; none for a site that is not in ALLOWED_ORIGINS.
+
+    `allowed_origins` as the settings have them: in lower case, without a slash at the end.
+    """
+    if origin is None or not _is_among(origin, allowed_origins):
         return {}
     return {
         "Access-Control-Allow-Origin": origin,
@@ -100,13 +109,35 @@ def shared_with(origin: str | None, allowed_origins: Collection[str]) -> dict[st
     }
 
 
-def preflight_answer(origin: str | None, allowed_origins: Collection[str]) -> func.HttpResponse:
-    """The answer to a browser that asks before it sends a request (Fetch standard, CORS-preflight request)."""
+def require_no_forgery(
+    method: str, origin: str | None, own_origin: str | None, allowed_origins: Collection[str]
+) -> None:
+    """Raise `NotAllowed` for a request that would change something and that a page of a foreign site sent (CSRF).
+
+    A browser sends the sign-in's cookie along, whoever wrote the page; what is no browser sends no `Origin`.
+    """
+    ours = allowed_origins if own_origin is None else (own_origin, *allowed_origins)
+    if origin and method.upper() not in SAFE_METHODS and not _is_among(origin, ours):
+        raise NotAllowed
+
+
+def _is_among(origin: str, origins: Collection[str]) -> bool:
+    return ascii_lower(origin) in origins
+
+
+def preflight_answer(origin: str | None, asked: str | None, allowed_origins: Collection[str]) -> func.HttpResponse:
+    """The answer to a browser that asks before it sends a request (Fetch standard, CORS-preflight request).
+
+    `asked` are the names of the request's headers, which are granted as they are: libraries that trace requests add
+    some of their own. Names that are no header's are passed over, because the host refuses to send them.
+    """
     headers = shared_with(origin, allowed_origins)
     if headers:
+        plain = asked and len(asked) <= LONGEST_HEADER_NAMES and _OF_HEADER_NAMES.issuperset(asked)
         headers |= {
             "Access-Control-Allow-Methods": METHODS,
-            "Access-Control-Allow-Headers": REQUEST_HEADERS,
+            "Access-Control-Allow-Headers": asked if asked and plain else REQUEST_HEADERS,
             "Access-Control-Max-Age": str(PREFLIGHT_LASTS_S),
+            "Vary": "Origin, Access-Control-Request-Headers",
         }
     return func.HttpResponse(status_code=204, headers=headers)

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import azure.functions as func
 import msgspec
 
-from functions.http import PRIVATE, composed, shared_with
+from functions.http import PRIVATE, composed, require_no_forgery, shared_with
 from shared.domain.errors import (
     Conflict,
     EmergencyCallingError,
@@ -98,16 +98,21 @@ def answered(function: HttpFunction) -> HttpFunction:
     @functools.wraps(function)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         app = composed()
-        return answer(function, req, app.calling.telemetry, app.settings.allowed_origins)
+        return answer(function, req, app.calling.telemetry, app.settings.allowed_origins, app.settings.own_origin)
 
     return answering
 
 
 def answer(
-    function: HttpFunction, req: func.HttpRequest, telemetry: Telemetry, allowed_origins: Collection[str]
+    function: HttpFunction,
+    req: func.HttpRequest,
+    telemetry: Telemetry,
+    allowed_origins: Collection[str],
+    own_origin: str | None = None,
 ) -> func.HttpResponse:
-    """Call the function; whatever it raises is answered with a problem document."""
+    """Call the function, unless a page of a foreign site asks; whatever it raises becomes a problem document."""
     try:
+        require_no_forgery(req.method or "", req.headers.get("origin"), own_origin, allowed_origins)
         response = function(req)
     except EmergencyCallingError as error:
         response = problem(error)

@@ -125,6 +125,13 @@ class SignedIn(Struct, frozen=True):
         """Who an agent is; None for a role that speaks for all agents."""
         return self.principal.name if self.principal.roles == {AGENT} else None
 
+    @property
+    def stand_in(self) -> str | None:
+        """Who an agent is to themself, where a dial of theirs names no agent that could be read; else None."""
+        if self.principal.roles != {AGENT}:
+            return None
+        return self.principal.agent_id or (self.principal.object_id or "").lower() or None
+
     def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
         """Whether they may act for this agent; one without a directory entry belongs to whoever dialled first."""
         bound_to_another = entry is None and owner is not None and self.name not in (None, owner)

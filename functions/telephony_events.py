@@ -42,7 +42,7 @@ blueprint = func.Blueprint()
 def _counting(event: func.EventGridEvent, app: "App", *kinds: str) -> TelephonyEvent | None:
     """The event, if it is of one of these kinds and from one of EVENT_SOURCES; others are counted and done with."""
     read = telephony_event(event)
-    if not counts(read.source, app.settings.event_sources):
+    if not counts(read, app.settings.event_sources, callbacks_from_anywhere=app.settings.callbacks_from_anywhere):
         app.calling.telemetry.emit("event_source_unknown")
         return None
     return read if read.type in kinds else None
@@ -59,7 +59,7 @@ def call_started_event(event: func.EventGridEvent) -> None:
     if read.type == ACS_CALL_STARTED:
         _see(call_seen(read), app)
         return
-    app.calling.start_call_from_event(dialled(read).dial(), caller=TrustedSource())
+    app.calling.start_call_from_event(dialled(read), caller=TrustedSource())
 
 
 @blueprint.event_grid_trigger(arg_name="event")

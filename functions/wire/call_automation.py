@@ -6,10 +6,9 @@ Only `type` and `data` are relied on. What cannot be read is left out: the ladde
 import re
 from collections.abc import Callable, Mapping
 
-from functions.wire.decoding import decode, whole_text
+from functions.wire.decoding import decode, plain_id, text_if_sound
 from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
-from shared.domain.errors import Malformed
 from shared.use_cases.continue_callback import MidCall
 
 PREFIX = "Microsoft.Communication."
@@ -70,7 +69,7 @@ def _mid_call(event: object) -> MidCall | None:
     return MidCall(
         connection_id=connection_id,
         fact=fact,
-        server_call_id=_text(data, "serverCallId", LONGEST_SERVER_CALL_ID),
+        server_call_id=_id(data, "serverCallId", LONGEST_SERVER_CALL_ID),
         # An answered call brings back which number was dialled; an invitation brings its own id.
         label=_context(data) if isinstance(fact, Connected) else None,
     )
@@ -113,11 +112,10 @@ def _context(data: Data) -> str | None:
     return _text(data, "operationContext", LONGEST_CONTEXT)
 
 
+def _id(data: Data, name: str, longest: int) -> str | None:
+    sent = _text(data, name, longest)
+    return None if sent is None else plain_id(sent)
+
+
 def _text(data: Data, name: str, longest: int) -> str | None:
-    value = data.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= longest:
-        return None
-    try:
-        return whole_text(value, name)
-    except Malformed:
-        return None
+    return text_if_sound(data.get(name), longest)

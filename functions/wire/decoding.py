@@ -1,7 +1,9 @@
 """Strict reading of what outsiders send: one error, `Malformed`, that names the field and never holds the value."""
 
+import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -19,28 +21,77 @@ _MICROSECOND_DIGITS = 6
 
 
 def decode[T](body: bytes, kind: type[T]) -> T:
-    """Read a JSON body as `kind`: wrong types, bad UTF-8, NaN, depth and length all raise `Malformed`."""
-    if len(body) > LONGEST_BODY_BYTES:
-        raise Malformed(WHOLE, f"is longer than {LONGEST_BODY_BYTES} bytes")
-    if not body.strip():
-        raise Malformed(WHOLE, "is empty")
+    """Read a JSON body as `kind`: wrong types, bad UTF-8, NaN, depth and length all raise `Malformed`.
+
+    A byte order mark is passed over, and so is an optional field that is empty.
+    """
     try:
-        decoded = msgspec.json.decode(body.decode("utf-8"), type=kind)
-    except msgspec.ValidationError as error:
-        raise _malformed(error, "") from None
+        parsed: object = msgspec.json.decode(_text_of(body))
     except msgspec.DecodeError:
         raise Malformed(WHOLE, "is not valid JSON") from None
-    except UnicodeError:
-        raise Malformed(WHOLE, "is not UTF-8") from None
     except RecursionError:
         raise Malformed(WHOLE, "is nested too deeply") from None
-    return sound(decoded)
+    return convert(parsed, kind, "")
+
+
+def loosely_parsed(body: bytes) -> object:
+    """A JSON body in which a value may also be NaN, without end, or hold half of a character: as some clients write."""
+    try:
+        parsed: object = json.loads(_text_of(body), parse_int=float)
+    except ValueError:
+        raise Malformed(WHOLE, "is not valid JSON") from None
+    except RecursionError:
+        raise Malformed(WHOLE, "is nested too deeply") from None
+    return parsed
+
+
+def _text_of(body: bytes) -> str:
+    if len(body) > LONGEST_BODY_BYTES:
+        raise Malformed(WHOLE, f"is longer than {LONGEST_BODY_BYTES} bytes")
+    if is_empty(body):
+        raise Malformed(WHOLE, "is empty")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeError:
+        raise Malformed(WHOLE, "is not UTF-8") from None
+
+
+def is_empty(body: bytes) -> bool:
+    """Whether there is no body: a byte order mark alone is none."""
+    return not body.removeprefix(BOM_UTF8).strip()
+
+
+def convert_leniently[T: msgspec.Struct](
+    sent: Mapping[str, object], kind: type[T], field: str = ""
+) -> tuple[T, tuple[str, ...]]:
+    """As `convert`, but an optional field that is empty or faulty is left out; gives the names of these as well."""
+    kept: dict[str, object] = {}
+    left_out: list[str] = []
+    for each in msgspec.structs.fields(kind):
+        if not each.required and sent.get(each.encode_name) is None:
+            continue
+        try:
+            kept[each.name] = _field(sent, each, _joined(field, each.encode_name))
+        except Malformed:
+            if each.required:
+                raise
+            left_out.append(each.encode_name)
+    return kind(**kept), tuple(left_out)
+
+
+def _field(sent: Mapping[str, object], each: msgspec.structs.FieldInfo, path: str) -> object:
+    if each.encode_name not in sent:
+        raise Malformed(path, "is missing")
+    value = sent[each.encode_name]
+    if not each.required and isinstance(value, str) and not value.strip():
+        raise Malformed(path, "is empty")
+    return _sound_value(convert(value, each.type, path), path)
 
 
 def convert[T](value: object, kind: type[T], field: str) -> T:
     """Read what was already parsed as JSON as `kind`; `field` is what to call the whole in an error."""
     try:
-        converted = msgspec.convert(value, kind)
+        converted = msgspec.convert(_without_empty(value, kind), kind)
     except msgspec.ValidationError as error:
         raise _malformed(error, field) from None
     except UnicodeError:
@@ -48,6 +99,14 @@ def convert[T](value: object, kind: type[T], field: str) -> T:
     except RecursionError:
         raise Malformed(field, "is nested too deeply") from None
     return sound(converted, field)
+
+
+def _without_empty(value: object, kind: object) -> object:
+    """`value` without the optional fields that are empty: a form sends those that nobody filled in."""
+    if not (isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return value
+    optional = {each.encode_name for each in msgspec.structs.fields(kind) if not each.required}
+    return {name: each for name, each in value.items() if name not in optional or (each is not None and each != "")}
 
 
 def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:
@@ -158,6 +217,23 @@ def text(value: object, field: str, longest: int) -> str:
     if not 1 <= len(value) <= longest:
         raise Malformed(field, f"is not 1 to {longest} characters long")
     return whole_text(value, field)
+
+
+def text_if_sound(value: object, longest: int) -> str | None:
+    """As `text`; None for everything that is not such text."""
+    try:
+        return text(value, WHOLE, longest)
+    except Malformed:
+        return None
+
+
+def plain_id(sent: str) -> str:
+    """An id with `%2F`, in either case, read as a slash.
+
+    The Functions host hands that one escape on as it stands in an address, and so an id that came in a path could not
+    be told to be the one that came in a body.
+    """
+    return sent.replace("%2F", "/").replace("%2f", "/")
 
 
 def text_or_none(value: object, field: str, longest: int) -> str | None:

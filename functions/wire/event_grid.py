@@ -5,23 +5,33 @@ and deliveries differ. Where two spellings are known both are read; `subject` is
 """
 
 import math
-import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
 from urllib.parse import unquote
 
 import azure.functions as func
 from azure.functions import eventgrid
 from msgspec import Struct, structs
 
-from functions.wire.decoding import convert, in_range, mapping, moment_of, text, text_or_none
-from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, DialBody, Id
+from functions.wire.decoding import (
+    convert,
+    in_range,
+    mapping,
+    moment_of,
+    plain_id,
+    text,
+    text_if_sound,
+    text_or_none,
+)
+from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, EndBody, Id, dial_body
 from shared.domain.errors import Malformed
-from shared.domain.identities import number_in, raw_identity
+from shared.domain.identities import number_in
+from shared.domain.ids import ascii_lower
 from shared.domain.notifications import LONGEST_ADDRESS
+from shared.use_cases.start_call import Dial
 
+ACS_PREFIX = "Microsoft.Communication."
 ACS_CALL_STARTED = "Microsoft.Communication.CallStarted"
 ACS_CALL_ENDED = "Microsoft.Communication.CallEnded"
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
@@ -38,12 +48,16 @@ LONGEST_URL = 4096
 LONGEST_DURATION_S = 30 * 24 * 3600
 MOST_CHUNKS = 1000
 TIME = "time"
+_COMMUNICATION_SERVICES = ("microsoft.communication", "communicationservices")
 
 type Event = func.EventGridEvent | func.CloudEvent
 
 
 class TelephonyEvent(Struct, frozen=True, kw_only=True):
-    """An event of either schema; `source` is the resource that sent it, `time` is None where the event has none."""
+    """An event of either schema; `source` is the resource that sent it.
+
+    Only the type must be sound: what cannot be read is None (`time`) or empty, for whoever needs it to say so.
+    """
 
     type: str
     source: str
@@ -52,9 +66,9 @@ class TelephonyEvent(Struct, frozen=True, kw_only=True):
     data: object
 
     def happened_at(self) -> datetime:
-        """The event's time in UTC; raises `Malformed` if it has none."""
+        """The event's time in UTC; raises `Malformed` if it has none that can be read."""
         if self.time is None:
-            raise Malformed(TIME, "is missing")
+            raise Malformed(TIME, "is missing, or no RFC 3339 time")
         return self.time
 
 
@@ -66,21 +80,20 @@ def telephony_event(event: Event) -> TelephonyEvent:
         kind, source, when = event.event_type, event.topic, event.event_time
     return TelephonyEvent(
         type=text(kind, "type", LONGEST_ID),
-        source=text_or_none(source, "source", LONGEST_SOURCE) or "",
+        source=text_if_sound(source, LONGEST_SOURCE) or "",
         time=_event_time(when),
-        subject=text_or_none(event.subject, "subject", LONGEST_SUBJECT) or "",
+        subject=text_if_sound(event.subject, LONGEST_SUBJECT) or "",
         data=event.get_json(),
     )
 
 
 def _event_time(when: object) -> datetime | None:
-    if when is None or when == "":
+    try:
+        if isinstance(when, datetime):
+            return in_range(when.replace(tzinfo=when.tzinfo or UTC), TIME)
+        return moment_of(when, TIME) if isinstance(when, str) else None
+    except Malformed:
         return None
-    if isinstance(when, str):
-        return moment_of(when, TIME)
-    if not isinstance(when, datetime):
-        raise Malformed(TIME, "is not text")
-    return moment_of(when.isoformat(), TIME) if when.tzinfo is None else in_range(when, TIME)
 
 
 def read_event_times_here() -> None:
@@ -97,13 +110,24 @@ def _as_it_is(sent: object) -> object:
     return sent
 
 
-def counts(source: str, event_sources: Collection[str]) -> bool:
-    """Whether events of `source` count: it is among `event_sources` (resource ids, whatever their case), or all do."""
-    return not event_sources or _resource(source) in {_resource(known) for known in event_sources}
+def counts(
+    event: TelephonyEvent, event_sources: Collection[str] | None, *, callbacks_from_anywhere: bool = False
+) -> bool:
+    """Whether the event's source may send such an event; `event_sources` in ASCII lower case, None for any.
+
+    `callbacks_from_anywhere`: a source that could not be read may be the one that reports incoming calls, which are
+    answered by the number dialled alone.
+    `Microsoft.Communication.*` comes from a Communication Services resource only, `EmergencyCalling.*` from any other
+    listed source only: whoever may publish to a topic of ours could speak for the telephony otherwise.
+    """
+    if event_sources is None or (callbacks_from_anywhere and event.type == INCOMING_CALL):
+        return True
+    source = ascii_lower(event.source)
+    return source in event_sources and _is_communication_services(source) is event.type.startswith(ACS_PREFIX)
 
 
-def _resource(resource_id: str) -> str:
-    return resource_id.strip().rstrip("/").casefold()
+def _is_communication_services(resource_id: str) -> bool:
+    return tuple(resource_id.split("/")[-4:-1]) == ("providers", *_COMMUNICATION_SERVICES)
 
 
 # Calls ---------------------------------------------------------------------------------------------------------------
@@ -121,49 +145,52 @@ class CallSeen(Struct, frozen=True, kw_only=True):
     ended_by_raw_id: str | None = None
 
 
-class CallEndedBody(Struct, frozen=True, kw_only=True):
+class CallEndedBody(EndBody, frozen=True, kw_only=True):
     """The data of `EmergencyCalling.CallEnded`."""
 
     call_id: Id
-    reason: Literal["agent", "dropped"] = "agent"
-    agent_id: Id | None = None
 
-    @property
-    def by_agent(self) -> bool:
-        """Whether the agent ended the call."""
-        return self.reason == "agent"
+    def plain(self) -> "CallEndedBody":
+        """With its ids as they were before they were put into an address."""
+        return structs.replace(self, call_id=plain_id(self.call_id), agent_id=self.named_agent())
 
 
 def call_seen(event: TelephonyEvent) -> CallSeen:
     """Read `Microsoft.Communication.CallStarted` or `…CallEnded`; raises `Malformed`."""
     data = mapping(event.data, "data")
-    ended = event.type.casefold() == ACS_CALL_ENDED.casefold()
-    starter = _raw_id(data.get("startedBy"), "startedBy")
+    ended = event.type == ACS_CALL_ENDED
+    starter = _raw_id(data.get("startedBy"), "data.startedBy")
     if starter is None:
         raise Malformed("data.startedBy", "names nobody")
     return CallSeen(
-        server_call_id=text(data.get("serverCallId"), "data.serverCallId", LONGEST_SERVER_CALL_ID),
-        correlation_id=text_or_none(data.get("correlationId"), "data.correlationId", LONGEST_CORRELATION_ID),
+        server_call_id=plain_id(text(data.get("serverCallId"), "data.serverCallId", LONGEST_SERVER_CALL_ID)),
+        correlation_id=_id_if_sound(data.get("correlationId"), LONGEST_CORRELATION_ID),
         starter_raw_id=starter,
         at=event.happened_at(),
         ended=ended,
         duration_s=_duration_s(data) if ended else None,
-        ended_by_raw_id=_ended_by(data.get("endedBy")) if ended else None,
+        ended_by_raw_id=_raw_id_if_sound(data.get("endedBy")) if ended else None,
     )
 
 
-def dialled(event: TelephonyEvent) -> DialBody:
+def dialled(event: TelephonyEvent) -> Dial:
     """Read `EmergencyCalling.CallStarted`: the HTTP body, and dialled at the event's time unless it says when.
 
     Raises `Malformed`.
     """
-    body = convert(mapping(event.data, "data"), DialBody, "data")
-    return body if body.dialled_at is not None else structs.replace(body, dialled_at=event.happened_at())
+    body, ignored = dial_body(event.data, "data")
+    dial = body.dial(ignored)
+    if body.dialled_ago_ms is not None and event.time is not None:
+        # Measured when the event was made, which may be a day before it came.
+        dialled_at = event.time - timedelta(milliseconds=body.dialled_ago_ms)
+    else:
+        dialled_at = body.dialled_at or event.happened_at()
+    return structs.replace(dial, dialled_at=dialled_at, dialled_ago=None)
 
 
 def call_ended(event: TelephonyEvent) -> CallEndedBody:
     """Read `EmergencyCalling.CallEnded`; raises `Malformed`."""
-    return convert(mapping(event.data, "data"), CallEndedBody, "data")
+    return convert(mapping(event.data, "data"), CallEndedBody, "data").plain()
 
 
 def _raw_id(person: object, field: str) -> str | None:
@@ -177,19 +204,24 @@ def _raw_id(person: object, field: str) -> str | None:
     if raw_id is None:
         user = (named or outer).get("communicationuser")
         raw_id = _any_case(user).get("id") if isinstance(user, Mapping) else None
-    return text_or_none(raw_id, f"data.{field}.rawId", LONGEST_RAW_ID)
+    return text_or_none(raw_id, f"{field}.rawId", LONGEST_RAW_ID)
+
+
+def _raw_id_if_sound(person: object) -> str | None:
+    """As `_raw_id`, where neither an end nor a responder's call depends on how somebody is written down."""
+    try:
+        return _raw_id({"rawId": person} if isinstance(person, str) else person, "data")
+    except Malformed:
+        return None
+
+
+def _id_if_sound(value: object, longest: int) -> str | None:
+    found = text_if_sound(value, longest)
+    return None if found is None else plain_id(found)
 
 
 def _any_case(names: Mapping[str, object]) -> dict[str, object]:
     return {name.casefold(): value for name, value in names.items()}
-
-
-def _ended_by(person: object) -> str | None:
-    # It decides between "the agent ended it" and "a drop": what cannot be read counts as a drop, never as malformed.
-    try:
-        return _raw_id({"rawId": person} if isinstance(person, str) else person, "endedBy")
-    except Malformed:
-        return None
 
 
 def _duration_s(data: Mapping[str, object]) -> float | None:
@@ -207,7 +239,6 @@ class IncomingCall(Struct, frozen=True, kw_only=True):
     """
 
     to_number: str | None
-    to_raw_id: str
     server_call_id: str | None
     correlation_id: str | None
     context: str
@@ -219,25 +250,15 @@ def incoming_call(event: TelephonyEvent) -> IncomingCall:
     data = mapping(event.data, "data")
     to = mapping(data.get("to"), "data.to")
     number = _number(to)
-    raw_id = _raw_id(to, "to") or (raw_identity(number) if number else None)
-    if raw_id is None:
+    if number is None and _raw_id(to, "data.to") is None:
         raise Malformed("data.to", "names nobody")
     return IncomingCall(
         to_number=number,
-        to_raw_id=raw_id,
-        server_call_id=text_or_none(data.get("serverCallId"), "data.serverCallId", LONGEST_SERVER_CALL_ID),
-        correlation_id=text_or_none(data.get("correlationId"), "data.correlationId", LONGEST_CORRELATION_ID),
+        server_call_id=_id_if_sound(data.get("serverCallId"), LONGEST_SERVER_CALL_ID),
+        correlation_id=_id_if_sound(data.get("correlationId"), LONGEST_CORRELATION_ID),
         context=text(data.get("incomingCallContext"), "data.incomingCallContext", LONGEST_CONTEXT),
-        caller=_caller(data.get("from")),
+        caller=_raw_id_if_sound(data.get("from")),
     )
-
-
-def _caller(person: object) -> str | None:
-    try:
-        return _raw_id(person, "data.from")
-    except Malformed:
-        # A responder's call does not depend on how they are written down.
-        return None
 
 
 def _number(to: Mapping[str, object]) -> str | None:
@@ -274,19 +295,15 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
     message_id: str
     recipient: str
     status: MailStatus
-    at: datetime | None
 
 
 def delivery_report(event: TelephonyEvent) -> DeliveryReport:
     """Read `Microsoft.Communication.EmailDeliveryReportReceived`; raises `Malformed`."""
     data = mapping(event.data, "data")
-    sent = data.get("deliveryAttemptTimeStamp", data.get("deliveryAttemptTimestamp"))
-    when = text_or_none(sent, "data.deliveryAttemptTimeStamp", LONGEST_ID)
     return DeliveryReport(
         message_id=text(data.get("messageId"), "data.messageId", LONGEST_CORRELATION_ID),
         recipient=text(data.get("recipient"), "data.recipient", LONGEST_ADDRESS),
         status=_mail_status(text(data.get("status"), "data.status", LONGEST_ID)),
-        at=moment_of(when, "data.deliveryAttemptTimeStamp") if when else event.time,
     )
 
 
@@ -301,9 +318,8 @@ def _mail_status(sent: str) -> MailStatus:
 
 
 class RecordingChunk(Struct, frozen=True, kw_only=True):
-    """A piece of a recording; None where the event leaves its address out."""
+    """A piece of a recording; None where the event does not say how it is deleted."""
 
-    content_location: str | None
     delete_location: str | None
 
 
@@ -317,25 +333,37 @@ class RecordingFile(Struct, frozen=True, kw_only=True):
     began_at: datetime | None = None
 
 
-_RECORDING_SUBJECT = re.compile(
-    r"/*recording/call/(?P<call>[^/]+)(?:/serverCallId/(?P<server>.+?))?/recordingId/(?P<recording>.+?)/*",
-    re.IGNORECASE,
-)
-
-
 def recording_file(event: TelephonyEvent) -> RecordingFile:
     """Read `Microsoft.Communication.RecordingFileStatusUpdated`, which names its call in the subject only."""
-    named = _RECORDING_SUBJECT.fullmatch(event.subject)
-    if named is None:
-        raise Malformed("subject", "names no recording")
-    server = named["server"]
+    call, server, recording = _in_subject(event.subject)
+    data = mapping(event.data, "data")
     return RecordingFile(
-        call_id=text(unquote(named["call"]), "subject", LONGEST_CORRELATION_ID),
+        call_id=text(unquote(call), "subject", LONGEST_CORRELATION_ID),
         server_call_id=text(unquote(server), "subject", LONGEST_SERVER_CALL_ID) if server else None,
-        recording_id=text(unquote(named["recording"]), "subject", LONGEST_SUBJECT),
-        chunks=_chunks(mapping(event.data, "data")),
-        began_at=_began_at(mapping(event.data, "data").get("recordingStartTime")),
+        recording_id=text(unquote(recording), "subject", LONGEST_SUBJECT),
+        chunks=_chunks(data),
+        began_at=_began_at(data.get("recordingStartTime")),
     )
+
+
+def _in_subject(subject: str) -> tuple[str, str, str]:
+    """The call, the server call ("" in older events) and the recording of `/recording/call/…`.
+
+    Split at fixed words, in one pass each: the ids between them may hold slashes, all but the call's.
+    """
+    trimmed = subject.strip("/")
+    words = ascii_lower(trimmed)
+    begun = len(_CALL) if words.startswith(_CALL) else len(trimmed)
+    recording = words.find(_RECORDING, begun)
+    call, _, rest = trimmed[begun : max(recording, begun)].partition("/")
+    server = rest[len(_SERVER_CALL) :] if ascii_lower(rest).startswith(_SERVER_CALL) else ""
+    named = trimmed[recording + len(_RECORDING) :].strip("/")
+    if recording < 0 or not call or not named or (rest and not server):
+        raise Malformed("subject", "names no recording")
+    return call, server, named
+
+
+_CALL, _SERVER_CALL, _RECORDING = "recording/call/", "servercallid/", "/recordingid/"
 
 
 def _began_at(sent: object) -> datetime | None:
@@ -352,11 +380,10 @@ def _chunks(data: Mapping[str, object]) -> tuple[RecordingChunk, ...]:
     chunks = info.get("recordingChunks")
     if not isinstance(chunks, list) or len(chunks) > MOST_CHUNKS:
         raise Malformed(field, f"is not a list of at most {MOST_CHUNKS} entries")
-    return tuple(_chunk(mapping(chunk, f"{field}[{index}]"), f"{field}[{index}]") for index, chunk in enumerate(chunks))
+    return tuple(map(_chunk, chunks))
 
 
-def _chunk(chunk: Mapping[str, object], field: str) -> RecordingChunk:
-    return RecordingChunk(
-        content_location=text_or_none(chunk.get("contentLocation"), f"{field}.contentLocation", LONGEST_URL),
-        delete_location=text_or_none(chunk.get("deleteLocation"), f"{field}.deleteLocation", LONGEST_URL),
-    )
+def _chunk(chunk: object) -> RecordingChunk:
+    # One that cannot be read is counted as without an address: the others must be deleted all the same.
+    location = chunk.get("deleteLocation") if isinstance(chunk, Mapping) else None
+    return RecordingChunk(delete_location=text_if_sound(location, LONGEST_URL))

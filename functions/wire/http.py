@@ -1,12 +1,14 @@
 """The bodies of the HTTP routes, both ways (contract, HTTP)."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from functions.wire import decoding
 from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
+from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
@@ -19,6 +21,7 @@ from shared.domain.situations import Say
 from shared.use_cases.start_call import Answer, Dial
 
 LONGEST_ID = 600
+LONGEST_AGO_MS = 24 * 3600 * 1000
 LONGEST_RAW_ID = 300
 LONGEST_SERVER_CALL_ID = 1024
 LONGEST_ADDRESS = 500
@@ -63,12 +66,13 @@ class LocationBody(Struct, frozen=True, kw_only=True):
 
 
 class DialBody(Struct, frozen=True, kw_only=True):
-    """`POST /emergency-calls`, and the data of `EmergencyCalling.CallStarted`."""
+    """`POST /emergency-calls`, and the data of `EmergencyCalling.CallStarted`; `dial_body` reads it."""
 
     call_id: Id
     agent_id: Id
     dialled: Annotated[str, Meta(min_length=1, max_length=MAX_DIALLED_CHARACTERS)]
     dialled_at: Moment | None = None
+    dialled_ago_ms: Annotated[float, Meta(ge=0, le=LONGEST_AGO_MS)] | None = None
     country: Country | None = None
     acs_user_id: RawId | None = None
     server_call_id: ServerCallId | None = None
@@ -76,19 +80,22 @@ class DialBody(Struct, frozen=True, kw_only=True):
     locale: Locale | None = None
     caller_id_ours: bool = False
 
-    def dial(self) -> Dial:
-        """The dial in the use case's words."""
+    def dial(self, ignored: tuple[str, ...] = ()) -> Dial:
+        """The dial in the use case's words; `ignored` are the fields that could not be used."""
+        ago_ms = self.dialled_ago_ms
         return Dial(
-            call_id=self.call_id,
-            agent_id=self.agent_id,
+            call_id=plain_id(self.call_id),
+            agent_id=plain_id(self.agent_id),
             dialled=self.dialled,
             dialled_at=self.dialled_at,
+            dialled_ago=None if ago_ms is None else timedelta(milliseconds=ago_ms),
             country=self.country,
             acs_user_id=self.acs_user_id,
-            server_call_id=self.server_call_id,
+            server_call_id=plain_id(self.server_call_id) if self.server_call_id else None,
             location=self.location.location() if self.location else None,
             locale=self.locale,
             caller_id_ours=self.caller_id_ours,
+            ignored=ignored,
         )
 
 
@@ -108,6 +115,10 @@ class EndBody(Struct, frozen=True, kw_only=True):
     def by_agent(self) -> bool:
         """Whether the agent ended the call."""
         return self.reason == "agent"
+
+    def named_agent(self) -> str | None:
+        """Whose call is meant, where the reporter says so."""
+        return plain_id(self.agent_id) if self.agent_id else None
 
 
 class PresenceBody(Struct, frozen=True, kw_only=True):
@@ -132,19 +143,61 @@ class AgentBody(Struct, frozen=True, kw_only=True):
     ) = ""
 
 
+def decode_dial(body: bytes, *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:
+    """A dial as `dial_body` reads it, from text that need not be JSON in every part of it that is not used.
+
+    `stand_in` is the agent id of a caller whose sign-in says who they are.
+    """
+    return dial_body(decoding.loosely_parsed(body), stand_in=stand_in)
+
+
+def dial_body(sent: object, field: str = "", *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:
+    """A dial, and the names of its optional fields that are empty or faulty, which are left out.
+
+    Nobody's emergency fails for a longitude of 237. Raises `Malformed` for what must be sound.
+    """
+    said = decoding.mapping(sent, field or decoding.WHOLE)
+    place = said.get("location")
+    location, faulty_in_place = _place(place)
+    ignored = [f"location.{name}" if name else "location" for name in faulty_in_place]
+    said = {**said, "location": None}
+    if stand_in is not None and not _is_id(said.get("agent_id")):
+        ignored += ["agent_id"] if said.get("agent_id") is not None else []
+        said["agent_id"] = stand_in
+    body, faulty = decoding.convert_leniently(said, DialBody, field)
+    return structs.replace(body, location=location), tuple(sorted({*ignored, *faulty}))
+
+
+def _place(sent: object) -> tuple[LocationBody | None, tuple[str, ...]]:
+    """The location, and the names of its faulty fields; "" for the whole."""
+    if sent is None:
+        return None, ()
+    if not isinstance(sent, Mapping):
+        return None, ("",)
+    return decoding.convert_leniently(sent, LocationBody)
+
+
+def _is_id(sent: object) -> bool:
+    try:
+        decoding.text(sent, "agent_id", LONGEST_ID)
+    except Malformed:
+        return False
+    return True
+
+
 def decode_or_default[T](body: bytes, kind: type[T]) -> T:
     """As `decode`, for a body that may be left out altogether because every field of it has a default."""
-    return decode(body, kind) if body.strip() else kind()
+    return kind() if decoding.is_empty(body) else decode(body, kind)
 
 
 def path_id(value: str | None, field: str) -> str:
     """An id from the path, decoded: 1 to 600 characters of any content; raises `Malformed`."""
-    return decoding.text(value or None, field, LONGEST_ID)
+    return plain_id(decoding.text(value or None, field, LONGEST_ID))
 
 
 def agent_of(agent_id: str, body: AgentBody) -> Agent:
     """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index."""
-    if body.agent_id is not None and body.agent_id != agent_id:
+    if body.agent_id is not None and plain_id(body.agent_id) != agent_id:
         raise Malformed("agent_id", "is not the one in the path")
     return Agent(
         agent_id=agent_id,
@@ -217,7 +270,8 @@ class PanelAnswer(Struct, frozen=True, kw_only=True):
 class CallAnswer(Struct, frozen=True, kw_only=True):
     """What a dial is answered with; `notified` counts the recipients who are owed a notice.
 
-    Number and expiry are null only for a start that came too late to begin anything (`stale`).
+    `ignored` names the optional fields of the dial that could not be used. The number is null where no number at all is
+    configured.
     """
 
     call_id: str
@@ -231,7 +285,7 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
     notified: int
     placeable: Placeable
     dial: str | None
-    stale: bool
+    ignored: tuple[str, ...]
     panel: PanelAnswer
 
 
@@ -271,7 +325,7 @@ def call_answer(answer: Answer, locale: str | None) -> CallAnswer:
         notified=answer.notified,
         placeable=answer.placeable,
         dial=answer.dial,
-        stale=answer.stale,
+        ignored=answer.ignored,
         panel=panel_answer(answer.panel, locale),
     )
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -15,14 +15,10 @@ OBJECT_ID_CLAIMS = ("http://schemas.microsoft.com/identity/claims/objectidentifi
 ROLE_CLAIMS = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
 
-class _Claim(Struct, frozen=True):
-    typ: str = ""
-    val: str = ""
-
-
 class _ClientPrincipal(Struct, frozen=True):
-    claims: list[_Claim] = []
-    role_typ: str | None = None
+    # Of any claim but two kinds nothing is used: whatever the others hold must lock nobody out.
+    claims: list[object] = []
+    role_typ: object = None
 
 
 class EasyAuthSignIn:
@@ -46,11 +42,18 @@ class EasyAuthSignIn:
             document = msgspec.json.decode(base64.b64decode(sent, validate=True), type=_ClientPrincipal)
         except (binascii.Error, ValueError, RecursionError):
             return None
-        role_claims = {*ROLE_CLAIMS, document.role_typ}
-        roles = {claim.val for claim in document.claims if claim.typ in role_claims}
-        return Principal(roles=ROLES & roles, object_id=_first(document.claims, OBJECT_ID_CLAIMS))
+        said = list(_claims(document.claims))
+        role_claims = {*ROLE_CLAIMS, document.role_typ} if isinstance(document.role_typ, str) else set(ROLE_CLAIMS)
+        roles = {value for kind, value in said if kind in role_claims}
+        found = dict(said)
+        object_id = next((found[kind] for kind in OBJECT_ID_CLAIMS if kind in found), None)
+        return Principal(roles=ROLES & roles, object_id=object_id)
 
 
-def _first(claims: Iterable[_Claim], kinds: Iterable[str]) -> str | None:
-    found = {claim.typ: claim.val for claim in claims if claim.val}
-    return next((found[kind] for kind in kinds if kind in found), None)
+def _claims(sent: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """Type and value of the claims that say something."""
+    for claim in sent:
+        if isinstance(claim, dict):
+            kind, value = claim.get("typ"), claim.get("val")
+            if isinstance(kind, str) and isinstance(value, str) and value:
+                yield kind, value

@@ -1,18 +1,45 @@
 """Ids of our own, derived so that a repeat is the same thing and not a second one."""
 
 import hashlib
+import re
 import uuid
+from datetime import UTC, datetime, timedelta
+from string import ascii_lowercase, ascii_uppercase
 
 NAMESPACE = uuid.UUID("6f0c1b0e-8f0d-5b57-9a83-8a3b0a1f9f11")
 KEY_HEX_DIGITS = 32
+LONGEST_MOMENT = 40
+_ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-]\d\d):?(\d\d)?)?", re.ASCII)
 
 
 def key_of(outside_id: str) -> str:
     """A fixed-length key for an id from outside, which may hold slashes, control characters or 600 characters.
 
-    128 bits of SHA-256 in hexadecimal: safe in a RowKey, and no way back to the id.
+    128 bits of SHA-256 in hexadecimal: safe in a RowKey, and no way back to the id. An id that looks like a time has
+    the same key in every way of writing that time, because the Functions host rewrites such text in events.
     """
-    return hashlib.sha256(outside_id.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_HEX_DIGITS]
+    same = _as_moment(outside_id) or outside_id
+    return hashlib.sha256(same.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_HEX_DIGITS]
+
+
+def _as_moment(outside_id: str) -> str | None:
+    """The time that `outside_id` may be read as, in UTC and to the millisecond; None where it is no time."""
+    match = _MOMENT.fullmatch(outside_id) if len(outside_id) <= LONGEST_MOMENT else None
+    if match is None:
+        return None
+    seconds, fraction, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(f"{(hours or '+')[0]}{minutes or 0}"))
+    try:
+        moment = datetime.fromisoformat(seconds).replace(tzinfo=UTC) - offset
+    except (ValueError, OverflowError):
+        return None
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{(fraction or '').ljust(3, '0')[:3]}Z"
+
+
+def ascii_lower(text: str) -> str:
+    """`text` with A to Z in lower case and nothing else changed: `casefold` makes a k of the Kelvin sign."""
+    return text.translate(_ASCII_LOWER)
 
 
 def leg_id_of(agent_id: str, call_id: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.events import ACCEPTED, REJECTED
 from tests.integration.used import new_agent, new_id, note
 from tests.leaks import Kind
+from tests.local.acs.events import CUSTOM_TOPIC
 from tests.local.stack import ADMIN, MACHINE, Agent, Stack
 
 pytestmark = pytest.mark.process
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.process
 AGENT = new_agent()
 CALL = {"call_id": new_id(), "agent_id": AGENT.agent_id, "dialled": "911"}
 LONG = "x" * 601
+NAN = float("nan")
 FUNCTIONS = {
     "Microsoft.Communication.CallStarted": "call_started_event",
     "EmergencyCalling.CallStarted": "call_started_event",
@@ -30,32 +32,17 @@ DIALS: dict[str, tuple[str, object]] = {
     "empty call id": ("call_id", CALL | {"call_id": ""}),
     "long call id": ("call_id", CALL | {"call_id": LONG}),
     "call id is a number": ("call_id", CALL | {"call_id": 7}),
-    "call id is half a character": ("body", b'{"call_id": "\\ud800", "agent_id": "a", "dialled": "911"}'),
+    "call id is half a character": ("call_id", b'{"call_id": "\\ud800", "agent_id": "a", "dialled": "911"}'),
     "no agent id": ("agent_id", {"call_id": "c", "dialled": "911"}),
     "long agent id": ("agent_id", CALL | {"agent_id": LONG}),
     "no number": ("dialled", {"call_id": "c", "agent_id": "a"}),
     "number is a number": ("dialled", CALL | {"dialled": 911}),
     "long number": ("dialled", CALL | {"dialled": "9" * 257}),
-    "time without zone": ("dialled_at", CALL | {"dialled_at": "2026-11-20T17:00:00"}),
-    "time is a word": ("dialled_at", CALL | {"dialled_at": "yesterday"}),
-    "time of the year 9999": ("dialled_at", CALL | {"dialled_at": "9999-12-31T23:59:59Z"}),
-    "long country": ("country", CALL | {"country": "USA"}),
-    "identity is a number": ("acs_user_id", CALL | {"acs_user_id": "4:+14255550123"}),
-    "empty server call": ("server_call_id", CALL | {"server_call_id": ""}),
-    "long server call": ("server_call_id", CALL | {"server_call_id": "s" * 1025}),
-    "location is text": ("location", CALL | {"location": "here"}),
-    "latitude beyond the pole": ("location.latitude", CALL | {"location": {"latitude": 90.1}}),
-    "longitude is text": ("location.longitude", CALL | {"location": {"longitude": "west"}}),
-    "accuracy below zero": ("location.accuracy_m", CALL | {"location": {"accuracy_m": -1}}),
-    "location without zone": ("location.at", CALL | {"location": {"at": "2026-11-20T17:00:00"}}),
-    "long address": ("location.address", CALL | {"location": {"address": "a" * 501}}),
-    "long locale": ("locale", CALL | {"locale": "e" * 36}),
     "nothing": ("body", b""),
     "no JSON": ("body", b"call_id=1"),
     "cut short": ("body", b'{"call_id": "c", "agent_id'),
     "a list": ("body", [CALL]),
     "null": ("body", b"null"),
-    "not a number": ("body", b'{"call_id": "c", "agent_id": "a", "dialled": "911", "location": {"latitude": NaN}}'),
     "no UTF-8": ("body", b'{"call_id": "\xff\xfe"}'),
     "too long": ("body", b'{"call_id": "' + b"c" * 70_000 + b'"}'),
     "too deep": ("body", b"[" * 30_000),
@@ -66,7 +53,6 @@ OTHERS: dict[str, tuple[str, str, str, object]] = {
     "tie with a long id": ("PATCH", f"emergency-calls/{LONG}", "call_id", {"server_call_id": "s"}),
     "tie with nothing": ("PATCH", "emergency-calls/c", "body", b""),
     "end for no reason known": ("POST", "emergency-calls/c/end", "reason", {"reason": "bored"}),
-    "end of an empty agent": ("POST", "emergency-calls/c/end", "agent_id", {"agent_id": ""}),
     "end with a long id": ("POST", f"emergency-calls/{LONG}/end", "call_id", {}),
     "end with a list": ("POST", "emergency-calls/c/end", "body", []),
     "end without JSON": ("POST", "emergency-calls/c/end", "body", b"reason"),
@@ -115,6 +101,31 @@ def test_a_malformed_dial(wide_stack: Stack, case: str) -> None:
     refused(wide_stack, "POST", "emergency-calls", sent, field)
 
 
+def test_a_dial_with_every_optional_field_faulty(wide_stack: Stack) -> None:
+    faulty = {
+        "dialled_at": "2026-11-20T17:00:00", "dialled_ago_ms": -1, "country": "USA", "acs_user_id": "4:+14255550123",
+        "server_call_id": "", "locale": "e" * 36,
+        "location": {"address": "a" * 501, "latitude": 90.1, "longitude": 237, "accuracy_m": -1, "at": "noon"},
+    }  # fmt: skip
+    agent = wide_stack.add_agent(new_agent())
+    sent = {"call_id": new_id(), "agent_id": agent.agent_id, "dialled": "911", **faulty}
+    answer = wide_stack.ask("POST", "emergency-calls", sent, principal=MACHINE)
+    assert answer.status_code == 201 and answer.json()["callback_number"]
+    places = [f"location.{name}" for name in ("accuracy_m", "address", "at", "latitude", "longitude")]
+    assert answer.json()["ignored"] == sorted([*(name for name in faulty if name != "location"), *places])
+    assert "field_ignored field=location.longitude" in wide_stack.logs()["host.log"]
+    wide_stack.wait_until_nothing_is_owed()
+
+
+def test_a_dial_in_what_is_json_to_its_sender_only(wide_stack: Stack) -> None:
+    agent = wide_stack.add_agent(new_agent())
+    call = new_id()
+    sent = json.dumps({"call_id": call, "agent_id": agent.agent_id, "dialled": "911", "location": {"latitude": NAN}})
+    answer = wide_stack.ask("POST", "emergency-calls", principal=MACHINE, content=b"\xef\xbb\xbf" + sent.encode())
+    assert (answer.status_code, answer.json()["ignored"]) == (201, ["location.latitude"])
+    wide_stack.wait_until_nothing_is_owed()
+
+
 @pytest.mark.parametrize("case", OTHERS)
 def test_malformed_requests_elsewhere(wide_stack: Stack, case: str) -> None:
     method, path, field, sent = OTHERS[case]
@@ -142,9 +153,15 @@ def test_a_call_that_nobody_knows(wide_stack: Stack) -> None:
 
 
 def from_here(local: Stack, event: dict[str, Any]) -> dict[str, Any]:
-    """The event as if our own resource had sent it, at this moment."""
-    where, when = ("source", "time") if "specversion" in event else ("topic", "eventTime")
-    return event | {where: local.source} | ({when: local.now().isoformat()} if when in event else {})
+    """The event as if a resource of ours had sent it, at this moment."""
+    when = "time" if "specversion" in event else "eventTime"
+    return event | sender(local, event) | ({when: local.now().isoformat()} if when in event else {})
+
+
+def sender(local: Stack, event: dict[str, Any]) -> dict[str, str]:
+    """Who may send an event of this type."""
+    where, what = ("source", "type") if "specversion" in event else ("topic", "eventType")
+    return {where: CUSTOM_TOPIC if str(event.get(what)).startswith("EmergencyCalling.") else local.source}
 
 
 def function_of(event: dict[str, Any]) -> str | None:
@@ -157,7 +174,7 @@ def test_a_malformed_event_is_acknowledged_and_counted(wide_stack: Stack, name: 
     function, before = function_of(event), wide_stack.rows()
     assert function is not None
     counted = wide_stack.logs()["host.log"].count("event_rejected")
-    sent = event | {"source" if "specversion" in event else "topic": wide_stack.source}
+    sent = event | sender(wide_stack, event)
     assert wide_stack.deliver(function, sent) == 202
     assert wide_stack.logs()["host.log"].count("event_rejected") == counted + 1
     assert wide_stack.rows() == before
@@ -187,20 +204,19 @@ HARDLY_EVENTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("event", HARDLY_EVENTS)
 def test_what_is_hardly_an_event_is_acknowledged(wide_stack: Stack, function: str, event: dict[str, Any]) -> None:
     before = wide_stack.rows()
-    where = "source" if "specversion" in event else "topic"
-    for sent in (event, event | {where: wide_stack.source}):
+    for sent in (event, event | sender(wide_stack, event)):
         assert wide_stack.deliver(function, sent) == 202
     assert wide_stack.rows() == before
 
 
-@pytest.mark.parametrize("kind", ["unknown", "prefix", "empty", "other case"])
+@pytest.mark.parametrize("kind", ["unknown", "prefix", "empty", "our own topic", "other case"])
 @pytest.mark.parametrize("name", ["call_started.identifier", "call_started.cloudevents"])
 def test_only_events_of_our_sources_count(local: Stack, kind: str, name: str) -> None:
     phone = local.softphone(local.add_agent(new_agent()))
     phone.dial(new_id())
     local.wait_until_nothing_is_owed()
     sources = {"unknown": local.source.replace("acs-emergency", "other"), "prefix": local.source[:-1], "empty": "",
-               "other case": local.source.upper()}  # fmt: skip
+               "our own topic": CUSTOM_TOPIC, "other case": local.source.upper()}  # fmt: skip
     event = from_here(local, ACCEPTED[name])
     data = json.loads(json.dumps(event["data"]))
     data["startedBy"]["communicationIdentifier"]["rawId"] = phone.agent.acs_user_id
@@ -238,7 +254,11 @@ def test_weird_ids_work_or_are_refused_cleanly(local: Stack, kind: str) -> None:
     first = local.ask("POST", "emergency-calls", body, principal=MACHINE)
     again = local.ask("POST", "emergency-calls", body, principal=MACHINE)
     assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json()["call_id"] == call and again.json()["callback_number"] == first.json()["callback_number"]
+    # The one escape that the host leaves in an address is read as what it stands for.
+    assert (
+        first.json()["call_id"] == call.replace("%2F", "/")
+        and again.json()["callback_number"] == first.json()["callback_number"]
+    )
     path = quote(agent, safe="")
     panel = local.ask("GET", f"agents/{path}/panel", principal=MACHINE)
     assert panel.status_code in (200, 400, 404)
@@ -247,7 +267,7 @@ def test_weird_ids_work_or_are_refused_cleanly(local: Stack, kind: str) -> None:
     for method, rest in (("PUT", f"agents/{path}/presence"), ("PUT", f"manage/agents/{path}")):
         sent = {"status": "away"} if "presence" in rest else {}
         assert local.ask(method, rest, sent, principal=ADMIN).status_code in (200, 201, 400, 404)
-    end = {"type": "EmergencyCalling.CallEnded", "specversion": "1.0", "id": "1", "source": local.source,
+    end = {"type": "EmergencyCalling.CallEnded", "specversion": "1.0", "id": "1", "source": CUSTOM_TOPIC,
            "time": local.now().isoformat(), "data": {"call_id": call, "agent_id": agent}}  # fmt: skip
     assert local.deliver("call_ended_event", end) == 202
     if panel.status_code == 200:

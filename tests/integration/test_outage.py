@@ -137,10 +137,8 @@ def test_other_requests_and_events_while_storage_is_away(
         assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
         assert answer.headers["content-type"] == "application/problem+json"
     data = {"call_id": call, "agent_id": dana.agent.agent_id, "reason": "agent"}
-    end = events.custom_call_event("CallEnded", data, source=local.source, at=local.now())
-    start = events.custom_call_event(
-        "CallStarted", data | {"dialled": "911", "call_id": new_id()}, source=local.source, at=local.now()
-    )
+    end = events.custom_call_event("CallEnded", data, at=local.now())
+    start = events.custom_call_event("CallStarted", data | {"dialled": "911", "call_id": new_id()}, at=local.now())
     assert local.deliver("call_ended_event", end) == 500, "Event Grid will deliver it again"
     assert local.deliver("call_started_event", start) == 500
     back(local, tap)

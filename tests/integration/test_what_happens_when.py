@@ -1,7 +1,7 @@
 """The rows of "What happens when…" (specification) through the wire: real runtime, Azurite, SDK clients over TLS."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -38,7 +38,7 @@ def body(phone: Softphone, call_id: str, **fields: object) -> dict[str, object]:
 
 
 def own_event(local: Stack, kind: str, data: dict[str, object]) -> dict[str, object]:
-    event = events.custom_call_event(kind, data, source=local.source, at=local.now())  # type: ignore[arg-type]
+    event = events.custom_call_event(kind, data, at=local.now())  # type: ignore[arg-type]
     return dict(event)
 
 
@@ -168,11 +168,20 @@ def test_an_end_without_a_start_is_forgotten_after_the_window(local: Stack, dana
     assert local.rows()["emergencies"] == before
 
 
-def test_a_start_older_than_the_window_is_stale(local: Stack, dana: Softphone) -> None:
+def test_a_dial_from_a_desktop_whose_clock_is_wrong_is_of_now(local: Stack, dana: Softphone) -> None:
+    for minutes in (-61, 61, -60 * 24 * 365):
+        wrong = (local.now() + timedelta(minutes=minutes)).isoformat()
+        answer = dana.ask("POST", "emergency-calls", body(dana, new_id(), dialled_at=wrong))
+        assert answer.status_code == 201 and answer.json()["callback_number"]
+        expires_at = datetime.fromisoformat(answer.json()["expires_at"])
+        assert abs(expires_at - local.now() - timedelta(minutes=60)) < timedelta(seconds=10)
+    assert local.logs()["host.log"].count("dial_clock_wrong") == 3
+    assert dana.panel().mode == "emergency"
+
+
+def test_an_event_older_than_the_window_is_stale(local: Stack, dana: Softphone) -> None:
     before = local.rows()
     old = (local.now() - timedelta(minutes=61)).isoformat()
-    answer = dana.ask("POST", "emergency-calls", body(dana, new_id(), dialled_at=old))
-    assert answer.status_code == 200 and answer.json()["stale"] and answer.json()["callback_number"] is None
     event = own_event(local, "CallStarted", body(dana, new_id(), dialled_at=old))
     late = own_event(local, "CallStarted", body(dana, new_id())) | {"eventTime": old.replace("+00:00", "Z")}
     assert local.deliver(OWN_STARTED, [event, late]) == 202

@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from functions.http import entity_tag, json_answer, matches, preflight_answer, tagged_answer
+from functions.http import REQUEST_HEADERS, entity_tag, json_answer, matches, preflight_answer, tagged_answer
 from functions.problems import (
     PreconditionFailed,
     RedeliveryWanted,
@@ -203,7 +203,8 @@ def test_a_done_event_returns_nothing() -> None:
 
 # Cross-origin, entity tags -------------------------------------------------------------------------------------------
 
-SITES = ("https://desk.example.com/", "https://other.example.org")
+SITES = ("https://desk.example.com", "https://other.example.org")
+OURS = "https://app.example.net"
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,8 @@ SITES = ("https://desk.example.com/", "https://other.example.org")
         ("https://other.example.org", True),
         ("https://evil.example.net", False),
         ("https://desk.example.com.example.net", False),
+        ("https://des\N{KELVIN SIGN}.example.com", False),
+        ("https://desk.example.com, https://desk.example.com", False),
         ("null", False),
     ],
 )
@@ -221,10 +224,61 @@ def test_only_allowed_sites_may_read_an_answer(origin: str, allowed: bool) -> No
     for response in (
         answer(lambda _: json_answer({}), request(origin=origin), Counted(), SITES),
         answer(raising(NotFound()), request(origin=origin), Counted(), SITES),
-        preflight_answer(origin, SITES),
+        preflight_answer(origin, None, SITES),
     ):
         assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
-    assert ("Access-Control-Allow-Methods" in preflight_answer(origin, SITES).headers) is allowed
+    assert ("Access-Control-Allow-Methods" in preflight_answer(origin, None, SITES).headers) is allowed
+
+
+@pytest.mark.parametrize("asked", ["authorization", "Authorization, content-type,request-id, traceparent", "x-a,x-b"])
+def test_a_preflight_is_granted_whatever_headers_it_names(asked: str) -> None:
+    headers = preflight_answer(SITES[0], asked, SITES).headers
+    assert headers["Access-Control-Allow-Headers"] == asked
+    assert headers["Access-Control-Max-Age"] == "7200"
+    assert headers["Vary"] == "Origin, Access-Control-Request-Headers"
+    assert {"HEAD", "PATCH", "DELETE"} <= set(headers["Access-Control-Allow-Methods"].split(", "))
+    assert "Access-Control-Allow-Headers" not in preflight_answer("https://evil.example.net", asked, SITES).headers
+
+
+@pytest.mark.parametrize("asked", [None, "", "\N{KELVIN SIGN}", "a\r\nSet-Cookie: b", "a" * 5000, 'x"', "a: b"])
+def test_a_preflights_answer_holds_nothing_that_the_host_refuses_to_send(asked: str | None) -> None:
+    headers = preflight_answer(SITES[0], asked, SITES).headers
+    assert headers["Access-Control-Allow-Headers"] == REQUEST_HEADERS
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "status"),
+    [
+        ("POST", None, 200),
+        ("POST", "", 200),
+        ("POST", OURS, 200),
+        ("PUT", SITES[1], 200),
+        ("post", "https://evil.example.net", 403),
+        ("PUT", "https://evil.example.net", 403),
+        ("PATCH", "null", 403),
+        ("DELETE", f"{OURS}.example.org", 403),
+        ("POST", f"{OURS}, {OURS}", 403),
+        ("POST", OURS.replace("https", "http"), 403),
+        ("GET", "https://evil.example.net", 200),
+        ("HEAD", "https://evil.example.net", 200),
+        ("OPTIONS", "https://evil.example.net", 200),
+    ],
+)
+def test_a_page_of_a_foreign_site_changes_nothing(method: str, origin: str | None, status: int) -> None:
+    done: list[str] = []
+
+    def doing(req: func.HttpRequest) -> func.HttpResponse:
+        done.append(str(req.method))
+        return json_answer({})
+
+    asked = request(method) if origin is None else request(method, origin=origin)
+    assert answer(doing, asked, Counted(), SITES, OURS).status_code == status
+    assert bool(done) is (status == 200)
+
+
+def test_without_an_address_of_our_own_only_the_sites_allowed_may_change_something() -> None:
+    assert answer(lambda _: json_answer({}), request("POST", origin=OURS), Counted(), SITES).status_code == 403
+    assert answer(lambda _: json_answer({}), request("POST", origin=SITES[0]), Counted(), SITES).status_code == 200
 
 
 def test_without_an_origin_nothing_is_added() -> None:

@@ -286,7 +286,7 @@ class LocalAcs:
         return {
             "COMMUNICATION_SERVICES_CONNECTION_STRING": self.connection_string,
             "COMMUNICATION_SERVICES_RESOURCE_ID": self.ready.resource_id,
-            "EVENT_SOURCES": self.ready.event_source,
+            "EVENT_SOURCES": f"{self.ready.event_source};{events.CUSTOM_TOPIC}",
             "CALL_AUTOMATION_ISSUER": self.ready.issuer,
             "CALL_AUTOMATION_KEYS_URL": self.keys_url,
             "EMAIL_SENDER": self.ready.sender,

@@ -12,6 +12,11 @@ import msgspec
 from tests.local.acs.identities import model, raw_id
 from tests.local.acs.messages import Json
 
+# Where telephony that is not ACS publishes its calls.
+CUSTOM_TOPIC = (
+    "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/rg-emergency"
+    "/providers/Microsoft.EventGrid/topics/telephony"
+)
 PREFIX = "Microsoft.Communication."
 EventForm = Literal["eventgrid", "eventgrid-2021", "cloudevents"]
 
@@ -214,7 +219,7 @@ def custom_call_event(
     kind: Literal["CallStarted", "CallEnded"],
     data: Json,
     *,
-    source: str,
+    source: str = CUSTOM_TOPIC,
     at: datetime | None = None,
     cloud_event: bool = False,
 ) -> Json:
