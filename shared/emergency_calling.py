@@ -116,7 +116,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         Raises `NotAnEmergency`, `NotAllowed`.
         """
         # Fixed here, because a repeat of ours may come much later.
-        dial = structs.replace(dial, dialled_at=dial.dialled_at or self.clock.now())
+        dial = structs.replace(dial, received_at=self.clock.now())
         answer = self._start_call_in_turn(dial, caller)
         if answer.degraded:
             self.repeats.keep(
@@ -125,7 +125,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         return answer
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
-        """A dial that an event reports; raises `Unavailable` where the store has not got it: it must come again."""
+        """A dial that an event reports, which may be late; raises `Unavailable` where it must come again."""
+        dial = structs.replace(dial, by_event=True)
         started = self._start_call(dial, caller, self.within(self.budgets.start_call_from_event_s))
         self.effects.finish(started.effects, self.perform)
         started.require_recorded()

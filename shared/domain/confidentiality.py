@@ -145,7 +145,7 @@ def _may_be_untied_leg(emergency: Emergency, recording: Recording, rules: Rules,
     if began_at is None:
         return bool(stands.untied)
     last = {leg.leg_id: stands.ends[leg.leg_id].at if leg.leg_id in stands.ends else now for leg in stands.untied}
-    return any(leg.dialled_at - TIE_WITHIN <= began_at <= last[leg.leg_id] + TIE_WITHIN for leg in stands.untied)
+    return any(leg.calls_from <= began_at <= last[leg.leg_id] + TIE_WITHIN for leg in stands.untied)
 
 
 # A row holds 32,768 characters of text at most; the rest of it is short.

@@ -18,6 +18,8 @@ from shared.domain.presence import Hold
 from shared.domain.situations import Situation
 
 TIE_WITHIN = timedelta(seconds=30)
+# A dialer repeats a report for as long: what a desktop says of an earlier time is a wrong clock.
+REPORTED_WITHIN = timedelta(minutes=10)
 CLOCK_SKEW = timedelta(seconds=5)
 FIRST_TRY_WITHIN = timedelta(seconds=60)
 FIRST_WAIT = timedelta(seconds=10)
@@ -46,17 +48,20 @@ class TieKind(StrEnum):
 class Leg(Struct, frozen=True, kw_only=True):
     """One reported call of the agent that is part of the emergency.
 
-    `call_row` is the key under which its call id was recorded. `holds_presence` is False for a start that came after
-    its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
-    `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
-    `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
-    which does not say who ended it.
+    `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
+    brought it, which may come late. `call_row` is the key under which its call id was recorded. `holds_presence` is
+    False for a start that came after its own end. `claims` are the server calls that the softphone says it is, believed
+    once ACS names the same starter. `callback` is set for a responder's callback that the agent answered: its id;
+    `dialled_at` is then when they did. `reported_end` is what the softphone or a machine said; `left_at` when call
+    control saw the agent leave a callback, which does not say who ended it.
     """
 
     leg_id: str
     call_row: str
     dialled_at: datetime
     number: str
+    received_at: datetime | None = None
+    by_event: bool = False
     shared: bool = False
     test: bool = False
     notified: int = 0
@@ -65,6 +70,17 @@ class Leg(Struct, frozen=True, kw_only=True):
     left_at: datetime | None = None
     claims: tuple[str, ...] = ()
     callback: str | None = None
+
+    @property
+    def calls_from(self) -> datetime:
+        """When its server call may have begun at the earliest (contract, Time)."""
+        received_at = self.received_at or self.dialled_at
+        earliest = self.dialled_at if self.by_event else max(self.dialled_at, received_at - REPORTED_WITHIN)
+        return earliest - TIE_WITHIN
+
+    def may_have_begun(self, at: datetime) -> bool:
+        """Whether a server call that began then can be this leg's: from the dial to its receipt, 30 s either side."""
+        return self.calls_from <= at <= (self.received_at or self.dialled_at) + TIE_WITHIN
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
@@ -149,7 +165,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 def ties(emergency: Emergency) -> dict[str, Tie]:
     """Which server call each leg has, by leg id.
 
-    Exact: claimed, and seen started by this agent. Inferred: a sighting within 30 s of the one untied leg that fits,
+    Exact: claimed, and seen started by this agent. Inferred: a sighting for which one untied leg fits by its times,
     taken in the order in which the calls started; legs dialled before the call started come first.
     """
     seen = {sighting.server_key: sighting for sighting in emergency.sightings}
@@ -181,7 +197,7 @@ def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
     started_at = sighting.started_at
     if started_at is None:
         return None
-    near = [leg for leg in untied if abs(leg.dialled_at - started_at) <= TIE_WITHIN]
+    near = [leg for leg in untied if leg.may_have_begun(started_at)]
     dialled_before = [leg for leg in near if leg.dialled_at <= started_at + CLOCK_SKEW]
     fitting = dialled_before or near
     return fitting[0].leg_id if len(fitting) == 1 else None
@@ -373,7 +389,7 @@ def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: dat
 
 
 def _near(sighting: Sighting, leg: Leg) -> bool:
-    return sighting.started_at is not None and abs(leg.dialled_at - sighting.started_at) <= TIE_WITHIN
+    return sighting.started_at is not None and leg.may_have_begun(sighting.started_at)
 
 
 def _merged(before: Sighting | None, new: Sighting) -> Sighting:

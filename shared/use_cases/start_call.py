@@ -1,6 +1,6 @@
 """An agent dialled an emergency number (S1 to S7, B1, B2, B3)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
@@ -44,23 +44,30 @@ from shared.use_cases.effects import (
 class Dial(Struct, frozen=True, kw_only=True):
     """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids.
 
-    `caller_id_ours`: the softphone lets responders see the number that it is lent.
+    `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
+    `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
+    `caller_id_ours`: the softphone lets responders see the number that it is lent. `ignored` names the fields that
+    could not be used.
     """
 
     call_id: str
     agent_id: str
     dialled: str
     dialled_at: datetime | None = None
+    dialled_ago: timedelta | None = None
+    received_at: datetime | None = None
+    by_event: bool = False
     country: str | None = None
     acs_user_id: str | None = None
     server_call_id: str | None = None
     location: Location | None = None
     locale: str | None = None
     caller_id_ours: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What the softphone is told. `known`: the call had been reported before; `stale`: too old to start anything.
+    """What the softphone is told. `known`: the call had been reported before; `stale`: an event that came too late.
 
     `foreign`: the number is of another country than the caller; `dial`: the digits that the platform connects (B13).
     """
@@ -77,6 +84,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     notified: int = 0
     placeable: Placeable = Placeable.UNKNOWN
     dial: str | None = None
+    ignored: tuple[str, ...] = ()
     known: bool = False
     stale: bool = False
 
@@ -126,6 +134,10 @@ def start_call(
 
 
 def _tell(telemetry: Telemetry, course: "_Course", answer: Answer, ms: int) -> None:
+    for name in answer.ignored:
+        telemetry.emit("field_ignored", field=name)
+    if course.clock_wrong and not answer.known:
+        telemetry.emit("dial_clock_wrong")
     if answer.stale:
         telemetry.emit("start_stale")
     elif not answer.known:
@@ -175,6 +187,7 @@ class _Course:
         self._agent: Agent | None = None
         self.number: EmergencyNumber | None = None
         self.situation = Situation()
+        self.clock_wrong = False
         self.shares = False
         self.rationed = False
 
@@ -207,7 +220,12 @@ class _Course:
                 if leg.leg_id == self._leg_id:
                     return Started(self._answer(emergency, leg, now, known=True))
         self._situate(now)
-        return self._stale() if now - self._dialled_at(now) > self._rules.window else None
+        return self._stale() if self._too_late(self._dialled_at(now), now) else None
+
+    def _too_late(self, dialled_at: datetime, now: datetime) -> bool:
+        # Of a request only a repeat of our own can be: whoever asked was answered when it came.
+        reported_at = dialled_at if self._dial.by_event else self._received_at(now)
+        return now - reported_at > self._rules.window
 
     def _require_right(self, owner: str | None) -> None:
         if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):
@@ -227,12 +245,26 @@ class _Course:
         )
         return self.number
 
+    def _received_at(self, now: datetime) -> datetime:
+        return self._dial.received_at or now
+
     def _dialled_at(self, now: datetime) -> datetime:
+        """When it was dialled, as far as the clock that says so can be believed.
+
+        A request proves by itself that it is now: where a desktop says a time that is further away than the window, its
+        clock is wrong, and the time of receipt counts. An event may be that late.
+        """
+        received_at, ago = self._received_at(now), self._dial.dialled_ago
+        said = received_at - ago if ago is not None else self._dial.dialled_at or received_at
+        if not self._dial.by_event and abs(said - received_at) > self._rules.window:
+            self.clock_wrong = True
+            return received_at
         # A desktop whose clock runs ahead must not lengthen the lease.
-        return min(self._dial.dialled_at or now, now)
+        return min(said, received_at)
 
     def _stale(self) -> Started:
-        answer = Answer(call_id=self._dial.call_id, agent_id=self._dial.agent_id, panel=Panel(), stale=True)
+        dial = self._dial
+        answer = Answer(call_id=dial.call_id, agent_id=dial.agent_id, panel=Panel(), ignored=dial.ignored, stale=True)
         # It may have been reported before, in an outage: then nobody but this knows that presence was held.
         return Started(answer, (ReturnPresence(self._dial.agent_id, self._hold.hold_id),))
 
@@ -285,6 +317,8 @@ class _Course:
             leg_id=self._leg_id,
             call_row=self._call_row,
             dialled_at=self._dialled_at(now),
+            received_at=self._received_at(now),
+            by_event=self._dial.by_event,
             number=lease.number,
             shared=lease.shared,
             test=self.number.test,
@@ -390,6 +424,7 @@ class _Course:
             notified=leg.notified,
             placeable=placement.placeable,
             dial=placement.dial,
+            ignored=self._dial.ignored,
             panel=panel_of(emergency, self._rules, now),
             known=known,
         )
@@ -416,7 +451,7 @@ class _Course:
         self._require_right(None)
         number = self._situate(now)
         dialled_at = self._dialled_at(now)
-        if now - dialled_at > self._rules.window:
+        if self._too_late(dialled_at, now):
             return self._stale()
         recipients = recipients_of(self._deployment.default_contacts, self._contacts())
         notice = structs.replace(
@@ -441,6 +476,7 @@ class _Course:
             notified=len(recipients),
             placeable=placement.placeable,
             dial=placement.dial,
+            ignored=self._dial.ignored,
             panel=with_number(emergency_panel(test=number.test, placement=placement), fallback, expires_at, situation),
         )
         return Started(answer, tuple(effects))

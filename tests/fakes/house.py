@@ -285,6 +285,9 @@ class House:
     def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:
         return self.calling.start_call(dial, caller=caller or Everybody())
 
+    def dial_by_event(self, dial: Dial, caller: Caller | None = None) -> Answer:
+        return self.calling.start_call_from_event(dial, caller=caller or Everybody())
+
     def end(self, end: End, caller: Caller | None = None) -> Ended:
         return self.calling.end_call(end, caller=caller or Everybody())
 

@@ -156,13 +156,8 @@ MUTANTS = (
         "return Remember(structs.replace(hold, before=current.status))",
         "return SetPresence(Presence(status=PresenceStatus.BUSY, hold_id=hold.hold_id, version=current.version))",
     ),
-    Mutant("dialled_at not clamped", START, "min(self._dial.dialled_at or now, now)", "self._dial.dialled_at or now"),
-    Mutant(
-        "stale start believed",
-        START,
-        "return self._stale() if now - self._dialled_at(now) > self._rules.window else None",
-        "return None",
-    ),
+    Mutant("dialled_at not clamped", START, "return min(said, received_at)", "return said"),
+    Mutant("stale start believed", START, "return now - reported_at > self._rules.window", "return False"),
     Mutant(
         "redial does not keep its number",
         START,

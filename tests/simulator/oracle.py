@@ -16,6 +16,7 @@ from shared.domain.leases import Rules
 
 FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 NEAR = timedelta(seconds=30)
+REPEATED = timedelta(minutes=10)
 SKEW = timedelta(seconds=5)
 
 
@@ -105,11 +106,16 @@ def _answers(leg: Leg, sighting: Sighting) -> bool:
 def _fitting(sighting: Sighting, untied: Iterable[Leg]) -> Leg | None:
     if sighting.started_at is None:
         return None
-    gaps = [(leg, sighting.started_at - leg.dialled_at) for leg in untied]
-    near = [(leg, gap) for leg, gap in gaps if -NEAR <= gap <= NEAR]
-    before = [leg for leg, gap in near if gap >= -SKEW]
-    fitting = before or [leg for leg, _ in near]
+    near = [leg for leg in untied if _may_be(leg, sighting.started_at)]
+    before = [leg for leg in near if sighting.started_at - leg.dialled_at >= -SKEW]
+    fitting = before or near
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _may_be(leg: Leg, began: datetime) -> bool:
+    told = leg.received_at or leg.dialled_at
+    first = leg.dialled_at if leg.by_event or told - leg.dialled_at <= REPEATED else told - REPEATED
+    return first - began <= NEAR and began - told <= NEAR
 
 
 def _over(leg: Leg, tie: tuple[Sighting, bool] | None, rules: Rules, now: datetime) -> Over | None:

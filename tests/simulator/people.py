@@ -85,7 +85,7 @@ class Person:
         world, chance = self.world, self.world.chance
         world.emergencies += 1
         self._calls += 1
-        ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200]))
+        ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200, -7200, -1800]))
         dialled = "933" if chance.random() < 0.05 else "911"
         call = Call(self.agent_id, f"{self.agent_id}/{self._calls}", world.clock.now(), dialled)
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")

@@ -1,14 +1,16 @@
 """The rows of "What happens when…" (specification), one test or more each, on the core in memory."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
 
-from shared.adapters.table import Put
+from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
-from shared.domain.emergencies import standing
+from shared.domain.emergencies import standing, ties
 from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Mode
 from shared.domain.presence import PresenceStatus
@@ -16,7 +18,17 @@ from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import DAWN, DEFAULT_CONTACT, DESK, FALLBACK, House, OnlyAgent, Overtaken, after, numbers
+from tests.fakes.house import (
+    DAWN,
+    DEFAULT_CONTACT,
+    DESK,
+    FALLBACK,
+    House,
+    OnlyAgent,
+    Overtaken,
+    after,
+    numbers,
+)
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -207,9 +219,10 @@ def test_an_end_that_a_stranger_reported_before_the_start_does_not_count(house: 
     assert house.status(DANA) is AVAILABLE
 
 
-def test_a_start_older_than_the_window_is_stale_and_starts_nothing(house: House) -> None:
+def test_an_event_older_than_the_window_is_stale_and_starts_nothing(house: House) -> None:
     before = house.rows()
-    answer = dial(house, dialled_at=DAWN - after(minutes=61))
+    late = Dial(call_id="call-1", agent_id=DANA, dialled="911", dialled_at=DAWN - after(minutes=61))
+    answer = house.dial_by_event(late)
     assert answer.stale and answer.callback_number is None
     assert house.rows() == before
     assert house.telemetry.count("start_stale") == 1
@@ -610,3 +623,88 @@ def test_a_row_that_cannot_be_read_degrades_the_dial_and_stops_nothing(house: Ho
     answer = dial(house, "call-2")
     assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
     house.sweep()
+
+
+# Whose clock counts (specification, What happens when; contract, Time)
+
+
+@pytest.mark.parametrize("wrong", [timedelta(minutes=61), timedelta(days=3650), -timedelta(minutes=61)])
+def test_a_clock_further_away_than_the_window_is_wrong_and_costs_nothing(house: House, wrong: timedelta) -> None:
+    answer = dial(house, dialled_at=house.clock.now() + wrong)
+    assert not answer.stale and answer.callback_number is not None
+    assert answer.expires_at == house.clock.now() + after(minutes=60)
+    assert house.status(DANA) is DND and len(house.mail.accepted) == 1
+    assert house.telemetry.count("dial_clock_wrong") == 1
+    assert dial(house, dialled_at=house.clock.now() + wrong).known
+    assert house.telemetry.count("dial_clock_wrong") == 1
+
+
+def test_how_long_ago_it_was_outranks_what_the_desktops_clock_says(house: House) -> None:
+    lie = house.clock.now() - after(minutes=50)
+    answer = dial(house, dialled_at=lie, dialled_ago=after(seconds=90))
+    assert answer.expires_at == house.clock.now() + after(minutes=58, seconds=30)
+    assert house.telemetry.count("dial_clock_wrong") == 0
+    long_ago = dial(house, "call-2", dialled_ago=after(minutes=61))
+    assert long_ago.expires_at == house.clock.now() + after(minutes=60)
+    assert house.telemetry.count("dial_clock_wrong") == 1
+
+
+def unreadable(house: House) -> None:
+    """As if the store were away, for one agent."""
+    row = Put(f"agent|{key_of(DANA)}", {"schema": 9, "state": "3", "index": "[]"})
+    house.table.commit([row], house.within())
+
+
+def test_a_repeat_of_our_own_long_after_the_request_is_stale(house: House) -> None:
+    unreadable(house)
+    assert dial(house).degraded
+    house.clock.advance(after(minutes=61))
+    house.table.commit([Delete(f"agent|{key_of(DANA)}")], house.within())
+    assert all(again() for again in house.repeats.kept.values())
+    assert house.telemetry.count("start_stale") == 1 and house.emergency(DANA) is None
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_what_was_ignored_is_answered_and_counted(house: House, away: bool) -> None:
+    if away:
+        unreadable(house)
+    answer = dial(house, ignored=("locale", "location.longitude"))
+    assert answer.degraded is away and answer.ignored == ("locale", "location.longitude")
+    assert house.telemetry.count("field_ignored") == 2
+
+
+@pytest.mark.parametrize(
+    ("by_event", "said_s", "began_s", "tied"),
+    [
+        # Dialled 300 s before it was reported: a server call of any moment between may be it, 30 s either side.
+        (False, -300, -331, False),
+        (False, -300, -330, True),
+        (False, -300, -150, True),
+        (False, -300, 30, True),
+        (False, -300, 31, False),
+        # A dialer repeats for ten minutes: what a desktop says of an earlier time is its clock.
+        (False, -2400, -631, False),
+        (False, -2400, -630, True),
+        (False, -2400, 0, True),
+        # An event may come late.
+        (True, -2400, -2431, False),
+        (True, -2400, -2430, True),
+        (True, -2400, 30, True),
+        # A clock that runs ahead counts as of now.
+        (False, 600, -31, False),
+        (False, 600, -30, True),
+        (False, 600, 30, True),
+    ],
+)
+def test_a_server_call_ties_that_began_between_the_dial_and_its_receipt(
+    house: House, by_event: bool, said_s: int, began_s: int, tied: bool
+) -> None:
+    now = house.clock.now()
+    reported = Dial(call_id="call-1", agent_id=DANA, dialled="911", dialled_at=now + after(seconds=said_s))
+    (house.dial_by_event if by_event else house.dial)(reported)
+    house.clock.advance(after(seconds=60))
+    began = now + after(seconds=began_s)
+    house.see(ServerCall(server_call_id="server-1", starter=DANA_ACS, at=began, ended=False))
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    assert bool(ties(emergency)) is tied

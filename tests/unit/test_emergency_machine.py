@@ -236,7 +236,7 @@ class EmergencyMachine(RuleBasedStateMachine):
         self._report_start(self._any_call(data))
 
     def _report_start(self, call: Call) -> None:
-        answer = self.house.dial(call.dial())
+        answer = self.house.dial_by_event(call.dial())
         self._take_in()
         stale = self.now - call.dialled_at > RULES.window
         assert answer.known == call.started or stale, "a known call is known, a new one is not"
@@ -529,7 +529,7 @@ def reports_of(call: Call, ended_after_s: int, *, by_agent: bool, ended_by: str 
     over = call.ended_at
     second = End(call_id=call.call_id, by_agent=not by_agent, at=over + after(seconds=7))
     return [
-        Report(call, "start", lambda house: house.dial(call.dial()), after_start=False),
+        Report(call, "start", lambda house: house.dial_by_event(call.dial()), after_start=False),
         Report(call, "tie", lambda house: house.tie(call.call_id, call.server_call_id), after_start=True),
         Report(call, "started", lambda house: house.see(call.server_started()), after_start=True),
         Report(

@@ -183,7 +183,7 @@ def test_a_hold_from_an_outage_that_comes_after_all_is_over_is_not_set() -> None
 
 def stale_start(house: House) -> None:
     long_ago = house.clock.now() - after(minutes=61)
-    answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", dialled_at=long_ago))
+    answer = house.dial_by_event(Dial(call_id="ana/1", agent_id="ana", dialled="911", dialled_at=long_ago))
     assert answer.stale
 
 
