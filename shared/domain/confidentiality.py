@@ -29,18 +29,36 @@ class Knowledge(StrEnum):
 
 
 class CallPolicy(Struct, frozen=True, kw_only=True):
-    """What recorders and CRM writers may do with a call."""
+    """What recorders, CRM writers and supervisors' tools may do with a call (S6); nothing, unless it is said.
+
+    `monitor` and `join`: a supervisor listens or takes part; `force_close`: somebody else ends the conversation;
+    `survey`: it is followed by one.
+    """
 
     emergency: bool
-    record: bool
-    store_activity: bool
+    record: bool = False
+    store_activity: bool = False
+    transcribe: bool = False
+    monitor: bool = False
+    join: bool = False
+    force_close: bool = False
+    survey: bool = False
 
 
-EMERGENCY = CallPolicy(emergency=True, record=False, store_activity=False)
-ORDINARY = CallPolicy(emergency=False, record=True, store_activity=True)
+EMERGENCY = CallPolicy(emergency=True)
+ORDINARY = CallPolicy(
+    emergency=False,
+    record=True,
+    store_activity=True,
+    transcribe=True,
+    monitor=True,
+    join=True,
+    force_close=True,
+    survey=True,
+)
 # For want of an answer. Nothing says that it is an emergency, and whoever acts on `emergency` must not act on a guess;
 # what would break S6 if it is one is forbidden all the same.
-PRIVATE = CallPolicy(emergency=False, record=False, store_activity=False)
+PRIVATE = CallPolicy(emergency=False)
 
 
 def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:

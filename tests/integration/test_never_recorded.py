@@ -15,8 +15,9 @@ from tests.local.stack import ADMIN, AGENT, MACHINE, Softphone, Stack
 
 pytestmark = pytest.mark.process
 
-EMERGENCY = {"emergency": True, "record": False, "store_activity": False}
-ORDINARY = {"emergency": False, "record": True, "store_activity": True}
+ASKED = ("record", "store_activity", "transcribe", "monitor", "join", "force_close", "survey")
+EMERGENCY = {"emergency": True, **dict.fromkeys(ASKED, False)}
+ORDINARY = {"emergency": False, **dict.fromkeys(ASKED, True)}
 EVENT = "recording_file_status_event"
 
 

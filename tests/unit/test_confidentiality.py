@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.table import Put
 from shared.deadlines import Deadline
@@ -84,10 +85,10 @@ def test_an_exact_tie_an_inferred_one_and_a_claim_are_emergencies(house: House) 
     assert house.judge("server-2", EVE_ACS) == ORDINARY, "claimed, but somebody else began it"
 
 
-def test_an_emergency_may_neither_be_recorded_nor_stored() -> None:
-    assert (EMERGENCY.emergency, EMERGENCY.record, EMERGENCY.store_activity) == (True, False, False)
-    assert (ORDINARY.emergency, ORDINARY.record, ORDINARY.store_activity) == (False, True, True)
-    assert (PRIVATE.record, PRIVATE.store_activity) == (False, False)
+def test_an_emergency_may_neither_be_recorded_nor_stored_nor_disturbed_in_any_other_way() -> None:
+    asked = {"record", "store_activity", "transcribe", "monitor", "join", "force_close", "survey"}
+    for policy, emergency, allowed in ((EMERGENCY, True, False), (ORDINARY, False, True), (PRIVATE, False, False)):
+        assert structs.asdict(policy) == {"emergency": emergency} | dict.fromkeys(asked, allowed)
 
 
 def test_an_unknown_call_is_ordinary_unless_its_starter_has_an_untied_leg(house: House) -> None:
