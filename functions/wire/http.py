@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 
 from functions.wire import decoding
+from functions.wire.banners import banner_words
 from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
 from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent
@@ -238,27 +239,19 @@ def _trimmed(text: str | None) -> str | None:
 
 # What goes out -------------------------------------------------------------------------------------------------------
 
-# By language and banner; a language that is not here gets English (B11).
-BANNERS: dict[str, dict[Banner, str]] = {
-    "en": {
-        Banner.EMERGENCY_IN_PROGRESS: "An emergency call is in progress.",
-        Banner.TEST_IN_PROGRESS: "TEST: an emergency test call is in progress.",
-        Banner.HELD_AFTER_DROP: "The emergency call dropped. Stay available: the responder may call back.",
-        Banner.CANNOT_BE_PLACED: "This call cannot reach emergency services from here. Use another telephone now.",
-        Banner.CALLBACK_RINGING: "An emergency responder is calling back. Answer now.",
-    }
-}
-DEFAULT_LANGUAGE = "en"
-
 
 class PanelAnswer(Struct, frozen=True, kw_only=True):
-    """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds."""
+    """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds.
+
+    `banner_key` names the banner in any language; `presence` is null while it is not held by us.
+    """
 
     mode: str
     controls: tuple[str, ...]
     form_actions: tuple[str, ...]
     banner: str | None
     banner_key: Banner | None
+    presence: PresenceStatus | None
     callback_number: str | None
     expires_at: datetime | None
     say: Say | None
@@ -336,8 +329,9 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         mode=panel.mode.value,
         controls=panel.controls,
         form_actions=panel.form_actions,
-        banner=banner_text(panel.banner, locale),
+        banner=banner_words(panel.banner, locale),
         banner_key=panel.banner,
+        presence=panel.presence,
         callback_number=panel.callback_number,
         expires_at=panel.expires_at,
         say=panel.say,
@@ -345,14 +339,6 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         dial=panel.dial,
         poll_after_s=panel.poll_after_s,
     )
-
-
-def banner_text(banner: Banner | None, locale: str | None) -> str | None:
-    """The words of a banner in the language of `locale`, else in English; None without a banner."""
-    if banner is None:
-        return None
-    language = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
-    return BANNERS.get(language, BANNERS[DEFAULT_LANGUAGE])[banner]
 
 
 def presence_answer(presence: Presence) -> PresenceAnswer:

@@ -5,9 +5,10 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from shared.domain.emergencies import Emergency, rings_now, standing
+from shared.domain.emergencies import Emergency, Standing, rings_now, standing
 from shared.domain.emergency_numbers import Placeable, Placement
 from shared.domain.leases import Rules
+from shared.domain.presence import PresenceStatus
 from shared.domain.situations import Say, Situation, say_of
 
 POLL_DURING_EMERGENCY_S = 2
@@ -24,6 +25,9 @@ NORMAL_CONTROLS = (
     "device_settings",
     "end_call",
 )
+# After a drop dialling again comes first, as dispatchers advise, where the platform connects a number at all (S5).
+CALL_AGAIN_CONTROL = "call_again"
+HELD_CONTROLS = ("end_hold", *NORMAL_CONTROLS)
 EMERGENCY_CONTROLS = ("device_settings", "end_call")
 RINGING_CONTROLS = ("answer", "device_settings")
 RINGING_DURING_A_CALL_CONTROLS = ("answer", "device_settings", "end_call")
@@ -51,7 +55,8 @@ class Banner(StrEnum):
 class Panel(Struct, frozen=True, kw_only=True):
     """The panel's state; `expires_at` is until when the callback number is promised.
 
-    `say` is what the caller should say (B12), None without a lease; `dial` are the digits that the platform connects
+    `presence` is Do not disturb while it is held by us, None otherwise. `say` is what the caller should say (B12), None
+    without a lease; `dial` are the digits that the platform connects
     where the caller is, None where it connects none (B13).
     """
 
@@ -59,6 +64,7 @@ class Panel(Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...] = NORMAL_CONTROLS
     form_actions: tuple[str, ...] = NORMAL_FORM_ACTIONS
     banner: Banner | None = None
+    presence: PresenceStatus | None = None
     callback_number: str | None = None
     expires_at: datetime | None = None
     say: Say | None = None
@@ -71,17 +77,26 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     """The panel of an agent with this emergency, or none."""
     if emergency is None or emergency.lease is None:
         return Panel()
-    panel = _moded(emergency, rules, now)
+    stands = standing(emergency, rules, now)
+    panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
     if not emergency.lease.lives(rules, now):
         return panel
-    return with_number(
+    panel = with_number(
         panel, emergency.lease.number, emergency.lease.promised_until(rules), emergency.situation or Situation()
     )
+    if panel.banner is Banner.HELD_AFTER_DROP and panel.dial is not None:
+        return structs.replace(panel, controls=(CALL_AGAIN_CONTROL, *panel.controls))
+    return panel
 
 
-def _moded(emergency: Emergency, rules: Rules, now: datetime) -> Panel:
-    """The panel by itself, without the number and what goes with it."""
-    stands = standing(emergency, rules, now)
+def _held_presence(emergency: Emergency, stands: Standing) -> PresenceStatus | None:
+    """Do not disturb while a leg or hold lasts, unless a person has changed it since (B5)."""
+    ours = stands.held and emergency.hold is not None and not emergency.hold.settled
+    return PresenceStatus.DO_NOT_DISTURB if ours else None
+
+
+def _moded(emergency: Emergency, stands: Standing, now: datetime) -> Panel:
+    """The panel by itself, without presence, the number and what goes with it."""
     if rings_now(emergency, now):
         # Also while a leg is in progress, which may be dead: Answer comes beside End call, and takes nothing away.
         return _ringing_panel(in_a_call=bool(stands.in_progress))
@@ -92,7 +107,7 @@ def _moded(emergency: Emergency, rules: Rules, now: datetime) -> Panel:
             placement=None if any(leg.callback for leg in stands.in_progress) else _placement(emergency),
         )
     if stands.held:
-        return Panel(banner=Banner.HELD_AFTER_DROP, poll_after_s=POLL_DURING_EMERGENCY_S)
+        return Panel(controls=HELD_CONTROLS, banner=Banner.HELD_AFTER_DROP, poll_after_s=POLL_DURING_EMERGENCY_S)
     return Panel()
 
 
@@ -123,6 +138,7 @@ def emergency_panel(*, test: bool, placement: Placement | None = None) -> Panel:
         controls=EMERGENCY_CONTROLS,
         form_actions=(),
         banner=banner,
+        presence=PresenceStatus.DO_NOT_DISTURB,
         poll_after_s=POLL_DURING_EMERGENCY_S,
     )
 

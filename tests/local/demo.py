@@ -153,10 +153,11 @@ class Story:
         panel, presence = self._dana.panel(), self._dana.presence()
         require(presence.status == "do_not_disturb", "presence must stay held after a drop")
         require(panel.callback_number == self._number, "the number must stay Dana's")
+        require(panel.controls[:2] == ("call_again", "end_hold"), "after a drop, calling again must come first")
         self._say.fact(
             "presence", "stays do not disturb for 10 minutes, so that no customer takes the responder's place"
         )
-        self._say.fact("panel", f'"{panel.banner}"')
+        self._say.fact("panel", f'"{panel.banner}" It offers Call 911 again first, and to end the hold')
 
     def callback(self) -> None:
         """The responder tries again."""

@@ -84,6 +84,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[str, ...]
     form_actions: tuple[str, ...]
     banner: str | None
+    banner_key: str | None
+    presence: str | None
     callback_number: str | None
     expires_at: datetime | None
     poll_after_s: int

@@ -12,7 +12,7 @@ from shared.domain.emergencies import standing, ties
 from shared.domain.errors import NotAllowed, NotAnEmergency
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
-from shared.domain.panels import EMERGENCY_CONTROLS, Mode
+from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
@@ -519,6 +519,28 @@ def test_a_drop_holds_presence_for_ten_minutes(house: House) -> None:
     house.clock.advance(after(seconds=1))
     house.tick()
     assert house.status(DANA) is AVAILABLE
+
+
+def test_after_a_drop_the_panel_offers_to_call_again_first_and_then_to_end_the_hold(house: House) -> None:
+    dial(house)
+    assert house.panel(DANA).presence is DND
+    end(house, by_agent=False)
+    panel = house.panel(DANA)
+    assert (panel.mode, panel.banner, panel.presence) == (Mode.NORMAL, Banner.HELD_AFTER_DROP, DND)
+    assert panel.controls[:2] == ("call_again", "end_hold")
+    assert set(panel.controls[2:]) == set(Panel().controls), "the softphone's usual set"
+    assert set(panel.form_actions) == {"save", "refresh"} and panel.poll_after_s == 2
+    house.clock.advance(after(seconds=5))
+    house.release(DANA)
+    panel = house.panel(DANA)
+    assert (panel.banner, panel.presence, panel.controls) == (None, None, Panel().controls)
+
+
+def test_where_no_call_can_be_placed_the_panel_does_not_offer_to_call_again(house: House) -> None:
+    dial(house, country="MX")
+    end(house, by_agent=False)
+    panel = house.panel(DANA)
+    assert panel.dial is None and panel.controls[:2] == ("end_hold", Panel().controls[0])
 
 
 def test_a_hold_after_a_drop_can_be_released(house: House) -> None:

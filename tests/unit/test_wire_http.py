@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.wire.banners import BANNERS, banner_words
 from functions.wire.decoding import LONGEST_BODY_BYTES
 from functions.wire.http import (
-    BANNERS,
     AgentBody,
     DialBody,
     EndBody,
@@ -22,7 +22,6 @@ from functions.wire.http import (
     TieBody,
     agent_answer,
     agent_of,
-    banner_text,
     call_answer,
     decode,
     decode_dial,
@@ -342,8 +341,9 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
             "mode": "emergency",
             "controls": ["device_settings", "end_call"],
             "form_actions": [],
-            "banner": BANNERS["en"][Banner.TEST_IN_PROGRESS],
+            "banner": "TEST: an emergency test call is in progress.",
             "banner_key": "test_in_progress",
+            "presence": "do_not_disturb",
             "callback_number": "+12025550111",
             "expires_at": "2026-11-20T19:00:00Z",
             "say": {
@@ -366,15 +366,27 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
     }
 
 
-@pytest.mark.parametrize("language", BANNERS)
-def test_every_language_has_every_banner(language: str) -> None:
-    assert set(BANNERS[language]) == set(Banner)
+def test_every_language_has_every_banner_in_words_of_its_own() -> None:
+    assert set(BANNERS) == {"en", "es", "fr", "it"}
+    for words in BANNERS.values():
+        assert set(words) == set(Banner)
+    for banner in Banner:
+        assert len({words[banner] for words in BANNERS.values()}) == len(BANNERS)
+
+
+@pytest.mark.parametrize("locale", ["it", "it-IT", "IT_it"])
+def test_a_banner_is_in_the_agents_language(locale: str) -> None:
+    assert banner_words(Banner.EMERGENCY_IN_PROGRESS, locale) == "È in corso una chiamata di emergenza."
+
+
+def test_no_banner_tells_an_agent_to_show_as_available() -> None:
+    assert "available" not in BANNERS["en"][Banner.HELD_AFTER_DROP].lower(), "that is the name of a presence status"
 
 
 @pytest.mark.parametrize("locale", [None, "", "en-GB", "tlh", "-", "en_US"])
 def test_a_language_that_we_do_not_speak_gets_english(locale: str | None) -> None:
-    assert banner_text(Banner.HELD_AFTER_DROP, locale) == BANNERS["en"][Banner.HELD_AFTER_DROP]
-    assert banner_text(None, locale) is None
+    assert banner_words(Banner.HELD_AFTER_DROP, locale) == BANNERS["en"][Banner.HELD_AFTER_DROP]
+    assert banner_words(None, locale) is None
 
 
 def test_what_is_kept_to_give_presence_back_stays_inside() -> None:
