@@ -170,6 +170,13 @@ class Broken(Struct, frozen=True, kw_only=True):
     kind: str
 
 
+class Committed(Struct, frozen=True):
+    """A transition that was applied: what is kept now, and the notice that is owed, for its first try."""
+
+    stored: Stored
+    notice: OwedNotice | None = None
+
+
 class Owed(Struct, frozen=True, kw_only=True):
     """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks.
 
@@ -250,7 +257,7 @@ class EmergencyStore(Protocol):
         """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
         ...
 
-    def commit(self, change: Change, deadline: Deadline) -> Stored:
+    def commit(self, change: Change, deadline: Deadline) -> Committed:
         """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
         ...
 
@@ -258,8 +265,11 @@ class EmergencyStore(Protocol):
         """A responder's callback."""
         ...
 
-    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
-        """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
+    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> tuple[OwedNotice, ...]:
+        """Apply a transition of a callback and of what it touches, and give the notices that are owed now.
+
+        Raises `Conflict`, and then nothing was written.
+        """
         ...
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
@@ -291,10 +301,6 @@ class EmergencyStore(Protocol):
 
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
         """What is owed by now: the callbacks, and at most `limit` others, longest overdue first."""
-        ...
-
-    def owed_by(self, change: Change) -> OwedNotice | None:
-        """The notice that a committed change owes, for the first try."""
         ...
 
     def claim(self, owed: OwedNotice, until: datetime, deadline: Deadline) -> OwedNotice:

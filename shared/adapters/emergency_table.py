@@ -65,6 +65,7 @@ from shared.ports import (
     CallbackChange,
     CallOwner,
     Change,
+    Committed,
     Dispatch,
     Due,
     Holder,
@@ -180,12 +181,13 @@ class EmergencyTable:
 
     # Writing
 
-    def commit(self, change: Change, deadline: Deadline) -> Stored:
+    def commit(self, change: Change, deadline: Deadline) -> Committed:
         """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
         index = index_rows(change.emergency, self._rules, change.now)
         writes = self._writes(change, index)
         versions = self._commit(change, writes, deadline)
-        return Stored(change.emergency, versions[agent_row(change.emergency.agent_key)], tuple(sorted(index)))
+        version = versions[agent_row(change.emergency.agent_key)]
+        return Committed(Stored(change.emergency, version, tuple(sorted(index))), _owed_notice(change))
 
     def _writes(self, change: Change, index: Mapping[str, Values]) -> list[Write]:
         stored, own = change.stored, agent_row(change.emergency.agent_key)
@@ -309,7 +311,7 @@ class EmergencyTable:
         """A responder's callback."""
         return _Read(self._table.get(callback_row(callback_id), deadline), read_callback)
 
-    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> None:
+    def commit_callback(self, change: CallbackChange, deadline: Deadline) -> tuple[OwedNotice, ...]:
         """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
         stored, callback = change.stored, change.callback
         own, due = callback_row(callback.callback_id), callback_due_row(change.due_at, callback)
@@ -321,6 +323,7 @@ class EmergencyTable:
         for each in change.emergencies:
             writes += self._writes(each, index_rows(each.emergency, self._rules, each.now))
         self._apply(writes, deadline)
+        return tuple(owed for each in change.emergencies if (owed := _owed_notice(each)) is not None)
 
     # What time and the outbox bring up
 
@@ -402,14 +405,6 @@ class EmergencyTable:
                 return self.callback(callback_id, deadline).result if at < overdue else _nothing
             case _:
                 return lambda: _no_such(row)
-
-    def owed_by(self, change: Change) -> OwedNotice | None:
-        """The notice that a committed change owes, for the first try."""
-        if change.notice is None:
-            return None
-        due_at = change.now + FIRST_TRY_WITHIN
-        row = notice_row(due_at, change.notice.notice_id)
-        return OwedNotice(row=row, due_at=due_at, version=None, attempts=0, notice=change.notice)
 
     def claim(self, owed: OwedNotice, until: datetime, deadline: Deadline) -> OwedNotice:
         """Put an owed notice off so that nobody else tries it meanwhile; `Conflict` if somebody else has it."""
@@ -550,6 +545,14 @@ def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Ch
 def _moved(before: Sequence[str], index: Mapping[str, Values]) -> Iterable[Put | Delete]:
     yield from (Delete(key) for key in before if key not in index)
     yield from (Put(key, values) for key, values in index.items() if key not in before)
+
+
+def _owed_notice(change: Change) -> OwedNotice | None:
+    if change.notice is None:
+        return None
+    due_at = change.now + FIRST_TRY_WITHIN
+    row = notice_row(due_at, change.notice.notice_id)
+    return OwedNotice(row=row, due_at=due_at, version=None, attempts=0, notice=change.notice)
 
 
 def _owed_writes(change: Change) -> Iterable[Write]:

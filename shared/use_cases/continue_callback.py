@@ -240,7 +240,7 @@ class _Climb:
             spent = [change.ration_row for change in changes if change.ration_row is not None]
             change = self._change(known, stored, told, planned, spent, now)
             changes += [change] if change is not None else []
-        self._emergencies.commit_callback(
+        owed = self._emergencies.commit_callback(
             CallbackChange(
                 stored=known.stored,
                 callback=planned,
@@ -254,9 +254,7 @@ class _Climb:
             assert before is not None
             if change.emergency.presence_due_at not in (None, before.presence_due_at):
                 self.effects.append(ReconcilePresence(change.emergency.agent_key))
-            owed = self._emergencies.owed_by(change)
-            if owed is not None:
-                self.effects.append(DeliverNotice(owed))
+        self.effects += [DeliverNotice(each) for each in owed]
 
     def _change(
         self, known: _Known, stored: Stored, told: Callback, planned: Callback, spent: Sequence[str], now: datetime

@@ -62,7 +62,7 @@ def _reconcile(
                     telemetry.emit("presence_held" if held else "presence_restored")
                 case Remember(hold):
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
-                    stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline)
+                    stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                 case Settle(hold):
                     # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
                     settled = with_hold(emergency, hold, hold.look_again_at)

@@ -22,6 +22,7 @@ from shared.ports import (
     Caller,
     CallOwner,
     Change,
+    Committed,
     EmergencyStore,
     Loan,
     LoanKind,
@@ -280,9 +281,10 @@ class _Course:
         loan, lease = self._lend(stored.emergency, now)
         change = self._change(stored, loan, lease, rationing.result() if rationing else None, now)
         committed = self._emergencies.commit(change, self._deadline)
-        assert committed.emergency is not None
-        leg = next(leg for leg in committed.emergency.legs if leg.leg_id == self._leg_id)
-        return Started(self._answer(committed.emergency, leg, now, known=False), self._effects(change))
+        emergency = committed.stored.emergency
+        assert emergency is not None
+        leg = next(leg for leg in emergency.legs if leg.leg_id == self._leg_id)
+        return Started(self._answer(emergency, leg, now, known=False), self._effects(committed))
 
     def _lend(self, emergency: Emergency | None, now: datetime) -> tuple[Loan | None, Lease]:
         """The number to give: a redial keeps its own, also from its cool-down; else one that can be lent."""
@@ -405,10 +407,10 @@ class _Course:
             give_up_at=dialled_at + self._rules.window,
         )
 
-    def _effects(self, change: Change) -> tuple[Effect, ...]:
-        owed = self._emergencies.owed_by(change)
-        notice = (DeliverNotice(owed),) if owed is not None else ()
-        presence = (ReconcilePresence(self._agent_key),) if change.emergency.presence_due_at else ()
+    def _effects(self, committed: Committed) -> tuple[Effect, ...]:
+        notice = (DeliverNotice(committed.notice),) if committed.notice is not None else ()
+        emergency = committed.stored.emergency
+        presence = (ReconcilePresence(self._agent_key),) if emergency and emergency.presence_due_at else ()
         return (*presence, *notice)
 
     def _answer(self, emergency: Emergency, leg: Leg, now: datetime, *, known: bool) -> Answer:
