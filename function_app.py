@@ -7,6 +7,7 @@ from functions import (
     call_automation_events,
     call_policy,
     cross_origin,
+    desktop,
     emergency_calls,
     health,
     pages,
@@ -34,5 +35,6 @@ for module in (
     timers,
     health,
     cross_origin,
+    desktop,
 ):
     app.register_functions(module.blueprint)

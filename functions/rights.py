@@ -41,6 +41,7 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "call_ended": _SELF_OR_MACHINE,
         "presence_released": _only(AGENT, SUPERVISOR, ADMIN),
         "panel_state": _SELF_OR_ANY,
+        "desktop_read": _SELF_OR_MACHINE,
         "desktop_reported": _SELF_OR_MACHINE,
         "presence_state": _SELF_OR_ANY,
         "presence_set": _SELF_OR_ANY,

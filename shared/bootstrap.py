@@ -18,6 +18,7 @@ from shared.adapters.acs_recordings import AcsRecordings, Route
 from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.breaker import Breaker
+from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
@@ -120,6 +121,7 @@ class _Stores(Struct, frozen=True, kw_only=True):
     breaker: Breaker
     emergencies: EmergencyTable
     directory: AgentTable
+    desktops: DesktopTable
     presence: PresenceTable
     recording_outbox: RecordingTable
     warm_ups: tuple[Callable[[], None], ...]
@@ -150,6 +152,7 @@ def _stores(
             emergencies, pool=deployment.callback_numbers, rules=deployment.rules, chance=chance
         ),
         directory=AgentTable(agents, clock),
+        desktops=DesktopTable(agents),
         presence=PresenceTable(presence, clock),
         recording_outbox=RecordingTable(emergencies),
         warm_ups=(emergencies.warm_up, agents.warm_up, presence.warm_up),
@@ -203,6 +206,7 @@ def _calling(
         telemetry=telemetry,
         emergencies=stores.emergencies,
         directory=stores.directory,
+        desktops=stores.desktops,
         presence=stores.presence,
         router=services.router,
         notifier=services.notifier,

@@ -15,6 +15,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import key_of, leg_id_of
+from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
@@ -22,6 +23,7 @@ from shared.ports import (
     AgentDirectory,
     Caller,
     CallRouter,
+    Desktops,
     Effects,
     EmergencyStore,
     NoticeTemplate,
@@ -58,11 +60,13 @@ from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
+from shared.use_cases.report_desktop import DesktopReport, report_desktop
 from shared.use_cases.return_presence import return_presence
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall, see_server_call
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.settle_recording import settle_held_recordings, settle_recording
+from shared.use_cases.show_desktop import show_desktop
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import Answer, Dial, Started, start_call
@@ -80,6 +84,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     emergencies: EmergencyStore
     directory: AgentDirectory
+    desktops: Desktops
     presence: PresenceGateway
     router: CallRouter
     notifier: Notifier
@@ -147,6 +152,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             caller=caller,
             emergencies=self.emergencies,
             directory=self.directory,
+            desktops=self.desktops,
             outage=self.outage,
             clock=self.clock,
             deployment=self.deployment,
@@ -317,6 +323,14 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """Set an agent's presence, whatever it was. Raises `Unavailable`."""
         return set_presence(agent_id, status, set_by, presence=self.presence, deadline=deadline)
 
+    def report_desktop(self, agent_id: str, report: DesktopReport, *, deadline: Deadline) -> Desktop:
+        """Keep what a desktop sees of itself; gives what is kept. Raises `Unavailable`."""
+        return report_desktop(agent_id, report, desktops=self.desktops, clock=self.clock, deadline=deadline)
+
+    def show_desktop(self, agent_id: str, desktop_id: str | None, *, deadline: Deadline) -> Desktop:
+        """What is kept of a desktop, or of the agent's only one. Raises `NotFound`, `Unavailable`."""
+        return show_desktop(agent_id, desktop_id, desktops=self.desktops, deadline=deadline)
+
     def record_delivery(self, message_id: str, recipient: str, delivery: Delivery) -> bool:
         """Whether the message is one of ours, so that its delivery was noted. Raises `Unavailable`."""
         deadline = self.within(self.budgets.record_delivery_s)
@@ -339,6 +353,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=self.within(self.budgets.expire_leases_s),
         )
         self.effects.finish(effects, self.perform)
+        # What fails is there to remove a minute later.
+        with suppress(EmergencyCallingError):
+            self.desktops.remove_old(self.clock.now(), self.within(self.budgets.directory_s))
 
     def take_up_outbox(self) -> None:
         """Try again what is owed. Raises `Unavailable`."""

@@ -17,6 +17,7 @@ from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.leases import Lease
+from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.presence import Presence
 from shared.domain.principals import Principal
@@ -346,6 +347,26 @@ class AgentDirectory(Protocol):
 
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
         """Write an entry: any if `version` is None, else only over that version (`Conflict`). Gives the new version."""
+        ...
+
+
+class Desktops(Protocol):
+    """What agents' desktops reported of themselves (B15). Everything raises `Unavailable`."""
+
+    def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:
+        """What the agent's desktops reported, the latest first."""
+        ...
+
+    def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
+        """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""
+        ...
+
+    def forget(self, agent_id: str, deadline: Deadline) -> None:
+        """Remove everything that this agent's desktops reported."""
+        ...
+
+    def remove_old(self, now: datetime, deadline: Deadline) -> int:
+        """Remove reports that are older than they may be kept; gives how many."""
         ...
 
 

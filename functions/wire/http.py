@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -13,12 +14,13 @@ from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
-from shared.domain.locations import Location
+from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.situations import Say
+from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 from shared.use_cases.start_call import Answer, Dial
 
 LONGEST_ID = 600
@@ -28,6 +30,8 @@ LONGEST_SERVER_CALL_ID = 1024
 LONGEST_ADDRESS = 500
 LONGEST_LOCALE = 35
 LONGEST_NAME = 200
+LONGEST_NETWORK = 60
+MAX_DEVICES = 1000
 MOST_NUMBERS = 10
 MOST_IDENTITIES = 10
 LONGEST_CONTACTS_TEXT = 32_000
@@ -40,6 +44,7 @@ type Locale = Annotated[str, Meta(max_length=LONGEST_LOCALE)]
 type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
 type ServerCallId = Annotated[str, Meta(min_length=1, max_length=LONGEST_SERVER_CALL_ID)]
 type Moment = Annotated[datetime, Meta(tz=True)]
+type Count = Annotated[int, Meta(ge=0, le=MAX_DEVICES)]
 type ObjectId = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
 
 
@@ -79,6 +84,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
     server_call_id: ServerCallId | None = None
     location: LocationBody | None = None
     locale: Locale | None = None
+    desktop_id: Id | None = None
     caller_id_ours: bool = False
 
     def dial(self, ignored: tuple[str, ...] = ()) -> Dial:
@@ -95,6 +101,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
             server_call_id=plain_id(self.server_call_id) if self.server_call_id else None,
             location=self.location.location() if self.location else None,
             locale=self.locale,
+            desktop_id=plain_id(self.desktop_id) if self.desktop_id else None,
             caller_id_ours=self.caller_id_ours,
             ignored=ignored,
         )
@@ -120,6 +127,34 @@ class EndBody(Struct, frozen=True, kw_only=True):
     def named_agent(self) -> str | None:
         """Whose call is meant, where the reporter says so."""
         return plain_id(self.agent_id) if self.agent_id else None
+
+
+class DesktopBody(Struct, frozen=True, kw_only=True):
+    """`PUT /agents/{agent_id}/desktop`: what one desktop sees of itself (B15)."""
+
+    desktop_id: Id
+    location_permission: Permission = Permission.UNKNOWN
+    country: Country | None = None
+    location: LocationBody | None = None
+    network: Annotated[str, Meta(max_length=LONGEST_NETWORK)] | None = None
+    environment: Environment = Environment.UNKNOWN
+    confirmed: bool = False
+    devices: Annotated[dict[str, Count], Meta(max_length=MAX_KINDS_OF_DEVICES)] = {}
+    at: Moment | None = None
+
+    def report(self) -> DesktopReport:
+        """The report in the use case's words; raises `Malformed` where the network is not an IP address."""
+        return DesktopReport(
+            desktop_id=plain_id(self.desktop_id),
+            location_permission=self.location_permission,
+            country=self.country,
+            location=self.location.location() if self.location else None,
+            network=_ip_address(self.network),
+            environment=self.environment,
+            confirmed=self.confirmed,
+            devices=self.devices,
+            at=self.at,
+        )
 
 
 class PresenceBody(Struct, frozen=True, kw_only=True):
@@ -226,6 +261,15 @@ def contacts_of(sent: str | list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entries))
 
 
+def _ip_address(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return str(ip_address(text.strip()))
+    except ValueError:
+        raise Malformed("network", "is not an IP address") from None
+
+
 def _alternate_numbers(numbers: list[str]) -> tuple[str, ...]:
     for index, number in enumerate(numbers):
         if not is_e164(number):
@@ -290,6 +334,23 @@ class PresenceAnswer(Struct, frozen=True, kw_only=True):
     since: datetime | None
 
 
+class DesktopAnswer(Struct, frozen=True, kw_only=True):
+    """`GET/PUT /agents/{agent_id}/desktop`: what is kept of one desktop, and the site that follows from it."""
+
+    desktop_id: str
+    location_permission: Permission
+    country: str | None
+    location: Location | None
+    network: str | None
+    environment: Environment
+    devices: dict[str, int]
+    at: datetime
+    confirmed: bool
+    confirmed_at: datetime | None
+    confirmed_location: Location | None
+    site: str | None
+
+
 class AgentAnswer(Struct, frozen=True, kw_only=True):
     """`GET/PUT /admin/agents/{id}`."""
 
@@ -344,6 +405,25 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
 def presence_answer(presence: Presence) -> PresenceAnswer:
     """An agent's presence; what we keep to give it back later is nobody else's business."""
     return PresenceAnswer(status=presence.status, set_by=presence.set_by, since=presence.since)
+
+
+def desktop_answer(desktop: Desktop, now: datetime) -> DesktopAnswer:
+    """What is kept of a desktop; `confirmed` while the agent's confirmation holds (B15)."""
+    confirmation = desktop.confirmed(now)
+    return DesktopAnswer(
+        desktop_id=desktop.desktop_id,
+        location_permission=desktop.location_permission,
+        country=desktop.country,
+        location=desktop.location,
+        network=desktop.network,
+        environment=desktop.environment,
+        devices=desktop.devices,
+        at=desktop.at,
+        confirmed=confirmation is not None,
+        confirmed_at=confirmation.at if confirmation else None,
+        confirmed_location=confirmation.location if confirmation else None,
+        site=None,
+    )
 
 
 class HealthAnswer(Struct, frozen=True, kw_only=True):

@@ -3,11 +3,11 @@
 A location is kept for each desktop, not for each agent: an agent's telephone must not take the place of their desktop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 YOUNG_FOR = timedelta(minutes=15)
 CONFIRMED_FOR = timedelta(hours=12)
@@ -94,6 +94,30 @@ class Desktop(Struct, frozen=True, kw_only=True):
         if kept is None or now - kept.at > CONFIRMED_FOR or kept.network != self.network:
             return None
         return kept
+
+
+def with_report(before: Desktop | None, report: Desktop) -> Desktop:
+    """What is kept of a desktop from now on: the report, and the last confirmation where it brings none.
+
+    A confirmation without a location is of the place that was confirmed or reported before: one click while it is
+    unchanged (B15).
+    """
+    confirmed = report.confirmation
+    if confirmed is None:
+        return structs.replace(report, confirmation=before.confirmation if before else None)
+    if confirmed.location.known:
+        return report
+    earlier = before.confirmation if before else None
+    place = earlier.location if earlier and earlier.network == report.network else None
+    place = place or report.location or (before.location if before else None) or Location()
+    return structs.replace(report, confirmation=structs.replace(confirmed, location=place))
+
+
+def desktop_of(desktops: Sequence[Desktop], desktop_id: str | None) -> Desktop | None:
+    """The desktop that a dial names, else the agent's only one: of several, nobody can tell which it is."""
+    if desktop_id is not None:
+        return next((each for each in desktops if each.desktop_id == desktop_id), None)
+    return desktops[0] if len(desktops) == 1 else None
 
 
 class LocationSource(StrEnum):

@@ -1,5 +1,6 @@
 """An agent dialled an emergency number (S1 to S7, B1, B2, B3)."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
@@ -12,7 +13,7 @@ from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognis
 from shared.domain.errors import CallIdTaken, Conflict, NotAllowed, NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Lease
-from shared.domain.locations import Location, country_of, told_location
+from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, recipients_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
 from shared.domain.presence import Hold
@@ -23,6 +24,7 @@ from shared.ports import (
     CallOwner,
     Change,
     Committed,
+    Desktops,
     EmergencyStore,
     Loan,
     LoanKind,
@@ -47,8 +49,8 @@ class Dial(Struct, frozen=True, kw_only=True):
 
     `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
     `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
-    `caller_id_ours`: the softphone lets responders see the number that it is lent. `ignored` names the fields that
-    could not be used.
+    `desktop_id` is where it was dialled; with `caller_id_ours` responders see the number that the softphone is lent.
+    `ignored` names the fields that could not be used.
     """
 
     call_id: str
@@ -63,6 +65,7 @@ class Dial(Struct, frozen=True, kw_only=True):
     server_call_id: str | None = None
     location: Location | None = None
     locale: str | None = None
+    desktop_id: str | None = None
     caller_id_ours: bool = False
     ignored: tuple[str, ...] = ()
 
@@ -108,6 +111,7 @@ def start_call(
     caller: Caller,
     emergencies: EmergencyStore,
     directory: AgentDirectory,
+    desktops: Desktops,
     outage: OutageLog,
     clock: Clock,
     deployment: Deployment,
@@ -119,7 +123,7 @@ def start_call(
     Raises `NotAnEmergency`, or `NotAllowed` where the caller may not speak for this agent.
     """
     began = clock.monotonic()
-    course = _Course(dial, caller, emergencies, directory, deployment, deadline)
+    course = _Course(dial, caller, emergencies, directory, desktops, deployment, deadline)
     try:
         started = course.run(clock.now())
     except Unavailable:
@@ -171,6 +175,7 @@ class _Course:
         caller: Caller,
         emergencies: EmergencyStore,
         directory: AgentDirectory,
+        desktops: Desktops,
         deployment: Deployment,
         deadline: Deadline,
     ) -> None:
@@ -178,6 +183,7 @@ class _Course:
         self._caller = caller
         self._emergencies = emergencies
         self._directory = directory
+        self._desktops = desktops
         self._deployment = deployment
         self._rules = deployment.rules
         self._deadline = deadline
@@ -186,6 +192,7 @@ class _Course:
         self._call_row = f"call|{key_of(dial.call_id)}"
         self._late_for: CallOwner | None = None
         self._agent: Agent | None = None
+        self._desktop: Desktop | None = None
         self.number: EmergencyNumber | None = None
         self.situation = Situation()
         self.clock_wrong = False
@@ -196,9 +203,13 @@ class _Course:
         """The dial against a store that answers."""
         entry = self._directory.find(self._dial.agent_id, self._deadline)
         reading = self._emergencies.load(self._agent_key, self._deadline)
+        desktops = self._desktops.of(self._dial.agent_id, self._deadline)
         self._emergencies.expect_loan(self._deadline)
         self._agent = entry.result()
         self._require_right(None)
+        # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
+        with suppress(Unavailable):
+            self._desktop = desktop_of(desktops.result(), self._dial.desktop_id)
         while True:
             stored = reading.result()
             early = self._known_or_stale(stored, now)
@@ -235,11 +246,11 @@ class _Course:
     def _situate(self, now: datetime) -> EmergencyNumber:
         """Which emergency number it is, and what holds for the caller; raises `NotAnEmergency`."""
         dial, agent, countries = self._dial, self._agent, self._deployment.countries
-        country = country_of(dial.country, None, (agent.country if agent else None,), now)
+        country = country_of(dial.country, self._desktop, (agent.country if agent else None,), now)
         self.number = recognise(dial.dialled, country=country, countries=countries)
         self.situation = situation_of(
             self.number,
-            told=told_location(dial.location, None, (agent.address if agent else None,), now),
+            told=told_location(dial.location, self._desktop, (agent.address if agent else None,), now),
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,

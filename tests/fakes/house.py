@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
@@ -232,7 +233,9 @@ class House:
         self.chance = random.Random(seed)
         self.line = TableLine(self.table)
         self.emergencies = EmergencyTable(self.line, pool=base.callback_numbers, rules=base.rules, chance=self.chance)
-        self.directory = AgentTable(MemoryTable(), self.clock)
+        directory_table = MemoryTable()
+        self.directory = AgentTable(directory_table, self.clock)
+        self.desktops = DesktopTable(directory_table)
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.mail = Mailbox()
         self.switchboard = Switchboard(self.clock)
@@ -268,6 +271,7 @@ class House:
             telemetry=self.telemetry,
             emergencies=self.emergencies,
             directory=self.directory,
+            desktops=self.desktops,
             presence=self.presence,
             router=self.switchboard,
             notifier=self.mail,

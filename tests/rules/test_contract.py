@@ -47,6 +47,7 @@ ROUTES = {
     "call_ended": ("POST", "emergency-calls/{call_id}/end"),
     "presence_released": ("POST", "agents/{agent_id}/release"),
     "panel_state": ("GET", "agents/{agent_id}/panel"),
+    "desktop_read": ("GET", "agents/{agent_id}/desktop"),
     "desktop_reported": ("PUT", "agents/{agent_id}/desktop"),
     "presence_state": ("GET", "agents/{agent_id}/presence"),
     "presence_set": ("PUT", "agents/{agent_id}/presence"),

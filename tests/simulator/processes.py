@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
@@ -87,6 +88,7 @@ class Process:
             telemetry=DEAF,
             emergencies=self.emergencies,
             directory=self.directory,
+            desktops=DesktopTable(LineTable(self, world.directory_table, "directory")),
             presence=self.presence,
             router=self.calls,
             notifier=LineMail(self),

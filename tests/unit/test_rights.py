@@ -25,6 +25,7 @@ CONTRACT = {
     "call_ended": "AM",
     "presence_released": "ASD",
     "panel_state": "ASDM",
+    "desktop_read": "AM",
     "desktop_reported": "AM",
     "presence_state": "ASDM",
     "presence_set": "ASDM",

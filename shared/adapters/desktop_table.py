@@ -1,0 +1,158 @@
+"""What agents' desktops report, in the table of the directory.
+
+    desktop|{agent}|{desktop}            the last report, as JSON, and the day of the row below
+    desktop_day|{day}|{agent}|{desktop}  which reports are of that day, so that old ones are found and removed
+
+Report and day change in one transaction. Outside ids are hashed in every key.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from shared.adapters.table import (
+    Delete,
+    Insert,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    read_state,
+    with_prefix,
+)
+from shared.deadlines import Deadline
+from shared.domain.errors import Unreadable
+from shared.domain.ids import key_of
+from shared.domain.locations import KEPT_FOR, Desktop, with_report
+from shared.ports import Pending
+
+SCHEMA = 1
+MAX_DESKTOPS = 20
+MAX_REMOVED_A_RUN = 500
+_REMOVED_AT_ONCE = 40
+
+
+class _Reports:
+    """Port `Pending`: an agent's desktops, the latest report first."""
+
+    def __init__(self, rows: Pending[list[Row]]) -> None:
+        self._rows = rows
+
+    def result(self) -> tuple[Desktop, ...]:
+        return _latest_first(_desktop_in(row) for row in self._rows.result())
+
+
+class DesktopTable:
+    """Port `Desktops`. An agent has at most `MAX_DESKTOPS`: a further one takes the place of the oldest."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:
+        """What the agent's desktops reported, the latest first."""
+        return _Reports(self._rows(key_of(agent_id), deadline))
+
+    def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
+        """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""
+        agent_key = key_of(agent_id)
+        while True:
+            rows = self._rows(agent_key, deadline).result()
+            row_key = _desktop_row(agent_key, report.desktop_id)
+            before = next((row for row in rows if row.key == row_key), None)
+            kept = with_report(_desktop_in(before) if before is not None else None, report)
+            others = [row for row in rows if row.key != row_key]
+            writes = [*_kept(agent_key, kept, before), *_without_oldest(agent_key, others)]
+            try:
+                self._table.commit(writes, deadline)
+            except RowConflict:
+                deadline.require()
+                continue
+            return kept
+
+    def forget(self, agent_id: str, deadline: Deadline) -> None:
+        """Remove everything that this agent's desktops reported."""
+        agent_key = key_of(agent_id)
+        for row in self._rows(agent_key, deadline).result():
+            self._remove([row.key, _day_row(agent_key, row)], deadline)
+
+    def remove_old(self, now: datetime, deadline: Deadline) -> int:
+        """Remove reports that are older than they may be kept; gives how many, at most `MAX_REMOVED_A_RUN`."""
+        first, _ = with_prefix("desktop_day|")
+        end = f"desktop_day|{_day(now - KEPT_FOR)}"
+        removed = 0
+        while removed < MAX_REMOVED_A_RUN and not deadline.passed():
+            days = self._table.between(first, end, _REMOVED_AT_ONCE, deadline).result()
+            if not days:
+                break
+            for row in days:
+                _, _, agent_key, desktop_key = row.key.split("|")
+                self._remove([row.key, f"desktop|{agent_key}|{desktop_key}"], deadline)
+            removed += len(days)
+        return removed
+
+    def _rows(self, agent_key: str, deadline: Deadline) -> Pending[list[Row]]:
+        return self._table.between(*with_prefix(f"desktop|{agent_key}|"), MAX_DESKTOPS + 1, deadline)
+
+    def _remove(self, keys: list[str], deadline: Deadline) -> None:
+        rows = [self._table.get(key, deadline) for key in keys]
+        present = [Delete(row.key, row.version) for row in (each.result() for each in rows) if row is not None]
+        if not present:
+            return
+        try:
+            self._table.commit(present, deadline)
+        except RowConflict:
+            # A report came in meanwhile: what it wrote is young.
+            return
+
+
+def _latest_first(desktops: Iterable[Desktop | None]) -> tuple[Desktop, ...]:
+    readable = [each for each in desktops if each is not None]
+    return tuple(sorted(readable, key=lambda each: each.at, reverse=True))
+
+
+def _kept(agent_key: str, kept: Desktop, before: Row | None) -> list[Write]:
+    row_key = _desktop_row(agent_key, kept.desktop_id)
+    values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(kept).decode(), "day": _day(kept.at)}
+    desktop_key = row_key.rpartition("|")[2]
+    day: list[Write] = [Put(f"desktop_day|{_day(kept.at)}|{agent_key}|{desktop_key}", {"schema": SCHEMA})]
+    if before is None:
+        return [Insert(row_key, values), *day]
+    if _day_of(before) not in ("", _day(kept.at)):
+        day.append(Delete(_day_row(agent_key, before)))
+    return [Replace(row_key, values, before.version), *day]
+
+
+def _without_oldest(agent_key: str, others: list[Row]) -> list[Write]:
+    if len(others) < MAX_DESKTOPS:
+        return []
+    oldest = min(others, key=_day_of)
+    day: list[Write] = [Delete(_day_row(agent_key, oldest))] if _day_of(oldest) else []
+    return [Delete(oldest.key, oldest.version), *day]
+
+
+def _desktop_row(agent_key: str, desktop_id: str) -> str:
+    return f"desktop|{agent_key}|{key_of(desktop_id)}"
+
+
+def _day_row(agent_key: str, row: Row) -> str:
+    return f"desktop_day|{_day_of(row)}|{agent_key}|{row.key.rpartition('|')[2]}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y%m%d}"
+
+
+def _day_of(row: Row) -> str:
+    return str(row.values.get("day", ""))
+
+
+def _desktop_in(row: Row) -> Desktop | None:
+    """The report, or None where it cannot be read: the next report of that desktop takes its place."""
+    try:
+        return read_state(row, Desktop)
+    except Unreadable:
+        return None

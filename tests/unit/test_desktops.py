@@ -1,0 +1,117 @@
+"""What desktops report, and what a dial makes of it (B15), on the core in memory."""
+
+import pytest
+from msgspec import structs
+
+from shared.adapters.desktop_table import MAX_DESKTOPS, DesktopTable
+from shared.adapters.table import Put
+from shared.domain.agents import Agent
+from shared.domain.emergency_numbers import Placeable
+from shared.domain.errors import NotFound
+from shared.domain.locations import Environment, Location, LocationSource
+from shared.domain.situations import Say
+from shared.use_cases.report_desktop import DesktopReport
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
+from tests.fakes.memory_table import MemoryTable
+
+DANA = "agent-dana"
+HERE = Location(latitude=47.6, longitude=-122.1, accuracy_m=20.0)
+DESK = DesktopReport(desktop_id="desk-1", location=HERE, network="192.0.2.7", environment=Environment.PHYSICAL)
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.add_agent(Agent(agent_id=DANA, name="Dana Example", country="US", address="1 Example Street"))
+    house.tick()
+    return house
+
+
+def report(house: House, **changes: object) -> None:
+    house.calling.report_desktop(DANA, structs.replace(DESK, **changes), deadline=house.within())
+
+
+def said(house: House, desktop_id: str | None = "desk-1", call_id: str = "call-1") -> Say:
+    say = house.dial(Dial(call_id=call_id, agent_id=DANA, dialled="911", desktop_id=desktop_id)).panel.say
+    assert say is not None
+    return say
+
+
+def test_a_young_report_of_the_desktop_that_dials_is_live(house: House) -> None:
+    report(house)
+    say = said(house)
+    assert (say.source, say.latitude, say.address_source) == (LocationSource.LIVE, 47.6, LocationSource.REGISTERED)
+
+
+def test_another_desktop_s_place_is_not_taken_and_of_several_none_is_guessed(house: House) -> None:
+    report(house)
+    report(house, desktop_id="mobile", location=Location(latitude=1.0, longitude=1.0))
+    assert said(house, "mobile").latitude == 1.0
+    assert said(house, "desk-1", "call-2").latitude == 47.6
+    assert said(house, None, "call-3").source is LocationSource.REGISTERED
+    assert said(house, "unheard of", "call-4").source is LocationSource.REGISTERED
+
+
+def test_the_only_desktop_need_not_be_named(house: House) -> None:
+    report(house)
+    assert said(house, None).source is LocationSource.LIVE
+
+
+def test_a_confirmation_lasts_while_the_network_stays_and_one_click_renews_it(house: House) -> None:
+    report(house, location=Location(address="3 Sample Lane"), confirmed=True)
+    house.clock.advance(after(hours=11))
+    report(house, location=None)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+    report(house, location=None, confirmed=True)
+    house.clock.advance(after(hours=11))
+    assert said(house, call_id="call-2").source is LocationSource.CONFIRMED
+    report(house, location=None, network="198.51.100.4")
+    assert said(house, call_id="call-3").source is LocationSource.REGISTERED
+
+
+def test_the_country_of_a_young_report_decides_whether_it_can_be_placed(house: House) -> None:
+    report(house, country="mx")
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", desktop_id="desk-1"))
+    assert (answer.placeable, answer.dial) == (Placeable.NO, None)
+    house.clock.advance(after(minutes=16))
+    answer = house.dial(Dial(call_id="call-2", agent_id=DANA, dialled="911", desktop_id="desk-1"))
+    assert answer.placeable is Placeable.YES
+
+
+def test_what_is_kept_can_be_read_and_is_removed_after_thirty_days(house: House) -> None:
+    report(house)
+    kept = house.calling.show_desktop(DANA, "desk-1", deadline=house.within())
+    assert (kept.network, kept.location, kept.at) == ("192.0.2.7", HERE, house.clock.now())
+    house.clock.advance(after(days=30))
+    house.tick()
+    assert house.calling.show_desktop(DANA, None, deadline=house.within()) == kept
+    house.clock.advance(after(days=2))
+    house.tick()
+    with pytest.raises(NotFound):
+        house.calling.show_desktop(DANA, "desk-1", deadline=house.within())
+
+
+def test_an_agent_has_a_bounded_number_of_desktops_and_nothing_is_left_of_one_who_is_forgotten(house: House) -> None:
+    table = MemoryTable()
+    desktops = DesktopTable(table)
+    for count in range(MAX_DESKTOPS + 5):
+        kept = structs.replace(
+            house.calling.report_desktop(DANA, DESK, deadline=house.within()), desktop_id=f"d{count}"
+        )
+        desktops.save(DANA, kept, house.within())
+    assert len(desktops.of(DANA, house.within()).result()) == MAX_DESKTOPS
+    desktops.forget(DANA, house.within())
+    assert table.between("!", "~", 100, house.within()).result() == []
+
+
+def test_a_report_that_cannot_be_read_stops_nobody_and_gives_way_to_the_next(house: House) -> None:
+    table = MemoryTable()
+    desktops = DesktopTable(table)
+    kept = desktops.save(DANA, house.calling.report_desktop(DANA, DESK, deadline=house.within()), house.within())
+    [row] = table.between("desktop|", "desktop|~", 9, house.within()).result()
+    table.commit([Put(row.key, {"schema": 9, "state": "[]"})], house.within())
+    desktops.save(DANA, structs.replace(kept, desktop_id="desk-2"), house.within())
+    assert [each.desktop_id for each in desktops.of(DANA, house.within()).result()] == ["desk-2"]
+    desktops.save(DANA, kept, house.within())
+    assert len(desktops.of(DANA, house.within()).result()) == 2
