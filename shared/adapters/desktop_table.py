@@ -1,7 +1,7 @@
 """What agents' desktops report, in the table of the directory.
 
-    desktop|{agent}|{desktop}            the last report, as JSON, and the day of the row below
-    desktop_day|{day}|{agent}|{desktop}  which reports are of that day, so that old ones are found and removed
+    desktop|{agent}|{desktop}         the last report, as JSON, and the day of the row below
+    reported|{day}|{agent}|{desktop}  which reports are of that day, so that old ones are found and removed
 
 Report and day change in one transaction. Outside ids are hashed in every key.
 """
@@ -81,8 +81,8 @@ class DesktopTable:
 
     def remove_old(self, now: datetime, deadline: Deadline) -> int:
         """Remove reports that are older than they may be kept; gives how many, at most `MAX_REMOVED_A_RUN`."""
-        first, _ = with_prefix("desktop_day|")
-        end = f"desktop_day|{_day(now - KEPT_FOR)}"
+        first, _ = with_prefix("reported|")
+        end = f"reported|{_day(now - KEPT_FOR)}"
         removed = 0
         while removed < MAX_REMOVED_A_RUN and not deadline.passed():
             days = self._table.between(first, end, _REMOVED_AT_ONCE, deadline).result()
@@ -118,7 +118,7 @@ def _kept(agent_key: str, kept: Desktop, before: Row | None) -> list[Write]:
     row_key = _desktop_row(agent_key, kept.desktop_id)
     values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(kept).decode(), "day": _day(kept.at)}
     desktop_key = row_key.rpartition("|")[2]
-    day: list[Write] = [Put(f"desktop_day|{_day(kept.at)}|{agent_key}|{desktop_key}", {"schema": SCHEMA})]
+    day: list[Write] = [Put(f"reported|{_day(kept.at)}|{agent_key}|{desktop_key}", {"schema": SCHEMA})]
     if before is None:
         return [Insert(row_key, values), *day]
     if _day_of(before) not in ("", _day(kept.at)):
@@ -139,7 +139,7 @@ def _desktop_row(agent_key: str, desktop_id: str) -> str:
 
 
 def _day_row(agent_key: str, row: Row) -> str:
-    return f"desktop_day|{_day_of(row)}|{agent_key}|{row.key.rpartition('|')[2]}"
+    return f"reported|{_day_of(row)}|{agent_key}|{row.key.rpartition('|')[2]}"
 
 
 def _day(moment: datetime) -> str:

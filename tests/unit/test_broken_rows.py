@@ -9,15 +9,18 @@ import pytest
 import shared.adapters
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.broken_rows import KEPT_FOR, LOOK_AGAIN_AFTER
+from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Put, Row, Values, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
+from shared.domain.locations import Location
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House, after, numbers
 from tests.fakes.memory_table import MemoryTable
@@ -52,11 +55,14 @@ class Story:
         self.tables = [KeptTable(self.kinds) for _ in range(3)]
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
+        house.desktops = DesktopTable(self.tables[1])
         house.presence = PresenceTable(self.tables[2], house.clock)
         house.tick()
         for name in ("ana", "ben"):
             house.add_agent(agent(name))
             house.show(name, PresenceStatus.AVAILABLE)
+            report = DesktopReport(desktop_id=f"desk-{name}", location=Location(address="1 Example Street"))
+            house.calling.report_desktop(name, report, deadline=house.within())
         self.until_the_middle()
 
     def until_the_middle(self) -> None:
