@@ -51,7 +51,7 @@ infra: python ## Bicep built, linted, scanned and its snapshots compared (compil
 infra-write: python ## renew the compiled templates and the snapshots after a change of infra/
 	@$(RUN) tests.infra --write
 
-lock: python ## remake requirements-dev.txt from requirements.txt and requirements-dev.in
+lock: python ## remake requirements.txt and requirements-dev.txt from requirements.in and requirements-dev.in
 	@sh tests/local/lock.sh
 
 clean: ## remove everything that was installed or cached here

@@ -14,7 +14,7 @@ EXAMPLE_NUMBER = re.compile(r"\+1(?:[2-9]\d\d)?55501\d\d")
 ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?!odata\.)((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})")
 EXAMPLE_DOMAIN = re.compile(r"(?:.+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid)", re.IGNORECASE)
 # Made by tools, with the names of packages' makers in them.
-LOCKS = ("package-lock.json", "requirements-dev.txt")
+LOCKS = ("package-lock.json", "requirements.txt", "requirements-dev.txt")
 PATCHES = {"monkeypatch.setattr", "monkeypatch.setitem", "monkeypatch.delattr", "mocker.patch"}
 # In pieces, so that this file does not name what no file may name.
 REGISTRIES = [
