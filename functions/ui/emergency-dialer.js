@@ -229,6 +229,8 @@ export function createEmergencyDialer(options) {
   let unloading = false;
   let disposed = false;
   const undo = new AbortController();
+  /** @type {Set<(state: DialerState) => void>} */
+  const listeners = new Set(options.onChange ? [options.onChange] : []);
 
   /** @returns {DialerState} */
   function state() {
@@ -248,10 +250,12 @@ export function createEmergencyDialer(options) {
   }
 
   function changed() {
-    try {
-      options.onChange?.(state());
-    } catch {
-      // A page that fails to show something must not fail a call.
+    for (const listener of listeners) {
+      try {
+        listener(state());
+      } catch {
+        // A page that fails to show something must not fail a call.
+      }
     }
   }
 
@@ -707,6 +711,11 @@ export function createEmergencyDialer(options) {
     end,
     answer,
     dispose,
+    /** @param {(state: DialerState) => void} listener @returns {() => void} takes it off again */
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     get state() {
       return state();
     },

@@ -1,1 +1,609 @@
-// Follows.
+// <emergency-panel api agent-id lang>: the communication panel as an element.
+//
+// Properties: `getToken` (a function that gives an access token), `dialer` (of createEmergencyDialer), `softphone`
+// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, `modechange`.
+// Parts: alert, end, devices. Custom properties: --ep-*.
+import tokens from "./tokens.css" with { type: "css" };
+import style from "./panel-element.css" with { type: "css" };
+import { PANEL_WORDS, apart, clockTime, grouped, languageOf, metres, speaking } from "./i18n.js";
+import { el, icon, keyed, setText } from "./dom.js";
+import { GUARDED, INERT_AFTER_CHANGE_MS, viewOf } from "./panel-state.js";
+import { StateSource } from "./state-source.js";
+import { browserDevices, sdkDevices } from "./devices.js";
+
+const BAR = new Set(["device_settings", "end_call"]);
+const ICON_OF = { end_call: "end", answer: "answer", call_again: "answer", device_settings: "devices" };
+const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: "danger" };
+const REFRESH_TIMES_MS = 15000;
+const POSITION_WITHIN_MS = 10000;
+const DEFAULT_NUMBER = "911";
+
+export class EmergencyPanel extends HTMLElement {
+  static observedAttributes = ["api", "agent-id", "lang"];
+
+  getToken = null;
+  #dialer = null;
+  #softphone = null;
+  #leave = [];
+  #source = null;
+  #agentId = null;
+  #mine = null;
+  #t = speaking(PANEL_WORDS, "en");
+  #locale = "en";
+  #view = null;
+  #changedAt = 0;
+  #lastServer = "checking";
+  #ticking = null;
+  #parts = {};
+  #desktop = { known: null, confirmed: false, network: undefined };
+  #wakeLock = null;
+  #browserDevices = null;
+  #unwatchDevices = () => {};
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: "open" }).adoptedStyleSheets = [tokens, style];
+  }
+
+  // Properties -----------------------------------------------------------------------------------------------------
+
+  get dialer() {
+    return this.#dialer;
+  }
+
+  set dialer(dialer) {
+    this.#dialer = dialer;
+    this.#follow();
+  }
+
+  get softphone() {
+    return this.#softphone;
+  }
+
+  set softphone(softphone) {
+    this.#softphone = softphone;
+    this.#follow();
+  }
+
+  /** The mode that is shown: checking, normal, ringing or emergency. */
+  get mode() {
+    return this.#view?.mode ?? "checking";
+  }
+
+  /** Ask again who this is and what is shown: there is a token now, or another one. */
+  refresh() {
+    this.#identify().then(() => this.#source?.now());
+  }
+
+  // Life -----------------------------------------------------------------------------------------------------------
+
+  connectedCallback() {
+    this.#speak();
+    this.#build();
+    this.#source = new StateSource({
+      api: this.#api(),
+      agentId: () => this.#agentId,
+      token: (fresh) => this.#token(fresh),
+      busy: () => this.#local().emergency || this.#local().incoming !== "none",
+      onChange: () => this.#render(),
+    });
+    this.#follow();
+    this.#identify().then(() => this.#source?.now());
+    this.#ticking = setInterval(() => this.#renderTimes(), REFRESH_TIMES_MS);
+    document.addEventListener("visibilitychange", this.#keepAwake);
+    addEventListener("online", this.#lookAtDesktop);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#ticking);
+    document.removeEventListener("visibilitychange", this.#keepAwake);
+    removeEventListener("online", this.#lookAtDesktop);
+    this.#leave.forEach((leave) => leave());
+    this.#leave = [];
+    this.#unwatchDevices();
+    this.#source?.stop();
+    this.#source = null;
+    this.#wakeLock?.release().catch(() => {});
+  }
+
+  attributeChangedCallback(name, before, now) {
+    if (before === now || !this.#source) return;
+    if (name === "lang") {
+      this.#speak();
+      this.#build();
+      this.#view = null;
+      this.#render();
+    } else {
+      this.disconnectedCallback();
+      this.connectedCallback();
+    }
+  }
+
+  #speak() {
+    this.#locale = this.getAttribute("lang") || navigator.language || "en";
+    const language = languageOf(this.#locale);
+    if (languageOf(this.#locale) === "en" && !this.#locale.toLowerCase().startsWith("en")) this.#locale = "en";
+    this.#t = speaking(PANEL_WORDS, language);
+    if (this.shadowRoot) this.shadowRoot.host.setAttribute("data-language", language);
+  }
+
+  #api() {
+    return (this.getAttribute("api") ?? "").replace(/\/$/, "");
+  }
+
+  async #token(fresh) {
+    return this.getToken ? this.getToken({ fresh }) : "";
+  }
+
+  async #identify() {
+    this.#agentId = this.getAttribute("agent-id") || null;
+    if (this.#agentId) return this.#lookAtDesktop();
+    const answer = await this.#ask("GET", "me");
+    this.#mine = answer?.ok ? await answer.json().catch(() => null) : null;
+    this.#agentId = this.#mine?.agent_id ?? null;
+    if (this.#agentId) return this.#lookAtDesktop();
+    if (this.#source) {
+      this.#source.state = { ...this.#source.state, status: answer && answer.status < 500 ? "refused" : "stale" };
+      this.#render();
+    }
+  }
+
+  /** Ask the API once; null where nothing came back. */
+  async #ask(method, path, body) {
+    try {
+      const token = await this.#token(false);
+      return await fetch(`${this.#api()}/${path}`, {
+        method,
+        headers: { ...(body ? { "content-type": "application/json" } : {}), ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: body ? JSON.stringify(body) : undefined,
+        cache: "no-store",
+        signal: AbortSignal.timeout(5000),
+      });
+    } catch {
+      return null;
+    }
+  }
+
+  // What happens here ----------------------------------------------------------------------------------------------
+
+  #follow() {
+    this.#leave.forEach((leave) => leave());
+    this.#leave = [];
+    if (!this.#source) return;
+    const changed = () => this.#happened();
+    for (const one of [this.#dialer, this.#softphone]) {
+      const leave = one?.subscribe?.(changed);
+      if (typeof leave === "function") this.#leave.push(leave);
+    }
+    this.#happened();
+  }
+
+  #happened() {
+    const state = this.#dialer?.state;
+    if (state?.agentId && state.agentId !== this.#agentId && state.report !== "none") this.#agentId = state.agentId;
+    const local = this.#local();
+    const sign = JSON.stringify([local, state?.report]);
+    if (sign !== this.#lastLocal) {
+      this.#lastLocal = sign;
+      if (state?.panel && state.panel !== this.#taken) {
+        this.#taken = state.panel;
+        this.#source?.take(state.panel);
+      }
+      this.#source?.now(true);
+    }
+    this.#render();
+  }
+
+  #shown = "";
+  #lastLocal = "";
+  #taken = null;
+
+  #local() {
+    const dialer = this.#dialer?.state;
+    const call = this.#softphone?.call ?? null;
+    const ringsAsEmergency = call?.emergency && call.state === "ringing" && call.direction === "incoming";
+    return {
+      softphone: Boolean(this.#dialer || this.#softphone?.control),
+      emergency: Boolean(dialer?.emergency || (call?.emergency && !ringsAsEmergency && call.state !== "ended")),
+      reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
+      incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
+      report: dialer?.report ?? "none",
+    };
+  }
+
+  // Showing --------------------------------------------------------------------------------------------------------
+
+  #build() {
+    const t = this.#t;
+    const language = this.dataset.language;
+    const parts = {
+      heading: el("h2", { tabindex: "-1" }),
+      alert: el("div", { role: "alert", part: "alert" }),
+      notes: el("ul", { class: "notes" }),
+      chip: el("p", { class: "chip", hidden: true }, t("do_not_disturb")),
+      next: el("div", { class: "next" }),
+      say: el("section", { class: "card say", "aria-label": t("say_this"), hidden: true }),
+      drops: el("p", { hidden: true }),
+      status: el("p", { role: "status", class: "status" }),
+      where: el("section", { class: "card", "aria-label": t("where_you_are"), hidden: true }),
+      dialling: el("form", { class: "dialling", hidden: true, onsubmit: (event) => (event.preventDefault(), this.#act("dial")) }),
+      others: el("div", { class: "others", role: "group", "aria-label": t("call_controls") }),
+      actions: el("div", { class: "actions", role: "group", "aria-label": t("form_actions") }),
+      bar: el("div", { class: "bar" }),
+      devices: el("dialog", { part: "devices", "aria-label": t("device_settings") }),
+    };
+    parts.number = el("input", { type: "tel", autocomplete: "off", inputmode: "tel" });
+    parts.dialling.append(el("label", {}, t("number_to_dial"), parts.number));
+    this.#parts = parts;
+    const { heading, alert, notes, chip, next, say, drops, status, where, dialling, others, actions, bar, devices } = parts;
+    const panel = el("div", { class: "panel", lang: language }, heading, alert, notes, chip, next, say, drops, where, dialling, others, actions, bar, devices, status);
+    this.#parts.panel = panel;
+    this.#shown = "";
+    this.shadowRoot.replaceChildren(panel);
+    devices.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#closeDevices();
+    });
+  }
+
+  #render() {
+    if (!this.#source || !this.#parts.panel) return;
+    const server = this.#source.state;
+    const before = this.#view;
+    const view = viewOf(server, this.#local());
+    this.#view = view;
+    // A poll that changes nothing changes nothing in the page either.
+    const sign = JSON.stringify([view, this.#local(), this.#desktop]);
+    if (sign === this.#shown) return this.#renderTimes();
+    this.#shown = sign;
+    if (before?.mode !== view.mode || before?.held !== view.held) this.#changedAt = performance.now();
+    const t = this.#t;
+    const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
+    panel.dataset.mode = view.mode;
+    panel.dataset.tone = view.held || view.test ? "warn" : view.bannerKey === "cannot_be_placed" ? "danger" : TONES[view.mode];
+    setText(heading, t(view.held ? "state_held" : view.test ? "state_test" : `state_${view.mode}`));
+    this.#renderAlert(view);
+    keyed(notes, view.notes, (key) => key, (key) => el("li", {}, icon("info"), el("span", {}, t(key))));
+    notes.hidden = view.notes.length === 0;
+    chip.hidden = !view.heldByUs;
+    const held = this.#focused();
+    const first = view.controls.filter((name) => name === "call_again" || name === "end_hold");
+    const ringing = view.mode === "ringing" ? ["answer"] : [];
+    const inBar = view.controls.filter((name) => BAR.has(name) || ringing.includes(name));
+    this.#buttons(next, first);
+    this.#buttons(bar, inBar);
+    this.#buttons(others, view.controls.filter((name) => !first.includes(name) && !inBar.includes(name)));
+    this.#buttons(actions, view.formActions);
+    for (const group of [next, others, actions]) group.hidden = group.children.length === 0;
+    this.#renderDialling(view);
+    this.#renderSay(view);
+    this.#renderWhere(view);
+    this.#renderTimes();
+    if (held && !held.isConnected) heading.focus();
+    this.#tell(before, view, server);
+  }
+
+  #focused() {
+    const focused = this.shadowRoot.activeElement;
+    return focused && focused !== this.#parts.heading ? focused : null;
+  }
+
+  #renderAlert(view) {
+    const { alert } = this.#parts;
+    const key = view.bannerKey ?? "";
+    alert.hidden = key === "";
+    if (alert.dataset.shown === key) return;
+    alert.dataset.shown = key;
+    alert.className = key ? "alert" : "";
+    const own = key && key !== "banner" && key in PANEL_WORDS.en ? this.#t(key) : null;
+    alert.replaceChildren(...(key ? [icon("alert"), el("span", {}, own ?? view.bannerText ?? "")] : []));
+  }
+
+  #buttons(group, names) {
+    keyed(
+      group,
+      names,
+      (name) => name,
+      (name) => {
+        const part = { end_call: "end", device_settings: "devices-button" }[name] ?? null;
+        const button = el("button", { type: "button", part, onclick: () => this.#act(name) }, ICON_OF[name] ? icon(ICON_OF[name]) : null, el("span", { lang: this.dataset.language }));
+        return button;
+      },
+      (button, name) => {
+        setText(button.lastElementChild, this.#t(name, { number: this.#view.dial ?? DEFAULT_NUMBER }));
+        button.toggleAttribute("aria-disabled", this.#isIdle(name));
+        if (this.#isIdle(name)) button.setAttribute("aria-disabled", "true");
+        if (name === "device_settings") button.setAttribute("aria-expanded", String(this.#parts.devices.open));
+      },
+    );
+  }
+
+  /** Whether a button of the usual set has nothing behind it: they are a softphone's, and none is connected. */
+  #isIdle(name) {
+    if (this.#view.mode !== "normal" || this.#local().softphone) return false;
+    return !["device_settings", "end_hold", "call_again", "save", "refresh"].includes(name);
+  }
+
+  #renderDialling(view) {
+    const { dialling } = this.#parts;
+    dialling.hidden = view.mode !== "normal" || !this.#local().softphone;
+  }
+
+  #renderSay(view) {
+    const { say, drops } = this.#parts;
+    const t = this.#t;
+    const sign = JSON.stringify([view.say, view.ifItDrops, view.mode === "checking"]);
+    say.hidden = !view.say;
+    if (say.dataset.shown !== sign) {
+      say.dataset.shown = sign;
+      say.replaceChildren(...(view.say ? this.#sayParts(view.say) : []));
+    }
+    drops.hidden = !view.ifItDrops;
+    if (view.ifItDrops && view.expiresAt) {
+      const values = { number: view.dial ?? DEFAULT_NUMBER, callback: grouped(view.callbackNumber).replaceAll(" ", "\u00a0"), time: clockTime(Date.parse(view.expiresAt), this.#locale) };
+      setText(drops, t("if_it_drops", values));
+    } else setText(drops, "");
+  }
+
+  #sayParts(say) {
+    const t = this.#t;
+    const where = say.address ?? (say.latitude !== null && say.latitude !== undefined ? this.#position(say) : null);
+    const how = el("span", { class: "how", "data-at": say.confirmed_at ?? say.at ?? "", "data-source": say.source ?? "" });
+    const number = say.callback_number
+      ? [el("dt", {}, t("say_callback")), el("dd", {}, el("bdi", { class: "number", lang: "en" }, grouped(say.callback_number)), " ", el("span", { class: "how" }, el("time", { datetime: this.#view.expiresAt ?? "" })))]
+      : [];
+    return [
+      el("h3", {}, t("say_this")),
+      el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), where ? how : null), ...number),
+      say.number_shown === false ? el("p", {}, t("another_number")) : null,
+      say.relay_first ? el("p", {}, t("say_relay")) : null,
+      el("p", {}, t("say_stay")),
+    ].filter(Boolean);
+  }
+
+  #position(say) {
+    const plain = new Intl.NumberFormat(this.#locale, { maximumFractionDigits: 5 });
+    return this.#t("accuracy", { latitude: plain.format(say.latitude), longitude: plain.format(say.longitude), metres: metres(say.accuracy_m ?? 0, this.#locale) });
+  }
+
+  /** Ages and times, which change by themselves and must not be read out each time. */
+  #renderTimes() {
+    const { say } = this.#parts;
+    const view = this.#view;
+    if (!view?.say || !say) return;
+    const now = Date.now() + (this.#source?.ahead ?? 0);
+    const how = say.querySelector("[data-source]");
+    if (how) {
+      const source = ["live", "confirmed", "registered", "reported"].includes(how.dataset.source) ? how.dataset.source : null;
+      // Clocks differ: nothing was confirmed in the future.
+      const age = how.dataset.at ? apart(Math.min(Date.parse(how.dataset.at), now), now, this.#locale) : "";
+      setText(how, source ? this.#t(`source_${source}`, { age }).replace(/ ([.;])/, "$1") : "");
+    }
+    const time = say.querySelector("time");
+    if (time && view.expiresAt) {
+      const at = Date.parse(view.expiresAt);
+      const words = this.#t("valid_until", { time: clockTime(at, this.#locale) });
+      setText(time, at > now ? `${words} (${apart(at, now, this.#locale)})` : words);
+    }
+  }
+
+  /** What changed, for those who cannot see it, and for the page around. */
+  #tell(before, view, server) {
+    if (server.status !== this.#lastServer) {
+      if (server.status === "fresh" && (this.#lastServer === "stale" || this.#lastServer === "refused")) this.#say("server_back");
+      if (server.status === "stale" || server.status === "refused") this.#say(server.status === "stale" ? "server_away" : "refused");
+      this.#lastServer = server.status;
+    }
+    if (before?.mode === view.mode && before?.held === view.held) return;
+    this.#keepAwake();
+    this.#refuseHeadset(view.mode !== "normal" && view.mode !== "checking");
+    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
+    this.dispatchEvent(new CustomEvent("modechange", { detail, bubbles: true, composed: true }));
+  }
+
+  #say(key, values) {
+    setText(this.#parts.status, this.#t(key, values));
+  }
+
+  #keepAwake = async () => {
+    const needed = this.#view?.mode === "emergency" || this.#view?.mode === "ringing";
+    try {
+      if (!needed) {
+        await this.#wakeLock?.release();
+        this.#wakeLock = null;
+      } else if (document.visibilityState === "visible" && (!this.#wakeLock || this.#wakeLock.released)) {
+        this.#wakeLock = await navigator.wakeLock?.request("screen");
+      }
+    } catch {
+      // Barred by the page around, or by a low battery: the screen may go dark, the call goes on.
+    }
+  };
+
+  /** Headset buttons for hold, mute and the like do nothing during an emergency. */
+  #refuseHeadset(refused) {
+    const session = navigator.mediaSession;
+    for (const action of ["togglemicrophone", "play", "pause", "stop"]) {
+      try {
+        session?.setActionHandler(action, refused ? () => this.#say("not_now") : null);
+      } catch {
+        // An action that this browser does not know.
+      }
+    }
+  }
+
+  // Acting ---------------------------------------------------------------------------------------------------------
+
+  #act(name) {
+    const view = this.#view;
+    if (GUARDED.has(name) && performance.now() - this.#changedAt < INERT_AFTER_CHANGE_MS) return;
+    if (this.#isIdle(name)) return this.#say("no_softphone");
+    const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
+    if (name === "dial" && !number) return this.#parts.number.focus();
+    // First the call: everything else may fail.
+    if (this.#dialer) this.#throughDialer(name, number);
+    const detail = number === undefined ? { name } : { name, number };
+    const wanted = this.dispatchEvent(new CustomEvent("control", { detail, bubbles: true, composed: true, cancelable: true }));
+    if (wanted && !this.#dialer) this.#softphone?.control?.(name, detail);
+    if (name === "device_settings") this.#toggleDevices();
+    if (name === "end_hold") this.#endHold();
+    if (name === "end_call") this.#endCall(view);
+    if (name === "call_again" && !this.#local().softphone) this.#say("no_softphone");
+  }
+
+  #throughDialer(name, number) {
+    if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
+    else if (name === "end_call") this.#dialer.end();
+    else if (name === "answer") Promise.resolve(this.#dialer.answer()).catch(() => {});
+    else this.#softphone?.control?.(name, { name });
+  }
+
+  #endCall(view) {
+    if (this.#local().emergency || view.mode === "normal") return;
+    // After a reload: the server still counts a leg of which this window has no call.
+    let callId = null;
+    try {
+      callId = sessionStorage.getItem("ec");
+    } catch {
+      // Barred in a frame of another site.
+    }
+    if (callId) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
+    if (!this.#softphone?.control) this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
+  }
+
+  async #endHold() {
+    const answer = await this.#ask("POST", `agents/${encodeURIComponent(this.#agentId)}/release`);
+    if (!answer?.ok) this.#say("hold_not_ended");
+    this.#source?.now(true);
+  }
+
+  // Devices --------------------------------------------------------------------------------------------------------
+
+  #port() {
+    if (this.#softphone?.devices) return this.#softphone.devices;
+    const manager = this.#softphone?.deviceManager;
+    if (manager) return sdkDevices(manager);
+    return (this.#browserDevices ??= browserDevices());
+  }
+
+  #toggleDevices() {
+    if (this.#parts.devices.open) this.#closeDevices();
+    else this.#openDevices();
+  }
+
+  async #openDevices() {
+    const { devices, bar } = this.#parts;
+    const t = this.#t;
+    const port = this.#port();
+    const close = el("button", { type: "button", onclick: () => this.#closeDevices() }, t("close"));
+    const choice = (kind) => el("select", { onchange: (event) => this.#select(port, kind, event.target) });
+    const [microphone, speaker] = [choice("microphone"), choice("speaker")];
+    devices.replaceChildren(
+      el("h3", {}, t("device_settings")),
+      el("label", {}, t("microphone"), microphone),
+      el("label", {}, t("speaker"), speaker),
+      el("p", { class: "hint" }, t("headset")),
+      close,
+    );
+    // Not modal: End call stays within reach.
+    devices.show();
+    bar.querySelector('[data-key="device_settings"]')?.setAttribute("aria-expanded", "true");
+    microphone.focus();
+    const fill = async () => {
+      const { microphones, speakers, selected } = await port.list().catch(() => ({ microphones: [], speakers: [], selected: {} }));
+      this.#options(microphone, microphones, selected?.microphone);
+      this.#options(speaker, speakers, selected?.speaker);
+    };
+    this.#unwatchDevices = port.watch?.(fill) ?? (() => {});
+    await fill();
+  }
+
+  #options(select, devices, selected) {
+    const found = devices.map(({ id, name }) => el("option", { value: id, selected: id === selected }, name));
+    select.replaceChildren(...(found.length ? found : [el("option", { value: "" }, this.#t("no_devices"))]));
+  }
+
+  async #select(port, kind, select) {
+    try {
+      await port.select(kind, select.value);
+      this.#say("device_changed", { device: select.selectedOptions[0]?.textContent ?? "" });
+    } catch {
+      this.#say("device_failed");
+    }
+  }
+
+  #closeDevices() {
+    const { devices, bar } = this.#parts;
+    this.#unwatchDevices();
+    devices.close();
+    devices.replaceChildren();
+    const button = bar.querySelector('[data-key="device_settings"]');
+    button?.setAttribute("aria-expanded", "false");
+    button?.focus();
+  }
+
+  // Where the desktop is -------------------------------------------------------------------------------------------
+
+  #desktopId() {
+    const given = this.getAttribute("desktop-id");
+    if (given) return given;
+    try {
+      const kept = localStorage.getItem("desktop") ?? crypto.randomUUID();
+      localStorage.setItem("desktop", kept);
+      return kept;
+    } catch {
+      return null;
+    }
+  }
+
+  /** At sign-in and when the network changes: what is known of this desktop, to be confirmed in one click. */
+  #lookAtDesktop = async () => {
+    const desktop = this.#desktopId();
+    if (!desktop || !this.#agentId) return;
+    const answer = await this.#ask("GET", `agents/${encodeURIComponent(this.#agentId)}/desktop?desktop_id=${encodeURIComponent(desktop)}`);
+    this.#desktop.known = answer?.ok ? await answer.json().catch(() => null) : null;
+    this.#desktop.confirmed = Boolean(this.#desktop.known?.confirmed);
+    this.#render();
+  };
+
+  #renderWhere(view) {
+    const { where } = this.#parts;
+    const known = this.#desktop.known;
+    const shown = view.mode === "normal" && !view.held && known !== null && !this.#desktop.confirmed;
+    where.hidden = !shown;
+    if (!shown || where.childElementCount) return;
+    const t = this.#t;
+    const address = known.location?.address ?? known.site?.address ?? known.address ?? null;
+    where.replaceChildren(
+      el("h3", {}, t("where_you_are")),
+      ...(address
+        ? [el("p", {}, el("bdi", {}, address)), el("p", {}, t("where_ask")), el("button", { type: "button", onclick: () => this.#confirm() }, t("where_confirm"))]
+        : [el("p", {}, t("where_unknown"))]),
+    );
+  }
+
+  async #confirm() {
+    const position = await this.#askPosition();
+    const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
+    const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
+      desktop_id: this.#desktopId(),
+      location_permission: permission ?? "unknown",
+      environment: this.#desktop.known?.environment ?? "unknown",
+      confirmed: true,
+      ...(position ? { location: { ...position, ...(this.#desktop.known?.location?.address ? { address: this.#desktop.known.location.address } : {}) } } : {}),
+    });
+    this.#desktop.confirmed = Boolean(answer?.ok);
+    this.#say(answer?.ok ? "where_confirmed" : "where_failed");
+    this.#render();
+  }
+
+  /** The browser asks once, here, in a click; never during an emergency. */
+  #askPosition() {
+    return new Promise((resolve) => {
+      if (!navigator.geolocation) return resolve(null);
+      const found = ({ coords, timestamp }) =>
+        resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy, at: new Date(timestamp).toISOString() });
+      navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60000 });
+    });
+  }
+}
+
+if (!customElements.get("emergency-panel")) customElements.define("emergency-panel", EmergencyPanel);

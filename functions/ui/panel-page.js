@@ -1,1 +1,119 @@
-// Follows.
+// The panel as a page of its own: for a frame in a contact centre's desktop, or alone.
+import { EmergencyPanel } from "./emergency-panel.js";
+import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
+
+const CONNECT = "emergency-panel/connect";
+const VERSION = 1;
+const MAX_TEXT = 4096;
+const TOKEN_WITHIN_MS = 5000;
+const RENEW_BEFORE_MS = 300000;
+const CONNECT_WITHIN_MS = 1500;
+
+const query = new URLSearchParams(location.search);
+const page = document.getElementById("panel");
+const element = new EmergencyPanel();
+
+function setLanguage(locale) {
+  const language = languageOf(locale);
+  document.documentElement.lang = language;
+  element.setAttribute("lang", locale || language);
+  document.title = speaking(PANEL_WORDS, language)("title");
+}
+
+/** The page around this one, over the port that it gave: its token, its call, its devices. */
+class HostPage {
+  call = null;
+  #port;
+  #listeners = new Set();
+  #known = { microphones: [], speakers: [], selected: {} };
+  #watchers = new Set();
+  #token = null;
+  #waiting = [];
+
+  constructor(port) {
+    this.#port = port;
+    port.addEventListener("message", (event) => this.#hear(event.data));
+    port.start();
+    port.postMessage({ type: "ready", v: VERSION });
+  }
+
+  #hear(message) {
+    if (typeof message !== "object" || message === null) return;
+    if (message.type === "token" && isText(message.value)) {
+      this.#token = { value: message.value, expiresAt: Number(new Date(message.expiresAt)) || Infinity };
+      this.#waiting.splice(0).forEach((resolve) => resolve(message.value));
+    } else if (message.type === "call") {
+      const { id, state, emergency, direction } = message;
+      this.call = isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null;
+      this.#listeners.forEach((listener) => listener());
+    } else if (message.type === "devices") {
+      this.#known = { microphones: devicesOf(message.microphones), speakers: devicesOf(message.speakers), selected: message.selected ?? {} };
+      this.#watchers.forEach((watcher) => watcher());
+    } else if (message.type === "locale" && isText(message.value ?? message.locale)) setLanguage(message.value ?? message.locale);
+  }
+
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  control(name, detail) {
+    this.#port.postMessage({ type: "control", ...detail, name });
+  }
+
+  post(message) {
+    this.#port.postMessage(message);
+  }
+
+  token({ fresh = false } = {}) {
+    if (!fresh && this.#token && this.#token.expiresAt - Date.now() > RENEW_BEFORE_MS) return this.#token.value;
+    this.#port.postMessage({ type: "token-needed" });
+    const late = new Promise((resolve) => setTimeout(() => resolve(this.#token?.value ?? ""), TOKEN_WITHIN_MS));
+    return Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), late]);
+  }
+
+  get devices() {
+    return {
+      list: async () => this.#known,
+      select: async (kind, id) => this.#port.postMessage({ type: "select-device", kind, id }),
+      watch: (watcher) => {
+        this.#watchers.add(watcher);
+        return () => this.#watchers.delete(watcher);
+      },
+    };
+  }
+}
+
+const isText = (value) => typeof value === "string" && value.length > 0 && value.length <= MAX_TEXT;
+const devicesOf = (list) =>
+  (Array.isArray(list) ? list.slice(0, 100) : []).filter((each) => isText(each?.id)).map(({ id, name }) => ({ id, name: isText(name) ? name : id }));
+
+function listenToHost() {
+  if (parent === window) return;
+  const connect = (event) => {
+    const { type, v } = event.data ?? {};
+    if (event.source !== parent || type !== CONNECT || v !== VERSION || !event.ports[0]) return;
+    removeEventListener("message", connect);
+    const host = new HostPage(event.ports[0]);
+    element.getToken = (how) => host.token(how);
+    element.addEventListener("modechange", ({ detail }) => host.post({ type: "mode", ...detail }));
+    new ResizeObserver(() => host.post({ type: "height", value: document.documentElement.scrollHeight })).observe(element);
+    element.softphone = host;
+    if (element.isConnected) element.refresh();
+    else page.append(element);
+  };
+  addEventListener("message", connect);
+}
+
+element.setAttribute("api", new URL("..", location.href).href.replace(/\/$/, ""));
+if (query.get("agent")) element.setAttribute("agent-id", query.get("agent"));
+if (query.get("desktop")) element.setAttribute("desktop-id", query.get("desktop"));
+setLanguage(query.get("locale") ?? navigator.language);
+element.addEventListener("modechange", ({ detail }) => {
+  const t = speaking(PANEL_WORDS, document.documentElement.lang);
+  document.title = `${t(detail.held ? "state_held" : `state_${detail.mode}`)} – ${t("title")}`;
+});
+listenToHost();
+// In a frame the token comes from the page around; one that does not speak may still rely on a cookie.
+if (parent === window) page.append(element);
+else setTimeout(() => element.isConnected || page.append(element), CONNECT_WITHIN_MS);

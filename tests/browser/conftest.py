@@ -1,7 +1,7 @@
 """One Chromium for all tests here; a context for each. A message on the console or a broken policy fails the test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +79,21 @@ def desk(desk_server: Desk) -> Desk:
     """The same, as new."""
     desk_server.reset()
     return desk_server
+
+
+@pytest.fixture(scope="session")
+def axe(modules: Path) -> Callable[[Page], list[str]]:
+    """What axe-core finds against WCAG 2.2 AA on a page; the driver runs it, past the page's policy."""
+    source = (modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+    def find(page: Page) -> list[str]:
+        page.evaluate(f"() => {{ if (!window.axe) {{ {source} }} }}")
+        found = page.evaluate("(values) => axe.run({ runOnly: { type: 'tag', values } })", tags)
+        return [
+            f"{fault['id']}: {node['html']} {node.get('failureSummary', '')}"
+            for fault in found["violations"]
+            for node in fault["nodes"]
+        ]
+
+    return find

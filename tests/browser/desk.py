@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import azure.functions as func
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from functions.pages import served
+from functions import pages
+from shared.bootstrap import compose, install
 
 HERE = Path(__file__).parent
 LENT = "+14255550102"
@@ -30,6 +35,73 @@ CORS = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH",
     "Access-Control-Max-Age": "0",
 }
+
+
+USUAL = ("answer", "decline", "dial", "keypad", "mute", "hold", "transfer", "conference", "device_settings", "end_call")
+SAY = {
+    "address": "1 Example Street, 4th floor, room 412, Redmond, WA 98052",
+    "address_source": "confirmed",
+    "latitude": 47.64,
+    "longitude": -122.13,
+    "accuracy_m": 12,
+    "source": "confirmed",
+    "at": "2026-11-26T09:00:00Z",
+    "confirmed_at": "2026-11-26T09:00:00Z",
+    "callback_number": LENT,
+    "number_shown": False,
+    "relay_first": True,
+}
+PAGES = {"panel": pages.ui_panel, "console": pages.ui_console, "preview": pages.ui_preview}
+
+
+def panel(**fields: Any) -> dict[str, Any]:
+    """A panel as the server tells it, with other fields than those of an agent at peace."""
+    peace = {"mode": "normal", "controls": list(USUAL), "form_actions": ["save", "refresh"], "banner": None}
+    nothing = dict.fromkeys(("banner_key", "presence", "callback_number", "expires_at", "say", "dial"))
+    return {**peace, **nothing, "placeable": "unknown", "poll_after_s": 30, **fields}
+
+
+def in_emergency(**fields: Any) -> dict[str, Any]:
+    """The panel while an emergency call is in progress."""
+    until = (datetime.now(UTC) + timedelta(minutes=52)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    shown = {"mode": "emergency", "controls": ["device_settings", "end_call"], "form_actions": [], "poll_after_s": 2}
+    said = {"banner": "An emergency call is in progress.", "banner_key": "emergency_in_progress"}
+    lent = {"callback_number": LENT, "expires_at": until, "presence": "do_not_disturb", "say": SAY}
+    return panel(**{**shown, **said, **lent, "placeable": "yes", "dial": "911", **fields})
+
+
+def after_drop(**fields: Any) -> dict[str, Any]:
+    """The panel while presence is held after a drop."""
+    said = {"banner": "The emergency call has ended.", "banner_key": "held_after_drop"}
+    controls = ["call_again", "end_hold", *USUAL]
+    offered = {"mode": "normal", "controls": controls, "form_actions": ["save", "refresh"]}
+    return in_emergency(**{**offered, **said, **fields})
+
+
+def ringing(*, leg: bool = False, **fields: Any) -> dict[str, Any]:
+    """The panel while a responder calls back, with or without a leg in progress."""
+    said = {"banner": "An emergency responder is calling back. Answer now.", "banner_key": "callback_ringing"}
+    controls = ["answer", "device_settings", *(["end_call"] if leg else [])]
+    return in_emergency(**{"mode": "ringing", "controls": controls, **said, **fields})
+
+
+def _page(function: Callable[[func.HttpRequest], func.HttpResponse]) -> Callable[[Request], Awaitable[Response]]:
+    """A function of the pages as a route, with the headers that it says."""
+
+    async def serve(request: Request) -> Response:
+        asked = func.HttpRequest(
+            method=request.method,
+            url=str(request.url),
+            headers=dict(request.headers),
+            route_params=dict(request.path_params),
+            body=b"",
+        )
+        answer = function(asked)
+        headers = dict(answer.headers.items())
+        media_type = f"{answer.mimetype}; charset=utf-8"
+        return Response(answer.get_body(), status_code=answer.status_code, headers=headers, media_type=media_type)
+
+    return serve
 
 
 @dataclass(frozen=True)
@@ -48,6 +120,8 @@ class Desk:
 
     answers: list[str] = field(default_factory=lambda: ["accepted"])
     seen: list[Seen] = field(default_factory=list)
+    panel: dict[str, Any] | int | None = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
     address: str = ""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -55,6 +129,7 @@ class Desk:
     @contextmanager
     def running() -> Iterator[Desk]:
         """A desk on a free port."""
+        install(lambda: compose({"ALLOWED_ORIGINS": "http://localhost"}))
         desk = Desk()
         config = uvicorn.Config(desk._application(), port=0, log_level="critical", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
@@ -74,6 +149,8 @@ class Desk:
         """As new."""
         self.answers = ["accepted"]
         self.seen = []
+        self.panel = panel()
+        self.others = {"GET agents/agent-1/desktop": {}}
 
     def requests(self, method: str, part: str) -> list[Seen]:
         """The requests of a method whose path holds `part`, oldest first."""
@@ -94,6 +171,9 @@ class Desk:
             routes=[
                 Route("/", lambda _: HTMLResponse(PAGE)),
                 Route("/ui/{name}", self._file),
+                *(Route(f"/api/ui/{name}", _page(function)) for name, function in PAGES.items()),
+                Route("/api/ui/{digest}/{file}", _page(pages.ui_pinned_file)),
+                Route("/api/ui/{file}", _page(pages.ui_file)),
                 Route("/api/{path:path}", self._api, methods=["GET", "POST", "PUT", "PATCH", "OPTIONS"]),
             ]
         )
@@ -101,7 +181,7 @@ class Desk:
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]
         own = HERE / name
-        body = own.read_bytes() if own.suffix == ".js" and own.is_file() else served(name).plain
+        body = own.read_bytes() if own.suffix == ".js" and own.is_file() else pages.served(name).plain
         return Response(body, media_type="text/javascript")
 
     async def _api(self, request: Request) -> Response:
@@ -111,12 +191,29 @@ class Desk:
         path = request.url.path
         body = None if not raw else await request.json()
         self.seen.append(Seen(request.method, path, body, request.headers.get("authorization")))
+        if path.endswith("/panel"):
+            return await self._panel(request)
         if path != "/api/emergency-calls":
-            return JSONResponse({}, headers=CORS)
+            scripted = self.others.get(f"{request.method} {path.removeprefix('/api/')}", {})
+            return Response(status_code=scripted) if isinstance(scripted, int) else JSONResponse(scripted, headers=CORS)
         behaviour = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         response = await self._answer(behaviour, body)
         response.headers.update(CORS)
         return response
+
+    async def _panel(self, request: Request) -> Response:
+        """The panel as scripted: its fields, a status, or nothing for a long time."""
+        if isinstance(self.panel, int):
+            return Response(status_code=self.panel, headers=CORS)
+        if self.panel is None:
+            await asyncio.sleep(HANG_S)
+            return Response(status_code=500)
+        body = json.dumps(self.panel)
+        tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
+        headers = {**CORS, "ETag": tag, "Access-Control-Expose-Headers": "ETag"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
 
     async def _answer(self, behaviour: str, body: Any) -> Response:
         match behaviour:

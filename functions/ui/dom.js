@@ -1,0 +1,62 @@
+// Elements without markup in strings: the policy of the pages that host this allows no other way.
+
+/** An element with attributes, properties (`on…` are listeners) and children; null and false leave one out. */
+export function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key === "class") made.className = value;
+    else if (key in made && typeof value !== "string") made[key] = value;
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+/** Set text only where it changes, so that nothing is read out again. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Make the children of `parent` those of `items`, in order, keeping every element that is there already: focus and
+ * selection survive.
+ */
+export function keyed(parent, items, keyOf, make, update = () => {}) {
+  const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  let previous = null;
+  for (const item of items) {
+    const key = String(keyOf(item));
+    let child = there.get(key);
+    if (!child) {
+      child = make(item);
+      child.dataset.key = key;
+    }
+    there.delete(key);
+    update(child, item);
+    const wanted = previous ? previous.nextElementSibling : parent.firstElementChild;
+    if (wanted !== child) parent.insertBefore(child, wanted);
+    previous = child;
+  }
+  for (const child of there.values()) child.remove();
+}
+
+const ICONS = {
+  alert: "M12 2 1 21h22L12 2zm-1 7h2v6h-2V9zm0 8h2v2h-2v-2z",
+  end: "M12 9c-3.3 0-6.400.7-9 2.200v3.300l4 1.500.9-3c1.300-.4 2.700-.6 4.100-.6s2.800.2 4.100.6l.9 3 4-1.500v-3.300C18.400 9.700 15.300 9 12 9z",
+  answer: "M6.600 10.800a15 15 0 0 0 6.600 6.600l2.200-2.200a1 1 0 0 1 1-.2c1.100.4 2.300.6 3.600.6a1 1 0 0 1 1 1V20a1 1 0 0 1-1 1A17 17 0 0 1 3 4a1 1 0 0 1 1-1h3.500a1 1 0 0 1 1 1c0 1.300.2 2.500.6 3.600a1 1 0 0 1-.2 1l-2.300 2.200z",
+  devices: "M12 14a3 3 0 0 0 3-3V5a3 3 0 0 0-6 0v6a3 3 0 0 0 3 3zm5-3a5 5 0 0 1-10 0H5a7 7 0 0 0 6 6.900V21h2v-3.100A7 7 0 0 0 19 11h-2z",
+  info: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm-1 5h2v2h-2V7zm0 4h2v6h-2v-6z",
+};
+
+/** A drawing beside a word, in the word's own colour: it stays where colours are forced. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}

@@ -1,0 +1,79 @@
+// What the panel shows, from what the server said and what this desktop knows. Pure: the only place with rules.
+
+export const USUAL_CONTROLS = ["answer", "decline", "dial", "keypad", "mute", "hold", "transfer", "conference", "device_settings", "end_call"];
+const DEVICES_AND_END = ["device_settings", "end_call"];
+// A double click on Dial must not hang up on 911.
+export const INERT_AFTER_CHANGE_MS = 600;
+export const GUARDED = new Set(["end_call", "decline", "end_hold", "call_again"]);
+
+/**
+ * What this desktop knows of its own calls.
+ * @typedef {object} Local
+ * @property {boolean} softphone whether one is connected
+ * @property {boolean} emergency an emergency leg of ours is in progress
+ * @property {boolean} reconnecting its line is being restored
+ * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
+ * @property {string} report what became of the report, in the dialer's words
+ *
+ * What the server said.
+ * @typedef {object} Server
+ * @property {"checking" | "fresh" | "stale" | "refused"} status
+ * @property {any} panel the newest that is known, also of a server that is away
+ */
+
+/** The newest panel of the two: a poll's, or the answer to the dial while no poll has come. */
+export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local) {
+  const panel = server.panel;
+  const ringing = local.incoming !== "none" || panel?.mode === "ringing";
+  const legInProgress = local.emergency || panel?.mode === "emergency" || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
+  const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
+  const held = mode === "normal" && (panel?.controls ?? []).includes("end_hold");
+  const bannerKey = bannerOf(mode, held, panel, local);
+  return {
+    mode,
+    held,
+    test: panel?.banner_key === "test_in_progress" && !ringing,
+    server: server.status,
+    controls: controlsOf(mode, legInProgress, panel),
+    formActions: mode === "normal" ? panel?.form_actions ?? ["save", "refresh"] : [],
+    bannerKey,
+    bannerText: bannerKey !== null && bannerKey === panel?.banner_key ? panel.banner : bannerKey === "banner" ? panel.banner : null,
+    notes: notesOf(mode, held, server, local, panel),
+    say: panel?.say ?? null,
+    callbackNumber: panel?.say?.callback_number ?? panel?.callback_number ?? null,
+    expiresAt: panel?.expires_at ?? null,
+    heldByUs: panel?.presence === "do_not_disturb",
+    dial: panel?.dial ?? null,
+    placeable: panel?.placeable ?? "unknown",
+    ifItDrops: mode === "emergency" && Boolean(panel?.callback_number) && panel?.placeable !== "no",
+  };
+}
+
+function controlsOf(mode, legInProgress, panel) {
+  if (mode === "ringing") return legInProgress ? ["answer", ...DEVICES_AND_END] : ["answer", "device_settings"];
+  if (mode === "emergency") return DEVICES_AND_END;
+  if (mode === "checking") return ["device_settings"];
+  return panel?.controls ?? USUAL_CONTROLS;
+}
+
+/** The key of the one banner; `banner` where a server says words without a key that is known here. */
+function bannerOf(mode, held, panel, local) {
+  if (mode === "ringing") return local.incoming === "perhaps" && panel?.mode !== "ringing" ? "may_be_responder" : "callback_ringing";
+  if (mode === "emergency") {
+    if (panel?.mode === "emergency") return panel.banner_key ?? (panel.banner ? "banner" : "emergency_in_progress");
+    return "emergency_in_progress";
+  }
+  if (held) return "held_after_drop";
+  return panel?.mode === "normal" && panel.banner ? panel.banner_key ?? "banner" : null;
+}
+
+/** What is said beside the banner: at most one of the server, one of the line, one of the report. */
+function notesOf(mode, held, server, local, panel) {
+  const notes = [];
+  if (server.status === "stale") notes.push("server_away");
+  if (server.status === "refused") notes.push("refused");
+  if (local.reconnecting) notes.push("reconnecting");
+  const told = panel?.mode === "emergency" || !local.emergency;
+  if (!told && (local.report === "refused" || local.report === "unreachable")) notes.push("not_told");
+  return notes;
+}

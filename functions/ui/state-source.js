@@ -1,0 +1,129 @@
+// Asks the server what the panel shows: seldom, with an entity tag, and not at all while nobody looks.
+
+const WITHIN_MS = 3000;
+const FAILURES_UNTIL_AWAY = 2;
+const AWAY_AGAIN_S = 5;
+const AT_FIRST_S = 30;
+const JITTER = 0.1;
+
+export class StateSource {
+  #options;
+  #tag = null;
+  #timer = null;
+  #asking = null;
+  #failures = 0;
+  #fresh = false;
+  #undo = new AbortController();
+  #channel = null;
+  /** How far the server's clock is ahead of this one, in milliseconds. */
+  ahead = 0;
+  state = { status: "checking", panel: null, since: null };
+
+  /** `options`: api, agentId(), desktopId, token(fresh), busy(): a call is in progress here, onChange(state). */
+  constructor(options) {
+    this.#options = options;
+    const { signal } = this.#undo;
+    const now = () => this.now();
+    addEventListener("online", now, { signal });
+    addEventListener("focus", now, { signal });
+    document.addEventListener("visibilitychange", now, { signal });
+    try {
+      this.#channel = new BroadcastChannel("emergency-panel");
+      this.#channel.addEventListener("message", now);
+    } catch {
+      // Barred in frames of other sites; every tab then asks for itself.
+    }
+  }
+
+  /** Ask at once: something happened here. `told`: other tabs should look too. */
+  now(told = false) {
+    if (told) this.#channel?.postMessage("changed");
+    clearTimeout(this.#timer);
+    if (!this.#asking) this.#ask();
+    else this.#again = true;
+  }
+
+  #again = false;
+
+  /** Take in a panel that came another way: the answer to a dial. */
+  take(panel) {
+    if (panel) this.#become({ status: "fresh", panel, since: Date.now() });
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#undo.abort();
+    this.#channel?.close();
+    this.#asking?.abort();
+  }
+
+  async #ask() {
+    const agentId = this.#options.agentId();
+    if (!agentId || this.#undo.signal.aborted) return;
+    this.#asking = new AbortController();
+    const late = setTimeout(() => this.#asking?.abort(), WITHIN_MS);
+    try {
+      const token = await this.#options.token(this.#fresh);
+      const response = await fetch(`${this.#options.api}/agents/${encodeURIComponent(agentId)}/panel`, {
+        headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(this.#tag ? { "if-none-match": this.#tag } : {}) },
+        cache: "no-store",
+        signal: this.#asking.signal,
+      });
+      await this.#take(response);
+    } catch {
+      this.#failed();
+    } finally {
+      clearTimeout(late);
+      this.#asking = null;
+      if (!this.#undo.signal.aborted) this.#wait();
+    }
+  }
+
+  async #take(response) {
+    const date = Date.parse(response.headers.get("date") ?? "");
+    if (date) this.ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+    if (response.status === 401 || response.status === 403) {
+      const first = !this.#fresh;
+      this.#fresh = response.status === 401 && first;
+      this.#failures = 0;
+      if (this.#fresh) this.#again = true;
+      else this.#become({ ...this.state, status: "refused" });
+      return;
+    }
+    this.#fresh = false;
+    if (response.status === 304 && this.state.panel) {
+      this.#failures = 0;
+      this.#become({ ...this.state, status: "fresh", since: Date.now() });
+    } else if (response.ok) {
+      const panel = await response.json();
+      this.#failures = 0;
+      this.#tag = response.headers.get("etag");
+      this.#become({ status: "fresh", panel, since: Date.now() });
+    } else {
+      this.#failed();
+    }
+  }
+
+  #failed() {
+    this.#failures += 1;
+    if (this.#failures >= FAILURES_UNTIL_AWAY && this.state.status !== "refused") this.#become({ ...this.state, status: "stale" });
+  }
+
+  #become(state) {
+    this.state = state;
+    this.#options.onChange(state);
+  }
+
+  #wait() {
+    if (this.#again) {
+      this.#again = false;
+      this.#timer = setTimeout(() => this.#ask(), 0);
+      return;
+    }
+    const panel = this.state.panel;
+    const quiet = document.visibilityState === "hidden" && !this.#options.busy() && (panel?.poll_after_s ?? AT_FIRST_S) > 5;
+    if (quiet) return;
+    const pace = this.#failures > 0 ? AWAY_AGAIN_S : this.#options.busy() ? Math.min(2, panel?.poll_after_s ?? 2) : panel?.poll_after_s ?? AT_FIRST_S;
+    this.#timer = setTimeout(() => this.#ask(), pace * 1000 * (1 - JITTER + 2 * JITTER * Math.random()));
+  }
+}

@@ -1,0 +1,389 @@
+"""The panel in every state: what it offers, what it says, where things stand, and what assistive technology finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from functions.pages import FOLDER
+from tests.browser.desk import LENT, SAY, Desk, after_drop, in_emergency, panel, ringing
+
+LANGUAGES = ("en", "es", "fr", "it")
+WORDS = {language: json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8")) for language in LANGUAGES}
+USUAL = ["Answer", "Decline", "Dial", "Keypad", "Mute", "Hold", "Transfer", "Conference"]
+FORM = ["Save", "Refresh"]
+DEVICES_AND_END = ["Device settings", "End call"]
+STATES: dict[str, tuple[dict[str, Any], list[str], str | None]] = {
+    "normal": (panel(), [*USUAL, *FORM, *DEVICES_AND_END], None),
+    "emergency": (in_emergency(), DEVICES_AND_END, "An emergency call is in progress."),
+    "test": (
+        in_emergency(banner="…", banner_key="test_in_progress"),
+        DEVICES_AND_END,
+        "TEST: an emergency test call is in progress.",
+    ),
+    "cannot be placed": (
+        in_emergency(banner="…", banner_key="cannot_be_placed", placeable="no", dial=None),
+        DEVICES_AND_END,
+        "This call cannot reach emergency services from here. Use another telephone now.",
+    ),
+    "ringing": (ringing(), ["Answer", "Device settings"], "An emergency responder is calling back. Answer now."),
+    "ringing during a leg": (
+        ringing(leg=True),
+        ["Answer", *DEVICES_AND_END],
+        "An emergency responder is calling back. Answer now.",
+    ),
+    "held": (
+        after_drop(),
+        ["Call 911 again", "End the hold", *USUAL, *FORM, *DEVICES_AND_END],
+        WORDS["en"]["held_after_drop"],
+    ),
+}
+INERT_MS = 600
+
+
+def open_panel(page: Page, desk: Desk, *, locale: str = "en") -> Locator:
+    page.goto(f"{desk.address}/api/ui/panel?agent=agent-1&desktop=desktop-1&locale={locale}")
+    return page.locator("emergency-panel")
+
+
+def look_again(page: Page) -> None:
+    """Let the page ask the server, as it does when somebody comes back to it."""
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+
+
+def buttons(page: Page) -> list[str]:
+    return [each.inner_text().strip() for each in page.get_by_role("button").all()]
+
+
+def without_network_words(said: list[str]) -> None:
+    """Chromium reports each failed request on the console by itself."""
+    said[:] = [each for each in said if not each.startswith("Failed to load resource")]
+
+
+# What it offers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_offers_exactly_its_controls_and_says_what_is_going_on(page: Page, desk: Desk, state: str) -> None:
+    shown, controls, banner = STATES[state]
+    desk.panel = shown
+    open_panel(page, desk)
+    expect(page.get_by_role("heading", level=2)).not_to_have_text("Checking…")
+    assert sorted(buttons(page)) == sorted(controls)
+    alert = page.get_by_role("alert")
+    if banner is None:
+        expect(alert).to_have_count(0)
+    else:
+        expect(alert).to_have_count(1)
+        expect(alert).to_have_text(banner)
+    # In the order of tabs: End call last, and in an emergency after the device settings.
+    order = [name for name in buttons(page) if name in {"Answer", *DEVICES_AND_END, "Call 911 again", "End the hold"}]
+    if state == "held":
+        assert order[:2] == ["Call 911 again", "End the hold"]
+    elif state != "normal":
+        assert order == controls
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_server_that_goes_away_takes_nothing_from_the_page(
+    page: Page, desk: Desk, said: list[str], state: str
+) -> None:
+    shown, controls, banner = STATES[state]
+    desk.panel = shown
+    open_panel(page, desk)
+    expect(page.get_by_role("button", name="Device settings")).to_be_visible()
+    desk.panel = 503
+    look_again(page)
+    look_again(page)
+    expect(page.get_by_text("No connection to the emergency service.").first).to_be_visible()
+    assert sorted(buttons(page)) == sorted(controls)
+    if banner:
+        expect(page.get_by_role("alert")).to_have_text(banner)
+    desk.panel = shown
+    look_again(page)
+    expect(page.get_by_role("listitem").filter(has_text="No connection")).to_have_count(0)
+    expect(page.get_by_role("status")).to_have_text("Connected to the emergency service again.")
+    without_network_words(said)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_refusal_takes_nothing_from_the_page_either(page: Page, desk: Desk, said: list[str], state: str) -> None:
+    shown, controls, _ = STATES[state]
+    desk.panel = shown
+    open_panel(page, desk)
+    expect(page.get_by_role("button", name="Device settings")).to_be_visible()
+    desk.panel = 403
+    look_again(page)
+    expect(page.get_by_role("listitem").filter(has_text="You are not signed in")).to_be_visible()
+    assert sorted(buttons(page)) == sorted(controls)
+    without_network_words(said)
+
+
+def test_before_the_first_answer_only_the_device_settings_are_there(page: Page, desk: Desk) -> None:
+    desk.panel = None
+    open_panel(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Checking…")
+    assert buttons(page) == ["Device settings"]
+
+
+def test_a_page_of_somebody_else_says_so(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = 403
+    open_panel(page, desk)
+    expect(page.get_by_role("listitem")).to_contain_text("You are not signed in for this panel.")
+    without_network_words(said)
+
+
+# What it says --------------------------------------------------------------------------------------------------------
+
+
+def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    say = page.get_by_role("region", name="Say this")
+    expect(say).to_contain_text("1 Example Street, 4th floor, room 412, Redmond, WA 98052")
+    expect(say).to_contain_text("+1 425 555 0102")
+    expect(say).to_contain_text("Confirmed by you")
+    expect(say).to_contain_text("Responders may see another number. Tell them this one.")
+    expect(say).to_contain_text("A relay service may answer first")
+    expect(say).to_contain_text("Do not hang up until you are told to.")
+    expect(say.locator("time")).to_contain_text("in 52 minutes")
+    expect(page.get_by_text("If the call drops, dial 911 again.")).to_be_visible()
+    expect(page.get_by_text("Do not disturb", exact=True)).to_be_visible()
+    assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
+
+
+def test_say_this_says_that_the_place_is_unknown(page: Page, desk: Desk) -> None:
+    unknown = {**SAY, "address": None, "latitude": None, "longitude": None, "source": "unknown", "relay_first": False}
+    desk.panel = in_emergency(say={**unknown, "number_shown": True})
+    open_panel(page, desk)
+    say = page.get_by_role("region", name="Say this")
+    expect(say).to_contain_text("the location is not known here")
+    expect(say).not_to_contain_text("relay")
+    expect(say).not_to_contain_text("another number")
+
+
+def test_a_panel_of_an_older_server_is_understood(page: Page, desk: Desk) -> None:
+    old = {"mode": "emergency", "controls": ["device_settings", "end_call"], "form_actions": [], "poll_after_s": 2}
+    desk.panel = {**old, "banner": "An emergency call is in progress.", "callback_number": LENT, "expires_at": None}
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert buttons(page) == DEVICES_AND_END
+
+
+def test_when_it_is_over_nothing_in_the_page_tells_of_it(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    expect(page.get_by_role("region", name="Say this")).to_be_visible()
+    desk.panel = panel()
+    look_again(page)
+    expect(page.get_by_role("region", name="Say this")).to_have_count(0)
+    left = page.evaluate(
+        """async () => JSON.stringify([
+          document.documentElement.outerHTML, document.querySelector("emergency-panel").shadowRoot.innerHTML,
+          { ...localStorage }, { ...sessionStorage }, location.href, document.title,
+          performance.getEntries().map((entry) => entry.name), (await indexedDB.databases()), await caches.keys(),
+        ])"""
+    )
+    for told in ("0102", "Example Street", "911"):
+        assert told not in left
+
+
+# How it behaves ------------------------------------------------------------------------------------------------------
+
+
+def test_end_call_has_one_place_and_is_inert_just_after_a_change(page: Page, desk: Desk) -> None:
+    desk.panel = panel()
+    open_panel(page, desk)
+    end = page.get_by_role("button", name="End call")
+    boxes = [end.bounding_box()]
+    page.evaluate(
+        """() => { window.controls = [];
+          addEventListener("control", (event) => window.controls.push(event.detail.name)); }"""
+    )
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("alert")).to_be_visible()
+    end.click()
+    assert page.evaluate("() => window.controls") == []
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    assert page.evaluate("() => window.controls") == ["end_call"]
+    expect(page.get_by_role("status")).to_contain_text("There is no call in this window to end.")
+    for shown in (in_emergency(), ringing(leg=True), after_drop(), panel()):
+        desk.panel = shown
+        look_again(page)
+        page.wait_for_timeout(100)
+        boxes.append(end.bounding_box())
+    assert boxes.count(boxes[0]) == len(boxes), boxes
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, desk: Desk, language: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    boxes = []
+    for shown, _, _ in STATES.values():
+        desk.panel = shown
+        open_panel(page, desk, locale=language)
+        expect(page.locator("emergency-panel .panel")).not_to_have_attribute("data-mode", "checking")
+        end = page.get_by_role("button", name=WORDS[language]["end_call"])
+        if end.count():
+            boxes.append(end.bounding_box())
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+        clipped = page.evaluate(
+            """() => [...document.querySelector("emergency-panel").shadowRoot.querySelectorAll("button, p, dd, h2")]
+              .filter((it) => it.scrollWidth > it.clientWidth + 1 && it.clientWidth > 0).map((it) => it.textContent)"""
+        )
+        assert clipped == []
+    assert boxes.count(boxes[0]) == len(boxes), boxes
+
+
+def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
+    desk.panel = panel()
+    open_panel(page, desk)
+    page.get_by_role("button", name="Refresh").focus()
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("heading", level=2)).to_be_focused()
+    page.get_by_role("button", name="Device settings").focus()
+    desk.panel = ringing(leg=True)
+    look_again(page)
+    expect(page.get_by_role("alert")).to_contain_text("calling back")
+    expect(page.get_by_role("button", name="Device settings")).to_be_focused()
+
+
+def test_a_poll_that_changes_nothing_touches_nothing(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.evaluate(
+        """() => { window.changes = 0;
+          new MutationObserver((all) => (window.changes += all.length)).observe(
+            document.querySelector("emergency-panel").shadowRoot,
+            { subtree: true, childList: true, characterData: true, attributes: true }); }"""
+    )
+    with page.expect_response(lambda response: response.url.endswith("/panel")) as answer:
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    assert answer.value.status == 304
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.changes") == 0
+
+
+def test_the_hold_is_ended_by_its_button(page: Page, desk: Desk) -> None:
+    desk.panel = after_drop()
+    open_panel(page, desk)
+    button = page.get_by_role("button", name="End the hold")
+    expect(button).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    desk.panel = panel()
+    button.click()
+    expect(button).to_have_count(0)
+    assert len(desk.requests("POST", "/agents/agent-1/release")) == 1
+
+
+def test_buttons_of_a_softphone_say_that_there_is_none(page: Page, desk: Desk) -> None:
+    open_panel(page, desk)
+    hold = page.get_by_role("button", name="Hold")
+    expect(hold).to_have_attribute("aria-disabled", "true")
+    # Not `disabled`: it can be reached, and says why.
+    hold.dispatch_event("click")
+    expect(page.get_by_role("status")).to_have_text("No softphone is connected.")
+
+
+def test_device_settings_list_and_switch_what_the_browser_has(context: BrowserContext, page: Page, desk: Desk) -> None:
+    context.grant_permissions(["microphone"], origin=desk.address)
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    page.evaluate("async () => { (await navigator.mediaDevices.getUserMedia({ audio: true })).getTracks()[0].stop(); }")
+    page.get_by_role("button", name="Device settings").click()
+    dialog = page.get_by_role("dialog", name="Device settings")
+    microphone = dialog.get_by_label("Microphone")
+    expect(microphone).to_be_focused()
+    expect(microphone.locator("option").nth(1)).to_be_attached()
+    label = microphone.locator("option").nth(1).inner_text()
+    microphone.select_option(index=1)
+    expect(page.get_by_role("status")).to_have_text(f"Now in use: {label}")
+    assert dialog.get_by_label("Speaker").locator("option").count() > 0
+    # End call stays within reach.
+    expect(page.get_by_role("button", name="End call")).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Device settings")).to_be_focused()
+
+
+def test_where_the_desktop_is_is_confirmed_in_one_click(context: BrowserContext, page: Page, desk: Desk) -> None:
+    context.grant_permissions(["geolocation"], origin=desk.address)
+    context.set_geolocation({"latitude": 47.64, "longitude": -122.13, "accuracy": 12})
+    desk.others["GET agents/agent-1/desktop"] = {"location": {"address": "1 Example Street"}, "confirmed": False}
+    open_panel(page, desk)
+    where = page.get_by_role("region", name="Where you are")
+    expect(where).to_contain_text("1 Example Street")
+    where.get_by_role("button", name="Confirm where you are").click()
+    expect(page.get_by_role("status")).to_have_text("Thank you. Confirmed for this network.")
+    expect(where).to_have_count(0)
+    [report] = desk.requests("PUT", "/agents/agent-1/desktop")
+    assert report.body["confirmed"] is True and report.body["desktop_id"] == "desktop-1"
+    assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
+
+
+def test_an_emergency_comes_before_the_question_where_the_desktop_is(page: Page, desk: Desk) -> None:
+    desk.others["GET agents/agent-1/desktop"] = {"location": {"address": "1 Example Street"}, "confirmed": False}
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("region", name="Where you are")).to_have_count(0)
+
+
+# For everybody -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme", "width"),
+    [("en", "light", 1280), ("es", "dark", 320), ("fr", "light", 320), ("it", "dark", 1280), ("en", "forced", 320)],
+)
+def test_axe_finds_nothing(
+    page: Page, desk: Desk, axe: Callable[[Page], list[str]], language: str, scheme: str, width: int
+) -> None:
+    page.emulate_media(
+        color_scheme="dark" if scheme == "dark" else "light",
+        forced_colors="active" if scheme == "forced" else "none",
+        reduced_motion="reduce",
+    )
+    page.set_viewport_size({"width": width, "height": 800})
+    open_panel(page, desk, locale=language)
+    for name, (shown, _, _) in STATES.items():
+        desk.panel = shown
+        look_again(page)
+        page.wait_for_timeout(100)
+        assert axe(page) == [], name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_it_speaks_the_language_of_the_agent(page: Page, desk: Desk, language: str) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk, locale=f"{language}-XX")
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    assert page.locator("html").get_attribute("lang") == language
+    assert buttons(page) == [WORDS[language]["device_settings"], WORDS[language]["end_call"]]
+    expect(page.get_by_role("region", name=WORDS[language]["say_this"])).to_be_visible()
+    assert page.title().startswith(WORDS[language]["state_emergency"])
+
+
+def test_the_accessibility_tree_of_an_emergency(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    element = open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    tree = element.aria_snapshot()
+    assert '- heading "Emergency call" [level=2]' in tree
+    assert "- alert: An emergency call is in progress." in tree
+    assert '- region "Say this"' in tree
+    assert '- button "Device settings"' in tree and '- button "End call"' in tree
+
+
+def test_the_languages_are_those_of_the_files() -> None:
+    assert {path.name.split(".")[1] for path in Path(FOLDER).glob("messages.*.json")} == set(LANGUAGES)
