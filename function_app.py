@@ -1,4 +1,4 @@
-"""The function app: registers the blueprints; nothing else."""
+"""The function app: registers the blueprints, and begins the take-up of what is overdue; nothing else."""
 
 import azure.functions as func
 
@@ -17,6 +17,7 @@ from functions import (
     telephony_events,
     timers,
 )
+from functions.http import begin_take_up
 from functions.wire.event_grid import read_event_times_here
 
 read_event_times_here()
@@ -38,3 +39,5 @@ for module in (
     desktop,
 ):
     app.register_functions(module.blueprint)
+
+begin_take_up()

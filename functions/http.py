@@ -1,7 +1,9 @@
 """What every HTTP function does: who calls, the answer's form, entity tags, and which sites may read it (CORS)."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
 PREFLIGHT_LASTS_S = 7200
+COMPOSED_AFTER_S = 0.5
 
 
 def composed() -> "App":
@@ -37,6 +40,30 @@ def composed() -> "App":
     from shared.bootstrap import app
 
     return app()
+
+
+@contextmanager
+def serving() -> Iterator["App"]:
+    """The app, for one invocation; afterwards it knows that this process serves, and so may take up what is overdue."""
+    app = composed()
+    try:
+        yield app
+    finally:
+        app.take_up.served()
+
+
+def begin_take_up() -> None:
+    """A host has loaded the function app: look for what a process that died left owed, in the background.
+
+    A moment later, because the host indexes the functions first, and composing the app would slow that.
+    """
+
+    def begin() -> None:
+        composed().take_up.begin()
+
+    beginning = threading.Timer(COMPOSED_AFTER_S, begin)
+    beginning.daemon = True
+    beginning.start()
 
 
 def json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import azure.functions as func
 import msgspec
 
-from functions.http import PRIVATE, composed, require_no_forgery, shared_with
+from functions.http import PRIVATE, require_no_forgery, serving, shared_with
 from shared.domain.errors import (
     Conflict,
     EmergencyCallingError,
@@ -97,8 +97,9 @@ def answered(function: HttpFunction) -> HttpFunction:
 
     @functools.wraps(function)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
-        app = composed()
-        return answer(function, req, app.calling.telemetry, app.settings.allowed_origins, app.settings.own_origin)
+        with serving() as app:
+            settings = app.settings
+            return answer(function, req, app.calling.telemetry, settings.allowed_origins, settings.own_origin)
 
     return answering
 
@@ -130,7 +131,8 @@ def acknowledged(function: EventFunction) -> EventFunction:
 
     @functools.wraps(function)
     def acknowledging(event: func.EventGridEvent) -> None:
-        acknowledge(function, event, composed().calling.telemetry)
+        with serving() as app:
+            acknowledge(function, event, app.calling.telemetry)
 
     return acknowledging
 
@@ -164,16 +166,27 @@ def swept(function: Callable[[func.TimerRequest], None]) -> Callable[[func.Timer
 
     @functools.wraps(function)
     def sweeping(timer: func.TimerRequest) -> None:
-        try:
-            function(timer)
-        except EmergencyCallingError as error:
-            # Foreseen: a service is away, which has been said, and the next run takes it up.
-            failed: Exception = error
-        except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-            composed().calling.telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
-            failed = error
-        else:
-            return
-        raise RedeliveryWanted(f"{function.__name__}: {type(failed).__name__}")
+        with serving() as app:
+            sweep(function, timer, app.calling.telemetry)
 
     return sweeping
+
+
+def sweep(function: Callable[[func.TimerRequest], None], timer: func.TimerRequest, telemetry: Telemetry) -> None:
+    """Call the timer function.
+
+    Raises:
+        RedeliveryWanted: something failed; the next run takes it up.
+    """
+    name = function.__name__
+    try:
+        function(timer)
+    except EmergencyCallingError as error:
+        # Foreseen: a service is away, which has been said.
+        failed: Exception = error
+    except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
+        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        failed = error
+    else:
+        return
+    raise RedeliveryWanted(f"{name}: {type(failed).__name__}")

@@ -29,6 +29,7 @@ from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.take_up import TakeUp
 from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
@@ -83,6 +84,7 @@ class App(Struct, frozen=True, kw_only=True):
     call_events: CallEventGuard
     calling: EmergencyCalling
     warm_up: WarmUp
+    take_up: TakeUp
 
 
 def compose(
@@ -106,12 +108,15 @@ def compose(
     deployment = _deployment(settings)
     stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
     services = _services(settings, clock, telemetry, recordings_route)
+    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
+    calling = _calling(stores, services, clock, deployment, telemetry, dials)
     return App(
         settings=settings,
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
-        calling=_calling(stores, services, clock, deployment, telemetry),
+        calling=calling,
         warm_up=WarmUp(*stores.warm_ups, *services.warm_ups),
+        take_up=TakeUp(calling.take_up_outbox, telemetry, stand_back=dials.wait_until_quiet),
     )
 
 
@@ -197,9 +202,13 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
 
 
 def _calling(
-    stores: _Stores, services: _Services, clock: Clock, deployment: Deployment, telemetry: Telemetry
+    stores: _Stores,
+    services: _Services,
+    clock: Clock,
+    deployment: Deployment,
+    telemetry: Telemetry,
+    dials: Turns,
 ) -> EmergencyCalling:
-    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
     return EmergencyCalling(
         deployment=deployment,
         clock=clock,

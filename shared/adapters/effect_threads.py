@@ -1,6 +1,5 @@
 """Runs owed effects on small executors of their own (port `Effects`)."""
 
-import contextvars
 import functools
 from collections.abc import Callable, Hashable, Sequence
 
@@ -55,10 +54,7 @@ class EffectThreads[E: Hashable]:
             done = self._waiting.get(effect)
             if done is None:
                 self._waiting[effect] = done = self._threads.signal()
-                # The invocation id travels in the context: without it the host cannot file the log lines.
-                context = contextvars.copy_context()
-                attempt = functools.partial(context.run, self._attempt, effect, perform, done, not_before)
-                self._crew_for(effect).submit(attempt)
+                self._crew_for(effect).submit(functools.partial(self._attempt, effect, perform, done, not_before))
             return done
 
     def _crew_for(self, effect: E) -> Crew:

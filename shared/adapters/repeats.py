@@ -6,7 +6,6 @@ same store cannot be held before it answers. A repeat is harmless: the store kno
 
 from collections import OrderedDict
 from collections.abc import Callable
-from contextvars import Context, copy_context
 
 from shared.adapters.threads import OS_THREADS, Threads
 from shared.domain.errors import EmergencyCallingError
@@ -22,13 +21,13 @@ class Repeats:
         self._store_answers = store_answers
         self._threads = threads
         self._lock = threads.lock()
-        self._kept: OrderedDict[str, tuple[Context, Callable[[], bool]]] = OrderedDict()
+        self._kept: OrderedDict[str, Callable[[], bool]] = OrderedDict()
         self._running = False
 
     def keep(self, key: str, again: Callable[[], bool]) -> None:
         """Call `again` until it says that it is done; the latest for each `key`."""
         with self._lock:
-            self._kept[key] = copy_context(), again
+            self._kept[key] = again
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             if self._running:
@@ -50,15 +49,15 @@ class Repeats:
     def _repeat_all(self) -> None:
         with self._lock:
             kept = list(self._kept.items())
-        for key, (context, again) in kept:
-            if not context.run(_done, again):
+        for key, again in kept:
+            if not _done(again):
                 # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
                 if not self._store_answers():
                     return
                 continue
             with self._lock:
                 # Somebody may have kept a later one meanwhile.
-                if self._kept.get(key) == (context, again):
+                if self._kept.get(key) is again:
                     del self._kept[key]
 
 

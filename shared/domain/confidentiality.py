@@ -1,7 +1,7 @@
 """What must never be recorded, stored as an activity or kept (S6, B8)."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
@@ -17,6 +17,9 @@ from shared.domain.emergencies import (
 )
 from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.leases import Rules
+
+# A try to delete a recording may take so long: it has many parts, and another process must not try them meanwhile.
+DELETION_WITHIN = timedelta(seconds=60)
 
 
 class Knowledge(StrEnum):

@@ -7,8 +7,8 @@ from datetime import timedelta
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.emergencies import backoff
-from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff
+from shared.domain.errors import Conflict, RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
 from shared.ports import (
@@ -25,6 +25,10 @@ from shared.ports import (
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
 # mean that at least eight recipients are at fault at once, or that the service refuses the sender.
 MAX_REFUSALS = 15
+# A service that is well answers far sooner. A try that has less time left claims the notice anew before it sends.
+LEAST_TRY = timedelta(seconds=5)
+# What a commit takes after the last answer, so that it comes before the claim lapses.
+COMMIT = timedelta(seconds=0.5)
 
 
 def deliver_notice(
@@ -40,7 +44,8 @@ def deliver_notice(
     """Send, then strike off. What the service could not take now is owed further; the failure is raised.
 
     A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
-    refuses does not keep the notice from the others; a service that takes it for nobody refuses us, not them.
+    refuses does not keep the notice from the others; a service that takes it for nobody refuses us, not them. Nothing
+    is sent beyond the claim: when it lapses, another process takes the notice up.
     """
     now = clock.now()
     if now >= owed.due_at:
@@ -50,9 +55,15 @@ def deliver_notice(
         emergencies.strike_off(owed, (), deadline)
         telemetry.emit("notice_given_up")
         return
+    if owed.due_at - now < LEAST_TRY:
+        try:
+            owed = emergencies.claim(owed, now + FIRST_TRY_WITHIN, deadline)
+        except Conflict:
+            return
     sending = Sending(owed.notice, template.render(owed.notice, now), notifier, telemetry)
+    claimed_s = (owed.due_at - now - COMMIT).total_seconds()
     try:
-        sending.send_to_all(deadline)
+        sending.send_to_all(Deadline(clock, min(claimed_s, deadline.remaining_s())))
     except Unavailable as failure:
         rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
         wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.confidentiality import Recording, in_parts
+from shared.domain.confidentiality import DELETION_WITHIN, Recording, in_parts
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import FIRST_TRY_WITHIN
 from shared.domain.ids import key_of
 from shared.ports import EmergencyStore, RecordingOutbox, Telemetry
 from shared.use_cases.answer_callback import is_callback
@@ -53,7 +52,7 @@ def refuse_recording(
         return ()
     for _ in range(files.unlocated):
         telemetry.emit("recording_refused", kind="unlocated")
-    until = now + FIRST_TRY_WITHIN if recording.certain else judge.look_again_at(recording, attempts=1)
+    until = now + DELETION_WITHIN if recording.certain else judge.look_again_at(recording, attempts=1)
     effects: list[Effect] = []
     for part, locations in enumerate(in_parts(recording.locations)):
         key = key_of(f"{files.recording_id}|{part}")

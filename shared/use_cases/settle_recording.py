@@ -7,8 +7,9 @@ from datetime import timedelta
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.confidentiality import DELETION_WITHIN
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff
+from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.ports import EmergencyStore, OwedRecording, RecordingOutbox, RecordingStore, Telemetry
 from shared.use_cases.judge_recording import RecordingJudge
@@ -83,7 +84,7 @@ def _decide(
         telemetry.emit("recording_left", kind="unproven" if owed.recording.suspected else "ordinary")
         return None
     if recording.certain:
-        return outbox.put_off(owed, recording, clock.now() + FIRST_TRY_WITHIN, 0, deadline)
+        return outbox.put_off(owed, recording, clock.now() + DELETION_WITHIN, 0, deadline)
     attempts = owed.attempts + 1
     outbox.put_off(owed, recording, judge.look_again_at(recording, attempts), attempts, deadline)
     telemetry.emit("recording_held_back", kind=recording.suspicion, chunks=len(recording.locations))

@@ -101,8 +101,10 @@ class Mailbox:
     def __init__(self) -> None:
         self.accepted: list[Email] = []
         self.fail: Callable[[Email], None] = lambda _email: None
+        self.patience: list[float] = []
 
     def send(self, email: Email, deadline: Deadline) -> None:
+        self.patience.append(deadline.remaining_s())
         self.fail(email)
         self.accepted.append(email)
 

@@ -200,7 +200,13 @@ class Stack:
         return self.acs.ready.event_source
 
     def start_host(
-        self, settings: Mapping[str, str] | None = None, *, workers: int = 1, ticking: bool = False, port: int = 0
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        workers: int = 1,
+        ticking: bool = False,
+        take_up: bool | None = None,
+        port: int = 0,
     ) -> None:
         """Start the host, with settings besides the stack's own, at the time that the stack has come to.
 
@@ -209,7 +215,9 @@ class Stack:
         environment = {**self.settings, **(settings or {})}
         port = port or self._port
         log = self.folder / "host.log"
-        running = host_process.running(environment=environment, workers=workers, ticking=ticking, port=port, log=log)
+        running = host_process.running(
+            environment=environment, workers=workers, ticking=ticking, take_up=take_up, port=port, log=log
+        )
         self._host = self._hosts.enter_context(running)
         self._port = httpx.URL(self.host.url).port or 0
         if self._ahead:

@@ -102,12 +102,24 @@ def test_only_the_composition_root_reads_the_environment() -> None:
     assert not found(faulty)
 
 
+def test_the_function_app_alone_begins_the_take_up() -> None:
+    """It is loaded by a host only, and so a process that merely imports the product starts nothing."""
+    calls = {
+        module.path: [call for call in module_level_calls(module) if call == "begin_take_up"] for module in product()
+    }
+    assert {path: found for path, found in calls.items() if found} == {"function_app.py": ["begin_take_up"]}
+
+
+def module_level_calls(module: Module) -> Iterable[str]:
+    for node in module.tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from (ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call))
+
+
 def test_nothing_is_started_or_connected_at_import() -> None:
     def faulty(module: Module) -> Iterable[str]:
-        for node in module.tree.body:
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                calls = (ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call))
-                yield from (call for call in calls if call.rpartition(".")[2] in STARTS_SOMETHING)
+        calls = module_level_calls(module)
+        return (call for call in calls if call.rpartition(".")[2] in STARTS_SOMETHING)
 
     assert not found(faulty)
 

@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
+from shared.adapters.take_up import TakeUp
 from shared.adapters.threads import Threads
 from shared.adapters.turns import Turns
 from shared.bootstrap import ALIVE_FOR_S, DIAL_WAITS_S, DIALS_AT_ONCE, POLLS_AT_ONCE, store_answers
@@ -102,6 +104,8 @@ class Process:
             polls=Turns(POLLS_AT_ONCE, threads=threads),
             store_alive=self.store_alive,
         )
+        self.take_up = TakeUp(self._look, DEAF, stand_back=dials.wait_until_quiet, threads=threads)
+        self.take_up.begin()
 
     def die(self) -> None:
         """All that it had in memory is gone; another one starts in its place."""
@@ -126,30 +130,50 @@ class Process:
 
     # What comes in
 
+    @contextmanager
+    def _serving(self) -> Iterator[EmergencyCalling]:
+        try:
+            yield self.calling
+        finally:
+            self.take_up.served()
+
     def dial(self, dial: Dial) -> Answer:
-        return self.calling.start_call(dial, caller=EVERYBODY)
+        with self._serving() as calling:
+            return calling.start_call(dial, caller=EVERYBODY)
 
     def dial_by_event(self, dial: Dial) -> Answer:
-        return self.calling.start_call_from_event(dial, caller=EVERYBODY)
+        with self._serving() as calling:
+            return calling.start_call_from_event(dial, caller=EVERYBODY)
 
     def end(self, end: End) -> None:
-        self.calling.end_call_from_event(end, caller=EVERYBODY)
+        with self._serving() as calling:
+            calling.end_call_from_event(end, caller=EVERYBODY)
 
     def tie(self, call_id: str, server_call_id: str) -> None:
-        self.calling.tie_call(call_id, server_call_id, caller=EVERYBODY)
+        with self._serving() as calling:
+            calling.tie_call(call_id, server_call_id, caller=EVERYBODY)
 
     def see(self, call: ServerCall) -> None:
-        self.calling.see_server_call(call)
+        with self._serving() as calling:
+            calling.see_server_call(call)
 
     def release(self, agent_id: str) -> None:
-        within = self.calling.within(self.calling.budgets.release_presence_s)
-        self.calling.release_presence(agent_id, caller=EVERYBODY, entry=None, deadline=within)
+        with self._serving() as calling:
+            within = calling.within(calling.budgets.release_presence_s)
+            calling.release_presence(agent_id, caller=EVERYBODY, entry=None, deadline=within)
 
     def call_back(self, number: str, context: str, caller: str) -> None:
-        self.calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
+        with self._serving() as calling:
+            calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
 
     def move_callback(self, callback_id: str, said: MidCall) -> None:
-        self.calling.continue_callback(callback_id, [said])
+        with self._serving() as calling:
+            calling.continue_callback(callback_id, [said])
+
+    def _look(self) -> None:
+        """What the take-up does; a look that would find nothing is left out, for speed, as the timers' are."""
+        if self.world.something_is_owed():
+            self.calling.take_up_outbox()
 
     def tick(self) -> None:
         """The timer that expires leases; a timer that fails comes again."""
@@ -161,7 +185,8 @@ class Process:
 
     def _timed(self, run: Callable[[], None]) -> None:
         try:
-            run()
+            with self._serving():
+                run()
         except (EmergencyCallingError, Died):
             return
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shared.adapters.emergency_rows import moment_in
-from shared.adapters.table import Delete, Write
+from shared.adapters.table import Delete, Table, Write
+from shared.deadlines import Deadline
 from tests.simulator.clockwork import SECOND, microseconds
 from tests.simulator.processes import Process
 
@@ -25,6 +26,7 @@ class Timer:
 
     def __init__(self, world: "World", kinds: Sequence[str], every_s: int, run: Callable[[Process], None]) -> None:
         self._world = world
+        self._kinds = tuple(kinds)
         self._prefixes = tuple(f"{kind}|" for kind in kinds)
         self._every_us = every_s * SECOND
         self._run = run
@@ -66,6 +68,10 @@ class Timer:
             world.clock.spawn(lambda process=process: self._run(process))  # type: ignore[misc]
 
     def _first_due_us(self) -> int:
-        table, endless = self._world.table, self._world.endless
-        first = [row for prefix in self._prefixes for row in table.between(prefix, f"{prefix}~", 1, endless).result()]
-        return min((microseconds(moment_in(row.key)) for row in first), default=NEVER_US)
+        return min(first_due_us(self._world.table, kind, self._world.endless) for kind in self._kinds)
+
+
+def first_due_us(table: Table, kind: str, deadline: Deadline) -> int:
+    """When the first row of a kind is due."""
+    first = table.between(f"{kind}|", f"{kind}|~", 1, deadline).result()
+    return microseconds(moment_in(first[0].key)) if first else NEVER_US

@@ -30,9 +30,10 @@ from tests.simulator.ports import seeded
 from tests.simulator.processes import DEAF, Process
 from tests.simulator.responders import Responder
 from tests.simulator.story import Story, Violation
-from tests.simulator.timers import Timer
+from tests.simulator.timers import Timer, first_due_us
 
 HOUR_S = 3600
+OWED = ("ladder", "outbox")
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
 MANY_AGENTS = 3000
 DRAIN_HOURS = 34
@@ -138,6 +139,10 @@ class World:
         for timer in self.timers:
             timer.committed(writes)
 
+    def something_is_owed(self) -> bool:
+        """Whether anything is overdue that the outbox's sweep would take up."""
+        return any(first_due_us(self.table, kind, self.endless) <= self.clock.at_us for kind in OWED)
+
     # Names
 
     def identity(self, agent_id: str) -> str:
@@ -183,7 +188,7 @@ class World:
         for person in self.people:
             self.living += 1
             self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
-        self.timers = [Timer(self, ["due"], 60, Process.tick), Timer(self, ["ladder", "outbox"], 10, Process.sweep)]
+        self.timers = [Timer(self, ["due"], 60, Process.tick), Timer(self, OWED, 10, Process.sweep)]
         self._weather()
         while self.living:
             self.clock.run_until(self.clock.at_us + 600 * SECOND)

@@ -16,7 +16,7 @@ from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.table import RowConflict, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.domain.emergencies import Emergency
+from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Rules
@@ -341,7 +341,7 @@ class EmergencyMachine(RuleBasedStateMachine):
     @rule()
     def effects_are_performed(self) -> None:
         for owed in self.effects:
-            if self.now - owed.since >= after(seconds=60) and isinstance(owed.effect, DeliverNotice):
+            if self.now - owed.since >= FIRST_TRY_WITHIN and isinstance(owed.effect, DeliverNotice):
                 self._note_repeat_of(owed.effect)
             self._perform(owed)
         self.effects.clear()

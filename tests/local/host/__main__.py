@@ -51,6 +51,7 @@ def main() -> None:
             port=reserved.getsockname()[1],
             workers=arguments.workers,
             ticking=arguments.timers,
+            take_up=arguments.timers if arguments.take_up is None else arguments.take_up,
             master_key=_master_key(show=arguments.print_key),
             log_file=arguments.log_file and arguments.log_file.resolve(),
             offset=context.RawValue("d", 0.0),
@@ -157,6 +158,11 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--app-directory", type=Path, default=REPOSITORY, help="where function_app.py is")
     parser.add_argument("--log-file", type=Path, help="where the log goes; default: standard error")
     parser.add_argument("--no-timers", dest="timers", action="store_false", help="run timers only by hand")
+    parser.add_argument(
+        "--take-up",
+        action=argparse.BooleanOptionalAction,
+        help="let the app look for what is overdue; by default where timers run by their schedules",
+    )
     parser.add_argument("--print-key", action="store_true", help="print the master key to standard error")
     return parser.parse_args(arguments)
 

@@ -71,6 +71,7 @@ def running(
     app_directory: Path = REPOSITORY,
     workers: int = 1,
     ticking: bool = False,
+    take_up: bool | None = None,
     port: int = 0,
     log: Path | None = None,
 ) -> Iterator[HostProcess]:
@@ -81,6 +82,7 @@ def running(
         app_directory: where function_app.py is; the product by default.
         workers: processes that share the port.
         ticking: let timers run by their schedules; else only `run_timer` runs them.
+        take_up: let the app look for what is overdue in the background; by default as `ticking`.
         port: 0 takes a free one.
         log: where its output is appended to; None keeps it for error messages only.
 
@@ -90,6 +92,7 @@ def running(
     key = secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "tests.local.host", "--port", str(port), "--workers", str(workers)]
     command += ["--app-directory", str(app_directory), *([] if ticking else ["--no-timers"])]
+    command += [] if take_up is None else ["--take-up" if take_up else "--no-take-up"]
     settings = {**os.environ, "HOST_MASTER_KEY": key, **(environment or {})}
     with start(command, name="the local host", environment=settings, cwd=REPOSITORY, log=log) as child:
         # A log that is appended to may hold the line of an earlier host.

@@ -55,6 +55,7 @@ class Settings:
     port: int
     workers: int
     ticking: bool
+    take_up: bool
     master_key: str
     log_file: Path | None
     offset: Offset
@@ -94,7 +95,7 @@ async def _serve(settings: Settings, supervisor: Connection) -> None:
 
     clock = MovableClock(settings.offset)
     sys.path.insert(0, str(settings.app_directory))
-    _compose(settings.app_directory, clock)
+    _compose(settings, clock)
     runtime = await indexed(settings.app_directory)
     for handler in logging.getLogger().handlers:
         handler.addFilter(runtime.invocations)
@@ -120,22 +121,28 @@ async def _serve(settings: Settings, supervisor: Connection) -> None:
         ticking.cancel()
 
 
-def _compose(app_directory: Path, clock: MovableClock) -> None:
+def _compose(settings: Settings, clock: MovableClock) -> None:
     """Give the product the local clock and sign-in, if it is the product that is served."""
-    if not (app_directory / "shared" / "bootstrap.py").is_file():
+    if not (settings.app_directory / "shared" / "bootstrap.py").is_file():
         return
+    from msgspec import structs
+
     from shared import bootstrap
+    from tests.local.host.resting import RestingTakeUp
     from tests.local.recordings import endpoint_of, route_to
     from tests.local.sign_in import DevelopmentSignIn
 
-    bootstrap.install(
-        lambda: bootstrap.compose(
+    def composed() -> bootstrap.App:
+        app = bootstrap.compose(
             os.environ,
             clock=clock,
             sign_in=DevelopmentSignIn(),
             recordings_route=route_to(endpoint_of(os.environ)),
         )
-    )
+        resting = RestingTakeUp(app.calling.take_up_outbox, app.calling.telemetry)
+        return app if settings.take_up else structs.replace(app, take_up=resting)
+
+    bootstrap.install(composed)
 
 
 def _route_prefix(app_directory: Path) -> str:
