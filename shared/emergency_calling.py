@@ -122,11 +122,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """
         # Fixed here, because a repeat of ours may come much later.
         dial = structs.replace(dial, received_at=self.clock.now())
-        answer = self._start_call_in_turn(dial, caller)
-        if answer.degraded:
-            self.repeats.keep(
-                leg_id_of(dial.agent_id, dial.call_id), lambda: not self._start_call_in_turn(dial, caller).degraded
-            )
+        try:
+            answer = self._start_call_in_turn(dial, caller)
+            if answer.degraded:
+                self.repeats.keep(
+                    leg_id_of(dial.agent_id, dial.call_id), lambda: not self._start_call_in_turn(dial, caller).degraded
+                )
+        except EmergencyCallingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
+            self.telemetry.emit("unforeseen_error", function="call_started", error=type(error).__name__)
+            return Answer.in_the_dark(dial, self.deployment, self.clock.now())
         return answer
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:

@@ -243,8 +243,11 @@ class EmergencyStore(Protocol):
         """A dial is coming: begin to read what it may need."""
         ...
 
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
-        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
+
+        `takes`: whether a resting number may be taken from those who held it last.
+        """
         ...
 
     def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
@@ -259,7 +262,7 @@ class EmergencyStore(Protocol):
         ...
 
     def commit(self, change: Change, deadline: Deadline) -> Committed:
-        """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
+        """Apply a transition; raises `CallIdTaken`, `TooManyRows` or `Conflict`, and then nothing was written."""
         ...
 
     def callback(self, callback_id: str, deadline: Deadline) -> Pending[StoredCallback]:

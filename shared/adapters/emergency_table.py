@@ -56,7 +56,7 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
-from shared.domain.errors import CallIdTaken, Conflict, Unavailable, Unreadable
+from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable, Unreadable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
@@ -87,6 +87,9 @@ MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
 # A recording may be of any of these agents' emergencies.
 MOST_UNTIED_READ = 1000
+# With them go the emergency's own row, the number's slot, and its free row.
+MOST_FORGOTTEN_AT_ONCE = MOST_ROWS_A_COMMIT - 4
+_KEPT_LAST = ("due|", "number|", "share|", "rest|")
 # By then a sweep has taken up whatever could be used, and moved it.
 SUSPECT_AFTER = timedelta(minutes=1)
 
@@ -163,9 +166,9 @@ class EmergencyTable:
         """A dial is coming: begin to read what it may need."""
         self._lending.expect(deadline)
 
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
-        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline)
+        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline, takes=takes)
 
     def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
@@ -182,7 +185,7 @@ class EmergencyTable:
     # Writing
 
     def commit(self, change: Change, deadline: Deadline) -> Committed:
-        """Apply a transition; raises `CallIdTaken` or `Conflict`, and then nothing was written."""
+        """Apply a transition; raises `CallIdTaken`, `TooManyRows` or `Conflict`, and then nothing was written."""
         index = index_rows(change.emergency, self._rules, change.now)
         writes = self._writes(change, index)
         versions = self._commit(change, writes, deadline)
@@ -203,6 +206,8 @@ class EmergencyTable:
     def _commit(self, change: Change, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         lent = False
         try:
+            if len(writes) > MOST_ROWS_A_COMMIT:
+                raise TooManyRows
             versions = self._apply(writes, deadline)
         except RowConflict as conflict:
             if conflict.index == 0 and change.new_call is not None:
@@ -278,6 +283,7 @@ class EmergencyTable:
 
     def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
         """Release the number and remove every row that tells of this emergency (B8)."""
+        stored = self._shed(stored, deadline)
         emergency = stored.emergency
         assert emergency is not None
         writes: list[Write] = [Delete(agent_row(emergency.agent_key), stored.version)]
@@ -285,6 +291,22 @@ class EmergencyTable:
         if emergency.lease is not None and not emergency.lease.lost:
             writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
         self._apply(writes, deadline)
+
+    def _shed(self, stored: Stored, deadline: Deadline) -> Stored:
+        """Remove what tells of an emergency that has too many rows for one transaction, as far as need be.
+
+        The rows that keep it due and its number held go last: whoever stops half way leaves it to the next sweep.
+        """
+        emergency = stored.emergency
+        assert emergency is not None
+        own = agent_row(emergency.agent_key)
+        while len(stored.index) > MOST_FORGOTTEN_AT_ONCE:
+            gone = [row for row in stored.index if not row.startswith(_KEPT_LAST)][:MOST_FORGOTTEN_AT_ONCE]
+            kept = tuple(row for row in stored.index if row not in gone)
+            values = emergency_values(emergency, dict.fromkeys(kept, _BARE))
+            shed: list[Write] = [Replace(own, values, stored.version), *(Delete(row) for row in gone)]
+            stored = Stored(emergency, self._apply(shed, deadline)[own], kept)
+        return stored
 
     def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         # Whether there is another one besides.

@@ -82,8 +82,8 @@ class Lending:
             if not self._free and self._begun is None:
                 self._begun = self._read_free(deadline)
 
-    def find(self, *, in_directory: bool, now: datetime, deadline: Deadline) -> Loan:
-        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all."""
+    def find(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
+        """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
         quota_row, seen = None, self._readings
         if not in_directory:
             quota_row, theirs = self._place_for_unknown(deadline)
@@ -94,7 +94,7 @@ class Lending:
         row = self._take(now) or self._take_begun(now)
         if row is not None:
             return _free_loan(row, quota_row)
-        return self._find_after_fresh_reading(quota_row, seen, now, deadline)
+        return self._find_after_fresh_reading(quota_row, seen, now, deadline, takes=takes)
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
@@ -173,7 +173,9 @@ class Lending:
 
     # The exhausted pool
 
-    def _find_after_fresh_reading(self, quota_row: str | None, seen: int, now: datetime, deadline: Deadline) -> Loan:
+    def _find_after_fresh_reading(
+        self, quota_row: str | None, seen: int, now: datetime, deadline: Deadline, *, takes: bool
+    ) -> Loan:
         row, known, looks = None, False, 0
         while row is None and not known:
             deadline.require()
@@ -187,7 +189,7 @@ class Lending:
             return _free_loan(row, quota_row)
         return (
             self._new_loan(quota_row, deadline)
-            or self._resting_loan(quota_row, now, deadline)
+            or (self._resting_loan(quota_row, now, deadline) if takes else None)
             or self._shared_loan(quota_row)
         )
 

@@ -11,7 +11,8 @@ EmergencyCallingError
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
 └── Conflict           somebody else moved first: read again, decide again
-    └── CallIdTaken    the call id is known already: as this call, as another's, or as ended
+    ├── CallIdTaken    the call id is known already: as this call, as another's, or as ended
+    └── TooManyRows    one transaction cannot hold it: decide for something smaller
 """
 
 
@@ -89,3 +90,7 @@ class Conflict(EmergencyCallingError):
 
 class CallIdTaken(Conflict):
     """A call of this id is known already."""
+
+
+class TooManyRows(Conflict):
+    """The transition touches more rows than one transaction takes; nothing was written."""

@@ -10,7 +10,16 @@ from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
 from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
-from shared.domain.errors import CallIdTaken, Conflict, NotAllowed, NotFound, Unavailable
+from shared.domain.errors import (
+    CallIdTaken,
+    Conflict,
+    Malformed,
+    NotAllowed,
+    NotAnEmergency,
+    NotFound,
+    TooManyRows,
+    Unavailable,
+)
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Lease
 from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
@@ -92,6 +101,20 @@ class Answer(Struct, frozen=True, kw_only=True):
     known: bool = False
     stale: bool = False
 
+    @classmethod
+    def in_the_dark(cls, dial: Dial, deployment: Deployment, now: datetime) -> "Answer":
+        """That of an outage where even the way to it has failed: nothing is made of the dial but its ids (B1)."""
+        number, expires_at = deployment.fallback_number, now + deployment.rules.window
+        panel = with_number(emergency_panel(test=False), number, expires_at, Situation())
+        return cls(
+            call_id=dial.call_id,
+            agent_id=dial.agent_id,
+            callback_number=number,
+            expires_at=expires_at,
+            degraded=True,
+            panel=panel,
+        )
+
 
 class Started(Struct, frozen=True):
     """The answer, and what is owed."""
@@ -128,6 +151,11 @@ def start_call(
         started = course.run(clock.now())
     except Unavailable:
         telemetry.emit("store_away", ms=_ms_since(began, clock))
+        started = course.run_in_outage(outage, clock.now())
+    except (Malformed, NotAllowed, NotAnEmergency):
+        raise
+    except Exception as error:  # noqa: BLE001 - on the way of a dial, whatever nobody foresaw is an outage (B1)
+        telemetry.emit("unforeseen_error", function="start_call", error=type(error).__name__)
         started = course.run_in_outage(outage, clock.now())
     else:
         if started.answer.known and outage.dialling(dial.agent_id, clock.now()) is not None:
@@ -193,6 +221,7 @@ class _Course:
         self._late_for: CallOwner | None = None
         self._agent: Agent | None = None
         self._desktop: Desktop | None = None
+        self._takes = True
         self.number: EmergencyNumber | None = None
         self.situation = Situation()
         self.clock_wrong = False
@@ -219,6 +248,11 @@ class _Course:
                 return self._commit(stored, now)
             except CallIdTaken:
                 self._look_up_call_id()
+            except TooManyRows:
+                if not self._takes:
+                    raise
+                # A shared number needs a row where a taken one needs five of each who held it last.
+                self._takes = False
             except Conflict:
                 pass
             self._deadline.require()
@@ -308,7 +342,9 @@ class _Course:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
         try:
-            loan = self._emergencies.loan(in_directory=self._agent is not None, now=now, deadline=self._deadline)
+            loan = self._emergencies.loan(
+                in_directory=self._agent is not None, now=now, deadline=self._deadline, takes=self._takes
+            )
         except NotFound:
             fallback = self._deployment.fallback_number or ""
             return None, structs.replace(lease, number=fallback, shared=True, lost=True)

@@ -1,0 +1,155 @@
+"""A dial gets a number or the answer of an outage, whatever goes wrong on its way (B1)."""
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec import structs
+
+from shared.adapters.emergency_table import MOST_FORGOTTEN_AT_ONCE
+from shared.adapters.lending import MOST_TAKEN_FROM
+from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
+from shared.deadlines import Deadline
+from shared.domain.agents import Agent
+from shared.domain.emergencies import MOST_CLAIMS_A_LEG, MOST_LEGS, MOST_SIGHTINGS, without_lease
+from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.ids import key_of
+from shared.ports import Change
+from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
+from shared.use_cases.end_call import End
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import FALLBACK, House, OnlyAgent, after, numbers
+from tests.fakes.memory_table import Known, MemoryTable
+
+IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
+
+
+def dial(agent_id: str, call: int = 1) -> Dial:
+    return Dial(call_id=f"{agent_id}/{call}", agent_id=agent_id, dialled="911", country="US")
+
+
+def long_history(house: House) -> None:
+    """As many legs with claims and sightings as are kept, all over."""
+    for n in range(MOST_LEGS):
+        house.dial(dial("ana", n))
+        for claim in range(MOST_CLAIMS_A_LEG):
+            house.tie(f"ana/{n}", f"server-{n}-{claim}")
+        starter = IDENTITIES[n % len(IDENTITIES)]
+        at = house.clock.now()
+        seen = f"server-{n}-0"
+        house.see(ServerCall(server_call_id=seen, starter=starter, at=at, ended=False, correlation_id=f"c-{n}"))
+        house.end(End(call_id=f"ana/{n}", by_agent=True, agent_id="ana"))
+        house.clock.advance(after(minutes=1))
+
+
+def test_too_many_rows_to_take_a_resting_number_share_it_instead() -> None:
+    house = House(pool=numbers(1))
+    house.tick()
+    house.add_agent(Agent(agent_id="ana", acs_user_ids=IDENTITIES, country="US"))
+    long_history(house)
+    others = [f"other-{n}" for n in range(MOST_TAKEN_FROM)]
+    for name in others:
+        house.add_agent(Agent(agent_id=name, acs_user_ids=(f"8:acs:r_{name}",), country="US"))
+        house.dial(dial(name))
+        house.end(End(call_id=f"{name}/1", by_agent=True, agent_id=name))
+    # Her own number went to somebody else in its cool-down.
+    stored = house.emergencies.load(key_of("ana"), house.within()).result()
+    assert stored.emergency is not None
+    lost = without_lease(stored.emergency)
+    house.emergencies.commit(Change(stored=stored, emergency=lost, now=house.clock.now()), house.within())
+    house.clock.advance(after(minutes=75))
+    answer = house.dial(dial("ana", 99))
+    assert (answer.callback_number, answer.shared, answer.degraded) == (*numbers(1), True, False)
+    assert house.telemetry.count("unforeseen_error") == 0
+
+
+def test_the_largest_emergency_fits_one_transaction_and_is_forgotten_whole() -> None:
+    servers = MOST_LEGS * MOST_CLAIMS_A_LEG + 2 * MOST_SIGHTINGS
+    index = MOST_LEGS + servers + len(IDENTITIES) + len(("number", "share", "rest", "due", "outbox", "unknown"))
+    written_for_a_dial = len(
+        ("agent", "call", "server", "number", "share", "due", "presence", "notice", "slot", "free")
+    )
+    assert index + written_for_a_dial <= MOST_ROWS_A_COMMIT
+    assert MOST_FORGOTTEN_AT_ONCE < MOST_ROWS_A_COMMIT
+    house = House()
+    house.tick()
+    house.add_agent(Agent(agent_id="ana", acs_user_ids=IDENTITIES, country="US"))
+    long_history(house)
+    house.clock.advance(after(minutes=200))
+    house.tick()
+    assert not [row for row in house.rows() if key_of("ana") in row]
+
+
+def test_an_emergency_with_more_rows_than_a_transaction_takes_is_forgotten_in_steps() -> None:
+    house = House()
+    house.tick()
+    house.add_agent(Agent(agent_id="ana", acs_user_ids=tuple(f"8:acs:r_{n}" for n in range(150)), country="US"))
+    assert house.dial(dial("ana")).degraded, "it cannot be recorded whole"
+    house = House()
+    house.tick()
+    house.dial(dial("ana"))
+    house.end(End(call_id="ana/1", by_agent=True, agent_id="ana"))
+    stored = house.emergencies.load(key_of("ana"), house.within()).result()
+    many = [f"server|{n:03}|{key_of('ana')}" for n in range(150)]
+    for begin in (0, 50, 100):
+        house.table.commit([Put(row, {}) for row in many[begin : begin + 50]], house.within())
+    house.emergencies.forget(structs.replace(stored, index=(*stored.index, *many)), house.clock.now(), house.within())
+    assert {kind_of(row) for row in house.rows()} <= {"free", "number", "pool", "due", "mail", "ration"}
+
+
+class FaultyTable(MemoryTable):
+    """A table in which something happens that nobody foresaw."""
+
+    fault: Exception | None = None
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        if self.fault is not None:
+            raise self.fault
+        return super().commit(writes, deadline)
+
+
+class FaultyRead(FaultyTable):
+    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+        if self.fault is not None:
+            raise self.fault
+        return super().get(key, deadline)
+
+
+@pytest.mark.parametrize("table", [FaultyTable, FaultyRead])
+@pytest.mark.parametrize("fault", [ValueError(), KeyError("k"), AssertionError(), RecursionError()])
+def test_what_nobody_foresaw_is_an_outage_to_a_dial(table: type[FaultyTable], fault: Exception) -> None:
+    faulty = table()
+    house = House(table=faulty)
+    house.tick()
+    house.performs = False
+    faulty.fault = fault
+    answer = house.dial(dial("ana"))
+    assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
+    assert [type(effect) for effect in house.owed] == [HoldInOutage, MailInOutage]
+    assert house.telemetry.count("unforeseen_error") == 1
+
+
+class NoMoreThreads:
+    """Port `Effects`: nothing can be begun any more."""
+
+    def start(self, effects: Sequence[Effect], perform: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    def finish(self, effects: Sequence[Effect], perform: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+
+def test_where_even_the_way_to_the_outages_answer_fails_it_is_still_that_answer() -> None:
+    house = House()
+    house.tick()
+    calling = structs.replace(house.calling, effects=NoMoreThreads())
+    answer = calling.start_call(dial("ana"), caller=OnlyAgent("ana"))
+    assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
+
+
+def test_what_is_refused_stays_refused() -> None:
+    house = House()
+    with pytest.raises(NotAnEmergency):
+        house.dial(Dial(call_id="1", agent_id="ana", dialled="5551234", country="US"))
+    with pytest.raises(NotAllowed):
+        house.dial(dial("ana"), OnlyAgent("ben"))
