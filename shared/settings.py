@@ -179,9 +179,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     sources, some_left_out = read.event_sources()
     read.presence_backend()
     return Settings(
-        communication=read.service("COMMUNICATION_SERVICES", _is_communication_connection, "an endpoint and accesskey"),
+        communication=read.service("COMMUNICATION_SERVICES", _communication_connection, "an endpoint and accesskey"),
         communication_resource_id=read.resource_id(),
-        tables=read.service("TABLES", _is_tables_connection, "an AccountName and AccountKey"),
+        tables=read.service("TABLES", _tables_connection, "an AccountName and AccountKey"),
         event_sources=sources,
         callbacks_from_anywhere=some_left_out,
         call_automation_issuer=read.signer("CALL_AUTOMATION_ISSUER"),
@@ -354,12 +354,11 @@ class _Reader:
         self.fault(name, f"{problem}: the events of a callback cannot be verified", mend)
         return None
 
-    def service(self, prefix: str, valid: Callable[[str], bool], parts: str) -> Service:
+    def service(self, prefix: str, usable: Callable[[str], str | None], parts: str) -> Service:
         with_key, with_identity = f"{prefix}_CONNECTION_STRING", f"{prefix}_ENDPOINT"
         connection, endpoint = self.text(with_key), self.url(with_identity)
-        if connection is not None and not valid(connection):
+        if connection is not None and (connection := usable(connection)) is None:
             self.fault(with_key, f"does not hold {parts}", "copy the connection string from the portal")
-            connection = None
         if connection and endpoint:
             self.fault(
                 with_identity, "is not used, because there is a connection string", "remove one", Severity.WARNING
@@ -454,9 +453,18 @@ def _is_key(text: str) -> bool:
         return False
 
 
-def _is_communication_connection(connection: str) -> bool:
-    parts = _parts_of(connection)
-    return _is_url(parts.get("endpoint", "")) and _is_key(parts.get("accesskey", ""))
+def _communication_connection(text: str) -> str | None:
+    """The connection string as its SDK's parser reads it, from a text in which blanks and empty parts may stand.
+
+    That parser takes a blank for a part of a name, and whatever follows the host for a part of the host that it signs.
+    """
+    parts = _parts_of(text)
+    endpoint, key = parts.get("endpoint", "").rstrip("/"), parts.get("accesskey", "")
+    return f"endpoint={endpoint};accesskey={key}" if _is_url(endpoint, bare=True) and _is_key(key) else None
+
+
+def _tables_connection(text: str) -> str | None:
+    return text if _is_tables_connection(text) else None
 
 
 def _is_tables_connection(connection: str) -> bool:

@@ -41,6 +41,9 @@ class Refusal(Struct, frozen=True):
     code: str
 
 
+_UNREADABLE = Refusal(0, HTTPStatus.BAD_GATEWAY, "UnreadableAnswer")
+
+
 def encode(writes: Sequence[Write], *, table_url: str, partition: str) -> Batch:
     """The transaction's body; `table_url` is the table's address without a trailing slash."""
     batch, changes = f"batch_{uuid.uuid4()}", f"changeset_{uuid.uuid4()}"
@@ -93,10 +96,12 @@ def decode(body: bytes, writes: Sequence[Write]) -> list[str | None] | Refusal:
     statuses = [int(found[1]) if (found := _STATUS.search(part)) else 0 for part in parts]
     for number, (status, part) in enumerate(zip(statuses, parts, strict=True)):
         if status >= HTTPStatus.BAD_REQUEST:
-            return _refusal(status, part, number)
+            refusal = _refusal(status, part, number)
+            # One that blames a write which was never sent is no answer to this transaction.
+            return refusal if refusal.index < len(writes) else _UNREADABLE
     etags = [found[1].decode() if (found := _ETAG.search(part)) else None for part in parts[: len(writes)]]
     if len(etags) != len(writes) or any(not status >= HTTPStatus.OK for status in statuses[: len(writes)]):
-        return Refusal(0, HTTPStatus.BAD_GATEWAY, "UnreadableAnswer")
+        return _UNREADABLE
     return [None if isinstance(write, Delete) else etag for write, etag in zip(writes, etags, strict=True)]
 
 
@@ -104,4 +109,5 @@ def _refusal(status: int, part: bytes, number: int) -> Refusal:
     code = re.search(rb'"code"\s*:\s*"(\w+)"', part)
     # The service answers with the failed write alone and names its place in the message.
     place = re.search(rb'"value"\s*:\s*"(\d+):', part)
-    return Refusal(int(place[1]) if place else number, status, code[1].decode() if code else "")
+    # No place is longer than this; `int` refuses thousands of digits.
+    return Refusal(int(place[1][:6]) if place else number, status, code[1].decode() if code else "")

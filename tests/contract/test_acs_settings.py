@@ -1,10 +1,16 @@
 """Settings that make no client, or one that cannot sign: every adapter of Communication Services says *unavailable*."""
 
+import base64
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from azure.communication.callautomation._shared.utils import parse_connection_str as parse_for_calls
+from azure.communication.email._shared.utils import parse_connection_str as parse_for_email
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
@@ -13,6 +19,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.ports import Email
+from shared.settings import read_settings
 from tests.contract.table_servers import never_answers, serving
 
 CLOCK = SystemClock()
@@ -101,3 +108,51 @@ def test_a_certificate_bundle_that_is_not_there(act: Act) -> None:
         with pytest.raises(Unavailable):
             ask()
         adapter.close()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "endpoint=https://acs.example.com/;accesskey=a2V5",
+        "endpoint=https://acs.example.com//;;accesskey=a2V5;",
+        " EndPoint = https://acs.example.com ; AccessKey = a2V5 ",
+        "accesskey=a2V5\n;\tendpoint=https://acs.example.com:8443/",
+        "endpoint=https://acs.example.com/;accesskey=a2V5a2U=;other=1",
+    ],
+)
+def test_a_setting_that_counts_as_valid_is_read_so_by_the_sdk(written: str) -> None:
+    require_read_alike(written)
+
+
+NOISE = st.sampled_from(["", " ", "\t", "\n"])
+NAMES = st.sampled_from(["endpoint", "Endpoint", "accesskey", "AccessKey", "other", ""])
+VALUES = st.sampled_from(
+    [
+        *("https://acs.example.com", "https://acs.example.com//", "https://acs.example.com:8443/", "acs.example.com"),
+        *(
+            "https://acs.example.com/path",
+            "https://a@acs.example.com",
+            "http://127.0.0.1:1",
+            "https://acs.example.com?a=b",
+        ),
+        *("a2V5", "a2V5a2U=", "a2V5a2U", "é", ""),
+    ]
+)
+PARTS = st.tuples(NOISE, NAMES, NOISE, st.just("="), NOISE, VALUES, NOISE).map("".join)
+
+
+@given(st.lists(PARTS, max_size=5).map(";".join))
+@example("endpoint=https://acs.example.com/path;accesskey=a2V5")
+def test_no_setting_counts_as_valid_that_the_sdk_reads_otherwise(written: str) -> None:
+    require_read_alike(written, if_valid=True)
+
+
+def require_read_alike(written: str, *, if_valid: bool = False) -> None:
+    connection = read_settings({"COMMUNICATION_SERVICES_CONNECTION_STRING": written}).communication.connection_string
+    if connection is None and if_valid:
+        return
+    assert connection is not None
+    endpoint = connection.removeprefix("endpoint=").partition(";")[0]
+    for parse in (parse_for_email, parse_for_calls):
+        host, key = parse(connection)
+        assert host == urlsplit(endpoint).netloc and base64.b64decode(key, validate=True)

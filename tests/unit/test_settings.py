@@ -48,7 +48,7 @@ def faulty(settings: Settings) -> set[str]:
 def test_a_complete_environment_has_no_fault() -> None:
     settings = read()
     assert settings.faults == ()
-    assert settings.communication == Service(GOOD["COMMUNICATION_SERVICES_CONNECTION_STRING"])
+    assert settings.communication == Service(f"endpoint=https://acs.example.com;accesskey={KEY}")
     assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
     assert settings.tables.configured
     assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
