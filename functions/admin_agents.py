@@ -14,7 +14,7 @@ ROUTE = "manage/agents/{agent_id}"
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route=ROUTE, methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
     """An agent's entry, with its entity tag."""

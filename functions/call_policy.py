@@ -10,7 +10,7 @@ from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="call-policy", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="call-policy", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def call_policy(req: func.HttpRequest) -> func.HttpResponse:
     """Whether a call may be recorded and stored as an activity; private where the store does not answer."""

@@ -9,7 +9,7 @@ from functions.wire.http import health_answer
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - anyone may ask, and there is nothing to say
     """200 where emergencies can be kept; 503 where the table does not answer. Faulty settings alone are reported."""

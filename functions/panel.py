@@ -10,7 +10,7 @@ from functions.wire.http import panel_answer, path_id
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="agents/{agent_id}/panel", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="agents/{agent_id}/panel", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def panel_state(req: func.HttpRequest) -> func.HttpResponse:
     """What the panel offers now; 304 where the caller has just that already."""

@@ -14,7 +14,7 @@ _SET_BY = {ADMIN: "admin", SUPERVISOR: "supervisor", MACHINE: "machine", AGENT: 
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route=ROUTE, methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     """An agent's presence, who set it, and since when."""

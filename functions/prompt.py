@@ -23,7 +23,7 @@ FILES = MappingProxyType(
 blueprint = func.Blueprint()
 
 
-@blueprint.route(route="ui/prompts/{file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route="ui/prompts/{file}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def ui_prompt(req: func.HttpRequest) -> func.HttpResponse:
     """The prompt in the language of `{locale}.wav` (BCP 47), else in English; 304 where the caller has it already."""

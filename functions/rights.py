@@ -11,17 +11,18 @@ from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principa
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """Who may use a function. `roles` is empty where anyone may.
+    """Who may use a function. `roles` is empty where anyone may, or anyone who is `signed_in`.
 
     An agent may use it for their own record only; every other role listed, for everybody's.
     """
 
     roles: frozenset[str] = frozenset()
+    signed_in: bool = False
 
     @property
     def anyone(self) -> bool:
         """Whether it needs no sign-in."""
-        return not self.roles
+        return not self.roles and not self.signed_in
 
 
 def _only(*roles: str) -> Rule:
@@ -29,6 +30,7 @@ def _only(*roles: str) -> Rule:
 
 
 ANYONE = Rule()
+ANYONE_SIGNED_IN = Rule(signed_in=True)
 _SELF_OR_MACHINE = _only(AGENT, MACHINE)
 _SELF_OR_ANY = _only(AGENT, SUPERVISOR, ADMIN, MACHINE)
 _READ_BY_OFFICE = _only(SUPERVISOR, ADMIN)
@@ -40,6 +42,7 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "call_updated": _SELF_OR_MACHINE,
         "call_ended": _SELF_OR_MACHINE,
         "presence_released": _only(AGENT, SUPERVISOR, ADMIN),
+        "me": ANYONE_SIGNED_IN,
         "panel_state": _SELF_OR_ANY,
         "desktop_read": _SELF_OR_MACHINE,
         "desktop_reported": _SELF_OR_MACHINE,
@@ -90,6 +93,8 @@ def authorise(function_name: str, principal: Principal | None) -> Principal:
         if rule.anyone:
             return Principal(roles=frozenset())
         raise NotSignedIn
+    if rule.signed_in:
+        return principal
     granted = principal.roles & rule.roles
     if not granted and not rule.anyone:
         raise NotAllowed

@@ -19,6 +19,7 @@ from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.principals import Principal
 from shared.ports import (
     AgentDirectory,
     Caller,
@@ -54,6 +55,7 @@ from shared.use_cases.effects import (
 )
 from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
+from shared.use_cases.find_me import find_me
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
@@ -300,6 +302,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
 
     # What is shown and set
+
+    def find_me(self, principal: Principal, *, deadline: Deadline) -> Agent | None:
+        """The caller's own directory entry. Raises `Unavailable`."""
+        return find_me(principal, directory=self.directory, deadline=deadline)
 
     def show_panel(self, agent_id: str, *, caller: Caller, entry: Agent | None, deadline: Deadline) -> Panel:
         """What an agent's panel offers now. Raises `NotAllowed`, `Unavailable`."""

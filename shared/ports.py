@@ -348,6 +348,10 @@ class AgentDirectory(Protocol):
         """An agent's entry as it is now, with its version."""
         ...
 
+    def find_by_object_id(self, object_id: str, deadline: Deadline) -> list[Agent]:
+        """The entries with this Microsoft Entra object id: one as a rule, more where somebody mistyped."""
+        ...
+
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
         """Write an entry: any if `version` is None, else only over that version (`Conflict`). Gives the new version."""
         ...

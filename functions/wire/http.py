@@ -19,6 +19,7 @@ from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.principals import ROLES, Principal
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 from shared.use_cases.start_call import Answer, Dial
@@ -326,6 +327,15 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
     panel: PanelAnswer
 
 
+class MeAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /me`; what is not known of the caller is null."""
+
+    agent_id: str | None
+    name: str | None
+    roles: tuple[str, ...]
+    locale: str | None
+
+
 class PresenceAnswer(Struct, frozen=True, kw_only=True):
     """`GET/PUT /agents/{agent_id}/presence`."""
 
@@ -399,6 +409,16 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         placeable=panel.placeable,
         dial=panel.dial,
         poll_after_s=panel.poll_after_s,
+    )
+
+
+def me_answer(principal: Principal, entry: Agent | None) -> MeAnswer:
+    """Who is signed in, with the roles that this product knows."""
+    return MeAnswer(
+        agent_id=entry.agent_id if entry else None,
+        name=entry.name if entry else None,
+        roles=tuple(sorted(principal.roles & ROLES)),
+        locale=entry.locale if entry else None,
     )
 
 

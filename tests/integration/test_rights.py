@@ -86,6 +86,43 @@ def test_who_may(wide_stack: Stack, route: str, caller: str) -> None:
     assert local.rows() == before
 
 
+@pytest.mark.parametrize(
+    ("caller", "status", "agent_id"),
+    [
+        ("agent", 200, DANA.agent_id),
+        ("machine", 200, None),
+        ("unknown role", 200, DANA.agent_id),
+        ("nobody", 401, None),
+    ],
+)
+def test_whoever_is_signed_in_learns_who_they_are(
+    wide_stack: Stack, caller: str, status: int, agent_id: str | None
+) -> None:
+    wide_stack.add_agent(DANA)
+    answer = wide_stack.ask("GET", "me", principal=CALLERS[caller])
+    assert answer.status_code == status
+    assert answer.json().get("agent_id") == agent_id
+
+
+@pytest.mark.parametrize("path", ["health", "me", f"{OF_DANA}/panel", f"{OF_DANA}/presence", "ui/prompts/en.wav"])
+def test_where_get_is_answered_head_is_too(wide_stack: Stack, path: str) -> None:
+    wide_stack.add_agent(DANA)
+    whole = wide_stack.ask("GET", path, principal=MACHINE)
+    head = wide_stack.ask("HEAD", path, principal=MACHINE)
+    assert (head.status_code, head.content, head.headers.get("etag")) == (200, b"", whole.headers.get("etag"))
+
+
+def test_a_page_of_a_foreign_site_changes_nothing(wide_stack: Stack) -> None:
+    wide_stack.add_agent(DANA)
+    wide_stack.wait_until_nothing_is_owed()
+    before = wide_stack.rows()
+    for origin, status in (("https://evil.example", 403), ("null", 403), (wide_stack.host.url, 201)):
+        asked = wide_stack.ask("POST", "emergency-calls", dial(), principal=MACHINE, headers={"Origin": origin})
+        assert asked.status_code == status
+        assert (wide_stack.rows() == before) is (status == 403)
+    wide_stack.wait_until_nothing_is_owed()
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_anyone_may_ask_for_health(wide_stack: Stack, caller: str) -> None:
     answer = wide_stack.ask("GET", "health", principal=CALLERS[caller])

@@ -49,6 +49,7 @@ ROUTES = {
     "panel_state": ("GET", "agents/{agent_id}/panel"),
     "desktop_read": ("GET", "agents/{agent_id}/desktop"),
     "desktop_reported": ("PUT", "agents/{agent_id}/desktop"),
+    "me": ("GET", "me"),
     "presence_state": ("GET", "agents/{agent_id}/presence"),
     "presence_set": ("PUT", "agents/{agent_id}/presence"),
     "call_policy": ("GET", "call-policy"),
@@ -85,9 +86,17 @@ EVENT_FUNCTIONS = {
 TIMER_FUNCTIONS = {"lease_expiry": "%EXPIRY_SCHEDULE%", "outbox_sweep": "%OUTBOX_SCHEDULE%"}
 REQUIRED = {
     *("call_started", "call_updated", "call_ended", "presence_released", "panel_state", "presence_state"),
-    *("presence_set", "health", "admin_agent_read", "admin_agent_saved", "call_started_event", "call_ended_event"),
+    *(
+        "me",
+        "presence_set",
+        "health",
+        "admin_agent_read",
+        "admin_agent_saved",
+        "call_started_event",
+        "call_ended_event",
+    ),
     *("incoming_call_event", "email_delivery_report_event", "lease_expiry", "outbox_sweep"),
-    *("call_automation_events", "call_policy", "recording_file_status_event", "ui_prompt"),
+    *("me", "call_automation_events", "call_policy", "recording_file_status_event", "ui_prompt"),
     *("ui_panel", "ui_console", "ui_preview", "ui_file", "ui_pinned_file"),
 }
 
@@ -161,7 +170,8 @@ def test_routes_are_the_contracts(name: str) -> None:
     arguments = HTTP[name].arguments
     method, route = ROUTES[name]
     assert arguments["route"] == route
-    assert arguments["methods"] in ([method], [method, "HEAD"] if method == "GET" else [method])
+    # The host answers HEAD where the methods list it, and with 404 elsewhere.
+    assert arguments["methods"] == ([method, "HEAD"] if method == "GET" else [method])
     # The table of rights decides, not a key (contract.md, HTTP).
     assert arguments["auth_level"] == "func.AuthLevel.ANONYMOUS"
 

@@ -37,6 +37,9 @@ class Failing:
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error
 
+    def find_by_object_id(self, object_id: str, deadline: Deadline) -> list[Agent]:
+        raise self._error
+
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
         raise self._error
 

@@ -57,7 +57,7 @@ def person(*roles: str, object_id: str | None = OBJECT_ID, agent_id: str | None 
 
 
 def test_every_function_is_decided() -> None:
-    assert set(RIGHTS) == set(CONTRACT) | ANYONE
+    assert set(RIGHTS) == set(CONTRACT) | ANYONE | {"me"}
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -76,6 +76,13 @@ def test_nobody_is_let_in_without_signing_in(name: str) -> None:
         authorise(name, None)
     with pytest.raises(NotAllowed):
         authorise(name, person())
+
+
+def test_whoever_is_signed_in_may_ask_who_they_are() -> None:
+    with pytest.raises(NotSignedIn):
+        authorise("me", None)
+    for signed_in in (person(), person(AGENT, ADMIN), person("Another.Role", object_id=None)):
+        assert authorise("me", signed_in) == signed_in
 
 
 @pytest.mark.parametrize("name", sorted(ANYONE))

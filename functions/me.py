@@ -1,0 +1,20 @@
+"""Who is signed in, as the directory knows them: what a page asks that nobody told whose it is."""
+
+import azure.functions as func
+
+from functions.http import caller, composed, json_answer
+from functions.problems import answered
+from functions.wire.http import me_answer
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="me", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def me(req: func.HttpRequest) -> func.HttpResponse:
+    """The caller's agent id, name and locale, null where no entry is theirs; and their roles."""
+    app = composed()
+    principal = caller("me", req, app.sign_in)
+    with app.calling.polling(app.calling.budgets.directory_s) as deadline:
+        entry = app.calling.find_me(principal, deadline=deadline)
+    return json_answer(me_answer(principal, entry))
