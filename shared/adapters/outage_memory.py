@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import structs
 
+from shared.domain.ids import key_of
 from shared.ports import OutageDial
 
 MOST_REMEMBERED = 10_000
@@ -41,22 +42,22 @@ class OutageMemory:
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         with self._lock:
-            before = self._dialling.get(agent_id)
+            before = self._dialling.get(key_of(agent_id))
             # Nobody can say without the store whether the earlier call is over, and a real one outranks a test.
             test = dial.test and (before is None or before.test)
-            self._dialling[agent_id] = structs.replace(dial, test=test)
+            self._dialling[key_of(agent_id)] = structs.replace(dial, test=test)
             _trim(self._dialling)
 
     def dialling(self, agent_id: str, now: datetime) -> OutageDial | None:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         with self._lock:
-            dial = self._dialling.get(agent_id)
+            dial = self._dialling.get(key_of(agent_id))
         return dial if dial is not None and now < dial.expires_at else None
 
     def over(self, agent_id: str) -> None:
         """The store knows this agent's emergency by now."""
         with self._lock:
-            self._dialling.pop(agent_id, None)
+            self._dialling.pop(key_of(agent_id), None)
 
 
 def _trim[K, V](remembered: OrderedDict[K, V]) -> None:

@@ -9,7 +9,7 @@ from msgspec import structs
 from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
 from shared.domain.emergencies import standing, ties
-from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.errors import NotAllowed, NotAnEmergency, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
@@ -24,6 +24,7 @@ from tests.fakes.house import (
     DEFAULT_CONTACT,
     DESK,
     FALLBACK,
+    Everybody,
     House,
     OnlyAgent,
     Overtaken,
@@ -686,6 +687,17 @@ def test_a_row_that_cannot_be_read_degrades_the_dial_and_stops_nothing(house: Ho
     answer = dial(house, "call-2")
     assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
     house.sweep()
+
+
+def test_an_agent_id_that_the_host_rewrites_in_events_is_the_same_agent_without_the_store(house: House) -> None:
+    row = Put(f"agent|{key_of('2026-11-20T21:00:00Z')}", {"schema": 9, "state": "3", "index": "[]"})
+    house.table.commit([row], house.within())
+    with pytest.raises(Unavailable):
+        house.dial_by_event(Dial(call_id="c", agent_id="2026-11-20T21:00:00+00:00", dialled="911"))
+    panel = house.calling.show_panel(
+        "2026-11-20T23:00:00+02:00", caller=Everybody(), entry=None, deadline=house.within()
+    )
+    assert panel.mode is Mode.EMERGENCY
 
 
 # Whose clock counts (specification, What happens when; contract, Time)
