@@ -26,6 +26,8 @@ MOST_SOURCES = 100
 MOST_ORIGINS = 100
 LONGEST_SETTING = 256 * 1024
 LEAST_MINUTES, MOST_MINUTES = 10, 1440
+# With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
+LEAST_MINUTES_AFTERWARDS = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
 _ISO_COUNTRY_CODES = (
@@ -254,9 +256,9 @@ class _Reader:
     def rules(self) -> Rules:
         return Rules(
             window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", LEAST_MINUTES, MOST_MINUTES),
-            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
-            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES, MOST_MINUTES),
-            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
+            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
+            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
             max_call_minutes=self.whole("MAX_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
         )
 

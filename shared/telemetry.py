@@ -61,6 +61,7 @@ class Event(StrEnum):
     PRESENCE_FAILED = "presence_failed"
     POOL_LOW = "pool_low"
     POOL_EXHAUSTED = "pool_exhausted"
+    LEASE_EXPIRED = "lease_expired"
     NUMBER_RELEASED = "number_released"
     SWEEP = "sweep"
     ROW_SET_ASIDE = "row_set_aside"
@@ -126,6 +127,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.PRESENCE_FAILED: _entry(logging.ERROR),
     Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
     Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
+    Event.LEASE_EXPIRED: _entry(logging.INFO),
     Event.NUMBER_RELEASED: _entry(logging.INFO),
     Event.SWEEP: _entry(logging.INFO, "due", "ms"),
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),

@@ -262,12 +262,14 @@ def timed_out_legs(emergency: Emergency, stands: Standing, rules: Rules) -> list
 
 
 def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> datetime:
-    """When time alone next changes something: a leg times out, a hold ends, or the whole is forgotten."""
+    """When time alone next changes something: a leg times out, a hold or the lease ends, or all is forgotten."""
     assert emergency.lease is not None
     moments = [leg.dialled_at + rules.max_call for leg in stands.in_progress]
     moments += [ring.until for ring in rings_now(emergency, now)]
     if stands.held_until is not None and stands.held_until != _NO_END:
         moments.append(stands.held_until)
+    if emergency.lease.expired_at is None and not emergency.lease.lost:
+        moments.append(emergency.lease.ends_at(rules))
     return min(moments, default=_forgotten_at(emergency, emergency.lease.released_at(rules)))
 
 
@@ -438,6 +440,15 @@ def backoff(attempts: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
+def with_expiry(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
+    """The lease is over, if it is: the number leaves the agent, and rests (S3)."""
+    lease = emergency.lease
+    assert lease is not None
+    if lease.expired_at is not None or lease.lost or lease.lives(rules, now):
+        return emergency
+    return structs.replace(emergency, lease=structs.replace(lease, expired_at=lease.ends_at(rules)))
+
+
 def without_lease(emergency: Emergency) -> Emergency:
     """The number was lent to somebody else in its cool-down (B2)."""
     assert emergency.lease is not None
@@ -457,6 +468,9 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
     lease = structs.replace(lease, kept_until=lease.window_ends_at(rules))
+    if lease.expired_at is not None:
+        # A callback that is answered in the cool-down gives the number back; an end that is told late moves the end.
+        lease = structs.replace(lease, expired_at=None if lease.lives(rules, now) else lease.ends_at(rules))
     if stands.held != emergency.held or new_hold:
         due = now + FIRST_TRY_WITHIN
         hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold

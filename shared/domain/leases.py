@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """The times that administrators set, all in minutes."""
+    """The times that administrators set, all in minutes; 0 after the call and of rest: 60 minutes to the letter."""
 
     window_minutes: int = 60
     after_call_minutes: int = 30
@@ -45,8 +45,9 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
     set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
-    at dialling, from which a shorter window takes nothing. `lost`: the number was lent again in its cool-down, or there
-    was none and `number` is the fallback number.
+    at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
+    that; whether it lives is computed all the same. `lost`: the number was lent again in its cool-down, or there was
+    none and `number` is the fallback number.
     """
 
     number: str
@@ -57,6 +58,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     last_ended_at: datetime | None = None
     busy_until: datetime | None = None
     kept_until: datetime | None = None
+    expired_at: datetime | None = None
     lost: bool = False
 
     def promised_until(self, rules: Rules) -> datetime:

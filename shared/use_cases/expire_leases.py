@@ -6,11 +6,13 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import (
     GIVE_PRESENCE_UP_AFTER,
+    Emergency,
     due_at,
     may_be_forgotten,
     settle,
     standing,
     timed_out_legs,
+    with_expiry,
 )
 from shared.domain.errors import EmergencyCallingError, Unreadable
 from shared.ports import Broken, Change, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
@@ -105,9 +107,9 @@ def _advance(
 ) -> bool:
     emergency = stored.emergency
     assert emergency is not None and emergency.lease is not None
-    settled = settle(emergency, deployment.rules, now)
+    settled = with_expiry(settle(emergency, deployment.rules, now), deployment.rules, now)
     if may_be_forgotten(settled, deployment.rules, now):
-        return _forget(stored, now, emergencies, presence, deployment, telemetry, deadline)
+        return _forget(stored, settled, now, emergencies, presence, deployment, telemetry, deadline)
     stands = standing(settled, deployment.rules, now)
     if settled == emergency and due_at(settled, stands, deployment.rules, now) <= now:
         return False
@@ -115,13 +117,22 @@ def _advance(
     if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
         for _ in timed_out_legs(settled, stands, deployment.rules):
             telemetry.emit("leg_timed_out")
+    _tell_expiry(emergency, settled, telemetry)
     if settled.presence_due_at is not None:
         effects.append(ReconcilePresence(emergency.agent_key))
     return True
 
 
+def _tell_expiry(before: Emergency, after: Emergency, telemetry: Telemetry) -> None:
+    """Say that the number has left the agent, once: by whoever wrote it."""
+    assert before.lease is not None and after.lease is not None
+    if before.lease.expired_at is None and after.lease.expired_at is not None:
+        telemetry.emit("lease_expired")
+
+
 def _forget(
     stored: Stored,
+    settled: Emergency,
     now: datetime,
     emergencies: EmergencyStore,
     presence: PresenceGateway,
@@ -140,6 +151,7 @@ def _forget(
             if now < emergency.lease.released_at(deployment.rules) + GIVE_PRESENCE_UP_AFTER:
                 return False
     emergencies.forget(stored, now, deadline)
+    _tell_expiry(emergency, settled, telemetry)
     telemetry.emit("number_released")
     return True
 

@@ -27,6 +27,7 @@ OF_THE_STORY = {
     "callback_joined": 1,
     "callback_over": 1,
     "presence_restored": 1,
+    "lease_expired": 1,
     "number_released": 1,
 }
 # As often as the timers and the storage will.

@@ -18,7 +18,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
+import msgspec
 
+from shared.ports import Holder
 from tests.local import stack
 from tests.local.acs import CallView, Script, poll
 from tests.local.host.process import TimerError
@@ -88,6 +90,7 @@ class Story:
         self._say = timeline
         self._dana: Softphone = local.softphone(local.add_agent(DANA))
         self._number = ""
+        self._expires_at = local.now()
 
     def tell(self) -> None:
         """The whole story."""
@@ -114,7 +117,7 @@ class Story:
         """911."""
         began = time.monotonic()
         lent = self._dana.dial(CALL_ID)
-        self._number = lent.callback_number
+        self._number, self._expires_at = lent.callback_number, lent.expires_at
         require(lent.status == httpx.codes.CREATED, f"a first dial must be answered with 201, not {lent.status}")
         require(not lent.degraded and not lent.shared, "the number must be Dana's alone")
         self._say.step("0:00", f"Dana dials 911. Her softphone reports it, and is answered in {ms(lent.took_s)}.")
@@ -188,6 +191,9 @@ class Story:
         self._local.run_timers()
         require(self._dana.panel().callback_number is None, "the lease must have ended")
         self._say.step("1:01", "The 60 minutes are over. The timer takes the number back.")
+        expired_at = self._written_expiry()
+        require(expired_at == self._expires_at, "the timer must have written that the number expired")
+        self._say.fact("timer", f"wrote that the number expired at {clock(self._expires_at)}")
         self._local.control.people(DANA.acs_user_id, Script(behaviour="never"))
         _, call = self._ring()
         require(call.invitations[0].identity == DANA.acs_user_id, "in the cool-down the last holder must still ring")
@@ -198,6 +204,12 @@ class Story:
         email = self._local.wait_for_email(DANA.emergency_contacts.split("; ")[0], count=2)
         require("NOBODY ANSWERED" in email.plain_text, "the contacts must be told of a callback that nobody answered")
         self._say.fact("e-mail", "that caller hung up before anybody answered, so the contacts are told")
+
+    def _written_expiry(self) -> datetime | None:
+        """When the lease ended, as the timer wrote it into the rows of the number's holders; None if it did not."""
+        holders = [row for row in self._local.rows()["emergencies"] if row["RowKey"].startswith("number|")]
+        leases = [msgspec.json.decode(str(row["state"]), type=Holder).lease for row in holders if "state" in row]
+        return next((lease.expired_at for lease in leases if lease.number == self._number), None)
 
     def release(self) -> None:
         """Another hour later."""

@@ -14,6 +14,7 @@ from shared.adapters.table import Delete, Insert, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
+from shared.domain.leases import Lease
 from shared.domain.panels import Banner, Mode
 from shared.ports import Email, Holder
 from shared.use_cases.answer_callback import answer_callback
@@ -23,7 +24,7 @@ from shared.use_cases.show_presence import show_presence
 from tests.fakes.house import DESK, FALLBACK, Everybody
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
-from tests.simulator.oracle import Verdict, judge, moments
+from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
 from tests.simulator.story import require
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
+# The timer runs every minute, and its run takes a moment.
+EXPIRED_WITHIN = timedelta(seconds=75)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -96,6 +99,7 @@ class Checks:
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
             self._one_undeclared_holder(after)
         self._holder_row_agrees(key, after)
+        self._expiry_is_true(key, after)
         self._probe_some_time(after)
 
     def _a_live_lease_stays(self, before: Emergency | None, after: Emergency | None) -> None:
@@ -180,6 +184,28 @@ class Checks:
         row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
         told = None if row is None else msgspec.json.decode(str(row.values["state"]), type=Holder).lease
         require(told == lease, "a number's row tells its holder's lease", (told, lease), emergency.agent_id)
+
+    def _expiry_is_true(self, key: str, emergency: Emergency) -> None:
+        lease, verdict = emergency.lease, self._judged(emergency)
+        if lease is None or lease.lost:
+            return
+        if lease.expired_at is not None:
+            over = not verdict.lease_lives and lease.expired_at == verdict.lease_ends_at
+            require(over, "a lease that is written as expired is over", (lease, verdict), emergency.agent_id)
+        elif self.world.faults.climate.fair and verdict.lease_ends_at < FAR_FUTURE:
+            by = verdict.lease_ends_at + EXPIRED_WITHIN
+            self.world.clock.call_at(microseconds(by), lambda: self._is_expired(key, lease, verdict.lease_ends_at))
+
+    def _is_expired(self, key: str, lease: Lease, ends_at: datetime) -> None:
+        emergency, now = self.emergencies.get(key), self.world.clock.now()
+        kept = emergency.lease if emergency is not None else None
+        if emergency is None or kept is None or kept.epoch != lease.epoch or kept.lost:
+            return
+        served = self.world.served_from(ends_at - EXPIRED_WITHIN, now) <= ends_at
+        if served and self._judged(emergency).lease_ends_at == ends_at:
+            require(
+                kept.expired_at == ends_at, "the timer expires the number within a minute", kept, emergency.agent_id
+            )
 
     # Probes: what a caller would see at a moment, above all on both sides of an edge
 

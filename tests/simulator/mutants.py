@@ -90,6 +90,19 @@ MUTANTS = (
         "timedelta(minutes=self.after_call_minutes + 1)",
     ),
     Mutant("lease ends during a leg", LEASES, "quiet_since = self.busy_until or", "quiet_since ="),
+    Mutant(
+        "the timer does not expire the number",
+        FACTS,
+        "        moments.append(emergency.lease.ends_at(rules))\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "an expiry that is not taken back",
+        FACTS,
+        "expired_at=None if lease.lives(rules, now) else lease.ends_at(rules)",
+        "expired_at=lease.ends_at(rules)",
+    ),
+    Mutant("expired when the timer comes", FACTS, "expired_at=lease.ends_at(rules)))", "expired_at=now))"),
     Mutant("cool-down skipped", LEASES, "return self.ends_at(rules) + rules.cool_down", "return self.ends_at(rules)"),
     Mutant(
         "time-out: wrong side",

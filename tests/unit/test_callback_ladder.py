@@ -11,7 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state, on_the_call
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
-from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_ringing
+from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_expiry, with_ringing
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
@@ -323,7 +323,8 @@ def test_while_it_rings_nothing_is_forgotten(house: House) -> None:
     house.clock.advance(after(hours=3))
     emergency, now = house.emergency(DANA), house.clock.now()
     assert emergency is not None and may_be_forgotten(emergency, house.deployment.rules, now)
-    rung = with_ringing(emergency, "callback", now + after(seconds=1))
+    expired = with_expiry(emergency, house.deployment.rules, now)
+    rung = with_ringing(expired, "callback", now + after(seconds=1))
     assert not may_be_forgotten(rung, house.deployment.rules, now)
     stands = standing(rung, house.deployment.rules, now)
     assert due_at(rung, stands, house.deployment.rules, now) == now + after(seconds=1)

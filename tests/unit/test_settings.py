@@ -102,6 +102,8 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("POOL_LOW_WATER", "-1", "pool_low_water", 20),
         ("CALLBACK_WINDOW_MINUTES", "9", "rules", Rules()),
         ("MAX_CALL_MINUTES", "1441", "rules", Rules()),
+        ("CALLBACK_AFTER_CALL_MINUTES", "-1", "rules", Rules()),
+        ("CALLBACK_COOL_DOWN_MINUTES", "1441", "rules", Rules()),
         ("HOLD_AFTER_DROP_MINUTES", "²0", "rules", Rules()),
         ("EXPIRY_SCHEDULE", "every minute", "expiry_schedule", "0 * * * * *"),
         # Narrower, never wider: neither the public cloud's keys nor any source in their place.
@@ -130,11 +132,21 @@ def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field
         assert value == ";;" or value not in fault.problem + fault.mend
 
 
+@pytest.mark.parametrize("setting", ["CALLBACK_WINDOW_MINUTES", "MAX_CALL_MINUTES"])
+def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) -> None:
+    settings = read(**{setting: "0"})
+    assert setting in faulty(settings) and settings.rules == Rules()
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "field", "used"),
     [
         ("CALLBACK_AFTER_CALL_MINUTES", "1440", "rules", Rules(after_call_minutes=1440)),
         ("CALLBACK_COOL_DOWN_MINUTES", "10", "rules", Rules(cool_down_minutes=10)),
+        ("CALLBACK_AFTER_CALL_MINUTES", "0", "rules", Rules(after_call_minutes=0)),
+        ("CALLBACK_COOL_DOWN_MINUTES", "0", "rules", Rules(cool_down_minutes=0)),
+        ("HOLD_AFTER_DROP_MINUTES", "0", "rules", Rules(hold_after_drop_minutes=0)),
+        ("HOLD_AFTER_DROP_MINUTES", "1440", "rules", Rules(hold_after_drop_minutes=1440)),
         ("POOL_LOW_WATER", "0", "pool_low_water", 0),
         ("PUBLIC_BASE_URL", "https://front.example/app/", "public_base_url", "https://front.example/app"),
         ("WEBSITE_HOSTNAME", "localhost:7071", "public_base_url", "http://localhost:7071"),
