@@ -121,9 +121,14 @@ export class StateSource {
       return;
     }
     const panel = this.state.panel;
-    const quiet = document.visibilityState === "hidden" && !this.#options.busy() && (panel?.poll_after_s ?? AT_FIRST_S) > 5;
-    if (quiet) return;
-    const pace = this.#failures > 0 ? AWAY_AGAIN_S : this.#options.busy() ? Math.min(2, panel?.poll_after_s ?? 2) : panel?.poll_after_s ?? AT_FIRST_S;
-    this.#timer = setTimeout(() => this.#ask(), pace * 1000 * (1 - JITTER + 2 * JITTER * Math.random()));
+    const usual = panel?.poll_after_s ?? AT_FIRST_S;
+    const busy = this.#options.busy();
+    const quiet = document.visibilityState === "hidden" && !busy && usual > 5;
+    let pace = this.#failures > 0 ? AWAY_AGAIN_S : busy ? Math.min(2, usual) : usual;
+    pace = quiet ? Infinity : pace * (1 - JITTER + 2 * JITTER * Math.random());
+    // What to say is gone when the lease is, also from a page that nobody looks at.
+    const left = panel?.expires_at ? (Date.parse(panel.expires_at) - Date.now() - this.ahead) / 1000 + 1 : Infinity;
+    if (left > 0) pace = Math.min(pace, left);
+    if (pace < Infinity) this.#timer = setTimeout(() => this.#ask(), pace * 1000);
   }
 }

@@ -11,6 +11,7 @@ from tests.local import stack
 from tests.local.acs.control import TOKEN_HEADER
 from tests.local.node_packages import InstallError
 from tests.local.processes import ChildError, end_on_signals
+from tests.local.psap import Simulator
 from tests.local.stack import DANA, PSAP, SIGN_IN, Stack
 
 DEFAULT_PORT = 7071
@@ -33,21 +34,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(port: int, workers: int) -> None:
-    with stack.running(port=port, workers=workers, ticking=True) as local:
+    simulator = Simulator(DANA)
+    settings = {"ALLOWED_ORIGINS": simulator.url}
+    with (
+        stack.running(settings=settings, port=port, workers=workers, ticking=True) as local,
+        simulator.serving(local),
+    ):
         dana = local.softphone(local.add_agent(DANA))
         dana.show("available")
         local.will_answer(DANA.acs_user_id)
         local.will_answer(stack.DESK)
-        print(ready_line(local), flush=True)
+        print(ready_line(local, simulator), flush=True)
         print(examples(local), flush=True)
         local.host.child.wait(None)
         raise ChildError("the function app ended by itself")
 
 
-def ready_line(local: Stack) -> str:
-    """Where everything is, on one line."""
-    api, psap = local.url, f"{local.acs.ready.endpoint}/control/calls"
-    return f"ready: API {api} | panel {api}/agents/{DANA.agent_id}/panel | PSAP {psap} | Ctrl-C ends it"
+def ready_line(local: Stack, simulator: Simulator) -> str:
+    """Where everything is, on one line; the pages of the product sign in by the way."""
+    panel = signed_in(local, f"{stack.AGENT};{DANA.agent_id}", f"/api/ui/panel?agent={DANA.agent_id}")
+    console = signed_in(local, stack.ADMIN, "/api/ui/console")
+    return f"ready: API {local.url} | panel {panel} | console {console} | PSAP {simulator.url} | Ctrl-C ends it"
+
+
+def signed_in(local: Stack, principal: str, page: str) -> str:
+    """The address that signs a browser in and goes on to a page."""
+    return f"{local.url.removesuffix('/api')}/dev/sign-in?as={principal}&to={page}"
 
 
 def examples(local: Stack) -> str:

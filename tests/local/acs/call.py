@@ -58,6 +58,7 @@ class Call:
         self._ring: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stays: dict[str, float | None] = {}
+        self._hands: dict[str, asyncio.Event] = {}
         self._listed_as: dict[str, str] = {}
 
     # Ringing
@@ -201,6 +202,8 @@ class Call:
 
     async def _wait_for_answer(self, invitation: Invitation, script: Script) -> tuple[int, int, str] | None:
         """Let the person be rung: None when they answer, else why not."""
+        if script.behaviour == "by_hand":
+            return await self._wait_for_hand(invitation)
         reacts_after_s = {"offline": OFFLINE_AFTER_S, "never": float("inf")}.get(script.behaviour, script.after_s)
         if reacts_after_s >= invitation.timeout_s:
             await self._line.clock.sleep(invitation.timeout_s)
@@ -214,6 +217,21 @@ class Call:
             case "offline":
                 return (480, 0, "The participant cannot be reached.")
         return None
+
+    async def _wait_for_hand(self, invitation: Invitation) -> tuple[int, int, str] | None:
+        """Let the person be rung until somebody plays that they answer."""
+        picked_up = self._hands[invitation.identity] = asyncio.Event()
+        try:
+            async with asyncio.timeout(invitation.timeout_s):
+                await picked_up.wait()
+        except TimeoutError:
+            return (480, 10037, "The participant did not answer.")
+        return None
+
+    def pick_up(self, identity: str) -> None:
+        """Somebody who is rung and answers by hand does so now."""
+        if (hand := self._hands.get(raw_id(identity))) is not None:
+            hand.set()
 
     def _join(self, invitation: Invitation, script: Script) -> None:
         invitation.state = "joined"

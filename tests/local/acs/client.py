@@ -117,6 +117,10 @@ class Control:
         """One call as it stands."""
         return self._get(f"calls/{server_call_id}", CallView)
 
+    def pick_up(self, server_call_id: str, identity: str) -> CallView:
+        """Somebody who is rung and answers by hand does so now."""
+        return self._make(f"calls/{server_call_id}/answer", {"identity": identity}, CallView)
+
     def hang_up(self, server_call_id: str, identity: str | None = None) -> CallView:
         """The caller hangs up, or whoever is named."""
         return self._make(f"calls/{server_call_id}/leave", {"identity": identity}, CallView)

@@ -44,6 +44,7 @@ class ControlRoutes:
             ("GET", "calls", self.calls),
             ("POST", "user-calls", self.user_call),
             ("GET", "calls/{server_call_id}", self.call),
+            ("POST", "calls/{server_call_id}/answer", self.pick_up),
             ("POST", "calls/{server_call_id}/leave", self.leave),
             ("POST", "calls/{server_call_id}/end", self.end_call),
             ("POST", "calls/{server_call_id}/record", self.record),
@@ -119,6 +120,12 @@ class ControlRoutes:
     async def call(self, request: Request) -> messages.CallView:
         """One call."""
         return self._known(request).view
+
+    async def pick_up(self, request: Request) -> messages.CallView:
+        """Somebody who is rung and answers by hand does so now."""
+        call = self._known(request)
+        call.pick_up((await _read(request, dict[str, str]))["identity"])
+        return call.view
 
     async def leave(self, request: Request) -> messages.CallView:
         """Somebody hangs up: the caller unless another identity is named."""

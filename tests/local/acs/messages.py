@@ -16,7 +16,7 @@ Operation = Literal[
     "recording_state", "recording_stop", "recording_pause", "recording_resume", "recording_delete", "keys",
 ]  # fmt: skip
 FaultKind = Literal["latency", "status", "throttle", "drop", "hang", "trickle", "notify", "body"]
-Behaviour = Literal["answers", "never", "declines", "busy", "offline"]
+Behaviour = Literal["answers", "never", "declines", "busy", "offline", "by_hand"]
 TokenKind = Literal[
     "good",
     "forged",
@@ -107,7 +107,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What a person does with one invitation: when they react, and whether they drop out again.
 
     `drops_out_after_s` is time in the call; `stays_after_caller_s` how long they stay when the caller has gone
-    (None: for good). `asserted_id` is the suffix under which a number is listed that is on another call too.
+    (None: for good). Who answers `by_hand` does so when `calls/{id}/answer` says it. `asserted_id` is the suffix under
+    which a number is listed that is on another call too.
     """
 
     behaviour: Behaviour = "never"

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from tests.local.host import event_grid
 from tests.local.host.routes import PathError, Router, decoded
 from tests.local.host.runtime import HttpRequest, HttpResponse, Runtime
 from tests.local.host.timers import CLOCK_LOCK, ProcessLocks, Timers
+from tests.local.sign_in import cookies_for
 
 BODILESS = frozenset({204, 304})
 # The server writes these itself, from the body that it sends.
@@ -46,6 +47,7 @@ class Host:
         return Starlette(
             routes=[
                 Route("/admin/host/status", self._status, methods=["GET"]),
+                Route("/dev/sign-in", _sign_in, methods=["GET"]),
                 Route("/admin/clock", self._clock, methods=["GET", "POST"]),
                 Route("/admin/functions/{name}", self._run_function, methods=["POST"]),
                 Route("/runtime/webhooks/EventGrid", self._event_grid, methods=["OPTIONS", "POST", "GET", "PUT"]),
@@ -125,6 +127,17 @@ class Host:
     def _is_master(self, request: Request) -> bool:
         given = request.headers.get("x-functions-key") or request.query_params.get("code") or ""
         return hmac.compare_digest(given.encode(), self.master_key.encode())
+
+
+async def _sign_in(request: Request) -> Response:
+    """Sign a browser in as `?as=role[;role][;agent_id]` and go on to the page `?to=`, which is one of this host."""
+    principal, to = request.query_params.get("as", ""), request.query_params.get("to", "/")
+    if not to.startswith("/") or to.startswith("//"):
+        return Response(status_code=400)
+    response = RedirectResponse(to, status_code=303)
+    for name, path in cookies_for(principal).items():
+        response.set_cookie(name, quote(principal), path=path, httponly=True, samesite="lax")
+    return response
 
 
 _UNDER_WAY: set[asyncio.Task[bool]] = set()
