@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct
 
@@ -28,7 +29,9 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
+from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.table_account import TableAccount
 from shared.adapters.take_up import TakeUp
 from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
@@ -44,7 +47,7 @@ from shared.ports import (
 from shared.settings import Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 
-EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
+TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
 # More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, 0.9
@@ -135,24 +138,20 @@ class _Stores(Struct, frozen=True, kw_only=True):
 def _stores(
     settings: Settings, deployment: Deployment, clock: Clock, telemetry: Telemetry, chance: random.Random
 ) -> _Stores:
-    # One breaker for all: the tables are of one account, and where one does not answer, none does.
-    breaker = Breaker(clock, telemetry)
+    account = TableAccount(
+        clock=clock,
+        connection_string=settings.tables.connection_string,
+        endpoint=settings.tables.endpoint,
+        ca_bundle=settings.ca_bundle,
+        telemetry=telemetry,
+    )
 
-    def table(name: str) -> SdkTable:
-        return SdkTable(
-            table_name=name,
-            partition=PARTITION,
-            clock=clock,
-            connection_string=settings.tables.connection_string,
-            endpoint=settings.tables.endpoint,
-            ca_bundle=settings.ca_bundle,
-            telemetry=telemetry,
-            breaker=breaker,
-        )
+    def table(name: str) -> SignedTable:
+        return SignedTable(SdkTable(account, table_name=name, partition=PARTITION))
 
     emergencies, agents, presence = table(EMERGENCIES_TABLE), table(AGENTS_TABLE), table(PRESENCE_TABLE)
     return _Stores(
-        breaker=breaker,
+        breaker=account.breaker,
         emergencies=EmergencyTable(
             emergencies, pool=deployment.callback_numbers, rules=deployment.rules, chance=chance
         ),
@@ -160,7 +159,7 @@ def _stores(
         desktops=DesktopTable(agents),
         presence=PresenceTable(presence, clock),
         recording_outbox=RecordingTable(emergencies),
-        warm_ups=(emergencies.warm_up, agents.warm_up, presence.warm_up),
+        warm_ups=tuple(partial(account.warm_up, name) for name in TABLES),
     )
 
 

@@ -26,6 +26,7 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.table_account import TableAccount
 from shared.bootstrap import AGENTS_TABLE, EMERGENCIES_TABLE, PARTITION
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -75,7 +76,8 @@ def within(seconds: float = PATIENCE_S) -> Deadline:
 
 def open_table(storage: Azurite, name: str) -> SdkTable:
     """The product's own client of a table, in this process."""
-    return SdkTable(table_name=name, partition=PARTITION, clock=CLOCK, connection_string=storage.connection_string)
+    account = TableAccount(clock=CLOCK, connection_string=storage.connection_string)
+    return SdkTable(account, table_name=name, partition=PARTITION)
 
 
 class Reply(Struct, frozen=True):

@@ -8,6 +8,7 @@ import pytest
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
+from shared.adapters.table_account import TableAccount
 from tests.fakes.memory_table import MemoryTable
 from tests.local import azurite
 
@@ -26,6 +27,7 @@ def partition(request: pytest.FixtureRequest) -> Iterator[Table]:
         yield MemoryTable()
         return
     where: str = request.getfixturevalue("table_storage")
-    real = SdkTable(table_name=f"t{uuid.uuid4().hex}", partition="agents", clock=SystemClock(), connection_string=where)
+    account = TableAccount(clock=SystemClock(), connection_string=where)
+    real = SdkTable(account, table_name=f"t{uuid.uuid4().hex}", partition="agents")
     yield real
     real.close()

@@ -3,19 +3,22 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from shared.adapters.deadline_pool import DeadlinePool
-from shared.adapters.sdk_table import THREADS, SdkTable, TableRefused
+from shared.adapters.sdk_table import SdkTable
+from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowConflict, Table, Write, with_prefix
+from shared.adapters.table_account import THREADS, TableAccount, TableRefused, connection_string_is_usable
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
 from tests.contract.table_servers import (
+    KEY,
     Server,
     answers,
     connection_string,
@@ -61,7 +64,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
         return
     name = f"t{time.monotonic_ns()}"
     where: str = request.getfixturevalue("storage")
-    real = SdkTable(table_name=name, partition="p's", clock=CLOCK, connection_string=where)
+    real = SdkTable(TableAccount(clock=CLOCK, connection_string=where), table_name=name, partition="p's")
     yield real
     real.close()
 
@@ -238,7 +241,7 @@ class TestRanges:
 
     @pytest.mark.process
     def test_more_than_a_page(self, storage: str) -> None:
-        table = SdkTable(table_name="pages", partition="p", clock=CLOCK, connection_string=storage)
+        table = SdkTable(TableAccount(clock=CLOCK, connection_string=storage), table_name="pages", partition="p")
         for start in range(0, 1200, 100):
             commit(table, *(Put(f"row{i:04}", {"n": i}) for i in range(start, start + 100)))
         assert keys_between(table, "row", "row~", 1150) == [f"row{i:04}" for i in range(1150)]
@@ -302,9 +305,8 @@ def test_nothing_is_asked_after_the_deadline(table: Table) -> None:
 
 def broken(server: Server | int, telemetry: Counter | None = None) -> SdkTable:
     port = server if isinstance(server, int) else server.port
-    table = SdkTable(
-        table_name="table", partition="p", clock=CLOCK, connection_string=connection_string(port), telemetry=telemetry
-    )
+    account = TableAccount(clock=CLOCK, connection_string=connection_string(port), telemetry=telemetry)
+    table = SdkTable(account, table_name="table", partition="p")
     # The import of the SDK is not what is measured.
     table.warm_up()
     return table
@@ -325,7 +327,7 @@ def pool_threads() -> int:
 def wait_until_idle(table: SdkTable) -> None:
     """Every request has ended: as many works as there are threads can meet."""
     everybody = threading.Barrier(THREADS)
-    pool: DeadlinePool = table._pool
+    pool: DeadlinePool = table._account._pool
     for answer in [pool.submit(everybody.wait, soon()) for _ in range(THREADS)]:
         answer.result()
 
@@ -397,7 +399,7 @@ def test_the_breaker_closes_when_the_store_is_back() -> None:
     with azurite.running(services=("table",)) as first:
         port = first.ports["table"]
         where = first.connection_string
-        table = SdkTable(table_name="back", partition="p", clock=CLOCK, connection_string=where)
+        table = SdkTable(TableAccount(clock=CLOCK, connection_string=where), table_name="back", partition="p")
         commit(table, Put("row", {"n": 1}))
     for _ in range(6):
         refused_within(SOON_S, table)
@@ -465,3 +467,111 @@ def test_a_dead_kept_connection_costs_one_repeat() -> None:
         assert table.get("row", soon()).result() == Row("row", {"n": 1}, "v1")
         assert server.connections == 2
         table.close()
+
+
+NO_ANSWERS = (
+    "",
+    "{}",
+    "<html>Sign in</html>",
+    "null",
+    "[]",
+    "[1]",
+    "7",
+    '{"value":null}',
+    '{"value":[null]}',
+    "{",
+    "\x00",
+)
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS)
+def test_an_answer_with_200_that_cannot_be_read_is_none(body: str) -> None:
+    counter = Counter()
+    with serving(answers(200, "OK", body=body)) as server:
+        table = broken(server, counter)
+        with pytest.raises(Unavailable):
+            table.get("row", soon()).result()
+        with pytest.raises(Unavailable):
+            table.between("a", "b", 10, soon()).result()
+        for writes in ([Put("row", {})], [Insert("row", {})], [Replace("row", {})], [Put("a", {}), Put("b", {})]):
+            with pytest.raises(Unavailable):
+                table.commit(writes, soon())
+        assert "breaker_open" in counter.events
+        table.close()
+
+
+@pytest.mark.parametrize("body", ["", "--changesetresponse", "{}", "HTTP/1.1 204 No Content"])
+def test_a_transactions_answer_that_cannot_be_read_is_none(body: str) -> None:
+    with serving(answers(202, "Accepted", body=body)) as server:
+        table = broken(server)
+        with pytest.raises(Unavailable):
+            table.commit([Put("a", {}), Put("b", {})], soon())
+        table.close()
+
+
+GOOD = connection_string(1)
+UNUSABLE = (
+    GOOD.replace(";", ";;", 1),
+    "UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://127.0.0.1",
+    "AccountName=a;AccountKey",
+    "nothing of the kind",
+)
+
+
+@pytest.mark.parametrize("where", UNUSABLE)
+def test_settings_of_which_the_sdk_makes_no_client_are_a_store_that_is_away(where: str) -> None:
+    assert not connection_string_is_usable(where)
+    account = TableAccount(clock=CLOCK, connection_string=where)
+    table = SdkTable(account, table_name="table", partition="p")
+    with pytest.raises(Unavailable) as caught:
+        table.warm_up()
+    assert KEY not in str(caught.value) and caught.value.__cause__ is None
+    for _ in range(7):
+        with pytest.raises(Unavailable):
+            table.get("row", soon()).result()
+    account.close()
+
+
+def test_settings_of_which_the_sdk_makes_a_client_are_usable() -> None:
+    assert connection_string_is_usable(GOOD) and connection_string_is_usable("UseDevelopmentStorage=true")
+
+
+def test_tables_of_one_account_share_its_threads_and_its_session() -> None:
+    with serving(trickles) as server:
+        before = pool_threads()
+        account = TableAccount(clock=CLOCK, connection_string=connection_string(server.port))
+        tables = [SdkTable(account, table_name=f"table{n}", partition="p") for n in range(3)]
+        for table in tables:
+            table.warm_up()
+        with ThreadPoolExecutor(150) as crowd:
+            list(crowd.map(lambda n: refused_within(SOON_S, tables[n % 3]), range(150)))
+        assert pool_threads() - before <= THREADS
+        wait_until_idle(tables[0])
+        account.close()
+
+
+class _Repeated:
+    """A table behind an intermediary that repeats every write."""
+
+    def __init__(self, table: Table) -> None:
+        self.get, self.between, self._table = table.get, table.between, table
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self._table.commit(writes, deadline)
+        return self._table.commit(writes, deadline)
+
+
+def test_a_repeated_transaction_is_known_by_its_signature(table: Table) -> None:
+    signed, repeated = SignedTable(table), SignedTable(_Repeated(table))
+    [version, other] = repeated.commit([Insert("mine", {"n": 1}), Put("other", {})], soon())
+    repeated.commit([Replace("mine", {"n": 2}, version), Put("other", {}), Insert("third", {})], soon())
+    row = read(table, "mine")
+    assert row is not None and row.values["n"] == 2
+    repeated.commit([Delete("mine", row.version), Delete("third")], soon())
+    assert read(table, "mine") is None
+    with pytest.raises(RowConflict):
+        signed.commit([Replace("other", {"n": 3}, other)], soon())
+    signed.commit([Insert("mine", {"n": 1})], soon())
+    with pytest.raises(RowConflict) as told:
+        repeated.commit([Insert("mine", {"n": 2}), Put("other", {})], soon())
+    assert (told.value.index, told.value.miss) == (0, Miss.EXISTS)

@@ -20,6 +20,7 @@ from shared.adapters.agent_table import _entry_row, _values_of
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.adapters.table_account import TableAccount
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.ids import key_of
@@ -117,12 +118,8 @@ def fresh_host(local: Stack) -> None:
 def fill_directory(local: Stack, count: int) -> None:
     """Enter so many agents, a hundred in a transaction."""
     clock = SystemClock()
-    table = SdkTable(
-        table_name="agents",
-        partition="deployment",
-        clock=clock,
-        connection_string=local.storage.connection_string,
-    )
+    account = TableAccount(clock=clock, connection_string=local.storage.connection_string)
+    table = SdkTable(account, table_name="agents", partition="deployment")
     agents = [Agent(agent_id=f"agent-of-many-{n:05}") for n in range(count)]
     for first in range(0, count, MOST_ROWS_A_COMMIT):
         some = agents[first : first + MOST_ROWS_A_COMMIT]

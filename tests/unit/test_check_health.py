@@ -6,7 +6,7 @@ import pytest
 
 from functions.wire.http import health_answer
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.sdk_table import TableRefused
+from shared.adapters.table_account import TableRefused
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
