@@ -21,7 +21,8 @@ Outside ids are hashed in every key. An emergency's own row lists the index rows
 next transition removes exactly those, also when another version of this code wrote them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -36,6 +37,7 @@ from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
+from shared.domain.pool import Hold, Rest
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback
 
 SCHEMA = 1
@@ -54,7 +56,11 @@ def moment(at: datetime) -> str:
 
 def moment_in(key: str) -> datetime:
     """The time in the second part of a key."""
-    text = key.split("|")[1]
+    return moment_of(key.split("|")[1])
+
+
+def moment_of(text: str) -> datetime:
+    """The time that `moment` wrote."""
     return datetime.fromisoformat(f"{text[:15]}.{text[15:]}")
 
 
@@ -86,6 +92,36 @@ def free_row(number: str, since: datetime) -> str:
 def number_in(key: str) -> str:
     """The number in the third part of a `free`, `rest` or `share` key."""
     return "+" + key.split("|")[2]
+
+
+def place_row(place: int) -> str:
+    """A place among those of agents who are not in the directory."""
+    return f"unknown|{place:05}"
+
+
+def ration_row(window: datetime, place: int) -> str:
+    """A notice that one of them may cause in this window."""
+    return f"ration|{moment(window)}|{place:02}"
+
+
+def read_hold(row: Row) -> Hold:
+    """What a `share` row says of its number."""
+    rank, number = row.key.split("|")[1], number_in(row.key)
+    if rank.startswith(BUSY_RANK):
+        return Hold(number=number, since=moment_of(rank.removeprefix(BUSY_RANK)), idle_since=None)
+    return Hold(number=number, since=moment_of(rank), idle_since=moment_of(rank))
+
+
+def read_rest(row: Row) -> Rest:
+    """What a `rest` row says of its number."""
+    return Rest(number=number_in(row.key), ends_at=moment_in(row.key))
+
+
+def map_readable[T](read: Callable[[Row], T], rows: Iterable[Row]) -> Iterator[T]:
+    """What the rows say, but for those that cannot be read: they keep nobody's call."""
+    for row in rows:
+        with suppress(Unreadable):
+            yield read_row(row, read)
 
 
 def due_row(at: datetime, subject: str, key: str) -> str:

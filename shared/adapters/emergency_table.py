@@ -28,6 +28,7 @@ from shared.adapters.emergency_rows import (
     moment_in,
     notice_row,
     number_in,
+    ration_row,
     read_call,
     read_callback,
     read_dispatch,
@@ -60,6 +61,7 @@ from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
+from shared.domain.pool import NOTICES_A_WINDOW, RATION_WINDOW_MINUTES, ration_window
 from shared.ports import (
     Broken,
     CallbackChange,
@@ -78,8 +80,6 @@ from shared.ports import (
     StoredCallback,
 )
 
-NOTICES_A_WINDOW = 10
-RATION_WINDOW_MINUTES = 10
 MOST_ROWS_A_POOL = 200_000
 MOST_OWNERS_READ = 64
 # A page of the service. The newest of a number's holders may be anywhere among them.
@@ -172,15 +172,14 @@ class EmergencyTable:
 
     def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
-        minute = now.minute - now.minute % RATION_WINDOW_MINUTES
-        window = f"ration|{moment(now.replace(minute=minute, second=0, microsecond=0))}|"
+        ration = [ration_row(ration_window(now), place) for place in range(NOTICES_A_WINDOW)]
 
         def left(rows: list[Row]) -> str | None:
             taken = {row.key for row in rows}.union(besides)
-            free = [row for row in (f"{window}{n:02}" for n in range(NOTICES_A_WINDOW)) if row not in taken]
+            free = [row for row in ration if row not in taken]
             return self._chance.choice(free) if free else None
 
-        return _Read(self._table.between(*with_prefix(window), NOTICES_A_WINDOW, deadline), left)
+        return _Read(self._table.between(ration[0], f"{ration[-1]}~", NOTICES_A_WINDOW, deadline), left)
 
     # Writing
 

@@ -9,18 +9,20 @@ That nothing is free is only ever said after a fresh reading, and one reading se
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from shared.adapters.emergency_rows import (
-    BUSY_RANK,
     POOL_ROW,
     agent_row,
-    moment,
+    map_readable,
     number_in,
+    place_row,
+    read_hold,
+    read_rest,
     read_slot_and_holders,
     read_stored,
     slot_row,
@@ -30,13 +32,20 @@ from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable, Unreadable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
+from shared.domain.pool import (
+    Activity,
+    activity_of,
+    held_unseen,
+    numbers_to_share,
+    places_for_unknown,
+    resting_numbers,
+)
 from shared.ports import Holder, Loan, LoanKind, Pending, Stored
 
 REMEMBERED = 128
 # Longer than a dial has; then it is over, whatever became of it.
 UNDER_WAY = timedelta(seconds=2)
 LENT_REMEMBERED = 256
-UNKNOWN_AGENTS_SHARE = 5
 REST_ROWS_READ = 1000
 MOST_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
@@ -188,7 +197,7 @@ class Lending:
         if row is not None:
             return _free_loan(row, quota_row)
         return (
-            self._new_loan(quota_row, deadline)
+            self._new_loan(quota_row, now, deadline)
             or (self._resting_loan(quota_row, now, deadline) if takes else None)
             or self._shared_loan(quota_row)
         )
@@ -199,16 +208,11 @@ class Lending:
         resting = self._table.between(*with_prefix("rest|"), REST_ROWS_READ, deadline)
         shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
         self._remember(free.result(), now)
-        activity = _activity(self._of_the_pool(shared.result()))
-        resting_numbers = _resting(self._of_the_pool(resting.result()), activity, now)
-        return _Picture(resting_numbers, activity, synced=self.synced(marker.result()))
+        activity = activity_of(map_readable(read_hold, shared.result()), self._pool)
+        rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self._pool, now)
+        return _Picture(rests, activity, synced=self.synced(marker.result()))
 
-    def _of_the_pool(self, rows: Iterable[Row]) -> list[Row]:
-        """A number that left the pool keeps its holders, and nobody comes to join or to follow them."""
-        pool = set(self._pool)
-        return [row for row in rows if number_in(row.key) in pool]
-
-    def _new_loan(self, quota_row: str | None, deadline: Deadline) -> Loan | None:
+    def _new_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
         """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""
         if self._picture.synced:
             return None
@@ -219,7 +223,7 @@ class Lending:
         new = [number for number, read in zip(some, reads, strict=True) if read.result() is None]
         with self._lock:
             # Where thousands hold numbers, no reading shows them all: these are held by somebody.
-            self._picture.activity |= {number: _HELD_UNSEEN for number in some if number not in new}
+            self._picture.activity |= {number: held_unseen(now) for number in some if number not in new}
         return Loan(number=new[0], kind=LoanKind.NEW, quota_row=quota_row) if new else None
 
     def _resting_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
@@ -274,44 +278,23 @@ class Lending:
         """The number whose last leg ended longest ago; where all are in a call, one of those with fewest sharers."""
         with self._lock:
             activity = self._picture.activity
-            if not activity:
+            equal = numbers_to_share(activity)
+            if not equal:
                 raise NotFound("There is no callback number to lend.")
-            least = min(activity.values())
-            equal = [number for number, each in activity.items() if each.welcome == least.welcome]
             number = self._chance.choice(equal)
             # Others of this burst shall not all come to the same number before the next reading.
-            before = activity[number]
-            activity[number] = Activity(True, before.sharers + 1, before.last)
+            activity[number] = activity[number].joined()
         return Loan(number=number, kind=LoanKind.SHARED, quota_row=quota_row)
 
     # Agents who are not in the directory
 
     def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
         """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
-        places = max(1, len(self._pool) // UNKNOWN_AGENTS_SHARE)
+        places = places_for_unknown(self._pool)
         rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
         taken = {row.key: str(row.values["number"]) for row in rows}
-        left = [place for place in (f"unknown|{n:05}" for n in range(places)) if place not in taken]
+        left = [place for place in map(place_row, range(places)) if place not in taken]
         return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self._pool))
-
-
-class Activity(Struct, frozen=True, order=True):
-    """How unwelcome another sharer is: idle numbers first, longest idle first; then those with the fewest sharers.
-
-    `last` is the rank of the latest holder's row: when their last leg ended, or that they are in a call.
-    """
-
-    busy: bool
-    sharers: int
-    last: str
-
-    @property
-    def welcome(self) -> tuple[bool, int, str]:
-        """What counts when choosing: among busy numbers only how many share them."""
-        return (self.busy, self.sharers, "" if self.busy else self.last)
-
-
-_HELD_UNSEEN = Activity(True, 1, BUSY_RANK)
 
 
 class _Picture(Struct):
@@ -320,25 +303,6 @@ class _Picture(Struct):
     resting: tuple[str, ...]
     activity: dict[str, Activity]
     synced: bool = False
-
-
-def _resting(rows: Sequence[Row], activity: Mapping[str, Activity], now: datetime) -> tuple[str, ...]:
-    """The numbers that have a holder whose lease is over and none whose lease lives, the longest resting first."""
-    over = f"rest|{moment(now)}~"
-    held = {number_in(row.key) for row in rows if row.key > over}
-    held |= {number for number, each in activity.items() if each.busy}
-    return tuple(dict.fromkeys(number for row in rows if (number := number_in(row.key)) not in held))
-
-
-def _activity(rows: Iterable[Row]) -> dict[str, Activity]:
-    activity: dict[str, Activity] = {}
-    for row in rows:
-        rank, number = row.key.split("|")[1], number_in(row.key)
-        before = activity.get(number)
-        # Rows come in the order of their rank: the last one of a number is its most active holder's.
-        busy = rank.startswith(BUSY_RANK)
-        activity[number] = Activity(busy, (before.sharers if before else 0) + 1 if busy else 0, rank)
-    return activity
 
 
 def _free_loan(row: Row, quota_row: str | None) -> Loan:

@@ -24,6 +24,8 @@ SUITES = (
     "test_callback_ladder.py",
     "test_found_by_simulation.py",
     "test_lending.py",
+    "test_pool.py",
+    "test_front_door.py",
     "test_presence_steps.py",
     "test_emergency_flow.py",
     "test_emergency_machine.py",
@@ -68,6 +70,8 @@ ENDS = "shared/use_cases/end_call.py"
 STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
+POOL = "shared/domain/pool.py"
+DOOR = "shared/emergency_calling.py"
 
 MUTANTS = (
     Mutant(
@@ -178,8 +182,8 @@ MUTANTS = (
         "if current is not None and current.lives(self._rules, now) and current.number > '0':",
     ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
-    Mutant("claim believed without starter", TIES, "if call.starter in emergency.starters:", "if call.starter:"),
-    Mutant("resting holder rings no more", CALLBACK, "live[:RING_AT_ONCE] or last[:1]", "live[:RING_AT_ONCE]"),
+    Mutant("claim believed without starter", TIES, "if starter in starters:", "if starter:"),
+    Mutant("resting holder rings no more", CALLBACK, "in_a_call(now)) or last[:1]", "in_a_call(now))"),
     Mutant("the last holder rings for ever", CALLBACK, "if now < holder.lease.released_at(rules)", "if holder"),
     Mutant("the notice is not in the transaction", STORE, "            *_owed_writes(change),\n", ""),
     Mutant(
@@ -252,8 +256,56 @@ MUTANTS = (
     ),
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
-    Mutant("share order reversed", LENDING, "least = min(activity.values())", "least = max(activity.values())"),
-    Mutant("shared before resting", LENDING, "            or self._resting_loan(quota_row, now, deadline)\n", ""),
+    Mutant("share order reversed", POOL, "least = min((", "least = max(("),
+    Mutant(
+        "the least active holder speaks for a number",
+        POOL,
+        "members), key=_rank)",
+        "members), key=_rank, reverse=True)",
+    ),
+    Mutant(
+        "a number that left the pool is shared", POOL, "(each for each in holds if each.number in members)", "holds"
+    ),
+    Mutant(
+        "the shortest resting first", POOL, "key=lambda rest: rest.ends_at)", "key=lambda rest: now - rest.ends_at)"
+    ),
+    Mutant("a burst comes to one number", POOL, "Activity(True, self.sharers + 1, self.last)", "self"),
+    Mutant("unknown agents may hold the whole pool", POOL, "UNKNOWN_AGENTS_SHARE = 5", "UNKNOWN_AGENTS_SHARE = 1"),
+    Mutant("a window of notices of a minute", POOL, "now.minute - now.minute % RATION_WINDOW_MINUTES", "now.minute"),
+    Mutant(
+        "a lease that ends now still keeps its number from resting",
+        POOL,
+        "if rest.ends_at > now}",
+        "if rest.ends_at >= now}",
+    ),
+    Mutant(
+        "shared before resting",
+        LENDING,
+        "            or (self._resting_loan(quota_row, now, deadline) if takes else None)\n",
+        "",
+    ),
+    Mutant("an event's dial counts though the store has not got it", DOOR, "        started.require_recorded()\n", ""),
+    Mutant("no dial is repeated", DOOR, "        if answer.degraded:\n", "        if False:\n"),
+    Mutant(
+        "a repeat is dialled when it is made",
+        DOOR,
+        "structs.replace(dial, received_at=self.clock.now())",
+        "dial",
+    ),
+    Mutant(
+        "whoever waits for a turn has all of the time again",
+        DOOR,
+        "self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)",
+        "self.budgets.start_call_at_most_s",
+    ),
+    Mutant("no turn, all the time", DOOR, "patient if in_turn else self.within(0.0)", "patient"),
+    Mutant(
+        "an event away keeps the others from their try",
+        DOOR,
+        "                away = failed\n",
+        "                raise\n",
+    ),
+    Mutant("a poll that is not in turn waits", DOOR, "seconds if in_turn else 0.0", "seconds"),
     Mutant(
         "End call vanishes when a callback rings",
         PANELS,

@@ -40,7 +40,7 @@ def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_ne
     for name in ("ana", "ben"):
         house.dial(Dial(call_id=f"{name}/1", agent_id=name, dialled="911"))
     for begin in range(0, SHARE_ROWS_READ, 50):
-        rows = [f"share|0|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)]
+        rows = [f"share|20261120T160000000000Z|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)]
         house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
     # The setting has changed, and no timer has brought the pool in line with it.
     house.emergencies = EmergencyTable(house.table, pool=(stays,), rules=Rules(), chance=random.Random(1))

@@ -1,0 +1,127 @@
+"""The front door: turns, patience, repeats, and how long each use case may take."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from msgspec import structs
+
+from shared.deadlines import Budgets
+from shared.domain.callbacks import Connected
+from shared.domain.errors import Unavailable
+from shared.emergency_calling import EmergencyCalling
+from shared.use_cases.continue_callback import MidCall
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import DAWN, Everybody, House, after
+
+DIAL = Dial(call_id="ana/1", agent_id="ana", dialled="911")
+
+
+@dataclass
+class Line:
+    """Port `Turns`: takes so long to call somebody in, or does not."""
+
+    house: House
+    waits_s: float = 0.0
+    in_time: bool = True
+    turns: list[bool] = field(default_factory=list)
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        self.house.clock.advance(after(seconds=self.waits_s))
+        self.turns.append(self.in_time)
+        yield self.in_time
+
+
+def slow(house: House, seconds: float) -> None:
+    """Every request of the store takes that long from now on."""
+    house.line.asked = lambda _request: house.clock.advance(after(seconds=seconds))
+
+
+def front_door(house: House, line: Line, *, alive: bool = True) -> EmergencyCalling:
+    return structs.replace(house.calling, dials=line, polls=line, store_alive=lambda: alive)
+
+
+def test_a_dial_waits_for_a_store_that_lives_and_not_for_one_that_is_away() -> None:
+    for alive, degraded in ((True, False), (False, True)):
+        house = House()
+        house.tick()
+        slow(house, 0.1)
+        answer = front_door(house, Line(house), alive=alive).start_call(DIAL, caller=Everybody())
+        assert answer.degraded is degraded
+
+
+def test_the_wait_for_a_turn_is_part_of_what_a_dial_may_take() -> None:
+    for waits_s, degraded in ((0.0, False), (0.7, True)):
+        house = House()
+        house.tick()
+        slow(house, 0.1)
+        answer = front_door(house, Line(house, waits_s)).start_call(DIAL, caller=Everybody())
+        assert answer.degraded is degraded
+
+
+def test_whoever_is_not_called_in_is_answered_without_the_store() -> None:
+    house = House()
+    house.tick()
+    answer = front_door(house, Line(house, in_time=False)).start_call(DIAL, caller=Everybody())
+    assert answer.degraded
+
+
+def test_a_poll_out_of_turn_has_no_time_at_all() -> None:
+    house = House()
+    door = front_door(house, Line(house, in_time=False))
+    with door.polling(door.budgets.show_panel_s) as deadline:
+        assert deadline.passed()
+
+
+def test_what_was_answered_without_the_store_is_repeated_as_it_was_dialled() -> None:
+    house = House()
+    house.tick()
+    house.line.away = True
+    assert house.dial(DIAL).degraded
+    [again] = house.repeats.kept.values()
+    assert not again(), "the store is still away"
+    house.line.away = False
+    house.clock.advance(after(minutes=5))
+    assert again()
+    emergency = house.emergency("ana")
+    assert emergency is not None and [leg.dialled_at for leg in emergency.legs] == [DAWN]
+
+
+def test_a_dial_that_the_store_has_is_not_repeated() -> None:
+    house = House()
+    house.tick()
+    assert not house.dial(DIAL).degraded
+    assert not house.repeats.kept
+
+
+def test_an_event_whose_dial_the_store_has_not_got_must_come_again() -> None:
+    house = House()
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.calling.start_call_from_event(DIAL, caller=Everybody())
+
+
+def test_every_event_of_a_callback_has_its_try_though_the_store_is_away() -> None:
+    house = House()
+    house.line.away = True
+    asked: list[str] = []
+    house.line.asked = asked.append
+    said = [MidCall(connection_id=name, fact=Connected()) for name in ("one", "two")]
+    with pytest.raises(Unavailable):
+        house.calling.continue_callback("callback", said)
+    both = len(asked)
+    asked.clear()
+    with pytest.raises(Unavailable):
+        house.calling.continue_callback("callback", said[:1])
+    assert both == 2 * len(asked)
+
+
+def test_no_budget_is_longer_than_what_waits_for_it() -> None:
+    budgets = Budgets()
+    assert budgets.start_call_s < budgets.start_call_at_most_s <= 0.9, "B1: half a second as a rule, 0.9 s at most"
+    # Event Grid gives an endpoint 30 s, and the sweep begins anew every 10 s and every minute.
+    assert budgets.start_call_from_event_s + 8 < 30
+    assert budgets.take_up_outbox_s + 8 < 15
+    assert budgets.expire_leases_s + 8 < 60

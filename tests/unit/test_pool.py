@@ -1,0 +1,94 @@
+"""Who is lent which number, by rules alone (B2)."""
+
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.pool import (
+    Hold,
+    Rest,
+    activity_of,
+    held_unseen,
+    numbers_to_share,
+    places_for_unknown,
+    ration_window,
+    resting_numbers,
+)
+from tests.fakes.house import numbers
+
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+ONE, TWO, THREE = POOL = numbers(3)
+
+
+def ago(minutes: int) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def idle(number: str, minutes: int) -> Hold:
+    return Hold(number=number, since=ago(minutes + 10), idle_since=ago(minutes))
+
+
+def in_a_call(number: str, minutes: int = 1) -> Hold:
+    return Hold(number=number, since=ago(minutes), idle_since=None)
+
+
+def shared_out(*holds: Hold) -> tuple[str, ...]:
+    return numbers_to_share(activity_of(holds, POOL))
+
+
+def test_the_number_whose_last_leg_ended_longest_ago_is_shared_first() -> None:
+    assert shared_out(idle(ONE, 5), idle(TWO, 50), in_a_call(THREE)) == (TWO,)
+
+
+def test_the_most_active_holder_speaks_for_a_number() -> None:
+    assert shared_out(idle(ONE, 90), idle(ONE, 5), idle(TWO, 50)) == (TWO,)
+    assert shared_out(idle(ONE, 90), in_a_call(ONE), idle(TWO, 1)) == (TWO,)
+
+
+def test_where_all_are_in_a_call_the_one_with_the_fewest_sharers_is_shared() -> None:
+    holds = (in_a_call(ONE), in_a_call(ONE), in_a_call(TWO, 200), in_a_call(THREE), in_a_call(THREE))
+    assert shared_out(*holds) == (TWO,)
+
+
+def test_among_equals_chance_decides_so_that_a_burst_spreads() -> None:
+    holds = [in_a_call(number, minutes) for minutes, number in enumerate(POOL, start=1)]
+    assert set(shared_out(*holds)) == set(POOL)
+    activity = activity_of(holds, POOL)
+    taken = []
+    for _ in POOL:
+        number = numbers_to_share(activity)[0]
+        activity[number] = activity[number].joined()
+        taken.append(number)
+    assert sorted(taken) == sorted(POOL)
+
+
+def test_nobody_joins_or_follows_on_a_number_that_left_the_pool() -> None:
+    (gone,) = numbers(1, first=150)
+    activity = activity_of([idle(gone, 90), idle(ONE, 5)], POOL)
+    assert numbers_to_share(activity) == (ONE,)
+    assert resting_numbers([Rest(number=gone, ends_at=ago(1))], {}, POOL, NOW) == ()
+    assert numbers_to_share({}) == ()
+
+
+def test_a_number_rests_once_every_holders_lease_is_over_the_longest_resting_first() -> None:
+    rests = [
+        Rest(number=ONE, ends_at=ago(5)),
+        Rest(number=TWO, ends_at=ago(9)),
+        Rest(number=THREE, ends_at=ago(30)),
+        Rest(number=THREE, ends_at=NOW + timedelta(seconds=1)),
+    ]
+    assert resting_numbers(rests, {}, POOL, NOW) == (TWO, ONE)
+    assert resting_numbers(rests, activity_of([in_a_call(TWO)], POOL), POOL, NOW) == (ONE,)
+    assert resting_numbers([Rest(number=ONE, ends_at=NOW)], {}, POOL, NOW) == (ONE,), "it ends at that instant"
+
+
+def test_a_number_whose_holders_no_reading_shows_counts_as_one_in_a_call() -> None:
+    activity = activity_of([idle(ONE, 5)], POOL) | {TWO: held_unseen(NOW)}
+    assert numbers_to_share(activity) == (ONE,)
+
+
+def test_agents_outside_the_directory_have_a_fifth_of_the_pool_and_always_one() -> None:
+    assert [places_for_unknown(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
+
+
+def test_the_ration_of_notices_is_counted_in_windows_of_ten_minutes() -> None:
+    assert ration_window(NOW + timedelta(minutes=19, seconds=59, microseconds=1)) == NOW + timedelta(minutes=10)
+    assert ration_window(NOW) == NOW
