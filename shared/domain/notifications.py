@@ -30,6 +30,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     `dialled_at` is when the agent dialled or, of a callback, when the responder did.
     `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
+    `claimed`: the agent is nobody in the directory. `time_zone` is an IANA name, UTC where it is None.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
 
@@ -50,6 +51,12 @@ class Notice(Struct, frozen=True, kw_only=True):
     placeable: Placeable = Placeable.UNKNOWN
     number_shown: bool = False
     foreign: bool = False
+    drill: bool = False
+    claimed: bool = False
+    dialled: str = ""
+    site: str | None = None
+    time_zone: str | None = None
+    ended_at: datetime | None = None
 
 
 class Delivery(StrEnum):

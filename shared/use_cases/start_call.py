@@ -441,6 +441,8 @@ class _Course:
             recipients=recipients,
             agent_id=self._dial.agent_id,
             agent_name=agent.name if agent else None,
+            dialled=self.number.number if self.number else "",
+            claimed=agent is None,
             dialled_at=dialled_at,
             callback_number=self._deployment.fallback_number or "",
             reachable_until=dialled_at + self._rules.window,

@@ -10,15 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from shared.adapters.notification_template import (
-    LONGEST_SUBJECT,
-    NotificationTemplate,
-    TemplateSources,
-    built_in_sources,
-    one_line,
-)
+from shared.adapters.built_in_templates import built_in_sources
+from shared.adapters.notice_facts import one_line
+from shared.adapters.notification_template import MAX_SUBJECT_CHARACTERS, NotificationTemplate
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import LocationSource, ToldLocation
-from shared.domain.notifications import Notice
+from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
+from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import RenderedNotice
 
 DIALLED = datetime(2026, 3, 4, 17, 5, 9, tzinfo=UTC)
@@ -37,6 +35,7 @@ NOTICE = Notice(
     recipients=("desk@example.com",),
     agent_id="agent-7",
     agent_name="Jane Example",
+    dialled="911",
     dialled_at=DIALLED,
     callback_number=NUMBER,
     reachable_until=DIALLED + timedelta(minutes=60),
@@ -78,7 +77,8 @@ class Page(HTMLParser):
 
 def rendered(edited: TemplateSources | None = None, after_s: float = 5, **changes: Any) -> RenderedNotice:
     notice = structs.replace(NOTICE, **changes)
-    return NotificationTemplate(edited).render(notice, DIALLED + timedelta(seconds=after_s))
+    template = NotificationTemplate(lambda _kind, _language: edited)
+    return template.render(notice, DIALLED + timedelta(seconds=after_s))
 
 
 def both(notice: RenderedNotice) -> list[str]:
@@ -88,14 +88,14 @@ def both(notice: RenderedNotice) -> list[str]:
 
 def test_an_emergency_tells_who_when_where_and_which_number() -> None:
     notice = rendered()
-    assert notice.subject == "EMERGENCY CALL by Jane Example at 17:05 UTC"
+    assert notice.subject == "EMERGENCY CALL by Jane Example at 5:05 PM UTC"
     for words in both(notice):
         assert "Jane Example dialled an emergency number." in words
         assert "4 March 2026, 17:05:09 UTC" in words
         assert NUMBER in words
         assert "until at least 4 March 2026, 18:05:09 UTC" in words
         assert "1 Example Way" in words
-        assert "Latitude 47.500000, longitude -122.250000 (to within 25 metres)" in words
+        assert "Latitude 47.500000, longitude -122.250000 (to within 25 meters)" in words
         assert "reported by the agent's desktop 3 minutes before the call" in words
         assert "test" not in words.lower()
         assert "shared" not in words
@@ -173,7 +173,7 @@ def test_hostile_values_are_harmless() -> None:
     notice = rendered(agent_name=HOSTILE, agent_id=HOSTILE, callback_number=HOSTILE, location=location)
     assert "\n" not in notice.subject
     assert "\r" not in notice.subject
-    assert len(notice.subject) <= LONGEST_SUBJECT
+    assert len(notice.subject) <= MAX_SUBJECT_CHARACTERS
     assert "script" not in Page(notice.html).tags
     assert "49" not in notice.text
     assert "\u202e" not in notice.subject + notice.text + notice.html
@@ -198,7 +198,7 @@ def test_no_values_break_it(
 
 def test_an_edited_template_takes_its_place() -> None:
     edited = TemplateSources(subject="A {{ agent }}\nB", text="{{ callback_number }}", html="<p>{{ agent }}</p>")
-    notice = rendered(edited, agent_name="<b>")
+    notice = rendered(edited, agent_name="<b>", location=ToldLocation())
     assert notice == RenderedNotice(subject="A <b> B", text=f"{NUMBER}\n", html="<p>&lt;b&gt;</p>")
 
 
@@ -216,7 +216,8 @@ def test_an_edited_template_takes_its_place() -> None:
 )
 def test_a_failing_one_falls_back_to_the_built_in(broken: str) -> None:
     telemetry = Count()
-    template = NotificationTemplate(structs.replace(built_in_sources(), text=broken), telemetry)
+    edited = structs.replace(built_in_sources(TemplateKind.CALL, "en"), text=broken)
+    template = NotificationTemplate(lambda _kind, _language: edited, telemetry)
     for _ in range(2):
         assert template.render(NOTICE, DIALLED) == NotificationTemplate().render(NOTICE, DIALLED)
     assert telemetry.events == ["template_failed"] * 2
@@ -226,3 +227,59 @@ def test_one_line() -> None:
     assert one_line(" a\u2028b\tc\x00 ", 10) == "a b c"
     assert one_line("x" * 11, 10) == "x" * 9 + "…"
     assert one_line("\ud800", 10) == ""
+
+
+# Other kinds, languages and zones -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("locale", "subject", "when"),
+    [
+        ("es-MX", "LLAMADA DE EMERGENCIA de Jane Example", "4 de marzo de 2026"),
+        ("fr-CA", "APPEL D\u2019URGENCE de Jane Example", "4 mars 2026"),
+        ("it", "CHIAMATA DI EMERGENZA di Jane Example", "4 marzo 2026"),
+        ("de-DE", "EMERGENCY CALL by Jane Example", "4 March 2026"),
+        ("xx-not-a-locale", "EMERGENCY CALL by Jane Example", "4 March 2026"),
+    ],
+)
+def test_a_notice_speaks_the_reader_s_language(locale: str, subject: str, when: str) -> None:
+    notice = rendered(locale=locale)
+    assert notice.subject.startswith(subject)
+    assert when in notice.text and NUMBER in notice.text
+
+
+@pytest.mark.parametrize(
+    ("zone", "time"),
+    [("America/Los_Angeles", "09:05:09 PST"), ("Europe/Rome", "18:05:09 CET"), ("Nowhere/At_All", "17:05:09 UTC")],
+)
+def test_times_are_in_the_reader_s_zone_and_name_it(zone: str, time: str) -> None:
+    for words in both(rendered(time_zone=zone)):
+        assert time in words
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_drill_and_a_test_say_so_in_every_subject(kind: NoticeKind, language: str) -> None:
+    assert "DRILL" in rendered(kind=kind, locale=language, drill=True).subject
+    assert "TEST" in rendered(kind=kind, locale=language, test=True).subject
+    plain = TemplateSources(subject="Emergency", text="{{ agent }}", html="{{ agent }}")
+    assert "DRILL" in rendered(plain, kind=kind, locale=language, drill=True).subject
+
+
+def test_what_the_reader_must_know_besides_is_said() -> None:
+    said = rendered(
+        placeable=Placeable.NO, claimed=True, foreign=True, site="Plant 2", number_shown=False, agent_name="<b>Jane"
+    )
+    for words in both(said):
+        for part in ("COULD NOT BE PLACED", "nobody in the directory", "another country", "Plant 2", "another number"):
+            assert part in words
+        assert "not sent to the emergency centre automatically" in words
+    assert "<b>" not in said.html
+    assert "another number" not in rendered(number_shown=True).text
+
+
+def test_a_position_is_told_where_a_template_tells_addresses_only() -> None:
+    edited = TemplateSources(subject="A", text="{{ location_address }}", html="{{ location_address }}")
+    position = ToldLocation(source=LocationSource.LIVE, latitude=47.5, longitude=-122.25)
+    for words in both(rendered(edited, location=position)):
+        assert "47.500000, -122.250000" in words
