@@ -50,11 +50,11 @@ def webhook(host: HostProcess, function_name: str = "event_received") -> str:
     return f"{host.url}/runtime/webhooks/EventGrid?functionName={function_name}"
 
 
-def raw_status(host: HostProcess, target: str) -> int:
+def raw_status(host: HostProcess, target: str, headers: str = "", *, method: str = "GET") -> int:
     """Send a request line as it stands: clients tidy paths up before they send them."""
     address = httpx.URL(host.url)
     with socket.create_connection((address.host, address.port or 80), timeout=DEADLINE_S) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: local\r\n{headers}Connection: close\r\n\r\n".encode())
         return int(connection.makefile("rb").readline().split()[1])
 
 
@@ -98,8 +98,37 @@ class TestRoutes:
         assert httpx.get(f"{host.url}/api/things/{sent}").text.splitlines()[0] == arrived
 
     @pytest.mark.parametrize("encoded", ["%2F", "%2f"])
-    def test_an_encoded_slash_is_not_found(self, host: HostProcess, encoded: str) -> None:
-        assert raw_status(host, f"/api/things/a{encoded}b") == 404
+    def test_an_encoded_slash_arrives_as_it_was_sent(self, host: HostProcess, encoded: str) -> None:
+        assert httpx.get(f"{host.url}/api/things/a{encoded}b").text.splitlines()[0] == f"a{encoded}b"
+
+    def test_head_is_answered_where_the_methods_list_it(self, host: HostProcess) -> None:
+        answer = httpx.head(f"{host.url}/api/heads")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert httpx.head(f"{host.url}/api/things/7").status_code == 404
+
+    def test_an_empty_header_arrives_and_an_empty_query_value_does_not(self, host: HostProcess) -> None:
+        answer = httpx.get(
+            f"{host.url}/api/given?q=&r=1", headers=[("x-asked", ""), ("x-twice", "a"), ("x-twice", "b")]
+        )
+        assert answer.json() == {"headers": {"x-asked": "", "x-twice": "a,b"}, "query": {"r": "1"}}
+
+    def test_header_bytes_that_are_no_utf_8_are_a_400(self, host: HostProcess) -> None:
+        assert httpx.get(f"{host.url}/api/things/7", headers=[(b"x-asked", b"\xe9")]).status_code == 400
+
+    @pytest.mark.parametrize(("value", "status"), [("e30=", 200), ("e30", 500), ("none", 500)])
+    def test_a_malformed_principal_is_a_500_without_a_body(self, host: HostProcess, value: str, status: int) -> None:
+        answer = httpx.get(f"{host.url}/api/heads", headers={"X-MS-CLIENT-PRINCIPAL": value})
+        assert answer.status_code == status and (answer.content == b"") is (status == 500)
+
+    def test_a_response_header_outside_ascii_is_a_500_without_a_body(self, host: HostProcess) -> None:
+        answer = httpx.get(f"{host.url}/api/header-of?value=%C3%A9")
+        assert (answer.status_code, answer.content) == (500, b"")
+        assert httpx.get(f"{host.url}/api/header-of?value=e").headers["x-value"] == "e"
+
+    def test_long_paths_headers_and_bodies_are_refused(self, host: HostProcess) -> None:
+        assert raw_status(host, "/api/things/" + "a" * 9000) == 414
+        assert httpx.get(f"{host.url}/api/things/7", headers={"x-asked": "a" * 40_000}).status_code == 431
+        assert raw_status(host, "/api/things/7", "Content-Length: 110000000\r\n", method="PUT") == 500
 
     def test_an_encoded_nul_is_refused(self, host: HostProcess) -> None:
         assert raw_status(host, "/api/things/a%00b") == 400
@@ -161,7 +190,7 @@ class TestEventGrid:
         assert host.deliver("event_received", batch) == 500
         assert "received grid t the-other" in host.child.output()
 
-    @pytest.mark.parametrize("name", ["unknown", "ticked", "thing_read", ""])
+    @pytest.mark.parametrize("name", ["unknown", "ticked", "thing_read", "Event_Received", ""])
     def test_what_is_no_event_function_is_not_found(self, host: HostProcess, name: str) -> None:
         assert host.deliver(name, EVENT) == 404
 
@@ -171,9 +200,21 @@ class TestEventGrid:
         assert httpx.post(webhook(host), headers=headers, json=[EVENT]).status_code == 400
 
     @pytest.mark.parametrize("body", ["", "{", "7", "[7]", '"x"'])
-    def test_a_malformed_payload_is_refused(self, host: HostProcess, body: str) -> None:
+    def test_a_payload_that_cannot_be_read_is_a_500(self, host: HostProcess, body: str) -> None:
         headers = {"aeg-event-type": "Notification"}
-        assert httpx.post(webhook(host), headers=headers, content=body).status_code == 400
+        assert httpx.post(webhook(host), headers=headers, content=body).status_code == 500
+
+    def test_an_id_that_looks_like_a_date_arrives_rewritten(self, host: HostProcess) -> None:
+        assert host.deliver("event_received", EVENT | {"id": "2026-11-22T23:00:00+02:00", "data": {}}) == 202
+        assert "received grid t 2026-11-22T21:00:00+00:00" in host.child.output()
+
+    def test_no_key_is_a_401_where_there_is_one(self) -> None:
+        with host_process.running(app_directory=TINY_APP, environment={"HOST_EVENT_GRID_KEY": "k"}) as host:
+            headers = {"aeg-event-type": "Notification"}
+            event = [EVENT | {"data": {}}]
+            assert httpx.post(webhook(host, "unknown"), headers=headers, json=event).status_code == 401
+            assert httpx.post(webhook(host), headers=headers, json=event).status_code == 401
+            assert httpx.post(f"{webhook(host)}&code=k", headers=headers, json=event).status_code == 202
 
 
 class TestTimers:
@@ -213,14 +254,49 @@ class TestTimers:
         for (first, one), (second, other) in zip(marks[::2], marks[1::2], strict=False):
             assert (first, second, one) == ("begins", "ends", other)
 
-    def test_a_schedule_without_its_setting_stops_the_host(self, tmp_path: Path) -> None:
+    def test_a_schedule_without_its_setting_disables_that_function_alone(self, tmp_path: Path) -> None:
         source = (TINY_APP / "function_app.py").read_text().replace("%OUTBOX_SCHEDULE%", "%NOWHERE%")
         (tmp_path / "function_app.py").write_text(source)
-        with (
-            pytest.raises(ChildError, match="the schedule %NOWHERE% needs the setting 'NOWHERE'"),
-            host_process.running(app_directory=tmp_path),
-        ):
-            pass
+        with host_process.running(app_directory=tmp_path) as host:
+            said = "The 'ticked' function is in error: ticked: the schedule %NOWHERE% needs the setting 'NOWHERE'"
+            assert said in host.child.output()
+            assert httpx.get(f"{host.url}/api/things/7").status_code == 200
+            with pytest.raises(TimerError, match="400"):
+                host.run_timer("ticked")
+
+    def test_a_run_that_overruns_is_followed_by_the_next_at_once_and_not_past_due(self) -> None:
+        """Each run takes 1.3 s of a schedule of one second."""
+        environment = {"OUTBOX_SCHEDULE": "* * * * * *", "TICK_S": "1.3"}
+        with host_process.running(app_directory=TINY_APP, ticking=True, environment=environment) as host:
+            until(lambda: host.child.output().count("tick begins") >= 4)
+            said = host.child.output()
+        assert "past due True" not in said
+        pauses = [float(pause) for pause in re.findall(r"after a pause of ([0-9.]+)", said)[1:]]
+        assert len(pauses) >= 3 and max(pauses) < 0.5
+
+    def test_a_schedule_of_a_minute_that_was_missed_runs_at_start_past_due(self, tmp_path: Path) -> None:
+        state = tmp_path / "timers"
+        state.write_text('{"last": {"ticked": "2026-01-01T00:00:00+00:00"}}')
+        every_minute = {"OUTBOX_SCHEDULE": "0 * * * * *"}
+        options = {"app_directory": TINY_APP, "ticking": True, "environment": every_minute}
+        with host_process.running(**options, timer_state=state) as host:  # type: ignore[arg-type]
+            until(lambda: "past due True" in host.child.output())
+
+    def test_timers_rest_after_the_host_has_died(self, tmp_path: Path) -> None:
+        state, gap_s = tmp_path / "timers", 4.0
+        environment = {"OUTBOX_SCHEDULE": "* * * * * *"}
+        with host_process.running(
+            app_directory=TINY_APP, ticking=True, environment=environment, timer_state=state, timer_gap_s=gap_s
+        ) as host:
+            until(lambda: "tick begins" in host.child.output())
+            host.child.kill()
+        died = time.monotonic()
+        with host_process.running(
+            app_directory=TINY_APP, ticking=True, environment=environment, timer_state=state, timer_gap_s=gap_s
+        ) as host:
+            assert httpx.get(f"{host.url}/api/things/7").status_code == 200
+            until(lambda: "tick begins" in host.child.output())
+            assert time.monotonic() - died > gap_s / 2
 
 
 class TestWorkers:

@@ -1,6 +1,7 @@
 """A function app of a few lines, so that the local host can be tested without the product."""
 
 import contextvars
+import json
 import logging
 import os
 import threading
@@ -11,6 +12,7 @@ import azure.functions as func
 log = logging.getLogger(__name__)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 RUN_S = 0.2
+ENDED_AT = [0.0]
 AFTER_ANSWER_S = 0.3
 ALL_MET_S = 5
 TWO_AT_ONCE = threading.Barrier(2)
@@ -36,6 +38,25 @@ def mine_read(req: func.HttpRequest) -> func.HttpResponse:
     response.headers.add("Set-Cookie", "a=1; Path=/")
     response.headers.add("Set-Cookie", "b=2; HttpOnly")
     return response
+
+
+@app.route("heads", methods=["GET", "HEAD"])
+def heads(req: func.HttpRequest) -> func.HttpResponse:
+    """Take HEAD too."""
+    return func.HttpResponse("a body")
+
+
+@app.route("given", methods=["GET"])
+def given(req: func.HttpRequest) -> func.HttpResponse:
+    """Say which headers and query values came."""
+    headers = {name: req.headers[name] for name in ("x-asked", "x-twice") if name in req.headers}
+    return func.HttpResponse(json.dumps({"headers": headers, "query": dict(req.params)}))
+
+
+@app.route("header-of", methods=["GET"])
+def header_of(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer with a header of that value."""
+    return func.HttpResponse("in", headers={"x-value": req.params["value"]})
 
 
 @app.route("broken")
@@ -94,8 +115,10 @@ def event_received(event: func.EventGridEvent) -> None:
 @app.timer_trigger("timer", schedule="%OUTBOX_SCHEDULE%")
 def ticked(timer: func.TimerRequest) -> None:
     """Take a while, and log the start and the end, so that overlapping runs would show."""
-    log.info("tick begins in %d, past due %s", os.getpid(), timer.past_due)
-    time.sleep(RUN_S)
+    pause_s = time.monotonic() - ENDED_AT[-1]
+    log.info("tick begins in %d, past due %s, after a pause of %.3f", os.getpid(), timer.past_due, pause_s)
+    time.sleep(float(os.environ.get("TICK_S", RUN_S)))
+    ENDED_AT.append(time.monotonic())
     log.info("tick ends in %d", os.getpid())
 
 

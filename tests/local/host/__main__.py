@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tests.local.host.timer_state import GAP_S
 from tests.local.host.worker import Settings, SharedDescriptor, run, shared_listener
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -52,6 +53,8 @@ def main() -> None:
             workers=arguments.workers,
             ticking=arguments.timers,
             take_up=arguments.timers if arguments.take_up is None else arguments.take_up,
+            timer_state=arguments.timer_state and arguments.timer_state.resolve(),
+            timer_gap_s=arguments.timer_gap_s,
             master_key=_master_key(show=arguments.print_key),
             log_file=arguments.log_file and arguments.log_file.resolve(),
             offset=context.RawValue("d", 0.0),
@@ -163,6 +166,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="let the app look for what is overdue; by default where timers run by their schedules",
     )
+    parser.add_argument("--timer-state", type=Path, help="a file that timers keep beyond a host's life")
+    parser.add_argument("--timer-gap-s", type=float, default=GAP_S, help="how long timers rest after a host's death")
     parser.add_argument("--print-key", action="store_true", help="print the master key to standard error")
     return parser.parse_args(arguments)
 

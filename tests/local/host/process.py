@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.local.host.timer_state import GAP_S
 from tests.local.processes import Child, start
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -72,6 +73,8 @@ def running(
     workers: int = 1,
     ticking: bool = False,
     take_up: bool | None = None,
+    timer_state: Path | None = None,
+    timer_gap_s: float = GAP_S,
     port: int = 0,
     log: Path | None = None,
 ) -> Iterator[HostProcess]:
@@ -83,6 +86,8 @@ def running(
         workers: processes that share the port.
         ticking: let timers run by their schedules; else only `run_timer` runs them.
         take_up: let the app look for what is overdue in the background; by default as `ticking`.
+        timer_state: a file that timers keep beyond a host's life; None: nothing lasts.
+        timer_gap_s: how long timers rest after a host that died.
         port: 0 takes a free one.
         log: where its output is appended to; None keeps it for error messages only.
 
@@ -93,6 +98,8 @@ def running(
     command = [sys.executable, "-m", "tests.local.host", "--port", str(port), "--workers", str(workers)]
     command += ["--app-directory", str(app_directory), *([] if ticking else ["--no-timers"])]
     command += [] if take_up is None else ["--take-up" if take_up else "--no-take-up"]
+    if timer_state is not None:
+        command += ["--timer-state", str(timer_state), "--timer-gap-s", str(timer_gap_s)]
     settings = {**os.environ, "HOST_MASTER_KEY": key, **(environment or {})}
     with start(command, name="the local host", environment=settings, cwd=REPOSITORY, log=log) as child:
         # A log that is appended to may hold the line of an earlier host.

@@ -20,6 +20,7 @@ CONSTRAINTS: Final[Mapping[str, Callable[[str], object]]] = {
     "guid": re.compile(r"\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?").fullmatch,
     "alpha": re.compile(r"[a-zA-Z]*").fullmatch,
 }
+_ENCODED_SLASH = re.compile(rb"(%2[fF])")
 _PARAMETER = re.compile(r"\{(?P<rest>\*{0,2})(?P<name>\w+)(?::(?P<constraint>[^?}]+))?(?P<optional>\?)?\}")
 
 
@@ -105,14 +106,15 @@ class Router:
         return None
 
 
-def decoded(raw_path: bytes) -> list[str] | None:
-    """Split a path as sent and decode each segment once; None when an encoded slash is in it, which is a 404.
+def decoded(raw_path: bytes) -> list[str]:
+    """Split a path as sent and decode each segment once, but for encoded slashes.
+
+    A parameter takes `a%2Fb`, and the function gets the text `%2F` in it; `%3A` arrives as a colon. So `%252F` cannot
+    be told from it.
 
     Raises:
         PathError: it holds a NUL, which the cloud's web server refuses.
     """
-    if b"%2f" in raw_path.lower():
-        return None
     if b"%00" in raw_path:
         raise PathError("NUL in the path")
     parts: list[str] = []
@@ -126,8 +128,9 @@ def decoded(raw_path: bytes) -> list[str] | None:
 
 
 def _decoded_segment(raw: bytes) -> str:
+    parts = _ENCODED_SLASH.split(raw)
     try:
-        return unquote_to_bytes(raw).decode()
+        return b"".join(part if _ENCODED_SLASH.fullmatch(part) else unquote_to_bytes(part) for part in parts).decode()
     except UnicodeDecodeError:
         # What is no UTF-8 stays as it was sent.
         return raw.decode("latin-1")

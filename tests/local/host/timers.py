@@ -2,6 +2,10 @@
 
 Every worker process has all timers. One of them ticks; which one is decided by a lock that the kernel passes on when
 its holder dies. A second lock per timer covers runs by hand, which any worker may be asked for.
+
+As the cloud has it: a run that overruns its schedule is followed by the next one at once, which is not past due. A
+schedule of a minute or more that was missed while no host ran is made up for at the start, past due. A schedule whose
+setting is missing disables that function alone.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from cronsim import CronSim, CronSimError
 
 from tests.local.host.runtime import Function, Runtime
+from tests.local.host.timer_state import TimerState
 
 log = logging.getLogger("tests.local.host")
 
@@ -25,7 +30,7 @@ KIND = "timertrigger"
 NCRONTAB_FIELDS = 6
 LOCK_POLL_S = 0.02
 LEADER_POLL_S = 0.5
-PAST_DUE = timedelta(seconds=1)
+MADE_UP_FOR = timedelta(minutes=1)
 
 
 class ScheduleError(ValueError):
@@ -72,56 +77,69 @@ class Timer:
     schedule: str
     lock_number: int
 
+    @property
+    def is_made_up_for(self) -> bool:
+        """Whether a run that was missed is made up for: not where the schedule runs more often than once a minute."""
+        first, second = (moment for moment, _ in zip(CronSim(self.schedule, datetime.now(UTC)), range(2), strict=False))
+        return second - first >= MADE_UP_FOR
+
     def next_due(self, after: datetime) -> datetime:
         """The first moment of the schedule after `after`."""
         return next(CronSim(self.schedule, after))
+
+    def last_due(self, before: datetime) -> datetime:
+        """The last moment of the schedule until `before`."""
+        return next(CronSim(self.schedule, before + timedelta(microseconds=1), reverse=True))
 
 
 class Timers:
     """All timer functions of the app."""
 
-    def __init__(self, runtime: Runtime, locks: ProcessLocks, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, runtime: Runtime, locks: ProcessLocks, environment: Mapping[str, str], state: TimerState
+    ) -> None:
         names = sorted(name for name, function in runtime.functions.items() if function.kind == KIND)
         self._runtime = runtime
         self._locks = locks
-        self._timers = {
-            name: _timer(runtime.functions[name], FIRST_TIMER_LOCK + index, environment)
-            for index, name in enumerate(names)
-        }
+        self._state = state
+        self._timers: dict[str, Timer] = {}
+        for number, name in enumerate(names, FIRST_TIMER_LOCK):
+            try:
+                self._timers[name] = _timer(runtime.functions[name], number, environment)
+            except ScheduleError as error:
+                log.error("The '%s' function is in error: %s", name, error)
 
     @property
     def names(self) -> Sequence[str]:
         """The timer functions' names."""
         return tuple(self._timers)
 
-    async def run(self, name: str, due: datetime | None = None) -> bool:
-        """Run one timer as soon as no other run of it is under way; False when it failed.
-
-        Args:
-            name: the function's.
-            due: when its schedule wanted it; None for a run by hand, which is never past due.
-        """
+    async def run(self, name: str, *, past_due: bool = False) -> bool:
+        """Run one timer as soon as no other run of it is under way; False when it failed."""
         timer = self._timers[name]
         async with self._locks.held(timer.lock_number):
             now = datetime.now(UTC)
             status = {"Last": now.isoformat(), "Next": timer.next_due(now).isoformat(), "LastUpdated": now.isoformat()}
-            past_due = due is not None and now - due > PAST_DUE
             payload = {"Schedule": {}, "ScheduleStatus": status, "IsPastDue": past_due}
             return await self._runtime.invoke_json(timer.function, payload)
 
     async def tick(self) -> None:
-        """Run the timers by their schedules, for ever, while no other worker does."""
-        async with self._locks.held(LEADER_LOCK, LEADER_POLL_S):
+        """Run the timers by their schedules, for ever, while no other worker or host does."""
+        async with self._locks.held(LEADER_LOCK, LEADER_POLL_S), self._state.locked():
             await asyncio.gather(*(self._tick_one(timer) for timer in self._timers.values()))
 
     async def _tick_one(self, timer: Timer) -> None:
-        due = datetime.min.replace(tzinfo=UTC)
+        name, last = timer.function.name, self._state.last_run(timer.function.name)
+        if last is not None and timer.is_made_up_for and timer.next_due(last) <= datetime.now(UTC):
+            await self.run(name, past_due=True)
+        due = timer.next_due(datetime.now(UTC))
         while True:
-            now = datetime.now(UTC)
-            # A sleep can end a moment early; what was run must not come due again.
-            due = timer.next_due(max(now, due))
-            await asyncio.sleep((due - now).total_seconds())
-            await self.run(timer.function.name, due)
+            # Nothing is left to wait for where the run before took longer than its schedule.
+            await asyncio.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
+            self._state.ran(name, due)
+            await self.run(name)
+            # Of several that the run before overran, one is run.
+            due = max(timer.next_due(due), timer.last_due(datetime.now(UTC)))
 
 
 def _timer(function: Function, lock_number: int, environment: Mapping[str, str]) -> Timer:

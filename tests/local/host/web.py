@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +16,9 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from tests.local.clock import MovableClock
-from tests.local.host import event_grid
+from tests.local.host import client_principal, event_grid, limits
+from tests.local.host.repeated import HeaderError, joined_headers, joined_query
+from tests.local.host.response_headers import can_be_sent
 from tests.local.host.routes import PathError, Router, decoded
 from tests.local.host.runtime import HttpRequest, HttpResponse, Runtime
 from tests.local.host.timers import CLOCK_LOCK, ProcessLocks, Timers
@@ -100,29 +101,41 @@ class Host:
 
     async def _http(self, request: Request) -> Response:
         """Hand a request to the function whose route it matches."""
+        too_long = limits.refusal(request.scope)
+        if too_long is not None:
+            return Response(status_code=too_long)
         try:
             parts = decoded(request.scope["raw_path"])
-        except PathError:
+            headers = joined_headers(request.scope["headers"])
+        except (PathError, HeaderError):
             return Response(status_code=400)
-        found = self.router.match(request.method, parts) if parts is not None else None
+        found = self.router.match(request.method, parts)
         if found is None:
             return Response(status_code=404)
         route, route_params = found
+        if not client_principal.is_readable(headers.get(client_principal.HEADER)):
+            return Response(status_code=500)
         if route.auth_level != "anonymous" and not self._is_master(request):
             return Response(status_code=401)
+        try:
+            body = await limits.body_of(request)
+        except limits.BodyTooLongError:
+            return Response(status_code=500)
         returned = await self.runtime.invoke_http(
             route.function,
             HttpRequest(
                 method=request.method,
                 url=str(request.url),
-                headers=_joined(request.headers.items()),
+                headers=headers,
                 route_params=route_params,
-                query=_joined(parse_qsl(request.scope["query_string"].decode("latin-1")), fold_names=False),
-                body=await request.body(),
+                query=joined_query(request.scope["query_string"]),
+                body=body,
             ),
         )
         # What went wrong is in the log; a caller learns nothing of it.
-        return Response(status_code=500) if returned is None else _translated(returned)
+        if returned is None or not can_be_sent(returned.headers):
+            return Response(status_code=500)
+        return _translated(returned)
 
     def _is_master(self, request: Request) -> bool:
         given = request.headers.get("x-functions-key") or request.query_params.get("code") or ""
@@ -142,17 +155,6 @@ async def _sign_in(request: Request) -> Response:
 
 _UNDER_WAY: set[asyncio.Task[bool]] = set()
 """Runs that nobody waits for; the event loop itself would forget them."""
-
-
-def _joined(pairs: object, *, fold_names: bool = True) -> Mapping[str, str]:
-    """Make one value per name, as the host does: repeated ones with commas between, empty ones left out."""
-    joined: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for name, value in pairs:  # type: ignore[attr-defined]
-        if value:
-            key = name.lower() if fold_names else names.setdefault(name.lower(), name)
-            joined[key] = f"{joined[key]},{value}" if key in joined else value
-    return joined
 
 
 def _translated(returned: HttpResponse) -> Response:

@@ -56,6 +56,8 @@ class Settings:
     workers: int
     ticking: bool
     take_up: bool
+    timer_state: Path | None
+    timer_gap_s: float
     master_key: str
     log_file: Path | None
     offset: Offset
@@ -90,6 +92,7 @@ async def _serve(settings: Settings, supervisor: Connection) -> None:
     from tests.local.host.refused_routes import refused
     from tests.local.host.routes import Router
     from tests.local.host.runtime import indexed
+    from tests.local.host.timer_state import TimerState
     from tests.local.host.timers import ProcessLocks, Timers
     from tests.local.host.web import Host
 
@@ -106,7 +109,7 @@ async def _serve(settings: Settings, supervisor: Connection) -> None:
     host = Host(
         runtime=runtime,
         router=Router(runtime.functions.values(), _route_prefix(settings.app_directory)),
-        timers=Timers(runtime, locks, os.environ),
+        timers=Timers(runtime, locks, os.environ, TimerState(settings.timer_state, os.getppid(), settings.timer_gap_s)),
         locks=locks,
         clock=clock,
         master_key=settings.master_key,
