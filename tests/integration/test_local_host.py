@@ -326,6 +326,37 @@ class TestWorkers:
             pass
 
 
+class TestDeaths:
+    """A worker that dies, behind what stands before it in the cloud."""
+
+    def test_what_passes_the_front_is_not_changed(self) -> None:
+        with host_process.running(app_directory=TINY_APP, restart_delays_s=(0,)) as host:
+            answer = httpx.put(f"{host.url}/api/things/a%2Fb", content=b"\x00\xff")
+            assert (answer.status_code, answer.content) == (201, b"\x00\xff")
+            assert httpx.get(f"{host.url}/api/things/a%2Fb?q=a&q=b").text.splitlines()[:2] == ["a%2Fb", "a,b"]
+            assert httpx.get(f"{host.url}/api/THINGS/Mine").headers.get_list("set-cookie") == [
+                "a=1; Path=/",
+                "b=2; HttpOnly",
+            ]
+
+    def test_its_requests_are_500_without_a_body_and_the_next_one_is_answered_by_another(self) -> None:
+        with host_process.running(app_directory=TINY_APP, restart_delays_s=(0, 0)) as host:
+            answer = httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S)
+            assert (answer.status_code, answer.content) == (500, b"")
+            first = httpx.get(f"{host.url}/api/things/7", timeout=DEADLINE_S)
+            assert first.status_code == 200 and first.headers["x-pid"] == first.headers["x-local-worker"]
+
+    def test_the_death_after_the_last_restart_ends_the_host(self) -> None:
+        with host_process.running(app_directory=TINY_APP, restart_delays_s=(0, 1.5)) as host:
+            assert httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S).status_code == 500
+            assert httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S).status_code == 500
+            began = time.monotonic()
+            assert httpx.get(f"{host.url}/api/things/7", timeout=DEADLINE_S).status_code == 200
+            assert time.monotonic() - began > 1.4
+            assert httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S).status_code == 500
+            assert host.child.wait() != 0
+
+
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_ends_it_soon_and_cleanly(self, number: signal.Signals) -> None:

@@ -160,7 +160,7 @@ def test_a_waiting_responder_hears_a_prompt(local: Stack, locale: str) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        *(("de.wav", 200), ("en.mp3", 404), ("..%2f..%2fhost.json", 404), ("%2e%2e%2fen.wav", 404), ("..wav", 200)),
+        *(("de.wav", 200), ("en.mp3", 404), ("..%2f..%2fhost.json", 404), ("%2e%2e%2fen.wav", 200), ("..wav", 200)),
         *(("README.md", 404), ("..%5c..%5chost.json.wav", 200)),
     ],
 )

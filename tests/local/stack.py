@@ -206,6 +206,7 @@ class Stack:
         workers: int = 1,
         ticking: bool = False,
         take_up: bool | None = None,
+        restart_delays_s: Sequence[float] | None = None,
         port: int = 0,
     ) -> None:
         """Start the host, with settings besides the stack's own, at the time that the stack has come to.
@@ -216,7 +217,13 @@ class Stack:
         port = port or self._port
         log = self.folder / "host.log"
         running = host_process.running(
-            environment=environment, workers=workers, ticking=ticking, take_up=take_up, port=port, log=log
+            environment=environment,
+            workers=workers,
+            ticking=ticking,
+            take_up=take_up,
+            restart_delays_s=restart_delays_s,
+            port=port,
+            log=log,
         )
         self._host = self._hosts.enter_context(running)
         self._port = httpx.URL(self.host.url).port or 0

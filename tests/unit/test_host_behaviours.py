@@ -13,6 +13,7 @@ from tests.local.host import client_principal, limits
 from tests.local.host.event_dates import rewritten
 from tests.local.host.repeated import HeaderError, joined_headers, joined_query
 from tests.local.host.response_headers import can_be_sent
+from tests.local.host.restarts import Restarts
 from tests.local.host.routes import decoded
 from tests.local.host.runtime import Function
 from tests.local.host.timer_state import TimerState
@@ -152,3 +153,10 @@ def test_the_last_run_outlives_the_host(tmp_path: Path) -> None:
     assert TimerState(tmp_path / "timers", 2).last_run("ticked") == at
     assert TimerState(tmp_path / "timers", 2).last_run("other") is None
     assert TimerState(None, 2).last_run("ticked") is None
+
+
+def test_the_third_death_in_two_minutes_ends_the_host() -> None:
+    restarts = Restarts()
+    assert [restarts.delay_s(at) for at in (0.0, 30.0, 119.0)] == [0.0, 5.0, None]
+    later = Restarts()
+    assert [later.delay_s(at) for at in (0.0, 30.0, 121.0, 300.0)] == [0.0, 5.0, 5.0, 0.0]

@@ -59,6 +59,12 @@ def header_of(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("in", headers={"x-value": req.params["value"]})
 
 
+@app.route("dies", methods=["POST"])
+def dies(req: func.HttpRequest) -> func.HttpResponse:
+    """End the process in the middle."""
+    os._exit(9)
+
+
 @app.route("broken")
 def broken(req: func.HttpRequest) -> func.HttpResponse:
     """Raise."""

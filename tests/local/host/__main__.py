@@ -4,13 +4,15 @@ Serves the function app on the library that the cloud's Python worker runs, with
 keys, the Event Grid webhook, and timers. Settings come from the environment. It prints one line when it is ready.
 
 This module is the supervisor: it starts the workers, and ends all of them when it ends. It restarts nothing, so that a
-test that kills a worker sees what the others do.
+test that kills a worker sees what the others do; with `--restart` it stands before the workers and starts those anew
+that died, as the cloud's host does.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import secrets
@@ -24,6 +26,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tests.local.host.front import Front
+from tests.local.host.restarts import DELAYS_S, Restarts
 from tests.local.host.timer_state import GAP_S
 from tests.local.host.worker import Settings, SharedDescriptor, run, shared_listener
 
@@ -60,42 +64,90 @@ def main() -> None:
             offset=context.RawValue("d", 0.0),
             locks=SharedDescriptor(locks.fileno()),
         )
-        workers: list[BaseProcess] = []
-        undo.callback(_end, workers)
+        crew = Crew(settings, signals)
+        undo.callback(crew.end)
         try:
-            _start(settings, workers, signals)
+            if arguments.restart:
+                crew.stand_before(undo)
+            crew.start_all()
         except StartError as error:
             sys.exit(str(error))
-        if _await_end(workers, signals):
+        if arguments.restart and crew.restart_for_ever(Restarts(arguments.restart_delays or DELAYS_S)):
+            sys.exit("a worker has died too often")
+        if not arguments.restart and _await_end(crew.workers, signals):
             sys.exit("all workers have ended")
 
 
-def _start(settings: Settings, workers: list[BaseProcess], signals: socket.socket) -> None:
-    """Start the workers and announce when all of them serve.
+class Crew:
+    """The workers."""
 
-    Raises:
-        StartError: with what the worker said.
-    """
-    context = multiprocessing.get_context("spawn")
-    reports: list[Connection] = []
-    for number in range(settings.workers):
+    def __init__(self, settings: Settings, signals: socket.socket) -> None:
+        self.workers: list[BaseProcess] = []
+        self._settings = settings
+        self._signals = signals
+        self._ports = [settings.port] * settings.workers
+        self._serving: dict[int, int] = {}
+
+    def stand_before(self, undo: contextlib.ExitStack) -> None:
+        """Answer the host's port here; each worker gets a port of its own."""
+        kept = [undo.enter_context(_reserved_port(0)) for _ in self._ports]
+        self._ports = [each.getsockname()[1] for each in kept]
+        Front(self._settings.port, self._serving).begin()
+
+    def start_all(self) -> None:
+        """Start the workers and announce when all of them serve.
+
+        Raises:
+            StartError: with what the worker said.
+        """
+        reports = [self._begin(number) for number in range(self._settings.workers)]
+        if all(self._is_ready(number, report) for number, report in enumerate(reports)):
+            print(f"listening on http://127.0.0.1:{self._settings.port}", flush=True)
+
+    def restart_for_ever(self, restarts: Restarts) -> bool:
+        """Start anew what died, until a signal (False), or until workers died too often (True)."""
+        while True:
+            ended = wait([*(worker.sentinel for worker in self.workers), self._signals])
+            if self._signals in ended:
+                return False
+            number = next(n for n, worker in enumerate(self.workers) if worker.sentinel in ended)
+            self._serving.pop(self.workers[number].pid or 0, None)
+            delay_s = restarts.delay_s(time.monotonic())
+            if delay_s is None:
+                return True
+            if wait([self._signals], delay_s):
+                return False
+            with contextlib.suppress(StartError):
+                # What could not be started has ended, and so comes here again.
+                self._is_ready(number, self._begin(number))
+
+    def end(self) -> None:
+        """End all."""
+        _end(self.workers)
+
+    def _begin(self, number: int) -> Connection:
+        context = multiprocessing.get_context("spawn")
         report, sender = context.Pipe(duplex=False)
+        settings = dataclasses.replace(self._settings, port=self._ports[number])
         worker = context.Process(target=run, args=(settings, number, sender), name=f"worker-{number}")
         worker.start()
         sender.close()
-        workers.append(worker)
-        reports.append(report)
-    for report in reports:
-        if signals in wait([report, signals]):
-            # Left in the socket for the loop that follows.
-            return
+        self.workers[number : number + 1] = [worker]
+        return report
+
+    def _is_ready(self, number: int, report: Connection) -> bool:
+        """Whether the worker serves; not where a signal came first, which is left in its socket."""
+        if self._signals in wait([report, self._signals]):
+            return False
         try:
             problem = report.recv()
         except EOFError:
             problem = "a worker ended before it was ready"
         if problem is not None:
-            raise StartError(f"the function app in {settings.app_directory} cannot be served: {problem}")
-    print(f"listening on http://127.0.0.1:{settings.port}", flush=True)
+            directory = self._settings.app_directory
+            raise StartError(f"the function app in {directory} cannot be served: {problem}")
+        self._serving[self.workers[number].pid or 0] = self._ports[number]
+        return True
 
 
 def _await_end(workers: Sequence[BaseProcess], signals: socket.socket) -> bool:
@@ -168,6 +220,8 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--timer-state", type=Path, help="a file that timers keep beyond a host's life")
     parser.add_argument("--timer-gap-s", type=float, default=GAP_S, help="how long timers rest after a host's death")
+    parser.add_argument("--restart", action="store_true", help="start a worker that died anew")
+    parser.add_argument("--restart-delays", type=float, nargs="*", help="seconds before each; then the host ends")
     parser.add_argument("--print-key", action="store_true", help="print the master key to standard error")
     return parser.parse_args(arguments)
 

@@ -75,6 +75,7 @@ def running(
     take_up: bool | None = None,
     timer_state: Path | None = None,
     timer_gap_s: float = GAP_S,
+    restart_delays_s: Sequence[float] | None = None,
     port: int = 0,
     log: Path | None = None,
 ) -> Iterator[HostProcess]:
@@ -88,6 +89,8 @@ def running(
         take_up: let the app look for what is overdue in the background; by default as `ticking`.
         timer_state: a file that timers keep beyond a host's life; None: nothing lasts.
         timer_gap_s: how long timers rest after a host that died.
+        restart_delays_s: waits before a worker that died is started anew; the death after the last one ends the host.
+            None: nothing is started anew, and the connections of a worker that dies are cut.
         port: 0 takes a free one.
         log: where its output is appended to; None keeps it for error messages only.
 
@@ -100,6 +103,8 @@ def running(
     command += [] if take_up is None else ["--take-up" if take_up else "--no-take-up"]
     if timer_state is not None:
         command += ["--timer-state", str(timer_state), "--timer-gap-s", str(timer_gap_s)]
+    if restart_delays_s is not None:
+        command += ["--restart", "--restart-delays", *map(str, restart_delays_s)]
     settings = {**os.environ, "HOST_MASTER_KEY": key, **(environment or {})}
     with start(command, name="the local host", environment=settings, cwd=REPOSITORY, log=log) as child:
         # A log that is appended to may hold the line of an earlier host.
