@@ -10,7 +10,7 @@ export PYTHON
 RUN := exec .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run host test test-fast test-long lint bench simulate infra infra-write lock clean python azurite
+.PHONY: help demo run host test test-fast test-long lint bench simulate package infra infra-write lock clean python azurite
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: python azurite ## the benchmarks, as a table and as JSON
 
 simulate: python ## the simulator, over SEEDS (100) seeds
 	@$(RUN) tests.simulator --seeds $(SEEDS)
+
+package: python ## released-package.zip, what is deployed: reproducible, hash-locked, byte code
+	@exec .venv/bin/python infra/package.py
 
 infra: python ## Bicep built, linted, scanned and its snapshots compared (compiler on PATH or in BICEP)
 	@$(RUN) tests.infra

@@ -12,6 +12,8 @@ NOT_OURS = {
     *(".git", ".venv", ".cache", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", "__pycache__"),
     *(
         "node_modules",
+        ".azure",
+        "released-package.zip",
         ".python_packages",
         ".idea",
         ".vscode",
