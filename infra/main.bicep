@@ -18,10 +18,9 @@ param location string = resourceGroup().location
 @description('Tags of every resource.')
 param tags object = {}
 
-@description('What the names of the resources end in. The same word again finds the same resources.')
-@minLength(5)
+@description('What the names of the resources end in, 5 to 13 small letters and digits; empty: computed. The same word again finds the same resources.')
 @maxLength(13)
-param resourceToken string = toLower(uniqueString(subscription().id, resourceGroup().id, environmentName))
+param resourceToken string = ''
 
 // --- App settings. Empty means not given: a template cannot tell its own default from what somebody chose. What is not
 // --- given stays as it is, and what was never set is taken from settings.json.
@@ -212,15 +211,18 @@ param deployEvents bool = !empty(packageUri)
 
 // --- Names
 
+var token = empty(resourceToken)
+  ? toLower(uniqueString(subscription().id, resourceGroup().id, environmentName))
+  : resourceToken
 var abbreviations = loadJsonContent('abbreviations.json')
-var identityName = '${abbreviations.identity}${resourceToken}'
+var identityName = '${abbreviations.identity}${token}'
 var identityId = resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', identityName)
-var functionAppName = '${abbreviations.functionApp}${resourceToken}'
-var hostStorageName = '${abbreviations.hostStorage}${resourceToken}'
-var stateStorageName = '${abbreviations.stateStorage}${resourceToken}'
-var componentName = '${abbreviations.applicationInsights}${resourceToken}'
-var topicName = '${abbreviations.eventGridTopic}${resourceToken}'
-var cosmosName = '${abbreviations.cosmosAccount}${resourceToken}'
+var functionAppName = '${abbreviations.functionApp}${token}'
+var hostStorageName = '${abbreviations.hostStorage}${token}'
+var stateStorageName = '${abbreviations.stateStorage}${token}'
+var componentName = '${abbreviations.applicationInsights}${token}'
+var topicName = '${abbreviations.eventGridTopic}${token}'
+var cosmosName = '${abbreviations.cosmosAccount}${token}'
 var packageContainer = 'packages'
 var deadLetterContainer = 'dead-letters'
 var allTags = union(tags, { 'azd-env-name': environmentName })
@@ -229,7 +231,7 @@ var allTags = union(tags, { 'azd-env-name': environmentName })
 
 var newCommunication = empty(existingCommunicationServiceId)
 var communicationId = newCommunication
-  ? resourceId('Microsoft.Communication/communicationServices', '${abbreviations.communicationService}${resourceToken}')
+  ? resourceId('Microsoft.Communication/communicationServices', '${abbreviations.communicationService}${token}')
   : existingCommunicationServiceId
 var communicationParts = split(communicationId, '/')
 var newSystemTopic = empty(existingSystemTopicId)
@@ -238,7 +240,7 @@ var systemTopicId = newSystemTopic
       communicationParts[2],
       communicationParts[4],
       'Microsoft.EventGrid/systemTopics',
-      '${abbreviations.eventGridSystemTopic}${resourceToken}'
+      '${abbreviations.eventGridSystemTopic}${token}'
     )
   : existingSystemTopicId
 var systemTopicParts = split(systemTopicId, '/')
@@ -368,9 +370,9 @@ module cosmos 'modules/cosmos.bicep' = if (useCosmos) {
 module monitoring 'modules/monitoring.bicep' = {
   name: 'monitoring'
   params: {
-    workspaceName: '${abbreviations.workspace}${resourceToken}'
+    workspaceName: '${abbreviations.workspace}${token}'
     componentName: componentName
-    ruleName: '${abbreviations.dataCollectionRule}${resourceToken}'
+    ruleName: '${abbreviations.dataCollectionRule}${token}'
     location: location
     tags: allTags
     retentionDays: logRetentionDays
@@ -381,7 +383,7 @@ module monitoring 'modules/monitoring.bicep' = {
 module email 'modules/email.bicep' = if (newEmail) {
   name: 'email'
   params: {
-    name: '${abbreviations.emailService}${resourceToken}'
+    name: '${abbreviations.emailService}${token}'
     tags: allTags
     dataLocation: dataLocation
     domainName: emailDomain
@@ -400,7 +402,7 @@ module communication 'modules/communication.bicep' = if (newCommunication) {
 
 // In the resource group of the Communication Services resource, wherever that is.
 module connection 'modules/connection.bicep' = {
-  name: 'connection-${resourceToken}'
+  name: 'connection-${token}'
   scope: resourceGroup(communicationParts[2], communicationParts[4])
   params: {
     communicationName: last(communicationParts)
@@ -423,7 +425,7 @@ module topic 'modules/topic.bicep' = if (customTopic) {
 }
 
 module topicIdentity 'modules/topicIdentity.bicep' = {
-  name: 'topic-identity-${resourceToken}'
+  name: 'topic-identity-${token}'
   scope: resourceGroup(systemTopicParts[2], systemTopicParts[4])
   params: { topicName: last(systemTopicParts) }
   dependsOn: [connection]
@@ -455,14 +457,14 @@ module roles 'modules/roles.bicep' = {
 module network 'modules/network.bicep' = if (virtualNetwork) {
   name: 'network'
   params: {
-    name: '${abbreviations.virtualNetwork}${resourceToken}'
+    name: '${abbreviations.virtualNetwork}${token}'
     location: location
     tags: allTags
     addressPrefix: virtualNetworkPrefix
     endpoints: concat(
       [
         {
-          name: '${abbreviations.privateEndpoint}host-${resourceToken}'
+          name: '${abbreviations.privateEndpoint}host-${token}'
           id: hostStorage.outputs.id
           groupId: 'blob'
           zone: 'privatelink.blob.${environment().suffixes.storage}'
@@ -471,7 +473,7 @@ module network 'modules/network.bicep' = if (virtualNetwork) {
       useCosmos
         ? [
             {
-              name: '${abbreviations.privateEndpoint}cosmos-${resourceToken}'
+              name: '${abbreviations.privateEndpoint}cosmos-${token}'
               id: cosmos!.outputs.id
               groupId: 'Table'
               zone: 'privatelink.table.cosmos.azure.com'
@@ -480,7 +482,7 @@ module network 'modules/network.bicep' = if (virtualNetwork) {
         : stateInStorage
             ? [
                 {
-                  name: '${abbreviations.privateEndpoint}state-${resourceToken}'
+                  name: '${abbreviations.privateEndpoint}state-${token}'
                   id: stateStorage.outputs.id
                   groupId: 'table'
                   zone: 'privatelink.table.${environment().suffixes.storage}'
@@ -492,7 +494,7 @@ module network 'modules/network.bicep' = if (virtualNetwork) {
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  name: '${abbreviations.plan}${resourceToken}'
+  name: '${abbreviations.plan}${token}'
   location: location
   tags: allTags
   kind: 'functionapp'
@@ -624,7 +626,7 @@ module events 'events.bicep' = if (deployEvents) {
 module alerts 'modules/alerts.bicep' = {
   name: 'alerts'
   params: {
-    prefix: 'emergency-${resourceToken}'
+    prefix: 'emergency-${token}'
     location: location
     tags: allTags
     emails: filter(map(split(alertEmails, ';'), email => trim(email)), email => !empty(email))
@@ -638,8 +640,8 @@ module alerts 'modules/alerts.bicep' = {
     }
     availabilityTest: availabilityTest
     healthAddress: 'https://${functionApp.properties.defaultHostName}/api/health'
-    webTestName: '${abbreviations.webTest}${resourceToken}'
-    actionGroupName: '${abbreviations.actionGroup}${resourceToken}'
+    webTestName: '${abbreviations.webTest}${token}'
+    actionGroupName: '${abbreviations.actionGroup}${token}'
   }
   dependsOn: [deadLetters]
 }
@@ -647,7 +649,7 @@ module alerts 'modules/alerts.bicep' = {
 module workbook 'modules/workbook.bicep' = {
   name: 'workbook'
   params: {
-    seed: resourceToken
+    seed: token
     location: location
     tags: allTags
     workspaceId: monitoring.outputs.workspaceId

@@ -1,0 +1,231 @@
+"""The programs that call the Azure CLI, on a stand-in for it: what they change; a second run changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from functions.rights import RIGHTS
+from infra import app_settings, entra
+from tests.infra.compiler import ROOT
+from tests.infra.test_settings import FORBIDDEN
+
+IDENTITY = "00000000-0000-0000-0000-00000000000c"
+OWN_ID = "00000000-0000-0000-0000-00000000000d"
+
+
+class Directory:
+    """Microsoft Graph as `az rest` reaches it: applications, service principals, role assignments."""
+
+    def __init__(self) -> None:
+        self.applications: list[dict[str, Any]] = []
+        self.principals: list[dict[str, Any]] = [{"id": "graph", "appId": entra.GRAPH_APP_ID}]
+        self.federated: list[dict[str, Any]] = []
+        self.assigned: list[dict[str, Any]] = []
+        self.changes: list[tuple[str, str]] = []
+
+    def __call__(self, command: Sequence[str]) -> str:
+        if command[:3] == ["az", "account", "show"]:
+            return json.dumps({"tenantId": "00000000-0000-0000-0000-00000000000e"})
+        options = dict(zip(command[2::2], command[3::2], strict=True))
+        assert command[:2] == ["az", "rest"]
+        assert options["--url"].startswith("https://graph.microsoft.com/v1.0/")
+        body = json.loads(Path(options["--body"][1:]).read_text("utf-8")) if "--body" in options else None
+        parts = urlsplit(options["--url"])
+        path = parts.path.removeprefix("/v1.0")
+        return json.dumps(self._answer(options["--method"], path, parts.query, body))
+
+    def _answer(self, method: str, path: str, query: str, body: Any) -> Any:
+        if method != "get":
+            self.changes.append((method, path))
+        if path.endswith("/federatedIdentityCredentials"):
+            return self._collection(self.federated, method, body)
+        if path.endswith("/appRoleAssignedTo"):
+            return self._collection(self.assigned, method, body)
+        if path == "/me":
+            return {"id": OWN_ID}
+        kind = self.applications if path.startswith("/applications") else self.principals
+        if path.count("/") > 1:
+            (found,) = [each for each in kind if each["id"] == path.rpartition("/")[2]]
+            found.update(body or {})
+            return found
+        if method == "post":
+            return self._new(kind, body)
+        ((name, value),) = re.findall(r"\$filter=(\w+) eq '([^']+)'", query)
+        return {"value": [each for each in kind if each.get(name) == value]}
+
+    def _new(self, kind: list[dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
+        number = len(self.applications) + len(self.principals)
+        kind.append({"id": f"object-{number}", "appId": f"client-{number}", **body})
+        return kind[-1]
+
+    @staticmethod
+    def _collection(kept: list[dict[str, Any]], method: str, body: Any) -> Any:
+        if method == "post":
+            kept.append(body)
+            return body
+        return {"value": kept}
+
+
+def run(directory: Directory, *arguments: str) -> None:
+    parsed = entra.parsed([*arguments])
+    entra.COMMANDS[parsed.command](directory, parsed)
+
+
+REGISTER = (
+    *("register", "--yes", "--address", "https://emergency.example.com"),
+    *("--identity-object-id", IDENTITY, "--admin", "me"),
+)
+
+
+def test_the_roles_are_those_that_the_routes_ask_for() -> None:
+    asked = {f"EmergencyCalling.{role.capitalize()}" for role in ("agent", "supervisor", "admin", "machine")}
+    assert set(entra.ROLES) == asked
+    assert RIGHTS
+    ids = [role_id for role_id, *_ in entra.ROLES.values()]
+    assert len(set(ids)) == len(ids)
+    assert entra.ROLES["EmergencyCalling.Machine"][2] == ("Application",)
+
+
+def test_a_registration_is_made_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = Directory()
+    run(directory, *REGISTER)
+    (application,) = directory.applications
+    assert application["signInAudience"] == "AzureADMyOrg"
+    assert application["api"] == {"requestedAccessTokenVersion": 2}
+    assert [each["value"] for each in application["appRoles"]] == list(entra.ROLES)
+    assert application["identifierUris"] == [f"api://{application['appId']}"]
+    assert application["web"]["redirectUris"] == ["https://emergency.example.com/.auth/login/aad/callback"]
+    assert "passwordCredentials" not in application
+    (vouching,) = directory.federated
+    assert (vouching["subject"], vouching["audiences"]) == (IDENTITY, ["api://AzureADTokenExchange"])
+    principal = directory.principals[-1]
+    assert principal["appRoleAssignmentRequired"] is True
+    assert directory.assigned == [{"principalId": OWN_ID, "resourceId": principal["id"], "appRoleId": entra.ADMIN_ROLE}]
+    assert f"AUTH_CLIENT_ID={application['appId']}" in capsys.readouterr().out
+
+
+def test_a_second_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = Directory()
+    run(directory, *REGISTER)
+    directory.changes.clear()
+    capsys.readouterr()
+    run(directory, *REGISTER)
+    assert directory.changes == []
+    assert "nothing to change" in capsys.readouterr().out
+
+
+def test_what_somebody_changed_is_put_right_and_what_is_theirs_stays() -> None:
+    directory = Directory()
+    run(directory, *REGISTER)
+    (application,) = directory.applications
+    own = {"id": "own", "value": "Own.Role"}
+    application["appRoles"] = [own, *application["appRoles"][:2]]
+    application["api"] = {"requestedAccessTokenVersion": None}
+    run(directory, *REGISTER)
+    assert [each["value"] for each in application["appRoles"]] == ["Own.Role", *entra.ROLES]
+    assert application["api"] == {"requestedAccessTokenVersion": 2}
+
+
+def test_nothing_is_changed_before_it_was_said_and_confirmed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    program = "import sys; from infra import entra; entra.confirm(['make something'], entra.parsed(['register']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input="\n", capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode != 0
+    assert "make something" in done.stdout
+    assert "nothing was changed" in done.stderr
+
+
+def test_two_registrations_of_a_name_are_nobodys_choice() -> None:
+    directory = Directory()
+    directory.applications = [{"id": each, "appId": each, "displayName": entra.NAME} for each in ("a", "b")]
+    with pytest.raises(entra.CommandError, match="2 registrations"):
+        run(directory, *REGISTER)
+
+
+def test_the_identity_gets_its_rights_in_graph_once(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = Directory()
+    for _ in range(2):
+        run(directory, "graph", "--yes", "--identity-object-id", IDENTITY, "--presence", "--mail-from", "a@example.com")
+    expected = {"principalId": IDENTITY, "resourceId": "graph", "appRoleId": entra.PRESENCE_READ_WRITE_ALL}
+    assert directory.assigned == [expected]
+    said = capsys.readouterr().out
+    assert "Application Mail.Send" in said
+    assert "a@example.com" in said
+
+
+def test_dynamics_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    run(Directory(), "dynamics", "--identity-client-id", IDENTITY)
+    assert IDENTITY in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", ["entra.py", "app_settings.py", "package.py"])
+def test_every_program_says_what_it_does(program: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "infra" / program), "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 5
+
+
+# The settings as they are ---------------------------------------------------------------------------------------------
+
+
+def present(settings: dict[str, str]) -> app_settings.Run:
+    def call(command: Sequence[str]) -> str:
+        assert command[:5] == ["az", "functionapp", "config", "appsettings", "list"]
+        return json.dumps([{"name": name, "value": value} for name, value in settings.items()])
+
+    return call
+
+
+def what_if(*names: str) -> dict[str, Any]:
+    listed = [{"name": name, "value": "x"} for name in names]
+    after = {"properties": {"siteConfig": {"appSettings": listed}}}
+    return {"changes": [{"resourceId": "/subscriptions/s/providers/Microsoft.Web/sites/func-1", "after": after}]}
+
+
+def asked(tmp_path: Path, planned: dict[str, Any] | None) -> argparse.Namespace:
+    file = tmp_path / "what-if.json"
+    file.write_text(json.dumps(planned), "utf-8")
+    return argparse.Namespace(app="func-1", resource_group="group", what_if=file if planned else None, azd=False)
+
+
+def test_a_setting_that_would_vanish_stops_the_deployment(tmp_path: Path) -> None:
+    now = present({"OWN": "secret-value", "CALLBACK_NUMBERS": "+14255550101"})
+    told = app_settings.gate(now, asked(tmp_path, what_if("CALLBACK_NUMBERS")))
+    assert len(told) == 1
+    assert told[0].startswith("OWN would vanish")
+    assert "secret-value" not in told[0]
+    assert app_settings.gate(now, asked(tmp_path, what_if("callback_numbers", "Own"))) == []
+
+
+def test_a_deployment_of_something_else_stops_too(tmp_path: Path) -> None:
+    assert app_settings.gate(present({}), asked(tmp_path, {"changes": []}))
+    unread = what_if("A")
+    unread["changes"][0]["after"]["properties"]["siteConfig"]["appSettings"] = "[unknown]"
+    assert app_settings.gate(present({}), asked(tmp_path, unread))
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDDEN - {"WEBSITE_HOSTNAME"}))
+def test_a_forbidden_setting_stops_the_deployment(name: str, tmp_path: Path) -> None:
+    assert app_settings.gate(present({name.lower(): "1"}), asked(tmp_path, None))
+
+
+def test_the_present_settings_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    app_settings.read(present({"B": "2", "A": "1"}), argparse.Namespace(app="f", resource_group="g", azd=False))
+    assert json.loads(capsys.readouterr().out) == {"A": "1", "B": "2"}
+    app_settings.read(present({}), argparse.Namespace(app="", resource_group="", azd=True))
+    assert "nothing to keep" in capsys.readouterr().out
