@@ -171,7 +171,7 @@ def test_dynamics_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert IDENTITY in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("program", ["entra.py", "app_settings.py", "package.py"])
+@pytest.mark.parametrize("program", ["entra.py", "app_settings.py", "package.py", "live.py", "button.py"])
 def test_every_program_says_what_it_does(program: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "infra" / program), "--help"], capture_output=True, text=True, check=False
