@@ -29,6 +29,11 @@ SUITES = (
     "test_presence_steps.py",
     "test_emergency_flow.py",
     "test_emergency_machine.py",
+    "test_ids.py",
+    "test_settings.py",
+    "test_problems.py",
+    "test_wire_http.py",
+    "test_wire_event_grid.py",
 )
 
 
@@ -72,6 +77,11 @@ ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
 POOL = "shared/domain/pool.py"
 DOOR = "shared/emergency_calling.py"
+IDS = "shared/domain/ids.py"
+SETTINGS = "shared/settings.py"
+HTTP = "functions/http.py"
+DECODING = "functions/wire/decoding.py"
+EVENTS = "functions/wire/event_grid.py"
 
 MUTANTS = (
     Mutant(
@@ -394,6 +404,59 @@ MUTANTS = (
         LADDER,
         "        forget_at=kept_until,\n",
         "        forget_at=kept_until + KEPT_AFTER_END * 999,\n",
+    ),
+    Mutant(
+        "a far clock is believed",
+        START,
+        "if not self._dial.by_event and abs(said - received_at) > self._rules.window:",
+        "if False:",
+    ),
+    Mutant(
+        "what was measured counts last",
+        START,
+        "said = received_at - ago if ago is not None else",
+        "said = received_at - ago if ago is not None and self._dial.dialled_at is None else",
+    ),
+    Mutant(
+        "a server call of long before ties",
+        FACTS,
+        "self.dialled_at if self.by_event else max(self.dialled_at, received_at - REPORTED_WITHIN)",
+        "self.dialled_at",
+    ),
+    Mutant(
+        "a call after a late report ties never",
+        FACTS,
+        "at <= (self.received_at or self.dialled_at) + TIE_WITHIN",
+        "at <= self.dialled_at + TIE_WITHIN",
+    ),
+    Mutant(
+        "faulty sources open the door",
+        SETTINGS,
+        "return tuple(dict.fromkeys(sources)), len(self.faults) > before",
+        "return tuple(dict.fromkeys(sources)) or None, len(self.faults) > before",
+    ),
+    Mutant(
+        "a callback is lost to a faulty source",
+        EVENTS,
+        "or (callbacks_from_anywhere and event.type == INCOMING_CALL)",
+        "",
+    ),
+    Mutant(
+        "a topic speaks for the telephony",
+        EVENTS,
+        " and _is_communication_services(source) is event.type.startswith(ACS_PREFIX)",
+        "",
+    ),
+    Mutant(
+        "one faulty field refuses the dial",
+        DECODING,
+        "            if each.required:\n                raise\n",
+        "            raise\n",
+    ),
+    Mutant("an escaped slash stays", DECODING, '.replace("%2F", "/").replace("%2f", "/")', '.replace("%2F", "/")'),
+    Mutant("an id like a time is text", IDS, "same = _as_moment(outside_id) or outside_id", "same = outside_id"),
+    Mutant(
+        "a foreign page changes something", HTTP, "if origin and method.upper()", "if not origin and method.upper()"
     ),
 )
 
