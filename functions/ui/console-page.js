@@ -1,1 +1,74 @@
-// Follows.
+// The administrators' console: who is signed in, and one section at a time.
+import { el } from "./dom.js";
+import { CONSOLE_WORDS, request } from "./console-api.js";
+import { languageOf, speaking } from "./i18n.js";
+import { liveSection } from "./console-live.js";
+import { agentsSection, sitesSection } from "./console-directory.js";
+import { templatesSection } from "./console-templates.js";
+import { drillsSection, numbersSection, readinessSection } from "./console-watch.js";
+
+const SECTIONS = {
+  live: liveSection,
+  agents: agentsSection,
+  sites: sitesSection,
+  templates: templatesSection,
+  readiness: readinessSection,
+  numbers: numbersSection,
+  drills: drillsSection,
+};
+const LANGUAGE_NAMES = { en: "English", es: "Español", fr: "Français", it: "Italiano" };
+const ADMIN = "EmergencyCalling.Admin";
+const OFFICE = [ADMIN, "EmergencyCalling.Supervisor"];
+const SIGN_IN = "/.auth/login/aad?post_login_redirect_uri=";
+
+const query = new URLSearchParams(location.search);
+let language = languageOf(query.get("locale") ?? navigator.language);
+let t = speaking(CONSOLE_WORDS, language);
+let me = null;
+let stop = () => {};
+
+async function identify() {
+  const answer = await request("GET", "me");
+  me = answer.ok ? answer.data : null;
+  return answer;
+}
+
+/** Where the server does not say who it is, everything is offered: each route decides for itself. */
+const isAdmin = () => me === null || (me.roles ?? []).some((role) => role === ADMIN || role === "Admin");
+const isOffice = () => me === null || isAdmin() || (me.roles ?? []).some((role) => OFFICE.includes(role) || role === "Supervisor");
+
+function build(answer) {
+  document.documentElement.lang = language;
+  document.title = t("title");
+  const languages = el(
+    "select",
+    { id: "language", onchange: (event) => ((language = event.target.value), (t = speaking(CONSOLE_WORDS, language)), build(answer)) },
+    ...Object.entries(LANGUAGE_NAMES).map(([code, name]) => el("option", { value: code, selected: code === language, lang: code }, name)),
+  );
+  const links = Object.keys(SECTIONS).map((name) => el("li", {}, el("a", { href: `#${name}` }, t(name))));
+  const who = answer.status === 401 ? el("a", { href: SIGN_IN + encodeURIComponent(location.pathname) }, t("sign_in")) : me ? el("span", {}, me.name ?? me.agent_id ?? "") : null;
+  document.body.replaceChildren(
+    el("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), document.querySelector("main h2")?.focus()) }, t("skip")),
+    el("header", {}, el("h1", {}, t("title")), el("div", { class: "row" }, who, el("label", { for: "language" }, t("language")), languages)),
+    el("nav", { "aria-label": t("sections") }, el("ul", {}, ...links)),
+    el("main", { id: "main" }),
+  );
+  show();
+}
+
+function show(focus = false) {
+  const name = Object.hasOwn(SECTIONS, location.hash.slice(1)) ? location.hash.slice(1) : "live";
+  stop();
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const main = document.querySelector("main");
+  main.replaceChildren();
+  document.title = `${t(name)} – ${t("title")}`;
+  stop = SECTIONS[name](main, { t, language, locale: language, admin: isAdmin(), office: isOffice() });
+  if (focus) main.querySelector("h2")?.focus();
+}
+
+addEventListener("hashchange", () => show(true));
+build(await identify());

@@ -15,6 +15,7 @@ const BAR = new Set(["device_settings", "end_call"]);
 const ICON_OF = { end_call: "end", answer: "answer", call_again: "answer", device_settings: "devices" };
 const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: "danger" };
 const REFRESH_TIMES_MS = 15000;
+const REPORT_AGAIN_MS = 900000;
 const POSITION_WITHIN_MS = 10000;
 const DEFAULT_NUMBER = "911";
 
@@ -34,8 +35,9 @@ export class EmergencyPanel extends HTMLElement {
   #changedAt = 0;
   #lastServer = "checking";
   #ticking = null;
+  #reporting = null;
   #parts = {};
-  #desktop = { known: null, confirmed: false, network: undefined };
+  #desktop = { known: null, confirmed: false };
   #wakeLock = null;
   #browserDevices = null;
   #unwatchDevices = () => {};
@@ -90,12 +92,14 @@ export class EmergencyPanel extends HTMLElement {
     this.#follow();
     this.#identify().then(() => this.#source?.now());
     this.#ticking = setInterval(() => this.#renderTimes(), REFRESH_TIMES_MS);
+    this.#reporting = setInterval(() => document.visibilityState === "visible" && this.#lookAtDesktop(), REPORT_AGAIN_MS);
     document.addEventListener("visibilitychange", this.#keepAwake);
     addEventListener("online", this.#lookAtDesktop);
   }
 
   disconnectedCallback() {
     clearInterval(this.#ticking);
+    clearInterval(this.#reporting);
     document.removeEventListener("visibilitychange", this.#keepAwake);
     removeEventListener("online", this.#lookAtDesktop);
     this.#leave.forEach((leave) => leave());
@@ -554,15 +558,28 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
-  /** At sign-in and when the network changes: what is known of this desktop, to be confirmed in one click. */
+  /** At sign-in, when the network changes, and every 15 minutes while somebody looks: what this desktop sees of itself. */
   #lookAtDesktop = async () => {
-    const desktop = this.#desktopId();
-    if (!desktop || !this.#agentId) return;
-    const answer = await this.#ask("GET", `agents/${encodeURIComponent(this.#agentId)}/desktop?desktop_id=${encodeURIComponent(desktop)}`);
-    this.#desktop.known = answer?.ok ? await answer.json().catch(() => null) : null;
-    this.#desktop.confirmed = Boolean(this.#desktop.known?.confirmed);
+    if (!this.#agentId || !this.#source) return;
+    const kept = await this.#reportDesktop({}, await this.#knownPosition());
+    this.#desktop = { known: kept, confirmed: kept?.confirmed === true };
     this.#render();
   };
+
+  async #reportDesktop(more, position) {
+    const desktop = this.#desktopId();
+    if (!desktop) return null;
+    const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
+    const location = position || more.location ? { ...position, ...more.location } : null;
+    const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
+      desktop_id: desktop,
+      location_permission: permission ?? "unknown",
+      environment: this.#desktop.known?.environment ?? "unknown",
+      ...more,
+      ...(location ? { location } : {}),
+    });
+    return answer?.ok ? answer.json().catch(() => null) : null;
+  }
 
   #renderWhere(view) {
     const { where } = this.#parts;
@@ -571,28 +588,29 @@ export class EmergencyPanel extends HTMLElement {
     where.hidden = !shown;
     if (!shown || where.childElementCount) return;
     const t = this.#t;
-    const address = known.location?.address ?? known.site?.address ?? known.address ?? null;
+    const before = known.confirmed_location?.address ?? known.location?.address ?? "";
+    const address = el("input", { type: "text", autocomplete: "off", maxlength: "500" });
+    address.value = before;
     where.replaceChildren(
       el("h3", {}, t("where_you_are")),
-      ...(address
-        ? [el("p", {}, el("bdi", {}, address)), el("p", {}, t("where_ask")), el("button", { type: "button", onclick: () => this.#confirm() }, t("where_confirm"))]
-        : [el("p", {}, t("where_unknown"))]),
+      el("p", {}, t(before ? "where_ask" : "where_enter")),
+      el("form", { class: "dialling", onsubmit: (event) => (event.preventDefault(), this.#confirm(address)) }, el("label", {}, t("where_address"), address), el("button", { type: "submit" }, t("where_confirm"))),
     );
   }
 
-  async #confirm() {
-    const position = await this.#askPosition();
-    const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
-    const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
-      desktop_id: this.#desktopId(),
-      location_permission: permission ?? "unknown",
-      environment: this.#desktop.known?.environment ?? "unknown",
-      confirmed: true,
-      ...(position ? { location: { ...position, ...(this.#desktop.known?.location?.address ? { address: this.#desktop.known.location.address } : {}) } } : {}),
-    });
-    this.#desktop.confirmed = Boolean(answer?.ok);
-    this.#say(answer?.ok ? "where_confirmed" : "where_failed");
+  async #confirm(address) {
+    const text = address.value.trim();
+    if (!text) return address.focus();
+    const kept = await this.#reportDesktop({ confirmed: true, location: { address: text } }, await this.#askPosition());
+    if (kept) this.#desktop = { known: kept, confirmed: kept.confirmed === true };
+    this.#say(kept?.confirmed ? "where_confirmed" : "where_failed");
     this.#render();
+  }
+
+  /** Where the desktop is, as far as the browser has been allowed to say already. */
+  async #knownPosition() {
+    const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => null);
+    return permission === "granted" ? this.#askPosition() : null;
   }
 
   /** The browser asks once, here, in a click; never during an emergency. */

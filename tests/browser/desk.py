@@ -112,6 +112,23 @@ class Seen:
     path: str
     body: Any
     authorization: str | None
+    query: str = ""
+    if_match: str | None = None
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """An answer with a status or a tag of its own; one that is no success is a problem document."""
+
+    body: Any
+    status: int = 200
+    etag: str | None = None
+
+    def response(self) -> Response:
+        """As it goes out."""
+        kind = "application/json" if self.status < 400 else "application/problem+json"
+        headers = {**CORS, **({"ETag": self.etag} if self.etag else {})}
+        return Response(json.dumps(self.body), status_code=self.status, headers=headers, media_type=kind)
 
 
 @dataclass
@@ -150,7 +167,7 @@ class Desk:
         self.answers = ["accepted"]
         self.seen = []
         self.panel = panel()
-        self.others = {"GET agents/agent-1/desktop": {}}
+        self.others = {"PUT agents/agent-1/desktop": {"confirmed": True}}
 
     def requests(self, method: str, part: str) -> list[Seen]:
         """The requests of a method whose path holds `part`, oldest first."""
@@ -174,7 +191,7 @@ class Desk:
                 *(Route(f"/api/ui/{name}", _page(function)) for name, function in PAGES.items()),
                 Route("/api/ui/{digest}/{file}", _page(pages.ui_pinned_file)),
                 Route("/api/ui/{file}", _page(pages.ui_file)),
-                Route("/api/{path:path}", self._api, methods=["GET", "POST", "PUT", "PATCH", "OPTIONS"]),
+                Route("/api/{path:path}", self._api, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
             ]
         )
 
@@ -189,12 +206,19 @@ class Desk:
             return Response(status_code=204, headers=CORS)
         raw = await request.body()
         path = request.url.path
-        body = None if not raw else await request.json()
-        self.seen.append(Seen(request.method, path, body, request.headers.get("authorization")))
+        is_json = request.headers.get("content-type") == "application/json"
+        body = None if not raw else json.loads(raw) if is_json else raw.decode()
+        headers = request.headers
+        seen = Seen(
+            request.method, path, body, headers.get("authorization"), request.url.query, headers.get("if-match")
+        )
+        self.seen.append(seen)
         if path.endswith("/panel"):
             return await self._panel(request)
         if path != "/api/emergency-calls":
             scripted = self.others.get(f"{request.method} {path.removeprefix('/api/')}", {})
+            if isinstance(scripted, Scripted):
+                return scripted.response()
             return Response(status_code=scripted) if isinstance(scripted, int) else JSONResponse(scripted, headers=CORS)
         behaviour = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         response = await self._answer(behaviour, body)

@@ -316,23 +316,30 @@ def test_device_settings_list_and_switch_what_the_browser_has(context: BrowserCo
     expect(page.get_by_role("button", name="Device settings")).to_be_focused()
 
 
-def test_where_the_desktop_is_is_confirmed_in_one_click(context: BrowserContext, page: Page, desk: Desk) -> None:
+@pytest.mark.parametrize("before", ["", "1 Example Street"])
+def test_where_the_desktop_is_is_confirmed_in_one_click(
+    context: BrowserContext, page: Page, desk: Desk, before: str
+) -> None:
     context.grant_permissions(["geolocation"], origin=desk.address)
     context.set_geolocation({"latitude": 47.64, "longitude": -122.13, "accuracy": 12})
-    desk.others["GET agents/agent-1/desktop"] = {"location": {"address": "1 Example Street"}, "confirmed": False}
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False, "location": {"address": before or None}}
     open_panel(page, desk)
     where = page.get_by_role("region", name="Where you are")
-    expect(where).to_contain_text("1 Example Street")
+    expect(where.get_by_label("Address of this desk")).to_have_value(before)
+    if not before:
+        where.get_by_label("Address of this desk").fill("1 Example Street")
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": True}
     where.get_by_role("button", name="Confirm where you are").click()
     expect(page.get_by_role("status")).to_have_text("Thank you. Confirmed for this network.")
     expect(where).to_have_count(0)
-    [report] = desk.requests("PUT", "/agents/agent-1/desktop")
+    report = desk.requests("PUT", "/agents/agent-1/desktop")[-1]
     assert report.body["confirmed"] is True and report.body["desktop_id"] == "desktop-1"
+    assert report.body["location"]["address"] == "1 Example Street"
     assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
 
 
 def test_an_emergency_comes_before_the_question_where_the_desktop_is(page: Page, desk: Desk) -> None:
-    desk.others["GET agents/agent-1/desktop"] = {"location": {"address": "1 Example Street"}, "confirmed": False}
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
     desk.panel = in_emergency()
     open_panel(page, desk)
     expect(page.get_by_role("alert")).to_be_visible()

@@ -31,17 +31,6 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Si
         yield local, simulator
 
 
-def forget_missing_routes(said: list[str]) -> None:
-    """The host of a release in the making lacks the route where a desktop is looked up."""
-    said[:] = [each for each in said if "404" not in each]
-
-
-@pytest.fixture(autouse=True)
-def _missing_routes(page: Page, said: list[str]) -> Iterator[None]:
-    yield
-    forget_missing_routes(said)
-
-
 @pytest.fixture
 def local(played: tuple[Stack, Simulator]) -> Stack:
     """The stack, as new."""
@@ -174,7 +163,6 @@ def test_the_pages_keep_to_their_policy_over_the_wire(local: Stack, page: Page, 
     response = page.request.head(f"{local.url}/ui/panel")
     assert response.status == 200 and "frame-ancestors" in response.headers["content-security-policy"]
     # Chromium reports a broken policy on the console, where each of these tests would see it.
-    forget_missing_routes(said)
     assert said == []
     with pytest.raises(Error, match="TrustedHTML"):
         page.evaluate("() => document.body.insertAdjacentHTML('beforeend', '<p>')")

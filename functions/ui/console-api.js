@@ -1,0 +1,84 @@
+// Requests of the console, and the words around them.
+import conEn from "./console.en.json" with { type: "json" };
+import conEs from "./console.es.json" with { type: "json" };
+import conFr from "./console.fr.json" with { type: "json" };
+import conIt from "./console.it.json" with { type: "json" };
+import { el, icon, setText } from "./dom.js";
+
+export const CONSOLE_WORDS = { en: conEn, es: conEs, fr: conFr, it: conIt };
+const ANSWER_WITHIN_MS = 15000;
+const BASE = new URL("..", location.href).href;
+
+/**
+ * Ask the API. Gives `{ status, ok, data, etag, problem, missing }`: status 0 where nothing came back, `missing` where
+ * the server has no such route.
+ */
+export async function request(method, path, { body, text, type = "application/json", headers = {} } = {}) {
+  const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
+  try {
+    const response = await fetch(BASE + path, {
+      method,
+      body: sent,
+      headers: { ...(sent === undefined ? {} : { "content-type": type }), ...headers },
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    const kind = response.headers.get("content-type") ?? "";
+    const data = kind.includes("json") ? await response.json() : await response.text();
+    const problem = kind.includes("problem+json") ? data : null;
+    const missing = response.status === 404 && !problem;
+    return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), problem, missing };
+  } catch {
+    return { status: 0, ok: false, data: null, etag: null, problem: null, missing: false };
+  }
+}
+
+/** Why a request failed, in the reader's words. */
+export function reasonOf(answer, t) {
+  if (answer.missing) return t("not_available");
+  if (answer.status === 0) return t("no_answer");
+  if (answer.status === 401) return t("not_signed_in");
+  if (answer.status === 403) return t("not_allowed");
+  if (answer.status === 404) return t("not_found");
+  if (answer.status === 412) return t("changed_meanwhile");
+  if (answer.status === 409) return t("conflict");
+  if (answer.status >= 500) return t("server_away");
+  return answer.problem?.detail ?? t("refused");
+}
+
+/** A box that says that something is not as it should be. */
+export function faultBox(answer, t, ...more) {
+  return el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, reasonOf(answer, t)), ...more));
+}
+
+/** A button that asks once more, in its own place, before it acts. */
+export function twoStep(label, sure, act, t, className = "danger") {
+  const button = el("button", { type: "button" }, label);
+  let armed = null;
+  const disarm = () => {
+    clearTimeout(armed);
+    armed = null;
+    setText(button, label);
+    button.className = "";
+  };
+  button.addEventListener("click", async () => {
+    if (armed === null) {
+      setText(button, sure);
+      button.className = className;
+      armed = setTimeout(disarm, 6000);
+      return;
+    }
+    disarm();
+    button.setAttribute("aria-busy", "true");
+    await act();
+    button.removeAttribute("aria-busy");
+  });
+  button.addEventListener("blur", () => armed !== null && disarm());
+  return button;
+}
+
+/** A moment in the reader's own form; an em dash for none. */
+export function momentOf(text, locale) {
+  const at = Date.parse(text ?? "");
+  return Number.isNaN(at) ? "—" : new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" }).format(at);
+}

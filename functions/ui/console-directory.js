@@ -1,0 +1,216 @@
+// Agents and sites: search, one form for an entry, import and export.
+import { el, keyed, setText } from "./dom.js";
+import { faultBox, reasonOf, request } from "./console-api.js";
+import { recordForm } from "./console-forms.js";
+
+const SEARCH_AFTER_MS = 250;
+const PAGE_OF = 50;
+const LOOK_AT_IMPORT_MS = 1000;
+
+const AGENT_FIELDS = [
+  { name: "agent_id", kind: "text", required: true },
+  { name: "name", kind: "text" },
+  { name: "emergency_contacts", kind: "area", hint: "contacts_hint", keepsEmpty: true },
+  { name: "entra_object_id", kind: "text" },
+  { name: "dynamics_user_id", kind: "text" },
+  { name: "acs_user_ids", kind: "lines", hint: "one_per_line" },
+  { name: "country", kind: "text", hint: "country_hint" },
+  { name: "locale", kind: "text", hint: "locale_hint" },
+  { name: "address", kind: "area" },
+  { name: "site", kind: "text", hint: "site_hint" },
+  { name: "time_zone", kind: "text", hint: "time_zone_hint" },
+  { name: "alternate_numbers", kind: "lines", hint: "numbers_hint" },
+  { name: "name", of: "outbound_profile", kind: "text" },
+  { name: "work_item_limit", of: "outbound_profile", kind: "number", hint: "limit_hint" },
+  { name: "caller_id", of: "outbound_profile", kind: "text" },
+];
+const SITE_FIELDS = [
+  { name: "site_id", kind: "text", required: true },
+  { name: "name", kind: "text", required: true },
+  { name: "address", kind: "area" },
+  { name: "country", kind: "text", hint: "country_hint" },
+  { name: "time_zone", kind: "text", hint: "time_zone_hint" },
+  { name: "networks", kind: "lines", hint: "networks_hint" },
+  { name: "emergency_contacts", kind: "lines", hint: "one_per_line" },
+  { name: "security_desk", kind: "lines", hint: "desk_hint" },
+];
+
+const labelling = (t, kind) => (field) => t(field.of ? `${field.of}_${field.name}` : `${kind}_${field.name}`);
+
+/** The directory, by the start of an id, a name or a word of a name: a page of it costs the same at any size. */
+export function agentsSection(main, context) {
+  const { t, admin } = context;
+  let cursor = null;
+  let timer = null;
+  let asked = 0;
+  const found = new Map();
+  const search = el("input", { type: "search", id: "agents-search", autocomplete: "off", oninput: later });
+  const list = el("ul", { class: "choices", "aria-label": t("agents") });
+  const status = el("p", { role: "status", class: "status" });
+  const more = el("button", { type: "button", hidden: true, onclick: () => look(false) }, t("more"));
+  const detail = el("div", {});
+  const fault = el("div", {});
+  main.append(
+    el("h2", { tabindex: "-1" }, t("agents")),
+    el("div", { class: "row" }, el("div", { class: "field grow" }, el("label", { for: "agents-search" }, t("search_agents")), search), admin ? el("button", { type: "button", onclick: () => open(null) }, t("new_agent")) : null),
+    fault,
+    el("div", { class: "split" }, el("div", {}, list, more, status), detail),
+    importCard(context, () => look(true)),
+  );
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(() => look(true), SEARCH_AFTER_MS);
+  }
+
+  async function look(anew) {
+    const mine = ++asked;
+    const query = new URLSearchParams({ starts_with: search.value.trim(), limit: String(PAGE_OF), ...(anew || !cursor ? {} : { cursor }) });
+    const answer = await request("GET", `manage/agents?${query}`);
+    if (mine !== asked) return;
+    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    if (!answer.ok) return;
+    if (anew) found.clear();
+    for (const agent of answer.data.agents) found.set(agent.agent_id, agent);
+    cursor = answer.data.cursor ?? null;
+    more.hidden = cursor === null;
+    keyed(list, [...found.values()], (agent) => agent.agent_id, makeChoice, updateChoice);
+    setText(status, found.size ? t(cursor ? "first_agents" : "count_agents", { count: found.size }) : t("no_agents"));
+  }
+
+  function makeChoice(agent) {
+    return el("li", {}, el("button", { type: "button", class: "choice", onclick: () => open(agent.agent_id) }, el("strong", {}), el("span", {})));
+  }
+
+  function updateChoice(item, agent) {
+    const [name, more_] = item.firstElementChild.children;
+    setText(name, agent.name ?? agent.agent_id);
+    const told = agent.contacts ? t("contacts_count", { count: agent.contacts }) : t("contacts_none");
+    setText(more_, [agent.agent_id, agent.country, agent.site, told].filter(Boolean).join(" · "));
+  }
+
+  async function open(id) {
+    const form = await recordForm({
+      title: id === null ? t("new_agent") : id,
+      path: "manage/agents",
+      idField: "agent_id",
+      fields: AGENT_FIELDS,
+      id,
+      t,
+      writable: admin,
+      label: labelling(t, "agent"),
+      done: (saved) => {
+        if (saved === null) detail.replaceChildren();
+        look(true);
+      },
+    });
+    detail.replaceChildren(form);
+    form.querySelector("h3").focus();
+  }
+
+  look(true);
+  return () => clearTimeout(timer);
+}
+
+/** Import with a dry run first: what is imported is what was checked. */
+function importCard({ t, admin }, imported) {
+  const file = el("input", { type: "file", id: "import-file", accept: ".csv,text/csv", onchange: () => check() });
+  const says = el("p", { role: "status", class: "status" });
+  const result = el("div", {});
+  let text = null;
+
+  async function check() {
+    result.replaceChildren();
+    if (!file.files[0]) return;
+    text = await file.files[0].text();
+    setText(says, t("checking"));
+    const answer = await request("POST", "manage/agents/import?dry_run=1", { text, type: "text/csv" });
+    if (!answer.ok) return setText(says, reasonOf(answer, t));
+    const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = answer.data;
+    setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
+    if (total) result.replaceChildren(faultTable(faults, total));
+    else result.replaceChildren(el("button", { type: "button", class: "primary", onclick: () => run(digest) }, t("import_now", { rows })));
+  }
+
+  function faultTable(faults, total) {
+    const head = el("tr", {}, ...["line", "column", "reason"].map((key) => el("th", { scope: "col" }, t(key))));
+    const body = faults.map((fault) => el("tr", {}, el("td", {}, String(fault.line)), el("td", {}, fault.column ?? ""), el("td", {}, fault.reason)));
+    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("faults") }, el("table", {}, el("caption", {}, t("faults_shown", { shown: faults.length, total })), el("thead", {}, head), el("tbody", {}, ...body)));
+  }
+
+  async function run(digest) {
+    const answer = await request("POST", `manage/agents/import?digest=${encodeURIComponent(digest)}`, { text, type: "text/csv" });
+    if (!answer.ok) return setText(says, reasonOf(answer, t));
+    const bar = el("progress", { max: "1", "aria-label": t("import") });
+    result.replaceChildren(bar);
+    follow(answer.data.operation_id, bar);
+  }
+
+  async function follow(operation, bar) {
+    const answer = await request("GET", `manage/agents/import/${encodeURIComponent(operation)}`);
+    if (answer.ok) {
+      const { state, done, rows } = answer.data;
+      bar.max = Math.max(rows, 1);
+      bar.value = done;
+      setText(says, t(`import_${state}`, { done, rows }));
+      if (state !== "running") return imported();
+    }
+    setTimeout(() => follow(operation, bar), LOOK_AT_IMPORT_MS);
+  }
+
+  async function save() {
+    const answer = await request("GET", "manage/agents/export");
+    if (!answer.ok) return setText(says, reasonOf(answer, t));
+    const address = URL.createObjectURL(new Blob(["\ufeff", String(answer.data).replace(/^\ufeff/, "")], { type: "text/csv" }));
+    el("a", { href: address, download: "agents.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  }
+
+  const give = el("button", { type: "button", onclick: save }, t("export"));
+  return el("section", { class: "card", "aria-label": t("import_export") }, el("h3", {}, t("import_export")), admin ? el("div", { class: "field" }, el("label", { for: "import-file" }, t("import_file")), file) : null, says, result, el("p", { class: "row" }, give));
+}
+
+/** Sites: who is told and which desk rings follow from where a desktop is. */
+export function sitesSection(main, { t, admin }) {
+  const list = el("ul", { class: "choices", "aria-label": t("sites") });
+  const status = el("p", { role: "status", class: "status" });
+  const detail = el("div", {});
+  const fault = el("div", {});
+  main.append(
+    el("h2", { tabindex: "-1" }, t("sites")),
+    el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => open(null) }, t("new_site")) : null),
+    fault,
+    el("div", { class: "split" }, el("div", {}, list, status), detail),
+  );
+
+  async function look() {
+    const answer = await request("GET", "manage/sites");
+    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    if (!answer.ok) return;
+    const { sites } = answer.data;
+    keyed(
+      list,
+      sites,
+      (site) => site.site_id,
+      (site) => el("li", {}, el("button", { type: "button", class: "choice", onclick: () => open(site.site_id) }, el("strong", {}), el("span", {}))),
+      (item, site) => {
+        setText(item.firstElementChild.children[0], site.name ?? site.site_id);
+        setText(item.firstElementChild.children[1], [site.site_id, site.country, site.address].filter(Boolean).join(" · "));
+      },
+    );
+    setText(status, sites.length ? t("count_sites", { count: sites.length }) : t("no_sites"));
+  }
+
+  async function open(id) {
+    const done = (saved) => {
+      if (saved === null) detail.replaceChildren();
+      look();
+    };
+    const form = await recordForm({ title: id === null ? t("new_site") : id, path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, id, t, writable: admin, label: labelling(t, "site"), done });
+    detail.replaceChildren(form);
+    form.querySelector("h3").focus();
+  }
+
+  look();
+  return () => {};
+}

@@ -1,0 +1,128 @@
+// The live board: every emergency with a leg, a ring or a hold.
+import { el, icon, keyed, setText } from "./dom.js";
+import { faultBox, momentOf, reasonOf, request, twoStep } from "./console-api.js";
+
+const WHILE_SOMETHING_STANDS_MS = 2000;
+const OTHERWISE_MS = 15000;
+const BEEPS = [880, 660, 880];
+
+/** Show the board in `main`; gives a function that stops it. */
+export function liveSection(main, { t, locale, office }) {
+  let stopped = false;
+  let timer = null;
+  let etag = null;
+  let rows = [];
+  let audio = null;
+  const announced = new Set();
+  const alarm = el("div", { role: "alert", class: "arrival" });
+  const status = el("p", { role: "status", class: "status" });
+  const list = el("ul", { class: "cards", "aria-label": t("live") });
+  const fault = el("div", {});
+  const sound = el("button", { type: "button", onclick: allowSound }, t("allow_sound"));
+  const soundSays = el("span", {}, t("sound_off"));
+  main.append(el("h2", { tabindex: "-1" }, t("live")), el("p", { class: "row" }, sound, soundSays), alarm, fault, list, status);
+
+  async function allowSound() {
+    audio ??= new AudioContext();
+    await audio.resume().catch(() => {});
+    const on = audio.state === "running";
+    setText(soundSays, on ? t("sound_on") : t("sound_off"));
+    sound.hidden = on;
+    if (on) beep();
+  }
+
+  function beep() {
+    if (audio?.state !== "running") return;
+    BEEPS.forEach((frequency, index) => {
+      const tone = new OscillatorNode(audio, { frequency });
+      const volume = new GainNode(audio, { gain: 0.2 });
+      tone.connect(volume).connect(audio.destination);
+      tone.start(audio.currentTime + index * 0.25);
+      tone.stop(audio.currentTime + index * 0.25 + 0.18);
+    });
+  }
+
+  async function look() {
+    const answer = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
+    if (stopped) return;
+    fault.replaceChildren();
+    if (answer.status === 304 || answer.ok) {
+      if (answer.ok) {
+        etag = answer.etag;
+        rows = Array.isArray(answer.data) ? answer.data : answer.data?.emergencies ?? [];
+        show();
+      }
+    } else fault.append(faultBox(answer, t));
+    timer = setTimeout(look, rows.length && answer.status !== 404 ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
+  }
+
+  function show() {
+    const arrived = rows.filter((row) => !announced.has(row.emergency));
+    for (const row of arrived) announced.add(row.emergency);
+    if (arrived.length) {
+      const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: row.name ?? row.agent_id, site: row.site ?? t("site_unknown") }));
+      alarm.replaceChildren(icon("alert"), el("span", {}, words.join(" ")));
+      beep();
+    } else if (!rows.length) alarm.replaceChildren();
+    keyed(list, rows, (row) => row.emergency, makeRow, updateRow);
+    setText(status, rows.length ? t("count_emergencies", { count: rows.length }) : t("no_emergencies"));
+  }
+
+  function makeRow(row) {
+    const facts = el("dl", { class: "facts" });
+    const notices = el("ul", { class: "notices" });
+    const actions = el("p", { class: "row" });
+    const own = el("p", { role: "status", class: "status" });
+    const act = (body) => async () => {
+      const path = `agents/${encodeURIComponent(row.agent_id)}/release?emergency=${encodeURIComponent(row.emergency)}`;
+      const answer = await request("POST", path, body ? { body } : {});
+      setText(own, answer.ok ? t("done") : reasonOf(answer, t));
+      clearTimeout(timer);
+      look();
+    };
+    const release = twoStep(t("release_hold"), t("release_sure"), act(null), t);
+    release.dataset.of = "hold";
+    const end = twoStep(t("end_leg"), t("end_leg_sure"), act({ legs: true }), t);
+    end.dataset.of = "leg";
+    if (office) actions.append(release, end);
+    return el("li", { class: "card" }, el("h3", {}, el("span", { class: "who" }), " ", el("span", { class: "tag" })), facts, el("h4", {}, t("notices")), notices, actions, own);
+  }
+
+  function updateRow(element, row) {
+    setText(element.querySelector(".who"), row.name ?? row.agent_id);
+    const tag = row.drill ? t("drill") : row.test ? t("test") : "";
+    setText(element.querySelector(".tag"), tag);
+    element.querySelector(".tag").hidden = tag === "";
+    const facts = [
+      ["since", momentOf(row.since, locale)],
+      ["site", row.site ?? t("site_unknown")],
+      ["mode", t(`mode_${row.mode}`)],
+      ["presence", row.presence ? t(`presence_${row.presence}`) : "—"],
+      ["callback_number", `${row.callback_number ?? "—"}${row.shared ? ` (${t("shared")})` : ""}`],
+      ["until", momentOf(row.expires_at, locale)],
+      ...(row.hold_until ? [["held_until", momentOf(row.hold_until, locale)]] : []),
+    ];
+    keyed(element.querySelector(".facts"), facts, ([key]) => key, ([key]) => el("div", {}, el("dt", {}, t(key)), el("dd", {})), (pair, [, value]) => setText(pair.lastElementChild, value));
+    keyed(
+      element.querySelector(".notices"),
+      row.notices ?? [],
+      (notice) => notice.recipient,
+      (notice) => el("li", {}, icon("info"), el("span", {}, notice.recipient), ": ", el("strong", {})),
+      (item, notice) => {
+        setText(item.lastElementChild, t(`notice_${notice.state}`));
+        item.dataset.state = notice.state;
+      },
+    );
+    const hold = element.querySelector('[data-of="hold"]');
+    if (hold) hold.hidden = !row.hold_until;
+    const leg = element.querySelector('[data-of="leg"]');
+    if (leg) leg.hidden = row.mode === "normal";
+  }
+
+  look();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    audio?.close().catch(() => {});
+  };
+}

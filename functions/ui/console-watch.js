@@ -1,0 +1,143 @@
+// What would go wrong today, the pool of numbers, and drills.
+import { el, icon, keyed, setText } from "./dom.js";
+import { faultBox, momentOf, reasonOf, request } from "./console-api.js";
+
+const DRILL_LOOK_MS = 1000;
+const NUMBERS_LOOK_MS = 15000;
+
+/** Problems first; each says what, why, and what to do. */
+export function readinessSection(main, { t, locale }) {
+  const overall = el("p", { role: "status", class: "status" });
+  const list = el("ul", { class: "checks", "aria-label": t("readiness") });
+  const fault = el("div", {});
+  const agent = el("input", { id: "readiness-agent", autocomplete: "off" });
+  const form = el(
+    "form",
+    { class: "row", onsubmit: (event) => (event.preventDefault(), look()) },
+    el("div", { class: "field grow" }, el("label", { for: "readiness-agent" }, t("readiness_agent")), agent),
+    el("button", { type: "submit" }, t("check")),
+  );
+  main.append(el("h2", { tabindex: "-1" }, t("readiness")), form, fault, overall, list);
+
+  async function look() {
+    const id = agent.value.trim();
+    const answer = await request("GET", id ? `manage/agents/${encodeURIComponent(id)}/readiness` : "manage/readiness");
+    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    if (!answer.ok) return;
+    const { state, at, checks } = answer.data;
+    setText(overall, t("readiness_at", { state: t(`state_${state}`), at: momentOf(at, locale) }));
+    keyed(list, checks, (check) => `${check.subject} ${check.id}`, makeCheck, updateCheck);
+  }
+
+  function makeCheck(check) {
+    return el(
+      "li",
+      { class: "check" },
+      el("p", {}, icon("info"), " ", el("strong", { class: "state" }), " ", el("span", {}, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
+      el("p", { class: "reason" }),
+      el("p", { class: "remedy" }),
+    );
+  }
+
+  function updateCheck(item, check) {
+    item.dataset.state = check.state;
+    setText(item.querySelector(".state"), t(`state_${check.state}`));
+    setText(item.querySelector(".reason"), check.reason ?? "");
+    setText(item.querySelector(".remedy"), check.remedy ? t("remedy", { remedy: check.remedy }) : "");
+    item.querySelector(".remedy").hidden = !check.remedy;
+  }
+
+  look();
+  return () => {};
+}
+
+export function numbersSection(main, { t, locale }) {
+  let timer = null;
+  let stopped = false;
+  const counts = el("p", { role: "status", class: "status" });
+  const head = el("tr", {}, ...["number", "country", "state", "expired_at"].map((key) => el("th", { scope: "col" }, t(key))));
+  const body = el("tbody", {});
+  const fault = el("div", {});
+  const table = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("numbers") }, el("table", {}, el("thead", {}, head), body));
+  main.append(el("h2", { tabindex: "-1" }, t("numbers")), fault, counts, table);
+
+  async function look() {
+    const answer = await request("GET", "manage/callback-numbers");
+    if (stopped) return;
+    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    table.hidden = !answer.ok;
+    if (answer.ok) show(answer.data.numbers);
+    timer = setTimeout(look, NUMBERS_LOOK_MS);
+  }
+
+  function show(numbers) {
+    const states = Map.groupBy(numbers, (each) => each.state);
+    setText(counts, [...states].map(([state, each]) => `${t(`number_${state}`)}: ${each.length}`).join(" · ") || t("no_numbers"));
+    keyed(
+      body,
+      numbers,
+      (each) => each.number,
+      (each) => el("tr", {}, el("th", { scope: "row" }, each.number), el("td", {}), el("td", {}), el("td", {})),
+      (row, each) => {
+        [each.country ?? "—", t(`number_${each.state}`), momentOf(each.expired_at, locale)].forEach((text, index) => setText(row.children[index + 1], text));
+        row.dataset.state = each.state;
+      },
+    );
+  }
+
+  look();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}
+
+/** One request plays the whole chain for an agent, marked as a drill everywhere; here its steps as they come. */
+export function drillsSection(main, { t, admin }) {
+  let timer = null;
+  const agent = el("input", { id: "drill-agent", autocomplete: "off", required: true });
+  const recipients = el("textarea", { id: "drill-recipients", rows: "2", "aria-describedby": "drill-hint" });
+  const status = el("p", { role: "status", class: "status" });
+  const steps = el("ol", { class: "steps", "aria-label": t("steps") });
+  const form = el(
+    "form",
+    { class: "card form", onsubmit: (event) => (event.preventDefault(), start()) },
+    el("div", { class: "field" }, el("label", { for: "drill-agent" }, t("drill_agent")), agent),
+    el("div", { class: "field" }, el("label", { for: "drill-recipients" }, t("drill_recipients")), el("span", { class: "hint", id: "drill-hint" }, t("drill_hint")), recipients),
+    el("p", { class: "row" }, el("button", { type: "submit", class: "primary" }, t("drill_start"))),
+  );
+  main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), status, steps);
+
+  async function start() {
+    clearTimeout(timer);
+    steps.replaceChildren();
+    const to = recipients.value.split(/[;\n]/).map((each) => each.trim()).filter(Boolean);
+    if (!agent.value.trim()) return agent.focus();
+    setText(status, t("drill_running"));
+    const answer = await request("POST", "manage/drills", { body: { agent_id: agent.value.trim(), ...(to.length ? { recipients: to } : {}) } });
+    if (!answer.ok) return setText(status, answer.problem?.detail ?? reasonOf(answer, t));
+    follow(answer.data.drill_id);
+  }
+
+  async function follow(drill) {
+    const answer = await request("GET", `manage/drills/${encodeURIComponent(drill)}`);
+    if (answer.ok) {
+      keyed(steps, answer.data.steps, (step) => step.step, makeStep, updateStep);
+      setText(status, t(`drill_${answer.data.state}`));
+      if (answer.data.state !== "running") return;
+    } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
+    timer = setTimeout(() => follow(drill), DRILL_LOOK_MS);
+  }
+
+  function makeStep(step) {
+    return el("li", {}, el("strong", {}, t(`step_${step.step}`)), ": ", el("span", { role: "status" }));
+  }
+
+  function updateStep(item, step) {
+    item.dataset.state = step.state;
+    const took = step.ms === null || step.ms === undefined ? "" : ` (${step.ms} ms)`;
+    setText(item.lastElementChild, `${t(`step_state_${step.state}`)}${took}${step.reason ? `: ${step.reason}` : ""}`);
+  }
+
+  return () => clearTimeout(timer);
+}
