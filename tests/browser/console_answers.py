@@ -43,7 +43,7 @@ def emergency(number: int, **fields: Any) -> dict[str, Any]:
         "since": "2026-11-26T02:00:00Z",
         "mode": "emergency",
         "presence": "do_not_disturb",
-        "callback_number": f"+1425555010{number}",
+        "callback_number": f"+1425555{100 + number:04}",
         "expires_at": "2026-11-26T03:00:00Z",
         "shared": False,
         "test": False,
@@ -92,7 +92,7 @@ READINESS = {
 }
 NUMBERS = {
     "numbers": [
-        {"number": f"+1425555010{n}", "country": "US", "state": state, "expired_at": None}
+        {"number": f"+1425555{100 + n:04}", "country": "US", "state": state, "expired_at": None}
         for n, state in enumerate(("free", "lent", "resting", "shared", "leaving"))
     ]
 }

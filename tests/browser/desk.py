@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -140,24 +141,27 @@ class Desk:
     panel: dict[str, Any] | int | None = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
     address: str = ""
+    host_page: str = ""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @staticmethod
     @contextmanager
     def running() -> Iterator[Desk]:
         """A desk on a free port."""
-        install(lambda: compose({"ALLOWED_ORIGINS": "http://localhost"}))
-        desk = Desk()
-        config = uvicorn.Config(desk._application(), port=0, log_level="critical", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
+        bound = socket.socket()
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        desk = Desk(address=f"http://127.0.0.1:{port}", host_page=f"http://localhost:{port}")
+        app = compose({"ALLOWED_ORIGINS": desk.host_page})
+        install(lambda: app)
+        server = uvicorn.Server(uvicorn.Config(desk._application(), log_level="critical", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         started = time.monotonic()
         while not server.started:
             assert time.monotonic() - started < START_S, "the desk's server does not start"
             # The server tells of its start by this flag only.
             time.sleep(0.01)
-        desk.address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         yield desk
         server.should_exit = True
         thread.join(START_S)

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from fnmatch import fnmatch
 
 import azure.functions as func
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from functions import pages
 from functions.pages import FOLDER, SCRIPTS, STYLES, accepts_gzip, frame_ancestors, join
 from shared.bootstrap import compose, install
+from tests.rules.sources import ROOT
 
 HOST_PAGE = "https://desk.example.com"
 LANGUAGES = ("en", "es", "fr", "it")
@@ -158,6 +160,14 @@ def test_every_file_of_the_pages_is_served() -> None:
             assert next(iter(json.loads(path.read_text("utf-8")).values())) in joined, path.name
         else:
             assert path.suffix == ".html", path.name
+
+
+def test_the_files_are_part_of_the_deployed_package() -> None:
+    lines = (ROOT / ".funcignore").read_text("utf-8").splitlines()
+    left_behind = [line.strip("/") for line in lines if line and not line.startswith("#")]
+    for path in FOLDER.iterdir():
+        parts = path.relative_to(ROOT).parts
+        assert not [pattern for pattern in left_behind if any(fnmatch(part, pattern) for part in parts)]
 
 
 # Words ---------------------------------------------------------------------------------------------------------------

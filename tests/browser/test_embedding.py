@@ -1,0 +1,232 @@
+"""The panel in somebody else's page: in a frame on another site over its port, and as an element beside the dialer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.browser.desk import LENT, Desk, in_emergency, panel, ringing
+
+INERT_MS = 650
+CONNECT = """async ({ panel }) => {
+  window.heard = [];
+  const frame = document.createElement("iframe");
+  frame.allow = "microphone; speaker-selection; screen-wake-lock; autoplay; geolocation";
+  frame.style.cssText = "width: 400px; height: 700px";
+  frame.src = panel;
+  document.body.append(frame);
+  await new Promise((resolve) => frame.addEventListener("load", resolve));
+  const channel = new MessageChannel();
+  channel.port1.onmessage = (event) => {
+    window.heard.push(event.data);
+    if (event.data.type === "token-needed") {
+      channel.port1.postMessage({ type: "token", value: "a-token", expiresAt: Date.now() + 3600000 });
+    }
+  };
+  window.port = channel.port1;
+  frame.contentWindow.postMessage({ type: "emergency-panel/connect", v: 1 }, new URL(panel).origin, [channel.port2]);
+}"""
+ELEMENT = """async ({ api, options }) => {
+  await import("/ui/emergency-panel.js");
+  const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+  const { StandInAgent } = await import("/ui/stand-in-agent.js");
+  window.agent = new StandInAgent(...(options.scripts ?? []));
+  window.modes = [];
+  const element = document.createElement("emergency-panel");
+  for (const [name, value] of Object.entries({ api, "agent-id": "agent-1", lang: "en", "desktop-id": "desktop-1" })) {
+    element.setAttribute(name, value);
+  }
+  element.getToken = () => "a-token";
+  element.addEventListener("modechange", (event) => window.modes.push(event.detail.mode));
+  window.dialer = createEmergencyDialer({
+    api, callAgent: window.agent, country: "US", agentId: "agent-1", getToken: element.getToken,
+    diagnostics: "the SDK's own",
+  });
+  element.dialer = window.dialer;
+  document.querySelector("main").append(element);
+}"""
+RINGS = {"steps": [[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]}
+
+
+@pytest.fixture
+def framed(page: Page, desk: Desk) -> FrameLocator:
+    """A host page on another site (by name) with the panel in a frame, connected."""
+    page.goto(desk.host_page)
+    page.evaluate(CONNECT, {"panel": f"{desk.address}/api/ui/panel?agent=agent-1&desktop=desktop-1&locale=en"})
+    return page.frame_locator("iframe")
+
+
+def heard(page: Page, kind: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page.evaluate("(kind) => window.heard.filter((it) => it.type === kind)", kind)
+    return found
+
+
+def test_the_page_around_gives_the_token_and_hears_of_modes_without_a_number(
+    page: Page, desk: Desk, framed: FrameLocator
+) -> None:
+    desk.panel = in_emergency()
+    expect(framed.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert heard(page, "ready") == [{"type": "ready", "v": 1}]
+    assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+    modes = heard(page, "mode")
+    assert modes[-1]["mode"] == "emergency" and modes[-1]["controls"] == ["device_settings", "end_call"]
+    assert LENT not in str(modes) and "911" not in str(modes)
+    assert heard(page, "height")[-1]["value"] > 0
+
+
+def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk, framed: FrameLocator) -> None:
+    desk.panel = panel()
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    call = {"type": "call", "id": "1", "state": "connected", "emergency": True, "direction": "outgoing"}
+    page.evaluate("(call) => window.port.postMessage(call)", call)
+    expect(framed.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert [each.inner_text() for each in framed.get_by_role("button").all()] == ["Device settings", "End call"]
+    page.wait_for_timeout(INERT_MS)
+    framed.get_by_role("button", name="End call").click()
+    page.wait_for_timeout(50)
+    assert [each["name"] for each in heard(page, "control")] == ["end_call"]
+    page.evaluate("(call) => window.port.postMessage(call)", {**call, "state": "ended"})
+    expect(framed.get_by_role("alert")).to_have_count(0)
+
+
+def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) -> None:
+    expect(framed.get_by_role("button", name="Device settings")).to_be_visible()
+    devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
+    message = {"type": "devices", "microphones": devices, "speakers": [], "selected": {"microphone": "m1"}}
+    page.evaluate("(it) => window.port.postMessage(it)", message)
+    framed.get_by_role("button", name="Device settings").click()
+    microphone = framed.get_by_label("Microphone")
+    expect(microphone).to_have_value("m1")
+    microphone.select_option("m2")
+    page.wait_for_timeout(50)
+    assert heard(page, "select-device") == [{"type": "select-device", "kind": "microphone", "id": "m2"}]
+    expect(framed.get_by_label("Speaker")).to_have_text("None found")
+
+
+def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: FrameLocator) -> None:
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    for message in (
+        {"type": "mode", "mode": "emergency"},
+        {"type": "call", "state": 7},
+        "call",
+        None,
+        {"type": "x" * 9},
+    ):
+        page.evaluate("(it) => window.port.postMessage(it)", message)
+    page.wait_for_timeout(100)
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate("(it) => window.port.postMessage(it)", {"type": "locale", "value": "it-IT"})
+    expect(framed.get_by_role("heading", level=2)).to_have_text("Nessuna chiamata di emergenza")
+
+
+def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
+    page.goto(desk.host_page.replace("localhost", "other.localhost"))
+    page.evaluate(
+        "(src) => { const it = document.createElement('iframe'); it.src = src; document.body.append(it); }",
+        f"{desk.address}/api/ui/panel",
+    )
+    page.wait_for_timeout(500)
+    assert page.frame_locator("iframe").get_by_role("button").count() == 0
+    assert any("frame-ancestors" in each for each in said)
+    said.clear()
+
+
+# The element beside the dialer ---------------------------------------------------------------------------------------
+
+
+def sit_down(page: Page, desk: Desk, **options: Any) -> None:
+    page.goto(desk.host_page)
+    page.evaluate(ELEMENT, {"api": f"{desk.address}/api", "options": options})
+
+
+def dial_911(page: Page) -> None:
+    page.get_by_label("Number to dial").fill("911")
+    page.get_by_role("button", name="Dial", exact=True).click()
+
+
+def names(page: Page) -> list[str]:
+    return [each.inner_text().strip() for each in page.get_by_role("button").all()]
+
+
+def test_a_dial_is_shown_before_the_server_knows_and_whatever_it_says(page: Page, desk: Desk) -> None:
+    desk.answers = ["hangs"]
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    dial_911(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert names(page) == ["Device settings", "End call"]
+    assert page.evaluate("() => window.agent.started.length") == 1
+    # The server's own panel is that of peace all the while.
+    page.wait_for_timeout(INERT_MS)
+    assert names(page) == ["Device settings", "End call"]
+    page.get_by_role("button", name="End call").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.evaluate("() => window.modes.slice(-2)") == ["emergency", "normal"]
+
+
+@pytest.mark.parametrize("answer", ["500", "403"])
+def test_a_report_that_is_not_taken_is_said(page: Page, desk: Desk, said: list[str], answer: str) -> None:
+    desk.answers = [answer]
+    desk.panel = 503
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_text("Your colleagues could not be told.")).to_be_visible()
+    assert names(page) == ["Device settings", "End call"]
+    said.clear()
+
+
+def test_a_number_that_the_server_does_not_take_leaves_the_panel_as_it_was(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.answers = ["422"]
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate("() => { window.dialer.dial('311'); }")
+    page.wait_for_function("() => window.dialer.state.report === 'refused'")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.evaluate("() => window.agent.started[0].participants[0].phoneNumber") == "311"
+    said.clear()
+
+
+def test_the_line_that_is_being_restored_is_said(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk, scripts=[RINGS])
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    bad = {"diagnostic": "networkReconnect", "value": 3}
+    page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", bad)
+    expect(page.get_by_text("The line is being restored. Do not close this window.")).to_be_visible()
+    assert names(page) == ["Device settings", "End call"]
+
+
+def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    page.evaluate("() => { window.agent.ring(); }")
+    expect(page.get_by_role("alert")).to_have_text("An emergency responder is calling back. Answer now.")
+    assert names(page) == ["Answer", "Device settings"]
+    desk.panel = in_emergency()
+    page.get_by_role("button", name="Answer").click()
+    page.wait_for_function("() => window.dialer.state.callback")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+
+
+def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    page.get_by_label("Number to dial").fill("911")
+    dial = page.get_by_role("button", name="Dial", exact=True)
+    box = dial.bounding_box()
+    assert box is not None
+    page.mouse.dblclick(box["x"] + 5, box["y"] + 5)
+    page.wait_for_timeout(100)
+    assert page.evaluate("() => [window.agent.started.length, window.agent.calls[0].hangUps]") == [1, 0]
+
+
+def test_the_panel_polls_under_the_id_that_the_server_knows(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    dial_911(page)
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    with page.expect_response(lambda response: "agent-as-the-server-knows-them/panel" in response.url):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
