@@ -38,6 +38,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     rows_differ: bool
     answers_calls: bool
     refuses_addresses: bool
+    refuses_sender: float
 
     @property
     def fair(self) -> bool:
@@ -70,6 +71,7 @@ def climate_of(chance: random.Random) -> Climate:
         rows_differ=chance.random() < 0.3,
         answers_calls=chance.random() < 0.8,
         refuses_addresses=chance.random() < 0.3,
+        refuses_sender=0.0 if fine else chance.choice([0.0, 0.0, 0.1, 0.3]),
     )
 
 

@@ -21,6 +21,10 @@ SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
     "test_callbacks.py",
+    "test_deliver_notice.py",
+    "test_entity_group.py",
+    "test_identities.py",
+    "test_never_kept.py",
     "test_callback_ladder.py",
     "test_found_by_simulation.py",
     "test_lending.py",
@@ -82,6 +86,8 @@ SETTINGS = "shared/settings.py"
 HTTP = "functions/http.py"
 DECODING = "functions/wire/decoding.py"
 EVENTS = "functions/wire/event_grid.py"
+BATCH = "shared/adapters/entity_group.py"
+IDENTITIES = "shared/domain/identities.py"
 
 MUTANTS = (
     Mutant(
@@ -219,6 +225,40 @@ MUTANTS = (
         NOTICE,
         "if now >= owed.due_at:",
         "if owed.version is None and now >= owed.due_at:",
+    ),
+    Mutant(
+        "a service that takes nothing blames the recipients",
+        NOTICE,
+        "if self._refused_alone and not self.dispatches:",
+        "if self._refused_alone and not self.unsent:",
+    ),
+    Mutant(
+        "what was planned counts as sent",
+        NOTICE,
+        "recipients=sending.accepted",
+        "recipients=len(owed.notice.recipients)",
+    ),
+    Mutant("every refusal is halved to the end", NOTICE, "self._refusals >= MAX_REFUSALS", "self._refusals < 0"),
+    Mutant(
+        "whom the service does not name keeps the notice from the others",
+        NOTICE,
+        "return [list(group[:middle]), list(group[middle:])]",
+        "return [list(group[middle:])]",
+    ),
+    Mutant("a number on another call is somebody else", IDENTITIES, ".partition(_SUFFIX)[0]", ""),
+    Mutant("identities are compared as they are written", IDENTITIES, "target.casefold()", "target"),
+    Mutant(
+        "a list that is not known keeps the next rung waiting",
+        LADDER,
+        "+ LOOK_PATIENCE and not _look_ahead(callback, now)",
+        "+ LOOK_PATIENCE",
+    ),
+    Mutant("a message id is a key as it comes", STORE, "key_of(operation_id.casefold())", "operation_id"),
+    Mutant(
+        "a write that was never sent is to blame",
+        BATCH,
+        "return refusal if refusal.index < len(writes) else _UNREADABLE",
+        "return refusal",
     ),
     Mutant("sent but not struck off", NOTICE, "    emergencies.strike_off(owed, sending.dispatches, deadline)\n", ""),
     Mutant(

@@ -204,6 +204,10 @@ class LineMail:
         self._line.request(lambda: self._take(email), deadline)
 
     def _take(self, email: Email) -> None:
+        if self._world.refuses_sender():
+            self._world.faults.strikes("sender refused", 1.0)
+            # The service says what is not there, or only that it takes nothing.
+            raise Unavailable(reason="domainnotlinked") if self._world.chance.random() < 0.5 else Refused()
         refused = frozenset(filter(self._world.refuses, email.recipients))
         if not refused:
             self._world.checks.mail_accepted(email)

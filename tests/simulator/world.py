@@ -36,6 +36,8 @@ HOUR_S = 3600
 OWED = ("ladder", "outbox")
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
 MANY_AGENTS = 3000
+# A domain is linked, a right assigned, within minutes.
+SENDER_SLOT_S = 120
 DRAIN_HOURS = 34
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 
@@ -167,6 +169,12 @@ class World:
     def contacts(self, agent_id: str) -> tuple[str, ...]:
         """Who is told of an agent's emergency."""
         return (DEFAULT_CONTACT,) if self.is_unknown(agent_id) else contacts_of(agent_id)
+
+    def refuses_sender(self) -> bool:
+        """Whether the e-mail service takes nothing from us in these two minutes: a domain or a right is not there."""
+        slot = int(self.clock.monotonic() // SENDER_SLOT_S)
+        likelihood = 0.0 if self.faults.over else self.faults.climate.refuses_sender
+        return seeded(self.seed, f"sender {slot}").random() < likelihood
 
     def refuses(self, address: str) -> bool:
         """Whether the e-mail service takes nothing for this address: a contact of every tenth agent, in some worlds."""
