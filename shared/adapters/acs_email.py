@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
 
 LONGEST_REASON = 40
+MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
 # 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
 _OF_THE_SENDER = frozenset({"InvalidSenderUserName", "DomainNotLinked", "DomainNotVerified", "SenderNotAllowed"})
@@ -43,6 +45,8 @@ class AcsEmail:
     ) -> None:
         self._sender = sender
         self._clock = clock
+        self._lock = threading.Lock()
+        self._refused: dict[str, int] = {}
         self._service = AcsService(
             "email", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
@@ -58,15 +62,25 @@ class AcsEmail:
         if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
+        tries_refused = self._refused.get(email.operation_id, 0)
         headers = {
-            "Repeatability-Request-ID": repeatability_id(email.operation_id, "send"),
+            "Repeatability-Request-ID": repeatability_id(email.operation_id, f"send {tries_refused}"),
             "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
         }
         self._service.ask(
             lambda client: _send(client, message, email.operation_id, headers),
             deadline,
-            refusal=lambda answered: _refusal(answered, email.recipients),
+            refusal=lambda answered: self._refusal(answered, email),
         )
+
+    def _refusal(self, answered: Answered, email: Email) -> Exception:
+        # The service repeats a refusal to the same request for five minutes, though it was mended by then. It has sent
+        # nothing: the next try is another request.
+        with self._lock:
+            self._refused[email.operation_id] = self._refused.pop(email.operation_id, 0) + 1
+            if len(self._refused) > MAX_REFUSED_KEPT:
+                del self._refused[next(iter(self._refused))]
+        return _refusal(answered, email.recipients)
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first notice need not wait for that."""

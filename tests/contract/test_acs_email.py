@@ -132,6 +132,18 @@ class TestRefusals:
             line.send(DESK, CHIEF)
         assert caught.value.reason == "whatever"
 
+    def test_a_repeat_of_what_was_refused_is_another_request(self, line: Line) -> None:
+        line.acs.control.email_rules(EmailRules(senders=[]))
+        message = an_email(DESK, CHIEF)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                line.email.send(message, Deadline(CLOCK, 10))
+        line.acs.control.email_rules(EmailRules())
+        for _ in range(2):
+            line.email.send(message, Deadline(CLOCK, 10))
+        assert len(line.acs.control.emails()) == 1
+        assert [each.repeated for each in line.acs.control.requests("email")] == [False, False, False, True]
+
     def test_a_refusal_that_names_nobody_is_perhaps_a_recipients(self, line: Line) -> None:
         line.acs.control.fault(Fault(operation="email", status=400))
         with pytest.raises(Refused) as caught:

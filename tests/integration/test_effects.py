@@ -108,6 +108,24 @@ def test_the_email_service_is_throttled_or_down_then_the_outbox_sends(
     assert len(local.control.emails()) == 1
 
 
+@pytest.mark.parametrize("senders", [[], ["another@alerts.example.com"]])
+def test_a_sender_that_the_service_refuses_is_nobodys_fault_and_the_notice_is_sent_once_it_is_mended(
+    local: Stack, dana: Softphone, senders: list[str]
+) -> None:
+    both = contacts(dana.agent)
+    so_far = tries_so_far(local)
+    refused_so_far = local.logs()["host.log"].count("recipient_refused")
+    local.control.email_rules(EmailRules(senders=senders))
+    assert dana.dial(new_id()).notified == 2
+    retried(local, so_far + 1)
+    log = local.logs()["host.log"]
+    assert "email_blocked reason=" in log and log.count("recipient_refused") == refused_so_far
+    local.control.email_rules(EmailRules())
+    take_up(local)
+    assert sorted(local.wait_for_email(both[0]).recipients) == sorted(both)
+    local.wait_until_nothing_is_owed()
+
+
 def test_a_quota_of_one_message_a_minute(local: Stack) -> None:
     local.control.email_rules(EmailRules(messages_per_minute=1))
     before = tries_so_far(local)
@@ -217,6 +235,16 @@ def test_a_call_that_cannot_be_answered_is_sent_on_to_the_holder_their_alternate
     assert local.wait_for_answer(local.ring(lent.callback_number)).people[-1] == "4:+14255550188"
     local.control.fault(failing("redirect", "status", status=403, times=2))
     assert local.wait_for_answer(local.ring(lent.callback_number)).people[-1] == f"4:{DESK}"
+
+
+@pytest.mark.parametrize("body", ["", "null", "<html>"])
+def test_an_answer_that_cannot_be_read_sends_the_call_on(local: Stack, dana: Softphone, body: str) -> None:
+    lent = dana.dial(new_id())
+    local.wait_until_nothing_is_owed()
+    local.will_answer(dana.agent.acs_user_id)
+    local.control.fault(failing("answer", "body", status=200, body=body))
+    assert local.wait_for_answer(local.ring(lent.callback_number)).people[-1] == dana.agent.acs_user_id
+    assert len(local.control.requests("redirect")) == 1
 
 
 def test_call_automation_is_down_then_the_event_comes_again(local: Stack, dana: Softphone) -> None:
