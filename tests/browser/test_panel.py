@@ -274,6 +274,21 @@ def test_a_poll_that_changes_nothing_touches_nothing(page: Page, desk: Desk) -> 
     assert page.evaluate("() => window.changes") == 0
 
 
+@pytest.mark.parametrize(("shown", "polls"), [(panel(poll_after_s=1), False), (in_emergency(poll_after_s=1), True)])
+def test_a_hidden_page_polls_only_in_an_emergency(page: Page, desk: Desk, shown: dict[str, Any], polls: bool) -> None:
+    desk.panel = {**shown, "poll_after_s": 1 if polls else 6}
+    page.add_init_script("Object.defineProperty(document, 'visibilityState', { get: () => window.seen ?? 'visible' })")
+    page.clock.install()
+    open_panel(page, desk)
+    expect(page.get_by_role("heading", level=2)).not_to_have_text("Checking…")
+    page.evaluate("() => { window.seen = 'hidden'; dispatchEvent(new Event('focus')); }")
+    page.wait_for_timeout(300)
+    before = len(desk.requests("GET", "/panel"))
+    page.clock.run_for(8000)
+    page.wait_for_timeout(300)
+    assert (len(desk.requests("GET", "/panel")) > before) is polls
+
+
 def test_the_hold_is_ended_by_its_button(page: Page, desk: Desk) -> None:
     desk.panel = after_drop()
     open_panel(page, desk)
