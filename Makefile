@@ -10,7 +10,8 @@ export PYTHON
 RUN := exec .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run host test test-fast test-long lint bench simulate package infra infra-write lock clean python azurite
+.PHONY: help demo run host test test-fast test-long lint bench simulate package infra infra-write lock shell licences figures \
+	clean python azurite
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,15 @@ infra: python ## Bicep built, linted, scanned and its snapshots compared (compil
 
 infra-write: python ## renew the compiled templates and the snapshots after a change of infra/
 	@$(RUN) tests.infra --write
+
+shell: python ## the core in memory with two agents, to play with
+	@$(RUN) tests.fakes.shell
+
+licences: python ## the deployed packages and their licences
+	@$(RUN) tests.local.licences
+
+figures: python ## how large the house is, and how many hops a dial takes
+	@$(RUN) tests.rules.figures
 
 lock: python ## remake requirements.txt and requirements-dev.txt from requirements.in and requirements-dev.in
 	@sh tests/local/lock.sh
