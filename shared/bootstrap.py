@@ -24,6 +24,7 @@ from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.notification_template import NotificationTemplate
+from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
@@ -40,7 +41,7 @@ from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
-    EmergencyStore,
+    NumberPool,
     SignIn,
     Telemetry,
 )
@@ -128,6 +129,7 @@ class _Stores(Struct, frozen=True, kw_only=True):
 
     breaker: Breaker
     emergencies: EmergencyTable
+    numbers: NumbersTable
     directory: AgentTable
     desktops: DesktopTable
     presence: PresenceTable
@@ -150,11 +152,12 @@ def _stores(
         return SignedTable(SdkTable(account, table_name=name, partition=PARTITION))
 
     emergencies, agents, presence = table(EMERGENCIES_TABLE), table(AGENTS_TABLE), table(PRESENCE_TABLE)
+    rules = deployment.rules
+    numbers = NumbersTable(emergencies, pool=deployment.callback_numbers, rules=rules, chance=chance)
     return _Stores(
         breaker=account.breaker,
-        emergencies=EmergencyTable(
-            emergencies, pool=deployment.callback_numbers, rules=deployment.rules, chance=chance
-        ),
+        emergencies=EmergencyTable(emergencies, numbers=numbers, rules=rules),
+        numbers=numbers,
         directory=AgentTable(agents, clock),
         desktops=DesktopTable(agents),
         presence=PresenceTable(presence, clock),
@@ -213,6 +216,7 @@ def _calling(
         clock=clock,
         telemetry=telemetry,
         emergencies=stores.emergencies,
+        numbers=stores.numbers,
         directory=stores.directory,
         desktops=stores.desktops,
         presence=stores.presence,
@@ -223,17 +227,17 @@ def _calling(
         recording_outbox=stores.recording_outbox,
         outage=OutageMemory(),
         effects=EffectThreads(telemetry, stand_back=dials.wait_until_quiet),
-        repeats=Repeats(lambda: store_answers(stores.emergencies, clock)),
+        repeats=Repeats(lambda: store_answers(stores.numbers, clock)),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
         store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
     )
 
 
-def store_answers(emergencies: EmergencyStore, clock: Clock) -> bool:
+def store_answers(numbers: NumberPool, clock: Clock) -> bool:
     """Whether a repeat is worth it by now: asked before many are made."""
     try:
-        emergencies.free_count(1, Deadline(clock, PROBE_WITHIN_S))
+        numbers.free_count(1, Deadline(clock, PROBE_WITHIN_S))
     except Unavailable:
         return False
     return True

@@ -29,6 +29,7 @@ from shared.ports import (
     EmergencyStore,
     NoticeTemplate,
     Notifier,
+    NumberPool,
     OutageLog,
     PresenceGateway,
     RecordingOutbox,
@@ -85,6 +86,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     clock: Clock
     telemetry: Telemetry
     emergencies: EmergencyStore
+    numbers: NumberPool
     directory: AgentDirectory
     desktops: Desktops
     presence: PresenceGateway
@@ -159,6 +161,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             dial,
             caller=caller,
             emergencies=self.emergencies,
+            numbers=self.numbers,
             directory=self.directory,
             desktops=self.desktops,
             outage=self.outage,
@@ -237,6 +240,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         answer_callback(
             incoming,
             emergencies=self.emergencies,
+            numbers=self.numbers,
             router=self.router,
             clock=self.clock,
             deployment=self.deployment,
@@ -262,6 +266,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             callback_id,
             said,
             emergencies=self.emergencies,
+            numbers=self.numbers,
             directory=self.directory,
             router=self.router,
             clock=self.clock,
@@ -358,6 +363,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """End holds and legs whose time has come, release numbers, and forget what is over. Raises `Unavailable`."""
         effects = expire_leases(
             emergencies=self.emergencies,
+            numbers=self.numbers,
             presence=self.presence,
             clock=self.clock,
             deployment=self.deployment,

@@ -239,24 +239,6 @@ class EmergencyStore(Protocol):
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
         ...
 
-    def expect_loan(self, deadline: Deadline) -> None:
-        """A dial is coming: begin to read what it may need."""
-        ...
-
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
-        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
-
-        `takes`: whether a resting number may be taken from those who held it last.
-        """
-        ...
-
-    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
-        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now.
-
-        `besides`: rows that the same transition takes already.
-        """
-        ...
-
     def keep_end(self, end: CallOwner, deadline: Deadline) -> None:
         """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
         ...
@@ -274,10 +256,6 @@ class EmergencyStore(Protocol):
 
         Raises `Conflict`, and then nothing was written.
         """
-        ...
-
-    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
-        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         ...
 
     def due(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
@@ -323,6 +301,32 @@ class EmergencyStore(Protocol):
 
     def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
         """Note a delivery report; False when the message is none of ours, or forgotten."""
+        ...
+
+
+class NumberPool(Protocol):
+    """The callback numbers (B2): lending one is part of a transition of `EmergencyStore`. All raise `Unavailable`."""
+
+    def expect_loan(self, deadline: Deadline) -> None:
+        """A dial is coming: begin to read what it may need."""
+        ...
+
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
+
+        `takes`: whether a resting number may be taken from those who held it last.
+        """
+        ...
+
+    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
+        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now.
+
+        `besides`: rows that the same transition takes already.
+        """
+        ...
+
+    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
+        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         ...
 
     def free_count(self, limit: int, deadline: Deadline) -> int:

@@ -1,51 +1,39 @@
 """The emergencies of a deployment over one partition of a table (port `EmergencyStore`)."""
 
-import random
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import batched
 
 from msgspec import structs
 
 from shared.adapters.broken_rows import look_again, set_aside
 from shared.adapters.emergency_rows import (
-    OUT_OF_LINE,
-    POOL_ROW,
     SCHEMA,
-    OfNumber,
     agent_row,
     call_row,
     callback_due_row,
     callback_row,
     due_row,
     emergency_values,
-    free_row,
     holder_row,
     index_rows,
     moment,
     moment_in,
     notice_row,
-    number_in,
-    ration_row,
     read_call,
     read_callback,
     read_dispatch,
     read_owed_notice,
-    read_slot_and_holders,
     read_stored,
-    slot_row,
-    slots_and_held,
     state_values,
 )
-from shared.adapters.lending import Lending, LockMaker
+from shared.adapters.numbers_table import NumbersTable, lent
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
     Insert,
     Miss,
     Put,
+    Read,
     Replace,
     Row,
     RowConflict,
@@ -61,7 +49,7 @@ from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
-from shared.domain.pool import NOTICES_A_WINDOW, RATION_WINDOW_MINUTES, ration_window
+from shared.domain.pool import RATION_WINDOW_MINUTES
 from shared.ports import (
     Broken,
     CallbackChange,
@@ -70,9 +58,6 @@ from shared.ports import (
     Committed,
     Dispatch,
     Due,
-    Holder,
-    Loan,
-    LoanKind,
     Owed,
     OwedNotice,
     Pending,
@@ -94,43 +79,21 @@ _KEPT_LAST = ("due|", "number|", "share|", "rest|")
 SUSPECT_AFTER = timedelta(minutes=1)
 
 _BARE: Values = {"schema": SCHEMA}
-_LEAVING: Values = {"schema": SCHEMA, "leaves": True}
-
-
-class _Read[S, T]:
-    """A pending answer, translated when it is there."""
-
-    def __init__(self, pending: Pending[S], translate: Callable[[S], T]) -> None:
-        self._pending = pending
-        self._translate = translate
-
-    def result(self) -> T:
-        return self._translate(self._pending.result())
 
 
 class EmergencyTable:
-    """The emergencies' store; `pool` is CALLBACK_NUMBERS."""
+    """The emergencies' store. What a transition does to the numbers is for `numbers` to say, over the same table."""
 
-    def __init__(
-        self,
-        table: Table,
-        *,
-        pool: Sequence[str],
-        rules: Rules,
-        chance: random.Random,
-        make_lock: LockMaker = threading.Lock,
-    ) -> None:
+    def __init__(self, table: Table, *, numbers: NumbersTable, rules: Rules) -> None:
         self._table = table
-        self._pool = tuple(pool)
+        self._numbers = numbers
         self._rules = rules
-        self._chance = chance
-        self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
 
     # Reading
 
     def load(self, agent_key: str, deadline: Deadline) -> Pending[Stored]:
         """An agent's emergency."""
-        return _Read(self._table.get(agent_row(agent_key), deadline), read_stored)
+        return Read(self._table.get(agent_row(agent_key), deadline), read_stored)
 
     def calls(self, call_key: str, deadline: Deadline) -> list[CallOwner]:
         """Everything recorded under a call id: one call, unless several agents reported the same id."""
@@ -149,37 +112,8 @@ class EmergencyTable:
         rows = self._prefixed("starter|", MOST_UNTIED_READ, deadline)
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
-    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
-        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
-        found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
-        return found.holders if found.holders or found.unreadable or found.slot is not None else None
-
-    def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
-        return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
-
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
         return self._table.between(*with_prefix(prefix), limit, deadline).result()
-
-    # Lending
-
-    def expect_loan(self, deadline: Deadline) -> None:
-        """A dial is coming: begin to read what it may need."""
-        self._lending.expect(deadline)
-
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
-        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
-        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline, takes=takes)
-
-    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
-        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
-        ration = [ration_row(ration_window(now), place) for place in range(NOTICES_A_WINDOW)]
-
-        def left(rows: list[Row]) -> str | None:
-            taken = {row.key for row in rows}.union(besides)
-            free = [row for row in ration if row not in taken]
-            return self._chance.choice(free) if free else None
-
-        return _Read(self._table.between(ration[0], f"{ration[-1]}~", NOTICES_A_WINDOW, deadline), left)
 
     # Writing
 
@@ -212,14 +146,14 @@ class EmergencyTable:
             if conflict.index == 0 and change.new_call is not None:
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
-                self._lending.forget()
+                self._numbers.forget()
             raise Conflict from None
         else:
             lent = True
             return versions
         finally:
             if change.loan is not None:
-                self._lending.over(change.loan, lent=lent)
+                self._numbers.over(change.loan, lent=lent)
 
     def _apply(self, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         """Commit all of it; gives the new versions. That a row to be removed is gone already keeps nobody's call."""
@@ -247,18 +181,10 @@ class EmergencyTable:
             yield Insert(change.new_call, index[change.new_call])
 
     def _loan_writes(self, change: Change, now: datetime) -> Iterable[Write]:
-        loan = change.loan
-        if loan is None:
+        if change.loan is None:
             return
-        slot = slot_row(loan.number)
-        if loan.kind is LoanKind.NEW:
-            yield Insert(slot, _BARE)
-            return
-        # The touch keeps the slot from being given back while somebody comes to hold it.
-        yield Replace(slot, _BARE, loan.version if loan.kind is LoanKind.RESTING else None)
-        if loan.kind is LoanKind.FREE:
-            yield Delete(loan.row, loan.version)
-        for holder in loan.from_holders:
+        yield from lent(change.loan)
+        for holder in change.loan.from_holders:
             if holder.emergency is not None and holder.emergency.agent_key != change.emergency.agent_key:
                 yield from self._taken_from(holder, now)
 
@@ -288,7 +214,7 @@ class EmergencyTable:
         writes: list[Write] = [Delete(agent_row(emergency.agent_key), stored.version)]
         writes += [Delete(key) for key in stored.index]
         if emergency.lease is not None and not emergency.lease.lost:
-            writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)
+            writes += self._numbers.given_back(emergency.lease.number, emergency.agent_key, now, deadline)
         self._apply(writes, deadline)
 
     def _shed(self, stored: Stored, deadline: Deadline) -> Stored:
@@ -307,30 +233,11 @@ class EmergencyTable:
             stored = Stored(emergency, self._apply(shed, deadline)[own], kept)
         return stored
 
-    def _slot_release(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
-        # Whether there is another one besides.
-        found = self._slot_and_holders(number, 2, deadline)
-        slot = found.slot
-        if slot is None:
-            return
-        # One that cannot be read may be anybody's, and is not the emergency's that has just been read.
-        if found.unreadable or any(holder.agent_key != agent_key for holder in found.holders):
-            yield Replace(slot.key, slot.values, slot.version)
-        elif _leaves(slot):
-            yield Delete(slot.key, slot.version)
-        elif number in self._pool:
-            yield Replace(slot.key, _BARE, slot.version)
-            yield Insert(free_row(number, now), _BARE)
-        else:
-            # Another process lent it, with other numbers: whose are right is for the next look at the pool to say.
-            yield Delete(slot.key, slot.version)
-            yield Put(POOL_ROW, OUT_OF_LINE)
-
     # Callbacks
 
     def callback(self, callback_id: str, deadline: Deadline) -> Pending[StoredCallback]:
         """A responder's callback."""
-        return _Read(self._table.get(callback_row(callback_id), deadline), read_callback)
+        return Read(self._table.get(callback_row(callback_id), deadline), read_callback)
 
     def commit_callback(self, change: CallbackChange, deadline: Deadline) -> tuple[OwedNotice, ...]:
         """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
@@ -470,82 +377,6 @@ class EmergencyTable:
                 deadline.require()
             else:
                 return True
-
-    # The pool
-
-    def free_count(self, limit: int, deadline: Deadline) -> int:
-        """How many numbers are free, counted up to `limit`."""
-        return len(self._prefixed("free|", limit, deadline))
-
-    def sync_pool(self, now: datetime, deadline: Deadline) -> None:
-        """Bring the slots in line with CALLBACK_NUMBERS.
-
-        A number that leaves while it is lent keeps its holders and its slot, which says that it does not come free.
-        """
-        if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
-            return
-        # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
-        [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
-        changes = self._pool_changes(now, deadline)
-        with suppress(_OtherSync):
-            for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
-                mark = self._change_pool(group, mark, deadline)
-            # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
-            if not changes:
-                self._mark_pool({"schema": SCHEMA, "pool": self._lending.fingerprint()}, [], mark, deadline)
-        self._lending.forget()
-
-    def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
-        # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
-        slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
-        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
-        changes: list[list[Write]] = []
-        staying = frozenset(self._pool)
-        for number in self._pool:
-            slot = slots.get(number)
-            if number not in held and number not in free:
-                changes.append([_slot_write(number, slot), Insert(free_row(number, now), _BARE)])
-            elif slot is not None and _leaves(slot):
-                changes.append([Replace(slot.key, _BARE, slot.version)])
-        for number, slot in slots.items():
-            if number in staying:
-                continue
-            if number in free:
-                changes.append([Delete(free[number].key, free[number].version), Delete(slot.key)])
-            elif number not in held:
-                changes.append([Delete(slot.key, slot.version)])
-            elif not _leaves(slot):
-                changes.append([Replace(slot.key, _LEAVING, slot.version)])
-        return changes
-
-    def _change_pool(self, group: Sequence[Sequence[Write]], mark: str | None, deadline: Deadline) -> str | None:
-        try:
-            return self._mark_pool(OUT_OF_LINE, [write for writes in group for write in writes], mark, deadline)
-        except RowConflict:
-            for writes in group:
-                # Somebody lent or gave back this very number meanwhile.
-                with suppress(RowConflict):
-                    mark = self._mark_pool(OUT_OF_LINE, writes, mark, deadline)
-            return mark
-
-    def _mark_pool(self, values: Values, writes: Sequence[Write], mark: str | None, deadline: Deadline) -> str | None:
-        try:
-            return self._table.commit([Replace(POOL_ROW, values, mark), *writes], deadline)[0]
-        except RowConflict as conflict:
-            raise _OtherSync if conflict.index == 0 else conflict from None
-
-
-class _OtherSync(Exception):
-    """Another process has begun to bring the pool in line meanwhile, perhaps with other numbers."""
-
-
-def _leaves(slot: Row) -> bool:
-    """Whether the number has left the pool, and is only lent still."""
-    return bool(slot.values.get("leaves"))
-
-
-def _slot_write(number: str, slot: Row | None) -> Write:
-    return Replace(slot.key, _BARE, slot.version) if slot else Insert(slot_row(number), _BARE)
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:

@@ -94,6 +94,18 @@ class Table(Protocol):
         ...
 
 
+class Read[S, T]:
+    """Port `Pending`: an answer, translated when it is there."""
+
+    def __init__(self, pending: Pending[S], translate: Callable[[S], T]) -> None:
+        self._pending = pending
+        self._translate = translate
+
+    def result(self) -> T:
+        """The answer, once it is there."""
+        return self._translate(self._pending.result())
+
+
 def with_prefix(prefix: str) -> tuple[str, str]:
     """The range of all keys that begin with `prefix` (printable ASCII keys)."""
     return prefix, prefix + "~"

@@ -16,7 +16,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import derived, key_of
-from shared.ports import CallbackChange, CallRouter, EmergencyStore, StoredCallback, Telemetry
+from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
 from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
 
 ANSWER_WITHIN_S = 4.0
@@ -37,6 +37,7 @@ def answer_callback(
     call: Incoming,
     *,
     emergencies: EmergencyStore,
+    numbers: NumberPool,
     router: CallRouter,
     clock: Clock,
     deployment: Deployment,
@@ -50,7 +51,7 @@ def answer_callback(
     """
     began = clock.monotonic()
     try:
-        parties, remembered = _parties(call, emergencies, clock, deployment, deadline), True
+        parties, remembered = _parties(call, numbers, clock, deployment, deadline), True
     except Unavailable:
         # The ladder finds the holders once the store is back; until then it rings the desk.
         parties, remembered = (() if call.to_number in deployment.callback_numbers else None), False
@@ -73,11 +74,9 @@ def answer_callback(
 
 
 def _parties(
-    call: Incoming, emergencies: EmergencyStore, clock: Clock, deployment: Deployment, deadline: Deadline
+    call: Incoming, numbers: NumberPool, clock: Clock, deployment: Deployment, deadline: Deadline
 ) -> tuple[Party, ...] | None:
-    return parties_of(
-        call.to_number, emergencies=emergencies, deployment=deployment, now=clock.now(), deadline=deadline
-    )
+    return parties_of(call.to_number, numbers=numbers, deployment=deployment, now=clock.now(), deadline=deadline)
 
 
 def _answer(call: Incoming, caller: str | None, router: CallRouter, clock: Clock, deployment: Deployment) -> str:

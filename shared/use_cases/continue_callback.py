@@ -45,6 +45,7 @@ from shared.ports import (
     Change,
     EmergencyStore,
     Invite,
+    NumberPool,
     Pending,
     Stored,
     StoredCallback,
@@ -80,6 +81,7 @@ def continue_callback(
     said: MidCall | None,
     *,
     emergencies: EmergencyStore,
+    numbers: NumberPool,
     directory: AgentDirectory,
     router: CallRouter,
     clock: Clock,
@@ -91,7 +93,9 @@ def continue_callback(
 
     While the store is away the desk is rung all the same. Raises `Unavailable`, and has then done what it could.
     """
-    climb = _Climb(callback_id, emergencies, directory, router, clock, deployment, telemetry, deadline)
+    climb = _Climb(
+        callback_id, emergencies, numbers, directory, router, clock, deployment, telemetry=telemetry, deadline=deadline
+    )
     try:
         climb.run(said)
     except Unavailable:
@@ -117,15 +121,18 @@ class _Climb:
         self,
         callback_id: str,
         emergencies: EmergencyStore,
+        numbers: NumberPool,
         directory: AgentDirectory,
         router: CallRouter,
         clock: Clock,
         deployment: Deployment,
+        *,
         telemetry: Telemetry,
         deadline: Deadline,
     ) -> None:
         self._callback_id = callback_id
         self._emergencies = emergencies
+        self._numbers = numbers
         self._directory = directory
         self._router = router
         self._clock = clock
@@ -193,7 +200,7 @@ class _Climb:
         number = self._number(said)
         parties = parties_of(
             number,
-            emergencies=self._emergencies,
+            numbers=self._numbers,
             deployment=self._deployment,
             now=self._clock.now(),
             deadline=deadline,
@@ -269,7 +276,7 @@ class _Climb:
                 told,
                 kind,
                 changed,
-                emergencies=self._emergencies,
+                numbers=self._numbers,
                 directory=self._directory,
                 deployment=self._deployment,
                 now=now,

@@ -15,7 +15,7 @@ from shared.domain.emergencies import (
     with_expiry,
 )
 from shared.domain.errors import EmergencyCallingError, Unreadable
-from shared.ports import Broken, Change, Due, EmergencyStore, PresenceGateway, Stored, Telemetry
+from shared.ports import Broken, Change, Due, EmergencyStore, NumberPool, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
 from shared.use_cases.set_aside import set_aside
 
@@ -26,6 +26,7 @@ COUNTED_AT_MOST = 1000
 def expire_leases(
     *,
     emergencies: EmergencyStore,
+    numbers: NumberPool,
     presence: PresenceGateway,
     clock: Clock,
     deployment: Deployment,
@@ -35,7 +36,7 @@ def expire_leases(
     """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent."""
     effects: list[Effect] = []
     began, done, after = clock.monotonic(), 0, ""
-    emergencies.sync_pool(clock.now(), deadline)
+    numbers.sync_pool(clock.now(), deadline)
     emergencies.look_again(clock.now(), deadline)
     while not deadline.passed():
         now = clock.now()
@@ -46,7 +47,7 @@ def expire_leases(
         if len(batch) < DUE_AT_ONCE:
             break
         after = batch[-1].row
-    _watch_low_water(emergencies, deployment, telemetry, deadline)
+    _watch_low_water(numbers, deployment, telemetry, deadline)
     telemetry.emit("sweep", due=done, ms=round((clock.monotonic() - began) * 1000))
     return tuple(effects)
 
@@ -156,11 +157,9 @@ def _forget(
     return True
 
 
-def _watch_low_water(
-    emergencies: EmergencyStore, deployment: Deployment, telemetry: Telemetry, deadline: Deadline
-) -> None:
+def _watch_low_water(numbers: NumberPool, deployment: Deployment, telemetry: Telemetry, deadline: Deadline) -> None:
     pool = len(deployment.callback_numbers)
     low_water = min(pool * deployment.pool_low_water_percent // 100, COUNTED_AT_MOST - 1)
-    free = emergencies.free_count(low_water + 1, deadline)
+    free = numbers.free_count(low_water + 1, deadline)
     if pool and free <= low_water:
         telemetry.emit("pool_exhausted" if free == 0 else "pool_low", free_percent=free * 100 // pool)

@@ -12,7 +12,7 @@ from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
-from shared.ports import AgentDirectory, EmergencyStore
+from shared.ports import AgentDirectory, NumberPool
 
 
 class OwedOfCallback(Struct, frozen=True):
@@ -46,7 +46,7 @@ def notice_of(
     kind: NoticeKind,
     emergency: Emergency,
     *,
-    emergencies: EmergencyStore,
+    numbers: NumberPool,
     directory: AgentDirectory,
     deployment: Deployment,
     now: datetime,
@@ -59,7 +59,7 @@ def notice_of(
     """
     agent = directory.find(emergency.agent_id, deadline).result()
     recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
-    ration = emergencies.ration(now, deadline, spent).result() if agent is None and recipients else None
+    ration = numbers.ration(now, deadline, spent).result() if agent is None and recipients else None
     lease = emergency.lease
     if lease is None or not recipients or (agent is None and ration is None):
         return OwedOfCallback()

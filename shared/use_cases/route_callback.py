@@ -12,7 +12,7 @@ from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import derived
-from shared.ports import CallRouter, EmergencyStore, Holder, Telemetry
+from shared.ports import CallRouter, Holder, NumberPool, Telemetry
 
 RING_AT_ONCE = 5
 # So many identities of all holders together: more would not fit into the callback's row.
@@ -41,7 +41,7 @@ class Rung(Struct, frozen=True):
 
 
 def parties_of(
-    number: str | None, *, emergencies: EmergencyStore, deployment: Deployment, now: datetime, deadline: Deadline
+    number: str | None, *, numbers: NumberPool, deployment: Deployment, now: datetime, deadline: Deadline
 ) -> tuple[Party, ...] | None:
     """Whose ladder a call to `number` climbs, none for the desk's; None if the number is none of ours.
 
@@ -50,7 +50,7 @@ def parties_of(
     """
     if number is None:
         return None
-    holders = emergencies.holders(number, deadline)
+    holders = numbers.holders(number, deadline)
     if holders is None:
         return () if number in deployment.callback_numbers else None
     to_ring = _to_ring(holders, deployment, now)

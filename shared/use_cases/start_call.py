@@ -37,6 +37,7 @@ from shared.ports import (
     EmergencyStore,
     Loan,
     LoanKind,
+    NumberPool,
     OutageDial,
     OutageLog,
     Pending,
@@ -133,6 +134,7 @@ def start_call(
     *,
     caller: Caller,
     emergencies: EmergencyStore,
+    numbers: NumberPool,
     directory: AgentDirectory,
     desktops: Desktops,
     outage: OutageLog,
@@ -146,7 +148,7 @@ def start_call(
     Raises `NotAnEmergency`, or `NotAllowed` where the caller may not speak for this agent.
     """
     began = clock.monotonic()
-    course = _Course(dial, caller, emergencies, directory, desktops, deployment, deadline)
+    course = _Course(dial, caller, emergencies, numbers, directory, desktops, deployment, deadline)
     try:
         started = course.run(clock.now())
     except Unavailable:
@@ -202,6 +204,7 @@ class _Course:
         dial: Dial,
         caller: Caller,
         emergencies: EmergencyStore,
+        numbers: NumberPool,
         directory: AgentDirectory,
         desktops: Desktops,
         deployment: Deployment,
@@ -210,6 +213,7 @@ class _Course:
         self._dial = dial
         self._caller = caller
         self._emergencies = emergencies
+        self._numbers = numbers
         self._directory = directory
         self._desktops = desktops
         self._deployment = deployment
@@ -233,7 +237,7 @@ class _Course:
         entry = self._directory.find(self._dial.agent_id, self._deadline)
         reading = self._emergencies.load(self._agent_key, self._deadline)
         desktops = self._desktops.of(self._dial.agent_id, self._deadline)
-        self._emergencies.expect_loan(self._deadline)
+        self._numbers.expect_loan(self._deadline)
         self._agent = entry.result()
         self._require_right(None)
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
@@ -342,7 +346,7 @@ class _Course:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
         try:
-            loan = self._emergencies.loan(
+            loan = self._numbers.loan(
                 in_directory=self._agent is not None, now=now, deadline=self._deadline, takes=self._takes
             )
         except NotFound:
@@ -352,7 +356,7 @@ class _Course:
 
     def _held_by_others(self, number: str, now: datetime) -> bool:
         """Whether the number was shared out while it rested."""
-        holders = self._emergencies.holders(number, self._deadline) or []
+        holders = self._numbers.holders(number, self._deadline) or []
         return any(each.agent_key != self._agent_key and each.lease.lives(self._rules, now) for each in holders)
 
     def _change(self, stored: Stored, loan: Loan | None, lease: Lease, ration: str | None, now: datetime) -> Change:
@@ -397,7 +401,7 @@ class _Course:
     def _ask_ration(self, now: datetime) -> Pending[str | None] | None:
         if self._agent is not None or not self._recipients():
             return None
-        return self._emergencies.ration(now, self._deadline)
+        return self._numbers.ration(now, self._deadline)
 
     def _early_end(self) -> LegEnd | None:
         end = self._late_for

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table_account import TableAccount
@@ -147,8 +147,8 @@ class Deployment:
         """Put the pool and the agents into the tables, as the app would, but faster."""
         chance = random.Random(1)
         rules = Rules()
-        store = EmergencyTable(self.emergencies, pool=self.pool, rules=rules, chance=chance)
-        store.sync_pool(CLOCK.now(), within())
+        numbers = NumbersTable(self.emergencies, pool=self.pool, rules=rules, chance=chance)
+        numbers.sync_pool(CLOCK.now(), within())
         entries = Recorder(MemoryTable())
         directory = AgentTable(entries, CLOCK)
         for number in range(self.agents):

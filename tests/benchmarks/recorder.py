@@ -87,7 +87,7 @@ class BareDials:
 
     def fill(self, deadline: Deadline) -> None:
         """Put the pool into the table."""
-        self._house.emergencies.sync_pool(self._house.clock.now(), deadline)
+        self._house.numbers.sync_pool(self._house.clock.now(), deadline)
         _, committed = self._recorder.take()
         for writes, versions in committed:
             self.carry_out(writes, versions, deadline)

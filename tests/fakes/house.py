@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
@@ -234,7 +235,7 @@ class House:
         self.table = table if table is not None else MemoryTable()
         self.chance = random.Random(seed)
         self.line = TableLine(self.table)
-        self.emergencies = EmergencyTable(self.line, pool=base.callback_numbers, rules=base.rules, chance=self.chance)
+        self.lend_from(base.callback_numbers)
         directory_table = MemoryTable()
         self.directory = AgentTable(directory_table, self.clock)
         self.desktops = DesktopTable(directory_table)
@@ -250,6 +251,12 @@ class House:
         self.owed: list[Effect] = []
 
     # Set-up
+
+    def lend_from(self, pool: Iterable[str]) -> None:
+        """A process with this pool in its settings, which remembers nothing."""
+        rules = self.deployment.rules
+        self.numbers = NumbersTable(self.line, pool=tuple(pool), rules=rules, chance=self.chance)
+        self.emergencies = EmergencyTable(self.line, numbers=self.numbers, rules=rules)
 
     def within(self) -> Deadline:
         return Deadline(self.clock, PATIENCE_S)
@@ -272,6 +279,7 @@ class House:
             clock=self.clock,
             telemetry=self.telemetry,
             emergencies=self.emergencies,
+            numbers=self.numbers,
             directory=self.directory,
             desktops=self.desktops,
             presence=self.presence,
@@ -309,9 +317,7 @@ class House:
     def call_back(self, number: str | None) -> str | None:
         """Whom a responder who dials `number` would reach first, None where it is left alone; nobody is rung."""
         now = self.clock.now()
-        parties = parties_of(
-            number, emergencies=self.emergencies, deployment=self.deployment, now=now, deadline=self.within()
-        )
+        parties = parties_of(number, numbers=self.numbers, deployment=self.deployment, now=now, deadline=self.within())
         if parties is None:
             return None
         called = Callback(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Write
 from shared.deadlines import Deadline
@@ -251,13 +250,14 @@ class Checks:
             number = emergency.lease.number
             said = panel.callback_number == number
             require(said == verdict.lease_lives, "the panel shows the number while the lease lives", verdict, agent_id)
-            self._probe_callback(world.clear_sight, number, agent_id)
+            self._probe_callback(number, agent_id)
 
-    def _probe_callback(self, store: EmergencyTable, number: str, agent_id: str) -> None:
+    def _probe_callback(self, number: str, agent_id: str) -> None:
         calls, world = Instant(), self.world
         answer_callback(
             Incoming(to_number=number, context="probe", origin="probe"),
-            emergencies=store,
+            emergencies=world.clear_sight,
+            numbers=world.clear_numbers,
             router=calls,
             clock=world.clock,
             deployment=world.deployment,

@@ -79,6 +79,7 @@ ENDS = "shared/use_cases/end_call.py"
 STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
+NUMBERS = "shared/adapters/numbers_table.py"
 POOL = "shared/domain/pool.py"
 DOOR = "shared/emergency_calling.py"
 IDS = "shared/domain/ids.py"
@@ -269,7 +270,7 @@ MUTANTS = (
     ),
     Mutant(
         "two bring the pool in line at once",
-        STORE,
+        NUMBERS,
         "[Replace(POOL_ROW, values, mark), *writes]",
         "[Put(POOL_ROW, values), *writes]",
     ),
@@ -288,21 +289,21 @@ MUTANTS = (
     ),
     Mutant(
         "a lent number that left the pool comes free",
-        STORE,
+        NUMBERS,
         "elif _leaves(slot):\n            yield Delete(slot.key, slot.version)\n        elif",
         "elif",
     ),
     Mutant(
         "forget without giving the slot back",
         STORE,
-        "writes += self._slot_release(emergency.lease.number, emergency.agent_key, now, deadline)",
+        "writes += self._numbers.given_back(emergency.lease.number, emergency.agent_key, now, deadline)",
         "pass",
     ),
     Mutant(
         "the free row stays when it is lent",
-        STORE,
-        "            yield Delete(loan.row, loan.version)\n",
-        "            yield Put(loan.row, _BARE)\n",
+        NUMBERS,
+        "        yield Delete(loan.row, loan.version)\n",
+        "        yield Put(loan.row, _BARE)\n",
     ),
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),

@@ -11,6 +11,7 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
@@ -71,13 +72,15 @@ class Process:
         self.other_version = other_version
         self.deployment = deployment
         self.answered_at = -math.inf
-        self.emergencies = EmergencyTable(
-            LineTable(self, world.table, "table"),
+        table, rules = LineTable(self, world.table, "table"), deployment.rules
+        self.numbers = NumbersTable(
+            table,
             pool=deployment.callback_numbers,
-            rules=deployment.rules,
+            rules=rules,
             chance=world.chance,
             make_lock=lambda: LineLock(self),
         )
+        self.emergencies = EmergencyTable(table, numbers=self.numbers, rules=rules)
         self.directory = AgentTable(LineTable(self, world.directory_table, "directory"), world.clock)
         self.outage = OutageMemory()
         self.presence = LinePresence(self, world.presence)
@@ -89,6 +92,7 @@ class Process:
             clock=world.clock,
             telemetry=DEAF,
             emergencies=self.emergencies,
+            numbers=self.numbers,
             directory=self.directory,
             desktops=DesktopTable(LineTable(self, world.directory_table, "directory")),
             presence=self.presence,
@@ -96,7 +100,7 @@ class Process:
             notifier=LineMail(self),
             template=TEMPLATE,
             recordings=TapeStore(),
-            recording_outbox=RecordingTable(LineTable(self, world.table, "table")),
+            recording_outbox=RecordingTable(table),
             outage=self.outage,
             effects=WatchedEffects(self, dials.wait_until_quiet, threads),
             repeats=Repeats(self.store_answers, threads=threads),
@@ -119,7 +123,7 @@ class Process:
             raise Died
 
     def store_answers(self) -> bool:
-        return store_answers(self.emergencies, self.world.clock)
+        return store_answers(self.numbers, self.world.clock)
 
     def answered(self) -> None:
         """The store answered just now."""

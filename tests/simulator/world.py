@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Write
@@ -85,9 +86,10 @@ class World:
         self.unserved: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
-        self.clear_sight = EmergencyTable(
+        self.clear_numbers = NumbersTable(
             self.table, pool=self.deployment.callback_numbers, rules=self.rules, chance=seeded(seed, "clear sight")
         )
+        self.clear_sight = EmergencyTable(self.table, numbers=self.clear_numbers, rules=self.rules)
 
     def _population(self, plan: random.Random) -> None:
         count = MANY_AGENTS if self.seed % 50 == 49 else plan.choice(AGENTS)

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.table import RowConflict, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -326,9 +325,7 @@ class EmergencyMachine(RuleBasedStateMachine):
     def the_pool_is_changed(self, pool: set[str]) -> None:
         house = self.house
         house.deployment = msgspec.structs.replace(house.deployment, callback_numbers=tuple(sorted(pool)))
-        house.emergencies = EmergencyTable(
-            house.table, pool=house.deployment.callback_numbers, rules=RULES, chance=house.chance
-        )
+        house.lend_from(house.deployment.callback_numbers)
 
     @rule(agent=st.sampled_from(AGENTS), status=st.sampled_from(STATUSES), by=st.sampled_from(["agent", "supervisor"]))
     def change_presence(self, agent: str, status: PresenceStatus, by: str) -> None:

@@ -80,7 +80,7 @@ def test_at_the_end_of_a_lease_the_timer_writes_it_once_and_the_next_due_row_is_
         house.tick()
         assert lease_of(house).expired_at == ends_at
         assert house.telemetry.count("lease_expired") == 1, "one line"
-    [holder] = house.emergencies.holders(str(number), house.within()) or []
+    [holder] = house.numbers.holders(str(number), house.within()) or []
     assert holder.lease.expired_at == ends_at, "the number's own row tells it too"
     assert due_times(house) == [in_key(ends_at + after(minutes=60))]
     assert house.telemetry.count("number_released") == 0

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable
 
-from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.lending import SHARE_ROWS_READ, UNDER_WAY, Lending
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
@@ -19,7 +18,7 @@ def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anyth
     house.tick()
 
     def find() -> Loan:
-        return house.emergencies.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
+        return house.numbers.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
 
     # Under way: they have numbers in mind, and may lose them to dials of another process.
     first, second, third = find(), find(), find()
@@ -43,7 +42,7 @@ def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_ne
         rows = [f"share|20261120T160000000000Z|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)]
         house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
     # The setting has changed, and no timer has brought the pool in line with it.
-    house.emergencies = EmergencyTable(house.table, pool=(stays,), rules=Rules(), chance=random.Random(1))
+    house.lend_from((stays,))
     answer = house.dial(Dial(call_id="carl/1", agent_id="carl", dialled="911"))
     assert (answer.callback_number, answer.shared, answer.degraded) == (stays, True, False)
 

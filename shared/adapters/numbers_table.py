@@ -1,0 +1,213 @@
+"""The callback numbers, over the emergencies' table (port `NumberPool`): slots, holders, and what is free."""
+
+import random
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import batched
+
+from shared.adapters.emergency_rows import (
+    OUT_OF_LINE,
+    POOL_ROW,
+    SCHEMA,
+    OfNumber,
+    free_row,
+    number_in,
+    ration_row,
+    read_slot_and_holders,
+    slot_row,
+    slots_and_held,
+)
+from shared.adapters.lending import Lending, LockMaker
+from shared.adapters.table import (
+    MOST_ROWS_A_COMMIT,
+    Delete,
+    Insert,
+    Put,
+    Read,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    with_prefix,
+)
+from shared.deadlines import Deadline
+from shared.domain.leases import Rules
+from shared.domain.pool import NOTICES_A_WINDOW, ration_window
+from shared.ports import Holder, Loan, LoanKind, Pending
+
+MOST_ROWS_A_POOL = 200_000
+# A page of the service. The newest of a number's holders may be anywhere among them.
+MOST_HOLDERS_READ = 1000
+
+_BARE: Values = {"schema": SCHEMA}
+_LEAVING: Values = {"schema": SCHEMA, "leaves": True}
+
+
+class NumbersTable:
+    """The numbers of a deployment; `pool` is CALLBACK_NUMBERS."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        pool: Sequence[str],
+        rules: Rules,
+        chance: random.Random,
+        make_lock: LockMaker = threading.Lock,
+    ) -> None:
+        self._table = table
+        self._pool = tuple(pool)
+        self._chance = chance
+        self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
+
+    def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
+        """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
+        found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
+        return found.holders if found.holders or found.unreadable or found.slot is not None else None
+
+    def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
+        return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
+
+    def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
+        return self._table.between(*with_prefix(prefix), limit, deadline).result()
+
+    # Lending
+
+    def expect_loan(self, deadline: Deadline) -> None:
+        """A dial is coming: begin to read what it may need."""
+        self._lending.expect(deadline)
+
+    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
+        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
+        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline, takes=takes)
+
+    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
+        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
+        ration = [ration_row(ration_window(now), place) for place in range(NOTICES_A_WINDOW)]
+
+        def left(rows: list[Row]) -> str | None:
+            taken = {row.key for row in rows}.union(besides)
+            free = [row for row in ration if row not in taken]
+            return self._chance.choice(free) if free else None
+
+        return Read(self._table.between(ration[0], f"{ration[-1]}~", NOTICES_A_WINDOW, deadline), left)
+
+    def over(self, loan: Loan, *, lent: bool) -> None:
+        """The transaction that lends it was applied, or was not."""
+        self._lending.over(loan, lent=lent)
+
+    def forget(self) -> None:
+        """What this process remembers of free numbers has proved stale."""
+        self._lending.forget()
+
+    def given_back(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
+        """What becomes of a number that this agent holds no longer: somebody else's, free, or gone."""
+        # Whether there is another one besides.
+        found = self._slot_and_holders(number, 2, deadline)
+        slot = found.slot
+        if slot is None:
+            return
+        # One that cannot be read may be anybody's, and is not the emergency's that has just been read.
+        if found.unreadable or any(holder.agent_key != agent_key for holder in found.holders):
+            yield Replace(slot.key, slot.values, slot.version)
+        elif _leaves(slot):
+            yield Delete(slot.key, slot.version)
+        elif number in self._pool:
+            yield Replace(slot.key, _BARE, slot.version)
+            yield Insert(free_row(number, now), _BARE)
+        else:
+            # Another process lent it, with other numbers: whose are right is for the next look at the pool to say.
+            yield Delete(slot.key, slot.version)
+            yield Put(POOL_ROW, OUT_OF_LINE)
+
+    # The pool
+
+    def free_count(self, limit: int, deadline: Deadline) -> int:
+        """How many numbers are free, counted up to `limit`."""
+        return len(self._prefixed("free|", limit, deadline))
+
+    def sync_pool(self, now: datetime, deadline: Deadline) -> None:
+        """Bring the slots in line with CALLBACK_NUMBERS.
+
+        A number that leaves while it is lent keeps its holders and its slot, which says that it does not come free.
+        """
+        if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
+            return
+        # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
+        [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
+        changes = self._pool_changes(now, deadline)
+        with suppress(_OtherSync):
+            for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
+                mark = self._change_pool(group, mark, deadline)
+            # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
+            if not changes:
+                self._mark_pool({"schema": SCHEMA, "pool": self._lending.fingerprint()}, [], mark, deadline)
+        self._lending.forget()
+
+    def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
+        # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
+        slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
+        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
+        changes: list[list[Write]] = []
+        staying = frozenset(self._pool)
+        for number in self._pool:
+            slot = slots.get(number)
+            if number not in held and number not in free:
+                changes.append([_slot_write(number, slot), Insert(free_row(number, now), _BARE)])
+            elif slot is not None and _leaves(slot):
+                changes.append([Replace(slot.key, _BARE, slot.version)])
+        for number, slot in slots.items():
+            if number in staying:
+                continue
+            if number in free:
+                changes.append([Delete(free[number].key, free[number].version), Delete(slot.key)])
+            elif number not in held:
+                changes.append([Delete(slot.key, slot.version)])
+            elif not _leaves(slot):
+                changes.append([Replace(slot.key, _LEAVING, slot.version)])
+        return changes
+
+    def _change_pool(self, group: Sequence[Sequence[Write]], mark: str | None, deadline: Deadline) -> str | None:
+        try:
+            return self._mark_pool(OUT_OF_LINE, [write for writes in group for write in writes], mark, deadline)
+        except RowConflict:
+            for writes in group:
+                # Somebody lent or gave back this very number meanwhile.
+                with suppress(RowConflict):
+                    mark = self._mark_pool(OUT_OF_LINE, writes, mark, deadline)
+            return mark
+
+    def _mark_pool(self, values: Values, writes: Sequence[Write], mark: str | None, deadline: Deadline) -> str | None:
+        try:
+            return self._table.commit([Replace(POOL_ROW, values, mark), *writes], deadline)[0]
+        except RowConflict as conflict:
+            raise _OtherSync if conflict.index == 0 else conflict from None
+
+
+def lent(loan: Loan) -> Iterable[Write]:
+    """What a transaction that lends a number does to its slot and its free row."""
+    slot = slot_row(loan.number)
+    if loan.kind is LoanKind.NEW:
+        yield Insert(slot, _BARE)
+        return
+    # Rewriting the slot changes its ETag, so that a release at the same time fails.
+    yield Replace(slot, _BARE, loan.version if loan.kind is LoanKind.RESTING else None)
+    if loan.kind is LoanKind.FREE:
+        yield Delete(loan.row, loan.version)
+
+
+class _OtherSync(Exception):
+    """Another process has begun to bring the pool in line meanwhile, perhaps with other numbers."""
+
+
+def _leaves(slot: Row) -> bool:
+    """Whether the number has left the pool, and is only lent still."""
+    return bool(slot.values.get("leaves"))
+
+
+def _slot_write(number: str, slot: Row | None) -> Write:
+    return Replace(slot.key, _BARE, slot.version) if slot else Insert(slot_row(number), _BARE)
