@@ -1,6 +1,7 @@
 """Azurite as the tests and the local stack run it, and the Python that the Makefile finds."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -93,3 +94,35 @@ class TestFindPython:
         answer = self.found("", PYTHON="/bin/true-not-there")
         assert (answer.returncode, answer.stdout) == (1, "")
         assert "PYTHON is set to" in answer.stderr
+
+    def without_python(self, tmp_path: Path, *programs: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+        """The search on a machine that has only what a POSIX shell needs, and these programs."""
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name in ("sh", "sort", "head", "cut", "dirname", "mkdir", "cat", "env"):
+            (folder / name).symlink_to(str(shutil.which(name)))
+        for name, text in programs:
+            (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+            (folder / name).chmod(0o755)
+        settings = {"PATH": str(folder), "HOME": "/nowhere", "PYTHON_CACHE": str(tmp_path / "cache")}
+        return subprocess.run([folder / "sh", FIND_PYTHON], env=settings, capture_output=True, text=True, check=False)
+
+    def test_where_no_python_will_do_uv_brings_one(self, tmp_path: Path) -> None:
+        managed = 'case "$*" in *managed*) echo /brought/by/uv ;; *) exit 1 ;; esac'
+        uv = f'case "$2" in install) exit 0 ;; find) {managed} ;; esac'
+        answer = self.without_python(tmp_path, ("uv", uv))
+        assert (answer.returncode, answer.stdout.strip()) == (0, "/brought/by/uv")
+
+    def test_uv_itself_is_installed_into_the_cache(self, tmp_path: Path) -> None:
+        brings = tmp_path / "cache" / "uv" / "bin"
+        brought = 'case "$2" in find) echo /brought/by/uv ;; esac'
+        venv = f"mkdir -p {brings}; for name in uv python; do echo '#!/bin/sh' > {brings}/$name; "
+        venv += f"echo '{brought}' >> {brings}/$name; /bin/chmod +x {brings}/$name; done"
+        answer = self.without_python(tmp_path, ("python3", f'case "$2" in venv) {venv} ;; *) exit 1 ;; esac'))
+        assert (answer.returncode, answer.stdout.strip()) == (0, "/brought/by/uv"), answer.stderr
+        assert "installing uv" in answer.stderr
+
+    def test_where_uv_cannot_either_it_says_what_to_install(self, tmp_path: Path) -> None:
+        answer = self.without_python(tmp_path, ("uv", "exit 1"))
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert "Install one" in answer.stderr
