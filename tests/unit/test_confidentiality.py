@@ -6,7 +6,6 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.table import Put
-from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
 from shared.domain.errors import Refused, Unavailable
@@ -113,15 +112,9 @@ def test_a_call_that_ended_is_still_an_emergency_when_the_crm_asks(house: House)
 
 
 def test_without_the_store_every_call_is_private(house: House) -> None:
-    class Away(type(house.emergencies)):  # type: ignore[misc]
-        def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
-            raise Unavailable
-
     dial(house)
-    store = house.emergencies
-    house.emergencies = Away(house.table, pool=(), rules=house.deployment.rules, chance=house.chance)
+    house.line.away = True
     assert house.judge("server-1", DANA_ACS) == PRIVATE
-    house.emergencies = store
     assert house.telemetry.events[-1] == ("call_judged", {"kind": "private"})
 
 
