@@ -279,3 +279,37 @@ def test_the_log_holds_no_stack_trace_of_ours(wide_stack: Stack) -> None:
     log = wide_stack.logs()["host.log"]
     assert "unforeseen_error" not in log
     assert "Traceback" not in log
+
+
+def test_an_escaped_slash_in_an_address_is_the_slash_of_the_id(local: Stack) -> None:
+    """The host hands `%2F` on as it stands, in either case."""
+    agent, call = f"ag/{new_id('agent')}", f"call/{new_id()}"
+    note(call)
+    note(agent, kind=Kind.AGENT)
+    dial = {"call_id": call, "agent_id": agent, "dialled": "911"}
+    assert local.ask("POST", "emergency-calls", dial, principal=MACHINE).status_code == 201
+    path = f"agents/{quote(agent, safe='')}"
+    for escaped in (path, path.replace("%2F", "%2f")):
+        assert local.ask("GET", f"{escaped}/panel", principal=MACHINE).json()["mode"] == "emergency"
+    ended = local.ask("POST", f"emergency-calls/{quote(call, safe='')}/end", {"agent_id": agent}, principal=MACHINE)
+    assert (ended.status_code, ended.json()["known"]) == (200, True)
+    assert local.ask("GET", f"{path}/panel", principal=MACHINE).json()["mode"] == "normal"
+
+
+def test_ids_that_look_like_times_are_the_same_by_http_and_by_event(local: Stack) -> None:
+    """The host rewrites such text in events, in `data` too."""
+    day = 1 + int(new_id("")[-2:], 16) % 28
+    call, agent = f"2031-03-{day:02}T23:00:00.120+02:00", f"2031-04-{day:02}T23:00:00.500Z"
+    note(call)
+    note(agent, kind=Kind.AGENT)
+    data = {"call_id": call, "agent_id": agent, "dialled": "911"}
+    began = {"type": "EmergencyCalling.CallStarted", "specversion": "1.0", "id": "1", "source": CUSTOM_TOPIC,
+             "time": local.now().isoformat(), "data": data}  # fmt: skip
+    assert local.deliver("call_started_event", began) == 202
+    path = f"agents/{quote(agent, safe='')}/panel"
+    assert local.ask("GET", path, principal=MACHINE).json()["mode"] == "emergency"
+    again = local.ask("POST", "emergency-calls", data, principal=MACHINE)
+    assert again.status_code == 200, "known by its event"
+    over = began | {"type": "EmergencyCalling.CallEnded", "id": "2"}
+    assert local.deliver("call_ended_event", over) == 202
+    assert local.ask("GET", path, principal=MACHINE).json()["mode"] == "normal"

@@ -200,6 +200,20 @@ def test_a_faulty_entry_in_every_setting(local: Stack) -> None:
     assert {"callback_numbers", "security_desk", "emergency_contacts", "presence_backend"} <= faulty
 
 
+def test_faulty_sources_of_events_open_no_door_and_lose_no_callback(local: Stack) -> None:
+    restart(local, EVENT_SOURCES="the telephony; our topic")
+    dana = local.softphone(local.add_agent(new_agent()))
+    number = dana.dial(new_id(), server_call_id=(server := new_id("server"))).callback_number
+    local.control.call_started(dana.agent.acs_user_id, server, at=local.now())
+    local.control.call_ended(dana.agent.acs_user_id, server, at=local.now())
+    local.control.wait_until_delivered()
+    assert dana.panel().mode == "emergency", "what says that the call is over may come from anybody"
+    assert "event_source_unknown" in local.logs()["host.log"]
+    local.will_answer(dana.agent.acs_user_id)
+    call = local.wait_for_answer(local.ring(number))
+    local.control.hang_up(call.server_call_id)
+
+
 def test_no_setting_at_all_but_the_schedules(local: Stack) -> None:
     nothing = dict.fromkeys(local.settings, "") | {"EXPIRY_SCHEDULE": "0 * * * * *", "OUTBOX_SCHEDULE": "0 * * * * *"}
     local.stop_host()
