@@ -356,6 +356,16 @@ class Stack:
         self._move_clock(by)
         self.control.clock(advance_s=by.total_seconds())
 
+    def host_is_moved_on(self, by: timedelta) -> bool:
+        """As `advance`, where a worker may have died just now: False, and nothing has changed, where it was asked."""
+        try:
+            self._move_clock(by)
+        except httpx.HTTPStatusError:
+            return False
+        self._ahead += by
+        self.control.clock(advance_s=by.total_seconds())
+        return True
+
     def run_timers(self, *names: str) -> None:
         """Run these timer functions now, or all of them, and wait for their ends; TimerError when one fails."""
         for name in names or TIMERS:
