@@ -38,6 +38,7 @@ from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.domain.ids import WORD_BITS, word_of
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
@@ -230,6 +231,7 @@ def _calling(
         repeats=Repeats(lambda: store_answers(stores.numbers, clock)),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
+        words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
         store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
     )
 

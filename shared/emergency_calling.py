@@ -80,7 +80,10 @@ from shared.use_cases.tie_call import tie_call
 
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
-    """The product. `store_alive` says whether the store has answered anybody just now."""
+    """The product. `words` gives what the log calls an emergency by.
+
+    `store_alive` says whether the store has answered anybody just now.
+    """
 
     deployment: Deployment
     clock: Clock
@@ -101,6 +104,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     dials: Turns
     polls: Turns
     store_alive: Callable[[], bool]
+    words: Callable[[], str]
     budgets: Budgets = Budgets()
 
     def within(self, seconds: float) -> Deadline:
@@ -168,6 +172,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
+            word=self.words(),
             deadline=deadline,
         )
 

@@ -1,7 +1,8 @@
 """What may be said in the log: every event, how grave it is, and which facts go with it (B8).
 
 A fact is a number, a yes or no, or one short word. Everything else is replaced, because a log line must never carry
-a phone number, a name, an address or a location.
+a phone number, a name, an address or a location. `emergency` is a random word for one emergency, kept with its lease
+and gone with it: it names nobody.
 """
 
 import logging
@@ -91,27 +92,29 @@ def _entry(level: int, *facts: str) -> Entry:
 
 
 VOCABULARY: dict[str, Entry] = {
-    Event.DIAL_RECORDED: _entry(logging.INFO, "outcome", "shared", "test", "degraded", "notified", "steps", "ms"),
+    Event.DIAL_RECORDED: _entry(
+        logging.INFO, "outcome", "shared", "test", "degraded", "notified", "steps", "ms", "emergency"
+    ),
     Event.DIAL_PREFIX_TRIMMED: _entry(logging.WARNING, "kind"),
     Event.DIAL_CLOCK_WRONG: _entry(logging.ERROR),
     Event.FIELD_IGNORED: _entry(logging.WARNING, "field"),
     Event.START_STALE: _entry(logging.WARNING),
-    Event.END_RECORDED: _entry(logging.INFO, "kind"),
-    Event.LEG_TIMED_OUT: _entry(logging.WARNING),
-    Event.TIE_RECORDED: _entry(logging.INFO, "kind"),
-    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms"),
-    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms"),
-    Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people"),
-    Event.CALLBACK_JOINED: _entry(logging.INFO, "rung"),
-    Event.CALLBACK_OVER: _entry(logging.INFO, "answered"),
+    Event.END_RECORDED: _entry(logging.INFO, "kind", "emergency"),
+    Event.LEG_TIMED_OUT: _entry(logging.WARNING, "emergency"),
+    Event.TIE_RECORDED: _entry(logging.INFO, "kind", "emergency"),
+    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms", "emergency"),
+    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "emergency"),
+    Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people", "emergency"),
+    Event.CALLBACK_JOINED: _entry(logging.INFO, "rung", "emergency"),
+    Event.CALLBACK_OVER: _entry(logging.INFO, "answered", "emergency"),
     Event.CALLBACK_LEFT_ALONE: _entry(logging.INFO),
-    Event.CALLBACK_FAILED: _entry(logging.ERROR, "reason"),
-    Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt"),
-    Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt"),
-    Event.NOTICE_GIVEN_UP: _entry(logging.ERROR),
+    Event.CALLBACK_FAILED: _entry(logging.ERROR, "reason", "emergency"),
+    Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt", "emergency"),
+    Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt", "emergency"),
+    Event.NOTICE_GIVEN_UP: _entry(logging.ERROR, "emergency"),
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
     Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
-    Event.RECIPIENT_REFUSED: _entry(logging.ERROR),
+    Event.RECIPIENT_REFUSED: _entry(logging.ERROR, "emergency"),
     Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
     Event.CALL_JUDGED: _entry(logging.INFO, "kind"),
     Event.RECORDING_DELETED: _entry(logging.WARNING, "chunks", "gone", "attempt"),
@@ -121,14 +124,14 @@ VOCABULARY: dict[str, Entry] = {
     Event.RECORDING_REFUSED: _entry(logging.ERROR, "kind"),
     Event.RECORDING_GIVEN_UP: _entry(logging.ERROR, "chunks"),
     Event.RECORDING_STOPPED: _entry(logging.WARNING),
-    Event.PRESENCE_HELD: _entry(logging.INFO),
-    Event.PRESENCE_RESTORED: _entry(logging.INFO),
+    Event.PRESENCE_HELD: _entry(logging.INFO, "emergency"),
+    Event.PRESENCE_RESTORED: _entry(logging.INFO, "emergency"),
     Event.PRESENCE_LEFT: _entry(logging.INFO),
-    Event.PRESENCE_FAILED: _entry(logging.ERROR),
+    Event.PRESENCE_FAILED: _entry(logging.ERROR, "emergency"),
     Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
     Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
-    Event.LEASE_EXPIRED: _entry(logging.INFO),
-    Event.NUMBER_RELEASED: _entry(logging.INFO),
+    Event.LEASE_EXPIRED: _entry(logging.INFO, "emergency"),
+    Event.NUMBER_RELEASED: _entry(logging.INFO, "emergency"),
     Event.SWEEP: _entry(logging.INFO, "due", "ms"),
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
     Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),

@@ -63,6 +63,13 @@ class Party(Struct, frozen=True, kw_only=True):
     agent_id: str
     agent_key: str
     reach: Reach
+    word: str = ""
+
+
+def called_by(parties: tuple[Party, ...]) -> dict[str, str]:
+    """What names the emergency of the first of them in a log line; nothing where that has no word."""
+    word = next((party.word for party in parties if party.word), "")
+    return {"emergency": word} if word else {}
 
 
 class Invitation(Struct, frozen=True, kw_only=True, omit_defaults=True):

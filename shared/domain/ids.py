@@ -9,6 +9,9 @@ from string import ascii_lowercase, ascii_uppercase
 NAMESPACE = uuid.UUID("6f0c1b0e-8f0d-5b57-9a83-8a3b0a1f9f11")
 KEY_HEX_DIGITS = 32
 LONGEST_MOMENT = 40
+WORD_SYLLABLES = 5
+WORD_BITS = 30
+_CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aiou"
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-]\d\d):?(\d\d)?)?", re.ASCII)
 
@@ -50,6 +53,16 @@ def leg_id_of(agent_id: str, call_id: str) -> str:
 def derived(origin: str, purpose: str) -> str:
     """A UUID for what `origin` owes for `purpose`: idempotency keys, operation ids, holds."""
     return str(uuid.uuid5(NAMESPACE, f"{origin}|{purpose}"))
+
+
+def word_of(number: int) -> str:
+    """A word of five syllables for a random number of `WORD_BITS` bits, to be said in the log for one emergency."""
+    syllables = []
+    for _ in range(WORD_SYLLABLES):
+        number, consonant = divmod(number, len(_CONSONANTS))
+        number, vowel = divmod(number, len(_VOWELS))
+        syllables.append(_CONSONANTS[consonant] + _VOWELS[vowel])
+    return "".join(syllables)
 
 
 def repeatability_id(origin: str, purpose: str) -> str:

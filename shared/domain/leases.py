@@ -47,7 +47,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
     at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
     that; whether it lives is computed all the same. `lost`: the number was lent again in its cool-down, or there was
-    none and `number` is the fallback number.
+    none and `number` is the fallback number. `word` is what the log calls this emergency by, at random.
     """
 
     number: str
@@ -60,6 +60,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     kept_until: datetime | None = None
     expired_at: datetime | None = None
     lost: bool = False
+    word: str = ""
 
     def promised_until(self, rules: Rules) -> datetime:
         """The earliest end that the agent and the responder can rely on; later legs only move it further out."""
@@ -88,3 +89,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     def released_at(self, rules: Rules) -> datetime:
         """When the number's cool-down is over and nothing of the lease is kept any more."""
         return self.ends_at(rules) + rules.cool_down
+
+
+def called(lease: Lease | None) -> dict[str, str]:
+    """What names the emergency in a log line, and nobody in it; nothing where it has no word."""
+    return {"emergency": lease.word} if lease is not None and lease.word else {}

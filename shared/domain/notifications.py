@@ -57,6 +57,12 @@ class Notice(Struct, frozen=True, kw_only=True):
     site: str | None = None
     time_zone: str | None = None
     ended_at: datetime | None = None
+    word: str = ""
+
+    @property
+    def called(self) -> dict[str, str]:
+        """What names its emergency in a log line; nothing where that has no word."""
+        return {"emergency": self.word} if self.word else {}
 
 
 class Delivery(StrEnum):

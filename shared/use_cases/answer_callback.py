@@ -11,7 +11,7 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import due_at
-from shared.domain.callbacks import Callback, Party, label_of, own_people
+from shared.domain.callbacks import Callback, Party, called_by, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.identities import raw_identity
@@ -64,10 +64,10 @@ def answer_callback(
     try:
         connection_id = _answer(call, caller, router, clock, deployment)
     except (Refused, Unavailable) as failure:
-        telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}")
+        telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
         _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
         return
-    telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000))
+    telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000), **called_by(parties))
     if not remembered:
         raise Unavailable("The callback was answered, but cannot be remembered yet.")
     _remember(callback_of(call, caller, connection_id, parties, clock.now()), emergencies, clock, deployment)

@@ -23,6 +23,7 @@ from shared.domain.callbacks import (
     NotJoined,
     Over,
     Unseen,
+    called_by,
     caller_labelled,
     id_without_state,
     label_in,
@@ -363,7 +364,7 @@ class _Climb:
         except NotFound:
             return [Over()]
         except (Refused, Unavailable):
-            self._telemetry.emit("callback_failed", reason="look")
+            self._telemetry.emit("callback_failed", reason="look", **called_by(callback.parties))
             return [Unseen()]
         unaccounted_for = enumerate(unaccounted(callback, self._deployment.ladder, people))
         desk = [Joined(id_without_state(self._callback_id, number, None), each) for number, each in unaccounted_for]
@@ -417,11 +418,12 @@ class _Climb:
     # Telling
 
     def _report(self, before: Callback, planned: Callback, step: Step) -> None:
+        said = called_by(before.parties)
         if isinstance(step, Ring):
-            self._telemetry.emit("callback_rung", rung=step.lap.rungs[-1].value, people=len(step.invitations))
+            self._telemetry.emit("callback_rung", rung=step.lap.rungs[-1].value, people=len(step.invitations), **said)
         if isinstance(step, Close):
-            self._telemetry.emit("callback_over", answered=was_answered(before))
+            self._telemetry.emit("callback_over", answered=was_answered(before), **said)
         known = {each.invitation_id for each in before.invitations if each.joined_at is not None}
         for each in on_the_call(planned):
             if each.invitation_id not in known:
-                self._telemetry.emit("callback_joined", rung=each.rung.value)
+                self._telemetry.emit("callback_joined", rung=each.rung.value, **said)

@@ -53,7 +53,7 @@ def deliver_notice(
         return
     if now >= owed.notice.give_up_at:
         emergencies.strike_off(owed, (), deadline)
-        telemetry.emit("notice_given_up")
+        telemetry.emit("notice_given_up", **owed.notice.called)
         return
     if owed.due_at - now < LEAST_TRY:
         try:
@@ -68,13 +68,13 @@ def deliver_notice(
         rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
         wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
         emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
-        telemetry.emit("notice_retried", attempt=owed.attempts + 1)
+        telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
         raise
     emergencies.strike_off(owed, sending.dispatches, deadline)
     if sending.accepted:
-        telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1)
+        telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
     else:
-        telemetry.emit("notice_given_up")
+        telemetry.emit("notice_given_up", **owed.notice.called)
 
 
 class Sending:
@@ -158,7 +158,7 @@ class Sending:
     def _drop(self, refused: Sequence[str]) -> None:
         self.unsent = [address for address in self.unsent if address not in refused]
         for _ in refused:
-            self._telemetry.emit("recipient_refused")
+            self._telemetry.emit("recipient_refused", **self._notice.called)
 
     def _accepted(self, group: Sequence[str]) -> None:
         self.unsent = [address for address in self.unsent if address not in group]

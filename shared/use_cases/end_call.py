@@ -6,9 +6,10 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import LegEnd, with_reported_end
+from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
 from shared.domain.errors import CallIdTaken, Malformed, NotAllowed
 from shared.domain.ids import key_of
+from shared.domain.leases import called
 from shared.ports import AgentDirectory, Caller, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
@@ -67,14 +68,20 @@ def end_call(
         telemetry.emit("end_recorded", kind="before_start")
         return Ended(known=False)
     leg_id, leg_end = owner.leg_id, LegEnd(at, end.by_agent)
+    said: dict[str, str] = {}
+
+    def ended(emergency: Emergency) -> Emergency:
+        said.update(called(emergency.lease))
+        return with_reported_end(emergency, leg_id, leg_end, deployment.rules, now)
+
     effects = change_emergency(
         owner.agent_key,
-        lambda emergency: with_reported_end(emergency, leg_id, leg_end, deployment.rules, now),
+        ended,
         emergencies=emergencies,
         now=now,
         deadline=deadline,
     )
-    telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped")
+    telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
     return Ended(known=True, effects=effects)
 
 

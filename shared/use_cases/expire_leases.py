@@ -15,6 +15,7 @@ from shared.domain.emergencies import (
     with_expiry,
 )
 from shared.domain.errors import EmergencyCallingError, Unreadable
+from shared.domain.leases import called
 from shared.ports import Broken, Change, Due, EmergencyStore, NumberPool, PresenceGateway, Stored, Telemetry
 from shared.use_cases.effects import Effect, ReconcilePresence
 from shared.use_cases.set_aside import set_aside
@@ -117,7 +118,7 @@ def _advance(
     emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
     if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
         for _ in timed_out_legs(settled, stands, deployment.rules):
-            telemetry.emit("leg_timed_out")
+            telemetry.emit("leg_timed_out", **called(emergency.lease))
     _tell_expiry(emergency, settled, telemetry)
     if settled.presence_due_at is not None:
         effects.append(ReconcilePresence(emergency.agent_key))
@@ -128,7 +129,7 @@ def _tell_expiry(before: Emergency, after: Emergency, telemetry: Telemetry) -> N
     """Say that the number has left the agent, once: by whoever wrote it."""
     assert before.lease is not None and after.lease is not None
     if before.lease.expired_at is None and after.lease.expired_at is not None:
-        telemetry.emit("lease_expired")
+        telemetry.emit("lease_expired", **called(after.lease))
 
 
 def _forget(
@@ -148,12 +149,12 @@ def _forget(
         try:
             presence.forget(emergency.agent_id, emergency.hold.hold_id, deadline)
         except EmergencyCallingError:
-            telemetry.emit("presence_failed")
+            telemetry.emit("presence_failed", **called(emergency.lease))
             if now < emergency.lease.released_at(deployment.rules) + GIVE_PRESENCE_UP_AFTER:
                 return False
     emergencies.forget(stored, now, deadline)
     _tell_expiry(emergency, settled, telemetry)
-    telemetry.emit("number_released")
+    telemetry.emit("number_released", **called(emergency.lease))
     return True
 
 

@@ -70,6 +70,7 @@ def notice_of(
         agent_name=agent.name if agent else None,
         dialled_at=callback.answered_at,
         callback_number=lease.number,
+        word=lease.word,
         reachable_until=lease.promised_until(deployment.rules),
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),

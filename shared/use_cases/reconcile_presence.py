@@ -4,6 +4,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import standing, with_hold, with_presence_put_off
 from shared.domain.errors import Conflict, EmergencyCallingError
+from shared.domain.leases import called
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
@@ -59,7 +60,7 @@ def _reconcile(
             match step:
                 case SetPresence(wanted):
                     current = presence.write(emergency.agent_id, wanted, deadline)
-                    telemetry.emit("presence_held" if held else "presence_restored")
+                    telemetry.emit("presence_held" if held else "presence_restored", **called(emergency.lease))
                 case Remember(hold):
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callbacks import Party
+from shared.domain.callbacks import Party, called_by
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
@@ -71,7 +71,7 @@ def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:
     # A callback number among them would be a callback of its own, and so on for ever.
     alternates = tuple(number for number in holder.reach.alternate_numbers if number not in pool)
     reach = Reach(acs_user_ids=identities, alternate_numbers=alternates)
-    return Party(agent_id=holder.agent_id, agent_key=holder.agent_key, reach=reach)
+    return Party(agent_id=holder.agent_id, agent_key=holder.agent_key, reach=reach, word=holder.lease.word)
 
 
 def redirect_callback(
@@ -94,9 +94,9 @@ def redirect_callback(
         try:
             router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
         except (Refused, Unavailable) as failure:
-            telemetry.emit("callback_failed", reason=type(failure).__name__.lower())
+            telemetry.emit("callback_failed", reason=type(failure).__name__.lower(), **called_by(parties))
         else:
-            telemetry.emit("callback_routed", rung=rung.kind)
+            telemetry.emit("callback_routed", rung=rung.kind, **called_by(parties))
             return
     raise Unavailable("Nobody could be reached for this callback.")
 

@@ -9,6 +9,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, with_sighting
 from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import key_of
+from shared.domain.leases import called
 from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
@@ -42,7 +43,10 @@ def see_server_call(
     starter, ended_by = raw_identity(call.starter), raw_identity(call.ended_by or "")
     waiting = emergencies.owners_of_starter(key_of(starter), deadline)
 
+    said: dict[str, str] = {}
+
     def seen(emergency: Emergency) -> Emergency:
+        said.update(called(emergency.lease))
         # Only the starter's own emergency: a claim on somebody else's call counts for nothing.
         starters = raw_identities(emergency.starters)
         if starter in starters:
@@ -54,8 +58,9 @@ def see_server_call(
 
     effects: tuple[Effect, ...] = ()
     for agent_key in dict.fromkeys([*known, *waiting]):
+        said.clear()
         effects += change_emergency(agent_key, seen, emergencies=emergencies, now=now, deadline=deadline)
-        telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen")
+        telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen", **said)
     return effects
 
 

@@ -21,7 +21,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.ids import derived, key_of, leg_id_of
-from shared.domain.leases import Lease
+from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, recipients_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
@@ -141,14 +141,17 @@ def start_call(
     clock: Clock,
     deployment: Deployment,
     telemetry: Telemetry,
+    word: str,
     deadline: Deadline,
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
+    `word` is what the log calls the emergency by, should this begin one.
     Raises `NotAnEmergency`, or `NotAllowed` where the caller may not speak for this agent.
     """
     began = clock.monotonic()
     course = _Course(dial, caller, emergencies, numbers, directory, desktops, deployment, deadline)
+    course.word = word
     try:
         started = course.run(clock.now())
     except Unavailable:
@@ -183,6 +186,7 @@ def _tell(telemetry: Telemetry, course: "_Course", answer: Answer, ms: int) -> N
             degraded=answer.degraded,
             notified=answer.notified,
             ms=ms,
+            **called(course.lease),
         )
     if course.shares:
         telemetry.emit("pool_exhausted", free_percent=0)
@@ -229,6 +233,8 @@ class _Course:
         self.number: EmergencyNumber | None = None
         self.situation = Situation()
         self.clock_wrong = False
+        self.word = ""
+        self.lease: Lease | None = None
         self.shares = False
         self.rationed = False
 
@@ -332,6 +338,7 @@ class _Course:
         committed = self._emergencies.commit(change, self._deadline)
         emergency = committed.stored.emergency
         assert emergency is not None
+        self.lease = emergency.lease
         leg = next(leg for leg in emergency.legs if leg.leg_id == self._leg_id)
         return Started(self._answer(emergency, leg, now, known=False), self._effects(committed))
 
@@ -341,7 +348,8 @@ class _Course:
         if current is not None and current.lives(self._rules, now):
             return None, current
         epoch = derived(self._leg_id, "lease")
-        lease = Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now))
+        word = (current.word if current is not None else "") or self.word
+        lease = Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now), word=word)
         if current is not None and not current.lost:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
@@ -433,6 +441,7 @@ class _Course:
             self._bare_notice(leg.dialled_at, recipients),
             callback_number=leg.number,
             reachable_until=until,
+            word=emergency.lease.word,
             shared=leg.shared,
             test=leg.test,
             give_up_at=until,

@@ -2,9 +2,10 @@
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import with_claim
+from shared.domain.emergencies import Emergency, with_claim
 from shared.domain.errors import NotFound
 from shared.domain.ids import key_of
+from shared.domain.leases import called
 from shared.ports import AgentDirectory, Caller, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
@@ -39,12 +40,18 @@ def tie_call(
     if owner is None or owner.agent_key is None or owner.leg_id is None:
         raise NotFound
     leg_id = owner.leg_id
+    said: dict[str, str] = {}
+
+    def tied(emergency: Emergency) -> Emergency:
+        said.update(called(emergency.lease))
+        return with_claim(emergency, leg_id, key_of(server_call_id), deployment.rules, now)
+
     effects = change_emergency(
         owner.agent_key,
-        lambda emergency: with_claim(emergency, leg_id, key_of(server_call_id), deployment.rules, now),
+        tied,
         emergencies=emergencies,
         now=now,
         deadline=deadline,
     )
-    telemetry.emit("tie_recorded", kind="claimed")
+    telemetry.emit("tie_recorded", kind="claimed", **said)
     return effects

@@ -21,7 +21,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
-from shared.domain.ids import key_of
+from shared.domain.ids import WORD_BITS, key_of, word_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
@@ -234,6 +234,7 @@ class House:
         self.deployment = base
         self.table = table if table is not None else MemoryTable()
         self.chance = random.Random(seed)
+        self._words = random.Random(seed)
         self.line = TableLine(self.table)
         self.lend_from(base.callback_numbers)
         directory_table = MemoryTable()
@@ -257,6 +258,10 @@ class House:
         rules = self.deployment.rules
         self.numbers = NumbersTable(self.line, pool=tuple(pool), rules=rules, chance=self.chance)
         self.emergencies = EmergencyTable(self.line, numbers=self.numbers, rules=rules)
+
+    def words(self) -> str:
+        """What the log calls the next emergency."""
+        return word_of(self._words.getrandbits(WORD_BITS))
 
     def within(self) -> Deadline:
         return Deadline(self.clock, PATIENCE_S)
@@ -293,6 +298,7 @@ class House:
             repeats=self.repeats,
             dials=Turns(1),
             polls=Turns(1),
+            words=self.words,
             store_alive=lambda: False,
         )
 

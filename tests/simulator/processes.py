@@ -106,6 +106,7 @@ class Process:
             repeats=Repeats(self.store_answers, threads=threads),
             dials=dials,
             polls=Turns(POLLS_AT_ONCE, threads=threads),
+            words=lambda: "",
             store_alive=self.store_alive,
         )
         self.take_up = TakeUp(self._look, DEAF, stand_back=dials.wait_until_quiet, threads=threads)

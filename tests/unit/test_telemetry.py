@@ -16,7 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.agents import Agent
 from shared.telemetry import VOCABULARY, Event, LogTelemetry, quiet_sdk_logging, spoken
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,3 +199,44 @@ def test_every_emit_in_the_product_keeps_to_the_vocabulary() -> None:
         if event not in VOCABULARY or not facts <= VOCABULARY[event].facts
     ]
     assert wrong == []
+
+
+def test_every_line_about_an_emergency_has_its_word_and_no_two_emergencies_the_same() -> None:
+    house = House()
+    for name in ("ana", "ben"):
+        house.add_agent(Agent(agent_id=name, acs_user_ids=(f"8:acs:example_{name}",), country="US"))
+        house.dial(Dial(call_id=f"{name}/1", agent_id=name, dialled="911"))
+        house.end(End(call_id=f"{name}/1", by_agent=False))
+    ana = house.panel("ana").callback_number
+    house.responder_calls(ana)
+    house.wait(40)
+    house.switchboard.hang_up()
+    house.wait(20)
+    for _ in range(3):
+        house.clock.advance(after(hours=4))
+        house.tick()
+    said: dict[str, set[str]] = {}
+    for event, facts in house.telemetry.events:
+        if "emergency" in facts:
+            said.setdefault(str(facts["emergency"]), set()).add(event)
+    assert len(said) == 2 and all(spoken(word) == word for word in said)
+    assert {"dial_recorded", "end_recorded", "notice_sent", "presence_held", "number_released"} <= set.intersection(
+        *said.values()
+    )
+    assert sum({"callback_answered", "callback_rung", "callback_over"} <= events for events in said.values()) == 1
+    lines = [event for event, facts in house.telemetry.events if "emergency" not in facts]
+    assert set(lines) <= {"sweep", "pool_low", "pool_exhausted", "setting_doubtful"}, lines
+
+
+def test_a_redial_is_the_same_emergency_and_what_comes_after_the_lease_another() -> None:
+    house = House()
+    words: list[object] = []
+    for number, pause in enumerate((1, 90, 300)):
+        house.dial(Dial(call_id=f"ana/{number}", agent_id="ana", dialled="911"))
+        house.end(End(call_id=f"ana/{number}", by_agent=True))
+        words.append([facts for event, facts in house.telemetry.events if event == "dial_recorded"][-1]["emergency"])
+        house.clock.advance(after(minutes=pause))
+        house.tick()
+    house.dial(Dial(call_id="ana/9", agent_id="ana", dialled="911"))
+    words.append([facts for event, facts in house.telemetry.events if event == "dial_recorded"][-1]["emergency"])
+    assert words[0] == words[1] == words[2] != words[3]
