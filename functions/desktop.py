@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, require_own_agent
+from functions.http import caller, composed, json_answer
 from functions.problems import answered
 from functions.wire import decoding
 from functions.wire.http import LONGEST_ID, DesktopBody, decode, desktop_answer, path_id
@@ -17,11 +17,11 @@ blueprint = func.Blueprint()
 def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     """What is kept of the desktop that `desktop_id` names, or of the agent's only one."""
     app = composed()
-    principal = caller("desktop_read", req, app.sign_in)
+    asking = caller("desktop_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     desktop_id = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", LONGEST_ID)
     with app.calling.polling(app.calling.budgets.directory_s) as deadline:
-        require_own_agent(principal, agent_id, app.calling.directory, deadline, listed_only=True)
+        app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         kept = app.calling.show_desktop(agent_id, desktop_id, deadline=deadline)
     return json_answer(desktop_answer(kept, app.calling.clock.now()))
 
@@ -31,10 +31,10 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
 def desktop_reported(req: func.HttpRequest) -> func.HttpResponse:
     """Keep what a desktop reports, and answer with what is kept of it."""
     app = composed()
-    principal = caller("desktop_reported", req, app.sign_in)
+    asking = caller("desktop_reported", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.directory_s) as deadline:
-        require_own_agent(principal, agent_id, app.calling.directory, deadline, listed_only=True)
+        app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         report = decode(req.get_body(), DesktopBody).report()
         kept = app.calling.report_desktop(agent_id, report, deadline=deadline)
     return json_answer(desktop_answer(kept, app.calling.clock.now()))

@@ -2,9 +2,8 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, require_own_agent
+from functions.http import caller, composed, json_answer
 from functions.problems import answered
-from functions.rights import SignedIn
 from functions.wire.decoding import plain_id
 from functions.wire.http import EndBody, TieBody, call_answer, decode, decode_dial, decode_or_default, path_id
 from shared.use_cases.end_call import End
@@ -19,7 +18,7 @@ blueprint = func.Blueprint()
 def call_started(req: func.HttpRequest) -> func.HttpResponse:
     """An agent dialled an emergency number: 201, or 200 when the call is known already."""
     app = composed()
-    signed_in = SignedIn(caller("call_started", req, app.sign_in))
+    signed_in = caller("call_started", req, app.sign_in)
     body, ignored = decode_dial(req.get_body(), stand_in=signed_in.stand_in)
     answer = app.calling.start_call(body.dial(ignored), caller=signed_in)
     headers = {"Retry-After": str(ASK_AGAIN_AFTER_S)} if answer.degraded else {}
@@ -31,7 +30,7 @@ def call_started(req: func.HttpRequest) -> func.HttpResponse:
 def call_updated(req: func.HttpRequest) -> func.HttpResponse:
     """The softphone knows by now which server call its leg is."""
     app = composed()
-    signed_in = SignedIn(caller("call_updated", req, app.sign_in))
+    signed_in = caller("call_updated", req, app.sign_in)
     call_id = path_id(req.route_params.get("call_id"), "call_id")
     body = decode(req.get_body(), TieBody)
     app.calling.tie_call(call_id, plain_id(body.server_call_id), caller=signed_in)
@@ -43,7 +42,7 @@ def call_updated(req: func.HttpRequest) -> func.HttpResponse:
 def call_ended(req: func.HttpRequest) -> func.HttpResponse:
     """A leg ended: 200; 202 where the call is not known yet, and its end is kept for a late start."""
     app = composed()
-    signed_in = SignedIn(caller("call_ended", req, app.sign_in))
+    signed_in = caller("call_ended", req, app.sign_in)
     call_id = path_id(req.route_params.get("call_id"), "call_id")
     body = decode_or_default(req.get_body(), EndBody)
     end = End(call_id=call_id, by_agent=body.by_agent, agent_id=body.named_agent())
@@ -56,9 +55,7 @@ def call_ended(req: func.HttpRequest) -> func.HttpResponse:
 def presence_released(req: func.HttpRequest) -> func.HttpResponse:
     """The hold after a drop is over: presence is given back."""
     app = composed()
-    deadline = app.calling.within(app.calling.budgets.release_presence_s)
-    principal = caller("presence_released", req, app.sign_in)
+    signed_in = caller("presence_released", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    entry = require_own_agent(principal, agent_id, app.calling.directory, deadline)
-    app.calling.release_presence(agent_id, caller=SignedIn(principal), entry=entry, deadline=deadline)
+    app.calling.release_presence(agent_id, caller=signed_in, emergency=req.params.get("emergency"))
     return json_answer({"agent_id": agent_id})

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 import msgspec
 
-from functions.rights import authorise, own_agent
-from shared.deadlines import Deadline
-from shared.domain.agents import Agent
+from functions.rights import authorise, caller_of
+from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
 from shared.domain.ids import ascii_lower
-from shared.domain.principals import AGENT, Principal
-from shared.ports import AgentDirectory, SignIn
+from shared.domain.principals import Principal
+from shared.ports import SignIn
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
@@ -99,24 +98,14 @@ def _tags(header: str | None) -> set[str]:
 # Who calls -----------------------------------------------------------------------------------------------------------
 
 
-def caller(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Principal:
+def caller(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Caller:
     """The caller, if the function is for them; raises `NotSignedIn` or `NotAllowed`."""
+    return caller_of(principal(function_name, req, sign_in))
+
+
+def principal(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Principal:
+    """The principal with the roles that let them use the function; raises `NotSignedIn` or `NotAllowed`."""
     return authorise(function_name, sign_in.principal(req.headers))
-
-
-def require_own_agent(
-    principal: Principal, agent_id: str, directory: AgentDirectory, deadline: Deadline, *, listed_only: bool = False
-) -> Agent | None:
-    """Raise `NotAllowed` unless the caller may act for this agent; gives the directory entry, if it had to be read.
-
-    `listed_only` is for what no emergency's owner guards: nobody can tell whose an agent without an entry is, and so
-    no agent may touch one. Raises `Unavailable` if the entry decides and cannot be read.
-    """
-    undecided = principal.roles == {AGENT} and principal.agent_id is None
-    entry = directory.find(agent_id, deadline).result() if undecided else None
-    if not own_agent(principal, agent_id, entry) or (listed_only and undecided and entry is None):
-        raise NotAllowed
-    return entry
 
 
 # Cross-origin --------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer
+from functions.http import composed, json_answer, principal
 from functions.problems import answered
+from functions.rights import caller_of
 from functions.wire.http import me_answer
 
 blueprint = func.Blueprint()
@@ -14,7 +15,7 @@ blueprint = func.Blueprint()
 def me(req: func.HttpRequest) -> func.HttpResponse:
     """The caller's agent id, name and locale, null where no entry is theirs; and their roles."""
     app = composed()
-    principal = caller("me", req, app.sign_in)
+    person = principal("me", req, app.sign_in)
     with app.calling.polling(app.calling.budgets.directory_s) as deadline:
-        entry = app.calling.find_me(principal, deadline=deadline)
-    return json_answer(me_answer(principal, entry))
+        entry = app.calling.find_me(caller_of(person), deadline=deadline)
+    return json_answer(me_answer(person, entry))

@@ -2,9 +2,8 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, require_own_agent, tagged_answer
+from functions.http import caller, composed, tagged_answer
 from functions.problems import answered
-from functions.rights import SignedIn
 from functions.wire.http import panel_answer, path_id
 
 blueprint = func.Blueprint()
@@ -15,9 +14,10 @@ blueprint = func.Blueprint()
 def panel_state(req: func.HttpRequest) -> func.HttpResponse:
     """What the panel offers now; 304 where the caller has just that already."""
     app = composed()
-    principal = caller("panel_state", req, app.sign_in)
+    signed_in = caller("panel_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.show_panel_s) as deadline:
-        entry = require_own_agent(principal, agent_id, app.calling.directory, deadline)
-        panel = app.calling.show_panel(agent_id, caller=SignedIn(principal), entry=entry, deadline=deadline)
-    return tagged_answer(req, panel_answer(panel, entry.locale if entry else None))
+        panel, locale = app.calling.show_panel(
+            agent_id, caller=signed_in, deadline=deadline, emergency=req.params.get("emergency")
+        )
+    return tagged_answer(req, panel_answer(panel, locale))

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, require_own_agent
+from functions.http import caller, composed, json_answer, principal
 from functions.problems import answered
+from functions.rights import caller_of
 from functions.wire.http import PresenceBody, decode, path_id, presence_answer
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal
 
@@ -19,10 +20,10 @@ blueprint = func.Blueprint()
 def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     """An agent's presence, who set it, and since when."""
     app = composed()
-    principal = caller("presence_state", req, app.sign_in)
+    signed_in = caller("presence_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.presence_s) as deadline:
-        require_own_agent(principal, agent_id, app.calling.directory, deadline, listed_only=True)
+        app.calling.require_own(agent_id, caller=signed_in, deadline=deadline)
         seen = app.calling.show_presence(agent_id, deadline=deadline)
     return json_answer(presence_answer(seen))
 
@@ -32,12 +33,12 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
 def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     """Set an agent's presence, whatever it was."""
     app = composed()
-    principal = caller("presence_set", req, app.sign_in)
+    person = principal("presence_set", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.presence_s) as deadline:
-        require_own_agent(principal, agent_id, app.calling.directory, deadline, listed_only=True)
+        app.calling.require_own(agent_id, caller=caller_of(person), deadline=deadline)
         status = decode(req.get_body(), PresenceBody).status
-        presence = app.calling.set_presence(agent_id, status, set_by(principal), deadline=deadline)
+        presence = app.calling.set_presence(agent_id, status, set_by(person), deadline=deadline)
     return json_answer(presence_answer(presence))
 
 

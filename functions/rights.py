@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from msgspec import Struct, structs
 
-from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.errors import NotAllowed, NotSignedIn
+from shared.domain.ids import ascii_lower
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal
 
 
@@ -101,54 +102,24 @@ def authorise(function_name: str, principal: Principal | None) -> Principal:
     return structs.replace(principal, roles=granted)
 
 
-def own_agent(principal: Principal, agent_id: str, directory_entry: Agent | None) -> bool:
-    """Whether an authorised principal may act for this agent: others than agents for all, an agent for themself.
-
-    An agent is matched by what the sign-in knows, else by the Entra object id of the directory entry. Where there is
-    no entry there is nothing to match: the use case binds such an agent's emergency to the principal that dialled.
-    """
-    if principal.roles - {AGENT}:
-        return True
-    if AGENT not in principal.roles:
-        return False
-    if principal.agent_id is not None:
-        return principal.agent_id == agent_id
-    if directory_entry is None:
-        return principal.object_id is not None
-    registered = directory_entry.entra_object_id
-    if registered is None or principal.object_id is None:
-        return False
-    return registered.casefold() == principal.object_id.casefold()
+def caller_of(principal: Principal) -> Caller:
+    """An authorised principal as the use cases know callers: what the widest of their roles lets them do."""
+    kind = next(kind for role, kind in _KINDS.items() if role in principal.roles or role is None)
+    return Caller(kind=kind, name=principal.object_id or principal.agent_id or "", agent_id=principal.agent_id)
 
 
-class SignedIn(Struct, frozen=True):
-    """An authorised principal as a caller (port `Caller`)."""
-
-    principal: Principal
-
-    @property
-    def name(self) -> str | None:
-        """Who an agent is; None for a role that speaks for all agents."""
-        return self.principal.name if self.principal.roles == {AGENT} else None
-
-    @property
-    def stand_in(self) -> str | None:
-        """Who an agent is to themself, where a dial of theirs names no agent that could be read; else None."""
-        if self.principal.roles != {AGENT}:
-            return None
-        return self.principal.agent_id or (self.principal.object_id or "").lower() or None
-
-    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
-        """Whether they may act for this agent; one without a directory entry belongs to whoever dialled first."""
-        bound_to_another = entry is None and owner is not None and self.name not in (None, owner)
-        return own_agent(self.principal, agent_id, entry) and not bound_to_another
+_KINDS: Mapping[str | None, CallerKind] = MappingProxyType(
+    {
+        MACHINE: CallerKind.MACHINE,
+        ADMIN: CallerKind.OFFICE,
+        SUPERVISOR: CallerKind.OFFICE,
+        AGENT: CallerKind.AGENT,
+        # Somebody signed in without a role of ours may ask who they are, and no more.
+        None: CallerKind.AGENT,
+    }
+)
 
 
-class TrustedSource(Struct, frozen=True):
-    """An event from one of EVENT_SOURCES, which speaks for all agents (port `Caller`)."""
-
-    name: str | None = None
-
-    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:  # noqa: ARG002
-        """Always: the source was checked."""
-        return True
+def source_of(resource_id: str) -> Caller:
+    """An event from one of EVENT_SOURCES: the source was checked, and speaks for all agents."""
+    return Caller(kind=CallerKind.SOURCE, name=ascii_lower(resource_id))

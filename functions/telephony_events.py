@@ -7,7 +7,7 @@ import azure.functions as func
 
 from functions.http import composed
 from functions.problems import acknowledged
-from functions.rights import TrustedSource
+from functions.rights import source_of
 from functions.wire.event_grid import (
     ACS_CALL_ENDED,
     ACS_CALL_STARTED,
@@ -59,7 +59,7 @@ def call_started_event(event: func.EventGridEvent) -> None:
     if read.type == ACS_CALL_STARTED:
         _see(call_seen(read), app)
         return
-    app.calling.start_call_from_event(dialled(read), caller=TrustedSource())
+    app.calling.start_call_from_event(dialled(read), caller=source_of(read.source))
 
 
 @blueprint.event_grid_trigger(arg_name="event")
@@ -75,7 +75,7 @@ def call_ended_event(event: func.EventGridEvent) -> None:
         return
     body = call_ended(read)
     end = End(call_id=body.call_id, by_agent=body.by_agent, agent_id=body.agent_id, at=read.time)
-    app.calling.end_call_from_event(end, caller=TrustedSource())
+    app.calling.end_call_from_event(end, caller=source_of(read.source))
 
 
 def _see(seen: CallSeen, app: "App") -> None:

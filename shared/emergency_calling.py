@@ -11,18 +11,17 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Budgets, Clock, Deadline, PatientDeadline
 from shared.domain.agents import Agent
+from shared.domain.callers import Caller
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
-from shared.domain.ids import key_of, leg_id_of
+from shared.domain.ids import agent_key_of, leg_id_of
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
-from shared.domain.principals import Principal
 from shared.ports import (
     AgentDirectory,
-    Caller,
     CallRouter,
     Desktops,
     Effects,
@@ -58,6 +57,7 @@ from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
 from shared.use_cases.find_me import find_me
 from shared.use_cases.hold_in_outage import hold_in_outage
+from shared.use_cases.identify import identify_listed
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.reconcile_presence import reconcile_presence
@@ -133,9 +133,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         try:
             answer = self._start_call_in_turn(dial, caller)
             if answer.degraded:
-                self.repeats.keep(
-                    leg_id_of(dial.agent_id, dial.call_id), lambda: not self._start_call_in_turn(dial, caller).degraded
-                )
+                key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
+                self.repeats.keep(key, lambda: not self._start_call_in_turn(dial, caller).degraded)
         except EmergencyCallingError:
             raise
         except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
@@ -225,16 +224,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         self.effects.finish(effects, self.perform)
 
-    def release_presence(self, agent_id: str, *, caller: Caller, entry: Agent | None, deadline: Deadline) -> None:
+    def release_presence(self, agent_id: str, *, caller: Caller, emergency: str | None = None) -> None:
         """The agent or a supervisor ends the hold after a drop. Raises `NotAllowed`, `Unavailable`."""
         effects = release_presence(
             agent_id,
             caller=caller,
-            entry=entry,
             emergencies=self.emergencies,
+            directory=self.directory,
             clock=self.clock,
             deployment=self.deployment,
-            deadline=deadline,
+            deadline=self.within(self.budgets.release_presence_s),
+            emergency=emergency,
         )
         self.effects.start(effects, self.perform)
 
@@ -313,21 +313,28 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     # What is shown and set
 
-    def find_me(self, principal: Principal, *, deadline: Deadline) -> Agent | None:
+    def find_me(self, caller: Caller, *, deadline: Deadline) -> Agent | None:
         """The caller's own directory entry. Raises `Unavailable`."""
-        return find_me(principal, directory=self.directory, deadline=deadline)
+        return find_me(caller, directory=self.directory, deadline=deadline)
 
-    def show_panel(self, agent_id: str, *, caller: Caller, entry: Agent | None, deadline: Deadline) -> Panel:
-        """What an agent's panel offers now. Raises `NotAllowed`, `Unavailable`."""
+    def require_own(self, agent_id: str, *, caller: Caller, deadline: Deadline) -> None:
+        """For what is kept of listed agents only. Raises `NotAllowed` unless it is the caller's, `Unavailable`."""
+        identify_listed(agent_id, caller=caller, directory=self.directory, deadline=deadline)
+
+    def show_panel(
+        self, agent_id: str, *, caller: Caller, deadline: Deadline, emergency: str | None = None
+    ) -> tuple[Panel, str | None]:
+        """What an agent's panel offers now, and the locale of their entry. Raises `NotAllowed`, `Unavailable`."""
         return show_panel(
             agent_id,
             caller=caller,
-            entry=entry,
             emergencies=self.emergencies,
+            directory=self.directory,
             outage=self.outage,
             clock=self.clock,
             deployment=self.deployment,
             deadline=deadline,
+            emergency=emergency,
         )
 
     def show_presence(self, agent_id: str, *, deadline: Deadline) -> Presence:
@@ -450,6 +457,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _hold_in_outage(self, effect: HoldInOutage) -> None:
         hold_in_outage(
             effect.agent_id,
+            effect.presence_id,
             effect.hold,
             presence=self.presence,
             outage=self.outage,
@@ -459,7 +467,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         # The store may know the dial by now, and even its end: then nobody else would give this back.
         with suppress(EmergencyCallingError):
-            self._reconcile_presence(key_of(effect.agent_id), self.within(self.budgets.hold_in_outage_s))
+            self._reconcile_presence(effect.agent_key, self.within(self.budgets.hold_in_outage_s))
 
     def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> None:
         mail_in_outage(

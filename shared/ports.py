@@ -32,19 +32,6 @@ class Pending[T](Protocol):
         ...
 
 
-class Caller(Protocol):
-    """Whoever asked for something: a signed-in person, a machine, or a trusted source of events."""
-
-    @property
-    def name(self) -> str | None:
-        """What an agent's calls are owned by; None for one who speaks for all agents."""
-        ...
-
-    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
-        """Whether they may act for this agent; `owner` is who dialled first for an agent without an entry."""
-        ...
-
-
 class SignIn(Protocol):
     """Who is calling, from what the platform or the local host says of a request."""
 
@@ -70,12 +57,14 @@ class Stored(Struct, frozen=True):
 class CallOwner(Struct, frozen=True, kw_only=True):
     """What is recorded under a call id: whose call it is, or that it ended before anybody said that it started.
 
-    `row` is where it is recorded. `ended_at` and `by_agent` are set for an end without a start; `ended_by` is then
-    the principal that reported it, None for a trusted source; `expires_at` is when that end is forgotten.
+    `row` is where it is recorded; `owner` is whose the emergency is where the agent is not in the directory. `ended_at`
+    and `by_agent` are set for an end without a start; `ended_by` is then the agent's principal that reported it, None
+    for a machine or a source; `expires_at` is when that end is forgotten.
     """
 
     row: str
     agent_key: str | None = None
+    owner: str | None = None
     leg_id: str | None = None
     ended_at: datetime | None = None
     by_agent: bool = False
@@ -235,6 +224,10 @@ class EmergencyStore(Protocol):
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
         ...
 
+    def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:
+        """The keys of the emergencies under an id that nobody in the directory has."""
+        ...
+
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
         ...
@@ -352,8 +345,12 @@ class AgentDirectory(Protocol):
         """An agent's entry as it is now, with its version."""
         ...
 
-    def find_by_object_id(self, object_id: str, deadline: Deadline) -> list[Agent]:
-        """The entries with this Microsoft Entra object id: one as a rule, more where somebody mistyped."""
+    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
+        """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
+        ...
+
+    def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
+        """The keys of the agents to whom an entry gives this raw ACS identity."""
         ...
 
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
@@ -566,13 +563,13 @@ class Telemetry(Protocol):
 class OutageDial(Struct, frozen=True, kw_only=True):
     """A dial that was answered without the store.
 
-    `by` is `Caller.name` of the one who reported it: None for a role that speaks for all agents.
+    `by` is `Caller.owner` of the one who reported it.
     """
 
     expires_at: datetime
     test: bool
     situation: Situation = Situation()
-    by: str | None = None
+    by: str = ""
 
 
 class OutageLog(Protocol):
@@ -594,12 +591,15 @@ class OutageLog(Protocol):
         """This agent dialled and was answered without the store."""
         ...
 
-    def dialling(self, agent_id: str, now: datetime) -> OutageDial | None:
-        """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
+    def dialling(self, agent_id: str, now: datetime, by: str | None = None) -> OutageDial | None:
+        """The emergency that this agent's panel shows although the store knows nothing of it; None once expired.
+
+        Only what was reported by the owner `by`, unless that is None: then the latest, whoever reported it.
+        """
         ...
 
-    def over(self, agent_id: str) -> None:
-        """The store answers again for this agent, or the agent ended the call."""
+    def over(self, agent_id: str, by: str) -> None:
+        """The store answers again for this agent, as reported by this owner."""
         ...
 
 

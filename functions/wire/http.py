@@ -87,6 +87,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
     locale: Locale | None = None
     desktop_id: Id | None = None
     caller_id_ours: bool = False
+    entra_object_id: ObjectId | None = None
 
     def dial(self, ignored: tuple[str, ...] = ()) -> Dial:
         """The dial in the use case's words; `ignored` are the fields that could not be used."""
@@ -104,6 +105,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
             locale=self.locale,
             desktop_id=plain_id(self.desktop_id) if self.desktop_id else None,
             caller_id_ours=self.caller_id_ours,
+            entra_object_id=self.entra_object_id,
             ignored=ignored,
         )
 

@@ -2,12 +2,14 @@
 
     entry|{agent}             the entry, as JSON; its version is the entry's version
     object|{object}|{agent}   which agents have this Microsoft Entra object id
+    identity|{raw}|{agent}    which agents have this ACS identity
 
 Entry and index change in one transaction. Outside ids are hashed in every key.
 """
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +17,7 @@ from msgspec import Struct
 from shared.adapters.table import (
     Delete,
     Insert,
+    Miss,
     Put,
     Replace,
     Row,
@@ -28,13 +31,17 @@ from shared.adapters.table import (
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Conflict
-from shared.domain.ids import key_of
+from shared.domain.identities import raw_identity
+from shared.domain.ids import agent_key_of, key_of
 from shared.ports import Pending
 
 SCHEMA = 1
 REMEMBERED_S = 60.0
 MOST_REMEMBERED = 20_000
 MOST_WITH_ONE_OBJECT_ID = 10
+MOST_WITH_ONE_IDENTITY = 10
+# More than an entry may have (contract): entry and index are one transaction of at most 100 rows.
+MAX_IDENTITIES_INDEXED = 20
 # Table storage keeps at most 32,768 UTF-16 units in one text; characters outside the BMP take two.
 _LONGEST_PART = 15_000
 
@@ -66,6 +73,31 @@ class _Looked:
         return None if row is None else self._directory.remembered(_agent_in(row))
 
 
+class _Own:
+    """Port `Pending`: a signed-in agent's own entry, which is being looked up by their object id."""
+
+    def __init__(self, directory: "AgentTable", object_key: str, index: Pending[list[Row]], deadline: Deadline) -> None:
+        self._directory = directory
+        self._object_key = object_key
+        self._index = index
+        self._deadline = deadline
+
+    def result(self) -> Agent | None:
+        keys = [row.key.rpartition("|")[2] for row in self._index.result()]
+        mine = min(self._directory.entries(keys, self._deadline), key=lambda agent: agent.agent_id, default=None)
+        return None if mine is None else self._directory.remembered_as_own(self._object_key, mine)
+
+
+class _Holders:
+    """Port `Pending`: whose an identity is."""
+
+    def __init__(self, index: Pending[list[Row]]) -> None:
+        self._index = index
+
+    def result(self) -> list[str]:
+        return [row.key.rpartition("|")[2] for row in self._index.result()]
+
+
 class AgentTable:
     """Port `AgentDirectory`. Entries are remembered for a minute; that there is none is not."""
 
@@ -74,10 +106,11 @@ class AgentTable:
         self._clock = clock
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
+        self._owners: OrderedDict[str, _Remembered] = OrderedDict()
 
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         """An agent's entry, which may be a minute old."""
-        key = key_of(agent_id)
+        key = agent_key_of(agent_id)
         with self._lock:
             known = self._memory.get(key)
         if known is not None and self._clock.monotonic() < known.until:
@@ -86,14 +119,27 @@ class AgentTable:
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
-        row = self._table.get(_entry_row(key_of(agent_id)), deadline).result()
+        row = self._table.get(_entry_row(agent_key_of(agent_id)), deadline).result()
         return None if row is None else (self.remembered(_agent_in(row)), row.version)
 
-    def find_by_object_id(self, object_id: str, deadline: Deadline) -> list[Agent]:
-        """The entries with this Microsoft Entra object id: one as a rule, more where somebody mistyped."""
-        first, end = with_prefix(f"object|{_object_key(object_id)}|")
-        index = self._table.between(first, end, MOST_WITH_ONE_OBJECT_ID, deadline).result()
-        reads = [self._table.get(_entry_row(row.key.rpartition("|")[2]), deadline) for row in index]
+    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
+        """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
+        object_key = _object_key(object_id)
+        with self._lock:
+            known = self._owners.get(object_key)
+        if known is not None and self._clock.monotonic() < known.until:
+            return _Found(known.agent)
+        index = self._table.between(*with_prefix(f"object|{object_key}|"), MOST_WITH_ONE_OBJECT_ID, deadline)
+        return _Own(self, object_key, index, deadline)
+
+    def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
+        """The keys of the agents to whom an entry gives this raw ACS identity."""
+        first, end = with_prefix(f"identity|{key_of(raw_identity(identity))}|")
+        return _Holders(self._table.between(first, end, MOST_WITH_ONE_IDENTITY, deadline))
+
+    def entries(self, agent_keys: Sequence[str], deadline: Deadline) -> list[Agent]:
+        """The entries of these agents, read at once; those that are gone are left out."""
+        reads = [self._table.get(_entry_row(key), deadline) for key in agent_keys]
         return [_agent_in(row) for row in (read.result() for read in reads) if row is not None]
 
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
@@ -112,43 +158,75 @@ class AgentTable:
                     raise Conflict from None
                 deadline.require()
 
+    def remembered_as_own(self, object_key: str, agent: Agent) -> Agent:
+        """Remember whose entry it is for a minute, and forget the oldest where there are too many."""
+        with self._lock:
+            _keep(self._owners, object_key, _Remembered(agent, self._clock.monotonic() + REMEMBERED_S))
+        return agent
+
     def remembered(self, agent: Agent) -> Agent:
         """Remember the entry for a minute, and forget the oldest where there are too many."""
         with self._lock:
-            self._memory[agent.key] = _Remembered(agent, self._clock.monotonic() + REMEMBERED_S)
-            self._memory.move_to_end(agent.key)
-            if len(self._memory) > MOST_REMEMBERED:
-                self._memory.popitem(last=False)
+            _keep(self._memory, agent.key, _Remembered(agent, self._clock.monotonic() + REMEMBERED_S))
         return agent
+
+    def _write(self, writes: list[Write], deadline: Deadline) -> str | None:
+        """Commit all; a version before this one wrote fewer index rows, and what is not there need not be removed."""
+        while True:
+            try:
+                return self._table.commit(writes, deadline)[0]
+            except RowConflict as conflict:
+                missed = writes[conflict.index]
+                if conflict.miss is not Miss.MISSING or not isinstance(missed, Delete):
+                    raise
+                deadline.require()
+                writes = [write for write in writes if write is not missed]
 
     def _commit(self, agent: Agent, before: Row | None, deadline: Deadline) -> str:
         row = _entry_row(agent.key)
         values = _values_of(agent)
         entry = Insert(row, values) if before is None else Replace(row, values, before.version)
         try:
-            version = self._table.commit([entry, *_index_writes(agent, before)], deadline)[0]
+            version = self._write([entry, *_index_writes(agent, before)], deadline)
         finally:
             # Also where it failed: a write that timed out may have been made.
             with self._lock:
                 self._memory.pop(agent.key, None)
+                self._owners = OrderedDict(
+                    (key, each) for key, each in self._owners.items() if each.agent.key != agent.key
+                )
         assert version is not None, "an entry that was written has a version"
         return version
 
 
+def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remembered) -> None:
+    memory[key] = remembered
+    memory.move_to_end(key)
+    if len(memory) > MOST_REMEMBERED:
+        memory.popitem(last=False)
+
+
 def _index_writes(agent: Agent, before: Row | None) -> list[Write]:
-    old = _object_row(_agent_in(before)) if before is not None else None
-    new = _object_row(agent)
-    put: list[Write] = [Put(new, {"schema": SCHEMA})] if new is not None and new != old else []
-    removed: list[Write] = [Delete(old)] if old is not None and old != new else []
-    return put + removed
+    old = _index_rows(_agent_in(before)) if before is not None else set()
+    new = _index_rows(agent)
+    # Also what should be there already: a version before this one wrote fewer of them.
+    put: list[Write] = [Put(row, {"schema": SCHEMA}) for row in sorted(new)]
+    return [*put, *(Delete(row) for row in sorted(old - new))]
+
+
+def _index_rows(agent: Agent) -> set[str]:
+    rows = {
+        f"identity|{key_of(raw_identity(each))}|{agent.key}" for each in agent.acs_user_ids[:MAX_IDENTITIES_INDEXED]
+    }
+    return rows | ({_object_row(agent.entra_object_id, agent.key)} if agent.entra_object_id else set())
 
 
 def _entry_row(agent_key: str) -> str:
     return f"entry|{agent_key}"
 
 
-def _object_row(agent: Agent) -> str | None:
-    return f"object|{_object_key(agent.entra_object_id)}|{agent.key}" if agent.entra_object_id else None
+def _object_row(object_id: str, agent_key: str) -> str:
+    return f"object|{_object_key(object_id)}|{agent_key}"
 
 
 def _object_key(object_id: str) -> str:

@@ -26,7 +26,7 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of, key_of
 from shared.domain.locations import KEPT_FOR, Desktop, with_report
 from shared.ports import Pending
 
@@ -54,11 +54,11 @@ class DesktopTable:
 
     def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:
         """What the agent's desktops reported, the latest first."""
-        return _Reports(self._rows(key_of(agent_id), deadline))
+        return _Reports(self._rows(agent_key_of(agent_id), deadline))
 
     def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
         """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""
-        agent_key = key_of(agent_id)
+        agent_key = agent_key_of(agent_id)
         while True:
             rows = self._rows(agent_key, deadline).result()
             row_key = _desktop_row(agent_key, report.desktop_id)
@@ -75,7 +75,7 @@ class DesktopTable:
 
     def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove everything that this agent's desktops reported."""
-        agent_key = key_of(agent_id)
+        agent_key = agent_key_of(agent_id)
         for row in self._rows(agent_key, deadline).result():
             self._remove([row.key, _day_row(agent_key, row)], deadline)
 

@@ -10,6 +10,7 @@
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
+    unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
     unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
@@ -33,7 +34,7 @@ from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
@@ -161,12 +162,14 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, V
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
     rows: dict[str, Values] = {
-        leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, leg_id=leg.leg_id))
+        leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, owner=emergency.owner, leg_id=leg.leg_id))
         for leg in emergency.legs
     }
     rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
     if stands.untied:
         rows |= {f"starter|{key_of(raw_identity(starter))}|{key}": bare for starter in emergency.starters}
+    if emergency.owner is not None:
+        rows[f"unlisted|{agent_key_of(emergency.agent_id)}|{key}"] = bare
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:

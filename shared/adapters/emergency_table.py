@@ -46,7 +46,7 @@ from shared.adapters.table import (
 from shared.deadlines import Deadline
 from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
 from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable, Unreadable
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.pool import RATION_WINDOW_MINUTES
@@ -106,6 +106,11 @@ class EmergencyTable:
     def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
         return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_OWNERS_READ, deadline)]
+
+    def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:
+        """The keys of the emergencies under an id that nobody in the directory has."""
+        prefix = f"unlisted|{agent_key_of(agent_id)}|"
+        return [_last(row.key) for row in self._prefixed(prefix, MOST_OWNERS_READ, deadline)]
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""

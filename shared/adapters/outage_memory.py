@@ -6,10 +6,12 @@ from datetime import datetime
 
 from msgspec import structs
 
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of
 from shared.ports import OutageDial
 
 MOST_REMEMBERED = 10_000
+# Of one id; more principals than this claim it only where somebody floods.
+MAX_REPORTERS = 10
 
 
 class OutageMemory:
@@ -18,7 +20,7 @@ class OutageMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mailed: OrderedDict[str, None] = OrderedDict()
-        self._dialling: OrderedDict[str, OutageDial] = OrderedDict()
+        self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
 
     def mailed(self, leg_id: str) -> bool:
         """Whether a notice of this leg was sent in an outage, or is on its way."""
@@ -42,22 +44,28 @@ class OutageMemory:
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         with self._lock:
-            before = self._dialling.get(key_of(agent_id))
+            of_agent = self._dialling.pop(agent_key_of(agent_id), {})
+            before = of_agent.pop(dial.by, None)
             # Nobody can say without the store whether the earlier call is over, and a real one outranks a test.
             test = dial.test and (before is None or before.test)
-            self._dialling[key_of(agent_id)] = structs.replace(dial, test=test)
+            of_agent[dial.by] = structs.replace(dial, test=test)
+            self._dialling[agent_key_of(agent_id)] = dict(list(of_agent.items())[-MAX_REPORTERS:])
             _trim(self._dialling)
 
-    def dialling(self, agent_id: str, now: datetime) -> OutageDial | None:
+    def dialling(self, agent_id: str, now: datetime, by: str | None = None) -> OutageDial | None:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         with self._lock:
-            dial = self._dialling.get(key_of(agent_id))
-        return dial if dial is not None and now < dial.expires_at else None
+            of_agent = self._dialling.get(agent_key_of(agent_id), {})
+            found = list(of_agent.values()) if by is None else [of_agent[by]] if by in of_agent else []
+        return next((dial for dial in reversed(found) if now < dial.expires_at), None)
 
-    def over(self, agent_id: str) -> None:
+    def over(self, agent_id: str, by: str) -> None:
         """The store knows this agent's emergency by now."""
         with self._lock:
-            self._dialling.pop(key_of(agent_id), None)
+            of_agent = self._dialling.get(agent_key_of(agent_id), {})
+            of_agent.pop(by, None)
+            if not of_agent:
+                self._dialling.pop(agent_key_of(agent_id), None)
 
 
 def _trim[K, V](remembered: OrderedDict[K, V]) -> None:

@@ -6,7 +6,7 @@ from msgspec import structs
 from shared.adapters.table import Insert, Replace, RowConflict, Table, Values, read_state
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of
 from shared.domain.presence import Presence, PresenceStatus, without_mark
 
 SCHEMA = 1
@@ -46,7 +46,7 @@ class PresenceTable:
 
 
 def _presence_row(agent_id: str) -> str:
-    return f"presence|{key_of(agent_id)}"
+    return f"presence|{agent_key_of(agent_id)}"
 
 
 def _values_of(presence: Presence) -> Values:

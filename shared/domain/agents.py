@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of
 
 
 class Agent(Struct, frozen=True, kw_only=True):
@@ -25,4 +25,4 @@ class Agent(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The key of everything that is stored about this agent's emergencies."""
-        return key_of(self.agent_id)
+        return agent_key_of(self.agent_id)

@@ -16,6 +16,7 @@ from shared.domain.ids import derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.presence import Hold
 from shared.domain.situations import Situation
+from shared.domain.subjects import presence_id_of
 
 TIE_WITHIN = timedelta(seconds=30)
 # A dialer repeats a report for as long: what a desktop says of an earlier time is a wrong clock.
@@ -119,7 +120,7 @@ class Ringing(Struct, frozen=True):
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
-    `owner` is the principal that dialled for an agent who is not in the directory. `presence_due_at` is when the owed
+    `owner` is whose it is where the agent is not in the directory (`Caller.owner`). `presence_due_at` is when the owed
     reconciling of the agent's presence is next due; None when nothing is owed. `situation` is what was established at
     the latest dial.
     """
@@ -140,6 +141,21 @@ class Emergency(Struct, frozen=True, kw_only=True):
     quota: str | None = None
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
+
+    @property
+    def presence_id(self) -> str:
+        """The id under which presence services know the agent."""
+        return presence_id_of(self.agent_id, self.owner)
+
+    @property
+    def dialled_at(self) -> datetime:
+        """When the latest leg was dialled."""
+        return max((leg.dialled_at for leg in self.legs), default=datetime.min.replace(tzinfo=UTC))
+
+    @property
+    def live_id(self) -> str | None:
+        """The name of this emergency on the live board: it tells nothing, and changes with each lease."""
+        return derived(self.lease.epoch, "live") if self.lease else None
 
 
 # What follows from the facts -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
@@ -26,6 +27,21 @@ def key_of(outside_id: str) -> str:
     return hashlib.sha256(same.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_HEX_DIGITS]
 
 
+def normal_id(agent_id: str) -> str:
+    """The one form in which agents' ids are compared: case, blanks, invisible characters and Unicode forms aside."""
+    moment = _as_moment(agent_id.strip())
+    if moment is not None:
+        return moment
+    plain = unicodedata.normalize("NFKC", agent_id)
+    visible = "".join(each for each in plain if unicodedata.category(each) not in {"Cf", "Cc"} or each.isspace())
+    return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
+
+
+def agent_key_of(agent_id: str) -> str:
+    """The key of what is stored of a listed agent, however their id is written."""
+    return key_of(normal_id(agent_id))
+
+
 def _as_moment(outside_id: str) -> str | None:
     """The time that `outside_id` may be read as, in UTC and to the millisecond; None where it is no time."""
     match = _MOMENT.fullmatch(outside_id) if len(outside_id) <= LONGEST_MOMENT else None
@@ -45,9 +61,9 @@ def ascii_lower(text: str) -> str:
     return text.translate(_ASCII_LOWER)
 
 
-def leg_id_of(agent_id: str, call_id: str) -> str:
-    """The id of an agent's leg, the same whichever way and however often the call is reported."""
-    return derived(f"{key_of(agent_id)}|{key_of(call_id)}", "leg")
+def leg_id_of(agent_key: str, call_id: str) -> str:
+    """The id of a leg of the emergency of this key, the same whichever way and however often the call is reported."""
+    return derived(f"{agent_key}|{key_of(call_id)}", "leg")
 
 
 def derived(origin: str, purpose: str) -> str:

@@ -1,18 +1,25 @@
 """A leg ended, says the softphone or a machine (S8, B5, B7)."""
 
 from datetime import datetime
+from functools import partial
 
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
-from shared.domain.errors import CallIdTaken, Malformed, NotAllowed
-from shared.domain.ids import key_of
-from shared.domain.leases import called
-from shared.ports import AgentDirectory, Caller, CallOwner, EmergencyStore, Telemetry
+from shared.domain.errors import CallIdTaken, Malformed, Unavailable
+from shared.domain.ids import agent_key_of, key_of
+from shared.domain.leases import Rules, called
+from shared.domain.subjects import may_speak_for, unlisted_key
+from shared.ports import AgentDirectory, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
+from shared.use_cases.identify import own_entry
+
+# A record that changes under two readings one after another is somebody else's doing; the event comes again.
+MAX_TRIES = 3
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -31,6 +38,18 @@ class Ended(Struct, frozen=True):
     effects: tuple[Effect, ...] = ()
 
 
+class RecordedCall(Struct, frozen=True, kw_only=True):
+    """What is recorded under a call id, as far as it concerns the caller.
+
+    `own` is the call that they may speak for, `early_end` an end without a start that theirs would be kept with, and
+    `free_row` where theirs is kept otherwise.
+    """
+
+    own: CallOwner | None
+    early_end: CallOwner | None
+    free_row: str
+
+
 def end_call(
     end: End,
     *,
@@ -44,13 +63,13 @@ def end_call(
 ) -> Ended:
     """End the leg of this call, or keep the end for a start that comes late.
 
-    Raises `NotAllowed` for somebody else's call, `Malformed` where several agents reported the same call id and a
-    machine does not say whose it means, `Unavailable`.
+    So is that of a call which is not the caller's: it changes nothing of another's, and tells nothing of it. Raises
+    `Malformed` where several agents reported the same call id and a machine does not say whose it means, `Unavailable`.
     """
-    now = clock.now()
+    now, rules = clock.now(), deployment.rules
     at = min(end.at or now, now)
-    while True:
-        owner = find_own_call(
+    for _ in range(MAX_TRIES):
+        recorded = find_own_call(
             end.call_id,
             agent_id=end.agent_id,
             caller=caller,
@@ -58,47 +77,45 @@ def end_call(
             directory=directory,
             deadline=deadline,
         )
-        if owner is not None and owner.agent_key is not None and owner.leg_id is not None:
-            break
+        own = recorded.own
+        if own is not None and own.agent_key is not None and own.leg_id is not None:
+            said: dict[str, str] = {}
+            ended = partial(_with_end, leg_id=own.leg_id, end=LegEnd(at, end.by_agent), rules=rules, now=now, said=said)
+            effects = change_emergency(own.agent_key, ended, emergencies=emergencies, now=now, deadline=deadline)
+            telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
+            return Ended(known=True, effects=effects)
         try:
-            emergencies.keep_end(_end_without_start(end, caller, owner, at, now, deployment), deadline)
+            emergencies.keep_end(_end_without_start(end, caller, recorded, at, now, deployment), deadline)
         except CallIdTaken:
             deadline.require()
             continue
         telemetry.emit("end_recorded", kind="before_start")
         return Ended(known=False)
-    leg_id, leg_end = owner.leg_id, LegEnd(at, end.by_agent)
-    said: dict[str, str] = {}
+    raise Unavailable
 
-    def ended(emergency: Emergency) -> Emergency:
-        said.update(called(emergency.lease))
-        return with_reported_end(emergency, leg_id, leg_end, deployment.rules, now)
 
-    effects = change_emergency(
-        owner.agent_key,
-        ended,
-        emergencies=emergencies,
-        now=now,
-        deadline=deadline,
-    )
-    telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
-    return Ended(known=True, effects=effects)
+def _with_end(
+    emergency: Emergency, *, leg_id: str, end: LegEnd, rules: Rules, now: datetime, said: dict[str, str]
+) -> Emergency:
+    said.update(called(emergency.lease))
+    return with_reported_end(emergency, leg_id, end, rules, now)
 
 
 def _end_without_start(
-    end: End, caller: Caller, kept: CallOwner | None, at: datetime, now: datetime, deployment: Deployment
+    end: End, caller: Caller, recorded: RecordedCall, at: datetime, now: datetime, deployment: Deployment
 ) -> CallOwner:
     """The end to keep: as told now, together with one from the same reporter; a trusted one before any other."""
+    kept = recorded.early_end
     told = CallOwner(
-        row=f"call|{key_of(end.call_id)}",
+        row=recorded.free_row,
         ended_at=at,
         by_agent=end.by_agent,
-        ended_by=caller.name,
+        ended_by=caller.owner if caller.is_agent else None,
         expires_at=now + deployment.rules.window,
     )
     if kept is None:
         return told
-    told = structs.replace(told, expires_at=kept.expires_at, version=kept.version)
+    told = structs.replace(told, row=kept.row, expires_at=kept.expires_at, version=kept.version)
     if kept.ended_by == told.ended_by and kept.ended_at is not None:
         return structs.replace(told, ended_at=min(at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
     return told if told.ended_by is None else kept
@@ -112,33 +129,43 @@ def find_own_call(
     emergencies: EmergencyStore,
     directory: AgentDirectory,
     deadline: Deadline,
-) -> CallOwner | None:
-    """The record of a call that the caller may speak for; None for a call of which nothing is known.
+) -> RecordedCall:
+    """What the caller may know of a call id. Nothing of another's is read, whose it is stands in the record itself.
 
-    Raises `NotAllowed` when the call is somebody else's, `Malformed` when it could be several agents'.
+    Raises `Malformed` when it could be several agents', `Unavailable`.
     """
-    recorded = emergencies.calls(key_of(call_id), deadline)
-    if agent_id is not None:
-        recorded = [each for each in recorded if each.agent_key in (None, key_of(agent_id))]
+    call_key = key_of(call_id)
+    recorded = emergencies.calls(call_key, deadline)
+    keys = _keys_of(agent_id, caller, directory, deadline)
     calls = [each for each in recorded if each.agent_key is not None]
-    own = [each for each in calls if _is_own(each, caller, emergencies, directory, deadline)]
-    if calls and not own:
-        raise NotAllowed
+    own = [each for each in calls if _is_own(each, keys, caller)]
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
-    return own[0] if own else next((each for each in recorded if each.agent_key is None), None)
+    ends = [each for each in recorded if each.agent_key is None]
+    mine = next((each for each in ends if each.ended_by == caller.owner), None)
+    early_end = mine or next((each for each in ends if each.ended_by is None or not caller.is_agent), None)
+    bare = f"call|{call_key}"
+    taken = any(each.row == bare for each in recorded)
+    return RecordedCall(
+        own=own[0] if own else None,
+        early_end=early_end,
+        free_row=f"{bare}|{key_of(caller.owner)}" if taken else bare,
+    )
 
 
-def _is_own(
-    call: CallOwner,
-    caller: Caller,
-    emergencies: EmergencyStore,
-    directory: AgentDirectory,
-    deadline: Deadline,
-) -> bool:
-    assert call.agent_key is not None
-    emergency = emergencies.load(call.agent_key, deadline).result().emergency
-    if emergency is None:
-        return False
-    entry = directory.find(emergency.agent_id, deadline).result()
-    return caller.speaks_for(emergency.agent_id, entry, emergency.owner)
+def _keys_of(
+    agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline
+) -> frozenset[str] | None:
+    """The keys of the emergencies that can be meant; None for all of those that a machine may speak for."""
+    if caller.is_agent:
+        own = own_entry(caller, directory, deadline)
+        return frozenset({unlisted_key(caller.stand_in or "", caller.owner), *([own.key] if own else [])})
+    if agent_id is None:
+        return None
+    return frozenset({agent_key_of(agent_id), unlisted_key(agent_id, caller.owner)})
+
+
+def _is_own(call: CallOwner, keys: frozenset[str] | None, caller: Caller) -> bool:
+    if keys is not None:
+        return call.agent_key in keys
+    return may_speak_for(caller, call.owner)

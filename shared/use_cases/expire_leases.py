@@ -147,7 +147,7 @@ def _forget(
     assert emergency is not None and emergency.lease is not None
     if emergency.hold is not None:
         try:
-            presence.forget(emergency.agent_id, emergency.hold.hold_id, deadline)
+            presence.forget(emergency.presence_id, emergency.hold.hold_id, deadline)
         except EmergencyCallingError:
             telemetry.emit("presence_failed", **called(emergency.lease))
             if now < emergency.lease.released_at(deployment.rules) + GIVE_PRESENCE_UP_AFTER:

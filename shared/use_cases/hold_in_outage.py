@@ -7,6 +7,7 @@ from shared.ports import OutageLog, PresenceGateway, Telemetry
 
 def hold_in_outage(
     agent_id: str,
+    presence_id: str,
     hold: Hold,
     *,
     presence: PresenceGateway,
@@ -19,7 +20,7 @@ def hold_in_outage(
     if outage.dialling(agent_id, clock.now()) is None:
         # Late: the store knows the call by now, and may know its end, after which nobody would take the mark away.
         return
-    current = presence.read(agent_id, deadline)
+    current = presence.read(presence_id, deadline)
     if current.hold_id is None:
-        presence.write(agent_id, held_presence(hold, current), deadline)
+        presence.write(presence_id, held_presence(hold, current), deadline)
         telemetry.emit("presence_held")

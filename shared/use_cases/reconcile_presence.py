@@ -54,12 +54,12 @@ def _reconcile(
         deadline.require()
         now = clock.now()
         held = standing(emergency, deployment.rules, now).held
-        current = current or presence.read(emergency.agent_id, deadline)
+        current = current or presence.read(emergency.presence_id, deadline)
         step = next_step(emergency.hold, held=held, current=current, now=now)
         try:
             match step:
                 case SetPresence(wanted):
-                    current = presence.write(emergency.agent_id, wanted, deadline)
+                    current = presence.write(emergency.presence_id, wanted, deadline)
                     telemetry.emit("presence_held" if held else "presence_restored", **called(emergency.lease))
                 case Remember(hold):
                     kept = with_hold(emergency, hold, emergency.presence_due_at)

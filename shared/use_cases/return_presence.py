@@ -1,7 +1,7 @@
 """Presence that was held in an outage, for a dial of which the store never heard (B1, B5)."""
 
 from shared.deadlines import Deadline
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of
 from shared.ports import EmergencyStore, PresenceGateway
 
 
@@ -12,5 +12,5 @@ def return_presence(
 
     Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
-    if emergencies.load(key_of(agent_id), deadline).result().emergency is None:
+    if emergencies.load(agent_key_of(agent_id), deadline).result().emergency is None:
         presence.forget(agent_id, hold_id, deadline)

@@ -1,38 +1,44 @@
 """What an agent's communication panel shows now (S5)."""
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.agents import Agent
+from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.errors import NotAllowed, Unavailable
-from shared.domain.ids import key_of
+from shared.domain.errors import Unavailable
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
-from shared.ports import Caller, EmergencyStore, OutageLog
+from shared.ports import AgentDirectory, EmergencyStore, OutageLog
+from shared.use_cases.identify import identify_emergency
 
 
 def show_panel(
     agent_id: str,
     *,
     caller: Caller,
-    entry: Agent | None,
     emergencies: EmergencyStore,
+    directory: AgentDirectory,
     outage: OutageLog,
     clock: Clock,
     deployment: Deployment,
     deadline: Deadline,
-) -> Panel:
-    """The panel, also of a dial that was answered while the store was away.
+    emergency: str | None = None,
+) -> tuple[Panel, str | None]:
+    """The panel, also of a dial that was answered while the store was away, and the locale of the agent's entry.
 
-    Raises `Unavailable`, and `NotAllowed` where an agent without a directory entry is somebody else's.
+    `emergency` is the one of the live board that the office names. Raises `Unavailable`, `NotAllowed`.
     """
     try:
-        stored = emergencies.load(key_of(agent_id), deadline).result()
+        subject, stored = identify_emergency(
+            agent_id,
+            caller=caller,
+            emergencies=emergencies,
+            directory=directory,
+            deadline=deadline,
+            emergency=emergency,
+        )
     except Unavailable:
-        dialled = outage.dialling(agent_id, clock.now())
+        dialled = outage.dialling(agent_id, clock.now(), caller.owner if caller.is_agent else None)
         if dialled is None:
             raise
         panel = emergency_panel(test=dialled.test, placement=dialled.situation.placement)
-        return with_number(panel, deployment.fallback_number, dialled.expires_at, dialled.situation)
-    owner = stored.emergency.owner if stored.emergency else None
-    if not caller.speaks_for(agent_id, entry, owner):
-        raise NotAllowed
-    return panel_of(stored.emergency, deployment.rules, clock.now())
+        return with_number(panel, deployment.fallback_number, dialled.expires_at, dialled.situation), None
+    locale = subject.entry.locale if subject.entry else None
+    return panel_of(stored.emergency, deployment.rules, clock.now()), locale

@@ -7,6 +7,7 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
+from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
 from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
@@ -14,13 +15,12 @@ from shared.domain.errors import (
     CallIdTaken,
     Conflict,
     Malformed,
-    NotAllowed,
     NotAnEmergency,
     NotFound,
     TooManyRows,
     Unavailable,
 )
-from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, recipients_of
@@ -29,7 +29,6 @@ from shared.domain.presence import Hold
 from shared.domain.situations import Situation, situation_of
 from shared.ports import (
     AgentDirectory,
-    Caller,
     CallOwner,
     Change,
     Committed,
@@ -52,6 +51,7 @@ from shared.use_cases.effects import (
     ReconcilePresence,
     ReturnPresence,
 )
+from shared.use_cases.identify import identify_dial, presumed
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -60,12 +60,13 @@ class Dial(Struct, frozen=True, kw_only=True):
     `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
     `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
     `desktop_id` is where it was dialled; with `caller_id_ours` responders see the number that the softphone is lent.
-    `ignored` names the fields that could not be used.
+    `entra_object_id` is what a machine or an event says of the agent. `ignored` names fields that cannot be used.
     """
 
     call_id: str
     agent_id: str
     dialled: str
+    entra_object_id: str | None = None
     dialled_at: datetime | None = None
     dialled_ago: timedelta | None = None
     received_at: datetime | None = None
@@ -146,8 +147,7 @@ def start_call(
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
-    `word` is what the log calls the emergency by, should this begin one.
-    Raises `NotAnEmergency`, or `NotAllowed` where the caller may not speak for this agent.
+    `word` is what the log calls the emergency by, should this begin one. Raises `NotAnEmergency`.
     """
     began = clock.monotonic()
     course = _Course(dial, caller, emergencies, numbers, directory, desktops, deployment, deadline)
@@ -157,16 +157,16 @@ def start_call(
     except Unavailable:
         telemetry.emit("store_away", ms=_ms_since(began, clock))
         started = course.run_in_outage(outage, clock.now())
-    except (Malformed, NotAllowed, NotAnEmergency):
+    except (Malformed, NotAnEmergency):
         raise
     except Exception as error:  # noqa: BLE001 - on the way of a dial, whatever nobody foresaw is an outage (B1)
         telemetry.emit("unforeseen_error", function="start_call", error=type(error).__name__)
         started = course.run_in_outage(outage, clock.now())
     else:
-        if started.answer.known and outage.dialling(dial.agent_id, clock.now()) is not None:
-            # Another process recorded the dial that this one held presence for: whose it is must be looked at again.
-            started = structs.replace(started, effects=(ReconcilePresence(key_of(dial.agent_id)),))
-        outage.over(dial.agent_id)
+        for agent_id in dict.fromkeys((dial.agent_id, course.subject.agent_id)):
+            if outage.dialling(agent_id, clock.now(), caller.owner) is not None:
+                started = structs.replace(started, effects=(*started.effects, *course.after_outage(started.answer)))
+            outage.over(agent_id, caller.owner)
     _tell(telemetry, course, started.answer, _ms_since(began, clock))
     return started
 
@@ -223,11 +223,12 @@ class _Course:
         self._deployment = deployment
         self._rules = deployment.rules
         self._deadline = deadline
-        self._agent_key = key_of(dial.agent_id)
-        self._leg_id = leg_id_of(dial.agent_id, dial.call_id)
+        self.subject = presumed(dial.agent_id)
+        self._known = False
+        self._ignored: tuple[str, ...] = ()
+        self._identity: str | None = dial.acs_user_id
         self._call_row = f"call|{key_of(dial.call_id)}"
         self._late_for: CallOwner | None = None
-        self._agent: Agent | None = None
         self._desktop: Desktop | None = None
         self._takes = True
         self.number: EmergencyNumber | None = None
@@ -240,15 +241,18 @@ class _Course:
 
     def run(self, now: datetime) -> Started:
         """The dial against a store that answers."""
-        entry = self._directory.find(self._dial.agent_id, self._deadline)
-        reading = self._emergencies.load(self._agent_key, self._deadline)
-        desktops = self._desktops.of(self._dial.agent_id, self._deadline)
-        self._numbers.expect_loan(self._deadline)
-        self._agent = entry.result()
-        self._require_right(None)
+        dial, deadline = self._dial, self._deadline
+        # Begun for the one who is named, whom nearly every dial is of: nobody but a stranger waits for two readings.
+        named_key = agent_key_of(dial.agent_id)
+        reading = self._emergencies.load(named_key, deadline)
+        desktops = self._desktops.of(dial.agent_id, deadline)
+        self._numbers.expect_loan(deadline)
+        self._identify()
+        if self.subject.key != named_key:
+            reading = self._emergencies.load(self.subject.key, deadline)
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
         with suppress(Unavailable):
-            self._desktop = desktop_of(desktops.result(), self._dial.desktop_id)
+            self._desktop = desktop_of(desktops.result() if self._agent else (), dial.desktop_id)
         while True:
             stored = reading.result()
             early = self._known_or_stale(stored, now)
@@ -268,13 +272,39 @@ class _Course:
             self._deadline.require()
             reading = self._emergencies.load(self._agent_key, self._deadline)
 
+    def _identify(self) -> None:
+        """Whose emergency it is, and which of what they claim can be used."""
+        dial = self._dial
+        self.subject = identify_dial(
+            dial.agent_id, dial.entra_object_id, caller=self._caller, directory=self._directory, deadline=self._deadline
+        )
+        self._known, self._ignored = True, self.subject.ignored
+        said, own = dial.acs_user_id, self._agent.acs_user_ids if self._agent else ()
+        if said is None or said in own:
+            return
+        holders = self._directory.holders_of(said, self._deadline).result()
+        if own or any(holder != self.subject.key for holder in holders):
+            # The directory gives this agent others, or this one to somebody else: it is not taken from them.
+            self._identity = None
+            self._ignored += ("acs_user_id",)
+
+    @property
+    def _agent(self) -> Agent | None:
+        return self.subject.entry
+
+    @property
+    def _agent_key(self) -> str:
+        return self.subject.key
+
+    @property
+    def _leg_id(self) -> str:
+        return leg_id_of(self.subject.key, self._dial.call_id)
+
     def _known_or_stale(self, stored: Stored, now: datetime) -> Started | None:
         emergency = stored.emergency
-        if emergency is not None:
-            self._require_right(emergency.owner)
-            for leg in emergency.legs:
-                if leg.leg_id == self._leg_id:
-                    return Started(self._answer(emergency, leg, now, known=True))
+        for leg in emergency.legs if emergency is not None else ():
+            if emergency is not None and leg.leg_id == self._leg_id:
+                return Started(self._answer(emergency, leg, now, known=True))
         self._situate(now)
         return self._stale() if self._too_late(self._dialled_at(now), now) else None
 
@@ -282,10 +312,6 @@ class _Course:
         # Of a request only a repeat of our own can be: whoever asked was answered when it came.
         reported_at = dialled_at if self._dial.by_event else self._received_at(now)
         return now - reported_at > self._rules.window
-
-    def _require_right(self, owner: str | None) -> None:
-        if not self._caller.speaks_for(self._dial.agent_id, self._agent, owner):
-            raise NotAllowed
 
     def _situate(self, now: datetime) -> EmergencyNumber:
         """Which emergency number it is, and what holds for the caller; raises `NotAnEmergency`."""
@@ -320,9 +346,15 @@ class _Course:
 
     def _stale(self) -> Started:
         dial = self._dial
-        answer = Answer(call_id=dial.call_id, agent_id=dial.agent_id, panel=Panel(), ignored=dial.ignored, stale=True)
+        answer = Answer(
+            call_id=dial.call_id, agent_id=self.subject.agent_id, panel=Panel(), ignored=self._all_ignored, stale=True
+        )
         # It may have been reported before, in an outage: then nobody but this knows that presence was held.
-        return Started(answer, (ReturnPresence(self._dial.agent_id, self._hold.hold_id),))
+        return Started(answer, (ReturnPresence(dial.agent_id, self._hold.hold_id),))
+
+    @property
+    def _all_ignored(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._dial.ignored, *self._ignored)))
 
     @property
     def _hold(self) -> Hold:
@@ -416,18 +448,21 @@ class _Course:
         return LegEnd(end.ended_at, end.by_agent) if end is not None and end.ended_at is not None else None
 
     def _emergency(self, known: Emergency | None, loan: Loan | None) -> Emergency:
-        agent, said = self._agent, self._dial.acs_user_id
+        subject, agent, said = self.subject, self._agent, self._identity
         listed = agent.acs_user_ids if agent else ()
         starters = listed or ((said,) if said else ())
         first = (said,) if said in starters and said else ()
-        base = known or Emergency(agent_id=self._dial.agent_id, agent_key=self._agent_key, in_directory=False)
+        # Those of an entry without an object id, which the agent named, may be rung; they tie nothing.
+        rung = subject.named.acs_user_ids if subject.named else ()
+        base = known or Emergency(agent_id=subject.agent_id, agent_key=subject.key, in_directory=False)
         return structs.replace(
             base,
+            agent_id=subject.agent_id,
             in_directory=agent is not None,
-            owner=base.owner or (None if agent else self._caller.name),
+            owner=subject.owner,
             starters=starters or base.starters,
             reach=Reach(
-                acs_user_ids=tuple(dict.fromkeys((*first, *starters))) or base.reach.acs_user_ids,
+                acs_user_ids=tuple(dict.fromkeys((*first, *starters, *rung))) or base.reach.acs_user_ids,
                 alternate_numbers=agent.alternate_numbers if agent else (),
             ),
             quota=loan.quota_row if loan is not None else base.quota,
@@ -452,10 +487,10 @@ class _Course:
         return Notice(
             notice_id=derived(self._leg_id, "notice"),
             recipients=recipients,
-            agent_id=self._dial.agent_id,
+            agent_id=self.subject.agent_id,
             agent_name=agent.name if agent else None,
             dialled=self.number.number if self.number else "",
-            claimed=agent is None,
+            claimed=self._known and agent is None,
             dialled_at=dialled_at,
             callback_number=self._deployment.fallback_number or "",
             reachable_until=dialled_at + self._rules.window,
@@ -480,7 +515,7 @@ class _Course:
         placement = (emergency.situation or Situation()).placement
         return Answer(
             call_id=self._dial.call_id,
-            agent_id=self._dial.agent_id,
+            agent_id=self.subject.agent_id,
             callback_number=leg.number or None,
             expires_at=emergency.lease.promised_until(self._rules),
             shared=leg.shared,
@@ -488,7 +523,7 @@ class _Course:
             notified=leg.notified,
             placeable=placement.placeable,
             dial=placement.dial,
-            ignored=self._dial.ignored,
+            ignored=self._all_ignored,
             panel=panel_of(emergency, self._rules, now),
             known=known,
         )
@@ -501,18 +536,30 @@ class _Course:
             return
         ends = [each for each in recorded if each.agent_key is None and self._believed(each)]
         self._late_for = ends[0] if ends else None
-        if not ends and recorded:
+        bare = f"call|{key_of(self._dial.call_id)}"
+        if any(each.row == bare and each is not self._late_for for each in recorded):
             # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
-            self._call_row = f"call|{key_of(self._dial.call_id)}|{self._agent_key}"
+            self._call_row = f"{bare}|{self._agent_key}"
 
     def _believed(self, end: CallOwner) -> bool:
-        return end.ended_by is None or self._caller.name is None or end.ended_by == self._caller.name
+        return end.ended_by is None or not self._caller.is_agent or end.ended_by == self._caller.owner
 
     # The outage
 
+    def after_outage(self, answer: Answer) -> tuple[Effect, ...]:
+        """What is owed for presence that this process held before it knew whose the dial is."""
+        if self.subject.key != agent_key_of(self._dial.agent_id):
+            hold = derived(leg_id_of(agent_key_of(self._dial.agent_id), self._dial.call_id), "hold")
+            return (ReturnPresence(self._dial.agent_id, hold),)
+        # Another process recorded it: whose the presence is must be looked at again.
+        return (ReconcilePresence(self.subject.key),) if answer.known else ()
+
+    def _hold_in_outage(self) -> Effect:
+        subject = self.subject
+        return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, self._hold)
+
     def run_in_outage(self, outage: OutageLog, now: datetime) -> Started:
         """The dial when the store is away: the fallback number, the default contacts, presence held (B1)."""
-        self._require_right(None)
         number = self._situate(now)
         dialled_at = self._dialled_at(now)
         if self._too_late(dialled_at, now):
@@ -521,18 +568,18 @@ class _Course:
         notice = structs.replace(
             self._bare_notice(dialled_at, recipients), degraded=True, test=number.test, number_shown=False
         )
-        effects: list[Effect] = [HoldInOutage(self._dial.agent_id, self._hold)]
+        effects: list[Effect] = [self._hold_in_outage()]
         if recipients and not outage.mailed(self._leg_id):
             effects.append(MailInOutage(self._leg_id, notice))
         # The softphone dials with the lent number or with none: never with the fallback number.
         situation = structs.replace(self.situation, number_shown=False)
         placement = situation.placement
         fallback, expires_at = self._deployment.fallback_number, dialled_at + self._rules.window
-        known = OutageDial(expires_at=expires_at, test=number.test, situation=situation, by=self._caller.name)
-        outage.dialled(self._dial.agent_id, known)
+        known = OutageDial(expires_at=expires_at, test=number.test, situation=situation, by=self._caller.owner)
+        outage.dialled(self.subject.agent_id, known)
         answer = Answer(
             call_id=self._dial.call_id,
-            agent_id=self._dial.agent_id,
+            agent_id=self.subject.agent_id,
             callback_number=fallback,
             expires_at=expires_at,
             test=number.test,
@@ -540,7 +587,7 @@ class _Course:
             notified=len(recipients),
             placeable=placement.placeable,
             dial=placement.dial,
-            ignored=self._dial.ignored,
+            ignored=self._all_ignored,
             panel=with_number(emergency_panel(test=number.test, placement=placement), fallback, expires_at, situation),
         )
         return Started(answer, tuple(effects))

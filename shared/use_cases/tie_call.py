@@ -1,12 +1,13 @@
 """The softphone says which server call its leg is."""
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, with_claim
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotAllowed, NotFound
 from shared.domain.ids import key_of
 from shared.domain.leases import called
-from shared.ports import AgentDirectory, Caller, EmergencyStore, Telemetry
+from shared.ports import AgentDirectory, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.end_call import find_own_call
@@ -26,20 +27,22 @@ def tie_call(
 ) -> tuple[Effect, ...]:
     """Record the claim; it becomes an exact tie once ACS names the same starter for that server call.
 
-    Raises `NotFound` for an unknown call, `NotAllowed` for somebody else's, `Unavailable`.
+    Raises `NotFound` for a call that a machine may not speak for, `NotAllowed` for one that is not the agent's own,
+    `Unavailable`.
     """
     now = clock.now()
-    owner = find_own_call(
+    own = find_own_call(
         call_id,
         agent_id=None,
         caller=caller,
         emergencies=emergencies,
         directory=directory,
         deadline=deadline,
-    )
-    if owner is None or owner.agent_key is None or owner.leg_id is None:
-        raise NotFound
-    leg_id = owner.leg_id
+    ).own
+    if own is None or own.agent_key is None or own.leg_id is None:
+        # An agent is told the same of a call that is another's and of one that is nobody's.
+        raise NotAllowed if caller.is_agent else NotFound
+    leg_id = own.leg_id
     said: dict[str, str] = {}
 
     def tied(emergency: Emergency) -> Emergency:
@@ -47,7 +50,7 @@ def tie_call(
         return with_claim(emergency, leg_id, key_of(server_call_id), deployment.rules, now)
 
     effects = change_emergency(
-        owner.agent_key,
+        own.agent_key,
         tied,
         emergencies=emergencies,
         now=now,

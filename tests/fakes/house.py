@@ -17,16 +17,18 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callback_ladder import Ring, next_step
 from shared.domain.callbacks import Callback
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
-from shared.domain.ids import WORD_BITS, key_of, word_of
+from shared.domain.ids import WORD_BITS, agent_key_of, word_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.subjects import unlisted_key
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Caller, Email, Pending, RenderedNotice
+from shared.ports import Email, Pending, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
@@ -70,23 +72,24 @@ class HandClock:
         self._ticks += by.total_seconds()
 
 
-class Everybody:
+def everybody() -> Caller:
     """A caller who speaks for all agents, as a machine does."""
-
-    name: str | None = None
-
-    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
-        return True
+    return Caller(kind=CallerKind.MACHINE, name="machine-1")
 
 
-class OnlyAgent:
+def office() -> Caller:
+    """A supervisor or an administrator."""
+    return Caller(kind=CallerKind.OFFICE, name="office-1")
+
+
+def only_agent(agent_id: str) -> Caller:
     """An agent's own sign-in, which knows who they are."""
+    return Caller(kind=CallerKind.AGENT, name=agent_id, agent_id=agent_id)
 
-    def __init__(self, agent_id: str) -> None:
-        self.name: str | None = agent_id
 
-    def speaks_for(self, agent_id: str, entry: Agent | None, owner: str | None = None) -> bool:
-        return agent_id == self.name
+def person(object_id: str) -> Caller:
+    """An agent's sign-in, which knows an object id and no more."""
+    return Caller(kind=CallerKind.AGENT, name=object_id)
 
 
 class PlainTemplate:
@@ -303,22 +306,22 @@ class House:
         )
 
     def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:
-        return self.calling.start_call(dial, caller=caller or Everybody())
+        return self.calling.start_call(dial, caller=caller or everybody())
 
     def dial_by_event(self, dial: Dial, caller: Caller | None = None) -> Answer:
-        return self.calling.start_call_from_event(dial, caller=caller or Everybody())
+        return self.calling.start_call_from_event(dial, caller=caller or everybody())
 
     def end(self, end: End, caller: Caller | None = None) -> Ended:
-        return self.calling.end_call(end, caller=caller or Everybody())
+        return self.calling.end_call(end, caller=caller or everybody())
 
     def tie(self, call_id: str, server_call_id: str, caller: Caller | None = None) -> None:
-        self.calling.tie_call(call_id, server_call_id, caller=caller or Everybody())
+        self.calling.tie_call(call_id, server_call_id, caller=caller or everybody())
 
     def see(self, call: ServerCall) -> None:
         self.calling.see_server_call(call)
 
     def release(self, agent_id: str) -> None:
-        self.calling.release_presence(agent_id, caller=Everybody(), entry=None, deadline=self.within())
+        self.calling.release_presence(agent_id, caller=office())
 
     def call_back(self, number: str | None) -> str | None:
         """Whom a responder who dials `number` would reach first, None where it is left alone; nobody is rung."""
@@ -401,7 +404,7 @@ class House:
     # What can be seen
 
     def panel(self, agent_id: str) -> Panel:
-        return self.calling.show_panel(agent_id, caller=Everybody(), entry=None, deadline=self.within())
+        return self.calling.show_panel(agent_id, caller=office(), deadline=self.within())[0]
 
     def rows(self) -> list[str]:
         """Every key of the emergencies' table."""
@@ -411,7 +414,16 @@ class House:
         return self.presence.read(agent_id, self.within()).status
 
     def emergency(self, agent_id: str) -> Emergency | None:
-        return self.emergencies.load(key_of(agent_id), self.within()).result().emergency
+        """Their emergency, as listed or, of an agent outside the directory, as `everybody` reports it."""
+        stored = self.emergencies.load(agent_key_of(agent_id), self.within()).result()
+        if stored.emergency is None:
+            stored = self.emergencies.load(key_outside(agent_id), self.within()).result()
+        return stored.emergency
+
+
+def key_outside(agent_id: str) -> str:
+    """The key of what `everybody` reports of an agent outside the directory."""
+    return unlisted_key(agent_id, everybody().owner)
 
 
 def after(**parts: float) -> timedelta:

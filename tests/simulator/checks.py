@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from shared.adapters.agent_table import AgentTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Write
 from shared.deadlines import Deadline
@@ -20,7 +21,7 @@ from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from tests.fakes.house import DESK, FALLBACK, Everybody
+from tests.fakes.house import DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
@@ -226,11 +227,11 @@ class Checks:
             return
         self.probes += 1
         world, verdict = self.world, self._judged(emergency)
-        panel = show_panel(
+        panel, _ = show_panel(
             agent_id,
-            caller=Everybody(),
-            entry=None,
+            caller=office(),
             emergencies=world.clear_sight,
+            directory=AgentTable(world.directory_table, world.clock),
             outage=world.nobody_remembers,
             clock=world.clock,
             deployment=world.deployment,

@@ -27,10 +27,10 @@ STATUSES = tuple(PresenceStatus)
 class Call:
     """One emergency call as it truly is."""
 
-    def __init__(self, agent_id: str, call_id: str, dialled_at: datetime, dialled: str) -> None:
+    def __init__(self, agent_id: str, agent_key: str, call_id: str, dialled_at: datetime, dialled: str) -> None:
         self.agent_id = agent_id
         self.call_id = call_id
-        self.leg_id = leg_id_of(agent_id, call_id)
+        self.leg_id = leg_id_of(agent_key, call_id)
         self.server_call_id = f"server of {call_id}"
         self.dialled_at = dialled_at
         self.dialled = dialled
@@ -87,7 +87,9 @@ class Person:
         self._calls += 1
         ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200, -7200, -1800]))
         dialled = "933" if chance.random() < 0.05 else "911"
-        call = Call(self.agent_id, f"{self.agent_id}/{self._calls}", world.clock.now(), dialled)
+        call = Call(
+            self.agent_id, world.key_of(self.agent_id), f"{self.agent_id}/{self._calls}", world.clock.now(), dialled
+        )
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
         world.checks.expect_notice(derived(call.leg_id, "notice"))
         by_event_only = chance.random() < 0.1

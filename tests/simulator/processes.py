@@ -30,14 +30,14 @@ from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import Everybody, TapeStore
+from tests.fakes.house import TapeStore, everybody
 from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
-EVERYBODY = Everybody()
+EVERYBODY = everybody()
 
 
 class BareTemplate:
@@ -164,8 +164,7 @@ class Process:
 
     def release(self, agent_id: str) -> None:
         with self._serving() as calling:
-            within = calling.within(calling.budgets.release_presence_s)
-            calling.release_presence(agent_id, caller=EVERYBODY, entry=None, deadline=within)
+            calling.release_presence(agent_id, caller=EVERYBODY)
 
     def call_back(self, number: str, context: str, caller: str) -> None:
         with self._serving() as calling:

@@ -7,7 +7,7 @@ from shared.domain.callback_ladder import FALLBACK_AFTER
 from shared.domain.callbacks import try_without_state
 from shared.domain.deployment import CallbackNotices
 from shared.domain.errors import Malformed, Unavailable
-from shared.domain.ids import derived, key_of
+from shared.domain.ids import derived
 from shared.domain.notifications import NoticeKind
 from shared.ports import Invite
 from shared.use_cases.answer_callback import callback_id_of
@@ -126,7 +126,7 @@ class Responder:
             self.world.checks.expect_notice(self._notice_id(agent_id, kind), self)
 
     def _notice_id(self, agent_id: str, kind: NoticeKind) -> str:
-        return derived(f"{self._callback_id}|{key_of(agent_id)}", kind.value)
+        return derived(f"{self._callback_id}|{self.world.key_of(agent_id)}", kind.value)
 
     def _alternates(self) -> set[str]:
         agents = (self.world.agent_of(identity) for identity in self._right - NOBODY_S)
@@ -236,7 +236,7 @@ class Responder:
         still = self.world.control.still_rung(self.context, answered_at)
         require(not still, "the others ring no more when one answers", still, self._about)
         agent_id = self.world.agent_of(invite.target)
-        legs = self.world.checks.callback_legs(key_of(agent_id), self._callback_id)
+        legs = self.world.checks.callback_legs(self.world.key_of(agent_id), self._callback_id)
         held = legs is None or any(leg.holds_presence for leg in legs)
         require(held, "whoever answers a callback is in an emergency", (agent_id, legs), self._about)
 
@@ -275,7 +275,7 @@ class Responder:
         wanted = world.deployment.callback_notices is not CallbackNotices.NONE
         if self._reached or not wanted or len(holders) != 1 or not world.control.was_answered(self.context):
             return
-        released_at = world.checks.released_at(key_of(world.agent_of(next(iter(holders)))))
+        released_at = world.checks.released_at(world.key_of(world.agent_of(next(iter(holders)))))
         if released_at is not None:
             at_least = world.clock.now() + timedelta(minutes=world.rules.cool_down_minutes)
             self._missed_worth = world.clock.now(), min(released_at, at_least)

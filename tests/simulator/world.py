@@ -17,9 +17,9 @@ from shared.adapters.table import Write
 from shared.deadlines import Deadline
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.errors import EmergencyCallingError
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of
 from shared.domain.presence import PresenceStatus
-from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, numbers
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, key_outside, numbers
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.call_control import CallControl
 from tests.simulator.checks import Checks
@@ -112,7 +112,7 @@ class World:
         )
         directory = AgentTable(self.directory_table, self.clock)
         for person in self.people:
-            self.agent_with_key[key_of(person.agent_id)] = person.agent_id
+            self.agent_with_key[self.key_of(person.agent_id)] = person.agent_id
             if not person.unknown:
                 directory.save(person.entry(), None, self.endless)
 
@@ -163,6 +163,10 @@ class World:
         """An agent's other telephones, which every second one has."""
         number = int(agent_id.removeprefix("agent-"))
         return () if number % 2 or self.is_unknown(agent_id) else (f"{TELEPHONES}{number:04}",)
+
+    def key_of(self, agent_id: str) -> str:
+        """The key of the agent's emergency, as the desktops' back end reports it."""
+        return key_outside(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
 
     def is_unknown(self, agent_id: str) -> bool:
         """Whether the agent is not in the directory."""

@@ -4,14 +4,12 @@ import azure.functions as func
 import pytest
 
 from functions.admin_agents import NEW, precondition
-from functions.http import entity_tag, require_own_agent
+from functions.http import entity_tag
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.domain.errors import NotAllowed
-from shared.domain.principals import AGENT, MACHINE, Principal
 from tests.fakes.memory_table import MemoryTable
 
 CLOCK = SystemClock()
@@ -54,19 +52,3 @@ def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
     directory.save(Agent(agent_id="a"), None, soon())
     with pytest.raises(PreconditionFailed):
         precondition(put(if_none_match="*"), "a", directory, soon())
-
-
-def test_agents_may_only_touch_what_is_theirs(directory: AgentTable) -> None:
-    agent = Principal(roles=frozenset({AGENT}), object_id=OBJECT_ID)
-    machine = Principal(roles=frozenset({MACHINE}))
-    assert require_own_agent(agent, "a", directory, soon()) is None
-    assert require_own_agent(machine, "a", directory, soon(), listed_only=True) is None
-    with pytest.raises(NotAllowed):
-        require_own_agent(agent, "a", directory, soon(), listed_only=True)
-    directory.save(Agent(agent_id="a", entra_object_id=OBJECT_ID), None, soon())
-    directory.save(Agent(agent_id="b"), None, soon())
-    assert require_own_agent(agent, "a", directory, soon(), listed_only=True) == Agent(
-        agent_id="a", entra_object_id=OBJECT_ID
-    )
-    with pytest.raises(NotAllowed):
-        require_own_agent(agent, "b", directory, soon())

@@ -37,7 +37,10 @@ class Failing:
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error
 
-    def find_by_object_id(self, object_id: str, deadline: Deadline) -> list[Agent]:
+    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
+        raise self._error
+
+    def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         raise self._error
 
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:

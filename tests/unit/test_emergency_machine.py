@@ -27,7 +27,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import DAWN, DESK, House, after, numbers
+from tests.fakes.house import DAWN, DESK, House, after, key_outside, numbers
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.oracle import judge, moments
 
@@ -59,6 +59,11 @@ def directory_entry(agent_id: str) -> Agent:
     return Agent(agent_id=agent_id, acs_user_ids=(identity(agent_id),), country="US", emergency_contacts=contacts)
 
 
+def key_reported(agent_id: str) -> str:
+    """The key of an agent's emergency, as a machine reports it."""
+    return key_outside(agent_id) if agent_id == STRANGER else key_of(agent_id)
+
+
 class Call:
     """One call of an agent, as it truly is: reports of it come in any order, any number of times."""
 
@@ -76,7 +81,7 @@ class Call:
 
     @property
     def leg_id(self) -> str:
-        return leg_id_of(self.agent_id, self.call_id)
+        return leg_id_of(key_reported(self.agent_id), self.call_id)
 
     def dial(self) -> Dial:
         return Dial(
@@ -447,7 +452,7 @@ class EmergencyMachine(RuleBasedStateMachine):
                     assert presence.status is self.chosen.get(agent_id, PresenceStatus.OFFLINE)
 
     def _is_owed_presence(self, agent_id: str) -> bool:
-        return any(getattr(owed.effect, "agent_key", None) == key_of(agent_id) for owed in self.effects)
+        return any(getattr(owed.effect, "agent_key", None) == key_reported(agent_id) for owed in self.effects)
 
     # The end of it
 

@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from functions.rights import caller_of
 from functions.wire.http import me_answer
 from shared.domain.agents import Agent
 from shared.domain.principals import AGENT, SUPERVISOR, Principal
@@ -37,13 +38,13 @@ def test_the_callers_entry_is_the_one_of_their_object_id(
     house: House, object_id: str | None, agent_id: str | None, found: Agent | None
 ) -> None:
     me = Principal(roles=frozenset({AGENT}), object_id=object_id, agent_id=agent_id)
-    assert house.calling.find_me(me, deadline=house.within()) == found
+    assert house.calling.find_me(caller_of(me), deadline=house.within()) == found
 
 
 def test_of_several_entries_it_is_always_the_same(house: House) -> None:
     house.add_agent(Agent(agent_id="agent-ana", entra_object_id=OBJECT_ID.lower()))
-    me = Principal(roles=frozenset(), object_id=OBJECT_ID)
-    found = house.calling.find_me(me, deadline=house.within())
+    me = Principal(roles=frozenset({AGENT}), object_id=OBJECT_ID)
+    found = house.calling.find_me(caller_of(me), deadline=house.within())
     assert found is not None and found.agent_id == "agent-ana"
 
 

@@ -108,7 +108,7 @@ def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody
 
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=60), test=False))
-    return HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", call_id), "hold")))
+    return HoldInOutage("ana", key_of("ana"), "ana", Hold(hold_id=derived(leg_id_of(key_of("ana"), call_id), "hold")))
 
 
 def test_presence_held_in_an_outage_comes_back_though_the_end_is_recorded_before_the_repeated_start() -> None:
@@ -152,7 +152,9 @@ def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_retu
     house.dial(dial(house, "ana"))
     house.show("ana", PresenceStatus.OFFLINE)
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
-    house.perform(HoldInOutage("ana", Hold(hold_id=derived(leg_id_of("ana", "ana/1"), "hold"))))
+    house.perform(
+        HoldInOutage("ana", key_of("ana"), "ana", Hold(hold_id=derived(leg_id_of(key_of("ana"), "ana/1"), "hold")))
+    )
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
     assert house.status("ana") is PresenceStatus.OFFLINE
@@ -221,7 +223,7 @@ def test_presence_held_for_a_dial_that_nobody_ever_repeated_is_given_back_when_s
     house.perform(held_in_outage(house, "ana/1"))
     house.clock.advance(after(minutes=11))
     assert shown(house) is PresenceStatus.DO_NOT_DISTURB, "this process may still bring the dial to the store"
-    house.outage.over("ana")
+    house.outage.over("ana", "")
     assert shown(house) is PresenceStatus.AVAILABLE
 
 
@@ -437,6 +439,7 @@ def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(h
     house.end(End(call_id="ana/1", by_agent=True))
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
     hold_in_outage(
+        "ana",
         "ana",
         Hold(hold_id="of a dial that was never recorded"),
         presence=house.presence,

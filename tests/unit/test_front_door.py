@@ -13,7 +13,7 @@ from shared.domain.errors import Unavailable
 from shared.emergency_calling import EmergencyCalling
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import DAWN, Everybody, House, after
+from tests.fakes.house import DAWN, House, after, everybody
 
 DIAL = Dial(call_id="ana/1", agent_id="ana", dialled="911")
 
@@ -48,7 +48,7 @@ def test_a_dial_waits_for_a_store_that_lives_and_not_for_one_that_is_away() -> N
         house = House()
         house.tick()
         slow(house, 0.1)
-        answer = front_door(house, Line(house), alive=alive).start_call(DIAL, caller=Everybody())
+        answer = front_door(house, Line(house), alive=alive).start_call(DIAL, caller=everybody())
         assert answer.degraded is degraded
 
 
@@ -57,14 +57,14 @@ def test_the_wait_for_a_turn_is_part_of_what_a_dial_may_take() -> None:
         house = House()
         house.tick()
         slow(house, 0.1)
-        answer = front_door(house, Line(house, waits_s)).start_call(DIAL, caller=Everybody())
+        answer = front_door(house, Line(house, waits_s)).start_call(DIAL, caller=everybody())
         assert answer.degraded is degraded
 
 
 def test_whoever_is_not_called_in_is_answered_without_the_store() -> None:
     house = House()
     house.tick()
-    answer = front_door(house, Line(house, in_time=False)).start_call(DIAL, caller=Everybody())
+    answer = front_door(house, Line(house, in_time=False)).start_call(DIAL, caller=everybody())
     assert answer.degraded
 
 
@@ -100,7 +100,7 @@ def test_an_event_whose_dial_the_store_has_not_got_must_come_again() -> None:
     house = House()
     house.line.away = True
     with pytest.raises(Unavailable):
-        house.calling.start_call_from_event(DIAL, caller=Everybody())
+        house.calling.start_call_from_event(DIAL, caller=everybody())
 
 
 def test_every_event_of_a_callback_has_its_try_though_the_store_is_away() -> None:

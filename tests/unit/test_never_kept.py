@@ -27,7 +27,7 @@ DANA_ACS, KIM_ACS = "8:acs:r_dana", "8:acs:r_kim"
 # All kinds of rows that there are while somebody's emergency lasts (shared/adapters/emergency_rows.py).
 KINDS = {
     *("agent", "call", "server", "starter", "number", "free", "rest", "share", "due", "outbox", "unknown", "ration"),
-    *("mail", "pool", "recording", "deletion", "held"),
+    *("mail", "pool", "recording", "deletion", "held", "unlisted"),
 }
 BARE = {"free", "number", "pool"}
 

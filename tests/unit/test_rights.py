@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rights import RIGHTS, SignedIn, TrustedSource, authorise, own_agent
+from functions.rights import RIGHTS, authorise, caller_of
 from shared.adapters.easy_auth import EasyAuthSignIn
-from shared.domain.agents import Agent
+from shared.domain.callers import CallerKind
 from shared.domain.errors import NotAllowed, NotSignedIn
 from shared.domain.principals import ADMIN, AGENT, MACHINE, ROLES, SUPERVISOR, Principal
 
@@ -94,48 +94,22 @@ def test_what_is_for_anyone_needs_no_sign_in(name: str) -> None:
 def test_a_role_that_does_not_count_here_widens_nothing() -> None:
     both = authorise("call_started", person(AGENT, ADMIN, agent_id="a"))
     assert both.roles == {AGENT}
-    assert not own_agent(both, "b", None)
-    assert own_agent(authorise("panel_state", person(AGENT, ADMIN, agent_id="a")), "b", None)
-
-
-def entry(object_id: str | None) -> Agent:
-    return Agent(agent_id="a", entra_object_id=object_id)
+    assert caller_of(both).is_agent
+    assert not caller_of(authorise("panel_state", person(AGENT, ADMIN, agent_id="a"))).is_agent
 
 
 @pytest.mark.parametrize(
-    ("principal", "directory_entry", "allowed"),
+    ("roles", "kind"),
     [
-        (person(AGENT), entry(OBJECT_ID), True),
-        (person(AGENT), entry(OBJECT_ID.upper()), True),
-        (person(AGENT), entry(OBJECT_ID.replace("0f", "1f")), False),
-        (person(AGENT), entry(None), False),
-        (person(AGENT, object_id=None), entry(None), False),
-        (person(AGENT, object_id=None), entry(OBJECT_ID), False),
-        (person(AGENT), None, True),
-        (person(AGENT, object_id=None), None, False),
-        (person(AGENT, agent_id="a"), None, True),
-        (person(AGENT, agent_id="a"), entry(None), True),
-        (person(AGENT, agent_id="b"), entry(OBJECT_ID), False),
-        (person(AGENT, agent_id="b"), None, False),
-        (person(SUPERVISOR), entry(None), True),
-        (person(ADMIN, object_id=None), None, True),
-        (person(MACHINE, agent_id="b"), entry(OBJECT_ID), True),
-        (person(AGENT, MACHINE, agent_id="b"), entry(OBJECT_ID), True),
-        (person(), None, False),
+        ((AGENT,), CallerKind.AGENT),
+        ((AGENT, SUPERVISOR), CallerKind.OFFICE),
+        ((ADMIN,), CallerKind.OFFICE),
+        ((AGENT, MACHINE), CallerKind.MACHINE),
+        ((), CallerKind.AGENT),
     ],
 )
-def test_agents_act_for_themselves_only(principal: Principal, directory_entry: Agent | None, allowed: bool) -> None:
-    assert own_agent(principal, "a", directory_entry) is allowed
-
-
-def test_an_agent_without_an_entry_belongs_to_whoever_dialled_first() -> None:
-    caller = SignedIn(person(AGENT))
-    assert caller.speaks_for("a", None)
-    assert caller.speaks_for("a", None, owner=OBJECT_ID)
-    assert not caller.speaks_for("a", None, owner="another")
-    assert caller.speaks_for("a", entry(OBJECT_ID), owner="another")
-    assert SignedIn(person(MACHINE)).speaks_for("a", None, owner="another")
-    assert TrustedSource().speaks_for("a", None, owner="another")
+def test_the_widest_role_says_for_whom_a_caller_speaks(roles: tuple[str, ...], kind: CallerKind) -> None:
+    assert caller_of(person(*roles)).kind is kind
 
 
 # Easy Auth -----------------------------------------------------------------------------------------------------------

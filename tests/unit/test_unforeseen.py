@@ -11,14 +11,14 @@ from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.emergencies import MOST_CLAIMS_A_LEG, MOST_LEGS, MOST_SIGHTINGS, without_lease
-from shared.domain.errors import NotAllowed, NotAnEmergency
+from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
 from shared.ports import Change
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import FALLBACK, House, OnlyAgent, after, numbers
+from tests.fakes.house import FALLBACK, House, after, numbers, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
@@ -143,7 +143,7 @@ def test_where_even_the_way_to_the_outages_answer_fails_it_is_still_that_answer(
     house = House()
     house.tick()
     calling = structs.replace(house.calling, effects=NoMoreThreads())
-    answer = calling.start_call(dial("ana"), caller=OnlyAgent("ana"))
+    answer = calling.start_call(dial("ana"), caller=only_agent("ana"))
     assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
 
 
@@ -151,5 +151,3 @@ def test_what_is_refused_stays_refused() -> None:
     house = House()
     with pytest.raises(NotAnEmergency):
         house.dial(Dial(call_id="1", agent_id="ana", dialled="5551234", country="US"))
-    with pytest.raises(NotAllowed):
-        house.dial(dial("ana"), OnlyAgent("ben"))

@@ -1,0 +1,79 @@
+"""Whose emergency it is: a directory entry's, or that of (agent id, principal) (*who speaks for whom*)."""
+
+from msgspec import Struct
+
+from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind, owner_named, same_agent
+from shared.domain.ids import key_of, normal_id
+
+
+class Subject(Struct, frozen=True, kw_only=True):
+    """The one whom a dial, or a route, is about.
+
+    `agent_id` is the id for every further route. `owner` is whose the emergency of an agent outside the directory is,
+    None for a listed one; `key` is what all rows of the emergency are stored under. `ignored`: what was claimed and
+    not used. `named` is another's entry without an object id that an agent named: it may be rung, and no more.
+    """
+
+    agent_id: str
+    key: str
+    entry: Agent | None = None
+    owner: str | None = None
+    ignored: tuple[str, ...] = ()
+    named: Agent | None = None
+
+    @property
+    def presence_id(self) -> str:
+        """The id under which presence services know them."""
+        return presence_id_of(self.agent_id, self.owner)
+
+
+def presence_id_of(agent_id: str, owner: str | None) -> str:
+    """An unlisted agent's presence is that of who signed in: what they claim to be called may be somebody else."""
+    kind, _, object_id = (owner or "").partition(":")
+    return object_id if kind == CallerKind.AGENT.value and object_id else agent_id
+
+
+def listed(entry: Agent, claimed: str | None = None) -> Subject:
+    """An agent of the directory; `claimed` is the id by which they were named."""
+    ignored = () if claimed is None or same_agent(claimed, entry.agent_id) else ("agent_id",)
+    return Subject(agent_id=entry.agent_id, key=entry.key, entry=entry, ignored=ignored)
+
+
+def unlisted(agent_id: str, owner: str) -> Subject:
+    """An agent of whom the directory knows nothing: an agent's own are one, whatever id they give."""
+    return Subject(agent_id=agent_id, key=unlisted_key(agent_id, owner), owner=owner)
+
+
+def unlisted_key(agent_id: str, owner: str) -> str:
+    """What the emergency of (agent id, owner) is stored under; of an agent there is only one."""
+    if owner.startswith(f"{CallerKind.AGENT.value}:"):
+        return key_of(owner)
+    return key_of(f"{owner}|{normal_id(agent_id)}")
+
+
+def impersonated(caller: Caller, entry: Agent) -> Subject:
+    """An agent outside the directory who named an entry that is not theirs, or not known to be theirs."""
+    own = unlisted(caller.stand_in or "", caller.owner)
+    named = entry if entry.entra_object_id is None else None
+    return Subject(agent_id=own.agent_id, key=own.key, owner=own.owner, ignored=("agent_id",), named=named)
+
+
+def is_own_entry(caller: Caller, entry: Agent) -> bool:
+    """Whether the entry is the agent's own: by what their sign-in knows, else by their object id."""
+    if caller.agent_id is not None:
+        return same_agent(caller.agent_id, entry.agent_id)
+    return bool(caller.name) and (entry.entra_object_id or "").lower() == caller.name.lower()
+
+
+def reported_owner(caller: Caller, object_id: str | None) -> str:
+    """Whose the emergency is that a machine or an event reports of an agent outside the directory."""
+    return owner_named(object_id) if object_id else caller.owner
+
+
+def may_speak_for(caller: Caller, owner: str | None) -> bool:
+    """Whether a machine, a source or the office may end or tie a call of such an emergency."""
+    if owner is None or caller.kind is CallerKind.OFFICE:
+        return True
+    # An unlisted agent of one machine is nobody of another's; those whom an object id names are anybody's to report.
+    return owner == caller.owner or owner.startswith(f"{CallerKind.AGENT.value}:")

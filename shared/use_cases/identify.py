@@ -1,0 +1,126 @@
+"""Who a dial or a route is about: what a sign-in says outranks what is claimed (*who speaks for whom*)."""
+
+from shared.deadlines import Deadline
+from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind, same_agent
+from shared.domain.emergencies import Emergency
+from shared.domain.errors import NotAllowed
+from shared.domain.ids import agent_key_of
+from shared.domain.subjects import (
+    Subject,
+    impersonated,
+    is_own_entry,
+    listed,
+    reported_owner,
+    unlisted,
+)
+from shared.ports import AgentDirectory, EmergencyStore, Stored
+
+
+def identify_dial(
+    agent_id: str, object_id: str | None, *, caller: Caller, directory: AgentDirectory, deadline: Deadline
+) -> Subject:
+    """Whose emergency a dial is. `object_id` is what a machine or an event says of the agent.
+
+    One reading for whoever names themself rightly, as all do but strangers. Raises `Unavailable`.
+    """
+    named = directory.find(agent_id, deadline).result()
+    if caller.is_agent:
+        return _own_dial(agent_id, named, caller, directory, deadline)
+    if named is not None:
+        return listed(named)
+    entry = directory.own(object_id, deadline).result() if object_id else None
+    return listed(entry, agent_id) if entry is not None else unlisted(agent_id, reported_owner(caller, object_id))
+
+
+def _own_dial(
+    agent_id: str, named: Agent | None, caller: Caller, directory: AgentDirectory, deadline: Deadline
+) -> Subject:
+    if named is not None and is_own_entry(caller, named):
+        return listed(named)
+    own = own_entry(caller, directory, deadline)
+    if own is not None:
+        return listed(own, None if agent_id == caller.stand_in else agent_id)
+    return unlisted(agent_id, caller.owner) if named is None else impersonated(caller, named)
+
+
+def presumed(agent_id: str) -> Subject:
+    """Whose a dial is taken to be as long as nobody can be asked: nearly all are listed, and name themselves."""
+    return Subject(agent_id=agent_id, key=agent_key_of(agent_id))
+
+
+def own_entry(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> Agent | None:
+    """The directory entry of a signed-in agent; None where there is none. Raises `Unavailable`."""
+    if caller.agent_id is not None:
+        return directory.find(caller.agent_id, deadline).result()
+    return directory.own(caller.name, deadline).result() if caller.name else None
+
+
+def identify_listed(agent_id: str, *, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> None:
+    """For what is kept of listed agents only. Raises `NotAllowed` unless it is the agent's own, `Unavailable`."""
+    if not caller.is_agent:
+        return
+    own = own_entry(caller, directory, deadline)
+    if own is None or not same_agent(own.agent_id, agent_id):
+        raise NotAllowed
+
+
+def identify_emergency(
+    agent_id: str,
+    *,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deadline: Deadline,
+    emergency: str | None = None,
+) -> tuple[Subject, Stored]:
+    """Whose emergency `/agents/{agent_id}/…` means, and the emergency. `emergency` is the one that the office named.
+
+    For an agent only their own is ever read, so that neither answer nor time tells of another's. Raises `NotAllowed`,
+    `Unavailable`.
+    """
+    if caller.is_agent:
+        return _own_emergency(agent_id, caller, emergencies, directory, deadline)
+    entry = directory.find(agent_id, deadline)
+    reading = emergencies.load(agent_key_of(agent_id), deadline)
+    found = entry.result()
+    if found is not None:
+        return listed(found), reading.result()
+    stored = reading.result()
+    if stored.emergency is not None:
+        # Their entry was removed in the middle of it.
+        return presumed(agent_id), stored
+    if caller.kind is not CallerKind.OFFICE:
+        subject = unlisted(agent_id, caller.owner)
+        return subject, emergencies.load(subject.key, deadline).result()
+    return _newest_of(agent_id, emergency, emergencies, deadline)
+
+
+def _own_emergency(
+    agent_id: str, caller: Caller, emergencies: EmergencyStore, directory: AgentDirectory, deadline: Deadline
+) -> tuple[Subject, Stored]:
+    own = own_entry(caller, directory, deadline)
+    subject = listed(own) if own is not None else unlisted(agent_id, caller.owner)
+    stored = emergencies.load(subject.key, deadline).result()
+    known = own.agent_id if own is not None else stored.emergency.agent_id if stored.emergency else caller.stand_in
+    if known is None or not same_agent(known, agent_id):
+        raise NotAllowed
+    return subject, stored
+
+
+def _newest_of(
+    agent_id: str, named: str | None, emergencies: EmergencyStore, deadline: Deadline
+) -> tuple[Subject, Stored]:
+    """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest."""
+    reads = [emergencies.load(key, deadline) for key in emergencies.unlisted_of(agent_id, deadline)]
+    newest: tuple[Emergency, Stored] | None = None
+    for stored in (read.result() for read in reads):
+        emergency = stored.emergency
+        if emergency is None or (named is not None and emergency.live_id != named):
+            continue
+        if newest is None or emergency.dialled_at > newest[0].dialled_at:
+            newest = (emergency, stored)
+    if newest is None:
+        return presumed(agent_id), Stored(None)
+    emergency, stored = newest
+    return Subject(agent_id=agent_id, key=emergency.agent_key, owner=emergency.owner), stored

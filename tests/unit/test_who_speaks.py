@@ -1,0 +1,245 @@
+"""Who may speak for whom (specification, *who speaks for whom*; contract, *Who is who*), on the core in memory."""
+
+import pytest
+
+from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind, same_agent
+from shared.domain.emergencies import Emergency
+from shared.domain.errors import NotAllowed, NotFound, Unavailable
+from shared.domain.panels import Mode
+from shared.domain.presence import PresenceStatus
+from shared.domain.subjects import unlisted_key
+from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.end_call import End
+from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.start_call import Answer, Dial
+from tests.fakes.house import House, everybody, numbers, office, person
+
+DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
+EVE_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201ee"
+DANA_ACS = "8:acs:resource_dana"
+BEN_ACS = "8:acs:resource_ben"
+DANA, EVE, MACHINE = person(DANA_OBJECT), person(EVE_OBJECT), everybody()
+OTHER_MACHINE = Caller(kind=CallerKind.MACHINE, name="machine-2")
+
+
+@pytest.fixture
+def house() -> House:
+    house = House(pool=numbers(20))
+    house.add_agent(
+        Agent(
+            agent_id="dana",
+            name="Dana Example",
+            entra_object_id=DANA_OBJECT,
+            acs_user_ids=(DANA_ACS,),
+            country="US",
+            emergency_contacts=("guard@example.com",),
+        )
+    )
+    house.add_agent(Agent(agent_id="ben", name="Ben Example", acs_user_ids=(BEN_ACS,), country="US"))
+    house.tick()
+    return house
+
+
+def dial(house: House, agent_id: str, caller: Caller, call_id: str = "call-1", **more: object) -> Answer:
+    fields: dict[str, object] = {"call_id": call_id, "agent_id": agent_id, "dialled": "911", "country": "US"} | more
+    return house.dial(Dial(**fields), caller)  # type: ignore[arg-type]
+
+
+def panel_mode(house: House, agent_id: str, caller: Caller) -> Mode:
+    return house.calling.show_panel(agent_id, caller=caller, deadline=house.within())[0].mode
+
+
+def emergency_of(house: House, agent_id: str, owner: Caller) -> Emergency | None:
+    return house.emergencies.load(unlisted_key(agent_id, owner.owner), house.within()).result().emergency
+
+
+# The sign-in says who they are
+
+
+@pytest.mark.parametrize("claimed", ["dana", "DANA", " dana ", "\uff44\uff41\uff4e\uff41", "d\u200bana"])
+def test_a_listed_agent_is_themself_however_they_write_it(house: House, claimed: str) -> None:
+    answer = dial(house, claimed, DANA)
+    assert (answer.agent_id, answer.ignored, answer.notified) == ("dana", (), 1)
+
+
+def test_a_listed_agent_who_names_another_is_recorded_as_themself(house: House) -> None:
+    for call_id, claimed in (("call-1", "ben"), ("call-2", "nobody")):
+        answer = dial(house, claimed, DANA, call_id)
+        assert (answer.agent_id, answer.ignored) == ("dana", ("agent_id",))
+    assert house.emergency("ben") is None
+
+
+def test_an_agent_outside_the_directory_is_recorded_under_the_id_they_sent(house: House) -> None:
+    answer = dial(house, "eve", EVE)
+    assert (answer.agent_id, answer.ignored) == ("eve", ())
+    assert panel_mode(house, "eve", EVE) is Mode.EMERGENCY
+
+
+def test_one_who_names_an_entry_that_is_not_theirs_is_recorded_under_their_object_id(house: House) -> None:
+    answer = dial(house, "dana", person(EVE_OBJECT.upper()))
+    assert (answer.agent_id, answer.ignored) == (EVE_OBJECT, ("agent_id",))
+    assert house.emergency("dana") is None and panel_mode(house, EVE_OBJECT, EVE) is Mode.EMERGENCY
+
+
+def test_an_entry_without_an_object_id_costs_its_own_agent_nothing(house: House) -> None:
+    answer = dial(house, "ben", EVE)
+    assert (answer.agent_id, answer.ignored) == (EVE_OBJECT, ("agent_id",))
+    assert house.call_back(answer.callback_number) == BEN_ACS, "the identities of that entry may be rung"
+    house.see(ServerCall(server_call_id="s", starter=BEN_ACS, at=house.clock.now(), ended=False))
+    emergency = emergency_of(house, EVE_OBJECT, EVE)
+    assert emergency is not None and emergency.sightings == (), "they tie nothing"
+
+
+def test_an_agent_outside_the_directory_has_one_emergency_under_whatever_id(house: House) -> None:
+    first = dial(house, "eve", EVE)
+    again = dial(house, "mallory", EVE, "call-2")
+    assert again.callback_number == first.callback_number and not again.known
+
+
+def test_what_nobody_in_the_directory_claims_is_told_as_claimed(house: House) -> None:
+    house.performs = False
+    dial(house, "eve", EVE)
+    dial(house, "dana", DANA)
+    told = {
+        effect.owed.notice.agent_id: effect.owed.notice.claimed
+        for effect in house.owed
+        if isinstance(effect, DeliverNotice)
+    }
+    assert told == {"eve": True, "dana": False}
+
+
+def test_an_identity_that_the_directory_gives_to_somebody_is_not_taken_from_them(house: House) -> None:
+    answer = dial(house, "eve", EVE, acs_user_id=DANA_ACS)
+    assert answer.ignored == ("acs_user_id",)
+    assert house.call_back(answer.callback_number) != DANA_ACS
+    mine = dial(house, "mallory", person("other"), "call-2", acs_user_id="8:acs:resource_mallory")
+    assert house.call_back(mine.callback_number) == "8:acs:resource_mallory"
+
+
+# Two principals, two emergencies
+
+
+def test_two_principals_who_claim_one_id_have_an_emergency_each(house: House) -> None:
+    reported = dial(house, "eve", MACHINE, acs_user_id="8:acs:resource_eve")
+    stolen = dial(house, "eve", EVE, "call-2", acs_user_id="8:acs:resource_stranger")
+    assert stolen.callback_number != reported.callback_number
+    assert house.call_back(reported.callback_number) == "8:acs:resource_eve", "no callback rings the stranger"
+    house.end(End(call_id="call-1", by_agent=True), EVE)
+    assert panel_mode(house, "eve", MACHINE) is Mode.EMERGENCY, "and none is ended by them"
+    assert panel_mode(house, "eve", OTHER_MACHINE) is Mode.NORMAL
+
+
+def test_one_that_a_machine_reported_is_an_agents_where_it_names_their_object_id(house: House) -> None:
+    reported = dial(house, "eve", MACHINE, entra_object_id=EVE_OBJECT)
+    assert panel_mode(house, "eve", EVE) is Mode.EMERGENCY
+    assert dial(house, "eve", EVE, "call-2").callback_number == reported.callback_number
+    assert house.end(End(call_id="call-1", by_agent=True), EVE).known
+
+
+def test_a_machine_that_names_an_object_id_of_the_directory_means_that_entry(house: House) -> None:
+    answer = dial(house, "eve", MACHINE, entra_object_id=DANA_OBJECT)
+    assert (answer.agent_id, answer.ignored) == ("dana", ("agent_id",))
+
+
+def test_what_a_stranger_reports_first_refuses_nobody(house: House) -> None:
+    dial(house, "eve", MACHINE, dialled="933")
+    answer = dial(house, "eve", EVE, "call-2")
+    assert (answer.agent_id, answer.degraded, answer.test) == ("eve", False, False)
+
+
+def test_presence_of_a_claimed_id_is_that_of_who_signed_in(house: House) -> None:
+    house.show("eve", PresenceStatus.AVAILABLE)
+    dial(house, "eve", EVE)
+    assert house.status("eve") is PresenceStatus.AVAILABLE
+    assert house.status(EVE_OBJECT) is PresenceStatus.DO_NOT_DISTURB
+
+
+def test_the_office_sees_the_newest_under_an_id_or_the_one_it_names(house: House) -> None:
+    dial(house, "eve", MACHINE)
+    first = emergency_of(house, "eve", MACHINE)
+    house.end(End(call_id="call-1", by_agent=True), MACHINE)
+    assert panel_mode(house, "eve", office()) is Mode.NORMAL
+    dial(house, "EVE", EVE, "call-2")
+    assert first is not None
+    old, _ = house.calling.show_panel("eve", caller=office(), deadline=house.within(), emergency=first.live_id)
+    assert old.mode is Mode.NORMAL and old.callback_number == first.legs[0].number
+
+
+# One answer for whatever is not their own
+
+
+@pytest.mark.parametrize("victim", ["dana", "eve", "nobody", "ben"])
+def test_an_agent_gets_one_answer_for_whatever_is_not_their_own(house: House, victim: str) -> None:
+    stranger = person("stranger")
+    dial(house, "dana", DANA)
+    dial(house, "eve", MACHINE, "call-2")
+    for _ in range(2):
+        with pytest.raises(NotAllowed):
+            panel_mode(house, victim, stranger)
+        with pytest.raises(NotAllowed):
+            house.calling.release_presence(victim, caller=stranger)
+        with pytest.raises(NotAllowed):
+            house.calling.require_own(victim, caller=stranger, deadline=house.within())
+        # Once they have an emergency of their own it is no different.
+        dial(house, "stranger's own id", stranger, "call-3")
+
+
+@pytest.mark.parametrize("call_id", ["call-1", "call-2", "never dialled"])
+def test_an_end_or_a_tie_of_what_is_not_their_own_tells_and_changes_nothing(house: House, call_id: str) -> None:
+    dial(house, "dana", DANA)
+    dial(house, "eve", MACHINE, "call-2")
+    stranger = person("stranger")
+    assert not house.end(End(call_id=call_id, by_agent=True), stranger).known
+    with pytest.raises(NotAllowed):
+        house.calling.tie_call(call_id, "server-1", caller=stranger)
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+    assert panel_mode(house, "eve", MACHINE) is Mode.EMERGENCY
+    with pytest.raises(NotFound):
+        house.calling.tie_call("never dialled", "server-1", caller=MACHINE)
+
+
+def test_an_end_kept_for_another_s_call_id_is_that_of_the_late_start_of_one_s_own(house: House) -> None:
+    dial(house, "dana", DANA)
+    assert not house.end(End(call_id="call-1", by_agent=False), EVE).known
+    answer = dial(house, "eve", EVE)
+    assert answer.callback_number and answer.panel.mode is Mode.NORMAL, "it ended before it was reported"
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+
+
+def test_an_end_that_names_another_agent_goes_round_nothing(house: House) -> None:
+    dial(house, "dana", DANA)
+    assert not house.end(End(call_id="call-1", by_agent=True, agent_id="someone else"), MACHINE).known
+    assert house.end(End(call_id="call-1", by_agent=True, agent_id="DANA "), MACHINE).known
+
+
+# In an outage
+
+
+def test_in_an_outage_the_own_panel_is_shown_and_no_other(house: House) -> None:
+    house.line.away = True
+    answer = dial(house, "eve", EVE)
+    assert answer.degraded and answer.agent_id == "eve"
+    assert panel_mode(house, "eve", EVE) is Mode.EMERGENCY
+    assert panel_mode(house, "eve", office()) is Mode.EMERGENCY
+    with pytest.raises(Unavailable):
+        panel_mode(house, "eve", person("stranger"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Jane", "jane ", True),
+        ("JANE  DOE", "jane doe", True),
+        ("\uff4a\uff41\uff4e\uff45", "jane", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("stra\u00dfe", "STRASSE", True),
+        ("j\u200bane", "jane", True),
+        ("2026-11-20T21:00:00Z", "2026-11-20T23:00:00+02:00", True),
+        # Another letter is another id: it is told as claimed, and is nobody of the directory.
+        ("j\u0430ne", "jane", False),
+        ("jane1", "jane", False),
+    ],
+)
+def test_ids_are_compared_in_one_form(one: str, other: str, same: bool) -> None:
+    assert same_agent(one, other) is same
