@@ -57,13 +57,13 @@ from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
 from shared.use_cases.find_me import find_me
 from shared.use_cases.hold_in_outage import hold_in_outage
-from shared.use_cases.identify import identify_listed
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
 from shared.use_cases.report_desktop import DesktopReport, report_desktop
+from shared.use_cases.require_own import require_own
 from shared.use_cases.return_presence import return_presence
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall, see_server_call
@@ -319,7 +319,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def require_own(self, agent_id: str, *, caller: Caller, deadline: Deadline) -> None:
         """For what is kept of listed agents only. Raises `NotAllowed` unless it is the caller's, `Unavailable`."""
-        identify_listed(agent_id, caller=caller, directory=self.directory, deadline=deadline)
+        require_own(agent_id, caller=caller, directory=self.directory, deadline=deadline)
 
     def show_panel(
         self, agent_id: str, *, caller: Caller, deadline: Deadline, emergency: str | None = None

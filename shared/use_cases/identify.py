@@ -56,15 +56,6 @@ def own_entry(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> 
     return directory.own(caller.name, deadline).result() if caller.name else None
 
 
-def identify_listed(agent_id: str, *, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> None:
-    """For what is kept of listed agents only. Raises `NotAllowed` unless it is the agent's own, `Unavailable`."""
-    if not caller.is_agent:
-        return
-    own = own_entry(caller, directory, deadline)
-    if own is None or not same_agent(own.agent_id, agent_id):
-        raise NotAllowed
-
-
 def identify_emergency(
     agent_id: str,
     *,

@@ -179,7 +179,11 @@ def test_routes_are_the_contracts(name: str) -> None:
 @pytest.mark.parametrize("name", HTTP)
 def test_every_http_function_asks_the_table_of_rights(name: str) -> None:
     calls = [node for node in ast.walk(HTTP[name].node) if isinstance(node, ast.Call)]
-    asked = [ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) in {"caller", "authorise"}]
+    asked = [
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if ast.unparse(call.func) in {"caller", "principal", "authorise"}
+    ]
     assert asked == ([] if RIGHTS[name].anyone else [name])
 
 

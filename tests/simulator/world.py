@@ -170,7 +170,8 @@ class World:
 
     def is_unknown(self, agent_id: str) -> bool:
         """Whether the agent is not in the directory."""
-        return self.people[int(agent_id.removeprefix("agent-"))].unknown
+        number = int(agent_id.removeprefix("agent-"))
+        return number < len(self.people) and self.people[number].unknown
 
     def contacts(self, agent_id: str) -> tuple[str, ...]:
         """Who is told of an agent's emergency."""
