@@ -37,6 +37,7 @@ from shared.adapters.take_up import TakeUp
 from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
+from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
 from shared.emergency_calling import EmergencyCalling
@@ -56,17 +57,46 @@ DIALS_AT_ONCE, DIAL_WAITS_S = 6, 0.9
 POLLS_AT_ONCE = 16
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2
+STAND_BACK_S = 1.0
 PROBE_WITHIN_S = 0.3
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
 # Who calls is not known, and so neither is their language; the countries in use speak English first.
 PROMPT_PATH = "api/ui/prompts/en.wav"
 
 
-class WarmUp:
-    """Pays for imports and clients after the start, in the background, so that no caller does; once for a process."""
+class Preparation:
+    """What a process must do for itself before it can ask the store: imports and clients, once.
 
-    def __init__(self, *steps: Callable[[], None]) -> None:
+    Whoever comes meanwhile waits for it, so that none of this time is taken for the store's.
+    """
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
         self._steps = steps
+        self._lock = threading.Lock()
+        self._done = False
+
+    def __call__(self) -> None:
+        """Do it, unless that was done before."""
+        if self._done:
+            return
+        with self._lock:
+            steps, self._steps = self._steps, ()
+            for step in steps:
+                # Settings that cannot be used: whoever needs them will say so.
+                with suppress(EmergencyCallingError):
+                    step()
+            self._done = True
+
+
+class WarmUp:
+    """Pays for imports and clients after the start, in the background, so that no caller does; once for a process.
+
+    It stands back while dials are being answered: an import holds the interpreter for longer than their reads take.
+    """
+
+    def __init__(self, *steps: Callable[[], None], stand_back: Callable[[float], None] = lambda _most_s: None) -> None:
+        self._steps = steps
+        self._stand_back = stand_back
         self._begun = threading.Lock()
 
     def begin(self) -> None:
@@ -76,6 +106,7 @@ class WarmUp:
 
     def _run(self) -> None:
         for step in self._steps:
+            self._stand_back(STAND_BACK_S)
             # Without a service's settings there is nothing to warm up; whoever needs it will say so.
             with suppress(EmergencyCallingError):
                 step()
@@ -114,13 +145,15 @@ def compose(
     stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
     services = _services(settings, clock, telemetry, recordings_route)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
-    calling = _calling(stores, services, clock, deployment, telemetry, dials)
+    # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
+    prepare = Preparation(*stores.warm_ups, partial(_recognise_any, deployment))
+    calling = _calling(stores, services, clock, deployment, telemetry, dials, prepare)
     return App(
         settings=settings,
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
         calling=calling,
-        warm_up=WarmUp(*stores.warm_ups, *services.warm_ups),
+        warm_up=WarmUp(prepare, *services.warm_ups, stand_back=dials.wait_until_quiet),
         take_up=TakeUp(calling.take_up_outbox, telemetry, stand_back=dials.wait_until_quiet),
     )
 
@@ -211,6 +244,7 @@ def _calling(
     deployment: Deployment,
     telemetry: Telemetry,
     dials: Turns,
+    prepare: Callable[[], None],
 ) -> EmergencyCalling:
     return EmergencyCalling(
         deployment=deployment,
@@ -232,8 +266,15 @@ def _calling(
         dials=dials,
         polls=Turns(POLLS_AT_ONCE),
         words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
-        store_alive=lambda: stores.breaker.answered_within(ALIVE_FOR_S),
+        # Of a store that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
+        store_alive=lambda: stores.breaker.unheard or stores.breaker.answered_within(ALIVE_FOR_S),
+        prepare=prepare,
     )
+
+
+def _recognise_any(deployment: Deployment) -> None:
+    with suppress(EmergencyCallingError):
+        recognise("911", country=None, countries=deployment.countries)
 
 
 def store_answers(numbers: NumberPool, clock: Clock) -> bool:

@@ -82,7 +82,9 @@ from shared.use_cases.tie_call import tie_call
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
     """The product. `words` gives what the log calls an emergency by.
 
-    `store_alive` says whether the store has answered anybody just now.
+    `store_alive` says whether the store is worth a longer wait: it has answered anybody just now.
+    `prepare` does what this process still has to do for itself before it can ask the store: imports, clients. A caller
+    waits for that before the store's time begins, so that a cold process does not take it for the store's.
     """
 
     deployment: Deployment
@@ -105,6 +107,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     polls: Turns
     store_alive: Callable[[], bool]
     words: Callable[[], str]
+    prepare: Callable[[], None] = lambda: None
     budgets: Budgets = Budgets()
 
     def within(self, seconds: float) -> Deadline:
@@ -144,6 +147,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
         """A dial that an event reports, which may be late; raises `Unavailable` where it must come again."""
+        self.prepare()
         dial = structs.replace(dial, by_event=True)
         started = self._start_call(dial, caller, self.within(self.budgets.start_call_from_event_s))
         self.effects.finish(started.effects, self.perform)
@@ -151,6 +155,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         return started.answer
 
     def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Answer:
+        self.prepare()
         arrived = self.clock.monotonic()
         with self.dials.turn() as in_turn:
             left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
@@ -242,6 +247,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def answer_callback(self, incoming: Incoming) -> None:
         """Somebody calls one of our numbers. Raises `Unavailable`."""
+        self.prepare()
         answer_callback(
             incoming,
             emergencies=self.emergencies,
@@ -301,6 +307,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def judge_call(self, server_call_id: str, started_by: str | None) -> CallPolicy:
         """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+        self.prepare()
         return judge_call(
             server_call_id,
             started_by,
@@ -367,7 +374,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def check_health(self) -> bool:
         """Whether the table answers."""
-        return check_health(directory=self.directory, deadline=self.within(self.budgets.check_health_s))
+        self.prepare()
+        within_s, most_s = self.budgets.check_health_s, self.budgets.start_call_at_most_s
+        patient = PatientDeadline(self.clock, within_s, at_most_s=most_s, alive=self.store_alive)
+        return check_health(directory=self.directory, deadline=patient)
 
     # What time brings about
 

@@ -26,6 +26,7 @@ class Breaker:
         self._next_probe_at = 0.0
         self._probe: Attempt | None = None
         self._answered_at = -math.inf
+        self._heard = False
 
     def admit(self) -> "Attempt":
         """Begin an attempt, which must be settled; raises `Unavailable` at once while the breaker is open."""
@@ -45,6 +46,7 @@ class Breaker:
             if attempt.settled:
                 return
             attempt.settled = True
+            self._heard = self._heard or answered is not None
             was_probe = self._probe is attempt
             self._probe = None if was_probe else self._probe
             if answered:
@@ -57,6 +59,11 @@ class Breaker:
     def answered_within(self, seconds: float) -> bool:
         """Whether the service answered to the purpose that lately."""
         return self._clock.monotonic() - self._answered_at <= seconds
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing is known of the service yet: this process has just begun to ask."""
+        return not self._heard
 
     def _failed(self, was_probe: bool) -> bool:
         self._failures += 1

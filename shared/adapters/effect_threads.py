@@ -8,6 +8,8 @@ from shared.ports import Telemetry
 
 # More of them finish a burst's effects hardly sooner, and whoever dials after it waits three times as long.
 THREADS_A_KIND = 4
+# More would wait for longer than until the sweep takes them up.
+MAX_WAITING_A_KIND = 500
 # Less than from one sweep to the next: where a service hangs, the next one still comes in time for whoever waits.
 FINISH_WITHIN_S = 8.0
 STAND_BACK_S = 1.0
@@ -52,10 +54,29 @@ class EffectThreads[E: Hashable]:
     def _begin(self, effect: E, perform: Callable[[E], Sequence[E]], not_before: float = 0.0) -> Signal:
         with self._lock:
             done = self._waiting.get(effect)
-            if done is None:
-                self._waiting[effect] = done = self._threads.signal()
-                self._crew_for(effect).submit(functools.partial(self._attempt, effect, perform, done, not_before))
-            return done
+            if done is not None:
+                return done
+            self._waiting[effect] = done = self._threads.signal()
+            attempt = functools.partial(self._attempt, effect, perform, done, not_before)
+            failed = self._submit(effect, attempt)
+            if failed is None:
+                return done
+            del self._waiting[effect]
+        # The outbox still has it, and whoever answers a caller goes on.
+        done.set()
+        self._tell(effect, failed)
+        return done
+
+    def _submit(self, effect: E, attempt: Callable[[], None]) -> str | None:
+        """Why it cannot be begun; None where it was."""
+        if sum(type(each) is type(effect) for each in self._waiting) > MAX_WAITING_A_KIND:
+            return "queue_full"
+        try:
+            self._crew_for(effect).submit(attempt)
+        except RuntimeError:
+            # The interpreter shuts down, or the machine has no thread left.
+            return "no_thread"
+        return None
 
     def _crew_for(self, effect: E) -> Crew:
         kind = type(effect)
@@ -74,8 +95,9 @@ class EffectThreads[E: Hashable]:
             for following in perform(effect):
                 self._begin(following, perform)
         except Exception as error:  # noqa: BLE001 - the one place that leaves a failed effect to the outbox
-            self._telemetry.emit(
-                "effect_failed", effect=type(effect).__name__.lower(), error=type(error).__name__.lower()
-            )
+            self._tell(effect, type(error).__name__.lower())
         finally:
             done.set()
+
+    def _tell(self, effect: E, error: str) -> None:
+        self._telemetry.emit("effect_failed", effect=type(effect).__name__.lower(), error=error)

@@ -33,7 +33,12 @@ class Repeats:
             if self._running:
                 return
             self._running = True
-        self._threads.begin("repeats", self._run)
+        try:
+            self._threads.begin("repeats", self._run)
+        except RuntimeError:
+            # No thread is to be had. The caller was asked to repeat too; what is kept next tries again.
+            with self._lock:
+                self._running = False
 
     def _run(self) -> None:
         while self._something_kept():

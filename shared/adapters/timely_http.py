@@ -35,6 +35,8 @@ class HttpTransport:
     """A connection pool for one service. `transport` is what the SDK's client takes."""
 
     def __init__(self, *, connect_s: float, read_s: float, pool_size: int, ca_bundle: str | None = None) -> None:
+        # Here and not at the first request, whose time is the service's.
+        _trust(ca_bundle)
         self._session = requests.Session()
         # Else `requests` reads .netrc for every request and lets it replace the SDK's own authorisation.
         self._session.trust_env = False

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import pytest
+
+from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Row, Write
 from shared.deadlines import Deadline
+from shared.domain.callers import Caller
 from shared.domain.errors import Unavailable
-from shared.domain.panels import Banner
+from shared.domain.panels import Banner, Panel
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import House, after
+from tests.fakes.house import House, after, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 
 
@@ -57,3 +61,31 @@ def test_a_real_dial_before_a_test_in_the_same_outage_still_shows() -> None:
     house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US"))
     house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="933", country="US"))
     assert house.panel("ana").banner is Banner.EMERGENCY_IN_PROGRESS
+
+
+def panel(house: House, caller: Caller) -> Panel:
+    return house.calling.show_panel("ana", caller=caller, deadline=house.within())[0]
+
+
+def test_an_agent_sees_their_own_panel_through_an_outage_in_which_the_directory_is_away_too() -> None:
+    house = house_in_outage()
+    house.directory = AgentTable(away(), house.clock)
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US"), only_agent("ana"))
+    assert panel(house, only_agent("ana")).banner is Banner.EMERGENCY_IN_PROGRESS
+    with pytest.raises(Unavailable):
+        panel(house, only_agent("ben"))
+
+
+def test_a_dial_that_a_machine_reported_is_shown_to_no_agent_whose_right_nobody_knows() -> None:
+    house = house_in_outage()
+    house.directory = AgentTable(away(), house.clock)
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US"))
+    with pytest.raises(Unavailable):
+        panel(house, only_agent("ana"))
+    assert house.panel("ana").banner is Banner.EMERGENCY_IN_PROGRESS
+
+
+def away() -> AwayTable:
+    table = AwayTable()
+    table.away = True
+    return table

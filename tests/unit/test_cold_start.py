@@ -1,0 +1,129 @@
+"""A cold process's own time is not charged to the store (B1)."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from msgspec import structs
+
+from shared.adapters.breaker import Breaker
+from shared.adapters.effect_threads import MAX_WAITING_A_KIND, EffectThreads
+from shared.adapters.repeats import Repeats
+from shared.adapters.threads import OsThreads
+from shared.bootstrap import Preparation, WarmUp
+from shared.domain.errors import Unavailable
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import Counter, HandClock, House, everybody
+
+
+def test_imports_before_the_first_dial_take_nothing_from_its_deadline() -> None:
+    house = House()
+    house.tick()
+
+    def import_slowly() -> None:
+        house.clock.advance(timedelta(seconds=3))
+
+    calling = structs.replace(house.calling, prepare=import_slowly)
+    answer = calling.start_call(Dial(call_id="1", agent_id="ana", dialled="911", country="US"), caller=everybody())
+    assert not answer.degraded and answer.callback_number in house.deployment.callback_numbers
+    assert calling.check_health()
+
+
+def test_a_preparation_is_made_once_and_everybody_waits_for_it() -> None:
+    begun, may_end, done = threading.Event(), threading.Event(), []
+
+    def step() -> None:
+        begun.set()
+        may_end.wait(10)
+        done.append(1)
+
+    def unusable() -> None:
+        raise Unavailable
+
+    prepare = Preparation(unusable, step)
+    first = threading.Thread(target=prepare)
+    first.start()
+    begun.wait(10)
+
+    def wait_too() -> None:
+        prepare()
+        done.append(2)
+
+    second = threading.Thread(target=wait_too)
+    second.start()
+    may_end.set()
+    first.join(10)
+    second.join(10)
+    prepare()
+    assert done == [1, 2]
+
+
+def test_the_warm_up_stands_back_before_each_step() -> None:
+    said: list[str] = []
+    over = threading.Event()
+
+    def stand_back(_most_s: float) -> None:
+        said.append("back")
+
+    def last() -> None:
+        said.append("two")
+        over.set()
+
+    WarmUp(lambda: said.append("one"), last, stand_back=stand_back).begin()
+    assert over.wait(10)
+    assert said == ["back", "one", "back", "two"]
+
+
+def test_a_store_is_unheard_until_it_answers_or_does_not() -> None:
+    for settle in ("answered", "failed"):
+        breaker = Breaker(HandClock())
+        attempt = breaker.admit()
+        assert breaker.unheard
+        breaker.admit().dropped()
+        assert breaker.unheard, "a request that was never made says nothing"
+        getattr(attempt, settle)()
+        assert not breaker.unheard
+
+
+class FailingThreads(OsThreads):
+    """The interpreter shuts down."""
+
+    def begin(self, name: str, work: Callable[[], None]) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    def crew(self, name: str, size: int) -> "FailingThreads":
+        return self
+
+    def submit(self, work: Callable[[], None], /) -> object:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+
+class Rests(OsThreads):
+    """Threads that never come to it."""
+
+    def crew(self, name: str, size: int) -> "Rests":
+        return self
+
+    def submit(self, work: Callable[[], None], /) -> object:
+        return None
+
+
+def test_effects_that_cannot_be_begun_any_more_are_left_to_the_outbox() -> None:
+    counter = Counter()
+    effects = EffectThreads[str](counter, threads=FailingThreads())
+    effects.start(["one"], lambda _: ())
+    effects.finish(["two"], lambda _: ())
+    assert counter.events == [("effect_failed", {"effect": "str", "error": "no_thread"})] * 2
+
+
+def test_so_many_effects_wait_and_no_more() -> None:
+    counter = Counter()
+    effects = EffectThreads[int](counter, threads=Rests())
+    effects.start(range(MAX_WAITING_A_KIND + 3), lambda _: ())
+    assert counter.count("effect_failed") == 3
+
+
+def test_a_repeat_that_finds_no_thread_is_kept_for_the_next() -> None:
+    repeats = Repeats(lambda: True, threads=FailingThreads())
+    repeats.keep("one", lambda: True)
+    repeats.keep("two", lambda: True)
