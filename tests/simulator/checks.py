@@ -193,15 +193,18 @@ class Checks:
             over = not verdict.lease_lives and lease.expired_at == verdict.lease_ends_at
             require(over, "a lease that is written as expired is over", (lease, verdict), emergency.agent_id)
         elif self.world.faults.climate.fair and verdict.lease_ends_at < FAR_FUTURE:
-            by = verdict.lease_ends_at + EXPIRED_WITHIN
-            self.world.clock.call_at(microseconds(by), lambda: self._is_expired(key, lease, verdict.lease_ends_at))
+            # An end that is told late ends the lease in the past: the timer has its minute from then on.
+            since, ends_at = max(verdict.lease_ends_at, self.world.clock.now()), verdict.lease_ends_at
+            self.world.clock.call_at(
+                microseconds(since + EXPIRED_WITHIN), lambda: self._is_expired(key, lease, ends_at, since)
+            )
 
-    def _is_expired(self, key: str, lease: Lease, ends_at: datetime) -> None:
+    def _is_expired(self, key: str, lease: Lease, ends_at: datetime, since: datetime) -> None:
         emergency, now = self.emergencies.get(key), self.world.clock.now()
         kept = emergency.lease if emergency is not None else None
         if emergency is None or kept is None or kept.epoch != lease.epoch or kept.lost:
             return
-        served = self.world.served_from(ends_at - EXPIRED_WITHIN, now) <= ends_at
+        served = self.world.served_from(since - EXPIRED_WITHIN, now) <= since
         if served and self._judged(emergency).lease_ends_at == ends_at:
             require(
                 kept.expired_at == ends_at, "the timer expires the number within a minute", kept, emergency.agent_id

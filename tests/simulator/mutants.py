@@ -38,6 +38,13 @@ SUITES = (
     "test_problems.py",
     "test_wire_http.py",
     "test_wire_event_grid.py",
+    "test_broken_rows.py",
+    "test_cold_start.py",
+    "test_early_ends.py",
+    "test_outage.py",
+    "test_own_footprint.py",
+    "test_repeats.py",
+    "test_unforeseen.py",
 )
 
 
@@ -89,6 +96,12 @@ DECODING = "functions/wire/decoding.py"
 EVENTS = "functions/wire/event_grid.py"
 BATCH = "shared/adapters/entity_group.py"
 IDENTITIES = "shared/domain/identities.py"
+PANEL = "shared/use_cases/show_panel.py"
+BROKEN = "shared/adapters/broken_rows.py"
+SIGNED = "shared/adapters/signed_table.py"
+EFFECTS = "shared/adapters/effect_threads.py"
+REPEATS = "shared/adapters/repeats.py"
+OUTAGE = "shared/adapters/outage_memory.py"
 
 MUTANTS = (
     Mutant(
@@ -498,6 +511,67 @@ MUTANTS = (
     Mutant("an id like a time is text", IDS, "same = _as_moment(outside_id) or outside_id", "same = outside_id"),
     Mutant(
         "a foreign page changes something", HTTP, "if origin and method.upper()", "if not origin and method.upper()"
+    ),
+    Mutant(
+        "too many rows are an outage",
+        STORE,
+        "if len(writes) > MOST_ROWS_A_COMMIT:",
+        "if len(writes) > MOST_ROWS_A_COMMIT * 99:",
+    ),
+    Mutant(
+        "what nobody foresaw is no outage",
+        START,
+        "    except Exception as error:  # noqa",
+        "    except ZeroDivisionError as error:  # noqa",
+    ),
+    Mutant("a broken notice stays at the head", OUTBOX, "    for broken in owed.broken:\n", "    for broken in ():\n"),
+    Mutant(
+        "what nobody can read stays for ever",
+        BROKEN,
+        "if now >= since + KEPT_FOR:",
+        "if now < since:",
+    ),
+    Mutant(
+        "a forgotten end takes a live call along",
+        STORE,
+        "if row is not None and not _needed(due, row):",
+        "if row is not None:",
+    ),
+    Mutant(
+        "the own footprint is another's",
+        SIGNED,
+        "if not _may_be_its_own(writes, conflict):",
+        "if conflict.index >= 0:",
+    ),
+    Mutant(
+        "another's footprint is the own",
+        SIGNED,
+        "return row is not None and row.values.get(SIGNATURE) == signature",
+        "return row is not None and row.values.get(SIGNATURE) != 1",
+    ),
+    Mutant(
+        "a test in an outage shows as real",
+        OUTAGE,
+        "test = dial.test and (before is None or before.test)",
+        "test = False",
+    ),
+    Mutant(
+        "an outage shows every panel to everybody",
+        PANEL,
+        "dialled.by is not None and dialled.by == caller.name",
+        "dialled.by is not None",
+    ),
+    Mutant(
+        "one repeat that fails keeps the others waiting",
+        REPEATS,
+        "                if not self._store_answers():\n                    return\n                continue\n",
+        "                return\n",
+    ),
+    Mutant(
+        "effects that cannot be begun raise",
+        EFFECTS,
+        "        except RuntimeError:\n",
+        "        except ZeroDivisionError:\n",
     ),
 )
 
