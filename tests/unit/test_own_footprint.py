@@ -19,14 +19,19 @@ from tests.fakes.house import House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 
 ANA = "8:acs:resource_ana"
+MOST_COMMITS = 2000
 
 
 class RepeatingTable(MemoryTable):
     """Behind an intermediary that repeats writes: all of them, or as many as are said. The last answer comes back."""
 
     repeats = 0
+    commits = 0
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self.commits += 1
+        # On a clock that stands still, whoever takes every refusal for another's would try for ever.
+        assert self.commits < MOST_COMMITS, "it goes round and round"
         versions = super().commit(writes, deadline)
         if self.repeats:
             self.repeats -= 1
