@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
@@ -123,6 +124,8 @@ class _Speech:
         """A length in whole metres; very large ones are no accuracy at all, and are said as they are."""
         from babel.units import format_unit
 
+        if math.isnan(metres):
+            return ""
         return format_unit(round(min(max(metres, 0.0), 1e9)), "length-meter", length="long", locale=self._locale)
 
     @property
