@@ -6,11 +6,13 @@ from functions.http import caller, composed, json_answer, principal
 from functions.problems import answered
 from functions.rights import caller_of
 from functions.wire.http import PresenceBody, decode, path_id, presence_answer
+from shared.domain.errors import NotAllowed
+from shared.domain.presence import SetBy
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal
 
 ROUTE = "agents/{agent_id}/presence"
 # The strongest role first: it is the one that let the caller in for somebody else.
-_SET_BY = {ADMIN: "admin", SUPERVISOR: "supervisor", MACHINE: "machine", AGENT: "agent"}
+_SET_BY = {ADMIN: SetBy.SUPERVISOR, SUPERVISOR: SetBy.SUPERVISOR, MACHINE: SetBy.SYSTEM, AGENT: SetBy.AGENT}
 
 blueprint = func.Blueprint()
 
@@ -37,11 +39,17 @@ def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.presence_s) as deadline:
         app.calling.require_own(agent_id, caller=caller_of(person), deadline=deadline)
-        status = decode(req.get_body(), PresenceBody).status
-        presence = app.calling.set_presence(agent_id, status, set_by(person), deadline=deadline)
+        body = decode(req.get_body(), PresenceBody)
+        by = set_by(person, body.set_by)
+        presence = app.calling.set_presence(agent_id, body.status, by, deadline=deadline)
     return json_answer(presence_answer(presence))
 
 
-def set_by(principal: Principal) -> str:
-    """The word for the caller's role; never who it is (B8)."""
-    return next(word for role, word in _SET_BY.items() if role in principal.roles)
+def set_by(principal: Principal, said: str | None) -> SetBy:
+    """The word for the caller's role, never who it is (B8); only a machine may say another. Raises `NotAllowed`."""
+    own = next(word for role, word in _SET_BY.items() if role in principal.roles)
+    if said in (None, own):
+        return own
+    if MACHINE not in principal.roles:
+        raise NotAllowed
+    return SetBy(said)

@@ -19,7 +19,7 @@ from shared.domain.ids import agent_key_of, leg_id_of
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import (
     AgentDirectory,
     CallRouter,
@@ -355,9 +355,11 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=deadline,
         )
 
-    def set_presence(self, agent_id: str, status: PresenceStatus, set_by: str, *, deadline: Deadline) -> Presence:
+    def set_presence(self, agent_id: str, status: PresenceStatus, set_by: SetBy, *, deadline: Deadline) -> Presence:
         """Set an agent's presence, whatever it was. Raises `Unavailable`."""
-        return set_presence(agent_id, status, set_by, presence=self.presence, deadline=deadline)
+        shown, effects = set_presence(agent_id, status, set_by, presence=self.presence, deadline=deadline)
+        self.effects.start(effects, self.perform)
+        return shown
 
     def report_desktop(self, agent_id: str, report: DesktopReport, *, deadline: Deadline) -> Desktop:
         """Keep what a desktop sees of itself; gives what is kept. Raises `Unavailable`."""

@@ -19,7 +19,7 @@ from shared.domain.emergencies import Emergency, Reach
 from shared.domain.leases import Lease
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery, Notice
-from shared.domain.presence import Presence
+from shared.domain.presence import Hold, Presence
 from shared.domain.principals import Principal
 from shared.domain.situations import Situation
 
@@ -596,6 +596,14 @@ class OutageLog(Protocol):
 
         Only what was reported by the owner `by`, unless that is None: then the latest, whoever reported it.
         """
+        ...
+
+    def holding(self, hold: Hold) -> None:
+        """Presence was set for this hold, which carries what it found."""
+        ...
+
+    def held(self, hold_id: str) -> Hold | None:
+        """What such a hold found; None where this process set none."""
         ...
 
     def over(self, agent_id: str, by: str) -> None:

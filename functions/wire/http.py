@@ -18,7 +18,7 @@ from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
@@ -161,9 +161,10 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
 
 
 class PresenceBody(Struct, frozen=True, kw_only=True):
-    """`PUT /agents/{agent_id}/presence`."""
+    """`PUT /agents/{agent_id}/presence`; `set_by` by default follows from the role."""
 
     status: PresenceStatus
+    set_by: Literal["agent", "supervisor", "system"] | None = None
 
 
 class AgentBody(Struct, frozen=True, kw_only=True):
@@ -426,7 +427,10 @@ def me_answer(principal: Principal, entry: Agent | None) -> MeAnswer:
 
 def presence_answer(presence: Presence) -> PresenceAnswer:
     """An agent's presence; what we keep to give it back later is nobody else's business."""
-    return PresenceAnswer(status=presence.status, set_by=presence.set_by, since=presence.since)
+    by = presence.changed_by
+    return PresenceAnswer(
+        status=presence.status, set_by=None if by is SetBy.UNKNOWN else by.value, since=presence.since
+    )
 
 
 def desktop_answer(desktop: Desktop, now: datetime) -> DesktopAnswer:

@@ -2,8 +2,9 @@
 
     broken|{look again at}|{hash of the key}   what stood at the key, until whatever it names can be read
 
-Moved are rows that bring something up (`due`, `outbox`, `ladder`, `deletion`), never what they name: an agent's own
-row stays where it is, so that their requests get the answer of an outage and are served as soon as it can be read.
+Moved are rows that bring something up (`due`, `outbox`, `look`, `ladder`, `deletion`), never what they name: an
+agent's own row stays where it is, so that their requests get the answer of an outage and are served as soon as it can
+be read.
 """
 
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def _named_by(row: Row) -> tuple[str, Callable[[Row], bool]] | None:
     """The row that a moved one brings up, and whether that still wants to be brought up by it."""
     parts = row.key.split("|")
     match parts:
-        case ["due", _, "agent", agent_key] | ["outbox", _, "presence", agent_key]:
+        case ["due", _, "agent", agent_key] | ["outbox", _, "presence", agent_key] | ["look", _, agent_key]:
             return agent_row(agent_key), lambda named: row.key in read_stored(named).index
         case ["ladder", _, callback_id]:
             return callback_row(callback_id), lambda named: read_callback(named).due_row == row.key

@@ -10,6 +10,7 @@
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
+    look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
     unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
@@ -140,6 +141,11 @@ def presence_row(at: datetime, agent_key: str) -> str:
     return f"outbox|{moment(at)}|presence|{agent_key}"
 
 
+def look_row(at: datetime, agent_key: str) -> str:
+    """A look at a presence that is held."""
+    return f"look|{moment(at)}|{agent_key}"
+
+
 def callback_row(callback_id: str) -> str:
     """Where a callback is."""
     return f"callback|{callback_id}"
@@ -174,6 +180,8 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, V
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:
         rows[presence_row(emergency.presence_due_at, key)] = bare
+    if emergency.presence_look_at is not None:
+        rows[look_row(emergency.presence_look_at, key)] = bare
     return rows
 
 

@@ -289,8 +289,9 @@ class EmergencyTable:
         """What is owed by now: the callbacks, and so many of the presences to be reconciled and of the notices."""
         # A responder who waits does not stand in line behind a service that is away.
         reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MOST_CALLBACKS_READ, deadline)
+        looks = self._table.between("look|", f"look|{moment(now)}~", limit, deadline)
         others = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
-        rows = [*reading.result(), *others]
+        rows = [*reading.result(), *others, *looks.result()]
         broken = self._broken(rows, now, deadline)
         presences: list[str] = []
         notices: list[OwedNotice] = []
@@ -301,12 +302,12 @@ class EmergencyTable:
                     continue
                 case ["outbox", _, "notice", _]:
                     notices.append(read_owed_notice(row))
-                case ["outbox", _, "presence", agent_key]:
+                case ["outbox", _, "presence", agent_key] | ["look", _, agent_key]:
                     presences.append(agent_key)
                 case [_, _, callback_id]:
                     callbacks.append(callback_id)
         return Owed(
-            presences=tuple(presences),
+            presences=tuple(dict.fromkeys(presences)),
             notices=tuple(notices),
             callbacks=tuple(callbacks),
             broken=tuple(broken.values()),
@@ -332,7 +333,7 @@ class EmergencyTable:
         match row.key.split("|"):
             case ["outbox", _, "notice", _]:
                 return lambda: read_owed_notice(row)
-            case ["outbox", at, "presence", agent_key]:
+            case ["outbox", at, "presence", agent_key] | ["look", at, agent_key]:
                 return self.load(agent_key, deadline).result if at < overdue else _nothing
             case ["ladder", at, callback_id]:
                 return self.callback(callback_id, deadline).result if at < overdue else _nothing

@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import structs
 
 from shared.domain.ids import agent_key_of
+from shared.domain.presence import Hold
 from shared.ports import OutageDial
 
 MOST_REMEMBERED = 10_000
@@ -21,6 +22,7 @@ class OutageMemory:
         self._lock = threading.Lock()
         self._mailed: OrderedDict[str, None] = OrderedDict()
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
+        self._holds: OrderedDict[str, Hold] = OrderedDict()
 
     def mailed(self, leg_id: str) -> bool:
         """Whether a notice of this leg was sent in an outage, or is on its way."""
@@ -58,6 +60,17 @@ class OutageMemory:
             of_agent = self._dialling.get(agent_key_of(agent_id), {})
             found = list(of_agent.values()) if by is None else [of_agent[by]] if by in of_agent else []
         return next((dial for dial in reversed(found) if now < dial.expires_at), None)
+
+    def holding(self, hold: Hold) -> None:
+        """Presence was set for this hold, which carries what it found."""
+        with self._lock:
+            self._holds[hold.hold_id] = hold
+            _trim(self._holds)
+
+    def held(self, hold_id: str) -> Hold | None:
+        """What such a hold found; None where this process set none."""
+        with self._lock:
+            return self._holds.get(hold_id)
 
     def over(self, agent_id: str, by: str) -> None:
         """The store knows this agent's emergency by now."""

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from shared.domain.ids import derived
 from shared.domain.leases import Lease, Rules
-from shared.domain.presence import Hold
+from shared.domain.presence import LOOK_WHILE_HELD, Hold
 from shared.domain.situations import Situation
 from shared.domain.subjects import presence_id_of
 
@@ -121,8 +121,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
     `owner` is whose it is where the agent is not in the directory (`Caller.owner`). `presence_due_at` is when the owed
-    reconciling of the agent's presence is next due; None when nothing is owed. `situation` is what was established at
-    the latest dial.
+    reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that is
+    held is still what we set; None when not. `situation` is what was established at the latest dial.
     """
 
     agent_id: str
@@ -138,6 +138,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     held: bool = False
     presence_due_at: datetime | None = None
     presence_attempts: int = 0
+    presence_look_at: datetime | None = None
     quota: str | None = None
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
@@ -329,6 +330,13 @@ def same_lease(one: Lease | None, other: Lease | None) -> bool:
     return one is not None and other is not None and (one.number, one.epoch) == (other.number, other.epoch)
 
 
+def with_outage_hold(emergency: Emergency, held: Hold | None) -> Emergency:
+    """The emergency with what a hold in an outage found: a service that carries no mark shows nothing but our own."""
+    if held is None or emergency.hold is None or emergency.hold.hold_id != held.hold_id:
+        return emergency
+    return structs.replace(emergency, hold=held)
+
+
 def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
     if hold is not None and not hold.settled:
         if not leg.holds_presence:
@@ -441,10 +449,20 @@ def with_hold(emergency: Emergency, hold: Hold, due_at: datetime | None) -> Emer
     return structs.replace(emergency, hold=hold, presence_due_at=due_at, presence_attempts=0)
 
 
+def with_look(emergency: Emergency, now: datetime, *, held: bool) -> Emergency:
+    """While we hold it, the service's own changes are looked for; what a person has changed is left alone (S2, B5)."""
+    looked_for = held and emergency.hold is not None and not emergency.hold.settled
+    known = emergency.presence_look_at
+    if not looked_for or known is None or known <= now:
+        known = now + LOOK_WHILE_HELD if looked_for else None
+    return structs.replace(emergency, presence_look_at=known)
+
+
 def with_presence_put_off(emergency: Emergency, now: datetime) -> Emergency:
     """The presence service failed: try again later, waiting longer each time."""
     if emergency.presence_due_at is None:
-        return emergency
+        look_at = emergency.presence_look_at
+        return structs.replace(emergency, presence_look_at=look_at and max(look_at, now + FIRST_WAIT))
     attempts = emergency.presence_attempts + 1
     due = now + backoff(attempts)
     return structs.replace(emergency, presence_due_at=due, presence_attempts=attempts)

@@ -7,7 +7,8 @@ from msgspec import Struct, structs
 
 LATE_SET_RECHECK = timedelta(seconds=90)
 STRAY_AFTER = timedelta(minutes=10)
-EMERGENCY = "emergency"
+# So often it is looked whether a presence that is held is still what we set.
+LOOK_WHILE_HELD = timedelta(seconds=30)
 
 
 class PresenceStatus(StrEnum):
@@ -21,37 +22,65 @@ class PresenceStatus(StrEnum):
     OFFLINE = "offline"
 
 
+class SetBy(StrEnum):
+    """Who changed a presence, as far as the service says: a person's change stays, a system's is nobody's decision."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+
+
+PEOPLE = frozenset({SetBy.AGENT, SetBy.SUPERVISOR})
+# What rows of the version before say; `emergency` was a hold of ours.
+_SAID_BEFORE = {"admin": SetBy.SUPERVISOR, "machine": SetBy.SYSTEM, "emergency": SetBy.SYSTEM}
+
+
 class Presence(Struct, frozen=True, kw_only=True):
     """An agent's presence as a service shows it.
 
-    `hold_id` names the emergency that set it, where we did; `before` is what that emergency found, where the service
-    can carry it, with `before_set_by` and `before_since`: so that nothing tells later that it was ever replaced (B8).
-    `version` is the service's own mark for a conditional write, None where it has none.
+    `native` is the service's own name of the state, where it has more than the six. `hold_id` names the emergency that
+    set it, where we did; `before` is what that emergency found, where the service can carry it, with `before_native`,
+    `before_set_by` and `before_since`: so that nothing tells later that it was ever replaced (B8). `version` is the
+    service's own mark for a conditional write, None where it has none.
     """
 
     status: PresenceStatus
+    native: str | None = None
     set_by: str | None = None
     since: datetime | None = None
     hold_id: str | None = None
     before: PresenceStatus | None = None
+    before_native: str | None = None
     before_set_by: str | None = None
     before_since: datetime | None = None
     version: str | None = None
+
+    @property
+    def changed_by(self) -> SetBy:
+        """Who set it, in the words of today."""
+        said = self.set_by or SetBy.UNKNOWN
+        return _SAID_BEFORE.get(said) or (SetBy(said) if said in SetBy else SetBy.UNKNOWN)
 
 
 class Hold(Struct, frozen=True, kw_only=True):
     """One holding of an agent's presence, from the first leg to the return.
 
-    `before` is the snapshot to return to (None until taken); `applied` says that Do not disturb was seen in place;
-    `settled` that the presence was returned, or found changed by somebody else, and is nothing of ours any more.
-    `previous` is the snapshot of the hold before this one, for a mark of that one which lands late. `look_again_at` is
-    when to look for a mark of this one which lands late.
+    `before` is the snapshot to return to (None until taken), with its native state and who set it when; `applied` says
+    that Do not disturb was seen in place since the latest leg, `touched` that it ever was; `settled` that the presence
+    was returned, or found changed by a person, and is nothing of ours any more. `previous` is the snapshot of the hold
+    before this one, for a mark of that one which lands late. `look_again_at` is when to look for a mark of this one
+    which lands late.
     """
 
     hold_id: str
     before: PresenceStatus | None = None
+    before_native: str | None = None
+    before_set_by: str | None = None
+    before_since: datetime | None = None
     previous: PresenceStatus | None = None
     applied: bool = False
+    touched: bool = False
     settled: bool = False
     look_again_at: datetime | None = None
     released_at: datetime | None = None
@@ -86,27 +115,40 @@ def next_step(hold: Hold, *, held: bool, current: Presence, now: datetime) -> St
     """What to do next so that the presence becomes what it should be: read, decide, act, until `Settle`.
 
     It looks only at what should be and at what is, so that steps which finish in the wrong order put themselves right.
+    A change by a person, or by nobody knows whom, stays; one by the service itself is undone (S2).
     """
-    ours = current.hold_id is not None
-    return _next_while_held(hold, current, ours) if held else _next_after_hold(hold, current, ours, now)
+    return _next_while_held(hold, current) if held else _next_after_hold(hold, current, now)
 
 
-def _next_while_held(hold: Hold, current: Presence, ours: bool) -> Step:
-    if ours and hold.before != _snapshot(hold, current):
+def _is_ours(hold: Hold, current: Presence) -> bool:
+    """Whether the service shows what we set; one that carries no mark shows the status alone."""
+    unmarked = hold.touched and not hold.settled and current.status is PresenceStatus.DO_NOT_DISTURB
+    return current.hold_id is not None or (unmarked and current.changed_by not in PEOPLE)
+
+
+def _next_while_held(hold: Hold, current: Presence) -> Step:
+    ours = _is_ours(hold, current)
+    if current.hold_id is not None and hold.before != _snapshot(hold, current):
         # A mark set in an outage, or by a late write. What it found comes along with it.
-        return Remember(structs.replace(hold, before=_snapshot(hold, current)))
+        return Remember(_with_found(hold, current))
     if ours and current.status is PresenceStatus.DO_NOT_DISTURB:
-        return Settle(structs.replace(hold, applied=True, look_again_at=None))
-    if hold.applied:
+        return Settle(structs.replace(hold, applied=True, touched=True, look_again_at=None))
+    by_the_service = ours or current.changed_by is SetBy.SYSTEM
+    if hold.applied and (hold.settled or not by_the_service):
         return Settle(structs.replace(hold, settled=True))
-    if hold.before != current.status:
-        return Remember(structs.replace(hold, before=current.status))
+    if hold.before is None or (not by_the_service and (hold.before, hold.before_native) != _state_of(current)):
+        return Remember(with_snapshot(hold, current))
     return SetPresence(held_presence(hold, current))
 
 
-def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -> Step:
-    if ours:
+def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
+    if current.hold_id is not None:
         return SetPresence(returned_presence(_snapshot(hold, current), current))
+    by_the_service = _is_ours(hold, current) or current.changed_by is SetBy.SYSTEM
+    replaced = hold.before is not None and (hold.before, hold.before_native) != _state_of(current)
+    if hold.touched and not hold.settled and by_the_service and replaced:
+        # Offline of a closed tab, in place of ours: what was there before the first leg comes back all the same.
+        return SetPresence(_found_by(hold, current))
     again_at = hold.look_again_at or now + LATE_SET_RECHECK
     if not hold.applied and now < again_at:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
@@ -114,9 +156,48 @@ def _next_after_hold(hold: Hold, current: Presence, ours: bool, now: datetime) -
     return Settle(structs.replace(hold, settled=True, look_again_at=None))
 
 
+def _state_of(current: Presence) -> tuple[PresenceStatus, str | None]:
+    return current.status, current.native
+
+
 def _snapshot(hold: Hold, current: Presence) -> PresenceStatus:
     """What to return to: a mark carries what it replaced, which is never older than our own snapshot."""
     return current.before or hold.before or hold.previous or UNKNOWN_BEFORE
+
+
+def with_snapshot(hold: Hold, found: Presence) -> Hold:
+    """The hold with what the service shows as the state to return to."""
+    return structs.replace(
+        hold,
+        before=found.status,
+        before_native=found.native,
+        before_set_by=found.set_by,
+        before_since=found.since,
+    )
+
+
+def _with_found(hold: Hold, mark: Presence) -> Hold:
+    """The hold with what a mark of ours found."""
+    if mark.before is None:
+        return structs.replace(hold, before=_snapshot(hold, mark))
+    return structs.replace(
+        hold,
+        before=mark.before,
+        before_native=mark.before_native,
+        before_set_by=mark.before_set_by,
+        before_since=mark.before_since,
+    )
+
+
+def _found_by(hold: Hold, current: Presence) -> Presence:
+    """What the hold found, over what the service shows."""
+    return Presence(
+        status=hold.before or hold.previous or UNKNOWN_BEFORE,
+        native=hold.before_native,
+        set_by=hold.before_set_by,
+        since=hold.before_since,
+        version=current.version,
+    )
 
 
 def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
@@ -124,6 +205,7 @@ def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
     unchanged = status is current.before
     return Presence(
         status=status,
+        native=current.before_native if unchanged else None,
         set_by=current.before_set_by if unchanged else None,
         since=current.before_since if unchanged else None,
         version=current.version,
@@ -149,13 +231,17 @@ def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
 
 
 def held_presence(hold: Hold, current: Presence) -> Presence:
-    """Do not disturb, marked as ours and carrying what it replaces."""
+    """Do not disturb, marked as ours and carrying what it replaces: what the hold found, else what there is now."""
+    found = _with_found(hold, current) if current.hold_id is not None else hold
+    if found.before is None:
+        found = with_snapshot(found, current)
     return Presence(
         status=PresenceStatus.DO_NOT_DISTURB,
-        set_by=EMERGENCY,
+        set_by=SetBy.SYSTEM,
         hold_id=hold.hold_id,
-        before=hold.before or current.status,
-        before_set_by=current.before_set_by if current.hold_id else current.set_by,
-        before_since=current.before_since if current.hold_id else current.since,
+        before=found.before,
+        before_native=found.before_native,
+        before_set_by=found.before_set_by,
+        before_since=found.before_since,
         version=current.version,
     )

@@ -1,7 +1,9 @@
 """Presence is held for a dial at once, though the store is away (B1)."""
 
+from msgspec import structs
+
 from shared.deadlines import Clock, Deadline
-from shared.domain.presence import Hold, held_presence
+from shared.domain.presence import Hold, held_presence, with_snapshot
 from shared.ports import OutageLog, PresenceGateway, Telemetry
 
 
@@ -21,6 +23,9 @@ def hold_in_outage(
         # Late: the store knows the call by now, and may know its end, after which nobody would take the mark away.
         return
     current = presence.read(presence_id, deadline)
-    if current.hold_id is None:
-        presence.write(presence_id, held_presence(hold, current), deadline)
-        telemetry.emit("presence_held")
+    if current.hold_id is not None or outage.held(hold.hold_id) is not None:
+        return
+    presence.write(presence_id, held_presence(hold, current), deadline)
+    # A later reading of a service that carries no mark would take our own for the agent's choice.
+    outage.holding(structs.replace(with_snapshot(hold, current), applied=True, touched=True))
+    telemetry.emit("presence_held")

@@ -2,20 +2,23 @@
 
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.ids import agent_key_of
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import PresenceGateway
+from shared.use_cases.effects import Effect, ReconcilePresence
 
 
 def set_presence(
-    agent_id: str, status: PresenceStatus, set_by: str, *, presence: PresenceGateway, deadline: Deadline
-) -> Presence:
-    """Set it whatever it was: the last one who sets it wins, and a hold of ours ends where it is seen (B5).
+    agent_id: str, status: PresenceStatus, set_by: SetBy, *, presence: PresenceGateway, deadline: Deadline
+) -> tuple[Presence, tuple[Effect, ...]]:
+    """Set it whatever it was: the last one who sets it wins, unless a system does so while it is held (S2, B5).
 
-    Raises `Unavailable`.
+    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. Raises `Unavailable`.
     """
     while True:
         current = presence.read(agent_id, deadline)
+        wanted = Presence(status=status, set_by=set_by, version=current.version)
         try:
-            return presence.write(agent_id, Presence(status=status, set_by=set_by, version=current.version), deadline)
+            return presence.write(agent_id, wanted, deadline), (ReconcilePresence(agent_key_of(agent_id)),)
         except Conflict:
             deadline.require()

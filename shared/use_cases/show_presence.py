@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import EmergencyCallingError, Unavailable
-from shared.domain.presence import EMERGENCY, Presence, PresenceStatus, may_be_stray
+from shared.domain.presence import Presence, PresenceStatus, SetBy, may_be_stray
 from shared.ports import EmergencyStore, OutageLog, PresenceGateway
 from shared.use_cases.return_presence import return_presence
 
@@ -28,7 +28,7 @@ def show_presence(
     except Unavailable:
         if not dialling:
             raise
-        return Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by=EMERGENCY)
+        return Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by=SetBy.SYSTEM)
     if current.hold_id is not None and may_be_stray(current, clock.now()) and not dialling:
         with suppress(EmergencyCallingError):
             return_presence(agent_id, current.hold_id, emergencies=emergencies, presence=presence, deadline=deadline)

@@ -9,7 +9,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg, with_outage_hold
 from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
 from shared.domain.errors import (
     CallIdTaken,
@@ -153,7 +153,7 @@ def start_call(
     course = _Course(dial, caller, emergencies, numbers, directory, desktops, deployment, deadline)
     course.word = word
     try:
-        started = course.run(clock.now())
+        started = course.run(outage, clock.now())
     except Unavailable:
         telemetry.emit("store_away", ms=_ms_since(began, clock))
         started = course.run_in_outage(outage, clock.now())
@@ -223,6 +223,7 @@ class _Course:
         self._deployment = deployment
         self._rules = deployment.rules
         self._deadline = deadline
+        self._outage_hold: Hold | None = None
         self.subject = presumed(dial.agent_id)
         self._known = False
         self._ignored: tuple[str, ...] = ()
@@ -239,7 +240,7 @@ class _Course:
         self.shares = False
         self.rationed = False
 
-    def run(self, now: datetime) -> Started:
+    def run(self, outage: OutageLog, now: datetime) -> Started:
         """The dial against a store that answers."""
         dial, deadline = self._dial, self._deadline
         # Begun for the one who is named, whom nearly every dial is of: nobody but a stranger waits for two readings.
@@ -248,6 +249,7 @@ class _Course:
         desktops = self._desktops.of(dial.agent_id, deadline)
         self._numbers.expect_loan(deadline)
         self._identify()
+        self._outage_hold = outage.held(self._hold.hold_id)
         if self.subject.key != named_key:
             reading = self._emergencies.load(self.subject.key, deadline)
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
@@ -420,7 +422,10 @@ class _Course:
             reported_end=self._early_end(),
             claims=(key_of(self._dial.server_call_id),) if self._dial.server_call_id else (),
         )
-        emergency = with_leg(self._emergency(stored.emergency, loan), leg, lease, self._rules, now)
+        emergency = with_outage_hold(
+            with_leg(self._emergency(stored.emergency, loan), leg, lease, self._rules, now),
+            self._outage_hold,
+        )
         return Change(
             stored=stored,
             emergency=emergency,

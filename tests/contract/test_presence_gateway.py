@@ -9,7 +9,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Table
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, Unavailable
-from shared.domain.presence import Hold, Presence, PresenceStatus, held_presence
+from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence
 from shared.use_cases.set_presence import set_presence
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_agents_do_not_share_a_presence(gateway: PresenceTable, soon: Deadline) 
 def test_whoever_sets_it_last_wins(gateway: PresenceTable, soon: Deadline) -> None:
     gateway.write("a", Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by="emergency", hold_id="h"), soon)
     for _ in range(2):
-        written = set_presence("a", PresenceStatus.AWAY, "supervisor", presence=gateway, deadline=soon)
+        written, _ = set_presence("a", PresenceStatus.AWAY, SetBy.SUPERVISOR, presence=gateway, deadline=soon)
         assert written == gateway.read("a", soon)
         assert (written.status, written.set_by, written.hold_id) == (PresenceStatus.AWAY, "supervisor", None)
 

@@ -372,7 +372,7 @@ def test_an_agent_s_change_in_the_middle_of_a_call_stays(local: Stack, dana: Sof
     local.run_timers()
     local.advance(timedelta(minutes=11))
     local.run_timers()
-    assert (dana.presence().status, dana.presence().set_by) == ("away", "admin")
+    assert (dana.presence().status, dana.presence().set_by) == ("away", "supervisor")
 
 
 @pytest.mark.parametrize("status", ["available", "busy", "do_not_disturb", "be_right_back", "away", "offline"])
@@ -380,9 +380,9 @@ def test_every_presence_comes_back(local: Stack, dana: Softphone, status: str) -
     dana.show(status)
     call = new_id()
     dana.dial(call)
-    poll(lambda: dana.presence().set_by == "emergency" or None, what="the hold")
+    poll(lambda: dana.presence().set_by == "system" or None, what="the hold")
     dana.end(call)
-    poll(lambda: dana.presence().set_by != "emergency" or None, what="the return")
+    poll(lambda: dana.presence().set_by != "system" or None, what="the return")
     assert dana.presence().status == status
 
 

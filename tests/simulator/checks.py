@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,9 +14,10 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
-from shared.domain.ids import derived
+from shared.domain.ids import derived, key_of
 from shared.domain.leases import Lease
 from shared.domain.panels import Banner, Mode
+from shared.domain.presence import PEOPLE, PresenceStatus
 from shared.ports import Email, Holder
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
@@ -35,7 +37,17 @@ MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
 # The timer runs every minute, and its run takes a moment.
 EXPIRED_WITHIN = timedelta(seconds=75)
+# Looked at every 30 s by a timer that runs every ten, set within 15 s of the look; effects may begin 20 s late here.
+HELD_AGAIN_WITHIN = timedelta(seconds=30 + 10 + 15 + 20)
 LEFT_IN_THE_END = {"pool", "free", "number"}
+
+
+class Place(StrEnum):
+    """Whose business an agent's presence is."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    UNCERTAIN = "uncertain"
 
 
 class Recorded(Struct):
@@ -209,6 +221,33 @@ class Checks:
             require(
                 kept.expired_at == ends_at, "the timer expires the number within a minute", kept, emergency.agent_id
             )
+
+    def place_of_presence(self, agent_id: str) -> Place:
+        """Whose business the agent's presence is now."""
+        emergency = self.emergencies.get(key_of(agent_id))
+        hold = emergency.hold if emergency is not None else None
+        if emergency is None or hold is None or hold.settled:
+            return Place.THEIRS
+        marked = self.world.presence.read(agent_id, self.world.endless).hold_id is not None
+        held = self._judged(emergency).held_until is not None
+        return Place.OURS if marked and held and hold.touched else Place.UNCERTAIN
+
+    def expect_do_not_disturb_again(self, agent_id: str) -> None:
+        """What the service changed by itself is undone soon, while the emergency goes on (S2)."""
+        since, world = self.world.clock.now(), self.world
+        if world.faults.climate.fair:
+            world.clock.call_at(microseconds(since + HELD_AGAIN_WITHIN), lambda: self._is_held_again(agent_id, since))
+
+    def _is_held_again(self, agent_id: str, since: datetime) -> None:
+        emergency, now = self.emergencies.get(key_of(agent_id)), self.world.clock.now()
+        shown = self.world.presence.read(agent_id, self.world.endless)
+        if emergency is None or emergency.hold is None or shown.changed_by in PEOPLE:
+            return
+        until = self._judged(emergency).held_until
+        served = self.world.served_from(since, now) == since
+        if served and not emergency.hold.settled and until is not None and now < until:
+            again = shown.status is PresenceStatus.DO_NOT_DISTURB
+            require(again, "do not disturb is set again", (shown, emergency.hold), agent_id)
 
     # Probes: what a caller would see at a moment, above all on both sides of an edge
 

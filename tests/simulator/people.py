@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from shared.domain.agents import Agent
 from shared.domain.errors import Malformed, NotFound, Unavailable
 from shared.domain.ids import derived, leg_id_of
-from shared.domain.presence import PresenceStatus
+from shared.domain.presence import PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Dial
+from tests.simulator.checks import Place
 from tests.simulator.ports import Died
 from tests.simulator.story import require
 
@@ -75,9 +76,23 @@ class Person:
     def _choose_presence(self) -> None:
         world = self.world
         status = world.chance.choice(STATUSES)
-        set_presence(self.agent_id, status, "agent", presence=world.presence, deadline=world.endless)
+        set_presence(self.agent_id, status, SetBy.AGENT, presence=world.presence, deadline=world.endless)
         world.chosen[self.agent_id] = status
         world.tell(self.agent_id, f"chooses {status}")
+
+    def _service_changes_presence(self) -> None:
+        """The presence service does so by itself: Offline of a closed tab, or recalculated after a new login."""
+        world = self.world
+        place = world.checks.place_of_presence(self.agent_id)
+        if place is Place.UNCERTAIN:
+            return
+        status = world.chance.choice((PresenceStatus.OFFLINE, PresenceStatus.AVAILABLE))
+        set_presence(self.agent_id, status, SetBy.SYSTEM, presence=world.presence, deadline=world.endless)
+        world.tell(self.agent_id, f"presence is changed by the service: {status}")
+        if place is Place.OURS:
+            world.checks.expect_do_not_disturb_again(self.agent_id)
+        else:
+            world.chosen[self.agent_id] = status
 
     # One call
 
@@ -103,6 +118,8 @@ class Person:
             world.clock.spawn(lambda: self._softphone_ties(call), 1.0)
         if chance.random() < 0.15:
             world.clock.spawn(self._choose_presence, chance.random() * 600)
+        if chance.random() < 0.2:
+            world.clock.spawn(self._service_changes_presence, chance.random() * 600)
         if chance.random() < 0.15:
             world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 4 * 3600)
         world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))

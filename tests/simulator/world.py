@@ -34,7 +34,7 @@ from tests.simulator.story import Story, Violation
 from tests.simulator.timers import Timer, first_due_us
 
 HOUR_S = 3600
-OWED = ("ladder", "outbox")
+OWED = ("ladder", "look", "outbox")
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
 MANY_AGENTS = 3000
 # A domain is linked, a right assigned, within minutes.

@@ -6,14 +6,16 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
+from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Delete, Put
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.emergencies import standing, ties
 from shared.domain.errors import NotAnEmergency, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
-from shared.domain.presence import PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
@@ -32,6 +34,7 @@ from tests.fakes.house import (
     numbers,
     only_agent,
 )
+from tests.fakes.memory_table import MemoryTable
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -560,6 +563,86 @@ def test_a_change_that_somebody_made_during_the_hold_stays(house: House) -> None
     house.show(DANA, PresenceStatus.AWAY)
     end(house)
     assert house.status(DANA) is PresenceStatus.AWAY
+
+
+class Markless(PresenceTable):
+    """A presence service that shows nothing but the state and who set it."""
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        plain = Presence(status=presence.status, set_by=presence.set_by, version=presence.version)
+        return super().write(agent_id, plain, deadline)
+
+
+def system_sets(house: House, status: PresenceStatus) -> None:
+    house.calling.set_presence(DANA, status, SetBy.SYSTEM, deadline=house.within())
+
+
+def service_changes_by_itself(house: House, status: PresenceStatus) -> None:
+    current = house.presence.read(DANA, house.within())
+    changed = Presence(status=status, set_by=SetBy.SYSTEM, version=current.version)
+    house.presence.write(DANA, changed, house.within())
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_do_not_disturb_is_set_again_after_a_change_by_a_system_and_what_was_before_comes_back(
+    house: House, dropped: bool
+) -> None:
+    dial(house)
+    if dropped:
+        end(house, by_agent=False)
+    system_sets(house, PresenceStatus.OFFLINE)
+    assert house.status(DANA) is DND and house.panel(DANA).presence is DND
+    service_changes_by_itself(house, PresenceStatus.OFFLINE)
+    house.wait(40)
+    assert house.status(DANA) is DND, "seen within 30 s, by the next sweep"
+    if dropped:
+        house.clock.advance(after(minutes=10))
+        house.tick()
+    else:
+        end(house)
+    assert house.status(DANA) is AVAILABLE
+    assert house.presence.read(DANA, house.within()).changed_by is SetBy.AGENT, "it was the agent's own choice"
+
+
+def test_a_person_changes_presence_while_it_is_held_and_it_is_seen_at_once(house: House) -> None:
+    dial(house)
+    house.calling.set_presence(DANA, PresenceStatus.BUSY, SetBy.AGENT, deadline=house.within())
+    assert house.panel(DANA).presence is None
+    system_sets(house, PresenceStatus.AWAY)
+    house.wait(60)
+    assert house.status(DANA) is PresenceStatus.AWAY, "no longer ours: neither set again nor given back"
+    assert [row for row in house.rows() if row.startswith("look|")] == []
+    end(house)
+    assert house.status(DANA) is PresenceStatus.AWAY
+
+
+def test_a_process_that_dies_after_a_systems_change_leaves_it_to_the_next_look(house: House) -> None:
+    dial(house)
+    house.performs = False
+    system_sets(house, PresenceStatus.OFFLINE)
+    house.owed.clear()
+    house.performs = True
+    house.wait(40)
+    assert house.status(DANA) is DND
+
+
+def test_nobody_looks_at_a_presence_that_is_not_held(house: House) -> None:
+    dial(house)
+    assert [row for row in house.rows() if row.startswith("look|")] != []
+    end(house)
+    assert [row for row in house.rows() if row.startswith("look|")] == []
+
+
+def test_a_hold_of_an_outage_returns_to_what_it_found_though_the_service_carries_no_mark(house: House) -> None:
+    house.presence = Markless(MemoryTable(), house.clock)
+    house.show(DANA, AVAILABLE)
+    house.line.away = True
+    assert dial(house).degraded and house.status(DANA) is DND
+    house.line.away = False
+    assert not dial(house).degraded
+    assert house.status(DANA) is DND
+    end(house)
+    assert house.status(DANA) is AVAILABLE
 
 
 def test_a_redial_sets_do_not_disturb_again_whatever_it_is_now(house: House) -> None:

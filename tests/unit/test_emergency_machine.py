@@ -20,7 +20,7 @@ from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Rules
 from shared.domain.panels import Mode
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email, PresenceGateway
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.end_call import End
@@ -75,6 +75,7 @@ class Call:
         self.ended_at: datetime | None = None
         self.started = False
         self.answer: Answer | None = None
+        self.worth_until: datetime | None = None
 
     def __repr__(self) -> str:
         return self.call_id
@@ -249,6 +250,8 @@ class EmergencyMachine(RuleBasedStateMachine):
             return
         if call.answer is not None:
             assert answer.callback_number == call.answer.callback_number, "the same answer to a retry"
+        # What the notice is worth is what was promised at the dial; later legs and ends promise more.
+        call.worth_until = call.worth_until or answer.expires_at
         call.started, call.answer = True, answer
         stored = self.stored(call.agent_id)
         assert stored is not None and any(leg.leg_id == call.leg_id for leg in stored.legs)
@@ -332,10 +335,30 @@ class EmergencyMachine(RuleBasedStateMachine):
         house.deployment = msgspec.structs.replace(house.deployment, callback_numbers=tuple(sorted(pool)))
         house.lend_from(house.deployment.callback_numbers)
 
-    @rule(agent=st.sampled_from(AGENTS), status=st.sampled_from(STATUSES), by=st.sampled_from(["agent", "supervisor"]))
-    def change_presence(self, agent: str, status: PresenceStatus, by: str) -> None:
+    @rule(
+        agent=st.sampled_from(AGENTS),
+        status=st.sampled_from(STATUSES),
+        by=st.sampled_from([SetBy.AGENT, SetBy.SUPERVISOR]),
+    )
+    def change_presence(self, agent: str, status: PresenceStatus, by: SetBy) -> None:
         set_presence(agent, status, by, presence=self.moody.service, deadline=self.house.within())
         self.chosen[agent] = status
+
+    @rule(agent=st.sampled_from(AGENTS), status=st.sampled_from(STATUSES), told=st.booleans())
+    def the_service_changes_presence_by_itself(self, agent: str, status: PresenceStatus, told: bool) -> None:
+        """Offline of a closed tab, or recalculated; `told`: it came by way of us."""
+        stored = self.stored(agent)
+        hold = stored.hold if stored is not None else None
+        if hold is not None and not (hold.settled or hold.touched):
+            # What becomes of it depends on whether ours is set before it is over.
+            return
+        _, effects = set_presence(
+            agent, status, SetBy.SYSTEM, presence=self.moody.service, deadline=self.house.within()
+        )
+        if told:
+            self.effects += [OwedEffect(effect, self.now) for effect in effects]
+        if hold is None or hold.settled:
+            self.chosen[agent] = status
 
     # What becomes of the effects
 
@@ -445,7 +468,7 @@ class EmergencyMachine(RuleBasedStateMachine):
             presence = self.moody.service.read(agent_id, self.house.within())
             if stored is None:
                 assert presence.hold_id is None, "forgotten, but presence never came back"
-            elif stored.presence_due_at is None and not self._is_owed_presence(agent_id):
+            elif stored.presence_due_at is None and not (self._is_owed_presence(agent_id) or stored.presence_look_at):
                 if judge(stored, RULES, self.now).held_until is None and not stored.held:
                     assert presence.hold_id is None
                 if presence.hold_id is None:
@@ -487,8 +510,8 @@ class EmergencyMachine(RuleBasedStateMachine):
             if call.agent_id in KNOWN:
                 assert call.answer.notified == len(recipients)
             assert operation_id not in accepted or call.answer.notified > 0
-            assert call.answer.expires_at is not None
-            if call.answer.notified and began + after(minutes=15) < call.answer.expires_at:
+            assert call.worth_until is not None
+            if call.answer.notified and began + after(minutes=15) < call.worth_until:
                 assert operation_id in accepted, "each outgoing leg owes one notice"
 
     def _nothing_is_left(self) -> None:

@@ -47,7 +47,7 @@ def test_a_change_between_snapshot_and_set_is_remembered_anew() -> None:
 def test_once_in_place_it_is_settled_and_what_somebody_changes_stays() -> None:
     remembered = structs.replace(HOLD, before=AVAILABLE)
     assert next_step(remembered, held=True, current=ours(), now=NOW) == Settle(
-        structs.replace(remembered, applied=True)
+        structs.replace(remembered, applied=True, touched=True)
     )
     applied = structs.replace(remembered, applied=True)
     step = next_step(applied, held=True, current=shown(BUSY), now=NOW)
@@ -73,6 +73,90 @@ def test_a_set_that_may_still_be_on_its_way_is_looked_for_once_more() -> None:
     again = next_step(waits, held=False, current=shown(AVAILABLE), now=later)
     assert isinstance(again, Settle)
     assert again.hold.settled
+
+
+APPLIED = structs.replace(HOLD, before=AVAILABLE, before_set_by="agent", before_since=NOW, applied=True, touched=True)
+
+
+@pytest.mark.parametrize("by", ["system", "machine"])
+@pytest.mark.parametrize("status", [PresenceStatus.OFFLINE, AVAILABLE, BUSY])
+def test_what_the_service_changed_by_itself_is_undone_and_returns_to_what_was_before(
+    status: PresenceStatus, by: str
+) -> None:
+    step = next_step(APPLIED, held=True, current=shown(status, set_by=by), now=NOW)
+    assert isinstance(step, SetPresence)
+    again = step.presence
+    assert (again.status, again.hold_id, again.before, again.before_set_by) == (DND, "hold-1", AVAILABLE, "agent")
+    step = next_step(APPLIED, held=False, current=again, now=NOW)
+    assert step == SetPresence(Presence(status=AVAILABLE, set_by="agent", since=NOW, version="1"))
+
+
+@pytest.mark.parametrize("by", ["agent", "supervisor", "admin", None, "somebody"])
+def test_what_a_person_or_nobody_knows_who_changed_stays(by: str | None) -> None:
+    for held in (True, False):
+        step = next_step(APPLIED, held=held, current=shown(BUSY, set_by=by), now=NOW)
+        assert step == Settle(structs.replace(APPLIED, settled=True))
+
+
+def test_what_a_person_left_behind_is_not_taken_from_the_service_afterwards() -> None:
+    settled = structs.replace(APPLIED, settled=True)
+    for held in (True, False):
+        step = next_step(settled, held=held, current=shown(BUSY, set_by="system"), now=NOW)
+        assert step == Settle(settled)
+
+
+def test_a_change_of_the_service_that_nobody_undid_in_time_does_not_outlive_the_hold() -> None:
+    current = shown(PresenceStatus.OFFLINE, set_by="system")
+    step = next_step(APPLIED, held=False, current=current, now=NOW)
+    assert step == SetPresence(Presence(status=AVAILABLE, set_by="agent", since=NOW, version="1"))
+    back = shown(AVAILABLE, set_by="agent")
+    assert next_step(APPLIED, held=False, current=back, now=NOW) == Settle(structs.replace(APPLIED, settled=True))
+
+
+def test_ours_but_not_do_not_disturb_is_set_again() -> None:
+    step = next_step(APPLIED, held=True, current=shown(AVAILABLE, hold_id="hold-1", before=AVAILABLE), now=NOW)
+    assert isinstance(step, SetPresence)
+    assert (step.presence.status, step.presence.hold_id) == (DND, "hold-1")
+
+
+def test_a_change_of_the_service_between_snapshot_and_set_is_nobodys_decision() -> None:
+    remembered = structs.replace(HOLD, before=AVAILABLE)
+    current = shown(PresenceStatus.OFFLINE, set_by="system")
+    step = next_step(remembered, held=True, current=current, now=NOW)
+    assert isinstance(step, SetPresence)
+    assert (step.presence.status, step.presence.before) == (DND, AVAILABLE)
+
+
+def test_the_native_state_is_remembered_and_comes_back() -> None:
+    current = shown(BUSY, native="training", set_by="agent")
+    step = next_step(HOLD, held=True, current=current, now=NOW)
+    assert isinstance(step, Remember)
+    assert (step.hold.before, step.hold.before_native) == (BUSY, "training")
+    step = next_step(step.hold, held=True, current=current, now=NOW)
+    assert isinstance(step, SetPresence)
+    mark = structs.replace(step.presence, version="2")
+    [applied] = [
+        next_step(structs.replace(HOLD, before=BUSY, before_native="training"), held=True, current=mark, now=NOW)
+    ]
+    assert isinstance(applied, Settle)
+    step = next_step(applied.hold, held=False, current=mark, now=NOW)
+    assert isinstance(step, SetPresence)
+    assert (step.presence.status, step.presence.native, step.presence.set_by) == (BUSY, "training", "agent")
+
+
+@pytest.mark.parametrize("by", ["system", None])
+def test_a_service_that_carries_no_mark_gives_back_what_the_hold_found(by: str | None) -> None:
+    current = shown(DND, set_by=by)
+    assert next_step(APPLIED, held=True, current=current, now=NOW) == Settle(APPLIED)
+    step = next_step(APPLIED, held=False, current=current, now=NOW)
+    assert step == SetPresence(Presence(status=AVAILABLE, set_by="agent", since=NOW, version="1"))
+
+
+def test_do_not_disturb_that_the_agent_chose_themselves_stays() -> None:
+    chosen = shown(DND, set_by="agent")
+    for held in (True, False):
+        step = next_step(APPLIED, held=held, current=chosen, now=NOW)
+        assert step == Settle(structs.replace(APPLIED, settled=True))
 
 
 @pytest.mark.parametrize(

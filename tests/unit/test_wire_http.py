@@ -391,10 +391,22 @@ def test_a_language_that_we_do_not_speak_gets_english(locale: str | None) -> Non
 
 def test_what_is_kept_to_give_presence_back_stays_inside() -> None:
     presence = Presence(
-        status=PresenceStatus.DO_NOT_DISTURB, set_by="emergency", hold_id="h", before=PresenceStatus.BUSY, version="1"
+        status=PresenceStatus.DO_NOT_DISTURB, set_by="system", hold_id="h", before=PresenceStatus.BUSY, version="1"
     )
     assert json.loads(msgspec.json.encode(presence_answer(presence))) == {
         "status": "do_not_disturb",
-        "set_by": "emergency",
+        "set_by": "system",
         "since": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        *(("agent", "agent"), ("supervisor", "supervisor"), ("system", "system"), (None, None), ("somebody", None)),
+        # Of rows that the version before wrote.
+        *(("admin", "supervisor"), ("machine", "system"), ("emergency", "system")),
+    ],
+)
+def test_who_set_a_presence_is_told_in_the_words_of_today(stored: str | None, told: str | None) -> None:
+    assert presence_answer(Presence(status=PresenceStatus.AWAY, set_by=stored)).set_by == told
