@@ -1,0 +1,58 @@
+"""What is proven is what ships: simulator and core in memory are made of the deployed parts, but for the rim."""
+
+import pytest
+from msgspec import structs
+
+from shared.bootstrap import compose
+from shared.emergency_calling import EmergencyCalling
+from tests.fakes.house import House
+from tests.simulator.world import World
+
+SETTINGS = {
+    "TABLES_CONNECTION_STRING": "UseDevelopmentStorage=true",
+    "CALLBACK_NUMBERS": "+14255550100;+14255550101",
+    "FALLBACK_CALLBACK_NUMBER": "+14255550199",
+    "EMERGENCY_CONTACTS": "desk@example.com",
+}
+# What stands for the world itself: services, time, chance, and who hears the log.
+RIM = {"clock", "telemetry", "router", "notifier", "template", "recordings", "store_alive", "words", "prepare"}
+# Of the simulator: a line to the deployed presence table, and the deployed crews, watched.
+SIMULATED = {"presence": "LinePresence", "effects": "WatchedEffects"}
+# Of the core in memory: effects are done before anybody is answered, and repeats when a test says so.
+IN_MEMORY = {"effects": "DoneAtOnce", "repeats": "Kept"}
+
+
+def parts(calling: EmergencyCalling) -> dict[str, str]:
+    return {name: type(part).__name__ for name, part in structs.asdict(calling).items()}
+
+
+def simulated() -> EmergencyCalling:
+    return World(1, brief=True).processes[0].calling
+
+
+def in_memory() -> EmergencyCalling:
+    return House().calling
+
+
+@pytest.mark.parametrize(
+    ("made", "differs"), [(simulated, SIMULATED), (in_memory, IN_MEMORY)], ids=["simulator", "core in memory"]
+)
+def test_all_parts_but_the_rim_are_those_that_are_deployed(made: object, differs: dict[str, str]) -> None:
+    assert callable(made)
+    calling = made()
+    deployed, stands_in = parts(compose(SETTINGS).calling), parts(calling)
+    assert set(deployed) == set(stands_in)
+    other = {name: kind for name, kind in stands_in.items() if name not in RIM and kind != deployed[name]}
+    assert other == differs
+    assert calling.budgets == compose(SETTINGS).calling.budgets
+
+
+def test_what_is_watched_in_the_simulator_are_the_deployed_crews() -> None:
+    assert isinstance(simulated().effects, type(compose(SETTINGS).calling.effects))
+
+
+def test_dials_take_turns_in_the_simulator_as_they_do_deployed() -> None:
+    def turns(calling: EmergencyCalling) -> list[object]:
+        return [(turns._free, turns._wait_s) for turns in (calling.dials, calling.polls)]  # type: ignore[attr-defined]
+
+    assert turns(simulated()) == turns(compose(SETTINGS).calling)
