@@ -24,7 +24,6 @@ next transition removes exactly those, also when another version of this code wr
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -108,22 +107,25 @@ def ration_row(window: datetime, place: int) -> str:
 
 def read_hold(row: Row) -> Hold:
     """What a `share` row says of its number."""
-    rank, number = row.key.split("|")[1], number_in(row.key)
+    _, rank, digits, _ = row.key.split("|", 3)
     if rank.startswith(BUSY_RANK):
-        return Hold(number=number, since=moment_of(rank.removeprefix(BUSY_RANK)), idle_since=None)
-    return Hold(number=number, since=moment_of(rank), idle_since=moment_of(rank))
+        return Hold("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
+    return Hold("+" + digits, moment_of(rank), busy=False)
 
 
 def read_rest(row: Row) -> Rest:
     """What a `rest` row says of its number."""
-    return Rest(number=number_in(row.key), ends_at=moment_in(row.key))
+    _, at, digits, _ = row.key.split("|", 3)
+    return Rest("+" + digits, moment_of(at))
 
 
 def map_readable[T](read: Callable[[Row], T], rows: Iterable[Row]) -> Iterator[T]:
     """What the rows say, but for those that cannot be read: they keep nobody's call."""
     for row in rows:
-        with suppress(Unreadable):
+        try:
             yield read_row(row, read)
+        except Unreadable:
+            continue
 
 
 def due_row(at: datetime, subject: str, key: str) -> str:

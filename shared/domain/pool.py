@@ -15,15 +15,15 @@ RATION_WINDOW_MINUTES = 10
 NOTICES_A_WINDOW = 10
 
 
-class Hold(Struct, frozen=True, kw_only=True):
-    """Somebody's hold on a number. `idle_since`: when their last leg ended; None while one is in progress."""
+class Hold(Struct, frozen=True):
+    """Somebody's hold on a number; `busy`: a leg is in progress. `since` is when it began, else when the last ended."""
 
     number: str
     since: datetime
-    idle_since: datetime | None
+    busy: bool
 
 
-class Rest(Struct, frozen=True, kw_only=True):
+class Rest(Struct, frozen=True):
     """A holder of a number who has no leg in progress, and when their lease ends."""
 
     number: str
@@ -62,14 +62,13 @@ def activity_of(holds: Iterable[Hold], pool: Collection[str]) -> dict[str, Activ
     for hold in sorted((each for each in holds if each.number in members), key=_rank):
         before = activity.get(hold.number)
         # The last one of a number is its most active holder.
-        busy = hold.idle_since is None
-        sharers = (before.sharers if before else 0) + 1 if busy else 0
-        activity[hold.number] = Activity(busy, sharers, hold.idle_since or hold.since)
+        sharers = (before.sharers if before else 0) + 1 if hold.busy else 0
+        activity[hold.number] = Activity(hold.busy, sharers, hold.since)
     return activity
 
 
 def _rank(hold: Hold) -> tuple[bool, datetime]:
-    return (hold.idle_since is None, hold.idle_since or hold.since)
+    return (hold.busy, hold.since)
 
 
 def resting_numbers(
@@ -88,8 +87,9 @@ def numbers_to_share(activity: Mapping[str, Activity]) -> tuple[str, ...]:
 
     Which of equals it is, chance decides, so that a burst of dials spreads. Empty where nobody holds a number.
     """
-    least = min((each.welcome for each in activity.values()), default=None)
-    return tuple(number for number, each in activity.items() if each.welcome == least)
+    welcomes = {number: each.welcome for number, each in activity.items()}
+    least = min(welcomes.values(), default=None)
+    return tuple(number for number, welcome in welcomes.items() if welcome == least)
 
 
 # Agents who are not in the directory ----------------------------------------------------------------------------------

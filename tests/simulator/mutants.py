@@ -356,7 +356,7 @@ MUTANTS = (
     ),
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
     Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
-    Mutant("share order reversed", POOL, "least = min((", "least = max(("),
+    Mutant("share order reversed", POOL, "least = min(", "least = max("),
     Mutant(
         "the least active holder speaks for a number",
         POOL,

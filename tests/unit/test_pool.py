@@ -23,11 +23,11 @@ def ago(minutes: int) -> datetime:
 
 
 def idle(number: str, minutes: int) -> Hold:
-    return Hold(number=number, since=ago(minutes + 10), idle_since=ago(minutes))
+    return Hold(number, ago(minutes), busy=False)
 
 
 def in_a_call(number: str, minutes: int = 1) -> Hold:
-    return Hold(number=number, since=ago(minutes), idle_since=None)
+    return Hold(number, ago(minutes), busy=True)
 
 
 def shared_out(*holds: Hold) -> tuple[str, ...]:
