@@ -1,12 +1,14 @@
 """What the code cites is in docs/, and what the documents name is in the code."""
 
+import ast
 import re
 from pathlib import PurePosixPath
 
 import pytest
 
+from functions.rights import RIGHTS
 from shared.telemetry import VOCABULARY
-from tests.rules.sources import files, name_of, texts
+from tests.rules.sources import files, modules, name_of, texts
 
 DOCUMENTS = {path: text for path, text in texts().items() if path.endswith(".md")}
 NAMES = ("specification", "contract", "architecture", "platform-facts", "differences")
@@ -93,3 +95,17 @@ def test_every_log_event_is_explained_with_its_level_and_its_facts() -> None:
         for event, entry in VOCABULARY.items()
     }
     assert {name: (level, facts.strip()) for name, (level, facts) in rows.items()} == wanted
+
+
+def test_what_is_said_not_to_be_built_is_not_served_and_the_rest_is() -> None:
+    _, _, absent = read("specification").partition("## Not built yet")
+    said = set(re.findall(r"`(admin_\w+|openapi)`", absent))
+    served = {
+        function.name
+        for module in modules()
+        if module.path.startswith("functions/")
+        for function in module.functions()
+        if any("route" in ast.unparse(decorator) for decorator in function.decorator_list)
+    }
+    decided = {name for name in RIGHTS if name.startswith("admin_") or name == "openapi"}
+    assert said == decided - served
