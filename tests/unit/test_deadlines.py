@@ -64,7 +64,7 @@ def test_whoever_waits_has_the_answer_that_comes_in_the_time_that_was_added() ->
 def test_whoever_waits_for_the_dead_gives_up_at_the_first_moment() -> None:
     pool, never = DeadlinePool("test", 1), threading.Event()
     told: list[str] = []
-    deadline = PatientDeadline(SystemClock(), 0.01, at_most_s=30.0, alive=lambda: False)
+    deadline = PatientDeadline(SystemClock(), 0.5, at_most_s=30.0, alive=lambda: False)
     pending = pool.submit(lambda: never.wait(30.0), deadline, lambda: told.append("late"))
     with pytest.raises(Unavailable):
         pending.result()
