@@ -32,8 +32,10 @@ from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.table import Table
 from shared.adapters.table_account import TableAccount
 from shared.adapters.take_up import TakeUp
+from shared.adapters.threads import OS_THREADS, Threads
 from shared.adapters.turns import Turns
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
@@ -43,7 +45,12 @@ from shared.domain.ids import WORD_BITS, word_of
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
+    CallRouter,
+    NoticeTemplate,
+    Notifier,
     NumberPool,
+    PresenceGateway,
+    RecordingStore,
     SignIn,
     Telemetry,
 )
@@ -142,38 +149,111 @@ def compose(
         else:
             telemetry.emit("setting_faulty", setting=fault.setting.lower())
     deployment = _deployment(settings)
-    stores = _stores(settings, deployment, clock, telemetry, chance or random.SystemRandom())
+    tables = _tables(settings, clock, telemetry)
     services = _services(settings, clock, telemetry, recordings_route)
-    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
-    prepare = Preparation(*stores.warm_ups, partial(_recognise_any, deployment))
-    calling = _calling(stores, services, clock, deployment, telemetry, dials, prepare)
+    prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment))
+    rim = Rim(
+        clock=clock,
+        telemetry=telemetry,
+        chance=chance or random.SystemRandom(),
+        emergencies=tables.emergencies,
+        agents=tables.agents,
+        presence=PresenceTable(tables.presence, clock),
+        router=services.router,
+        notifier=services.notifier,
+        template=services.template,
+        recordings=services.recordings,
+        # Of a store that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
+        store_alive=lambda: tables.breaker.unheard or tables.breaker.answered_within(ALIVE_FOR_S),
+        prepare=prepare,
+        words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
+    )
+    core = assemble(rim, deployment)
     return App(
         settings=settings,
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
-        calling=calling,
-        warm_up=WarmUp(prepare, *services.warm_ups, stand_back=dials.wait_until_quiet),
-        take_up=TakeUp(calling.take_up_outbox, telemetry, stand_back=dials.wait_until_quiet),
+        calling=core.calling,
+        warm_up=WarmUp(prepare, *services.warm_ups, stand_back=core.stand_back),
+        take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
     )
 
 
-class _Stores(Struct, frozen=True, kw_only=True):
-    """What lies in Table storage."""
+class Rim(Struct, frozen=True, kw_only=True):
+    """All that touches the world. A world that is played brings its own; everything else is assembled over it."""
+
+    clock: Clock
+    telemetry: Telemetry
+    chance: random.Random
+    emergencies: Table
+    agents: Table
+    presence: PresenceGateway
+    router: CallRouter
+    notifier: Notifier
+    template: NoticeTemplate
+    recordings: RecordingStore
+    store_alive: Callable[[], bool]
+    prepare: Callable[[], None]
+    words: Callable[[], str]
+    threads: Threads = OS_THREADS
+
+
+class Core(Struct, frozen=True, kw_only=True):
+    """The product, and how others stand back while it answers dials, for so many seconds at most."""
+
+    calling: EmergencyCalling
+    stand_back: Callable[[float], None]
+
+
+def assemble(rim: Rim, deployment: Deployment) -> Core:
+    """Put the stores, the turns, the crews and the front door together over whatever touches the world."""
+    threads, rules = rim.threads, deployment.rules
+    numbers = NumbersTable(
+        rim.emergencies,
+        pool=deployment.callback_numbers,
+        rules=rules,
+        chance=rim.chance,
+        make_lock=threads.lock,
+    )
+    dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
+    calling = EmergencyCalling(
+        deployment=deployment,
+        clock=rim.clock,
+        telemetry=rim.telemetry,
+        emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules),
+        numbers=numbers,
+        directory=AgentTable(rim.agents, rim.clock),
+        desktops=DesktopTable(rim.agents),
+        presence=rim.presence,
+        router=rim.router,
+        notifier=rim.notifier,
+        template=rim.template,
+        recordings=rim.recordings,
+        recording_outbox=RecordingTable(rim.emergencies),
+        outage=OutageMemory(),
+        effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, threads=threads),
+        repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
+        dials=dials,
+        polls=Turns(POLLS_AT_ONCE, threads=threads),
+        store_alive=rim.store_alive,
+        prepare=rim.prepare,
+        words=rim.words,
+    )
+    return Core(calling=calling, stand_back=dials.wait_until_quiet)
+
+
+class _Tables(Struct, frozen=True, kw_only=True):
+    """Table storage."""
 
     breaker: Breaker
-    emergencies: EmergencyTable
-    numbers: NumbersTable
-    directory: AgentTable
-    desktops: DesktopTable
-    presence: PresenceTable
-    recording_outbox: RecordingTable
+    emergencies: Table
+    agents: Table
+    presence: Table
     warm_ups: tuple[Callable[[], None], ...]
 
 
-def _stores(
-    settings: Settings, deployment: Deployment, clock: Clock, telemetry: Telemetry, chance: random.Random
-) -> _Stores:
+def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
     account = TableAccount(
         clock=clock,
         connection_string=settings.tables.connection_string,
@@ -185,17 +265,11 @@ def _stores(
     def table(name: str) -> SignedTable:
         return SignedTable(SdkTable(account, table_name=name, partition=PARTITION))
 
-    emergencies, agents, presence = table(EMERGENCIES_TABLE), table(AGENTS_TABLE), table(PRESENCE_TABLE)
-    rules = deployment.rules
-    numbers = NumbersTable(emergencies, pool=deployment.callback_numbers, rules=rules, chance=chance)
-    return _Stores(
+    return _Tables(
         breaker=account.breaker,
-        emergencies=EmergencyTable(emergencies, numbers=numbers, rules=rules),
-        numbers=numbers,
-        directory=AgentTable(agents, clock),
-        desktops=DesktopTable(agents),
-        presence=PresenceTable(presence, clock),
-        recording_outbox=RecordingTable(emergencies),
+        emergencies=table(EMERGENCIES_TABLE),
+        agents=table(AGENTS_TABLE),
+        presence=table(PRESENCE_TABLE),
         warm_ups=tuple(partial(account.warm_up, name) for name in TABLES),
     )
 
@@ -234,41 +308,6 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
         call_events=call_events,
         template=template,
         warm_ups=(template.warm_up, notifier.warm_up, router.warm_up, call_events.warm_up),
-    )
-
-
-def _calling(
-    stores: _Stores,
-    services: _Services,
-    clock: Clock,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    dials: Turns,
-    prepare: Callable[[], None],
-) -> EmergencyCalling:
-    return EmergencyCalling(
-        deployment=deployment,
-        clock=clock,
-        telemetry=telemetry,
-        emergencies=stores.emergencies,
-        numbers=stores.numbers,
-        directory=stores.directory,
-        desktops=stores.desktops,
-        presence=stores.presence,
-        router=services.router,
-        notifier=services.notifier,
-        template=services.template,
-        recordings=services.recordings,
-        recording_outbox=stores.recording_outbox,
-        outage=OutageMemory(),
-        effects=EffectThreads(telemetry, stand_back=dials.wait_until_quiet),
-        repeats=Repeats(lambda: store_answers(stores.numbers, clock)),
-        dials=dials,
-        polls=Turns(POLLS_AT_ONCE),
-        words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
-        # Of a store that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
-        store_alive=lambda: stores.breaker.unheard or stores.breaker.answered_within(ALIVE_FOR_S),
-        prepare=prepare,
     )
 
 

@@ -7,23 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.adapters.agent_table import AgentTable
-from shared.adapters.desktop_table import DesktopTable
-from shared.adapters.effect_threads import EffectThreads
-from shared.adapters.emergency_table import EmergencyTable
-from shared.adapters.numbers_table import NumbersTable
-from shared.adapters.outage_memory import OutageMemory
-from shared.adapters.recording_table import RecordingTable
-from shared.adapters.repeats import Repeats
+from msgspec import structs
+
 from shared.adapters.take_up import TakeUp
-from shared.adapters.threads import Threads
-from shared.adapters.turns import Turns
-from shared.bootstrap import ALIVE_FOR_S, DIAL_WAITS_S, DIALS_AT_ONCE, POLLS_AT_ONCE, store_answers
+from shared.bootstrap import ALIVE_FOR_S, Rim, assemble
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import RenderedNotice
+from shared.ports import Effects, RenderedNotice
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
 from shared.use_cases.end_call import End
@@ -31,7 +23,7 @@ from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import TapeStore, everybody
-from tests.simulator.ports import Died, LineCalls, LineLock, LineMail, LinePresence, LineTable
+from tests.simulator.ports import Died, LineCalls, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -72,44 +64,26 @@ class Process:
         self.other_version = other_version
         self.deployment = deployment
         self.answered_at = -math.inf
-        table, rules = LineTable(self, world.table, "table"), deployment.rules
-        self.numbers = NumbersTable(
-            table,
-            pool=deployment.callback_numbers,
-            rules=rules,
-            chance=world.chance,
-            make_lock=lambda: LineLock(self),
-        )
-        self.emergencies = EmergencyTable(table, numbers=self.numbers, rules=rules)
-        self.directory = AgentTable(LineTable(self, world.directory_table, "directory"), world.clock)
-        self.outage = OutageMemory()
-        self.presence = LinePresence(self, world.presence)
-        self.calls = LineCalls(self)
         threads = Tasks(self)
-        dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
-        self.calling = EmergencyCalling(
-            deployment=deployment,
+        rim = Rim(
             clock=world.clock,
             telemetry=DEAF,
-            emergencies=self.emergencies,
-            numbers=self.numbers,
-            directory=self.directory,
-            desktops=DesktopTable(LineTable(self, world.directory_table, "directory")),
-            presence=self.presence,
-            router=self.calls,
+            chance=world.chance,
+            emergencies=LineTable(self, world.table, "table"),
+            agents=LineTable(self, world.directory_table, "directory"),
+            presence=LinePresence(self, world.presence),
+            router=LineCalls(self),
             notifier=LineMail(self),
             template=TEMPLATE,
             recordings=TapeStore(),
-            recording_outbox=RecordingTable(table),
-            outage=self.outage,
-            effects=WatchedEffects(self, dials.wait_until_quiet, threads),
-            repeats=Repeats(self.store_answers, threads=threads),
-            dials=dials,
-            polls=Turns(POLLS_AT_ONCE, threads=threads),
-            words=lambda: "",
             store_alive=self.store_alive,
+            prepare=lambda: None,
+            words=lambda: "",
+            threads=threads,
         )
-        self.take_up = TakeUp(self._look, DEAF, stand_back=dials.wait_until_quiet, threads=threads)
+        core = assemble(rim, deployment)
+        self.calling = structs.replace(core.calling, effects=WatchedEffects(self, core.calling.effects))
+        self.take_up = TakeUp(self._look, DEAF, stand_back=core.stand_back, threads=threads)
         self.take_up.begin()
 
     def die(self) -> None:
@@ -122,9 +96,6 @@ class Process:
         """Raise `Died` in whatever still runs of a dead process."""
         if self.dead:
             raise Died
-
-    def store_answers(self) -> bool:
-        return store_answers(self.numbers, self.world.clock)
 
     def answered(self) -> None:
         """The store answered just now."""
@@ -195,18 +166,18 @@ class Process:
             return
 
 
-class WatchedEffects(EffectThreads[Effect]):
-    """Counts the deliveries that something befell, each of which may send its mail once more."""
+class WatchedEffects:
+    """Port `Effects`: the crews, with a count of the deliveries that something befell: each may send its mail again."""
 
-    def __init__(self, process: Process, stand_back: Callable[[float], None], threads: Threads) -> None:
-        super().__init__(DEAF, stand_back=stand_back, threads=threads)
+    def __init__(self, process: Process, crews: Effects[Effect]) -> None:
         self._process = process
+        self.crews = crews
 
     def start(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
-        super().start(effects, lambda effect: self._watched(effect, perform))
+        self.crews.start(effects, lambda effect: self._watched(effect, perform))
 
     def finish(self, effects: Sequence[Effect], perform: Callable[[Effect], Sequence[Effect]]) -> None:
-        super().finish(effects, lambda effect: self._watched(effect, perform))
+        self.crews.finish(effects, lambda effect: self._watched(effect, perform))
 
     def _watched(self, effect: Effect, perform: Callable[[Effect], Sequence[Effect]]) -> Sequence[Effect]:
         checks = self._process.world.checks

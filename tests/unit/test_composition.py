@@ -6,6 +6,7 @@ from msgspec import structs
 from shared.bootstrap import compose
 from shared.emergency_calling import EmergencyCalling
 from tests.fakes.house import House
+from tests.simulator.processes import WatchedEffects
 from tests.simulator.world import World
 
 SETTINGS = {
@@ -48,7 +49,9 @@ def test_all_parts_but_the_rim_are_those_that_are_deployed(made: object, differs
 
 
 def test_what_is_watched_in_the_simulator_are_the_deployed_crews() -> None:
-    assert isinstance(simulated().effects, type(compose(SETTINGS).calling.effects))
+    watched = simulated().effects
+    assert isinstance(watched, WatchedEffects)
+    assert type(watched.crews) is type(compose(SETTINGS).calling.effects)
 
 
 def test_dials_take_turns_in_the_simulator_as_they_do_deployed() -> None:
