@@ -268,7 +268,9 @@ class EmergencyMachine(RuleBasedStateMachine):
     def tie(self, data: st.DataObject, of_another: bool) -> None:
         call = self._any_call(data)
         server_call_id = self._any_call(data).server_call_id if of_another else call.server_call_id
-        known = bool(self.house.emergencies.calls(key_of(call.call_id), self.house.within()))
+        # An end that came once the emergency was forgotten is kept, and makes no call of it again.
+        recorded = self.house.emergencies.calls(key_of(call.call_id), self.house.within())
+        known = any(each.leg_id is not None for each in recorded)
         try:
             self.house.tie(call.call_id, server_call_id)
         except NotFound:
