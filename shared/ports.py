@@ -300,13 +300,16 @@ class EmergencyStore(Protocol):
 class NumberPool(Protocol):
     """The callback numbers (B2): lending one is part of a transition of `EmergencyStore`. All raise `Unavailable`."""
 
-    def expect_loan(self, deadline: Deadline) -> None:
-        """A dial is coming: begin to read what it may need."""
+    def expect_loan(self, country: str | None, deadline: Deadline) -> None:
+        """A dial is coming, as far as is known from this country: begin to read what it may need."""
         ...
 
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
+    def loan(
+        self, *, country: str | None, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True
+    ) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
 
+        One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one.
         `takes`: whether a resting number may be taken from those who held it last.
         """
         ...

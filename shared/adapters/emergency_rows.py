@@ -5,7 +5,8 @@
     server|{call}|{agent}            who knows a server call; starter|{identity}|{agent}: who has an untied leg
     number|{digits}|                 the slot, touched by whatever lends the number; `leaves`: not of the pool any more
     number|{digits}|{agent}          a holder of the number, with all that a callback needs
-    free|{since}|{digits}            may be lent; rest|{since}|… rests in its cool-down; share|{rank}|… is held
+    free|{zone}|{since}|{digits}     may be lent; rest|{zone}|{since}|… rests in its cool-down; share|{zone}|{rank}|… is
+                                     held. Zones are countries: a number is lent to a caller of its own one first
     due|{at}|{subject}|{key}         what time alone brings up
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
@@ -38,7 +39,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
-from shared.domain.pool import Hold, Rest
+from shared.domain.pool import Hold, Rest, zone_of_number
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback
 
 SCHEMA = 1
@@ -87,12 +88,24 @@ def holder_row(number: str, agent_key: str) -> str:
 
 def free_row(number: str, since: datetime) -> str:
     """A number that may be lent, the longest free first."""
-    return f"free|{moment(since)}|{digits_of(number)}"
+    return f"free|{zone_of_number(number)}|{moment(since)}|{digits_of(number)}"
 
 
 def number_in(key: str) -> str:
-    """The number in the third part of a `free`, `rest` or `share` key."""
-    return "+" + key.split("|")[2]
+    """The number that a `free`, `rest` or `share` key is about."""
+    return "+" + _without_zone(key).split("|")[2]
+
+
+def _without_zone(key: str) -> str:
+    """The key as the version before this one wrote it, without the zone of its number."""
+    kind, _, rest = key.partition("|")
+    zone, _, unzoned = rest.partition("|")
+    return f"{kind}|{unzoned}" if zone.isalpha() else key
+
+
+def has_zone(key: str) -> bool:
+    """Whether the key says of which zone its number is."""
+    return _without_zone(key) != key
 
 
 def place_row(place: int) -> str:
@@ -107,7 +120,7 @@ def ration_row(window: datetime, place: int) -> str:
 
 def read_hold(row: Row) -> Hold:
     """What a `share` row says of its number."""
-    _, rank, digits, _ = row.key.split("|", 3)
+    _, rank, digits, _ = _without_zone(row.key).split("|", 3)
     if rank.startswith(BUSY_RANK):
         return Hold("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
     return Hold("+" + digits, moment_of(rank), busy=False)
@@ -115,7 +128,7 @@ def read_hold(row: Row) -> Hold:
 
 def read_rest(row: Row) -> Rest:
     """What a `rest` row says of its number."""
-    _, at, digits, _ = row.key.split("|", 3)
+    _, at, digits, _ = _without_zone(row.key).split("|", 3)
     return Rest("+" + digits, moment_of(at))
 
 
@@ -198,15 +211,15 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
     lease, key = emergency.lease, emergency.agent_key
     if lease is None or lease.lost:
         return {}
-    digits = digits_of(lease.number)
+    digits, zone = digits_of(lease.number), zone_of_number(lease.number)
     holder = Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
     rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
     idle_since = None if lease.busy_until else lease.last_ended_at
     # Those in a call come last of all that can be shared (B2), the longest in it first.
     rank = moment(idle_since) if idle_since else BUSY_RANK + moment(lease.dialled_at)
-    rows[f"share|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
+    rows[f"share|{zone}|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
     if idle_since:
-        rows[f"rest|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
+        rows[f"rest|{zone}|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
     if emergency.quota is not None:
         rows[emergency.quota] = {"schema": SCHEMA, "number": lease.number}
     return rows

@@ -9,7 +9,7 @@ That nothing is free is only ever said after a fresh reading, and one reading se
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 
@@ -39,6 +39,8 @@ from shared.domain.pool import (
     numbers_to_share,
     places_for_unknown,
     resting_numbers,
+    zone_of_number,
+    zones_in_order,
 )
 from shared.ports import Holder, Loan, LoanKind, Pending, Stored
 
@@ -51,12 +53,14 @@ MOST_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
 MOST_TAKEN_FROM = 12
 SHARE_ROWS_READ = 1000
+# Since zones stand in the keys of free numbers, a pool without them is brought in line anew.
+ROW_FORM = 2
 
 type LockMaker = Callable[[], AbstractContextManager[object]]
 
 
 class Lending:
-    """Finds numbers to lend; lending itself is the transaction of the one who asked.
+    """Finds numbers to lend, a caller's own country's first; lending itself is the transaction of the one who asked.
 
     `make_lock` makes the locks that are held while somebody reads for all who wait.
     """
@@ -71,6 +75,117 @@ class Lending:
         make_lock: LockMaker = threading.Lock,
     ) -> None:
         self._table = table
+        self._pool = tuple(pool)
+        self._chance = chance
+        of_zone: dict[str, list[str]] = {}
+        for number in self._pool:
+            of_zone.setdefault(zone_of_number(number), []).append(number)
+        self._zones = {
+            zone: _ZoneLending(
+                table,
+                zone,
+                pool=numbers,
+                rules=rules,
+                chance=chance,
+                make_lock=make_lock,
+                is_synced=self.synced,
+            )
+            for zone, numbers in of_zone.items()
+        }
+
+    def expect(self, country: str | None, deadline: Deadline) -> None:
+        """A dial is coming: begin to read now what it may need, if nothing is remembered."""
+        own, foreign = self._ordered(country)
+        for zone in (own or foreign)[:1]:
+            zone.expect(deadline)
+
+    def find(
+        self,
+        *,
+        country: str | None,
+        in_directory: bool,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
+    ) -> Loan:
+        """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
+        quota_row = None
+        if not in_directory:
+            quota_row, theirs = self._place_for_unknown(deadline)
+            if quota_row is None:
+                if not theirs:
+                    raise NotFound("All numbers that agents outside the directory hold have left the pool.")
+                return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
+        own, foreign = self._ordered(country)
+        for zone in (*own, *foreign):
+            loan = zone.find_unshared(quota_row, now, deadline, takes=takes)
+            if loan is not None:
+                return loan
+        for zone in (*own, *foreign):
+            loan = zone.find_shared(quota_row)
+            if loan is not None:
+                return loan
+        raise NotFound("There is no callback number to lend.")
+
+    def over(self, loan: Loan, *, lent: bool) -> None:
+        """The number was lent, or was not to be had: only another reading can bring it back."""
+        zone = self._zones.get(zone_of_number(loan.number))
+        if zone is not None:
+            zone.over(loan, lent=lent)
+
+    @property
+    def reserved(self) -> int:
+        """How many free numbers the dials of this process have in mind."""
+        return sum(zone.reserved for zone in self._zones.values())
+
+    def forget(self) -> None:
+        """What is remembered has proved stale."""
+        for zone in self._zones.values():
+            zone.forget()
+
+    def synced(self, marker: Row | None) -> bool:
+        """Whether the slots stand for the pool of the setting."""
+        return marker is not None and marker.values.get("pool") == self.fingerprint()
+
+    def fingerprint(self) -> str:
+        """The pool of the setting and the form of its rows, in short."""
+        return key_of(f"{ROW_FORM};{';'.join(sorted(self._pool))}")
+
+    def _ordered(self, country: str | None) -> tuple[list["_ZoneLending"], list["_ZoneLending"]]:
+        own, foreign = zones_in_order(self._sizes(), country)
+        return [self._zones[zone] for zone in own], [self._zones[zone] for zone in foreign]
+
+    def _sizes(self) -> Mapping[str, int]:
+        return {zone: lending.size for zone, lending in self._zones.items()}
+
+    # Agents who are not in the directory
+
+    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
+        """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
+        places = places_for_unknown(self._pool)
+        rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
+        taken = {row.key: str(row.values["number"]) for row in rows}
+        left = [place for place in map(place_row, range(places)) if place not in taken]
+        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self._pool))
+
+
+class _ZoneLending:
+    """The numbers of one zone."""
+
+    def __init__(
+        self,
+        table: Table,
+        zone: str,
+        *,
+        pool: Sequence[str],
+        rules: Rules,
+        chance: random.Random,
+        make_lock: LockMaker,
+        is_synced: Callable[[Row | None], bool],
+    ) -> None:
+        self._table = table
+        self._zone = zone
+        self._is_synced = is_synced
         self._pool = tuple(pool)
         self._rules = rules
         self._chance = chance
@@ -91,15 +206,19 @@ class Lending:
             if not self._free and self._begun is None:
                 self._begun = self._read_free(deadline)
 
-    def find(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
-        """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
-        quota_row, seen = None, self._readings
-        if not in_directory:
-            quota_row, theirs = self._place_for_unknown(deadline)
-            if quota_row is None:
-                if not theirs:
-                    raise NotFound("All numbers that agents outside the directory hold have left the pool.")
-                return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
+    @property
+    def reserved(self) -> int:
+        """How many free numbers the dials of this process have in mind."""
+        return len(self._reserved)
+
+    @property
+    def size(self) -> int:
+        """How many numbers of the setting are of this zone."""
+        return len(self._pool)
+
+    def find_unshared(self, quota_row: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
+        """A number that nobody holds: free, else resting (where one may be taken)."""
+        seen = self._readings
         row = self._take(now) or self._take_begun(now)
         if row is not None:
             return _free_loan(row, quota_row)
@@ -119,18 +238,10 @@ class Lending:
         with self._lock:
             self._free, self._begun, self._forgotten = {}, None, True
 
-    def synced(self, marker: Row | None) -> bool:
-        """Whether the slots stand for the pool of the setting."""
-        return marker is not None and marker.values.get("pool") == self.fingerprint()
-
-    def fingerprint(self) -> str:
-        """The pool of the setting, in short."""
-        return key_of(";".join(sorted(self._pool)))
-
     # What is remembered
 
     def _read_free(self, deadline: Deadline) -> Pending[list[Row]]:
-        return self._table.between(*with_prefix("free|"), REMEMBERED, deadline)
+        return self._table.between(*with_prefix(f"free|{self._zone}|"), REMEMBERED, deadline)
 
     def _take(self, now: datetime) -> Row | None:
         with self._lock:
@@ -184,7 +295,7 @@ class Lending:
 
     def _find_after_fresh_reading(
         self, quota_row: str | None, seen: int, now: datetime, deadline: Deadline, *, takes: bool
-    ) -> Loan:
+    ) -> Loan | None:
         row, known, looks = None, False, 0
         while row is None and not known:
             deadline.require()
@@ -196,21 +307,18 @@ class Lending:
             row, known = self._take_of_reading(looks, now)
         if row is not None:
             return _free_loan(row, quota_row)
-        return (
-            self._new_loan(quota_row, now, deadline)
-            or (self._resting_loan(quota_row, now, deadline) if takes else None)
-            or self._shared_loan(quota_row)
-        )
+        new = self._new_loan(quota_row, now, deadline)
+        return new or (self._resting_loan(quota_row, now, deadline) if takes else None)
 
     def _read_all(self, now: datetime, deadline: Deadline) -> "_Picture":
         free = self._read_free(deadline)
         marker = self._table.get(POOL_ROW, deadline)
-        resting = self._table.between(*with_prefix("rest|"), REST_ROWS_READ, deadline)
-        shared = self._table.between(*with_prefix("share|"), SHARE_ROWS_READ, deadline)
+        resting = self._table.between(*with_prefix(f"rest|{self._zone}|"), REST_ROWS_READ, deadline)
+        shared = self._table.between(*with_prefix(f"share|{self._zone}|"), SHARE_ROWS_READ, deadline)
         self._remember(free.result(), now)
         activity = activity_of(map_readable(read_hold, shared.result()), self._pool)
         rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self._pool, now)
-        return _Picture(rests, activity, synced=self.synced(marker.result()))
+        return _Picture(rests, activity, synced=self._is_synced(marker.result()))
 
     def _new_loan(self, quota_row: str | None, now: datetime, deadline: Deadline) -> Loan | None:
         """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""
@@ -274,27 +382,20 @@ class Lending:
         lease = stored.emergency.lease if stored.emergency else None
         return lease is not None and lease.number == number and not lease.lost and not lease.lives(self._rules, now)
 
-    def _shared_loan(self, quota_row: str | None) -> Loan:
-        """The number whose last leg ended longest ago; where all are in a call, one of those with fewest sharers."""
+    def find_shared(self, quota_row: str | None) -> Loan | None:
+        """Of those that the last reading showed: the number whose last leg ended longest ago.
+
+        Where all are in a call, one of those with fewest sharers.
+        """
         with self._lock:
             activity = self._picture.activity
             equal = numbers_to_share(activity)
             if not equal:
-                raise NotFound("There is no callback number to lend.")
+                return None
             number = self._chance.choice(equal)
             # Others of this burst shall not all come to the same number before the next reading.
             activity[number] = activity[number].joined()
         return Loan(number=number, kind=LoanKind.SHARED, quota_row=quota_row)
-
-    # Agents who are not in the directory
-
-    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
-        """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
-        places = places_for_unknown(self._pool)
-        rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
-        taken = {row.key: str(row.values["number"]) for row in rows}
-        left = [place for place in map(place_row, range(places)) if place not in taken]
-        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self._pool))
 
 
 class _Picture(Struct):

@@ -13,6 +13,7 @@ from shared.adapters.emergency_rows import (
     SCHEMA,
     OfNumber,
     free_row,
+    has_zone,
     number_in,
     ration_row,
     read_slot_and_holders,
@@ -77,13 +78,15 @@ class NumbersTable:
 
     # Lending
 
-    def expect_loan(self, deadline: Deadline) -> None:
-        """A dial is coming: begin to read what it may need."""
-        self._lending.expect(deadline)
+    def expect_loan(self, country: str | None, deadline: Deadline) -> None:
+        """A dial is coming, as far as is known from this country: begin to read what it may need."""
+        self._lending.expect(country, deadline)
 
-    def loan(self, *, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True) -> Loan:
-        """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all (B2)."""
-        return self._lending.find(in_directory=in_directory, now=now, deadline=deadline, takes=takes)
+    def loan(
+        self, *, country: str | None, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True
+    ) -> Loan:
+        """A number to lend: free, else resting, else shared, a domestic one first; `NotFound` without a pool (B2)."""
+        return self._lending.find(country=country, in_directory=in_directory, now=now, deadline=deadline, takes=takes)
 
     def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
         """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
@@ -160,6 +163,10 @@ class NumbersTable:
                 changes.append([_slot_write(number, slot), Insert(free_row(number, now), _BARE)])
             elif slot is not None and _leaves(slot):
                 changes.append([Replace(slot.key, _BARE, slot.version)])
+            elif number in free and not has_zone(free[number].key):
+                # A version before this one wrote it.
+                unzoned = free[number]
+                changes.append([Delete(unzoned.key, unzoned.version), Insert(free_row(number, now), _BARE)])
         for number, slot in slots.items():
             if number in staying:
                 continue

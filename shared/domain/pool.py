@@ -1,14 +1,17 @@
 """Who is lent which number (B2): rules alone, over what one reading of the pool showed.
 
 A number is lent in this order: one that was never lent, one that is free, one that rests and whose holders' leases
-are all over (the longest resting first), and only then one that is shared. What may be stale about a reading is for
-the transaction to find out.
+are all over (the longest resting first), and only then one that is shared; a domestic number before a foreign one, but
+a foreign one that nobody holds before a domestic one that is shared. What may be stale about a reading is for the
+transaction to find out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+
+from shared.domain.emergency_numbers import US_TERRITORIES
 
 UNKNOWN_AGENTS_SHARE = 5
 RATION_WINDOW_MINUTES = 10
@@ -90,6 +93,65 @@ def numbers_to_share(activity: Mapping[str, Activity]) -> tuple[str, ...]:
     welcomes = {number: each.welcome for number, each in activity.items()}
     least = min(welcomes.values(), default=None)
     return tuple(number for number, welcome in welcomes.items() if welcome == least)
+
+
+# Countries ------------------------------------------------------------------------------------------------------------
+
+# US, Puerto Rico and the territories lend to one another (contract, *Country*).
+_AS_US = frozenset({"US", "PR"}) | US_TERRITORIES
+_NORTH_AMERICAN_CODE = 1
+# Toll-free numbers of the North American plan, which are domestic in all of it.
+TOLL_FREE_ZONE = "NANP"
+NO_ZONE = "ZZ"
+
+
+def zone_of_number(e164: str) -> str:
+    """Whose domestic number it is: a country's ISO 3166-1 code, `TOLL_FREE_ZONE`, or `NO_ZONE` where nobody can say."""
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return NO_ZONE
+    if number.country_code == _NORTH_AMERICAN_CODE and (
+        phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.TOLL_FREE
+    ):
+        return TOLL_FREE_ZONE
+    code = number.country_code or 0
+    region = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(code)
+    return zone_of_country(region) if len(region) == len(NO_ZONE) else NO_ZONE
+
+
+def zone_of_country(country: str) -> str:
+    """The zone in which a country's numbers are lent."""
+    upper = country.upper()
+    return "US" if upper in _AS_US else upper
+
+
+def domestic_zones(country: str | None) -> tuple[str, ...]:
+    """The zones whose numbers are domestic to a caller in this country, the nearest first; none where it is unknown."""
+    if country is None:
+        return ()
+    from phonenumbers import region_codes_for_country_code
+
+    zone = zone_of_country(country)
+    return (zone, TOLL_FREE_ZONE) if country.upper() in region_codes_for_country_code(1) else (zone,)
+
+
+def is_foreign(e164: str, country: str | None) -> bool:
+    """Whether the number is of another country than the caller's, where both are known."""
+    zone = zone_of_number(e164)
+    return country is not None and zone != NO_ZONE and zone not in domestic_zones(country)
+
+
+def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the pool's zones, with how many numbers each has, domestic ones and then the others, the largest first.
+
+    Of an unknown country all are as good.
+    """
+    ordered = sorted(sizes, key=lambda zone: (-sizes[zone], zone))
+    own = domestic_zones(country) or tuple(ordered)
+    return tuple(zone for zone in own if zone in sizes), tuple(zone for zone in ordered if zone not in own)
 
 
 # Agents who are not in the directory ----------------------------------------------------------------------------------

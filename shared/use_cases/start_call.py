@@ -25,6 +25,7 @@ from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, recipients_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
+from shared.domain.pool import is_foreign
 from shared.domain.presence import Hold
 from shared.domain.situations import Situation, situation_of
 from shared.ports import (
@@ -247,7 +248,7 @@ class _Course:
         named_key = agent_key_of(dial.agent_id)
         reading = self._emergencies.load(named_key, deadline)
         desktops = self._desktops.of(dial.agent_id, deadline)
-        self._numbers.expect_loan(deadline)
+        self._numbers.expect_loan(dial.country, deadline)
         self._identify()
         self._outage_hold = outage.held(self._hold.hold_id)
         if self.subject.key != named_key:
@@ -389,7 +390,11 @@ class _Course:
             return None, structs.replace(lease, number=current.number, shared=shared)
         try:
             loan = self._numbers.loan(
-                in_directory=self._agent is not None, now=now, deadline=self._deadline, takes=self._takes
+                country=self.situation.country,
+                in_directory=self._agent is not None,
+                now=now,
+                deadline=self._deadline,
+                takes=self._takes,
             )
         except NotFound:
             fallback = self._deployment.fallback_number or ""
@@ -483,6 +488,7 @@ class _Course:
             reachable_until=until,
             word=emergency.lease.word,
             shared=leg.shared,
+            foreign=self._is_foreign(emergency, leg.number),
             test=leg.test,
             give_up_at=until,
         )
@@ -524,6 +530,7 @@ class _Course:
             callback_number=leg.number or None,
             expires_at=emergency.lease.promised_until(self._rules),
             shared=leg.shared,
+            foreign=self._is_foreign(emergency, leg.number),
             test=leg.test,
             notified=leg.notified,
             placeable=placement.placeable,
@@ -532,6 +539,11 @@ class _Course:
             panel=panel_of(emergency, self._rules, now),
             known=known,
         )
+
+    def _is_foreign(self, emergency: Emergency, number: str) -> bool:
+        """Whether the lent number is of another country than the caller was in when they dialled."""
+        lost = emergency.lease is None or emergency.lease.lost
+        return not lost and emergency.situation is not None and is_foreign(number, emergency.situation.country)
 
     def _look_up_call_id(self) -> None:
         """Somebody's call has this id already: it ended before it started, or it is another agent's."""

@@ -208,7 +208,7 @@ class Overtaken(MemoryTable):
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
         read = super().between(first, end, limit, deadline)
-        if first == f"{self.kind}|" and self.meanwhile is not None:
+        if first.startswith(f"{self.kind}|") and self.meanwhile is not None:
             happens, self.meanwhile = self.meanwhile, None
             happens()
         return read

@@ -384,7 +384,7 @@ class Checks:
         left = [key for key in keys if key.split("|")[0] not in LEFT_IN_THE_END]
         require(not left, "nothing is left in the end", left[:5], self._whose(left))
         pool = sorted(number.removeprefix("+") for number in self.world.deployment.callback_numbers)
-        free = sorted(key.split("|")[2] for key in keys if key.startswith("free|"))
+        free = sorted(key.split("|")[3] for key in keys if key.startswith("free|"))
         slots = sorted(key.split("|", 1)[1] for key in keys if key.startswith("number|"))
         require(free == pool, "all numbers are free in the end", set(free) ^ set(pool))
         require(slots == [f"{number}|" for number in pool], "only the pool has slots in the end", slots)

@@ -522,7 +522,7 @@ class EmergencyMachine(RuleBasedStateMachine):
         keys = table.keys()
         assert {key.split("|")[0] for key in keys} <= LEFT_IN_THE_END
         pool = sorted(number.removeprefix("+") for number in self.house.deployment.callback_numbers)
-        assert sorted(key.split("|")[2] for key in keys if key.startswith("free|")) == pool
+        assert sorted(key.split("|")[3] for key in keys if key.startswith("free|")) == pool
         assert sorted(key.split("|", 1)[1] for key in keys if key.startswith("number|")) == [f"{n}|" for n in pool]
         for agent_id in AGENTS:
             presence = self.moody.service.read(agent_id, self.house.within())

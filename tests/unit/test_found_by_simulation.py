@@ -430,7 +430,7 @@ def forget(house: House, agent_id: str) -> None:
 
 def _pool_rows(house: House, kind: str) -> list[str]:
     """The numbers of the rows of this kind, which have no holder."""
-    place = 1 if kind == "number" else 2
+    place = 1 if kind == "number" else 3
     return sorted("+" + key.split("|")[place] for key in house.rows() if key.startswith(f"{kind}|"))
 
 

@@ -18,7 +18,7 @@ def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anyth
     house.tick()
 
     def find() -> Loan:
-        return house.numbers.loan(in_directory=True, now=house.clock.now(), deadline=house.within())
+        return house.numbers.loan(country="US", in_directory=True, now=house.clock.now(), deadline=house.within())
 
     # Under way: they have numbers in mind, and may lose them to dials of another process.
     first, second, third = find(), find(), find()
@@ -39,7 +39,9 @@ def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_ne
     for name in ("ana", "ben"):
         house.dial(Dial(call_id=f"{name}/1", agent_id=name, dialled="911"))
     for begin in range(0, SHARE_ROWS_READ, 50):
-        rows = [f"share|20261120T160000000000Z|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)]
+        rows = [
+            f"share|US|20261120T160000000000Z|{left.removeprefix('+')}|nobody-{n}" for n in range(begin, begin + 50)
+        ]
         house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
     # The setting has changed, and no timer has brought the pool in line with it.
     house.lend_from((stays,))
@@ -57,7 +59,9 @@ class TwoDials:
         self.first = self.find()
 
     def find(self) -> Loan:
-        return self.lending.find(in_directory=True, now=self.house.clock.now(), deadline=self.house.within())
+        return self.lending.find(
+            country=None, in_directory=True, now=self.house.clock.now(), deadline=self.house.within()
+        )
 
     def first_is_lent(self) -> None:
         self.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
@@ -66,7 +70,7 @@ class TwoDials:
 
 def test_what_is_lent_while_a_reading_is_under_way_is_not_taken_for_free_when_that_comes() -> None:
     dials = TwoDials()
-    dials.lending.expect(dials.house.within())
+    dials.lending.expect(None, dials.house.within())
     dials.first_is_lent()
     assert (dials.first.kind, dials.find().kind) == (LoanKind.FREE, LoanKind.SHARED)
 
@@ -82,7 +86,7 @@ def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() ->
     # Lent by another process; the dial that had it in mind never comes to an end.
     dials.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
     assert dials.find().kind is LoanKind.SHARED
-    assert not dials.lending._reserved
+    assert dials.lending.reserved == 0
 
 
 class LosesOnce:
@@ -111,5 +115,5 @@ def test_what_is_forgotten_right_after_it_was_read_is_read_again_and_not_taken_f
         lock.forget = lending.forget
 
     lock.forget = at_the_next
-    loan = lending.find(in_directory=True, now=clock.now(), deadline=house.within())
+    loan = lending.find(country=None, in_directory=True, now=clock.now(), deadline=house.within())
     assert loan.kind is LoanKind.FREE
