@@ -10,7 +10,7 @@ MOST_LINES = 70
 E164 = re.compile(r"(?<![\w+])\+\d{8,15}(?!\d)")
 # The numbers that the North American plan keeps for examples, with and without an area code.
 # Of the North American plan, of Ofcom (GB) and of ACMA (AU).
-EXAMPLE_NUMBER = re.compile(r"\+1(?:[2-9]\d\d)?55501\d\d|\+447700900\d\d\d|\+6149157\d\d\d\d")
+EXAMPLE_NUMBER = re.compile(r"\+1(?:[2-9]\d\d)?55501\d\d|\+44(?:7700900)\d\d\d|\+61(?:49157)\d\d\d\d")
 # `…@odata.type` is how Table storage says a value's type.
 ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?!odata\.)((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})")
 EXAMPLE_DOMAIN = re.compile(r"(?:.+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid)", re.IGNORECASE)
