@@ -22,6 +22,8 @@ CALLERS: dict[str, str | None] = {
     "nobody": None,
 }
 STRANGERS: Mapping[str, int] = {"unknown role": 403, "no role": 401, "nobody": 401}
+# A dial is never refused, and an end is kept: they are the caller's own, and change nothing of Dana's.
+TAKEN_AS_THEIR_OWN = {("call_started", "another agent"): 201, ("call_ended", "another agent"): 202}
 SELF = {"agent", "supervisor and agent"}
 SELF_OR_MACHINE = SELF | {"machine"}
 SELF_OR_OFFICE = SELF | {"supervisor", "admin"}
@@ -74,9 +76,14 @@ def test_who_may(wide_stack: Stack, route: str, caller: str) -> None:
         local.softphone(DANA).dial(call)
     local.wait_until_nothing_is_owed()
     before = local.rows()
+    mode_before = local.ask("GET", f"{OF_DANA}/panel", principal=CALLERS["agent"]).json()["mode"]
     answer = local.ask(request.method, request.path.format(call=call), request.body(), principal=CALLERS[caller])
     if caller in request.allowed:
         assert answer.status_code in (200, 201)
+        return
+    if (route, caller) in TAKEN_AS_THEIR_OWN:
+        assert answer.status_code == TAKEN_AS_THEIR_OWN[route, caller]
+        assert local.ask("GET", f"{OF_DANA}/panel", principal=CALLERS["agent"]).json()["mode"] == mode_before
         return
     assert answer.status_code == STRANGERS.get(caller, 403)
     problem = answer.json()
