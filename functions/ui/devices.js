@@ -25,13 +25,41 @@ export function sdkDevices(manager) {
   };
 }
 
-/** The browser's own list, for a panel that stands alone: what is chosen is kept by the page that asks for it. */
-export function browserDevices() {
+/**
+ * The browser's own list. `alone`: no softphone shares this page, so that it may ask for the microphone and try what is
+ * chosen; beside the calling SDK that could take the microphone away from a call.
+ */
+export function browserDevices({ alone = false } = {}) {
   const selected = { microphone: undefined, speaker: undefined };
   const media = navigator.mediaDevices;
+  let asked = false;
+
+  async function found() {
+    const devices = (await media?.enumerateDevices()) ?? [];
+    const unnamed = devices.some((each) => each.kind === "audioinput" && !each.deviceId);
+    if (!alone || !unnamed || asked) return devices;
+    asked = true;
+    await tryMicrophone(true).catch(() => {});
+    return media.enumerateDevices();
+  }
+
+  async function tryMicrophone(audio) {
+    const stream = await media.getUserMedia({ audio });
+    stream.getTracks().forEach((track) => track.stop());
+  }
+
+  async function trySpeaker(sinkId) {
+    const context = new AudioContext({ sinkId });
+    const tone = new OscillatorNode(context, { frequency: 440 });
+    tone.connect(new GainNode(context, { gain: 0.1 })).connect(context.destination);
+    tone.start();
+    tone.stop(context.currentTime + 0.3);
+    tone.addEventListener("ended", () => void context.close());
+  }
+
   return {
     async list() {
-      const devices = (await media?.enumerateDevices()) ?? [];
+      const devices = await found();
       const of = (kind) => devices.filter((each) => each.kind === kind && each.deviceId).map(({ deviceId, label }) => ({ id: deviceId, name: label || deviceId }));
       const [microphones, speakers] = [of("audioinput"), of("audiooutput")];
       return {
@@ -43,6 +71,7 @@ export function browserDevices() {
     async select(kind, id) {
       const { microphones, speakers } = await this.list();
       if (!(kind === "microphone" ? microphones : speakers).some((each) => each.id === id)) throw new Error("it is gone");
+      if (alone) await (kind === "microphone" ? tryMicrophone({ deviceId: { exact: id } }) : trySpeaker(id));
       selected[kind] = id;
     },
     watch(changed) {

@@ -264,7 +264,7 @@ export class EmergencyPanel extends HTMLElement {
     const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
     panel.dataset.mode = view.mode;
     panel.dataset.tone = view.held || view.test ? "warn" : view.bannerKey === "cannot_be_placed" ? "danger" : TONES[view.mode];
-    setText(heading, t(view.held ? "state_held" : view.test ? "state_test" : `state_${view.mode}`));
+    setText(heading, t(view.held ? "state_held" : view.test ? "state_test" : view.known ? `state_${view.mode}` : "state_unknown"));
     this.#renderAlert(view);
     keyed(notes, view.notes, (key) => key, (key) => el("li", {}, icon("info"), el("span", {}, t(key))));
     notes.hidden = view.notes.length === 0;
@@ -294,7 +294,7 @@ export class EmergencyPanel extends HTMLElement {
   #renderAlert(view) {
     const { alert } = this.#parts;
     const key = view.bannerKey ?? "";
-    alert.hidden = key === "";
+    // The region is there before it is filled: what appears together with its text is not read out everywhere.
     if (alert.dataset.shown === key) return;
     alert.dataset.shown = key;
     alert.className = key ? "alert" : "";
@@ -444,6 +444,7 @@ export class EmergencyPanel extends HTMLElement {
     if (name === "dial" && !number) return this.#parts.number.focus();
     // First the call: everything else may fail.
     if (this.#dialer) this.#throughDialer(name, number);
+    if (name === "dial") this.#parts.number.value = "";
     const detail = number === undefined ? { name } : { name, number };
     const wanted = this.dispatchEvent(new CustomEvent("control", { detail, bubbles: true, composed: true, cancelable: true }));
     if (wanted && !this.#dialer) this.#softphone?.control?.(name, detail);

@@ -1,5 +1,6 @@
 // The panel as a page of its own: for a frame in a contact centre's desktop, or alone.
 import { EmergencyPanel } from "./emergency-panel.js";
+import { browserDevices } from "./devices.js";
 import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
 
 const CONNECT = "emergency-panel/connect";
@@ -115,5 +116,7 @@ element.addEventListener("modechange", ({ detail }) => {
 });
 listenToHost();
 // In a frame the token comes from the page around; one that does not speak may still rely on a cookie.
-if (parent === window) page.append(element);
-else setTimeout(() => element.isConnected || page.append(element), CONNECT_WITHIN_MS);
+if (parent === window) {
+  element.softphone = { devices: browserDevices({ alone: true }) };
+  page.append(element);
+} else setTimeout(() => element.isConnected || page.append(element), CONNECT_WITHIN_MS);

@@ -32,6 +32,8 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
   return {
     mode,
     held,
+    // A server that was never heard: nobody here knows whether there is an emergency.
+    known: panel !== null || mode !== "normal",
     test: panel?.banner_key === "test_in_progress" && !ringing,
     server: server.status,
     controls: controlsOf(mode, legInProgress, panel),
