@@ -17,6 +17,8 @@ const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: 
 const REFRESH_TIMES_MS = 15000;
 const REPORT_AGAIN_MS = 900000;
 const POSITION_WITHIN_MS = 10000;
+// As long as the server holds presence after a drop, by default.
+const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
 
 export class EmergencyPanel extends HTMLElement {
@@ -211,9 +213,22 @@ export class EmergencyPanel extends HTMLElement {
       emergency: Boolean(dialer?.emergency || (call?.emergency && !ringsAsEmergency && call.state !== "ended")),
       reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
+      ended: this.#endedHere(dialer),
+      dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
   }
+
+  #endedHere(state) {
+    if (state?.phase !== "ended") {
+      this.#endedAt = null;
+      return null;
+    }
+    this.#endedAt ??= performance.now();
+    return performance.now() - this.#endedAt < HOLD_MS ? state.ended : null;
+  }
+
+  #endedAt = null;
 
   // Showing --------------------------------------------------------------------------------------------------------
 
@@ -451,7 +466,7 @@ export class EmergencyPanel extends HTMLElement {
     if (name === "device_settings") this.#toggleDevices();
     if (name === "end_hold") this.#endHold();
     if (name === "end_call") this.#endCall(view);
-    if (name === "call_again" && !this.#local().softphone) this.#say("no_softphone");
+    if ((name === "call_again" || name === "answer") && !this.#local().softphone) this.#say("no_softphone");
   }
 
   #throughDialer(name, number) {

@@ -13,6 +13,8 @@ export const GUARDED = new Set(["end_call", "decline", "end_hold", "call_again"]
  * @property {boolean} emergency an emergency leg of ours is in progress
  * @property {boolean} reconnecting its line is being restored
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
+ * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here, for ten minutes
+ * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
  * What the server said.
@@ -24,10 +26,13 @@ export const GUARDED = new Set(["end_call", "decline", "end_hold", "call_again"]
 /** The newest panel of the two: a poll's, or the answer to the dial while no poll has come. */
 export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local) {
   const panel = server.panel;
-  const ringing = local.incoming !== "none" || panel?.mode === "ringing";
-  const legInProgress = local.emergency || panel?.mode === "emergency" || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
+  // A call that ended here is over, though a server that is away said otherwise last: the way to call again is open.
+  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || local.report === "unreachable");
+  const ringing = local.incoming !== "none" || (panel?.mode === "ringing" && !over);
+  const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
-  const held = mode === "normal" && (panel?.controls ?? []).includes("end_hold");
+  const dropped = over && local.ended === "dropped" && mode === "normal";
+  const held = dropped || (mode === "normal" && (panel?.controls ?? []).includes("end_hold"));
   const bannerKey = bannerOf(mode, held, panel, local);
   return {
     mode,
@@ -36,8 +41,8 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
     known: panel !== null || mode !== "normal",
     test: panel?.banner_key === "test_in_progress" && !ringing,
     server: server.status,
-    controls: controlsOf(mode, legInProgress, panel),
-    formActions: mode === "normal" ? panel?.form_actions ?? ["save", "refresh"] : [],
+    controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, dropped),
+    formActions: mode === "normal" ? (over ? null : panel?.form_actions) ?? ["save", "refresh"] : [],
     bannerKey,
     bannerText: bannerKey !== null && bannerKey === panel?.banner_key ? panel.banner : bannerKey === "banner" ? panel.banner : null,
     notes: notesOf(mode, held, server, local, panel),
@@ -45,16 +50,17 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
     callbackNumber: panel?.say?.callback_number ?? panel?.callback_number ?? null,
     expiresAt: panel?.expires_at ?? null,
     heldByUs: panel?.presence === "do_not_disturb",
-    dial: panel?.dial ?? null,
+    dial: panel?.dial ?? local.dial,
     placeable: panel?.placeable ?? "unknown",
     ifItDrops: mode === "emergency" && Boolean(panel?.callback_number) && panel?.placeable !== "no",
   };
 }
 
-function controlsOf(mode, legInProgress, panel) {
+function controlsOf(mode, legInProgress, panel, dropped) {
   if (mode === "ringing") return legInProgress ? ["answer", ...DEVICES_AND_END] : ["answer", "device_settings"];
   if (mode === "emergency") return DEVICES_AND_END;
   if (mode === "checking") return ["device_settings"];
+  if (dropped) return ["call_again", ...USUAL_CONTROLS];
   return panel?.controls ?? USUAL_CONTROLS;
 }
 

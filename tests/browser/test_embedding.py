@@ -182,6 +182,29 @@ def test_a_call_in_progress_keeps_its_two_controls_whatever_the_server_says(
     said[:] = [each for each in said if not each.startswith("Failed to load resource")]
 
 
+@pytest.mark.parametrize("server", [503, 403, None])
+@pytest.mark.parametrize("known", [True, False])
+def test_after_a_drop_without_a_server_the_way_to_call_again_is_open(
+    page: Page, desk: Desk, said: list[str], server: int | None, known: bool
+) -> None:
+    desk.panel = in_emergency() if known else server
+    desk.answers = ["accepted" if known else "500"]
+    drops = {"steps": [*RINGS["steps"], [600, "Disconnected", {"code": 496, "subCode": 7}]]}
+    sit_down(page, desk, scripts=[drops, RINGS])
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    desk.panel = server
+    page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
+    again = page.get_by_role("button", name="Call 911 again")
+    expect(again).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    page.wait_for_timeout(INERT_MS)
+    again.click()
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert page.evaluate("() => window.agent.started.length") == 2
+    said.clear()
+
+
 @pytest.mark.parametrize("answer", ["500", "403"])
 def test_a_report_that_is_not_taken_is_said(page: Page, desk: Desk, said: list[str], answer: str) -> None:
     desk.answers = [answer]

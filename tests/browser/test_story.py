@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -168,6 +168,12 @@ def test_the_pages_keep_to_their_policy_over_the_wire(local: Stack, page: Page, 
         page.evaluate("() => document.body.insertAdjacentHTML('beforeend', '<p>')")
     assert "Content Security Policy" in said[0] or "Trusted" in said[0]
     said.clear()
+
+
+def test_axe_finds_nothing_on_the_simulator(both: Page, axe: Callable[[Page], list[str]]) -> None:
+    assert axe(both) == []
+    both.set_viewport_size({"width": 360, "height": 800})
+    assert both.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 
 def test_a_scripted_answer_by_hand(local: Stack) -> None:
