@@ -106,6 +106,7 @@ def incoming_call_event(event: func.EventGridEvent) -> None:
             context=call.context,
             origin=call.server_call_id or call.correlation_id or call.context,
             caller=call.caller,
+            came_at=read.time,
         )
     )
 

@@ -170,13 +170,14 @@ class Committed(Struct, frozen=True):
 class Owed(Struct, frozen=True, kw_only=True):
     """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks.
 
-    `broken` is what cannot be used.
+    `broken` is what cannot be used. `oldest_due_at` is when the longest overdue of all was due; None where nothing is.
     """
 
     presences: tuple[str, ...]
     notices: tuple[OwedNotice, ...]
     callbacks: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
+    oldest_due_at: datetime | None = None
 
 
 class Holder(Struct, frozen=True, kw_only=True):

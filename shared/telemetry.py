@@ -65,6 +65,7 @@ class Event(StrEnum):
     LEASE_EXPIRED = "lease_expired"
     NUMBER_RELEASED = "number_released"
     SWEEP = "sweep"
+    OUTBOX = "outbox"
     ROW_SET_ASIDE = "row_set_aside"
     EVENT_REJECTED = "event_rejected"
     EVENT_SOURCE_UNKNOWN = "event_source_unknown"
@@ -103,7 +104,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.LEG_TIMED_OUT: _entry(logging.WARNING, "emergency"),
     Event.TIE_RECORDED: _entry(logging.INFO, "kind", "emergency"),
     Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms", "emergency"),
-    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "emergency"),
+    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "late_ms", "emergency"),
     Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people", "emergency"),
     Event.CALLBACK_JOINED: _entry(logging.INFO, "rung", "emergency"),
     Event.CALLBACK_OVER: _entry(logging.INFO, "answered", "emergency"),
@@ -133,6 +134,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.LEASE_EXPIRED: _entry(logging.INFO, "emergency"),
     Event.NUMBER_RELEASED: _entry(logging.INFO, "emergency"),
     Event.SWEEP: _entry(logging.INFO, "due", "ms"),
+    Event.OUTBOX: _entry(logging.INFO, "owed", "oldest_s"),
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
     Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),
     Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),

@@ -311,6 +311,7 @@ class EmergencyTable:
             notices=tuple(notices),
             callbacks=tuple(callbacks),
             broken=tuple(broken.values()),
+            oldest_due_at=min((moment_in(row.key) for row in rows), default=None),
         )
 
     def _broken(self, rows: Iterable[Row], now: datetime, deadline: Deadline) -> dict[str, Broken]:

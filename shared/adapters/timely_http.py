@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Shorter than any load balancer's idle limit, so that a connection which died silently is not met after a quiet night.
 IDLE_LIMIT_S = 60.0
+IDENTITY_CONNECT_S, IDENTITY_READ_S, IDENTITY_CONNECTIONS = 1.0, 5.0, 8
 
 
 class HttpTransport:
@@ -61,7 +62,9 @@ def managed_credential() -> "TokenCredential":
     """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens."""
     from azure.identity import DefaultAzureCredential
 
-    return DefaultAzureCredential()
+    # With the SDK's own transport an identity endpoint that hangs would hold a thread for minutes, and then be retried.
+    http = HttpTransport(connect_s=IDENTITY_CONNECT_S, read_s=IDENTITY_READ_S, pool_size=IDENTITY_CONNECTIONS)
+    return DefaultAzureCredential(transport=http.transport, retry_total=0)
 
 
 def seconds_left(most_s: float | None) -> float | None:

@@ -67,10 +67,18 @@ def answer_callback(
         telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
         _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
         return
-    telemetry.emit("callback_answered", ms=round((clock.monotonic() - began) * 1000), **called_by(parties))
+    took_ms = round((clock.monotonic() - began) * 1000)
+    telemetry.emit("callback_answered", ms=took_ms, **_lateness(call, clock.now()), **called_by(parties))
     if not remembered:
         raise Unavailable("The callback was answered, but cannot be remembered yet.")
     _remember(callback_of(call, caller, connection_id, parties, clock.now()), emergencies, clock, deployment)
+
+
+def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
+    """The milliseconds for which the responder has heard ringing, where the event says since when."""
+    if call.came_at is None:
+        return {}
+    return {"late_ms": max(0, round((now - call.came_at).total_seconds() * 1000))}
 
 
 def _parties(

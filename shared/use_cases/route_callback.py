@@ -24,13 +24,14 @@ class Incoming(Struct, frozen=True, kw_only=True):
     """An incoming call: the number dialled (None where a user was), and what call control needs.
 
     `caller` is a raw identity, and only compared with those whom we would ring. `origin` is the same in every delivery
-    of the same call, and its server call id where that is known.
+    of the same call, and its server call id where that is known. `came_at` is when it began to ring, as its event says.
     """
 
     to_number: str | None
     context: str
     origin: str
     caller: str | None = None
+    came_at: datetime | None = None
 
 
 class Rung(Struct, frozen=True):

@@ -1,9 +1,12 @@
 """Take up what is still owed: effects that failed, or that a host's death cut off (B6)."""
 
+from datetime import datetime
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
-from shared.ports import EmergencyStore, Telemetry
+from shared.domain.notifications import NoticeKind
+from shared.ports import EmergencyStore, Owed, Telemetry
 from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.set_aside import set_aside
 
@@ -16,6 +19,7 @@ def take_up_outbox(
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
     owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
+    _tell(owed, now, telemetry)
     # A responder who waits comes first.
     effects: list[Effect] = [ContinueCallback(callback_id) for callback_id in owed.callbacks]
     effects += [ReconcilePresence(agent_key) for agent_key in owed.presences]
@@ -30,3 +34,12 @@ def take_up_outbox(
     for broken in owed.broken:
         set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)
+
+
+def _tell(owed: Owed, now: datetime, telemetry: Telemetry) -> None:
+    """Say how much is owed, and for how many seconds already: operators are alerted by `oldest_s`."""
+    count = len(owed.callbacks) + len(owed.presences) + len(owed.notices) + len(owed.broken)
+    # A notice that failed is due later each time: what counts is when the agent dialled.
+    dialled = (each.notice.dialled_at for each in owed.notices if each.notice.kind is NoticeKind.CALL)
+    oldest = min((at for at in (owed.oldest_due_at, *dialled) if at is not None), default=now)
+    telemetry.emit("outbox", owed=count, oldest_s=max(0, round((now - oldest).total_seconds())))

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from shared.settings import SETTINGS
 from tests.infra.deployed import PLATFORM_SETS, app_settings, data, parameters_given, template
 
 # The contract's table, in its order. "" where there is no default, or where it is required.
@@ -91,16 +90,6 @@ def parameter_of(setting: str) -> str:
     """`CALLBACK_NUMBERS` -> `callbackNumbers`."""
     first, *others = setting.lower().split("_")
     return first + "".join(word.capitalize() for word in others)
-
-
-def test_the_app_reads_the_contracts_settings_with_the_contracts_defaults() -> None:
-    read = {setting.name: setting.default for setting in SETTINGS}
-    assert set(read) | LATER == set(CONTRACT)
-    assert {name for name in read if read[name] != CONTRACT[name]} == set()
-
-
-def test_what_comes_later_is_not_there_yet() -> None:
-    assert {setting.name for setting in SETTINGS} & LATER == set()
 
 
 @pytest.mark.parametrize("name", PLATFORM_SETS)

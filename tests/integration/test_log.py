@@ -31,7 +31,7 @@ OF_THE_STORY = {
     "number_released": 1,
 }
 # As often as the timers and the storage will.
-BESIDES = {"sweep", "storage_failed", "callback_left_alone"}
+BESIDES = {"sweep", "outbox", "storage_failed", "callback_left_alone"}
 SAID = re.compile(r"^(INFO|WARNING|ERROR) ([a-z_]+)((?: [a-z_]+=\S+)*)$", re.MULTILINE)
 
 

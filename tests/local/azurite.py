@@ -10,14 +10,18 @@ installs what it needs.
 from __future__ import annotations
 
 import argparse
+import functools
 import http.client
 import signal
+import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import trustme
 
 from tests.local import node_packages
 from tests.local.processes import Child, ChildError, end_on_signals, free_ports, start
@@ -40,21 +44,28 @@ class Azurite:
     """The loopback port of each service that was asked for."""
     child: Child
     """Its process, for tests that stop, freeze or kill the storage."""
+    ca_file: str | None = None
+    """Whom to trust, where it serves over TLS."""
 
     @property
     def connection_string(self) -> str:
         """What the storage clients take."""
         endpoints = "".join(f"{name.capitalize()}Endpoint={self.url(name)};" for name in self.ports)
-        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};{endpoints}"
+        scheme = "https" if self.ca_file else "http"
+        return f"DefaultEndpointsProtocol={scheme};AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};{endpoints}"
 
     def url(self, service: str = "table") -> str:
         """The address of one of its services, with the account."""
-        return f"http://127.0.0.1:{self.ports[service]}/{ACCOUNT_NAME}"
+        return f"{'https' if self.ca_file else 'http'}://127.0.0.1:{self.ports[service]}/{ACCOUNT_NAME}"
 
 
 @contextmanager
 def running(
-    *, services: Sequence[str] = ALL_SERVICES, folder: Path | None = None, ports: Sequence[int] = ()
+    *,
+    services: Sequence[str] = ALL_SERVICES,
+    folder: Path | None = None,
+    ports: Sequence[int] = (),
+    identity: bool = False,
 ) -> Iterator[Azurite]:
     """Run Azurite until the end of the block.
 
@@ -62,6 +73,7 @@ def running(
         services: of `table`, `blob` and `queue`, one or all three.
         folder: keeps the data on disk there; None keeps it in memory.
         ports: of the services, in their order; empty takes free ones. Give them to start again after a stop.
+        identity: takes tokens of identities too, which needs TLS: `ca_file` names whom to trust.
 
     Raises:
         ChildError: it does not start; the message holds its output.
@@ -74,12 +86,27 @@ def running(
         command = [str(node.node), str(modules / "azurite" / "dist" / "src" / entry_point)]
         command += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
         command += ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
-        storage = _started(command, services, ports, Path(scratch))
+        ca_file = _with_tls(command, Path(scratch)) if identity else None
+        storage = _started(command, services, ports, Path(scratch), ca_file)
         with storage.child:
             yield storage
 
 
-def _started(command: list[str], services: Sequence[str], ports: Sequence[int], scratch: Path) -> Azurite:
+def _with_tls(command: list[str], scratch: Path) -> str:
+    """Let the command serve over TLS and look at tokens; gives the file of the authority that was made for it."""
+    authority = trustme.CA()
+    certificate, key, ca_file = scratch / "certificate.pem", scratch / "key.pem", scratch / "ca.pem"
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(str(key))
+    authority.cert_pem.write_to_path(str(ca_file))
+    command += ["--oauth", "basic", "--cert", str(certificate), "--key", str(key)]
+    return str(ca_file)
+
+
+def _started(
+    command: list[str], services: Sequence[str], ports: Sequence[int], scratch: Path, ca_file: str | None
+) -> Azurite:
     """Start it, again on other ports when somebody was faster to take the ones that were free a moment ago."""
     attempts = 1 if ports else START_ATTEMPTS
     for attempt in range(1, attempts + 1):
@@ -93,18 +120,22 @@ def _started(command: list[str], services: Sequence[str], ports: Sequence[int], 
         child = start([*command, *arguments], name="Azurite", cwd=scratch, stop_signal=signal.SIGINT)
         try:
             for port in chosen.values():
-                child.wait_until(lambda port=port: _answers(port), what=f"an answer on port {port}")  # type: ignore[misc]
+                answers = functools.partial(_answers, port, ca_file)
+                child.wait_until(answers, what=f"an answer on port {port}")
         except BaseException as error:
             child.stop()
             if isinstance(error, ChildError) and attempt < attempts:
                 continue
             raise
-        return Azurite(chosen, child)
+        return Azurite(chosen, child, ca_file)
     raise AssertionError("the last attempt either returns or raises")
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, ca_file: str | None) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    if ca_file:
+        context = ssl.create_default_context(cafile=ca_file)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
     try:
         connection.request("GET", "/")
         return connection.getresponse().status > 0

@@ -208,10 +208,12 @@ class Stack:
         take_up: bool | None = None,
         restart_delays_s: Sequence[float] | None = None,
         port: int = 0,
+        well: bool = True,
     ) -> None:
         """Start the host, with settings besides the stack's own, at the time that the stack has come to.
 
-        A host that starts again does so on the port of the one before, as a deployment keeps its address.
+        A host that starts again does so on the port of the one before, as a deployment keeps its address. Unless it is
+        expected to be `well`, nobody waits until it is.
         """
         environment = {**self.settings, **(settings or {})}
         port = port or self._port
@@ -230,9 +232,10 @@ class Stack:
         if self._ahead:
             self._move_clock(self._ahead)
         self.control.deliver_to(self.host.url)
-        self._warm_up(workers)
-        # In the cloud the timer of the first minute does this.
-        self.run_timers("lease_expiry")
+        if well:
+            self._warm_up(workers)
+            # In the cloud the timer of the first minute does this.
+            self.run_timers("lease_expiry")
 
     def stop_host(self) -> None:
         """End the host, and wait until it has ended."""

@@ -3,6 +3,7 @@
 import json
 import re
 
+from shared.settings import SETTINGS
 from shared.telemetry import VOCABULARY
 from tests.rules.sources import ROOT
 
@@ -24,3 +25,11 @@ def test_queries_ask_where_printed_lines_are() -> None:
     assert all('"Host.Function.Console"' in query for query in QUERIES)
     levels = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]["logLevel"]
     assert levels["Host.Function.Console"] == "Information"
+
+
+def test_every_event_is_explained_to_whoever_is_on_duty() -> None:
+    assert [str(event) for event in VOCABULARY if f"`{event}`" not in OPERATIONS] == []
+
+
+def test_every_setting_is_told_where_it_is_changed() -> None:
+    assert [setting.name for setting in SETTINGS if f"`{setting.name}`" not in OPERATIONS] == []

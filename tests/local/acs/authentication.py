@@ -1,4 +1,4 @@
-"""The HMAC-SHA256 check that the services make of every request."""
+"""The check that the services make of every request: an HMAC-SHA256 signature, or a managed identity's token."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import jwt
+
 LIFETIME = timedelta(minutes=15)
+BEARER = "Bearer "
+AUDIENCES = ["https://communication.azure.com", "https://communication.azure.com/"]
 SIGNED_HEADERS = "x-ms-date;host;x-ms-content-sha256"
 
 
 class NotAuthenticated(Exception):
     """The request is unsigned, wrongly signed or too old."""
+
+
+def check_token(authorization: str, access_key: str) -> None:
+    """Raise NotAuthenticated unless it is a Bearer token for Communication Services that the local identity signed."""
+    try:
+        jwt.decode(authorization.removeprefix(BEARER), access_key, algorithms=["HS256"], audience=AUDIENCES)
+    except jwt.InvalidTokenError as error:
+        raise NotAuthenticated(f"the token is not accepted: {type(error).__name__}") from error
 
 
 def check_signature(*, method: str, target: str, headers: Mapping[str, str], body: bytes, access_key: str) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.local.acs.authentication import NotAuthenticated, check_signature
+from tests.local.acs.authentication import BEARER, NotAuthenticated, check_signature, check_token
 from tests.local.acs.call import Line
 from tests.local.acs.call_routes import CallRoutes
 from tests.local.acs.clock import AdjustableClock
@@ -161,14 +161,18 @@ class Service:
         target = cast(bytes, request.scope["raw_path"]).decode()
         if request.url.query:
             target = f"{target}?{request.url.query}"
+        authorization = request.headers.get("authorization", "")
         try:
-            check_signature(
-                method=request.method,
-                target=target,
-                headers=request.headers,
-                body=await request.body(),
-                access_key=self.identity.access_key,
-            )
+            if authorization.startswith(BEARER):
+                check_token(authorization, self.identity.access_key)
+            else:
+                check_signature(
+                    method=request.method,
+                    target=target,
+                    headers=request.headers,
+                    body=await request.body(),
+                    access_key=self.identity.access_key,
+                )
         except NotAuthenticated as error:
             raise ServiceError(401, "Denied", f"Denied by the resource provider: {error}.") from error
         if "api-version" not in request.query_params and not request.url.path.startswith("/v1/objects/"):
