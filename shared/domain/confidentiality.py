@@ -11,6 +11,8 @@ from shared.domain.emergencies import (
     Emergency,
     TieKind,
     claimed_by_callback,
+    claims_on,
+    may_be_call,
     may_be_forgotten,
     standing,
     ties,
@@ -80,8 +82,7 @@ def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:
         return Knowledge.EXACT
     if tied:
         return Knowledge.INFERRED
-    claimed = any(claim in call_keys for leg in emergency.legs for claim in leg.claims)
-    return Knowledge.CLAIMED if claimed else Knowledge.NONE
+    return Knowledge.CLAIMED if claims_on(emergency, call_keys) else Knowledge.NONE
 
 
 def _keys(server_key: str, correlation_key: str | None, call_keys: Collection[str]) -> bool:
@@ -102,9 +103,12 @@ def is_emergency_call(emergency: Emergency, call_key: str, starter: str | None) 
     return False
 
 
-def may_begin_emergency_call(emergency: Emergency, starter: str, rules: Rules, now: datetime) -> bool:
-    """Whether a call of which nothing is known may be a leg because its starter has one without a server call."""
-    return _is_starter(emergency, starter) and bool(standing(emergency, rules, now).untied)
+def may_begin_emergency_call(emergency: Emergency, call_key: str, starter: str, rules: Rules, now: datetime) -> bool:
+    """Whether a call that nobody claims may be a leg because its starter has one without a server call."""
+    if not _is_starter(emergency, starter):
+        return False
+    untied = standing(emergency, rules, now).untied
+    return any(may_be_call(emergency, leg, call_key) for leg in untied)
 
 
 def _is_starter(emergency: Emergency, starter: str) -> bool:
@@ -155,9 +159,17 @@ def verdict_on(emergency: Emergency, recording: Recording, rules: Rules, now: da
     match knowledge_of(emergency, recording.call_keys):
         case Knowledge.EXACT:
             return Verdict.DELETE
-        case Knowledge.INFERRED | Knowledge.CLAIMED:
+        case Knowledge.INFERRED:
+            return Verdict.HOLD_BACK
+        case Knowledge.CLAIMED if _may_be_claimed(emergency, recording):
             return Verdict.HOLD_BACK
     return Verdict.HOLD_BACK if _may_be_untied_leg(emergency, recording, rules, now) else Verdict.LEAVE
+
+
+def _may_be_claimed(emergency: Emergency, recording: Recording) -> bool:
+    # A recording begins with its call or later: one from before the dial is of the call that was on hold.
+    began_at = recording.began_at
+    return began_at is None or any(leg.calls_from <= began_at for leg in claims_on(emergency, recording.call_keys))
 
 
 def _may_be_untied_leg(emergency: Emergency, recording: Recording, rules: Rules, now: datetime) -> bool:

@@ -6,7 +6,7 @@ the lease ends) is computed from the facts and the time, never stored as a verdi
 and any number of times, and so everything that follows converges, in whatever order the events came.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -184,8 +184,9 @@ class Standing(Struct, frozen=True, kw_only=True):
 def ties(emergency: Emergency) -> dict[str, Tie]:
     """Which server call each leg has, by leg id.
 
-    Exact: claimed, and seen started by this agent. Inferred: a sighting for which one untied leg fits by its times,
-    taken in the order in which the calls started; legs dialled before the call started come first.
+    Exact: claimed, and seen started by this agent at a time that fits, because a claim may name a customer's call that
+    began long before. Inferred: a sighting for which one untied leg fits by its times, taken in the order in which the
+    calls started; legs dialled before the call started come first.
     """
     seen = {sighting.server_key: sighting for sighting in emergency.sightings}
     found: dict[str, Tie] = {}
@@ -194,7 +195,7 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
     found |= {leg.leg_id: Tie(TieKind.EXACT, seen[key]) for leg in answers for key in leg.claims if key in seen}
     seen = {key: sighting for key, sighting in seen.items() if all(key not in leg.claims for leg in answers)}
     for leg in emergency.legs:
-        claimed = next((seen[key] for key in leg.claims if key in seen), None)
+        claimed = next((seen[key] for key in leg.claims if key in seen and _fits(seen[key], leg)), None)
         if claimed is not None:
             found[leg.leg_id] = Tie(TieKind.EXACT, seen.pop(claimed.server_key))
     for sighting in sorted(seen.values(), key=_start_order):
@@ -204,6 +205,10 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
         if leg_id is not None:
             found[leg_id] = Tie(TieKind.INFERRED, sighting)
     return found
+
+
+def _fits(sighting: Sighting, leg: Leg) -> bool:
+    return sighting.started_at is not None and leg.may_have_begun(sighting.started_at)
 
 
 def _start_order(sighting: Sighting) -> tuple[datetime, str]:
@@ -216,7 +221,7 @@ def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
     started_at = sighting.started_at
     if started_at is None:
         return None
-    near = [leg for leg in untied if leg.may_have_begun(started_at)]
+    near = [leg for leg in untied if _fits(sighting, leg)]
     dialled_before = [leg for leg in near if leg.dialled_at <= started_at + CLOCK_SKEW]
     fitting = dialled_before or near
     return fitting[0].leg_id if len(fitting) == 1 else None
@@ -405,6 +410,21 @@ def with_sighting(emergency: Emergency, sighting: Sighting, rules: Rules, now: d
     return settle(structs.replace(emergency, sightings=tuple(latest)), rules, now)
 
 
+def claims_on(emergency: Emergency, call_keys: Collection[str]) -> list[Leg]:
+    """The legs that claim to be this server call and of which ACS has not said that they cannot be."""
+    return [
+        leg
+        for leg in emergency.legs
+        if any(key in call_keys and may_be_call(emergency, leg, key) for key in leg.claims)
+    ]
+
+
+def may_be_call(emergency: Emergency, leg: Leg, server_key: str) -> bool:
+    """Whether a leg may be this server call: False only where ACS said that it began at another time."""
+    known = next((each for each in emergency.sightings if each.server_key == server_key), None)
+    return known is None or known.started_at is None or _fits(known, leg)
+
+
 def claimed_by_callback(emergency: Emergency, server_key: str) -> bool:
     """Whether the server call is a callback that the agent answered: call control said so, whoever started it."""
     return any(leg.callback is not None and server_key in leg.claims for leg in emergency.legs)
@@ -413,11 +433,7 @@ def claimed_by_callback(emergency: Emergency, server_key: str) -> bool:
 def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> bool:
     claimed = any(sighting.server_key in leg.claims for leg in emergency.legs)
     stands = standing(emergency, rules, now)
-    return claimed or any(leg in stands.in_progress or _near(sighting, leg) for leg in stands.untied)
-
-
-def _near(sighting: Sighting, leg: Leg) -> bool:
-    return sighting.started_at is not None and leg.may_have_begun(sighting.started_at)
+    return claimed or any(leg in stands.in_progress or _fits(sighting, leg) for leg in stands.untied)
 
 
 def _merged(before: Sighting | None, new: Sighting) -> Sighting:

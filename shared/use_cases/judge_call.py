@@ -62,7 +62,9 @@ def _is_emergency(
         return False
     for agent_key in emergencies.owners_of_starter(key_of(raw_identity(started_by)), deadline):
         emergency = _load(agent_key, emergencies, deadline)
-        if emergency is not None and may_begin_emergency_call(emergency, started_by, deployment.rules, clock.now()):
+        if emergency is None:
+            continue
+        if may_begin_emergency_call(emergency, call_key, started_by, deployment.rules, clock.now()):
             return True
     return False
 

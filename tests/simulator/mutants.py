@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
+    "test_confidentiality.py",
     "test_callbacks.py",
     "test_deliver_notice.py",
     "test_entity_group.py",
@@ -167,6 +168,12 @@ MUTANTS = (
         FACTS,
         "hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold",
         "hold = emergency.hold",
+    ),
+    Mutant(
+        "a claim on a call of any age ties",
+        FACTS,
+        "if key in seen and _fits(seen[key], leg)), None)",
+        "if key in seen), None)",
     ),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),

@@ -88,7 +88,7 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
         left.remove(sighting)
     for leg in emergency.legs:
         for claim in leg.claims:
-            match = [sighting for sighting in left if sighting.server_key == claim]
+            match = [sighting for sighting in left if sighting.server_key == claim and _began_with(leg, sighting)]
             if match and leg.leg_id not in found:
                 found[leg.leg_id] = (match[0], True)
                 left.remove(match[0])
@@ -97,6 +97,10 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
         if fitting is not None:
             found[fitting.leg_id] = (sighting, False)
     return found
+
+
+def _began_with(leg: Leg, sighting: Sighting) -> bool:
+    return sighting.started_at is not None and _may_be(leg, sighting.started_at)
 
 
 def _answers(leg: Leg, sighting: Sighting) -> bool:

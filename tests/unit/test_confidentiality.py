@@ -1,6 +1,7 @@
 """Never recorded, never stored (S6), and what becomes of a recording all the same, on the core in memory."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
@@ -8,6 +9,7 @@ from msgspec import structs
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
+from shared.domain.emergencies import TieKind, standing, ties
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
 from shared.use_cases.effects import SettleRecording, StopRecording
@@ -255,14 +257,77 @@ def test_what_turns_out_to_be_another_call_is_let_go(house: House) -> None:
 
 
 def test_a_claim_alone_deletes_nothing_of_anybody(house: House) -> None:
+    began = house.clock.now()
     dial(house, server_call_id="server-of-eve")
     house.recorded(files(house, "server-of-eve", call="x"))
     assert house.tapes.tries == []
     see(house, "server-of-eve", EVE_ACS)
     run_outbox(house)
     assert house.tapes.tries == []
-    see(house, "server-of-eve", DANA_ACS)
+    house.see(ServerCall(server_call_id="server-of-eve", starter=DANA_ACS, at=began, ended=False))
     assert house.tapes.files == set(), "ACS names the same starter"
+
+
+# A claim counts only for a call that began with the dial
+
+
+def ended(house: House, server: str, *, lasted: timedelta | None) -> None:
+    """The agent's customer call is over, which began long before the dial."""
+    house.see(
+        ServerCall(
+            server_call_id=server,
+            starter=DANA_ACS,
+            at=house.clock.now(),
+            ended=True,
+            duration=lasted,
+            ended_by=DANA_ACS,
+            correlation_id=f"correlation-of-{server}",
+        )
+    )
+
+
+@pytest.mark.parametrize("lasted", [after(minutes=41), None], ids=["a long call", "nobody knows since when"])
+def test_a_test_call_with_the_id_of_a_customers_call_deletes_nothing(house: House, lasted: timedelta | None) -> None:
+    house.clock.advance(after(minutes=40))
+    house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="933", server_call_id="customers"))
+    house.clock.advance(after(minutes=1))
+    ended(house, "customers", lasted=lasted)
+    house.recorded(files(house, "customers", call="correlation-of-customers"))
+    run_outbox(house)
+    assert house.tapes.tries == []
+
+
+def test_the_end_of_the_customers_call_on_hold_ends_no_emergency(house: House) -> None:
+    house.clock.advance(after(minutes=40))
+    dial(house, server_call_id="customers")
+    house.tie("call-1", "customers")
+    house.clock.advance(after(minutes=1))
+    ended(house, "customers", lasted=after(minutes=41))
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    assert standing(emergency, house.deployment.rules, house.clock.now()).in_progress
+    assert house.judge("customers", DANA_ACS) == ORDINARY, "ACS said since when it goes on"
+
+
+def test_a_recording_from_before_the_dial_is_not_even_held_back(house: House) -> None:
+    began_at = house.clock.now()
+    house.clock.advance(after(minutes=40))
+    dial(house, server_call_id="customers")
+    house.recorded(structs.replace(files(house, "customers", call="x"), began_at=began_at))
+    assert "recording" not in kinds(house)
+
+
+@pytest.mark.parametrize(("began_s", "exact"), [(-31, False), (-30, True), (30, True), (31, False)])
+def test_a_claim_ties_within_half_a_minute_of_the_dial(house: House, began_s: int, exact: bool) -> None:
+    house.clock.advance(after(minutes=5))
+    dialled_at = house.clock.now()
+    dial(house, server_call_id="server-1")
+    house.clock.advance(after(minutes=5))
+    at = dialled_at + after(seconds=began_s)
+    house.see(ServerCall(server_call_id="server-1", starter=DANA_ACS, at=at, ended=False))
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    assert [tie.kind for tie in ties(emergency).values()] == ([TieKind.EXACT] if exact else [])
 
 
 def test_a_recording_that_is_ready_before_call_started_came_is_held_back_too(house: House) -> None:

@@ -241,6 +241,7 @@ def test_call_ended_for_an_exact_tie_ends_by_the_agent_or_else_as_a_drop(house: 
     assert house.status(DANA) is AVAILABLE
     house.clock.advance(after(minutes=1))
     dial(house, "call-2")
+    house.see(started(house, "server-2"))
     house.tie("call-2", "server-2")
     house.see(server_ended(house, "server-2", by="4:+12065550142"))
     assert house.panel(DANA).mode is Mode.NORMAL
