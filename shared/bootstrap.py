@@ -30,6 +30,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
+from shared.adapters.shared_look import SharedLook
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
@@ -61,7 +62,8 @@ TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agent
 PARTITION = "deployment"
 # More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, 0.9
-POLLS_AT_ONCE = 16
+ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
+POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2
 STAND_BACK_S = 1.0
@@ -235,7 +237,9 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, threads=threads),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
-        polls=Turns(POLLS_AT_ONCE, threads=threads),
+        polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, threads=threads),
+        ends=Turns(ENDS_AT_ONCE, most_each=ENDS_AT_ONCE_OF_ONE, wait_s=ENDS_WAIT_S, threads=threads),
+        looks=SharedLook(wait_s=DIAL_WAITS_S, threads=threads),
         store_alive=rim.store_alive,
         prepare=rim.prepare,
         words=rim.words,

@@ -5,7 +5,7 @@ softphones and people ask for is answered before its effects are done; what Even
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from msgspec import Struct, structs
 
@@ -34,6 +34,7 @@ from shared.ports import (
     RecordingOutbox,
     RecordingStore,
     Repeats,
+    SharedLook,
     Telemetry,
     Turns,
 )
@@ -78,6 +79,9 @@ from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tie_call import tie_call
 
+# An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
+MAX_WAITING_OF_AN_AGENT = 8
+
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
     """The product. `words` gives what the log calls an emergency by.
@@ -105,6 +109,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     repeats: Repeats
     dials: Turns
     polls: Turns
+    ends: Turns
+    looks: SharedLook
     store_alive: Callable[[], bool]
     words: Callable[[], str]
     prepare: Callable[[], None] = lambda: None
@@ -114,15 +120,38 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """A deadline from now on."""
         return Deadline(self.clock, seconds)
 
+    def _principal(self, caller: Caller, agent_id: str | None) -> str:
+        """Who stands in line: an agent themself; for a machine each listed agent, and all others that it names as one.
+
+        Whether somebody is listed is only known of those who were read lately: who is in line must not be looked up.
+        """
+        if agent_id is None or caller.is_agent or not self.directory.remembers(agent_id):
+            return caller.owner
+        return agent_key_of(agent_id)
+
     @contextmanager
-    def polling(self, seconds: float) -> Iterator[Deadline]:
-        """The time that a request which can come again may take.
+    def polling(self, seconds: float, caller: Caller | None = None) -> Iterator[Deadline]:
+        """The time that a request which can come again may take; one agent may have a part of the places only.
 
         None at all where a crowd waits for storage already: then it is answered at once with what this process
         remembers, or is told to come back. Else polls that hang would take every thread of the worker.
         """
-        with self.polls.turn() as in_turn:
+        # A machine polls for many, none of whom waits less than another.
+        principal = caller.owner if caller is not None and caller.is_agent else None
+        with self.polls.turn(principal) as in_turn:
             yield self.within(seconds if in_turn else 0.0)
+
+    def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> AbstractContextManager[bool]:
+        most_waiting = MAX_WAITING_OF_AN_AGENT if caller.is_agent else None
+        return turns.turn(self._principal(caller, agent_id), most_waiting)
+
+    @contextmanager
+    def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
+        """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
+        with self._in_line(self.ends, caller, agent_id) as in_turn:
+            if not in_turn:
+                raise Unavailable
+            yield
 
     # Emergency calls
 
@@ -157,7 +186,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Answer:
         self.prepare()
         arrived = self.clock.monotonic()
-        with self.dials.turn() as in_turn:
+        with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
             left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
             patient = PatientDeadline(self.clock, self.budgets.start_call_s, at_most_s=left_s, alive=self.store_alive)
             started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
@@ -182,22 +211,24 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
         """The softphone knows by now which server call its leg is. Raises `NotAllowed`, `NotFound`, `Unavailable`."""
-        effects = tie_call(
-            call_id,
-            server_call_id,
-            caller=caller,
-            emergencies=self.emergencies,
-            directory=self.directory,
-            clock=self.clock,
-            deployment=self.deployment,
-            telemetry=self.telemetry,
-            deadline=self.within(self.budgets.tie_call_s),
-        )
+        with self._changing(caller):
+            effects = tie_call(
+                call_id,
+                server_call_id,
+                caller=caller,
+                emergencies=self.emergencies,
+                directory=self.directory,
+                clock=self.clock,
+                deployment=self.deployment,
+                telemetry=self.telemetry,
+                deadline=self.within(self.budgets.tie_call_s),
+            )
         self.effects.start(effects, self.perform)
 
     def end_call(self, end: End, *, caller: Caller) -> Ended:
         """A leg ended. Raises `NotAllowed`, `Unavailable`."""
-        ended = self._end_call(end, caller)
+        with self._changing(caller, end.agent_id):
+            ended = self._end_call(end, caller)
         self.effects.start(ended.effects, self.perform)
         return ended
 
@@ -231,16 +262,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def release_presence(self, agent_id: str, *, caller: Caller, emergency: str | None = None) -> None:
         """The agent or a supervisor ends the hold after a drop. Raises `NotAllowed`, `Unavailable`."""
-        effects = release_presence(
-            agent_id,
-            caller=caller,
-            emergencies=self.emergencies,
-            directory=self.directory,
-            clock=self.clock,
-            deployment=self.deployment,
-            deadline=self.within(self.budgets.release_presence_s),
-            emergency=emergency,
-        )
+        with self._changing(caller, agent_id):
+            effects = release_presence(
+                agent_id,
+                caller=caller,
+                emergencies=self.emergencies,
+                directory=self.directory,
+                clock=self.clock,
+                deployment=self.deployment,
+                deadline=self.within(self.budgets.release_presence_s),
+                emergency=emergency,
+            )
         self.effects.start(effects, self.perform)
 
     # Callbacks
@@ -378,8 +410,12 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """Whether the table answers."""
         self.prepare()
         within_s, most_s = self.budgets.check_health_s, self.budgets.start_call_at_most_s
-        patient = PatientDeadline(self.clock, within_s, at_most_s=most_s, alive=self.store_alive)
-        return check_health(directory=self.directory, deadline=patient)
+
+        def look() -> bool:
+            patient = PatientDeadline(self.clock, within_s, at_most_s=most_s, alive=self.store_alive)
+            return check_health(directory=self.directory, deadline=patient)
+
+        return self.looks.ask(look)
 
     # What time brings about
 

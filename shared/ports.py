@@ -345,6 +345,10 @@ class AgentDirectory(Protocol):
         """An agent's entry, which may be a minute old."""
         ...
 
+    def remembers(self, agent_id: str) -> bool:
+        """Whether this process has read such an entry within the last minute; reads nothing."""
+        ...
+
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
         ...
@@ -619,10 +623,21 @@ class OutageLog(Protocol):
 
 
 class Turns(Protocol):
-    """So many at a time; the others wait in line."""
+    """So many at a time; the others wait in line, and principals take turns."""
 
-    def turn(self) -> AbstractContextManager[bool]:
-        """Whether it was one's turn in time; the turn lasts until the end of the block."""
+    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> AbstractContextManager[bool]:
+        """Whether it was one's turn in time; the turn lasts until the end of the block.
+
+        `principal` None: one of their own. Beyond `most_waiting` requests of theirs in line nobody waits.
+        """
+        ...
+
+
+class SharedLook(Protocol):
+    """One look for all who ask at once."""
+
+    def ask(self, look: Callable[[], bool]) -> bool:
+        """What `look` sees now or, while somebody else looks, what was seen last."""
         ...
 
 

@@ -111,11 +111,17 @@ class AgentTable:
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         """An agent's entry, which may be a minute old."""
         key = agent_key_of(agent_id)
+        known = self._recent(key)
+        return _Looked(self, self._table.get(_entry_row(key), deadline)) if known is None else _Found(known)
+
+    def remembers(self, agent_id: str) -> bool:
+        """Whether this process has read such an entry within the last minute; reads nothing."""
+        return self._recent(agent_key_of(agent_id)) is not None
+
+    def _recent(self, agent_key: str) -> Agent | None:
         with self._lock:
-            known = self._memory.get(key)
-        if known is not None and self._clock.monotonic() < known.until:
-            return _Found(known.agent)
-        return _Looked(self, self._table.get(_entry_row(key), deadline))
+            known = self._memory.get(agent_key)
+        return known.agent if known is not None and self._clock.monotonic() < known.until else None
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""

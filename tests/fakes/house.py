@@ -11,6 +11,7 @@ from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
+from shared.adapters.shared_look import SharedLook
 from shared.adapters.table import Row, Table, Write
 from shared.adapters.turns import Turns
 from shared.deadlines import Deadline
@@ -301,6 +302,8 @@ class House:
             repeats=self.repeats,
             dials=Turns(1),
             polls=Turns(1),
+            ends=Turns(1),
+            looks=SharedLook(wait_s=0.0),
             words=self.words,
             store_alive=lambda: False,
         )

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
+    "test_turns.py",
     "test_confidentiality.py",
     "test_callbacks.py",
     "test_deliver_notice.py",
@@ -88,6 +89,7 @@ STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
 NUMBERS = "shared/adapters/numbers_table.py"
+TURNS = "shared/adapters/turns.py"
 POOL = "shared/domain/pool.py"
 DOOR = "shared/emergency_calling.py"
 IDS = "shared/domain/ids.py"
@@ -174,6 +176,18 @@ MUTANTS = (
         FACTS,
         "if key in seen and _fits(seen[key], leg)), None)",
         "if key in seen), None)",
+    ),
+    Mutant(
+        "one line for all, by arrival",
+        TURNS,
+        "            self._lines[following] = line\n",
+        "            self._lines[following] = line\n            self._lines.move_to_end(following, last=False)\n",
+    ),
+    Mutant(
+        "one principal may have every place",
+        TURNS,
+        "self._free and self._running[name] < self._most_each",
+        "self._free",
     ),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),

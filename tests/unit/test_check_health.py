@@ -34,6 +34,9 @@ class Failing:
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         raise self._error
 
+    def remembers(self, agent_id: str) -> bool:
+        return False
+
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error
 

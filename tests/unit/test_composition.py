@@ -56,6 +56,7 @@ def test_what_is_watched_in_the_simulator_are_the_deployed_crews() -> None:
 
 def test_dials_take_turns_in_the_simulator_as_they_do_deployed() -> None:
     def turns(calling: EmergencyCalling) -> list[object]:
-        return [(turns._free, turns._wait_s) for turns in (calling.dials, calling.polls)]  # type: ignore[attr-defined]
+        lines = [vars(turns) for turns in (calling.dials, calling.polls, calling.ends)]
+        return [(each["_free"], each["_most_each"], each["_wait_s"]) for each in lines]
 
     assert turns(simulated()) == turns(compose(SETTINGS).calling)

@@ -8,12 +8,15 @@ import pytest
 from msgspec import structs
 
 from shared.deadlines import Budgets
+from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
 from shared.domain.errors import Unavailable
-from shared.emergency_calling import EmergencyCalling
+from shared.domain.ids import agent_key_of
+from shared.emergency_calling import MAX_WAITING_OF_AN_AGENT, EmergencyCalling
 from shared.use_cases.continue_callback import MidCall
+from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import DAWN, House, after, everybody
+from tests.fakes.house import DAWN, House, after, everybody, person
 
 DIAL = Dial(call_id="ana/1", agent_id="ana", dialled="911")
 
@@ -28,7 +31,7 @@ class Line:
     turns: list[bool] = field(default_factory=list)
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
+    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
         self.house.clock.advance(after(seconds=self.waits_s))
         self.turns.append(self.in_time)
         yield self.in_time
@@ -125,3 +128,41 @@ def test_no_budget_is_longer_than_what_waits_for_it() -> None:
     assert budgets.start_call_from_event_s + 8 < 30
     assert budgets.take_up_outbox_s + 8 < 15
     assert budgets.expire_leases_s + 8 < 60
+
+
+# Who stands in line
+
+
+@dataclass
+class Named:
+    """Port `Turns`: notes who takes a turn, and how many of theirs may wait."""
+
+    seen: list[tuple[str | None, int | None]] = field(default_factory=list)
+
+    @contextmanager
+    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
+        self.seen.append((principal, most_waiting))
+        yield True
+
+
+def test_an_agent_is_one_principal_and_so_is_each_listed_agent_that_a_machine_names() -> None:
+    house, named = House(), Named()
+    house.add_agent(Agent(agent_id="ana", country="US"))
+    house.tick()
+    door = structs.replace(house.calling, dials=named)
+    for caller, agent_id in ((person("eve"), "x"), (person("eve"), "y"), (everybody(), "ana"), (everybody(), "ana")):
+        door.start_call(structs.replace(DIAL, agent_id=agent_id, call_id=agent_id), caller=caller)
+    door.start_call(structs.replace(DIAL, agent_id="nobody", call_id="z"), caller=everybody())
+    eve, machine = ("agent:eve", MAX_WAITING_OF_AN_AGENT), ("machine:machine-1", None)
+    assert named.seen[:2] == [eve, eve]
+    assert named.seen[-2:] == [(agent_key_of("ana"), None), machine]
+
+
+def test_whoever_has_too_much_in_line_ends_no_call_before_the_others() -> None:
+    house = House()
+    house.tick()
+    door = structs.replace(house.calling, ends=Line(house, in_time=False))
+    with pytest.raises(Unavailable):
+        door.end_call(End(call_id="ana/1", by_agent=True), caller=person("eve"))
+    with pytest.raises(Unavailable):
+        door.tie_call("ana/1", "server", caller=person("eve"))

@@ -4,10 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, EffectThreads
 from shared.adapters.repeats import Repeats
+from shared.adapters.shared_look import SharedLook
 from shared.adapters.turns import Turns
-from shared.domain.errors import NotAllowed
+from shared.domain.errors import NotAllowed, Unavailable
 from tests.fakes.house import Counter
 
 SOON_S = 5.0
@@ -25,6 +28,10 @@ def done_with(event: threading.Event) -> Callable[[], bool]:
         return True
 
     return again
+
+
+def waiting(turns: Turns) -> int:
+    return sum(map(len, turns._lines.values()))
 
 
 def test_whoever_comes_beyond_waits_in_line() -> None:
@@ -48,7 +55,7 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
 
     def next_one(number: int) -> Callable[[], None]:
         def take() -> None:
-            with turns.turn() as mine:
+            with turns.turn("one") as mine:
                 assert mine
                 order.append(number)
 
@@ -57,7 +64,7 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     with turns.turn():
         for number in range(5):
             threads.append(beside(next_one(number)))
-            while len(turns._line) <= number:
+            while waiting(turns) <= number:
                 # Nothing tells when a thread has come to stand in line.
                 time.sleep(0.001)
     # The one that has just had it comes again at once, behind all of them.
@@ -67,12 +74,124 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
+def come_in_order(turns: Turns, names: Sequence[str], order: list[str]) -> list[threading.Thread]:
+    """Each stands in line, in this order, and writes down when it had its turn."""
+
+    def take(name: str) -> Callable[[], None]:
+        def taking() -> None:
+            with turns.turn(name) as mine:
+                assert mine
+                order.append(name)
+
+        return taking
+
+    threads: list[threading.Thread] = []
+    before = waiting(turns)
+    for place, name in enumerate(names, before):
+        threads.append(beside(take(name)))
+        while waiting(turns) <= place:
+            # Nothing tells when a thread has come to stand in line.
+            time.sleep(0.001)
+    return threads
+
+
+def test_principals_take_turns_whoever_of_them_sends_most() -> None:
+    turns, order = Turns(1, wait_s=SOON_S), list[str]()
+    with turns.turn("flood"):
+        threads = come_in_order(turns, ["flood", "flood", "flood", "ana", "ben", "ana"], order)
+    for thread in threads:
+        thread.join()
+    assert order == ["flood", "ana", "ben", "flood", "ana", "flood"]
+
+
+def test_one_principal_has_a_part_of_the_places_only() -> None:
+    turns = Turns(3, most_each=2)
+    with turns.turn("flood") as first, turns.turn("flood") as second, turns.turn("flood") as third:
+        assert (first, second, third) == (True, True, False)
+        with turns.turn("ana") as mine:
+            assert mine
+    with turns.turn("flood") as again:
+        assert again
+
+
+def test_a_place_goes_to_the_next_who_may_have_it() -> None:
+    turns, order = Turns(2, most_each=1, wait_s=SOON_S), list[str]()
+    with turns.turn("flood"):
+        with turns.turn("ana"):
+            threads = come_in_order(turns, ["flood", "ben"], order)
+        threads[1].join()
+        assert order == ["ben"]
+    threads[0].join()
+    assert order == ["ben", "flood"]
+    with turns.turn("ana") as first, turns.turn("ben") as second:
+        assert first and second, "none is lost"
+
+
+def test_beyond_so_many_in_line_nobody_waits() -> None:
+    turns, order = Turns(1, wait_s=SOON_S), list[str]()
+    with turns.turn("flood"):
+        threads = come_in_order(turns, ["flood"], order)
+        with turns.turn("flood", most_waiting=1) as mine:
+            assert not mine
+        threads += come_in_order(turns, ["ana"], order)
+    for thread in threads:
+        thread.join()
+    assert order == ["flood", "ana"]
+
+
+def test_all_who_ask_at_once_share_one_look() -> None:
+    looks, begun, go_on = SharedLook(wait_s=SOON_S), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def slow() -> bool:
+        begun.set()
+        assert go_on.wait(SOON_S)
+        return False
+
+    assert looks.ask(lambda: True)
+    thread = beside(lambda: seen.append(looks.ask(slow)))
+    assert begun.wait(SOON_S)
+    assert looks.ask(lambda: False), "what was seen last, at once"
+    go_on.set()
+    thread.join()
+    assert seen == [False] and looks.ask(lambda: True)
+
+
+def test_the_very_first_look_is_waited_for() -> None:
+    looks, begun, go_on = SharedLook(wait_s=SOON_S), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def slow() -> bool:
+        begun.set()
+        assert go_on.wait(SOON_S)
+        return True
+
+    first = beside(lambda: seen.append(looks.ask(slow)))
+    assert begun.wait(SOON_S)
+    second = beside(lambda: seen.append(looks.ask(lambda: False)))
+    go_on.set()
+    first.join()
+    second.join()
+    assert seen[0] and len(seen) == 2
+
+
+def test_a_look_that_fails_keeps_nobody_from_looking() -> None:
+    looks = SharedLook(wait_s=0.0)
+
+    def failing() -> bool:
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        looks.ask(failing)
+    assert looks.ask(lambda: True)
+
+
 def test_whoever_waited_too_long_is_not_called_any_more() -> None:
     turns = Turns(1, wait_s=0.01)
     with turns.turn():
         with turns.turn() as late:
             assert not late
-        assert not turns._line
+        assert not waiting(turns)
     with turns.turn() as mine:
         assert mine
 
