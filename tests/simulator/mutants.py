@@ -354,7 +354,7 @@ MUTANTS = (
     Mutant(
         "a stale start leaves presence held",
         START,
-        "(ReturnPresence(self._dial.agent_id, self._hold.hold_id),)",
+        "(ReturnPresence(dial.agent_id, self._hold.hold_id),)",
         "()",
     ),
     Mutant(
@@ -402,8 +402,8 @@ MUTANTS = (
     Mutant(
         "shared before resting",
         LENDING,
-        "            or (self._resting_loan(quota_row, now, deadline) if takes else None)\n",
-        "",
+        "return new or (self._resting_loan(quota_row, now, deadline) if takes else None)",
+        "return new",
     ),
     Mutant("an event's dial counts though the store has not got it", DOOR, "        started.require_recorded()\n", ""),
     Mutant("no dial is repeated", DOOR, "        if answer.degraded:\n", "        if False:\n"),
@@ -615,8 +615,8 @@ MUTANTS = (
     Mutant(
         "an outage shows every panel to everybody",
         PANEL,
-        "dialled.by is not None and dialled.by == caller.name",
-        "dialled.by is not None",
+        "caller.owner if caller.is_agent else None",
+        "None",
     ),
     Mutant(
         "one repeat that fails keeps the others waiting",

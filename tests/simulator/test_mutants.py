@@ -2,13 +2,7 @@
 
 import pytest
 
-from tests.simulator.mutants import MUTANTS, hunt_all, mutated
-
-
-def test_no_mutant_is_stale() -> None:
-    for mutant in MUTANTS:
-        compile(mutated(mutant), mutant.file, "exec")
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 20
+from tests.simulator.mutants import hunt_all
 
 
 @pytest.mark.process
