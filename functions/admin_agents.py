@@ -1,15 +1,26 @@
 """The directory, as far as an emergency reads it."""
 
 import azure.functions as func
+from msgspec import structs
 
-from functions.http import caller, composed, entity_tag, json_answer, matches
-from functions.problems import PreconditionFailed, answered
-from functions.wire.http import AgentBody, agent_answer, agent_of, decode, path_id
+from functions.http import administered, caller, composed, entity_tag, json_answer, matches
+from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.wire.http import (
+    AgentBody,
+    agent_answer,
+    agent_of,
+    contacts_answer,
+    decode,
+    path_id,
+    written_contacts,
+)
 from shared.deadlines import Deadline
+from shared.domain.contacts import Contacts
 from shared.domain.errors import Conflict, NotFound
 from shared.ports import AgentDirectory
 
 ROUTE = "manage/agents/{agent_id}"
+ROUTE_OF_CONTACTS = "manage/agents/{agent_id}/emergency-contacts"
 
 blueprint = func.Blueprint()
 
@@ -35,7 +46,7 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     """Write an agent's entry: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
     app = composed()
     directory, deadline = app.calling.directory, app.calling.within(app.calling.budgets.directory_s)
-    caller("admin_agent_saved", req, app.sign_in)
+    by = caller("admin_agent_saved", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
     known, version = precondition(req, agent_id, directory, deadline)
@@ -43,8 +54,52 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
         saved = directory.save(agent, version, deadline)
     except Conflict:
         raise PreconditionFailed from None
+    administered(app.calling.telemetry, by, kind="agent", change="saved")
     status = 200 if known else 201
     return json_answer(agent_answer(agent), status=status, headers={"ETag": entity_tag(saved)})
+
+
+@blueprint.route(route=ROUTE_OF_CONTACTS, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_emergency_contacts_saved(req: func.HttpRequest) -> func.HttpResponse:
+    """The recipients of an agent's notifications (S9): what is an address is kept, what is none is told.
+
+    422 where nothing is left of a text that had something in it; then nothing changed.
+    """
+    app = composed()
+    directory, deadline = app.calling.directory, app.calling.within(app.calling.budgets.directory_s)
+    by = caller("admin_emergency_contacts_saved", req, app.sign_in)
+    agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    contacts = written_contacts(req.get_body(), req.headers.get("content-type"))
+    saved = save_contacts(req, agent_id, contacts, directory, deadline)
+    answer = contacts_answer(contacts)
+    if saved is None:
+        return unprocessable("no-contact", "holds no e-mail address", kept=(), refused=answer.refused)
+    administered(app.calling.telemetry, by, kind="agent", change="saved")
+    return json_answer(answer, headers={"ETag": entity_tag(saved)})
+
+
+def save_contacts(
+    req: func.HttpRequest, agent_id: str, contacts: Contacts, directory: AgentDirectory, deadline: Deadline
+) -> str | None:
+    """Write the contacts into the entry, whatever else of it changes meanwhile; None where there is none to write.
+
+    Raises `NotFound`, and `PreconditionFailed` where it is not as `If-Match` says.
+    """
+    while True:
+        found = directory.read(agent_id, deadline)
+        if found is None:
+            raise NotFound
+        if contacts.refused and not contacts.kept:
+            return None
+        _, version = precondition(req, agent_id, directory, deadline)
+        agent = structs.replace(found[0], emergency_contacts=contacts.kept)
+        try:
+            return directory.save(agent, found[1], deadline)
+        except Conflict:
+            if version is not None:
+                raise PreconditionFailed from None
+            deadline.require()
 
 
 def precondition(

@@ -13,9 +13,9 @@ import msgspec
 from functions.rights import authorise, caller_of
 from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
-from shared.domain.ids import ascii_lower
+from shared.domain.ids import WORD_BITS, ascii_lower, key_of, word_of
 from shared.domain.principals import Principal
-from shared.ports import SignIn
+from shared.ports import SignIn, Telemetry
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
@@ -27,6 +27,7 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
 LONGEST_HEADER_NAMES = 4096
+WORD_HEX_DIGITS = 12
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
@@ -106,6 +107,12 @@ def caller(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Caller
 def principal(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Principal:
     """The principal with the roles that let them use the function; raises `NotSignedIn` or `NotAllowed`."""
     return authorise(function_name, sign_in.principal(req.headers))
+
+
+def administered(telemetry: Telemetry, caller: Caller, *, kind: str, change: str) -> None:
+    """Leave a line in the log: what kind of record was changed, and by whom, as a word that only repeats itself."""
+    by = word_of(int(key_of(caller.name)[:WORD_HEX_DIGITS], 16) % (1 << WORD_BITS))
+    telemetry.emit("administered", kind=kind, change=change, by=by)
 
 
 # Cross-origin --------------------------------------------------------------------------------------------------------

@@ -85,6 +85,14 @@ def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
     return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 
+def unprocessable(name: str, detail: str, **more: object) -> func.HttpResponse:
+    """A 422 whose problem document has members of its own (RFC 9457, 3.2), for what a form has to show."""
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    document = {"type": TYPE_PREFIX + name, "title": status.phrase, "status": status.value, "detail": detail, **more}
+    body = msgspec.json.encode(document)
+    return func.HttpResponse(body, status_code=status.value, headers=dict(PRIVATE), mimetype=PROBLEM_JSON)
+
+
 def _status_of(error: EmergencyCallingError | None) -> tuple[HTTPStatus, str | None]:
     for kind, status, name in _STATUSES:
         if isinstance(error, kind):

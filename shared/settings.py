@@ -7,17 +7,18 @@ repeats a value, which may be a number, an address or a key (B8).
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
 from shared.domain.deployment import CallbackNotices
 from shared.domain.ids import ascii_lower
 from shared.domain.leases import Rules
-from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
+from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
 
 MOST_CALLBACK_NUMBERS = 10_000
@@ -192,7 +193,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         fallback_callback_number=fallback,
         rules=read.rules(),
         countries=read.countries(),
-        emergency_contacts=read.entries("EMERGENCY_CONTACTS", is_address, "a plain e-mail address", MOST_CONTACTS),
+        emergency_contacts=read.contacts(),
         security_desk=read.security_desk(pool, fallback),
         callback_notices=read.callback_notices(),
         email_sender=read.email_sender(),
@@ -234,13 +235,25 @@ class _Reader:
             self.fault(name, f"has more than {most} entries; the first {most} are used", "remove the others")
             found = found[:most]
         faulty = [place for place, entry in enumerate(found, start=1) if not valid(entry)]
+        self._left_out(name, faulty, what)
+        left_out = set(faulty)
+        return tuple(entry for place, entry in enumerate(found, start=1) if place not in left_out)
+
+    def _left_out(self, name: str, faulty: Sequence[int], what: str) -> None:
         if faulty:
             places = ", ".join(map(str, faulty[:5])) + (" and others" if len(faulty) > 5 else "")  # noqa: PLR2004
             self.fault(
                 name, f"entry {places} is not {what} and was left out", f"make each entry {what}, with ; between"
             )
-        left_out = set(faulty)
-        return tuple(entry for place, entry in enumerate(found, start=1) if place not in left_out)
+
+    def contacts(self) -> tuple[str, ...]:
+        name = "EMERGENCY_CONTACTS"
+        found = parse_contacts(self.text(name) or "")
+        if any(each.reason == TOO_MANY for each in found.refused):
+            self.fault(name, f"has more than {MAX_CONTACTS} entries; the first {MAX_CONTACTS} are used", "remove some")
+        faulty = [each.index + 1 for each in found.refused if each.reason != TOO_MANY]
+        self._left_out(name, faulty, "an e-mail address")
+        return found.kept
 
     def whole(self, name: str, least: int, most: int) -> int:
         default = int(_DEFAULTS[name])

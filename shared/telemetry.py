@@ -78,6 +78,7 @@ class Event(StrEnum):
     STORAGE_FAILED = "storage_failed"
     UNFORESEEN_ERROR = "unforeseen_error"
     TEMPLATE_FAILED = "template_failed"
+    ADMINISTERED = "administered"
     UNDECLARED = "undeclared"
 
 
@@ -147,6 +148,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.STORAGE_FAILED: _entry(logging.WARNING, "ms"),
     Event.UNFORESEEN_ERROR: _entry(logging.ERROR, "function", "error"),
     Event.TEMPLATE_FAILED: _entry(logging.ERROR),
+    Event.ADMINISTERED: _entry(logging.INFO, "kind", "change", "by"),
     Event.UNDECLARED: _entry(logging.ERROR, "event"),
 }
 

@@ -56,6 +56,11 @@ def _text_of(body: bytes) -> str:
         raise Malformed(WHOLE, "is not UTF-8") from None
 
 
+def plain_text(body: bytes) -> str:
+    """A body that is text, without its byte order mark; raises `Malformed`."""
+    return "" if is_empty(body) else _text_of(body)
+
+
 def is_empty(body: bytes) -> bool:
     """Whether there is no body: a byte order mark alone is none."""
     return not body.removeprefix(BOM_UTF8).strip()

@@ -12,10 +12,10 @@ from functions.wire.banners import banner_words
 from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
 from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent
+from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
 from shared.domain.locations import Desktop, Environment, Location, Permission
-from shared.domain.notifications import MOST_CONTACTS, is_address, split_list
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus, SetBy
@@ -36,6 +36,7 @@ MAX_DEVICES = 1000
 MOST_NUMBERS = 10
 MOST_IDENTITIES = 10
 LONGEST_CONTACTS_TEXT = 32_000
+MAX_ITEMS = 1000
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 # `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
@@ -47,6 +48,8 @@ type ServerCallId = Annotated[str, Meta(min_length=1, max_length=LONGEST_SERVER_
 type Moment = Annotated[datetime, Meta(tz=True)]
 type Count = Annotated[int, Meta(ge=0, le=MAX_DEVICES)]
 type ObjectId = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
+# What a list of contacts is written as: text with semicolons (S9), or one address an item.
+type Written = Annotated[str, Meta(max_length=LONGEST_CONTACTS_TEXT)] | Annotated[list[str], Meta(max_length=MAX_ITEMS)]
 
 
 # What comes in -------------------------------------------------------------------------------------------------------
@@ -178,9 +181,13 @@ class AgentBody(Struct, frozen=True, kw_only=True):
     locale: Locale | None = None
     address: Address | None = None
     alternate_numbers: Annotated[list[str], Meta(max_length=MOST_NUMBERS)] = []
-    emergency_contacts: (
-        Annotated[str, Meta(max_length=LONGEST_CONTACTS_TEXT)] | Annotated[list[str], Meta(max_length=MOST_CONTACTS)]
-    ) = ""
+    emergency_contacts: Written = ""
+
+
+class ContactsBody(Struct, frozen=True, kw_only=True):
+    """`PUT /manage/agents/{id}/emergency-contacts`, as JSON."""
+
+    text: Written = ""
 
 
 def decode_dial(body: bytes, *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:
@@ -252,17 +259,25 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
     )
 
 
-def contacts_of(sent: str | list[str]) -> tuple[str, ...]:
-    """The e-mail addresses of an agent's contacts, without repeats; raises `Malformed` naming the faulty one."""
-    field = "emergency_contacts"
-    # Indices count what the administrator sees: blank entries between two semicolons are not seen.
-    entries = split_list(sent) if isinstance(sent, str) else [entry.strip() for entry in sent]
-    if len(entries) > MOST_CONTACTS:
-        raise Malformed(field, f"holds more than {MOST_CONTACTS} addresses")
-    for index, entry in enumerate(entries):
-        if not is_address(entry):
-            raise Malformed(f"{field}[{index}]", "is not an e-mail address")
-    return tuple(dict.fromkeys(entries))
+def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tuple[str, ...]:
+    """The e-mail addresses of a text or a list, without repeats; raises `Malformed` naming the first faulty one."""
+    found = read_contacts(sent)
+    if any(each.reason == TOO_MANY for each in found.refused):
+        raise Malformed(field, f"holds more than {MAX_CONTACTS} addresses")
+    for each in found.refused:
+        raise Malformed(f"{field}[{each.index}]", NO_ADDRESS)
+    return found.kept
+
+
+def read_contacts(sent: str | list[str]) -> Contacts:
+    """What a text or a list of contacts holds, and what of it cannot be used."""
+    return parse_contacts(sent) if isinstance(sent, str) else contacts_in(sent)
+
+
+def written_contacts(body: bytes, content_type: str | None) -> Contacts:
+    """The contacts that a body holds: JSON where it says so, else text."""
+    is_json = "json" in (content_type or "").lower()
+    return read_contacts(decode_or_default(body, ContactsBody).text if is_json else decoding.plain_text(body))
 
 
 def _ip_address(text: str | None) -> str | None:
@@ -376,6 +391,26 @@ class AgentAnswer(Struct, frozen=True, kw_only=True):
     address: str | None
     alternate_numbers: tuple[str, ...]
     emergency_contacts: str
+
+
+class RefusedContact(Struct, frozen=True):
+    """An entry of a list of contacts that is no address, and why."""
+
+    text: str
+    reason: str
+
+
+class ContactsAnswer(Struct, frozen=True, kw_only=True):
+    """`PUT /manage/agents/{id}/emergency-contacts`: what was kept, and what was refused."""
+
+    kept: tuple[str, ...]
+    refused: tuple[RefusedContact, ...]
+
+
+def contacts_answer(contacts: Contacts) -> ContactsAnswer:
+    """What was made of a list of contacts."""
+    refused = tuple(RefusedContact(each.text, each.reason) for each in contacts.refused)
+    return ContactsAnswer(kept=contacts.kept, refused=refused)
 
 
 def call_answer(answer: Answer, locale: str | None) -> CallAnswer:

@@ -1,6 +1,5 @@
 """The notices that an emergency owes (S7, S9, B6, Kari's Law)."""
 
-import re
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,11 +9,6 @@ from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import ToldLocation
 
 MOST_RECIPIENTS_A_MESSAGE = 50
-LONGEST_ADDRESS = 254
-MOST_CONTACTS = 100
-_ADDRESS = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
-)
 
 
 class NoticeKind(StrEnum):
@@ -72,11 +66,6 @@ class Delivery(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     REFUSED = "refused"
-
-
-def is_address(text: str) -> bool:
-    """Whether `text` is an e-mail address that the service can take (a plain addr-spec, no quoted local part)."""
-    return len(text) <= LONGEST_ADDRESS and ".." not in text and _ADDRESS.fullmatch(text) is not None
 
 
 def split_list(text: str) -> list[str]:

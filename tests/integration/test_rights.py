@@ -63,6 +63,8 @@ ROUTES = {
     "presence_set": Request("PUT", f"{OF_DANA}/presence", lambda: {"status": "available"}, ANY),
     "admin_agent_read": Request("GET", f"manage/{OF_DANA}", nothing, {"supervisor", "admin", "supervisor and agent"}),
     "admin_agent_saved": Request("PUT", f"manage/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
+    "admin_emergency_contacts_saved": Request("PUT", f"manage/{OF_DANA}/emergency-contacts",
+                                              lambda: {"text": "Desk <desk@example.com>"}, {"admin"}),
 }  # fmt: skip
 
 

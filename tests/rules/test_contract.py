@@ -92,6 +92,7 @@ REQUIRED = {
         "health",
         "admin_agent_read",
         "admin_agent_saved",
+        "admin_emergency_contacts_saved",
         "call_started_event",
         "call_ended_event",
     ),

@@ -75,7 +75,7 @@ def test_azure_stays_at_the_rim() -> None:
 def test_the_domain_is_pure() -> None:
     def faulty(module: Module) -> Iterable[str]:
         if is_in(module.name, ("shared.domain",)):
-            yield from foreign(module) - {"msgspec", "phonenumbers"}
+            yield from foreign(module) - {"msgspec", "phonenumbers", "email_validator"}
             yield from {name for name in module.imports() if is_in(name, WORLDLY)}
         elif is_in(module.name, ("shared.use_cases", "shared.ports", "shared.deadlines")):
             yield from foreign(module) - {"msgspec"}

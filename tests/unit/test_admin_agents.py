@@ -2,14 +2,19 @@
 
 import azure.functions as func
 import pytest
+from msgspec import structs
 
-from functions.admin_agents import NEW, precondition
-from functions.http import entity_tag
+from functions.admin_agents import NEW, precondition, save_contacts
+from functions.http import administered, entity_tag
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind
+from shared.domain.contacts import Contacts, parse_contacts
+from shared.domain.errors import NotFound
+from shared.telemetry import spoken
 from tests.fakes.memory_table import MemoryTable
 
 CLOCK = SystemClock()
@@ -52,3 +57,50 @@ def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
     directory.save(Agent(agent_id="a"), None, soon())
     with pytest.raises(PreconditionFailed):
         precondition(put(if_none_match="*"), "a", directory, soon())
+
+
+def of(text: str) -> Contacts:
+    return parse_contacts(text)
+
+
+def test_contacts_are_written_into_the_entry_and_nothing_else_of_it_changes(directory: AgentTable) -> None:
+    before = Agent(agent_id="a", name="Dana Example", emergency_contacts=("old@example.com",))
+    directory.save(before, None, soon())
+    assert save_contacts(put(), "a", of("Kim <kim@example.com>; nobody"), directory, soon()) is not None
+    assert directory.read("a", soon())[0] == structs.replace(before, emergency_contacts=("kim@example.com",))  # type: ignore[index]
+    assert save_contacts(put(), "a", of(" ;; "), directory, soon()) is not None
+    assert directory.read("a", soon())[0].emergency_contacts == ()  # type: ignore[index]
+
+
+def test_contacts_of_which_nothing_is_left_change_nothing(directory: AgentTable) -> None:
+    version = directory.save(Agent(agent_id="a", emergency_contacts=("old@example.com",)), None, soon())
+    assert save_contacts(put(), "a", of("nobody; nowhere"), directory, soon()) is None
+    assert directory.read("a", soon())[1] == version  # type: ignore[index]
+
+
+def test_contacts_of_an_unknown_agent_or_of_another_version_are_refused(directory: AgentTable) -> None:
+    with pytest.raises(NotFound):
+        save_contacts(put(), "a", of("kim@example.com"), directory, soon())
+    directory.save(Agent(agent_id="a"), None, soon())
+    with pytest.raises(PreconditionFailed):
+        save_contacts(put(if_match='"other"'), "a", of("kim@example.com"), directory, soon())
+
+
+class Counted:
+    """What was said to telemetry."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, object]] = []
+
+    def emit(self, event: str, **facts: str | float | bool) -> None:
+        self.said.append({"event": event, **facts})
+
+
+def test_a_change_leaves_a_line_without_names() -> None:
+    telemetry = Counted()
+    for name in (OBJECT_ID, OBJECT_ID, "another"):
+        administered(telemetry, Caller(kind=CallerKind.OFFICE, name=name), kind="agent", change="saved")
+    first, again, other = telemetry.said
+    assert first == again and first["by"] != other["by"]
+    assert (first["kind"], first["change"]) == ("agent", "saved")
+    assert spoken(first["by"]) == first["by"] and OBJECT_ID not in str(telemetry.said)
