@@ -1,16 +1,19 @@
-"""The directory, as far as an emergency reads it."""
+"""The directory: entries, lists, and the recipients of notifications (S9)."""
 
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import administered, caller, composed, entity_tag, json_answer, matches
+from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, matches
 from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.wire import decoding
 from functions.wire.http import (
+    LONGEST_ID,
     AgentBody,
     agent_answer,
     agent_of,
     contacts_answer,
     decode,
+    page_limit,
     path_id,
     written_contacts,
 )
@@ -19,6 +22,7 @@ from shared.domain.contacts import Contacts
 from shared.domain.errors import Conflict, NotFound
 from shared.ports import AgentDirectory
 
+ROUTE_OF_ALL = "manage/agents"
 ROUTE = "manage/agents/{agent_id}"
 ROUTE_OF_CONTACTS = "manage/agents/{agent_id}/emergency-contacts"
 
@@ -40,6 +44,20 @@ def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
     return json_answer(agent_answer(agent), headers={"ETag": entity_tag(version)})
 
 
+@blueprint.route(route=ROUTE_OF_ALL, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_agents_listed(req: func.HttpRequest) -> func.HttpResponse:
+    """A page of the agents whose id, name or a word of it begins with `starts_with`, in the order of names."""
+    app = composed()
+    caller("admin_agents_listed", req, app.sign_in)
+    limit = page_limit(req.params.get("limit"))
+    starts_with = decoding.text_or_none(req.params.get("starts_with") or None, "starts_with", LONGEST_ID) or ""
+    cursor = decoding.text_or_none(req.params.get("cursor") or None, "cursor", LONGEST_ID) or ""
+    calling = app.calling
+    page = calling.directory.listed(starts_with, limit, cursor, calling.within(calling.budgets.directory_s))
+    return json_answer(page)
+
+
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
@@ -57,6 +75,25 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     administered(app.calling.telemetry, by, kind="agent", change="saved")
     status = 200 if known else 201
     return json_answer(agent_answer(agent), status=status, headers={"ETag": entity_tag(saved)})
+
+
+@blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
+    """Remove an entry, and whatever is kept of that person once no lease of theirs is left."""
+    app = composed()
+    calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
+    by = caller("admin_agent_removed", req, app.sign_in)
+    agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    known, version = precondition(req, agent_id, calling.directory, deadline)
+    if not known:
+        raise NotFound
+    try:
+        calling.remove_agent(agent_id, version, deadline=deadline)
+    except Conflict:
+        raise PreconditionFailed from None
+    administered(calling.telemetry, by, kind="agent", change="removed")
+    return func.HttpResponse(status_code=204, headers=dict(PRIVATE))
 
 
 @blueprint.route(route=ROUTE_OF_CONTACTS, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)

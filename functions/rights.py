@@ -54,6 +54,7 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "call_automation_events": ANYONE,
         "admin_agent_read": _READ_BY_OFFICE,
         "admin_agent_saved": _ADMIN_ONLY,
+        "admin_agent_removed": _ADMIN_ONLY,
         "admin_agents_listed": _READ_BY_OFFICE,
         "admin_agents_imported": _ADMIN_ONLY,
         "admin_agents_exported": _READ_BY_OFFICE,

@@ -97,6 +97,7 @@ class Budgets(Struct, frozen=True, kw_only=True):
     show_panel_s: float = 0.4
     presence_s: float = 2.0
     directory_s: float = 2.0
+    reindex_s: float = 10.0
     check_health_s: float = 0.3
     expire_leases_s: float = 45.0
     take_up_outbox_s: float = 5.0

@@ -21,7 +21,7 @@ from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import (
-    AgentDirectory,
+    AgentRegister,
     CallRouter,
     Desktops,
     Effects,
@@ -57,6 +57,7 @@ from shared.use_cases.effects import (
 from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
 from shared.use_cases.find_me import find_me
+from shared.use_cases.forget_agents import forget_agents
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
@@ -96,7 +97,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     telemetry: Telemetry
     emergencies: EmergencyStore
     numbers: NumberPool
-    directory: AgentDirectory
+    directory: AgentRegister
     desktops: Desktops
     presence: PresenceGateway
     router: CallRouter
@@ -417,6 +418,18 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
         return self.looks.ask(look)
 
+    # Administration
+
+    def remove_agent(self, agent_id: str, version: str | None, *, deadline: Deadline) -> None:
+        """Remove an entry, and whatever is kept of that person once no lease of theirs is left.
+
+        Raises `NotFound`, `Conflict`, `Unavailable`.
+        """
+        self.directory.remove(agent_id, version, deadline)
+        # What fails is taken up a minute later.
+        with suppress(EmergencyCallingError):
+            self._forget_agents(deadline)
+
     # What time brings about
 
     def expire_leases(self) -> None:
@@ -434,6 +447,19 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         # What fails is there to remove a minute later.
         with suppress(EmergencyCallingError):
             self.desktops.remove_old(self.clock.now(), self.within(self.budgets.directory_s))
+        with suppress(EmergencyCallingError):
+            self._forget_agents(self.within(self.budgets.directory_s))
+        with suppress(EmergencyCallingError):
+            self.directory.reindex(self.within(self.budgets.reindex_s))
+
+    def _forget_agents(self, deadline: Deadline) -> None:
+        forget_agents(
+            directory=self.directory,
+            emergencies=self.emergencies,
+            desktops=self.desktops,
+            presence=self.presence,
+            deadline=deadline,
+        )
 
     def take_up_outbox(self) -> None:
         """Try again what is owed. Raises `Unavailable`."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.deadlines import Deadline
-from shared.domain.agents import Agent
+from shared.domain.agents import Agent, AgentsPage
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Reach
@@ -366,6 +366,40 @@ class AgentDirectory(Protocol):
         ...
 
 
+class AgentRegister(AgentDirectory, Protocol):
+    """The directory as administrators see it. Everything raises `Unavailable`."""
+
+    def remove(self, agent_id: str, version: str | None, deadline: Deadline) -> None:
+        """Remove an entry: any if `version` is None, else only that version (`Conflict`). Raises `NotFound`.
+
+        Whatever else is kept of that person is `leaving` from then on.
+        """
+        ...
+
+    def leaving(self, deadline: Deadline) -> list[str]:
+        """The ids of some whose entries were removed, of whom something may be left."""
+        ...
+
+    def left(self, agent_id: str, deadline: Deadline) -> None:
+        """Nothing is left of that person, or they are back."""
+        ...
+
+    def listed(self, starts_with: str, limit: int, cursor: str, deadline: Deadline) -> AgentsPage:
+        """A page of the agents whose id, name or a word of it begins so, in the order of names; "" lists all.
+
+        The cost of a page does not grow with the directory. Raises `Malformed` for a cursor that is none.
+        """
+        ...
+
+    def all_after(self, agent_key: str, limit: int, deadline: Deadline) -> list[Agent]:
+        """The next entries in the order of their keys, from behind this one on; such as cannot be read are left out."""
+        ...
+
+    def reindex(self, deadline: Deadline) -> int:
+        """Let some entries of an earlier version be found by searches; gives how many were not."""
+        ...
+
+
 class Desktops(Protocol):
     """What agents' desktops reported of themselves (B15). Everything raises `Unavailable`."""
 
@@ -402,6 +436,10 @@ class PresenceGateway(Protocol):
 
         If it is still in place it ends with it. `Conflict`: somebody else changed it meanwhile.
         """
+        ...
+
+    def remove(self, agent_id: str, deadline: Deadline) -> None:
+        """Keep nothing here of this agent, who has left; what a service outside keeps is its own."""
         ...
 
 

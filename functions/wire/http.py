@@ -11,7 +11,7 @@ from functions.wire import decoding
 from functions.wire.banners import banner_words
 from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
 from functions.wire.decoding import plain_id
-from shared.domain.agents import Agent
+from shared.domain.agents import Agent, OutboundProfile, is_reserved
 from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
@@ -37,6 +37,9 @@ MOST_NUMBERS = 10
 MOST_IDENTITIES = 10
 LONGEST_CONTACTS_TEXT = 32_000
 MAX_ITEMS = 1000
+MAX_WORK_ITEMS = 1000
+MAX_A_PAGE = 50
+LONGEST_TIME_ZONE = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 # `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
@@ -170,18 +173,39 @@ class PresenceBody(Struct, frozen=True, kw_only=True):
     set_by: Literal["agent", "supervisor", "system"] | None = None
 
 
+class OutboundProfileBody(Struct, frozen=True, kw_only=True):
+    """What an administrator states of an agent's outbound profile."""
+
+    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    work_item_limit: Annotated[int, Meta(ge=0, le=MAX_WORK_ITEMS)] | None = None
+    caller_id: str | None = None
+
+    def profile(self) -> OutboundProfile | None:
+        """The profile in the domain's words, None where nothing is stated; raises `Malformed`."""
+        if self.caller_id is not None and not is_e164(self.caller_id):
+            raise Malformed("outbound_profile.caller_id", "is not a number in E.164 form")
+        stated = OutboundProfile(
+            name=_trimmed(self.name), work_item_limit=self.work_item_limit, caller_id=self.caller_id
+        )
+        return stated if stated != OutboundProfile() else None
+
+
 class AgentBody(Struct, frozen=True, kw_only=True):
-    """`PUT /admin/agents/{id}`; contacts are text with semicolons (S9), or a list."""
+    """`PUT /manage/agents/{id}`; contacts are text with semicolons (S9), or a list."""
 
     agent_id: str | None = None
     name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
     entra_object_id: ObjectId | None = None
+    dynamics_user_id: ObjectId | None = None
     acs_user_ids: Annotated[list[RawId], Meta(max_length=MOST_IDENTITIES)] = []
     country: Country | None = None
     locale: Locale | None = None
     address: Address | None = None
+    site: Id | None = None
+    time_zone: Annotated[str, Meta(max_length=LONGEST_TIME_ZONE)] | None = None
     alternate_numbers: Annotated[list[str], Meta(max_length=MOST_NUMBERS)] = []
     emergency_contacts: Written = ""
+    outbound_profile: OutboundProfileBody | None = None
 
 
 class ContactsBody(Struct, frozen=True, kw_only=True):
@@ -246,17 +270,48 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
     """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index."""
     if body.agent_id is not None and plain_id(body.agent_id) != agent_id:
         raise Malformed("agent_id", "is not the one in the path")
+    if is_reserved(agent_id):
+        raise Malformed("agent_id", "is the name of a route")
     return Agent(
         agent_id=agent_id,
         name=_trimmed(body.name),
         entra_object_id=body.entra_object_id.lower() if body.entra_object_id else None,
+        dynamics_user_id=body.dynamics_user_id.lower() if body.dynamics_user_id else None,
         acs_user_ids=tuple(dict.fromkeys(body.acs_user_ids)),
         country=body.country.upper() if body.country else None,
         locale=_trimmed(body.locale),
         address=_trimmed(body.address),
+        site=_trimmed(plain_id(body.site)) if body.site else None,
+        time_zone=time_zone_of(body.time_zone),
         alternate_numbers=_alternate_numbers(body.alternate_numbers),
         emergency_contacts=contacts_of(body.emergency_contacts),
+        outbound_profile=body.outbound_profile.profile() if body.outbound_profile else None,
     )
+
+
+def time_zone_of(sent: str | None) -> str | None:
+    """An IANA name; raises `Malformed` for one that nobody knows."""
+    name = _trimmed(sent)
+    if name is not None and not _is_time_zone(name):
+        raise Malformed("time_zone", "is not the IANA name of a time zone")
+    return name
+
+
+def _is_time_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name).key == name
+    except (LookupError, ValueError, OSError):
+        return False
+
+
+def page_limit(sent: str | None) -> int:
+    """How many a page of a list may have; raises `Malformed`."""
+    text = (sent or "").strip() or str(MAX_A_PAGE)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_A_PAGE)) and 0 < int(text) <= MAX_A_PAGE):
+        raise Malformed("limit", f"is not a whole number from 1 to {MAX_A_PAGE}")
+    return int(text)
 
 
 def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tuple[str, ...]:
@@ -380,17 +435,21 @@ class DesktopAnswer(Struct, frozen=True, kw_only=True):
 
 
 class AgentAnswer(Struct, frozen=True, kw_only=True):
-    """`GET/PUT /admin/agents/{id}`."""
+    """`GET/PUT /manage/agents/{id}`."""
 
     agent_id: str
     name: str | None
     entra_object_id: str | None
+    dynamics_user_id: str | None
     acs_user_ids: tuple[str, ...]
     country: str | None
     locale: str | None
     address: str | None
+    site: str | None
+    time_zone: str | None
     alternate_numbers: tuple[str, ...]
     emergency_contacts: str
+    outbound_profile: OutboundProfile | None
 
 
 class RefusedContact(Struct, frozen=True):
@@ -510,10 +569,14 @@ def agent_answer(agent: Agent) -> AgentAnswer:
         agent_id=agent.agent_id,
         name=agent.name,
         entra_object_id=agent.entra_object_id,
+        dynamics_user_id=agent.dynamics_user_id,
         acs_user_ids=agent.acs_user_ids,
         country=agent.country,
         locale=agent.locale,
         address=agent.address,
+        site=agent.site,
+        time_zone=agent.time_zone,
         alternate_numbers=agent.alternate_numbers,
         emergency_contacts="; ".join(agent.emergency_contacts),
+        outbound_profile=agent.outbound_profile,
     )

@@ -3,6 +3,9 @@
     entry|{agent}             the entry, as JSON; its version is the entry's version
     object|{object}|{agent}   which agents have this Microsoft Entra object id
     identity|{raw}|{agent}    which agents have this ACS identity
+    list|…, term|…            for lists and searches (`agent_search`)
+    leaving|{agent}           an entry that was removed, until nothing else is left of that person
+    pass|entries              how far the entries that a version before wrote without index were given theirs
 
 Entry and index change in one transaction. Outside ids are hashed in every key.
 """
@@ -10,10 +13,12 @@ Entry and index change in one transaction. Outside ids are hashed in every key.
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
 
+from shared.adapters.agent_search import page_of, search_rows
 from shared.adapters.table import (
     Delete,
     Insert,
@@ -26,16 +31,22 @@ from shared.adapters.table import (
     Values,
     Write,
     read_row,
+    read_state,
     with_prefix,
 )
 from shared.deadlines import Clock, Deadline
-from shared.domain.agents import Agent
-from shared.domain.errors import Conflict
+from shared.domain.agents import Agent, AgentsPage
+from shared.domain.errors import Conflict, NotFound, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.ports import Pending
 
 SCHEMA = 1
+# Raised where an entry gets other index rows: a pass over all entries then writes them (`reindex`).
+INDEX = 1
+ENTRIES_A_PASS = 200
+MAX_LEAVING_READ = 50
+_PASS_ROW, _PASS_OVER = "pass|entries", "over"
 REMEMBERED_S = 60.0
 MOST_REMEMBERED = 20_000
 MOST_WITH_ONE_OBJECT_ID = 10
@@ -164,6 +175,73 @@ class AgentTable:
                     raise Conflict from None
                 deadline.require()
 
+    def remove(self, agent_id: str, version: str | None, deadline: Deadline) -> None:
+        """Remove an entry, whatever it is if `version` is None; what else is kept of that person is `leaving` then.
+
+        Raises `NotFound`, `Conflict`, and `Unavailable`.
+        """
+        key = agent_key_of(agent_id)
+        while True:
+            before = self._table.get(_entry_row(key), deadline).result()
+            if before is None:
+                raise NotFound
+            if version is not None and version != before.version:
+                raise Conflict
+            gone: list[Write] = [Delete(row) for row in sorted(_index_rows_of(before))]
+            leaving = Put(_leaving_row(key), {"schema": SCHEMA, "state": msgspec.json.encode(agent_id).decode()})
+            try:
+                self._write([Delete(before.key, before.version), leaving, *gone], deadline)
+            except RowConflict:
+                if version is not None:
+                    raise Conflict from None
+                deadline.require()
+            else:
+                return
+            finally:
+                self._forget(key)
+
+    def leaving(self, deadline: Deadline) -> list[str]:
+        """The ids of some whose entries were removed, of whom something may be left."""
+        rows = self._table.between(*with_prefix("leaving|"), MAX_LEAVING_READ, deadline).result()
+        return [agent_id for agent_id in map(_leaving_in, rows) if agent_id is not None]
+
+    def left(self, agent_id: str, deadline: Deadline) -> None:
+        """Nothing is left of that person, or they are back."""
+        with suppress(RowConflict):
+            self._table.commit([Delete(_leaving_row(agent_key_of(agent_id)))], deadline)
+
+    def listed(self, starts_with: str, limit: int, cursor: str, deadline: Deadline) -> AgentsPage:
+        """A page of the agents whose id, name or a word of it begins so, in the order of names."""
+        return page_of(self._table, starts_with, limit, cursor, deadline)
+
+    def all_after(self, agent_key: str, limit: int, deadline: Deadline) -> list[Agent]:
+        """The next entries in the order of their keys; such as cannot be read are left out."""
+        first, end = f"entry|{agent_key} ", with_prefix("entry|")[1]
+        rows = self._table.between(first, end, limit, deadline).result()
+        return [agent for agent in map(_readable, rows) if agent is not None]
+
+    def reindex(self, deadline: Deadline) -> int:
+        """Give the next entries that an earlier version wrote the rows that they lack; gives how many got them.
+
+        A pass goes on where the last run ended, and is over for good once it has seen all. Raises `Unavailable`.
+        """
+        mark = self._table.get(_PASS_ROW, deadline).result()
+        after = str(mark.values.get("after", "")) if mark is not None and mark.values.get("index") == INDEX else ""
+        if after == _PASS_OVER:
+            return 0
+        rows = self._table.between(f"entry|{after}", with_prefix("entry|")[1], ENTRIES_A_PASS, deadline).result()
+        lacking = [row for row in rows if row.values.get("index") != INDEX]
+        for row in lacking:
+            agent = _readable(row)
+            # Somebody else has written it meanwhile: with its rows.
+            with suppress(RowConflict):
+                if agent is not None:
+                    self._commit(agent, row, deadline)
+        over = len(rows) < ENTRIES_A_PASS
+        after = _PASS_OVER if over else f"{rows[-1].key.partition('|')[2]} "
+        self._table.commit([Put(_PASS_ROW, {"schema": SCHEMA, "index": INDEX, "after": after})], deadline)
+        return len(lacking)
+
     def remembered_as_own(self, object_key: str, agent: Agent) -> Agent:
         """Remember whose entry it is for a minute, and forget the oldest where there are too many."""
         with self._lock:
@@ -196,13 +274,14 @@ class AgentTable:
             version = self._write([entry, *_index_writes(agent, before)], deadline)
         finally:
             # Also where it failed: a write that timed out may have been made.
-            with self._lock:
-                self._memory.pop(agent.key, None)
-                self._owners = OrderedDict(
-                    (key, each) for key, each in self._owners.items() if each.agent.key != agent.key
-                )
+            self._forget(agent.key)
         assert version is not None, "an entry that was written has a version"
         return version
+
+    def _forget(self, agent_key: str) -> None:
+        with self._lock:
+            self._memory.pop(agent_key, None)
+            self._owners = OrderedDict((key, each) for key, each in self._owners.items() if each.agent.key != agent_key)
 
 
 def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remembered) -> None:
@@ -213,22 +292,46 @@ def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remember
 
 
 def _index_writes(agent: Agent, before: Row | None) -> list[Write]:
-    old = _index_rows(_agent_in(before)) if before is not None else set()
+    old = _index_rows_of(before) if before is not None else set()
     new = _index_rows(agent)
     # Also what should be there already: a version before this one wrote fewer of them.
-    put: list[Write] = [Put(row, {"schema": SCHEMA}) for row in sorted(new)]
-    return [*put, *(Delete(row) for row in sorted(old - new))]
+    put: list[Write] = [Put(row, new[row]) for row in sorted(new)]
+    return [*put, *(Delete(row) for row in sorted(old - new.keys()))]
 
 
-def _index_rows(agent: Agent) -> set[str]:
-    rows = {
-        f"identity|{key_of(raw_identity(each))}|{agent.key}" for each in agent.acs_user_ids[:MAX_IDENTITIES_INDEXED]
-    }
-    return rows | ({_object_row(agent.entra_object_id, agent.key)} if agent.entra_object_id else set())
+def _index_rows(agent: Agent) -> dict[str, Values]:
+    bare: Values = {"schema": SCHEMA}
+    identities = agent.acs_user_ids[:MAX_IDENTITIES_INDEXED]
+    rows = {f"identity|{key_of(raw_identity(each))}|{agent.key}": bare for each in identities}
+    if agent.entra_object_id:
+        rows[_object_row(agent.entra_object_id, agent.key)] = bare
+    return rows | search_rows(agent)
+
+
+def _index_rows_of(row: Row) -> set[str]:
+    return set(_index_rows(_agent_in(row)))
 
 
 def _entry_row(agent_key: str) -> str:
     return f"entry|{agent_key}"
+
+
+def _leaving_row(agent_key: str) -> str:
+    return f"leaving|{agent_key}"
+
+
+def _leaving_in(row: Row) -> str | None:
+    try:
+        return read_state(row, str)
+    except Unreadable:
+        return None
+
+
+def _readable(row: Row) -> Agent | None:
+    try:
+        return _agent_in(row)
+    except Unreadable:
+        return None
 
 
 def _object_row(object_id: str, agent_key: str) -> str:
@@ -242,7 +345,12 @@ def _object_key(object_id: str) -> str:
 def _values_of(agent: Agent) -> Values:
     state = msgspec.json.encode(agent).decode()
     parts = [state[start : start + _LONGEST_PART] for start in range(0, len(state), _LONGEST_PART)]
-    return {"schema": SCHEMA, "parts": len(parts), **{f"state{index}": part for index, part in enumerate(parts)}}
+    return {
+        "schema": SCHEMA,
+        "index": INDEX,
+        "parts": len(parts),
+        **{f"state{index}": part for index, part in enumerate(parts)},
+    }
 
 
 def _agent_in(row: Row) -> Agent:

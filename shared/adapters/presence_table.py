@@ -1,9 +1,11 @@
 """The embedded presence service: current presence per agent, in a table (`presence|{agent}`, one row each)."""
 
+from contextlib import suppress
+
 import msgspec
 from msgspec import structs
 
-from shared.adapters.table import Insert, Replace, RowConflict, Table, Values, read_state
+from shared.adapters.table import Delete, Insert, Replace, RowConflict, Table, Values, read_state
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
@@ -43,6 +45,12 @@ class PresenceTable:
         plain = without_mark(current, hold_id, self._clock.now())
         if plain != current:
             self.write(agent_id, plain, deadline)
+
+    def remove(self, agent_id: str, deadline: Deadline) -> None:
+        """Keep nothing of this agent."""
+        # Gone already: somebody else removed it.
+        with suppress(RowConflict):
+            self._table.commit([Delete(_presence_row(agent_id))], deadline)
 
 
 def _presence_row(agent_id: str) -> str:

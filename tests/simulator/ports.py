@@ -193,6 +193,9 @@ class LinePresence:
     def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
         self._line.request(lambda: self._service.forget(agent_id, hold_id, self._world.endless), deadline)
 
+    def remove(self, agent_id: str, deadline: Deadline) -> None:
+        self._line.request(lambda: self._service.remove(agent_id, self._world.endless), deadline)
+
 
 class LineMail:
     """Port `Notifier`."""

@@ -69,6 +69,9 @@ class Story:
         house = self.house
         house.end(End(call_id="early/1", by_agent=True, agent_id="ana"))
         self.dial("zoe", "1")
+        house.add_agent(agent("zed"))
+        self.dial("zed", "1")
+        house.calling.remove_agent("zed", None, deadline=house.within())
         lent = self.dial("ana", "1").callback_number
         files = RecordedFiles(
             recording_id="r", call_id="c", server_call_id="s", locations=("l",), began_at=house.clock.now()

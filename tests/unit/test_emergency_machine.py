@@ -159,6 +159,11 @@ class MoodyPresence:
             raise Unavailable
         self.service.forget(agent_id, hold_id, deadline)
 
+    def remove(self, agent_id: str, deadline: Deadline) -> None:
+        if self.away:
+            raise Unavailable
+        self.service.remove(agent_id, deadline)
+
 
 class OwedEffect:
     """An effect that waits to be performed, since when."""

@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Row, Table
 from shared.domain.agents import Agent
@@ -17,6 +18,7 @@ from shared.domain.presence import PresenceStatus
 from shared.ports import Email
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after, numbers
@@ -269,3 +271,41 @@ def test_a_delivery_report_is_found_whatever_its_message_id_looks_like(deploymen
     )
     for message_id in ("a/b", "é", "a\\b", "a#b", "a?b", "x" * 600, "\x07", ""):
         assert not house.emergencies.record_delivery(message_id, "a@example.com", Delivery.DELIVERED, house.within())
+
+
+def of_tables(deployment: Deployment) -> str:
+    """Everything that all tables hold, keys too."""
+    tables = (deployment.house.table, deployment.agents, deployment.presences)
+    return texts(row for table in tables for row in deployment.rows(table).values()) + str(
+        [key for table in tables for key in deployment.rows(table)]
+    )
+
+
+@pytest.mark.parametrize("in_a_call", [False, True])
+def test_nothing_is_left_of_an_agent_who_was_removed(deployment: Deployment, in_a_call: bool) -> None:
+    house = deployment.house
+    house.desktops = DesktopTable(deployment.agents)
+    report = DesktopReport(desktop_id="desk", location=Location(address="2 Example Street"), confirmed=True)
+    house.calling.report_desktop(KIM, report, deadline=house.within())
+    if in_a_call:
+        house.dial(Dial(call_id="call-1", agent_id=KIM, dialled="911"))
+    house.calling.remove_agent(KIM, None, deadline=house.within())
+    assert (key_of(KIM) in of_tables(deployment)) is in_a_call
+    if in_a_call:
+        assert house.desktops.of(KIM, house.within()).result(), "a callback may need where they are"
+        deployment.pass_time(minutes=10 * 60, step=30)
+    said = of_tables(deployment)
+    assert KIM not in said and key_of(KIM) not in said and "2 Example" not in said
+    assert key_of(DANA) in said
+
+
+def test_an_agent_who_was_entered_again_meanwhile_keeps_their_desktop(deployment: Deployment) -> None:
+    house = deployment.house
+    house.desktops = DesktopTable(deployment.agents)
+    house.dial(Dial(call_id="call-1", agent_id=KIM, dialled="911"))
+    house.calling.remove_agent(KIM, None, deadline=house.within())
+    house.add_agent(Agent(agent_id=KIM))
+    house.calling.report_desktop(KIM, DesktopReport(desktop_id="desk"), deadline=house.within())
+    deployment.pass_time(minutes=10 * 60, step=30)
+    assert house.desktops.of(KIM, house.within()).result()
+    assert house.directory.leaving(house.within()) == []

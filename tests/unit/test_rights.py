@@ -32,6 +32,7 @@ CONTRACT = {
     "call_policy": "M",
     "admin_agent_read": "SD",
     "admin_agent_saved": "D",
+    "admin_agent_removed": "D",
     "admin_agents_listed": "SD",
     "admin_agents_imported": "D",
     "admin_agents_exported": "SD",

@@ -26,6 +26,7 @@ from functions.wire.http import (
     decode,
     decode_dial,
     decode_or_default,
+    page_limit,
     path_id,
     presence_answer,
 )
@@ -263,6 +264,10 @@ def test_an_agent_there_and_back() -> None:
         address="1 Example Street",
         alternate_numbers=["+12025550123"],
         emergency_contacts="desk@example.com; nurse@example.org;; desk@example.com ;",
+        dynamics_user_id="1F0E0D0C-0B0A-4908-8706-050403020100",
+        site=" north ",
+        time_zone="America/New_York",
+        outbound_profile={"name": "Outbound", "work_item_limit": 3, "caller_id": "+12025550124"},
     )
     agent = agent_of("a/1", sent)
     assert agent.name == "Example Agent"
@@ -274,6 +279,19 @@ def test_an_agent_there_and_back() -> None:
     assert answer["emergency_contacts"] == "desk@example.com; nurse@example.org"
     assert answer["alternate_numbers"] == ["+12025550123"]
     assert agent_of("a/1", decode(json.dumps(answer).encode(), AgentBody)) == agent
+
+
+@pytest.mark.parametrize("agent_id", ["import", "Export", " import "])
+def test_the_names_of_routes_are_no_ids(agent_id: str) -> None:
+    with pytest.raises(Malformed, match="name of a route"):
+        agent_of(agent_id, agent_body())
+
+
+@pytest.mark.parametrize("sent", ["0", "51", "-1", "1e1", "\u0665", "x"])
+def test_a_page_has_at_most_fifty(sent: str) -> None:
+    assert (page_limit(None), page_limit(""), page_limit("7")) == (50, 50, 7)
+    with pytest.raises(Malformed):
+        page_limit(sent)
 
 
 def test_contacts_may_be_a_list() -> None:
@@ -299,6 +317,12 @@ def test_contacts_may_be_a_list() -> None:
         ({"emergency_contacts": [f"a{i}@example.com" for i in range(51)]}, "emergency_contacts"),
         ({"emergency_contacts": 7}, "emergency_contacts"),
         ({"name": "x" * 201}, "name"),
+        ({"time_zone": SECRET}, "time_zone"),
+        ({"time_zone": "../UTC"}, "time_zone"),
+        ({"site": "x" * 601}, "site"),
+        ({"dynamics_user_id": SECRET}, "dynamics_user_id"),
+        ({"outbound_profile": {"caller_id": SECRET}}, "outbound_profile.caller_id"),
+        ({"outbound_profile": {"work_item_limit": -1}}, "outbound_profile.work_item_limit"),
     ],
 )
 def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str) -> None:
