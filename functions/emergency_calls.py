@@ -5,7 +5,16 @@ import azure.functions as func
 from functions.http import caller, composed, json_answer
 from functions.problems import answered
 from functions.wire.decoding import plain_id
-from functions.wire.http import EndBody, TieBody, call_answer, decode, decode_dial, decode_or_default, path_id
+from functions.wire.http import (
+    EndBody,
+    ReleaseBody,
+    TieBody,
+    call_answer,
+    decode,
+    decode_dial,
+    decode_or_default,
+    path_id,
+)
 from shared.use_cases.end_call import End
 
 ASK_AGAIN_AFTER_S = 2
@@ -53,9 +62,10 @@ def call_ended(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route="agents/{agent_id}/release", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def presence_released(req: func.HttpRequest) -> func.HttpResponse:
-    """The hold after a drop is over: presence is given back."""
+    """The hold after a drop is over: presence is given back; a supervisor also ends legs that nobody ended."""
     app = composed()
     signed_in = caller("presence_released", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    app.calling.release_presence(agent_id, caller=signed_in, emergency=req.params.get("emergency"))
+    body = decode_or_default(req.get_body(), ReleaseBody)
+    app.calling.release_presence(agent_id, caller=signed_in, emergency=req.params.get("emergency"), legs=body.legs)
     return json_answer({"agent_id": agent_id})

@@ -261,8 +261,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         self.effects.finish(effects, self.perform)
 
-    def release_presence(self, agent_id: str, *, caller: Caller, emergency: str | None = None) -> None:
-        """The agent or a supervisor ends the hold after a drop. Raises `NotAllowed`, `Unavailable`."""
+    def release_presence(
+        self, agent_id: str, *, caller: Caller, emergency: str | None = None, legs: bool = False
+    ) -> None:
+        """The agent or a supervisor ends the hold after a drop; a supervisor also `legs` that nobody ended.
+
+        Raises `NotAllowed`, `Unavailable`.
+        """
         with self._changing(caller, agent_id):
             effects = release_presence(
                 agent_id,
@@ -272,7 +277,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 clock=self.clock,
                 deployment=self.deployment,
                 deadline=self.within(self.budgets.release_presence_s),
+                telemetry=self.telemetry,
                 emergency=emergency,
+                legs=legs,
             )
         self.effects.start(effects, self.perform)
 

@@ -33,6 +33,7 @@ class Event(StrEnum):
     START_STALE = "start_stale"
     END_RECORDED = "end_recorded"
     LEG_TIMED_OUT = "leg_timed_out"
+    LEG_ENDED_BY_SUPERVISOR = "leg_ended_by_supervisor"
     TIE_RECORDED = "tie_recorded"
     CALLBACK_ROUTED = "callback_routed"
     CALLBACK_ANSWERED = "callback_answered"
@@ -103,6 +104,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.START_STALE: _entry(logging.WARNING),
     Event.END_RECORDED: _entry(logging.INFO, "kind", "emergency"),
     Event.LEG_TIMED_OUT: _entry(logging.WARNING, "emergency"),
+    Event.LEG_ENDED_BY_SUPERVISOR: _entry(logging.WARNING, "emergency"),
     Event.TIE_RECORDED: _entry(logging.INFO, "kind", "emergency"),
     Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms", "emergency"),
     Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "late_ms", "emergency"),

@@ -166,6 +166,12 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
         )
 
 
+class ReleaseBody(Struct, frozen=True, kw_only=True):
+    """`POST /agents/{agent_id}/release`; `legs`: a supervisor also ends legs that nobody ended."""
+
+    legs: bool = False
+
+
 class PresenceBody(Struct, frozen=True, kw_only=True):
     """`PUT /agents/{agent_id}/presence`; `set_by` by default follows from the role."""
 

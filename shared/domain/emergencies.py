@@ -56,7 +56,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     False for a start that came after its own end. `claims` are the server calls that the softphone says it is, believed
     once ACS names the same starter. `callback` is set for a responder's callback that the agent answered: its id;
     `dialled_at` is then when they did. `reported_end` is what the softphone or a machine said; `left_at` when call
-    control saw the agent leave a callback, which does not say who ended it.
+    control saw the agent leave a callback, or a supervisor said that it is over: neither says who ended it.
     """
 
     leg_id: str
@@ -458,6 +458,13 @@ def with_release(emergency: Emergency, rules: Rules, now: datetime) -> Emergency
         return emergency
     hold = structs.replace(emergency.hold, released_at=now)
     return settle(structs.replace(emergency, hold=hold), rules, now)
+
+
+def with_legs_ended(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
+    """A supervisor ended the legs that nobody else ended: drops, and nothing is held after them."""
+    for leg in standing(emergency, rules, now).in_progress:
+        emergency = with_departure(emergency, leg.leg_id, max(now, leg.dialled_at), rules, now)
+    return with_release(emergency, rules, now)
 
 
 def with_hold(emergency: Emergency, hold: Hold, due_at: datetime | None) -> Emergency:

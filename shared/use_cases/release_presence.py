@@ -1,10 +1,12 @@
 """The agent or a supervisor ends the hold after a drop (B5)."""
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import with_release
-from shared.ports import AgentDirectory, EmergencyStore
+from shared.domain.emergencies import Emergency, standing, with_legs_ended, with_release
+from shared.domain.errors import NotAllowed
+from shared.domain.leases import called
+from shared.ports import AgentDirectory, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.identify import identify_emergency
@@ -19,13 +21,26 @@ def release_presence(
     clock: Clock,
     deployment: Deployment,
     deadline: Deadline,
+    telemetry: Telemetry,
     emergency: str | None = None,
+    legs: bool = False,
 ) -> tuple[Effect, ...]:
     """Give the presence back now. Without a hold, or with a leg in progress, nothing changes.
 
-    `emergency` is the one of the live board that the office names. Raises `Unavailable`, `NotAllowed`.
+    With `legs` the office also ends the legs that nobody ended, as drops without a hold. `emergency` is the one of the
+    live board that the office names. Raises `Unavailable`, `NotAllowed`.
     """
-    now = clock.now()
+    if legs and caller.kind is not CallerKind.OFFICE:
+        raise NotAllowed
+    now, rules = clock.now(), deployment.rules
+    ended: list[Emergency] = []
+
+    def released(found: Emergency) -> Emergency:
+        if not legs:
+            return with_release(found, rules, now)
+        ended[:] = [found] * len(standing(found, rules, now).in_progress)
+        return with_legs_ended(found, rules, now)
+
     subject, _ = identify_emergency(
         agent_id,
         caller=caller,
@@ -34,10 +49,7 @@ def release_presence(
         deadline=deadline,
         emergency=emergency,
     )
-    return change_emergency(
-        subject.key,
-        lambda found: with_release(found, deployment.rules, now),
-        emergencies=emergencies,
-        now=now,
-        deadline=deadline,
-    )
+    effects = change_emergency(subject.key, released, emergencies=emergencies, now=now, deadline=deadline)
+    for found in ended:
+        telemetry.emit("leg_ended_by_supervisor", **called(found.lease))
+    return effects

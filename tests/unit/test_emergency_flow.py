@@ -10,8 +10,9 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Delete, Put
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.emergencies import standing, ties
-from shared.domain.errors import NotAnEmergency, Unavailable
+from shared.domain.errors import NotAllowed, NotAnEmergency, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
@@ -547,6 +548,41 @@ def test_where_no_call_can_be_placed_the_panel_does_not_offer_to_call_again(hous
     end(house, by_agent=False)
     panel = house.panel(DANA)
     assert panel.dial is None and panel.controls[:2] == ("end_hold", Panel().controls[0])
+
+
+SUPERVISOR = Caller(kind=CallerKind.OFFICE, name="a supervisor")
+
+
+def release_legs(house: House, caller: Caller = SUPERVISOR) -> None:
+    house.calling.release_presence(DANA, caller=caller, legs=True)
+
+
+def test_a_supervisor_ends_a_leg_that_nobody_ended_as_a_drop_without_a_hold(house: House) -> None:
+    number = dial(house).callback_number
+    house.clock.advance(after(minutes=20))
+    release_legs(house)
+    assert house.status(DANA) is AVAILABLE and house.panel(DANA).mode is Mode.NORMAL
+    assert house.panel(DANA).banner is None, "nothing is held"
+    assert house.telemetry.count("leg_ended_by_supervisor") == 1
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.lease is not None
+    [ended] = standing(emergency, Rules(), house.clock.now()).ends.values()
+    assert (ended.at, ended.by_agent) == (DAWN + after(minutes=20), False)
+    assert house.call_back(number) == DANA_ACS, "the number stays hers"
+    release_legs(house)
+    assert house.telemetry.count("leg_ended_by_supervisor") == 1, "once"
+    end(house, by_agent=False)
+    assert house.status(DANA) is AVAILABLE, "the desktop's word after it changes nothing"
+    dial(house, "call-2")
+    assert house.status(DANA) is DND
+
+
+def test_only_the_office_may_end_legs(house: House) -> None:
+    dial(house)
+    own = Caller(kind=CallerKind.AGENT, name=DANA, agent_id=DANA)
+    with pytest.raises(NotAllowed):
+        release_legs(house, own)
+    assert house.status(DANA) is DND and house.telemetry.count("leg_ended_by_supervisor") == 0
 
 
 def test_a_hold_after_a_drop_can_be_released(house: House) -> None:
