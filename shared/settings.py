@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
@@ -84,6 +85,7 @@ SETTINGS = (
     Setting("EMERGENCY_CONTACTS", "", "e-mail addresses for agents without contacts of their own"),
     Setting("SECURITY_DESK", "", "E.164 numbers or ACS user ids; empty: the fallback number"),
     Setting("CALLBACK_NOTICES", "missed", "which callbacks the contacts are told of: none, missed or all"),
+    Setting("TIME_ZONE", "UTC", "IANA name: the zone of the times in notices"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
@@ -152,6 +154,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     emergency_contacts: tuple[str, ...] = ()
     security_desk: tuple[str, ...] = ()
     callback_notices: CallbackNotices = CallbackNotices.MISSED
+    time_zone: str = "UTC"
     email_sender: str | None = None
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
@@ -196,6 +199,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         emergency_contacts=read.contacts(),
         security_desk=read.security_desk(pool, fallback),
         callback_notices=read.callback_notices(),
+        time_zone=read.time_zone(),
         email_sender=read.email_sender(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.allowed_origins(),
@@ -346,6 +350,15 @@ class _Reader:
         except ValueError:
             self.fault(name, "is none of the values known; missed is used", "set none, missed or all")
             return CallbackNotices.MISSED
+
+    def time_zone(self) -> str:
+        name = "TIME_ZONE"
+        text = self.text(name) or _DEFAULTS[name]
+        try:
+            return ZoneInfo(text).key
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            self.fault(name, "is no IANA time zone; UTC is used", "set a name such as America/New_York")
+            return _DEFAULTS[name]
 
     def email_sender(self) -> str | None:
         name = "EMAIL_SENDER"

@@ -77,6 +77,7 @@ def notice_of(
         degraded=False,
         location=emergency.situation.told if emergency.situation else ToldLocation(),
         locale=agent.locale if agent else None,
+        time_zone=deployment.time_zone,
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),
         kind=kind,

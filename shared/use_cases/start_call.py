@@ -512,6 +512,7 @@ class _Course:
             placeable=self.situation.placement.placeable,
             number_shown=self.situation.number_shown,
             locale=self._dial.locale or (agent.locale if agent else None),
+            time_zone=self._deployment.time_zone,
             give_up_at=dialled_at + self._rules.window,
         )
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
+from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Delete, Put
 from shared.deadlines import Deadline
@@ -117,6 +118,16 @@ def test_the_callback_number_is_released_and_everything_forgotten_after_lease_an
     kinds = {key.split("|")[0] for key in house.rows()}
     assert kinds == {"free", "number", "pool"}
     assert len(house.rows()) == len(before)
+
+
+def test_the_times_in_a_notice_are_in_the_zone_of_the_setting(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, time_zone="America/New_York")
+    house.performs = False
+    dial(house)
+    [notice] = [effect.owed.notice for effect in house.owed if isinstance(effect, DeliverNotice)]
+    assert notice.time_zone == "America/New_York"
+    words = NotificationTemplate().render(notice, house.clock.now())
+    assert "12:00:00 EST" in words.text, "the zone is always named"
 
 
 # What happens when…

@@ -132,6 +132,18 @@ def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field
         assert value == ";;" or value not in fault.problem + fault.mend
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Guam", "UTC"])
+def test_a_time_zone_is_an_iana_name(zone: str) -> None:
+    settings = read(TIME_ZONE=zone)
+    assert settings.time_zone == zone and "TIME_ZONE" not in faulty(settings)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "/etc/localtime", "America", "EST5EDT4,M3"])
+def test_a_faulty_time_zone_is_told_and_times_are_in_utc(zone: str) -> None:
+    settings = read(TIME_ZONE=zone)
+    assert settings.time_zone == "UTC" and "TIME_ZONE" in faulty(settings)
+
+
 @pytest.mark.parametrize("setting", ["CALLBACK_WINDOW_MINUTES", "MAX_CALL_MINUTES"])
 def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) -> None:
     settings = read(**{setting: "0"})
