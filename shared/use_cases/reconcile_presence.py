@@ -2,7 +2,7 @@
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import standing, with_hold, with_look, with_presence_put_off
+from shared.domain.emergencies import settle, standing, with_hold, with_look, with_presence_put_off
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.leases import called
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
@@ -66,7 +66,10 @@ def _reconcile(
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                 case Settle(hold):
                     # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
-                    settled = with_look(with_hold(emergency, hold, hold.look_again_at), now, held=held)
+                    # This commit moves the due row, too: where the hold has ended, that is written here.
+                    over = emergency.held and not held
+                    known = settle(emergency, deployment.rules, now) if over else emergency
+                    settled = with_look(with_hold(known, hold, hold.look_again_at), now, held=held)
                     if settled != emergency:
                         emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
                     return

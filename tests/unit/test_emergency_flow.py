@@ -674,6 +674,15 @@ def test_a_process_that_dies_after_a_systems_change_leaves_it_to_the_next_look(h
     assert house.status(DANA) is DND
 
 
+def test_a_look_at_the_very_end_of_a_hold_writes_that_it_is_over(house: House) -> None:
+    dial(house)
+    end(house, by_agent=False)
+    house.clock.advance(after(minutes=10))
+    house.sweep()
+    emergency = house.emergency(DANA)
+    assert emergency is not None and not emergency.held and house.status(DANA) is AVAILABLE
+
+
 def test_nobody_looks_at_a_presence_that_is_not_held(house: House) -> None:
     dial(house)
     assert [row for row in house.rows() if row.startswith("look|")] != []
