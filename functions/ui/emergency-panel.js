@@ -97,6 +97,7 @@ export class EmergencyPanel extends HTMLElement {
     this.#reporting = setInterval(() => document.visibilityState === "visible" && this.#lookAtDesktop(), REPORT_AGAIN_MS);
     document.addEventListener("visibilitychange", this.#keepAwake);
     addEventListener("online", this.#lookAtDesktop);
+    navigator.connection?.addEventListener("change", this.#lookAtDesktop);
   }
 
   disconnectedCallback() {
@@ -104,6 +105,7 @@ export class EmergencyPanel extends HTMLElement {
     clearInterval(this.#reporting);
     document.removeEventListener("visibilitychange", this.#keepAwake);
     removeEventListener("online", this.#lookAtDesktop);
+    navigator.connection?.removeEventListener("change", this.#lookAtDesktop);
     this.#leave.forEach((leave) => leave());
     this.#leave = [];
     this.#unwatchDevices();
