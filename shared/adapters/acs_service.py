@@ -147,7 +147,10 @@ class AcsService[C]:
 
         from shared.adapters.timely_http import HttpTransport
 
-        http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
+        try:
+            http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
+        except OSError:
+            raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
         options = {"transport": http.transport, "retry_total": 0}
         try:
             self._host = self._host_of_settings()

@@ -302,6 +302,7 @@ def test_ids_that_look_like_times_are_the_same_by_http_and_by_event(local: Stack
     call, agent = f"2031-03-{day:02}T23:00:00.120+02:00", f"2031-04-{day:02}T23:00:00.500Z"
     note(call)
     note(agent, kind=Kind.AGENT)
+    local.add_agent(Agent(agent_id=agent))
     data = {"call_id": call, "agent_id": agent, "dialled": "911"}
     began = {"type": "EmergencyCalling.CallStarted", "specversion": "1.0", "id": "1", "source": CUSTOM_TOPIC,
              "time": local.now().isoformat(), "data": data}  # fmt: skip
