@@ -29,8 +29,9 @@ def _date(text: str) -> str:
     fraction = (fraction or "").rstrip("0")
     try:
         moment = datetime.fromisoformat(seconds + (zone or ""))
-    except ValueError:
+        if zone not in (None, "Z"):
+            moment, zone = moment.astimezone(UTC), "+00:00"
+    except (ValueError, OverflowError):
+        # No date, or none that there is in UTC: it stays text.
         return text
-    if zone not in (None, "Z"):
-        moment, zone = moment.astimezone(UTC), "+00:00"
     return moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0") + (f".{fraction}" if fraction else "") + (zone or "")
