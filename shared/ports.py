@@ -101,7 +101,8 @@ class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
     `new_call` is the row in which a new leg's call id is recorded, `late_for` the end without a start that it
-    replaces; `ration_row` is what an unknown agent's notice takes.
+    replaces; `ration_row` is what an unknown agent's notice takes. `notice_from` is from when on a notice beyond a
+    ration may be sent, None for at once; one that is owed from then on already is replaced by it.
     """
 
     stored: Stored
@@ -112,6 +113,7 @@ class Change(Struct, frozen=True, kw_only=True):
     late_for: CallOwner | None = None
     notice: Notice | None = None
     ration_row: str | None = None
+    notice_from: datetime | None = None
 
 
 class StoredCallback(Struct, frozen=True):
@@ -315,8 +317,10 @@ class NumberPool(Protocol):
         """
         ...
 
-    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
-        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now.
+    def ration(
+        self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
+    ) -> Pending[str | None]:
+        """A row for one notice of this principal outside the directory, or None when they have had enough for now.
 
         `besides`: rows that the same transition takes already.
         """
@@ -343,6 +347,10 @@ class AgentDirectory(Protocol):
 
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         """An agent's entry, which may be a minute old."""
+        ...
+
+    def is_empty(self, deadline: Deadline) -> Pending[bool]:
+        """Whether nobody has been entered yet."""
         ...
 
     def remembers(self, agent_id: str) -> bool:
@@ -627,6 +635,10 @@ class OutageLog(Protocol):
 
     def claim_mail(self, leg_id: str) -> bool:
         """Whether this leg's notice is the caller's to send; a repeated request must not send it twice."""
+        ...
+
+    def grants_mail(self, leg_id: str, principal: str, most: int, now: datetime) -> bool:
+        """Whether a principal may cause this leg's notice, one of so many in ten minutes; the same if repeated."""
         ...
 
     def return_mail(self, leg_id: str) -> None:

@@ -24,6 +24,7 @@ from shared.adapters.table import (
     Insert,
     Miss,
     Put,
+    Read,
     Replace,
     Row,
     RowConflict,
@@ -70,6 +71,20 @@ class _Found:
 
     def result(self) -> Agent | None:
         return self._agent
+
+
+class _Known:
+    """Port `Pending`: what is known already."""
+
+    def __init__(self, known: bool) -> None:
+        self._known = known
+
+    def result(self) -> bool:
+        return self._known
+
+
+def _no_rows(rows: list[Row]) -> bool:
+    return not rows
 
 
 class _Looked:
@@ -124,6 +139,12 @@ class AgentTable:
         key = agent_key_of(agent_id)
         known = self._recent(key)
         return _Looked(self, self._table.get(_entry_row(key), deadline)) if known is None else _Found(known)
+
+    def is_empty(self, deadline: Deadline) -> Pending[bool]:
+        """Whether nobody has been entered yet; reads nothing where an entry was ever seen."""
+        with self._lock:
+            seen = bool(self._memory)
+        return _Known(False) if seen else Read(self._table.between(*with_prefix("entry|"), 1, deadline), _no_rows)
 
     def remembers(self, agent_id: str) -> bool:
         """Whether this process has read such an entry within the last minute; reads nothing."""

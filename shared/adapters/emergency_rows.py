@@ -13,7 +13,8 @@
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
     look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
-    unknown|{place}  ration|{window}|{place}  what agents who are not in the directory may take together
+    unknown|{place}           a number of those that agents who are not in the directory may take together
+    ration|{window}|{principal}|{place}  a notice that a principal outside the directory caused in ten minutes
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
     mail|{operation}                 a message's way to its recipients
@@ -113,9 +114,9 @@ def place_row(place: int) -> str:
     return f"unknown|{place:05}"
 
 
-def ration_row(window: datetime, place: int) -> str:
-    """A notice that one of them may cause in this window."""
-    return f"ration|{moment(window)}|{place:02}"
+def ration_row(window: datetime, owner_key: str, place: int) -> str:
+    """A notice that this principal may cause in this window."""
+    return f"ration|{moment(window)}|{owner_key}|{place:02}"
 
 
 def read_hold(row: Row) -> Hold:

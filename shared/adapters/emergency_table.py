@@ -407,7 +407,7 @@ def _moved(before: Sequence[str], index: Mapping[str, Values]) -> Iterable[Put |
 
 
 def _owed_notice(change: Change) -> OwedNotice | None:
-    if change.notice is None:
+    if change.notice is None or change.notice_from is not None:
         return None
     due_at = change.now + FIRST_TRY_WITHIN
     row = notice_row(due_at, change.notice.notice_id)
@@ -415,7 +415,10 @@ def _owed_notice(change: Change) -> OwedNotice | None:
 
 
 def _owed_writes(change: Change) -> Iterable[Write]:
-    if change.notice is not None:
+    if change.notice is not None and change.notice_from is not None:
+        row = notice_row(change.notice_from, change.notice.notice_id)
+        yield Put(row, state_values(change.notice, attempts=0))
+    elif change.notice is not None:
         row = notice_row(change.now + FIRST_TRY_WITHIN, change.notice.notice_id)
         yield Insert(row, state_values(change.notice, attempts=0))
     if change.ration_row is not None:

@@ -36,8 +36,9 @@ from shared.adapters.table import (
     with_prefix,
 )
 from shared.deadlines import Deadline
+from shared.domain.ids import key_of
 from shared.domain.leases import Rules
-from shared.domain.pool import NOTICES_A_WINDOW, ration_window
+from shared.domain.pool import notices_a_window, ration_window
 from shared.ports import Holder, Loan, LoanKind, Pending
 
 MOST_ROWS_A_POOL = 200_000
@@ -88,16 +89,19 @@ class NumbersTable:
         """A number to lend: free, else resting, else shared, a domestic one first; `NotFound` without a pool (B2)."""
         return self._lending.find(country=country, in_directory=in_directory, now=now, deadline=deadline, takes=takes)
 
-    def ration(self, now: datetime, deadline: Deadline, besides: Collection[str] = ()) -> Pending[str | None]:
-        """A row for one notice of an agent who is not in the directory, or None when they have had enough for now."""
-        ration = [ration_row(ration_window(now), place) for place in range(NOTICES_A_WINDOW)]
+    def ration(
+        self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
+    ) -> Pending[str | None]:
+        """A row for one notice of this principal outside the directory, or None when they have had enough for now."""
+        most, owner_key = notices_a_window(owner), key_of(owner or "")
+        ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
 
         def left(rows: list[Row]) -> str | None:
             taken = {row.key for row in rows}.union(besides)
             free = [row for row in ration if row not in taken]
             return self._chance.choice(free) if free else None
 
-        return Read(self._table.between(ration[0], f"{ration[-1]}~", NOTICES_A_WINDOW, deadline), left)
+        return Read(self._table.between(ration[0], f"{ration[-1]}~", most, deadline), left)
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The transaction that lends it was applied, or was not."""

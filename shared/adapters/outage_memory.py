@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import structs
 
 from shared.domain.ids import agent_key_of
+from shared.domain.pool import ration_window
 from shared.domain.presence import Hold
 from shared.ports import OutageDial
 
@@ -21,6 +22,8 @@ class OutageMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mailed: OrderedDict[str, None] = OrderedDict()
+        self._window: datetime | None = None
+        self._granted: dict[str, set[str]] = {}
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
         self._holds: OrderedDict[str, Hold] = OrderedDict()
 
@@ -36,6 +39,18 @@ class OutageMemory:
                 return False
             self._mailed[leg_id] = None
             _trim(self._mailed)
+            return True
+
+    def grants_mail(self, leg_id: str, principal: str, most: int, now: datetime) -> bool:
+        """Whether a principal may cause this leg's notice, one of so many in ten minutes; the same if repeated."""
+        window = ration_window(now)
+        with self._lock:
+            if window != self._window:
+                self._window, self._granted = window, {}
+            granted = self._granted.setdefault(principal, set())
+            if leg_id not in granted and len(granted) >= most:
+                return False
+            granted.add(leg_id)
             return True
 
     def return_mail(self, leg_id: str) -> None:

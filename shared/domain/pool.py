@@ -7,15 +7,19 @@ transaction to find out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from shared.domain.callers import CallerKind
 from shared.domain.emergency_numbers import US_TERRITORIES
+from shared.domain.leases import Lease
 
 UNKNOWN_AGENTS_SHARE = 5
 RATION_WINDOW_MINUTES = 10
-NOTICES_A_WINDOW = 10
+MAX_NOTICES_A_WINDOW = 5
+MAX_NOTICES_OF_UNLISTED_A_WINDOW = 30
+MAX_HOLDERS_RUNG = 5
 
 
 class Hold(Struct, frozen=True):
@@ -162,6 +166,38 @@ def places_for_unknown(pool: Sequence[str]) -> int:
     return max(1, len(pool) // UNKNOWN_AGENTS_SHARE)
 
 
+# Rations (contract, Who is who) ---------------------------------------------------------------------------------------
+
+
 def ration_window(now: datetime) -> datetime:
-    """When the ten minutes began in which they may cause so many notices together."""
+    """When the ten minutes began in which a principal may cause so many notices."""
     return now.replace(minute=now.minute - now.minute % RATION_WINDOW_MINUTES, second=0, microsecond=0)
+
+
+def ration_over(now: datetime) -> datetime:
+    """When they end: what is beyond the ration is owed from then on."""
+    return ration_window(now) + timedelta(minutes=RATION_WINDOW_MINUTES)
+
+
+def notices_a_window(owner: str | None) -> int:
+    """How many notices one principal may cause: an agent, or all of whom a machine speaks outside the directory."""
+    own = owner is None or owner.startswith(f"{CallerKind.AGENT.value}:")
+    return MAX_NOTICES_A_WINDOW if own else MAX_NOTICES_OF_UNLISTED_A_WINDOW
+
+
+def had_enough(noticed_at: Iterable[datetime], now: datetime) -> bool:
+    """Whether an agent whose dials caused notices at these times has used the ration up."""
+    return sum(1 for at in noticed_at if at >= ration_window(now)) >= MAX_NOTICES_A_WINDOW
+
+
+# Whom a callback rings ------------------------------------------------------------------------------------------------
+
+
+def leases_to_ring(live: Sequence[Lease]) -> list[Lease]:
+    """Of the leases of a number, newest first, those whose holders are rung: five at most.
+
+    Whoever held it unshared was promised that it is theirs: no newcomers push them out.
+    """
+    kept = [lease for lease in live if not lease.shared] + [lease for lease in live if lease.shared]
+    rung = kept[:MAX_HOLDERS_RUNG]
+    return [lease for lease in live if lease in rung]

@@ -59,7 +59,7 @@ def notice_of(
     """
     agent = directory.find(emergency.agent_id, deadline).result()
     recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
-    ration = numbers.ration(now, deadline, spent).result() if agent is None and recipients else None
+    ration = numbers.ration(emergency.owner, now, deadline, spent).result() if agent is None and recipients else None
     lease = emergency.lease
     if lease is None or not recipients or (agent is None and ration is None):
         return OwedOfCallback()

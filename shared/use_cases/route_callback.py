@@ -12,9 +12,9 @@ from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import derived
+from shared.domain.pool import leases_to_ring
 from shared.ports import CallRouter, Holder, NumberPool, Telemetry
 
-RING_AT_ONCE = 5
 # So many identities of all holders together: more would not fit into the callback's row.
 MOST_IDENTITIES = 15
 ROUTE_WITHIN_S = 8.0
@@ -46,8 +46,8 @@ def parties_of(
 ) -> tuple[Party, ...] | None:
     """Whose ladder a call to `number` climbs, none for the desk's; None if the number is none of ours.
 
-    While the number is lent: its newest holders, those without a leg in progress first. In the cool-down the last one;
-    nobody later (B2, B4). Raises `Unavailable`.
+    While the number is lent: whoever held it unshared and its newest holders, those without a leg in progress first. In
+    the cool-down the last one; nobody later (B2, B4). Raises `Unavailable`.
     """
     if number is None:
         return None
@@ -64,7 +64,9 @@ def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -
     live = [holder for holder in holders if holder.lease.lives(rules, now)]
     resting = [holder for holder in holders if not holder.lease.lives(rules, now)]
     last = [holder for holder in resting if now < holder.lease.released_at(rules)]
-    return sorted(live[:RING_AT_ONCE], key=lambda holder: holder.lease.in_a_call(now)) or last[:1]
+    rung = leases_to_ring([holder.lease for holder in live])
+    chosen = [holder for holder in live if holder.lease in rung]
+    return sorted(chosen, key=lambda holder: holder.lease.in_a_call(now)) or last[:1]
 
 
 def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:

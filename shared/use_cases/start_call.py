@@ -25,7 +25,7 @@ from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, recipients_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
-from shared.domain.pool import is_foreign
+from shared.domain.pool import had_enough, is_foreign, notices_a_window, ration_over
 from shared.domain.presence import Hold
 from shared.domain.situations import Situation, situation_of
 from shared.ports import (
@@ -233,6 +233,7 @@ class _Course:
         self._late_for: CallOwner | None = None
         self._desktop: Desktop | None = None
         self._takes = True
+        self._nobody_entered: Pending[bool] | None = None
         self.number: EmergencyNumber | None = None
         self.situation = Situation()
         self.clock_wrong = False
@@ -282,6 +283,8 @@ class _Course:
             dial.agent_id, dial.entra_object_id, caller=self._caller, directory=self._directory, deadline=self._deadline
         )
         self._known, self._ignored = True, self.subject.ignored
+        if self._agent is None:
+            self._nobody_entered = self._directory.is_empty(self._deadline)
         said, own = dial.acs_user_id, self._agent.acs_user_ids if self._agent else ()
         if said is None or said in own:
             return
@@ -389,9 +392,11 @@ class _Course:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
         try:
+            # The fifth for agents outside the directory does not hold while nobody has been entered (contract).
+            alone = self._nobody_entered
             loan = self._numbers.loan(
                 country=self.situation.country,
-                in_directory=self._agent is not None,
+                in_directory=self._agent is not None or (alone is not None and alone.result()),
                 now=now,
                 deadline=self._deadline,
                 takes=self._takes,
@@ -410,9 +415,7 @@ class _Course:
         assert self.number is not None
         recipients = self._recipients()
         self.shares = loan is not None and loan.kind is LoanKind.SHARED
-        self.rationed = self._agent is None and ration is None and bool(recipients)
-        if self.rationed:
-            recipients = ()
+        self.rationed = bool(recipients) and self._beyond_ration(stored.emergency, ration, now)
         leg = Leg(
             leg_id=self._leg_id,
             call_row=self._call_row,
@@ -438,9 +441,16 @@ class _Course:
             loan=loan,
             new_call=self._call_row,
             late_for=self._late_for,
-            notice=self._notice(emergency, leg, recipients) if recipients else None,
+            notice=self._notice(emergency, leg, recipients, now) if recipients else None,
             ration_row=ration,
+            notice_from=ration_over(now) if self.rationed else None,
         )
+
+    def _beyond_ration(self, known: Emergency | None, ration: str | None, now: datetime) -> bool:
+        if self._agent is None:
+            return ration is None
+        legs = known.legs if known is not None else ()
+        return had_enough((leg.received_at or leg.dialled_at for leg in legs if leg.notified), now)
 
     def _contacts(self) -> tuple[str, ...]:
         return self._agent.emergency_contacts if self._agent else ()
@@ -451,7 +461,7 @@ class _Course:
     def _ask_ration(self, now: datetime) -> Pending[str | None] | None:
         if self._agent is not None or not self._recipients():
             return None
-        return self._numbers.ration(now, self._deadline)
+        return self._numbers.ration(self.subject.owner, now, self._deadline)
 
     def _early_end(self) -> LegEnd | None:
         end = self._late_for
@@ -479,11 +489,16 @@ class _Course:
             situation=self.situation,
         )
 
-    def _notice(self, emergency: Emergency, leg: Leg, recipients: tuple[str, ...]) -> Notice:
+    def _notice(self, emergency: Emergency, leg: Leg, recipients: tuple[str, ...], now: datetime) -> Notice:
         assert emergency.lease is not None
         until = emergency.lease.promised_until(self._rules)
+        bare = self._bare_notice(leg.dialled_at, recipients)
+        if self.rationed:
+            # One for all of this emergency's dials beyond the ration: the latest says all that the earlier ones did.
+            one_for_all = derived(f"{emergency.lease.epoch}|{ration_over(now).isoformat()}", "notice")
+            bare = structs.replace(bare, notice_id=one_for_all)
         return structs.replace(
-            self._bare_notice(leg.dialled_at, recipients),
+            bare,
             callback_number=leg.number,
             reachable_until=until,
             word=emergency.lease.word,
@@ -572,6 +587,12 @@ class _Course:
         # Another process recorded it: whose the presence is must be looked at again.
         return (ReconcilePresence(self.subject.key),) if answer.known else ()
 
+    def _mail_granted(self, outage: OutageLog, now: datetime) -> bool:
+        """Whether the ration of whoever dialled allows it; what is beyond is owed once the store knows the dial."""
+        own = self._caller.is_agent or self._agent is not None
+        principal = self.subject.key if self._agent is not None else self._caller.owner
+        return outage.grants_mail(self._leg_id, principal, notices_a_window(None if own else principal), now)
+
     def _hold_in_outage(self) -> Effect:
         subject = self.subject
         return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, self._hold)
@@ -587,7 +608,7 @@ class _Course:
             self._bare_notice(dialled_at, recipients), degraded=True, test=number.test, number_shown=False
         )
         effects: list[Effect] = [self._hold_in_outage()]
-        if recipients and not outage.mailed(self._leg_id):
+        if recipients and not outage.mailed(self._leg_id) and self._mail_granted(outage, now):
             effects.append(MailInOutage(self._leg_id, notice))
         # The softphone dials with the lent number or with none: never with the fallback number.
         situation = structs.replace(self.situation, number_shown=False)

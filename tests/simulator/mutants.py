@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
+    "test_flood.py",
     "test_turns.py",
     "test_confidentiality.py",
     "test_callbacks.py",
@@ -189,6 +190,20 @@ MUTANTS = (
         "self._free and self._running[name] < self._most_each",
         "self._free",
     ),
+    Mutant(
+        "newcomers push out who held the number first",
+        POOL,
+        "    kept = [lease for lease in live if not lease.shared] + [lease for lease in live if lease.shared]\n",
+        "    kept = list(live)\n",
+    ),
+    Mutant("one ration for all", NUMBERS, 'key_of(owner or "")', 'key_of("")'),
+    Mutant(
+        "what is rationed is dropped",
+        STORE,
+        "        yield Put(row, state_values(change.notice, attempts=0))\n",
+        "        del row\n",
+    ),
+    Mutant("no ration in an outage", START, " and self._mail_granted(outage, now)", ""),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
     Mutant(

@@ -34,6 +34,9 @@ class Failing:
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         raise self._error
 
+    def is_empty(self, deadline: Deadline) -> Pending[bool]:
+        raise self._error
+
     def remembers(self, agent_id: str) -> bool:
         return False
 

@@ -2,13 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from shared.domain.leases import Lease
 from shared.domain.pool import (
     Hold,
     Rest,
     activity_of,
+    had_enough,
     held_unseen,
+    leases_to_ring,
+    notices_a_window,
     numbers_to_share,
     places_for_unknown,
+    ration_over,
     ration_window,
     resting_numbers,
 )
@@ -87,6 +94,36 @@ def test_a_number_whose_holders_no_reading_shows_counts_as_one_in_a_call() -> No
 
 def test_agents_outside_the_directory_have_a_fifth_of_the_pool_and_always_one() -> None:
     assert [places_for_unknown(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("shared", "rung"),
+    [
+        ("sssssss", [0, 1, 2, 3, 4]),
+        ("ssssssu", [0, 1, 2, 3, 6]),
+        ("usssssu", [0, 1, 2, 3, 6]),
+        ("su", [0, 1]),
+        ("uuuuuuu", [0, 1, 2, 3, 4]),
+    ],
+)
+def test_whoever_held_a_number_unshared_stays_among_the_five_who_are_rung(shared: str, rung: list[int]) -> None:
+    live = [
+        Lease(number="+14255550100", epoch=str(n), shared=each == "s", lent_at=NOW, dialled_at=NOW)
+        for n, each in enumerate(shared)
+    ]
+    assert [int(lease.epoch) for lease in leases_to_ring(live)] == rung
+
+
+def test_an_agent_may_cause_five_notices_and_all_whom_a_machine_names_outside_the_directory_thirty() -> None:
+    assert [notices_a_window(each) for each in (None, "agent:eve", "machine:m", "source:s")] == [5, 5, 30, 30]
+
+
+def test_enough_is_five_notices_in_these_ten_minutes() -> None:
+    now = NOW + timedelta(minutes=15)
+    assert ration_over(now) == NOW + timedelta(minutes=20)
+    within = [NOW + timedelta(minutes=10 + n) for n in range(5)]
+    assert had_enough(within, now)
+    assert not had_enough([*within[1:], NOW + timedelta(minutes=9)], now)
 
 
 def test_the_ration_of_notices_is_counted_in_windows_of_ten_minutes() -> None:
