@@ -206,7 +206,8 @@ def _raw_ids(connection: CallConnectionClient, is_own: Callable[[str], bool]) ->
         if page is None:
             return frozenset(found)
         identities = (participant.identifier for participant in page)
-        found.update(identity.raw_id for identity in identities if identity is not None)
+        # Somebody without a name is still somebody: a list is empty only where nobody is left.
+        found.update(identity.raw_id if identity is not None else "" for identity in identities)
         if not is_own(getattr(pages, "continuation_token", None) or ""):
             break
     raise Unavailable("The list of participants cannot be read to its end.")

@@ -12,6 +12,7 @@ from shared.domain.ids import agent_key_of
 from shared.domain.presence import Presence, PresenceStatus, without_mark
 
 SCHEMA = 1
+NEVER_HEARD_OF = Presence(status=PresenceStatus.OFFLINE)
 
 
 class PresenceTable:
@@ -25,19 +26,30 @@ class PresenceTable:
         """The agent's presence now; an agent it has never heard of is offline, and has no version."""
         row = self._table.get(_presence_row(agent_id), deadline).result()
         if row is None:
-            return Presence(status=PresenceStatus.OFFLINE)
+            return NEVER_HEARD_OF
         return structs.replace(read_state(row, Presence), version=row.version)
 
     def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
         """Set it over `presence.version`, None meaning that there was none. Raises `Conflict` and `Unavailable`."""
         written = structs.replace(presence, since=presence.since or self._clock.now(), version=None)
         row, values = _presence_row(agent_id), _values_of(written)
+        if presence == structs.replace(NEVER_HEARD_OF, version=presence.version):
+            return self._remove(row, presence.version, deadline)
         write = Insert(row, values) if presence.version is None else Replace(row, values, presence.version)
         try:
             version = self._table.commit([write], deadline)[0]
         except RowConflict:
             raise Conflict from None
         return structs.replace(written, version=version)
+
+    def _remove(self, row: str, version: str | None, deadline: Deadline) -> Presence:
+        """Nothing is kept of an agent of whom nothing was kept before: no time, and no row (B8)."""
+        if version is not None:
+            try:
+                self._table.commit([Delete(row, version)], deadline)
+            except RowConflict:
+                raise Conflict from None
+        return NEVER_HEARD_OF
 
     def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
         """Leave nothing of this hold; `Conflict` if somebody else changed it meanwhile."""

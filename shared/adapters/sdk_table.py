@@ -66,11 +66,14 @@ class SdkTable:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            return _row(client.get_entity(self._partition, key))
+            row = _row(client.get_entity(self._partition, key))
         except ResourceNotFoundError as error:
             if table_is_missing(error):
                 raise
             return None
+        if row.key != key:
+            raise TypeError("another entity than the one asked for is no answer")
+        return row
 
     def _between(self, client: TableClient, first: str, end: str, limit: int, deadline: Deadline) -> list[Row]:
         parameters = {"partition": self._partition, "first": first, "end": end}

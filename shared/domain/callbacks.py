@@ -20,6 +20,8 @@ from shared.domain.ids import derived, key_of
 LEAST_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
 # So long the list of participants may lag behind a joining.
+# A list that is only late shows the caller long before; what ends a call that nobody told us of shows in it for good.
+EMPTY_MEANS_OVER_AFTER = timedelta(minutes=2)
 LOOK_SETTLES = timedelta(seconds=2)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
 MOST_WITHOUT_STATE = 60
@@ -126,6 +128,7 @@ class Callback(Struct, frozen=True, kw_only=True):
 
     `caller` is who calls, where that is one of those whom it would ring (the desk, or an agent's own telephone): they
     are not rung, and to see them on the call says nothing. Nobody else's identity is ever kept.
+    `empty_since` is when nobody at all was on the call for the first time, not even who called.
     `look_at` is when to ask call control who is on the call, `doubted` whether an event gave reason to, and
     `looking_since` from when on it was asked in vain. `closed` says that nothing is owed any more and that all but the
     bare id was forgotten, until `forget_at`.
@@ -144,6 +147,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     look_at: datetime | None = None
     doubted: bool = False
     looking_since: datetime | None = None
+    empty_since: datetime | None = None
     over_at: datetime | None = None
     closed: bool = False
     forget_at: datetime | None = None
@@ -224,7 +228,7 @@ def with_fact(callback: Callback, fact: Fact, now: datetime) -> Callback:
         case Roster(people):
             told = _with_roster(callback, raw_identities(people), now)
         case Looked() | Unseen():
-            told = _with_look(callback, fact, now)
+            told = _with_emptiness(_with_look(callback, fact, now), fact)
         case Over():
             told = structs.replace(callback, over_at=callback.over_at or now)
     return told
@@ -292,6 +296,17 @@ def _with_look(callback: Callback, looked: Looked | Unseen, now: datetime) -> Ca
     regularly = now + (LOOK_SETTLES if callback.doubted else LOOK_EVERY)
     look_at = min(unsure, default=regularly if on_the_call(known) else None)
     return structs.replace(known, look_at=look_at, doubted=False, looking_since=None)
+
+
+def _with_emptiness(callback: Callback, looked: Looked | Unseen) -> Callback:
+    """Over once nobody was on it for so long: nobody may ever say so, and nobody is left whom ringing could serve."""
+    if isinstance(looked, Unseen):
+        return callback
+    since = None if looked.people else callback.empty_since or looked.asked_at
+    over_at = callback.over_at
+    if since is not None and looked.asked_at >= since + EMPTY_MEANS_OVER_AFTER:
+        over_at = over_at or looked.asked_at
+    return structs.replace(callback, empty_since=since, over_at=over_at)
 
 
 def _as_listed(

@@ -14,7 +14,7 @@ from shared.domain.callback_ladder import due_at
 from shared.domain.callbacks import Callback, Party, called_by, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
-from shared.domain.identities import raw_identity
+from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
 from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
@@ -46,10 +46,14 @@ def answer_callback(
 ) -> None:
     """Answer a call to one of our numbers, whatever anybody's presence; send it on where it cannot be answered.
 
-    A call to a number that is none of ours, or to a user, is left alone. Raises `Unavailable` when nobody could be
+    A call to a number that is none of ours, or to a user, is left alone, and so is one from a number of the pool: that
+    is an agent's softphone, and no responder. Raises `Unavailable` when nobody could be
     reached or nothing could be remembered, so that the event comes again.
     """
     began = clock.monotonic()
+    if raw_identity(call.caller or "") in raw_identities(deployment.callback_numbers):
+        telemetry.emit("callback_left_alone")
+        return
     try:
         parties, remembered = _parties(call, numbers, clock, deployment, deadline), True
     except Unavailable:

@@ -19,6 +19,7 @@ from shared.domain.callback_ladder import (
     with_step,
 )
 from shared.domain.callbacks import (
+    EMPTY_MEANS_OVER_AFTER,
     LOOK_EVERY,
     LOOK_SETTLES,
     MOST_WITHOUT_STATE,
@@ -32,6 +33,7 @@ from shared.domain.callbacks import (
     Party,
     Roster,
     Rung,
+    Unseen,
     climbing_since,
     id_without_state,
     label_in,
@@ -255,3 +257,21 @@ def test_the_longest_ladder_fits_into_a_row() -> None:
         assert len(msgspec.json.encode(known)) < LONGEST_TEXT
         over = max(each.ends_at for each in step.invitations) + EVENT_GRACE
         known, now = with_step(known, Look(), None, over), over + LOOK_PATIENCE
+
+
+def test_a_list_that_stays_empty_means_that_the_call_is_over() -> None:
+    nobody, later = frozenset[str](), NOW + EMPTY_MEANS_OVER_AFTER
+    known = Callback(callback_id="c", connection_id="x", answered_at=NOW, connected=True)
+    once = with_fact(known, Looked(nobody, NOW), NOW)
+    soon = with_fact(once, Looked(nobody, later - LOOK_SETTLES), later)
+    assert soon.over_at is None, "it may only be late"
+    assert with_fact(soon, Looked(nobody, later), later).over_at == later
+    assert with_fact(soon, Unseen(), later).over_at is None, "no answer is no list"
+
+
+def test_whoever_waits_keeps_the_call_alive_whatever_the_list_said_before() -> None:
+    later = NOW + EMPTY_MEANS_OVER_AFTER
+    known = Callback(callback_id="c", connection_id="x", answered_at=NOW, connected=True)
+    once = with_fact(known, Looked(frozenset(), NOW), NOW)
+    seen = with_fact(once, Looked(frozenset({""}), later), later)
+    assert seen.over_at is None and with_fact(seen, Looked(frozenset(), later), later).over_at is None

@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
+from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, numbers, person
 
@@ -146,3 +147,30 @@ def test_what_is_owed_later_is_one_row_for_each_ten_minutes(house: House) -> Non
         dial(house, STRANGER, call)
     owed = [key for key in house.rows() if key.startswith("outbox|") and "|notice|" in key]
     assert len(owed) == 1
+
+
+# Calls that are no responder's, and calls that nobody ends
+
+
+def test_a_call_from_a_number_of_the_pool_is_no_responders(house: House) -> None:
+    number = dial(house, DANA, "real", "dana").callback_number
+    other = next(each for each in house.deployment.callback_numbers if each != number)
+    house.responder_calls(number, "own", caller=other)
+    house.wait(5)
+    assert house.switchboard.ringing() == []
+    house.responder_calls(number, "responder")
+    house.wait(5)
+    assert house.switchboard.ringing() == ["8:acs:r_dana"]
+
+
+# Nothing is left
+
+
+@pytest.mark.parametrize("caller", [DANA, EVE], ids=["listed", "unlisted"])
+def test_who_had_no_presence_has_none_afterwards(house: House, caller: Caller) -> None:
+    dial(house, caller, "real", "dana" if caller is DANA else "eve")
+    house.deliver()
+    assert len(house.presence_rows.keys()) == 1
+    house.end(End(call_id=f"{caller.name}/real", by_agent=True), caller)
+    wait(house, 3)
+    assert list(house.presence_rows.keys()) == []
