@@ -1,5 +1,6 @@
 """What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
@@ -22,6 +23,8 @@ from shared.use_cases.set_aside import set_aside
 
 DUE_AT_ONCE = 100
 COUNTED_AT_MOST = 1000
+# At some 200 a second more than a sweep has time for: what is left is there a minute later.
+MAX_REMOVED_A_SWEEP = 10_000
 
 
 def expire_leases(
@@ -34,23 +37,39 @@ def expire_leases(
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> tuple[Effect, ...]:
-    """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent."""
+    """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent.
+
+    Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
+    nobody started), and no hold and no lease ends later for that.
+    """
     effects: list[Effect] = []
-    began, done, after = clock.monotonic(), 0, ""
+    began, done = clock.monotonic(), 0
     numbers.sync_pool(clock.now(), deadline)
     emergencies.look_again(clock.now(), deadline)
-    while not deadline.passed():
-        now = clock.now()
-        # Read on behind the last one: what cannot be moved now keeps nobody behind it waiting.
-        batch = emergencies.due(now, DUE_AT_ONCE, deadline, after)
-        moved = [_moved(due, now, emergencies, presence, deployment, telemetry, deadline, effects) for due in batch]
-        done += sum(moved)
-        if len(batch) < DUE_AT_ONCE:
-            break
-        after = batch[-1].row
+    to_remove: list[Due] = []
+    for batch in _batches(emergencies, clock, deadline):
+        to_remove += [due for due in batch if due.subject != "agent"][: MAX_REMOVED_A_SWEEP - len(to_remove)]
+        for due in batch:
+            if due.subject == "agent":
+                done += _moved(due, clock.now(), emergencies, presence, deployment, telemetry, deadline, effects)
     _watch_low_water(numbers, deployment, telemetry, deadline)
+    for due in to_remove:
+        if deadline.passed():
+            break
+        done += _moved(due, clock.now(), emergencies, presence, deployment, telemetry, deadline, effects)
     telemetry.emit("sweep", due=done, ms=round((clock.monotonic() - began) * 1000))
     return tuple(effects)
+
+
+def _batches(emergencies: EmergencyStore, clock: Clock, deadline: Deadline) -> Iterator[list[Due]]:
+    """Whatever is due by now. What cannot be moved now keeps nobody behind it waiting: it reads on behind the last."""
+    after = ""
+    while not deadline.passed():
+        batch = emergencies.due(clock.now(), DUE_AT_ONCE, deadline, after)
+        yield batch
+        if len(batch) < DUE_AT_ONCE:
+            return
+        after = batch[-1].row
 
 
 def _moved(

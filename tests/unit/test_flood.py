@@ -174,3 +174,20 @@ def test_who_had_no_presence_has_none_afterwards(house: House, caller: Caller) -
     house.end(End(call_id=f"{caller.name}/real", by_agent=True), caller)
     wait(house, 3)
     assert list(house.presence_rows.keys()) == []
+
+
+# What is kept for outsiders delays nobody
+
+
+def test_holds_end_before_what_outsiders_had_kept_is_removed(house: House) -> None:
+    for n in range(300):
+        house.end(End(call_id=f"nobody's-{n}", by_agent=True), STRANGER)
+    house.clock.advance(after(minutes=55))
+    dial(house, DANA, "real", "dana")
+    house.end(End(call_id=f"{DANA.name}/real", by_agent=False), DANA)
+    house.clock.advance(after(minutes=10))
+    house.line.asked = lambda _request: house.clock.advance(after(seconds=1))
+    house.tick()
+    emergency = house.emergency("dana")
+    assert emergency is not None and not emergency.held, "behind 300 rows that were due before"
+    assert any("|call|" in key for key in house.rows()), "which are not all removed by then"
