@@ -20,6 +20,7 @@ from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Rules
 from shared.domain.panels import Mode
+from shared.domain.pool import MAX_NOTICES_A_WINDOW, ration_window
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email, PresenceGateway
 from shared.use_cases.effects import DeliverNotice, Effect
@@ -74,6 +75,7 @@ class Call:
         self.dialled_at = dialled_at
         self.ended_at: datetime | None = None
         self.started = False
+        self.reported_at: datetime | None = None
         self.answer: Answer | None = None
         self.worth_until: datetime | None = None
 
@@ -257,6 +259,7 @@ class EmergencyMachine(RuleBasedStateMachine):
             assert answer.callback_number == call.answer.callback_number, "the same answer to a retry"
         # What the notice is worth is what was promised at the dial; later legs and ends promise more.
         call.worth_until = call.worth_until or answer.expires_at
+        call.reported_at = call.reported_at or self.now
         call.started, call.answer = True, answer
         stored = self.stored(call.agent_id)
         assert stored is not None and any(leg.leg_id == call.leg_id for leg in stored.legs)
@@ -519,7 +522,18 @@ class EmergencyMachine(RuleBasedStateMachine):
             assert operation_id not in accepted or call.answer.notified > 0
             assert call.worth_until is not None
             if call.answer.notified and began + after(minutes=15) < call.worth_until:
-                assert operation_id in accepted, "each outgoing leg owes one notice"
+                told = operation_id in accepted or self._was_told_with_others(call, recipients)
+                assert told, "each outgoing leg owes one notice"
+
+    def _was_told_with_others(self, call: Call, recipients: tuple[str, ...]) -> bool:
+        """Beyond the ration of ten minutes, one notice tells of all of an emergency's dials."""
+        assert call.reported_at is not None
+        window = ration_window(call.reported_at)
+        since = [each.reported_at for each in self.calls if each.agent_id == call.agent_id and each is not call]
+        before = [at for at in since if at is not None and window <= at <= call.reported_at]
+        own = {derived(derived(each.leg_id, "notice"), ";".join(recipients)) for each in self.calls}
+        later = [each for each in self.house.mail.accepted if each.operation_id not in own]
+        return len(before) >= MAX_NOTICES_A_WINDOW and any(each.recipients == recipients for each in later)
 
     def _nothing_is_left(self) -> None:
         table = self.house.table
