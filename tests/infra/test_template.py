@@ -330,6 +330,12 @@ def test_versions_of_the_resource_types_are_pinned(name: str) -> None:
             assert VERSIONS.get(each["type"]) == each["apiVersion"], each["type"]
 
 
+def test_versions_are_pinned_in_the_sources_too() -> None:
+    for name, text in sources().items():
+        for kind, version in re.findall(r"'(Microsoft\.[\w./]+)@([\w-]+)'", text):
+            assert VERSIONS.get(kind) == version, f"{name}: {kind}"
+
+
 def test_no_module_comes_from_elsewhere() -> None:
     for text in sources().values():
         for reference in re.findall(r"^module \w+ '([^']+)'", text, re.MULTILINE):
