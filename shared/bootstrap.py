@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -55,8 +56,11 @@ from shared.ports import (
     SignIn,
     Telemetry,
 )
-from shared.settings import Settings, Severity, read_settings
+from shared.settings import EmailBackend, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
+
+if TYPE_CHECKING:
+    from shared.adapters.graph_email import GraphEmail
 
 TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
@@ -281,7 +285,7 @@ def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
 class _Services(Struct, frozen=True, kw_only=True):
     """What Azure Communication Services does for us, and the words that we send."""
 
-    notifier: AcsEmail
+    notifier: Notifier
     router: AcsCalls
     recordings: AcsRecordings
     call_events: AcsTokens
@@ -296,7 +300,7 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
         "ca_bundle": settings.ca_bundle,
     }
     template = NotificationTemplate(telemetry=telemetry)
-    notifier = AcsEmail(sender=settings.email_sender, clock=clock, **where)
+    notifier = _notifier(settings, clock)
     router = AcsCalls(clock=clock, **where)
     call_events = AcsTokens(
         issuer=settings.call_automation_issuer,
@@ -312,6 +316,23 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
         call_events=call_events,
         template=template,
         warm_ups=(template.warm_up, notifier.warm_up, router.warm_up, call_events.warm_up),
+    )
+
+
+def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
+    if settings.email_backend is EmailBackend.GRAPH:
+        # Here, so that a deployment without it does not pay for its import.
+        from shared.adapters.graph_email import GraphEmail
+
+        return GraphEmail(
+            sender=settings.email_sender, url=settings.graph_url, clock=clock, ca_bundle=settings.ca_bundle
+        )
+    return AcsEmail(
+        sender=settings.email_sender,
+        clock=clock,
+        connection_string=settings.communication.connection_string,
+        endpoint=settings.communication.endpoint,
+        ca_bundle=settings.ca_bundle,
     )
 
 

@@ -452,13 +452,17 @@ class PresenceGateway(Protocol):
 
 
 class Email(Struct, frozen=True, kw_only=True):
-    """One message to recipients who do not see one another; `operation_id` makes a repeat the same message."""
+    """One message to recipients who do not see one another; `operation_id` makes a repeat the same message.
+
+    `thread` is the same in all messages of one emergency (B6), "" where that has no name of its own.
+    """
 
     operation_id: str
     recipients: tuple[str, ...]
     subject: str
     text: str
     html: str
+    thread: str = ""
 
 
 class Notifier(Protocol):

@@ -31,6 +31,7 @@ LEAST_MINUTES, MOST_MINUTES = 10, 1440
 # With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
 LEAST_MINUTES_AFTERWARDS = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
+GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
 _ISO_COUNTRY_CODES = (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY "
@@ -87,6 +88,8 @@ SETTINGS = (
     Setting("CALLBACK_NOTICES", "missed", "which callbacks the contacts are told of: none, missed or all"),
     Setting("TIME_ZONE", "UTC", "IANA name: the zone of the times in notices"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
+    Setting("EMAIL_BACKEND", "acs", "what sends notifications: acs, or graph as the mailbox of the sender"),
+    Setting("GRAPH_URL", GRAPH_URL, "Microsoft Graph; another address in sovereign clouds"),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
     Setting("PRESENCE_BACKEND", "table", "the presence service: table"),
@@ -130,6 +133,13 @@ class Service(Struct, frozen=True):
         return bool(self.connection_string or self.endpoint)
 
 
+class EmailBackend(StrEnum):
+    """What sends notifications."""
+
+    ACS = "acs"
+    GRAPH = "graph"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Every app setting, checked. Numbers are E.164; origins as browsers write them.
 
@@ -137,7 +147,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     left out: it may have been the one that reports callbacks. Of who signs mid-call events, and of where the keys are,
     None stands for a setting that cannot be used: then nobody's events count.
     `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
-    authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent.
+    authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent. `graph_url` is an origin;
+    None stands for a setting that cannot be used.
     """
 
     communication: Service = Service()
@@ -156,6 +167,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_notices: CallbackNotices = CallbackNotices.MISSED
     time_zone: str = "UTC"
     email_sender: str | None = None
+    email_backend: EmailBackend = EmailBackend.ACS
+    graph_url: str | None = GRAPH_URL
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     pool_low_water: int = 20
@@ -201,6 +214,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         callback_notices=read.callback_notices(),
         time_zone=read.time_zone(),
         email_sender=read.email_sender(),
+        email_backend=read.email_backend(),
+        graph_url=read.graph_url(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.allowed_origins(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
@@ -371,6 +386,24 @@ class _Reader:
         else:
             return sender
         return None
+
+    def email_backend(self) -> EmailBackend:
+        name = "EMAIL_BACKEND"
+        try:
+            return EmailBackend((self.text(name) or _DEFAULTS[name]).casefold())
+        except ValueError:
+            self.fault(name, "is none of the values known; acs is used", "set acs or graph")
+            return EmailBackend.ACS
+
+    def graph_url(self) -> str | None:
+        name = "GRAPH_URL"
+        if not self._environment.get(name, "").strip():
+            return GRAPH_URL
+        # A token's resource is this origin (contract, App settings): with a path Graph would refuse the token.
+        origin = origin_of(self.text(name) or "")
+        if origin is None:
+            self.fault(name, "is not the origin of an https address", f"set an address such as {GRAPH_URL}")
+        return origin
 
     def resource_id(self) -> str | None:
         name = "COMMUNICATION_SERVICES_RESOURCE_ID"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from email.utils import format_datetime
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.email_refusals import named_in
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import repeatability_id
@@ -25,7 +25,6 @@ MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
 # 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
 _OF_THE_SENDER = frozenset({"InvalidSenderUserName", "DomainNotLinked", "DomainNotVerified", "SenderNotAllowed"})
-_PART_OF_ADDRESS = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]"
 
 
 class AcsEmail:
@@ -139,13 +138,7 @@ def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
             retry_after_s=MENDING_S,
             reason=answered.code.lower()[:LONGEST_REASON] or f"status_{answered.status}",
         )
-    named = frozenset(address for address in recipients if _names(answered.text, address))
+    named = named_in(answered.text, recipients)
     if named:
         return RecipientsRefused(named)
     return Refused(f"the e-mail service answered {answered.status}", code=answered.code)
-
-
-def _names(text: str, address: str) -> bool:
-    # Whole addresses only: a@b.example must not be taken for aa@b.example.
-    pattern = f"(?<!{_PART_OF_ADDRESS}){re.escape(address)}(?![A-Za-z0-9@-])"
-    return re.search(pattern, text, re.IGNORECASE) is not None

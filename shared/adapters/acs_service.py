@@ -1,4 +1,4 @@
-"""What the adapters of Azure Communication Services share: one client, a deadline a request, one translation."""
+"""What the adapters of Communication Services and of Graph share: one client, a deadline a request, one translation."""
 
 from __future__ import annotations
 
@@ -55,13 +55,15 @@ class AcsService[C]:
         connection_string: str | None,
         endpoint: str | None,
         ca_bundle: str | None,
+        threads: int = THREADS,
     ) -> None:
+        """`threads`: how many requests may be under way at once."""
         self._make = make
         # A slash at the end makes the SDK sign another host than it asks.
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._connection_string = connection_string
         self._ca_bundle = ca_bundle
-        self._pool = DeadlinePool(name, THREADS)
+        self._pool = DeadlinePool(name, threads)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
         self._host: str | None = None
@@ -142,7 +144,7 @@ class AcsService[C]:
     def _make_once(self) -> tuple[C, HttpTransport]:
         """Raises `Unavailable` where the settings make no client: the SDK's message would repeat them."""
         if not (self._connection_string or self._endpoint):
-            raise Unavailable("Communication Services is not configured", retry_after_s=MENDING_S, reason="settings")
+            raise Unavailable("the service is not configured", retry_after_s=MENDING_S, reason="settings")
         from azure.core.exceptions import AzureError
 
         from shared.adapters.timely_http import HttpTransport

@@ -133,6 +133,7 @@ class Sending:
             subject=words.subject,
             text=words.text,
             html=words.html,
+            thread=derived(self._notice.word, "thread") if self._notice.word else "",
         )
 
     def _without_refused(self, group: Sequence[str], refusal: RecipientsRefused) -> list[list[str]]:

@@ -21,7 +21,7 @@ MOST_S = 0.25
 MANY = 8
 COMPILES = {"compile", "search", "match", "fullmatch", "sub", "split", "findall", "finditer"}
 # Made at run time of an escaped address, and so of nothing that repeats.
-OF_AN_ADDRESS = "shared/adapters/acs_email.py"
+OF_AN_ADDRESS = "shared/adapters/email_refusals.py"
 
 
 @dataclass(frozen=True)

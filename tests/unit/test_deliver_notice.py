@@ -144,3 +144,15 @@ def test_what_was_taken_before_the_service_went_away_is_counted_and_not_sent_aga
     house.clock.advance(after(minutes=5))
     house.sweep()
     assert sorted(house.mail.received()) == sorted(contacts) and sent(house) == [2]
+
+
+def test_the_messages_of_one_emergency_are_one_thread_and_nobody_elses() -> None:
+    house = house_with(*addresses(2))
+    house.add_agent(Agent(agent_id="agent-lee", name="Lee Example", emergency_contacts=("lee@example.com",)))
+    dial(house)
+    house.dial(Dial(call_id="call-2", agent_id=DANA, dialled="911"))
+    house.dial(Dial(call_id="call-3", agent_id="agent-lee", dialled="911"))
+    threads = {email.recipients: email.thread for email in house.mail.accepted}
+    of_dana = {email.thread for email in house.mail.accepted if email.recipients == tuple(addresses(2))}
+    assert len(house.mail.accepted) == 3 and len(of_dana) == 1 and all(threads.values())
+    assert threads[("lee@example.com",)] not in of_dana

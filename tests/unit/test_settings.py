@@ -14,6 +14,7 @@ from shared.settings import (
     LONGEST_SETTING,
     MOST_CALLBACK_NUMBERS,
     SETTINGS,
+    EmailBackend,
     Service,
     Settings,
     Severity,
@@ -96,6 +97,11 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EMERGENCY_COUNTRIES", "it;USA;ZZ", "countries", frozenset({"IT"})),
         ("EMERGENCY_COUNTRIES", "UK", "countries", frozenset({"US", "PR", "CA"})),
         ("EMAIL_SENDER", "nobody", "email_sender", None),
+        ("EMAIL_BACKEND", "smtp", "email_backend", EmailBackend.ACS),
+        # Not the public cloud's in its place: a sovereign cloud's notices would be sent there.
+        ("GRAPH_URL", "http://graph.microsoft.com", "graph_url", None),
+        ("GRAPH_URL", "https://graph.microsoft.com/v1.0", "graph_url", None),
+        ("GRAPH_URL", "@Microsoft.KeyVault(SecretUri=https://x)", "graph_url", None),
         ("PUBLIC_BASE_URL", "http://example.com", "public_base_url", "https://app.example.net"),
         ("ALLOWED_ORIGINS", "https://a.example;*;https://b.example/path", "allowed_origins", ("https://a.example",)),
         ("POOL_LOW_WATER", "101", "pool_low_water", 20),
@@ -197,6 +203,14 @@ def test_a_presence_service_that_is_not_built_is_a_fault(value: str) -> None:
     settings = read(PRESENCE_BACKEND=value)
     assert faulty(settings) == {"PRESENCE_BACKEND"} and not settings.valid
     assert read(PRESENCE_BACKEND="Table").faults == ()
+
+
+def test_what_sends_notifications() -> None:
+    assert read().email_backend is EmailBackend.ACS
+    settings = read(EMAIL_BACKEND=" Graph ", GRAPH_URL="https://Graph.Microsoft.US:443/")
+    assert settings.faults == ()
+    assert (settings.email_backend, settings.graph_url) == (EmailBackend.GRAPH, "https://graph.microsoft.us")
+    assert read(GRAPH_URL="  ").graph_url == "https://graph.microsoft.com"
 
 
 def test_a_warning_alone_is_no_fault() -> None:
