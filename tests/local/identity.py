@@ -45,6 +45,8 @@ class ManagedIdentity:
     refused: list[str] = field(default_factory=list)
     """Why requests were refused that were not as App Service wants them."""
     ended: threading.Event = field(default_factory=threading.Event)
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    """The application permissions that the identity was given, by resource."""
 
     def app_settings(self) -> dict[str, str]:
         """What the platform puts into an app's environment, and what infra sets beside it."""
@@ -65,6 +67,8 @@ class ManagedIdentity:
             "nbf": now - 60,
             "exp": now + LIFETIME_S,
             "oid": CLIENT_ID,
+            "appid": CLIENT_ID,
+            "roles": self.roles.get(resource, []),
         }
         return jwt.encode(claims, self.key, algorithm="HS256")
 
