@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     admin_agents,
+    admin_sites,
     call_automation_events,
     call_policy,
     cross_origin,
@@ -35,6 +36,7 @@ for module in (
     me,
     prompt,
     admin_agents,
+    admin_sites,
     timers,
     health,
     cross_origin,

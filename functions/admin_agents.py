@@ -3,8 +3,8 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, matches
-from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
+from functions.problems import PreconditionFailed, answered, precondition, unprocessable
 from functions.wire import decoding
 from functions.wire.http import (
     LONGEST_ID,
@@ -67,7 +67,7 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     by = caller("admin_agent_saved", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
-    known, version = precondition(req, agent_id, directory, deadline)
+    known, version = precondition(req, directory.read(agent_id, deadline))
     try:
         saved = directory.save(agent, version, deadline)
     except Conflict:
@@ -85,7 +85,7 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
     calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
     by = caller("admin_agent_removed", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    known, version = precondition(req, agent_id, calling.directory, deadline)
+    known, version = precondition(req, calling.directory.read(agent_id, deadline))
     if not known:
         raise NotFound
     try:
@@ -129,7 +129,7 @@ def save_contacts(
             raise NotFound
         if contacts.refused and not contacts.kept:
             return None
-        _, version = precondition(req, agent_id, directory, deadline)
+        _, version = precondition(req, found)
         agent = structs.replace(found[0], emergency_contacts=contacts.kept)
         try:
             return directory.save(agent, found[1], deadline)
@@ -137,26 +137,3 @@ def save_contacts(
             if version is not None:
                 raise PreconditionFailed from None
             deadline.require()
-
-
-def precondition(
-    req: func.HttpRequest, agent_id: str, directory: AgentDirectory, deadline: Deadline
-) -> tuple[bool, str | None]:
-    """Whether the entry is known, and the version over which alone it may be written; None for any.
-
-    RFC 9110, 13.1; raises `PreconditionFailed`.
-    """
-    found = directory.read(agent_id, deadline)
-    if_match, if_none_match = req.headers.get("if-match"), req.headers.get("if-none-match")
-    if found is None:
-        if if_match:
-            raise PreconditionFailed
-        return False, NEW if if_none_match else None
-    tag = entity_tag(found[1])
-    if (if_match and not matches(if_match, tag)) or (if_none_match and matches(if_none_match, tag)):
-        raise PreconditionFailed
-    return True, found[1] if if_match else None
-
-
-# What `AgentDirectory.save` takes for "there must be none yet".
-NEW = ""

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer
+from functions.http import caller, client_network, composed, json_answer
 from functions.problems import answered
 from functions.wire import decoding
 from functions.wire.http import LONGEST_ID, DesktopBody, decode, desktop_answer, path_id
@@ -23,7 +23,8 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     with app.calling.polling(app.calling.budgets.directory_s, asking) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         kept = app.calling.show_desktop(agent_id, desktop_id, deadline=deadline)
-    return json_answer(desktop_answer(kept, app.calling.clock.now()))
+        site = app.calling.find_site(agent_id, kept, client_network(req, asking), deadline=deadline)
+    return json_answer(desktop_answer(kept, site, app.calling.clock.now()))
 
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -37,4 +38,5 @@ def desktop_reported(req: func.HttpRequest) -> func.HttpResponse:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         report = decode(req.get_body(), DesktopBody).report()
         kept = app.calling.report_desktop(agent_id, report, deadline=deadline)
-    return json_answer(desktop_answer(kept, app.calling.clock.now()))
+        site = app.calling.find_site(agent_id, kept, client_network(req, asking), deadline=deadline)
+    return json_answer(desktop_answer(kept, site, app.calling.clock.now()))

@@ -1,8 +1,9 @@
 """What the softphone reports: a call was dialled, is this server call, ended; the hold after a drop is to end."""
 
 import azure.functions as func
+from msgspec import structs
 
-from functions.http import caller, composed, json_answer
+from functions.http import caller, client_network, composed, json_answer
 from functions.problems import answered
 from functions.wire.decoding import plain_id
 from functions.wire.http import (
@@ -29,7 +30,8 @@ def call_started(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     signed_in = caller("call_started", req, app.sign_in)
     body, ignored = decode_dial(req.get_body(), stand_in=signed_in.stand_in)
-    answer = app.calling.start_call(body.dial(ignored), caller=signed_in)
+    dial = structs.replace(body.dial(ignored), client_network=client_network(req, signed_in))
+    answer = app.calling.start_call(dial, caller=signed_in)
     headers = {"Retry-After": str(ASK_AGAIN_AFTER_S)} if answer.degraded else {}
     return json_answer(call_answer(answer, body.locale), status=200 if answer.known else 201, headers=headers)
 

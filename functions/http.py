@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_address
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
 LONGEST_HEADER_NAMES = 4096
 WORD_HEX_DIGITS = 12
+LONGEST_FORWARDED = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
@@ -107,6 +109,23 @@ def caller(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Caller
 def principal(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Principal:
     """The principal with the roles that let them use the function; raises `NotSignedIn` or `NotAllowed`."""
     return authorise(function_name, sign_in.principal(req.headers))
+
+
+def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
+    """The address that an agent's own request came from, as the platform's front end appends it; None for others.
+
+    A machine's address is where that machine is. It decides the site, and is not kept.
+    """
+    last = (req.headers.get("x-forwarded-for") or "").rpartition(",")[2].strip()
+    if not asking.is_agent or not last or len(last) > LONGEST_FORWARDED:
+        return None
+    # With a port: `203.0.113.7:5123`, `[2001:db8::7]:5123`.
+    bracketed, _, _ = last.removeprefix("[").partition("]")
+    bare = bracketed if last.startswith("[") else last.partition(":")[0] if last.count(":") == 1 else last
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return None
 
 
 def administered(telemetry: Telemetry, caller: Caller, *, kind: str, change: str) -> None:

@@ -33,6 +33,7 @@ from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.signed_table import SignedTable
+from shared.adapters.site_table import SiteTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
 from shared.adapters.table_account import TableAccount
@@ -231,6 +232,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         numbers=numbers,
         directory=AgentTable(rim.agents, rim.clock),
         desktops=DesktopTable(rim.agents),
+        sites=SiteTable(rim.agents, rim.clock),
         presence=rim.presence,
         router=rim.router,
         notifier=rim.notifier,

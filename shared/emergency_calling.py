@@ -20,6 +20,7 @@ from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
+from shared.domain.sites import Site
 from shared.ports import (
     AgentRegister,
     CallRouter,
@@ -35,6 +36,7 @@ from shared.ports import (
     RecordingStore,
     Repeats,
     SharedLook,
+    SiteRegister,
     Telemetry,
     Turns,
 )
@@ -57,6 +59,7 @@ from shared.use_cases.effects import (
 from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
 from shared.use_cases.find_me import find_me
+from shared.use_cases.find_site import find_site
 from shared.use_cases.forget_agents import forget_agents
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
@@ -99,6 +102,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     numbers: NumberPool
     directory: AgentRegister
     desktops: Desktops
+    sites: SiteRegister
     presence: PresenceGateway
     router: CallRouter
     notifier: Notifier
@@ -202,6 +206,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             numbers=self.numbers,
             directory=self.directory,
             desktops=self.desktops,
+            sites=self.sites,
             outage=self.outage,
             clock=self.clock,
             deployment=self.deployment,
@@ -408,6 +413,18 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def show_desktop(self, agent_id: str, desktop_id: str | None, *, deadline: Deadline) -> Desktop:
         """What is kept of a desktop, or of the agent's only one. Raises `NotFound`, `Unavailable`."""
         return show_desktop(agent_id, desktop_id, desktops=self.desktops, deadline=deadline)
+
+    def find_site(self, agent_id: str, desktop: Desktop, client: str | None, *, deadline: Deadline) -> Site | None:
+        """The site where this desktop is now, as a dial from it would find it; None where nobody can tell."""
+        return find_site(
+            agent_id,
+            desktop,
+            client,
+            directory=self.directory,
+            sites=self.sites,
+            clock=self.clock,
+            deadline=deadline,
+        )
 
     def record_delivery(self, message_id: str, recipient: str, delivery: Delivery) -> bool:
         """Whether the message is one of ours, so that its delivery was noted. Raises `Unavailable`."""

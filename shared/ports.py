@@ -21,6 +21,7 @@ from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.presence import Hold, Presence
 from shared.domain.principals import Principal
+from shared.domain.sites import Site, SiteMap
 from shared.domain.situations import Situation
 
 
@@ -405,6 +406,33 @@ class AgentRegister(AgentDirectory, Protocol):
 
     def reindex(self, deadline: Deadline) -> int:
         """Let some entries of an earlier version be found by searches; gives how many were not."""
+        ...
+
+
+class SiteRegister(Protocol):
+    """The sites of a deployment (B14). Everything raises `Unavailable`."""
+
+    def known(self, deadline: Deadline) -> Pending[SiteMap]:
+        """All sites, which may be a minute old, or older while they cannot be read."""
+        ...
+
+    def all(self, deadline: Deadline) -> list[Site]:
+        """All sites as they are now, in the order of their ids."""
+        ...
+
+    def read(self, site_id: str, deadline: Deadline) -> tuple[Site, str] | None:
+        """A site as it is now, with its version."""
+        ...
+
+    def save(self, site: Site, version: str | None, deadline: Deadline) -> str:
+        """Write a site: any if `version` is None, a new one if it is empty, else only over that version (`Conflict`).
+
+        Gives the new version.
+        """
+        ...
+
+    def remove(self, site_id: str, version: str | None, deadline: Deadline) -> None:
+        """Remove a site: any if `version` is None, else only that version. Raises `NotFound`, `Conflict`."""
         ...
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
 from shared.domain.deployment import CallbackNotices
+from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
@@ -43,7 +44,6 @@ _ISO_COUNTRY_CODES = (
     "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 )
 _ISO_COUNTRIES = frozenset(_ISO_COUNTRY_CODES.split())
-_RAW_IDENTITY = re.compile(r"(?:8|28):[a-z-]{2,20}:[A-Za-z0-9_.-]{1,200}", re.ASCII)
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
@@ -320,7 +320,7 @@ class _Reader:
 
     def security_desk(self, pool: tuple[str, ...], fallback: str | None) -> tuple[str, ...]:
         name = "SECURITY_DESK"
-        desks = self.entries(name, _is_desk, "an E.164 number or an ACS user id", MOST_DESKS)
+        desks = self.entries(name, is_desk, "an E.164 number or an ACS user id", MOST_DESKS)
         if not set(desks).isdisjoint(pool):
             mend = "name numbers that people answer, not callback numbers"
             self.fault(
@@ -470,10 +470,6 @@ class _Reader:
         else:
             self.fault(name, "is not an NCRONTAB schedule", mend)
         return _DEFAULTS[name]
-
-
-def _is_desk(entry: str) -> bool:
-    return is_e164(entry) or _RAW_IDENTITY.fullmatch(entry) is not None
 
 
 def origin_of(url: str) -> str | None:

@@ -15,11 +15,13 @@ from shared.domain.agents import Agent, OutboundProfile, is_reserved
 from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
+from shared.domain.identities import is_desk
 from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
+from shared.domain.sites import Site, network_of
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 from shared.use_cases.start_call import Answer, Dial
@@ -39,6 +41,8 @@ LONGEST_CONTACTS_TEXT = 32_000
 MAX_ITEMS = 1000
 MAX_WORK_ITEMS = 1000
 MAX_A_PAGE = 50
+MAX_NETWORKS = 50
+MAX_DESKS = 5
 LONGEST_TIME_ZONE = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
@@ -214,6 +218,19 @@ class AgentBody(Struct, frozen=True, kw_only=True):
     outbound_profile: OutboundProfileBody | None = None
 
 
+class SiteBody(Struct, frozen=True, kw_only=True):
+    """`PUT /manage/sites/{id}`; a network is a CIDR network or a desktop's id."""
+
+    site_id: str | None = None
+    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    address: Address | None = None
+    country: Country | None = None
+    time_zone: Annotated[str, Meta(max_length=LONGEST_TIME_ZONE)] | None = None
+    networks: Annotated[list[Id], Meta(max_length=MAX_NETWORKS)] = []
+    emergency_contacts: Written = ""
+    security_desk: Annotated[list[str], Meta(max_length=MAX_DESKS)] = []
+
+
 class ContactsBody(Struct, frozen=True, kw_only=True):
     """`PUT /manage/agents/{id}/emergency-contacts`, as JSON."""
 
@@ -320,6 +337,26 @@ def page_limit(sent: str | None) -> int:
     return int(text)
 
 
+def site_of(site_id: str, body: SiteBody) -> Site:
+    """The site that an administrator sent for `site_id`; raises `Malformed` naming field and index."""
+    if body.site_id is not None and plain_id(body.site_id) != site_id:
+        raise Malformed("site_id", "is not the one in the path")
+    for index, each in enumerate(body.security_desk):
+        if not is_desk(each):
+            raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")
+    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if each.strip()]
+    return Site(
+        site_id=site_id,
+        name=_trimmed(body.name),
+        address=_trimmed(body.address),
+        country=body.country.upper() if body.country else None,
+        time_zone=time_zone_of(body.time_zone),
+        networks=tuple(dict.fromkeys(networks)),
+        emergency_contacts=contacts_of(body.emergency_contacts),
+        security_desk=tuple(dict.fromkeys(body.security_desk)),
+    )
+
+
 def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tuple[str, ...]:
     """The e-mail addresses of a text or a list, without repeats; raises `Malformed` naming the first faulty one."""
     found = read_contacts(sent)
@@ -336,9 +373,10 @@ def read_contacts(sent: str | list[str]) -> Contacts:
 
 
 def written_contacts(body: bytes, content_type: str | None) -> Contacts:
-    """The contacts that a body holds: JSON where it says so, else text."""
-    is_json = "json" in (content_type or "").lower()
-    return read_contacts(decode_or_default(body, ContactsBody).text if is_json else decoding.plain_text(body))
+    """The contacts that a body holds: JSON where it says so or looks like it, else text."""
+    text = decoding.plain_text(body)
+    is_json = "json" in (content_type or "").lower() or text.lstrip().startswith("{")
+    return read_contacts(decode_or_default(body, ContactsBody).text if is_json else text)
 
 
 def _ip_address(text: str | None) -> str | None:
@@ -533,8 +571,8 @@ def presence_answer(presence: Presence) -> PresenceAnswer:
     )
 
 
-def desktop_answer(desktop: Desktop, now: datetime) -> DesktopAnswer:
-    """What is kept of a desktop; `confirmed` while the agent's confirmation holds (B15)."""
+def desktop_answer(desktop: Desktop, site: Site | None, now: datetime) -> DesktopAnswer:
+    """What is kept of a desktop, and where that is; `confirmed` while the agent's confirmation holds (B15)."""
     confirmation = desktop.confirmed(now)
     return DesktopAnswer(
         desktop_id=desktop.desktop_id,
@@ -548,7 +586,7 @@ def desktop_answer(desktop: Desktop, now: datetime) -> DesktopAnswer:
         confirmed=confirmation is not None,
         confirmed_at=confirmation.at if confirmation else None,
         confirmed_location=confirmation.location if confirmation else None,
-        site=None,
+        site=site.site_id if site else None,
     )
 
 

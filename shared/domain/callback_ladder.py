@@ -23,6 +23,7 @@ from shared.domain.callbacks import (
     Rung,
     climbing_since,
     each_invitation,
+    ladder_of,
     on_the_call,
     ringing,
 )
@@ -177,7 +178,7 @@ def _rungs(callback: Callback, ladder: Ladder, engaged: Collection[str]) -> dict
     parties = callback.parties
     free = [party for party in parties if party.agent_key not in engaged]
     busy = [party for party in parties if party.agent_key in engaged]
-    desk: _People = tuple((target, None) for target in ladder.desk)
+    desk: _People = tuple((target, None) for target in ladder_of(parties, ladder).desk)
     desk = _others(callback, desk) or _fallback(ladder)
     rungs = {Rung.AGENT: _identities(free)}
     if len(parties) > 1:

@@ -68,6 +68,12 @@ class Party(Struct, frozen=True, kw_only=True):
     word: str = ""
 
 
+def ladder_of(parties: tuple[Party, ...], ladder: Ladder) -> Ladder:
+    """The ladder of these holders: the desks of the sites where they dialled, the deployment's for whom has none."""
+    desks = [each for party in parties for each in (party.reach.desk or ladder.desk)]
+    return structs.replace(ladder, desk=tuple(dict.fromkeys(desks))) if parties else ladder
+
+
 def called_by(parties: tuple[Party, ...]) -> dict[str, str]:
     """What names the emergency of the first of them in a log line; nothing where that has no word."""
     word = next((party.word for party in parties if party.word), "")
@@ -347,7 +353,8 @@ def unaccounted(callback: Callback, ladder: Ladder, people: Collection[str]) -> 
     """Who of the desk is on the call without an invitation that is known: rung while the store was away."""
     known = {callback.caller, *(raw_identity(each.target) for each in callback.invitations)}
     here = raw_identities(people) - known
-    return tuple(each for each in map(raw_identity, ladder.without_agents) if each in here)
+    desks = (*ladder.without_agents, *ladder_of(callback.parties, ladder).without_agents)
+    return tuple(each for each in dict.fromkeys(map(raw_identity, desks)) if each in here)
 
 
 def was_answered(callback: Callback) -> bool:
@@ -392,7 +399,7 @@ def _with_key(key: str, names: Iterable[str]) -> str | None:
 def own_people(parties: Iterable[Party], ladder: Ladder) -> tuple[str, ...]:
     """Everybody whom a callback may ring, as raw identities."""
     reaches = [party.reach for party in parties]
-    theirs = [target for reach in reaches for target in (*reach.acs_user_ids, *reach.alternate_numbers)]
+    theirs = [each for reach in reaches for each in (*reach.acs_user_ids, *reach.alternate_numbers, *reach.desk)]
     return tuple(map(raw_identity, (*ladder.without_agents, *theirs)))
 
 

@@ -104,10 +104,14 @@ class Tie(Struct, frozen=True):
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """Where a callback reaches the agent: ACS identities first, then alternate numbers."""
+    """Where a callback reaches the agent: ACS identities first, then alternate numbers.
+
+    `desk` is that of the site where they dialled; empty for the deployment's.
+    """
 
     acs_user_ids: tuple[str, ...] = ()
     alternate_numbers: tuple[str, ...] = ()
+    desk: tuple[str, ...] = ()
 
 
 class Ringing(Struct, frozen=True):

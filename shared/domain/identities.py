@@ -1,11 +1,13 @@
 """People as Communication Services names them: raw identities, compared in one normal form."""
 
+import re
 from collections.abc import Iterable
 
 from shared.domain.phone_numbers import is_e164
 
 PHONE_PREFIX = "4:"
 _SUFFIX = "_"
+_RAW_USER = re.compile(r"(?:8|28):[a-z-]{2,20}:[A-Za-z0-9_.-]{1,200}", re.ASCII)
 
 
 def raw_identity(target: str) -> str:
@@ -22,6 +24,11 @@ def number_in(target: str) -> str | None:
     """The E.164 number of a number or a raw identity; None where it is somebody without one."""
     number = target.removeprefix(PHONE_PREFIX).partition(_SUFFIX)[0]
     return number if is_e164(number) else None
+
+
+def is_desk(text: str) -> bool:
+    """Whether a callback can be sent there: an E.164 number, or the raw identity of a user or an application."""
+    return is_e164(text) or _RAW_USER.fullmatch(text) is not None
 
 
 def raw_identities(targets: Iterable[str]) -> frozenset[str]:

@@ -22,7 +22,8 @@ class Situation(Struct, frozen=True, kw_only=True):
     """What holds for an agent's latest dial.
 
     `number_shown`: the responder's display shows the lent number. `relay_first`: a relay agent answers before the
-    emergency centre, and asks for city and street.
+    emergency centre, and asks for city and street. `site` is the name of the site where they dialled, `time_zone` its
+    or the entry's; `contacts` are those told of it, None where they are too long to be kept (B14).
     """
 
     told: ToldLocation = ToldLocation()
@@ -30,6 +31,9 @@ class Situation(Struct, frozen=True, kw_only=True):
     country: str | None = None
     number_shown: bool = False
     relay_first: bool = False
+    site: str | None = None
+    time_zone: str | None = None
+    contacts: tuple[str, ...] | None = None
 
 
 class Say(Struct, frozen=True, kw_only=True):

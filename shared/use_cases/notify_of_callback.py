@@ -10,8 +10,8 @@ from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
-from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
+from shared.domain.situations import Situation
 from shared.ports import AgentDirectory, NumberPool
 
 
@@ -58,7 +58,10 @@ def notice_of(
     `spent`: what other notices of the same transition take of the ration.
     """
     agent = directory.find(emergency.agent_id, deadline).result()
-    recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
+    situation = emergency.situation or Situation()
+    recipients = situation.contacts
+    if recipients is None:
+        recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
     ration = numbers.ration(emergency.owner, now, deadline, spent).result() if agent is None and recipients else None
     lease = emergency.lease
     if lease is None or not recipients or (agent is None and ration is None):
@@ -75,9 +78,10 @@ def notice_of(
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),
         degraded=False,
-        location=emergency.situation.told if emergency.situation else ToldLocation(),
+        location=situation.told,
+        site=situation.site,
         locale=agent.locale if agent else None,
-        time_zone=deployment.time_zone,
+        time_zone=situation.time_zone or deployment.time_zone,
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),
         kind=kind,

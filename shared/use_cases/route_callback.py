@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callbacks import Party, called_by
+from shared.domain.callbacks import Party, called_by, ladder_of
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Reach
 from shared.domain.errors import Refused, Unavailable
@@ -73,7 +73,8 @@ def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:
     identities = holder.reach.acs_user_ids[:most_identities]
     # A callback number among them would be a callback of its own, and so on for ever.
     alternates = tuple(number for number in holder.reach.alternate_numbers if number not in pool)
-    reach = Reach(acs_user_ids=identities, alternate_numbers=alternates)
+    desk = tuple(each for each in holder.reach.desk if each not in pool)
+    reach = Reach(acs_user_ids=identities, alternate_numbers=alternates, desk=desk)
     return Party(agent_id=holder.agent_id, agent_key=holder.agent_key, reach=reach, word=holder.lease.word)
 
 
@@ -91,7 +92,7 @@ def redirect_callback(
     Raises `Unavailable` when nobody could be reached.
     """
     ring_by = Deadline(clock, ROUTE_WITHIN_S)
-    rungs = [*(rung for party in parties for rung in _of(party)), *_desk(deployment)]
+    rungs = [*(rung for party in parties for rung in _of(party)), *_desk(parties, deployment)]
     caller = raw_identity(call.caller) if call.caller is not None else None
     for rung in [each for each in rungs if raw_identity(each.target) != caller]:
         try:
@@ -109,7 +110,9 @@ def _of(party: Party) -> list[Rung]:
     return identities + [Rung(number, "alternate") for number in party.reach.alternate_numbers]
 
 
-def _desk(deployment: Deployment) -> list[Rung]:
-    fallback = (deployment.fallback_number,) if deployment.fallback_number else ()
-    desk = [Rung(each, "desk") for each in deployment.security_desk]
-    return desk + [Rung(each, "fallback") for each in fallback if each not in deployment.security_desk]
+def _desk(parties: tuple[Party, ...], deployment: Deployment) -> list[Rung]:
+    ladder = ladder_of(parties, deployment.ladder)
+    fallback = (ladder.fallback,) if ladder.fallback else ()
+    return [Rung(each, "desk") for each in ladder.desk] + [
+        Rung(each, "fallback") for each in fallback if each not in ladder.desk
+    ]

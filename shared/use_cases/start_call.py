@@ -27,6 +27,7 @@ from shared.domain.notifications import Notice, recipients_of
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
 from shared.domain.pool import had_enough, is_foreign, notices_a_window, ration_over
 from shared.domain.presence import Hold
+from shared.domain.sites import Site, SiteMap, site_now
 from shared.domain.situations import Situation, situation_of
 from shared.ports import (
     AgentDirectory,
@@ -41,6 +42,7 @@ from shared.ports import (
     OutageDial,
     OutageLog,
     Pending,
+    SiteRegister,
     Stored,
     Telemetry,
 )
@@ -54,13 +56,17 @@ from shared.use_cases.effects import (
 )
 from shared.use_cases.identify import identify_dial, presumed
 
+# They are kept in the emergency's own row, whose text Table storage bounds at 32,768 characters.
+MAX_CONTACTS_KEPT_CHARACTERS = 6_000
+
 
 class Dial(Struct, frozen=True, kw_only=True):
     """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids.
 
     `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
     `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
-    `desktop_id` is where it was dialled; with `caller_id_ours` responders see the number that the softphone is lent.
+    `desktop_id` is where it was dialled, `client_network` the address that an agent's own request came from; with
+    `caller_id_ours` responders see the number that the softphone is lent.
     `entra_object_id` is what a machine or an event says of the agent. `ignored` names fields that cannot be used.
     """
 
@@ -78,6 +84,7 @@ class Dial(Struct, frozen=True, kw_only=True):
     location: Location | None = None
     locale: str | None = None
     desktop_id: str | None = None
+    client_network: str | None = None
     caller_id_ours: bool = False
     ignored: tuple[str, ...] = ()
 
@@ -139,6 +146,7 @@ def start_call(
     numbers: NumberPool,
     directory: AgentDirectory,
     desktops: Desktops,
+    sites: SiteRegister,
     outage: OutageLog,
     clock: Clock,
     deployment: Deployment,
@@ -151,7 +159,9 @@ def start_call(
     `word` is what the log calls the emergency by, should this begin one. Raises `NotAnEmergency`.
     """
     began = clock.monotonic()
-    course = _Course(dial, caller, emergencies, numbers, directory, desktops, deployment, deadline)
+    course = _Course(
+        dial, caller, emergencies, numbers, directory, desktops, sites, deployment=deployment, deadline=deadline
+    )
     course.word = word
     try:
         started = course.run(outage, clock.now())
@@ -212,6 +222,8 @@ class _Course:
         numbers: NumberPool,
         directory: AgentDirectory,
         desktops: Desktops,
+        sites: SiteRegister,
+        *,
         deployment: Deployment,
         deadline: Deadline,
     ) -> None:
@@ -221,6 +233,7 @@ class _Course:
         self._numbers = numbers
         self._directory = directory
         self._desktops = desktops
+        self._sites = sites
         self._deployment = deployment
         self._rules = deployment.rules
         self._deadline = deadline
@@ -232,6 +245,7 @@ class _Course:
         self._call_row = f"call|{key_of(dial.call_id)}"
         self._late_for: CallOwner | None = None
         self._desktop: Desktop | None = None
+        self._site: Site | None = None
         self._takes = True
         self._nobody_entered: Pending[bool] | None = None
         self.number: EmergencyNumber | None = None
@@ -249,6 +263,7 @@ class _Course:
         named_key = agent_key_of(dial.agent_id)
         reading = self._emergencies.load(named_key, deadline)
         desktops = self._desktops.of(dial.agent_id, deadline)
+        sites = self._sites.known(deadline)
         self._numbers.expect_loan(dial.country, deadline)
         self._identify()
         self._outage_hold = outage.held(self._hold.hold_id)
@@ -257,6 +272,8 @@ class _Course:
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
         with suppress(Unavailable):
             self._desktop = desktop_of(desktops.result() if self._agent else (), dial.desktop_id)
+        with suppress(Unavailable):
+            self._find_site(sites.result(), now)
         while True:
             stored = reading.result()
             early = self._known_or_stale(stored, now)
@@ -294,6 +311,16 @@ class _Course:
             self._identity = None
             self._ignored += ("acs_user_id",)
 
+    def _find_site(self, sites: SiteMap, now: datetime) -> None:
+        self._site = site_now(
+            sites,
+            desktop_id=self._dial.desktop_id,
+            desktop=self._desktop,
+            client=self._dial.client_network,
+            registered=self._agent.site if self._agent else None,
+            now=now,
+        )
+
     @property
     def _agent(self) -> Agent | None:
         return self.subject.entry
@@ -321,15 +348,25 @@ class _Course:
 
     def _situate(self, now: datetime) -> EmergencyNumber:
         """Which emergency number it is, and what holds for the caller; raises `NotAnEmergency`."""
-        dial, agent, countries = self._dial, self._agent, self._deployment.countries
-        country = country_of(dial.country, self._desktop, (agent.country if agent else None,), now)
+        dial, countries = self._dial, self._deployment.countries
+        # What is registered: the entry's first, then the site's.
+        registered = [each for each in (self._agent, self._site) if each is not None]
+        country = country_of(dial.country, self._desktop, [each.country for each in registered], now)
         self.number = recognise(dial.dialled, country=country, countries=countries)
         self.situation = situation_of(
             self.number,
-            told=told_location(dial.location, self._desktop, (agent.address if agent else None,), now),
+            told=told_location(dial.location, self._desktop, [each.address for each in registered], now),
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,
+        )
+        recipients = self._recipients()
+        zones = [self._site.time_zone if self._site else None, self._agent.time_zone if self._agent else None]
+        self.situation = structs.replace(
+            self.situation,
+            site=(self._site.name or self._site.site_id) if self._site else None,
+            time_zone=next((zone for zone in zones if zone), None),
+            contacts=recipients if sum(map(len, recipients)) <= MAX_CONTACTS_KEPT_CHARACTERS else None,
         )
         return self.number
 
@@ -453,7 +490,9 @@ class _Course:
         return had_enough((leg.received_at or leg.dialled_at for leg in legs if leg.notified), now)
 
     def _contacts(self) -> tuple[str, ...]:
-        return self._agent.emergency_contacts if self._agent else ()
+        """The agent's own, and those of the site where the desktop is now (B14)."""
+        own = self._agent.emergency_contacts if self._agent else ()
+        return (*own, *(self._site.emergency_contacts if self._site else ()))
 
     def _recipients(self) -> tuple[str, ...]:
         return recipients_of(self._contacts(), self._deployment.default_contacts)
@@ -484,6 +523,7 @@ class _Course:
             reach=Reach(
                 acs_user_ids=tuple(dict.fromkeys((*first, *starters, *rung))) or base.reach.acs_user_ids,
                 alternate_numbers=agent.alternate_numbers if agent else (),
+                desk=self._site.security_desk if self._site else (),
             ),
             quota=loan.quota_row if loan is not None else base.quota,
             situation=self.situation,
@@ -524,10 +564,11 @@ class _Course:
             test=False,
             degraded=False,
             location=self.situation.told,
+            site=self.situation.site,
             placeable=self.situation.placement.placeable,
             number_shown=self.situation.number_shown,
             locale=self._dial.locale or (agent.locale if agent else None),
-            time_zone=self._deployment.time_zone,
+            time_zone=self.situation.time_zone or self._deployment.time_zone,
             give_up_at=dialled_at + self._rules.window,
         )
 

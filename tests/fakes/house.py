@@ -12,6 +12,7 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.shared_look import SharedLook
+from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Row, Table, Write
 from shared.adapters.turns import Turns
 from shared.deadlines import Deadline
@@ -244,6 +245,7 @@ class House:
         directory_table = MemoryTable()
         self.directory = AgentTable(directory_table, self.clock)
         self.desktops = DesktopTable(directory_table)
+        self.sites = SiteTable(directory_table, self.clock)
         self.presence_rows = MemoryTable()
         self.presence = PresenceTable(self.presence_rows, self.clock)
         self.mail = Mailbox()
@@ -292,6 +294,7 @@ class House:
             numbers=self.numbers,
             directory=self.directory,
             desktops=self.desktops,
+            sites=self.sites,
             presence=self.presence,
             router=self.switchboard,
             notifier=self.mail,

@@ -4,9 +4,9 @@ import azure.functions as func
 import pytest
 from msgspec import structs
 
-from functions.admin_agents import NEW, precondition, save_contacts
+from functions.admin_agents import save_contacts
 from functions.http import administered, entity_tag
-from functions.problems import PreconditionFailed
+from functions.problems import NEW, PreconditionFailed, precondition
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
@@ -36,27 +36,27 @@ def put(**headers: str) -> func.HttpRequest:
 
 
 def test_without_a_condition_anything_goes(directory: AgentTable) -> None:
-    assert precondition(put(), "a", directory, soon()) == (False, None)
+    assert precondition(put(), directory.read("a", soon())) == (False, None)
     directory.save(Agent(agent_id="a"), None, soon())
-    assert precondition(put(), "a", directory, soon()) == (True, None)
+    assert precondition(put(), directory.read("a", soon())) == (True, None)
 
 
 def test_if_match_names_the_version(directory: AgentTable) -> None:
     with pytest.raises(PreconditionFailed):
-        precondition(put(if_match="*"), "a", directory, soon())
+        precondition(put(if_match="*"), directory.read("a", soon()))
     version = directory.save(Agent(agent_id="a"), None, soon())
     for header in ("*", entity_tag(version), f'"other", {entity_tag(version)}'):
-        assert precondition(put(if_match=header), "a", directory, soon()) == (True, version)
+        assert precondition(put(if_match=header), directory.read("a", soon())) == (True, version)
     directory.save(Agent(agent_id="a", name="Another"), None, soon())
     with pytest.raises(PreconditionFailed):
-        precondition(put(if_match=entity_tag(version)), "a", directory, soon())
+        precondition(put(if_match=entity_tag(version)), directory.read("a", soon()))
 
 
 def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
-    assert precondition(put(if_none_match="*"), "a", directory, soon()) == (False, NEW)
+    assert precondition(put(if_none_match="*"), directory.read("a", soon())) == (False, NEW)
     directory.save(Agent(agent_id="a"), None, soon())
     with pytest.raises(PreconditionFailed):
-        precondition(put(if_none_match="*"), "a", directory, soon())
+        precondition(put(if_none_match="*"), directory.read("a", soon()))
 
 
 def of(text: str) -> Contacts:

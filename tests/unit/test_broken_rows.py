@@ -11,6 +11,7 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.broken_rows import KEPT_FOR, LOOK_AGAIN_AFTER
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row, Values, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -18,6 +19,7 @@ from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.domain.locations import Location
 from shared.domain.presence import PresenceStatus
+from shared.domain.sites import Site
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
@@ -56,6 +58,7 @@ class Story:
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
         house.desktops = DesktopTable(self.tables[1])
+        house.sites = SiteTable(self.tables[1], house.clock)
         house.presence = PresenceTable(self.tables[2], house.clock)
         house.tick()
         for name in ("ana", "ben"):
@@ -63,6 +66,7 @@ class Story:
             house.show(name, PresenceStatus.AVAILABLE)
             report = DesktopReport(desktop_id=f"desk-{name}", location=Location(address="1 Example Street"))
             house.calling.report_desktop(name, report, deadline=house.within())
+        house.sites.save(Site(site_id="north", networks=("192.0.2.0/24",)), None, house.within())
         self.until_the_middle()
 
     def until_the_middle(self) -> None:

@@ -29,7 +29,9 @@ from functions.wire.http import (
     page_limit,
     path_id,
     presence_answer,
+    written_contacts,
 )
+from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
 from shared.domain.panels import Banner, emergency_panel, with_number
 from shared.domain.presence import Presence, PresenceStatus
@@ -292,6 +294,14 @@ def test_a_page_has_at_most_fifty(sent: str) -> None:
     assert (page_limit(None), page_limit(""), page_limit("7")) == (50, 50, 7)
     with pytest.raises(Malformed):
         page_limit(sent)
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json"])
+def test_contacts_come_as_json_or_as_text(content_type: str | None) -> None:
+    sent = b'{"text": "Desk <desk@example.com>, kim@example.com"}'
+    assert written_contacts(sent, content_type).kept == ("desk@example.com", "kim@example.com")
+    assert written_contacts(b"\xef\xbb\xbfa@example.com;", "text/plain").kept == ("a@example.com",)
+    assert written_contacts(b"", content_type) == Contacts()
 
 
 def test_contacts_may_be_a_list() -> None:

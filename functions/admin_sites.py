@@ -1,0 +1,75 @@
+"""The sites (B14)."""
+
+import azure.functions as func
+
+from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
+from functions.problems import PreconditionFailed, answered, precondition
+from functions.wire.http import SiteBody, decode, path_id, site_of
+from shared.domain.errors import Conflict, NotFound
+
+ROUTE_OF_ALL = "manage/sites"
+ROUTE = "manage/sites/{site_id}"
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route=ROUTE_OF_ALL, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_sites_listed(req: func.HttpRequest) -> func.HttpResponse:
+    """All sites, in the order of their ids."""
+    app = composed()
+    caller("admin_sites_listed", req, app.sign_in)
+    calling = app.calling
+    return json_answer({"sites": calling.sites.all(calling.within(calling.budgets.directory_s))})
+
+
+@blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_site_read(req: func.HttpRequest) -> func.HttpResponse:
+    """A site, with its entity tag."""
+    app = composed()
+    caller("admin_site_read", req, app.sign_in)
+    site_id = path_id(req.route_params.get("site_id"), "site_id")
+    calling = app.calling
+    found = calling.sites.read(site_id, calling.within(calling.budgets.directory_s))
+    if found is None:
+        raise NotFound
+    site, version = found
+    return json_answer(site, headers={"ETag": entity_tag(version)})
+
+
+@blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
+    """Write a site: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
+    app = composed()
+    by = caller("admin_site_saved", req, app.sign_in)
+    calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
+    site_id = path_id(req.route_params.get("site_id"), "site_id")
+    site = site_of(site_id, decode(req.get_body(), SiteBody))
+    known, version = precondition(req, calling.sites.read(site_id, deadline))
+    try:
+        saved = calling.sites.save(site, version, deadline)
+    except Conflict:
+        raise PreconditionFailed from None
+    administered(calling.telemetry, by, kind="site", change="saved")
+    return json_answer(site, status=200 if known else 201, headers={"ETag": entity_tag(saved)})
+
+
+@blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
+    """Remove a site, also one that entries name: whoever is there falls back on the defaults."""
+    app = composed()
+    by = caller("admin_site_removed", req, app.sign_in)
+    calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
+    site_id = path_id(req.route_params.get("site_id"), "site_id")
+    known, version = precondition(req, calling.sites.read(site_id, deadline))
+    if not known:
+        raise NotFound
+    try:
+        calling.sites.remove(site_id, version, deadline)
+    except Conflict:
+        raise PreconditionFailed from None
+    administered(calling.telemetry, by, kind="site", change="removed")
+    return func.HttpResponse(status_code=204, headers=dict(PRIVATE))

@@ -1,0 +1,148 @@
+"""The sites in the table of the directory: `site|{site}`, as JSON; the row's version is the site's."""
+
+import threading
+
+import msgspec
+from msgspec import Struct
+
+from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, with_prefix
+from shared.deadlines import Clock, Deadline
+from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
+from shared.domain.sites import Site, SiteMap, site_key_of
+from shared.ports import Pending
+
+SCHEMA = 1
+MAX_SITES = 1000
+REMEMBERED_S = 60.0
+
+
+class _Remembered(Struct, frozen=True):
+    sites: SiteMap
+    until: float
+
+
+class _Known:
+    """Port `Pending`: the sites as they are remembered."""
+
+    def __init__(self, sites: SiteMap) -> None:
+        self._sites = sites
+
+    def result(self) -> SiteMap:
+        return self._sites
+
+
+class _Unknown:
+    """Port `Pending`: no sites are remembered, and none can be read."""
+
+    def result(self) -> SiteMap:
+        raise Unavailable
+
+
+class _Looked:
+    """Port `Pending`: the sites that are being read; those remembered last where they cannot be."""
+
+    def __init__(self, table: "SiteTable", rows: Pending[list[Row]], before: SiteMap | None) -> None:
+        self._table = table
+        self._rows = rows
+        self._before = before
+
+    def result(self) -> SiteMap:
+        try:
+            return self._table.remembered(self._rows.result())
+        except Unavailable:
+            if self._before is None:
+                raise
+            return self._before
+
+
+class SiteTable:
+    """Port `SiteRegister`. Sites are few: all are remembered for a minute, so that a dial waits for no reading."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._memory: _Remembered | None = None
+
+    def known(self, deadline: Deadline) -> Pending[SiteMap]:
+        """All sites, which may be a minute old."""
+        with self._lock:
+            known = self._memory
+        if known is not None and self._clock.monotonic() < known.until:
+            return _Known(known.sites)
+        before = known.sites if known is not None else None
+        try:
+            return _Looked(self, self._rows(deadline), before)
+        except Unavailable:
+            return _Known(before) if before is not None else _Unknown()
+
+    def all(self, deadline: Deadline) -> list[Site]:
+        """All sites as they are now, in the order of their ids."""
+        return list(self.remembered(self._rows(deadline).result()).sites)
+
+    def read(self, site_id: str, deadline: Deadline) -> tuple[Site, str] | None:
+        """A site as it is now, with its version."""
+        row = self._table.get(_site_row(site_id), deadline).result()
+        return None if row is None else (read_state(row, Site), row.version)
+
+    def save(self, site: Site, version: str | None, deadline: Deadline) -> str:
+        """Write a site: any if `version` is None, a new one if it is empty, else only over that version (`Conflict`).
+
+        Gives the new version. Raises `Malformed` where there are as many as there may be.
+        """
+        key = _site_row(site.site_id)
+        values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(site).decode()}
+        while True:
+            before = self._table.get(key, deadline).result()
+            if version is not None and version != (before.version if before else ""):
+                raise Conflict
+            if before is None and len(self._rows(deadline).result()) >= MAX_SITES:
+                raise Malformed("site_id", f"is that of a site beyond the {MAX_SITES} that there may be")
+            write = Insert(key, values) if before is None else Replace(key, values, before.version)
+            try:
+                saved = self._table.commit([write], deadline)[0]
+            except RowConflict:
+                if version is not None:
+                    raise Conflict from None
+                deadline.require()
+            else:
+                assert saved is not None, "a row that was written has a version"
+                return saved
+            finally:
+                self._forget()
+
+    def remove(self, site_id: str, version: str | None, deadline: Deadline) -> None:
+        """Remove a site: any if `version` is None, else only that version. Raises `NotFound`, `Conflict`."""
+        try:
+            self._table.commit([Delete(_site_row(site_id), version)], deadline)
+        except RowConflict:
+            if version is None:
+                raise NotFound from None
+            raise Conflict from None
+        finally:
+            self._forget()
+
+    def remembered(self, rows: list[Row]) -> SiteMap:
+        """Remember the sites for a minute; one that cannot be read is left out."""
+        sites = SiteMap(site for site in map(_readable, rows) if site is not None)
+        with self._lock:
+            self._memory = _Remembered(sites, self._clock.monotonic() + REMEMBERED_S)
+        return sites
+
+    def _rows(self, deadline: Deadline) -> Pending[list[Row]]:
+        return self._table.between(*with_prefix("site|"), MAX_SITES, deadline)
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._memory = None
+
+
+def _site_row(site_id: str) -> str:
+    return f"site|{site_key_of(site_id)}"
+
+
+def _readable(row: Row) -> Site | None:
+    try:
+        return read_state(row, Site)
+    except Unreadable:
+        return None

@@ -1,0 +1,125 @@
+"""Sites: where a desktop is now decides who is told and which desk rings (specification B14)."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from msgspec import Struct
+
+from shared.domain.ids import key_of, normal_id
+from shared.domain.locations import OLD_AFTER, Desktop
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """A place of work.
+
+    `country` is ISO 3166-1 alpha-2, `time_zone` an IANA name, `networks` are CIDR networks or ids of desktops,
+    `emergency_contacts` e-mail addresses, `security_desk` E.164 numbers or raw ACS identities.
+    """
+
+    site_id: str
+    name: str | None = None
+    address: str | None = None
+    country: str | None = None
+    time_zone: str | None = None
+    networks: tuple[str, ...] = ()
+    emergency_contacts: tuple[str, ...] = ()
+    security_desk: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of what is stored of this site."""
+        return site_key_of(self.site_id)
+
+
+def site_key_of(site_id: str) -> str:
+    """The key of a site, however its id is written."""
+    return key_of(normal_id(site_id))
+
+
+def network_of(text: str) -> str | None:
+    """A network as it is kept: a CIDR network, whatever bits of a host it was written with; None where it is none."""
+    try:
+        return str(ip_network(text.strip(), strict=False))
+    except ValueError:
+        return None
+
+
+class SiteMap:
+    """All sites, made ready for looking one up."""
+
+    def __init__(self, sites: Iterable[Site] = ()) -> None:
+        self.sites = tuple(sorted(sites, key=lambda each: each.site_id))
+        self._by_key = {site.key: site for site in self.sites}
+        self._by_desktop: dict[str, Site] = {}
+        # Narrowest first: of several networks that hold an address, the longest prefix wins.
+        self._networks: dict[tuple[int, int], dict[int, Site]] = {}
+        for site in self.sites:
+            for each in site.networks:
+                self._place(each, site)
+        self._widths = sorted(self._networks, key=lambda width: -width[1])
+
+    def _place(self, network: str, site: Site) -> None:
+        kept = network_of(network)
+        if kept is None:
+            self._by_desktop.setdefault(normal_id(network), site)
+            return
+        parsed = ip_network(kept)
+        width = (parsed.version, parsed.prefixlen)
+        self._networks.setdefault(width, {}).setdefault(int(parsed.network_address), site)
+
+    def named(self, site_id: str | None) -> Site | None:
+        """The site of this id, if there is one."""
+        return self._by_key.get(site_key_of(site_id)) if site_id else None
+
+    def of_desktop(self, desktop_id: str | None) -> Site | None:
+        """The site that names this desktop."""
+        return self._by_desktop.get(normal_id(desktop_id)) if desktop_id else None
+
+    def of_address(self, address: str | None) -> Site | None:
+        """The site whose network holds this IP address, the narrowest of several."""
+        if not address or not self._widths:
+            return None
+        parsed = _address(address)
+        if parsed is None:
+            return None
+        bits = parsed.max_prefixlen
+        for version, length in self._widths:
+            if version == parsed.version:
+                start = int(parsed) >> (bits - length) << (bits - length)
+                found = self._networks[version, length].get(start)
+                if found is not None:
+                    return found
+        return None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        parsed = ip_address(text)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
+
+
+def site_now(
+    sites: SiteMap,
+    *,
+    desktop_id: str | None,
+    desktop: Desktop | None,
+    client: str | None,
+    registered: str | None,
+    now: datetime,
+) -> Site | None:
+    """The site where a desktop is now: by its id, else by its network, else the one that is registered (B14).
+
+    `desktop` is what it reported, `client` the address that the request came from, which counts where it reported no
+    network. A desktop known to be virtual or behind a VPN has the network of the data centre, and none of its own.
+    """
+    named = desktop.desktop_id if desktop is not None else desktop_id
+    network = client
+    if desktop is not None and desktop.network and now - desktop.at <= OLD_AFTER:
+        network = desktop.network
+    if desktop is not None and desktop.environment.misleads:
+        network = None
+    return sites.of_desktop(named) or sites.of_address(network) or sites.named(registered)

@@ -1,0 +1,43 @@
+"""Directory, recipients and sites through the host: as an administrator sets them up, and what a dial makes of it."""
+
+import pytest
+
+from tests.integration.used import new_agent, new_id
+from tests.local.stack import ADMIN, AGENT, SUPERVISOR, Stack
+
+pytestmark = pytest.mark.process
+
+
+def test_an_entry_is_listed_changed_and_removed(wide_stack: Stack) -> None:
+    local, dana = wide_stack, wide_stack.add_agent(new_agent())
+    path = f"manage/agents/{dana.agent_id}"
+    listed = local.ask("GET", f"manage/agents?starts_with={dana.agent_id.upper()}", principal=SUPERVISOR).json()
+    assert [each["agent_id"] for each in listed["agents"]] == [dana.agent_id] and listed["cursor"] is None
+    text = {"Content-Type": "text/plain"}
+    sent = b"Kim <kim.admin@example.com>, nobody"
+    saved = local.ask("PUT", f"{path}/emergency-contacts", principal=ADMIN, headers=text, content=sent)
+    assert (saved.status_code, saved.json()["kept"]) == (200, ["kim.admin@example.com"])
+    assert saved.json()["refused"][0]["text"] == "nobody"
+    refused = local.ask("PUT", f"{path}/emergency-contacts", principal=ADMIN, headers=text, content=b"nobody")
+    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    tag = local.ask("GET", path, principal=ADMIN).headers["etag"]
+    assert local.ask("DELETE", path, principal=ADMIN, headers={"If-Match": '"other"'}).status_code == 412
+    assert local.ask("DELETE", path, principal=ADMIN, headers={"If-Match": tag}).status_code == 204
+    assert local.ask("GET", path, principal=ADMIN).status_code == 404
+    assert local.ask("PUT", "manage/agents/import", {}, principal=ADMIN).status_code == 400
+
+
+def test_a_site_is_saved_listed_and_removed(wide_stack: Stack) -> None:
+    local, dana, site = wide_stack, wide_stack.add_agent(new_agent()), new_id("site")
+    sent = {"name": "North", "networks": ["203.0.113.0/24"], "emergency_contacts": [f"{site}@example.com"]}
+    assert local.ask("PUT", f"manage/sites/{site}", sent, principal=ADMIN).status_code == 201
+    assert site in {each["site_id"] for each in local.ask("GET", "manage/sites", principal=SUPERVISOR).json()["sites"]}
+    # Each of the stack's processes remembers the sites for a minute: the desktop's report says when it knows this one.
+    behind = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7:40000"}
+    me = f"{AGENT};{dana.agent_id}"
+    report = {"desktop_id": "desk", "network": "203.0.113.7"}
+    answer = local.ask("PUT", f"agents/{dana.agent_id}/desktop", report, principal=me, headers=behind)
+    assert answer.status_code == 200
+    assert answer.json()["site"] in (site, None)
+    assert local.ask("DELETE", f"manage/sites/{site}", principal=ADMIN).status_code == 204
+    assert local.ask("GET", f"manage/sites/{site}", principal=ADMIN).status_code == 404

@@ -1,0 +1,250 @@
+"""Where a desktop is now decides who is told and which desk rings (B14)."""
+
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+
+import azure.functions as func
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.http import client_network
+from functions.wire.http import SiteBody, decode, site_of
+from shared.adapters.site_table import REMEMBERED_S, SiteTable
+from shared.domain.agents import Agent
+from shared.domain.callers import Caller, CallerKind
+from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable
+from shared.domain.locations import Environment, LocationSource
+from shared.domain.sites import Site, SiteMap
+from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.end_call import End
+from shared.use_cases.report_desktop import DesktopReport
+from shared.use_cases.start_call import Answer, Dial
+from tests.fakes.house import DEFAULT_CONTACT, DESK, House, TableLine
+from tests.fakes.memory_table import MemoryTable
+
+DANA = "agent-dana"
+NORTH_DESK = "+14255550170"
+NORTH = Site(
+    site_id="north",
+    name="North building",
+    address="1 North Street",
+    country="CA",
+    time_zone="America/Toronto",
+    networks=("192.0.2.0/24", "2001:db8::/32", "kiosk-7"),
+    emergency_contacts=("north@example.com",),
+    security_desk=(NORTH_DESK,),
+)
+SOUTH = Site(site_id="south", networks=("192.0.2.128/25",), emergency_contacts=("south@example.com",))
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    for site in (NORTH, SOUTH):
+        house.sites.save(site, None, house.within())
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=("own@example.com",), acs_user_ids=("8:acs:r_d",)))
+    house.tick()
+    return house
+
+
+def report(house: House, network: str | None, **more: object) -> None:
+    said = DesktopReport(desktop_id="desk", network=network, **more)  # type: ignore[arg-type]
+    house.calling.report_desktop(DANA, said, deadline=house.within())
+
+
+def dial(house: House, **more: object) -> Answer:
+    return house.dial(Dial(call_id="c", agent_id=DANA, dialled="911", **more))  # type: ignore[arg-type]
+
+
+def told(house: House) -> set[str]:
+    return set(house.mail.received())
+
+
+@pytest.mark.parametrize(
+    ("network", "sites"),
+    [
+        ("192.0.2.7", {"north@example.com"}),
+        ("192.0.2.200", {"south@example.com"}),
+        ("2001:db8::7", {"north@example.com"}),
+        ("::ffff:192.0.2.7", {"north@example.com"}),
+        ("198.51.100.1", set[str]()),
+        (None, set[str]()),
+    ],
+)
+def test_the_narrowest_network_of_the_desktop_decides_who_is_told(
+    house: House, network: str | None, sites: set[str]
+) -> None:
+    report(house, network)
+    dial(house)
+    assert told(house) == {"own@example.com"} | sites
+
+
+def test_a_desktops_id_is_narrower_than_any_network(house: House) -> None:
+    house.calling.report_desktop(
+        DANA, DesktopReport(desktop_id="Kiosk-7", network="192.0.2.200"), deadline=house.within()
+    )
+    dial(house, desktop_id="Kiosk-7")
+    assert told(house) == {"own@example.com", "north@example.com"}
+
+
+def test_else_the_registered_site_counts_and_else_the_defaults(house: House) -> None:
+    house.add_agent(Agent(agent_id=DANA, site="North "))
+    report(house, "198.51.100.1")
+    dial(house)
+    assert told(house) == {"north@example.com"}
+    house.mail.accepted.clear()
+    house.add_agent(Agent(agent_id="kim", site="nowhere"))
+    house.dial(Dial(call_id="k", agent_id="kim", dialled="911"))
+    assert told(house) == {DEFAULT_CONTACT}
+
+
+@pytest.mark.parametrize("environment", [Environment.VIRTUAL, Environment.VPN])
+def test_the_network_of_a_data_centre_says_nothing(house: House, environment: Environment) -> None:
+    report(house, "192.0.2.7", environment=environment)
+    dial(house, client_network="192.0.2.200")
+    assert told(house) == {"own@example.com"}
+
+
+def test_where_a_desktop_was_yesterday_says_nothing(house: House) -> None:
+    report(house, "192.0.2.7")
+    house.clock.advance(timedelta(hours=25))
+    dial(house, client_network="192.0.2.200")
+    assert told(house) == {"own@example.com", "south@example.com"}
+
+
+def test_the_site_gives_address_country_name_and_times(house: House) -> None:
+    report(house, "192.0.2.7")
+    house.performs = False
+    dial(house)
+    [notice] = [each.owed.notice for each in house.owed if isinstance(each, DeliverNotice)]
+    assert (notice.site, notice.time_zone) == ("North building", "America/Toronto")
+    assert (notice.location.source, notice.location.address) == (LocationSource.REGISTERED, "1 North Street")
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.situation is not None and emergency.situation.country == "CA"
+
+
+def test_the_sites_desk_rings(house: House) -> None:
+    report(house, "192.0.2.7")
+    number = dial(house).callback_number
+    house.end(End(call_id="c", by_agent=True, agent_id=DANA))
+    house.responder_calls(number)
+    house.wait(40)
+    rung = {each.target for each in house.switchboard.invited}
+    assert NORTH_DESK in rung and DESK not in rung
+
+
+def test_what_was_fixed_at_the_dial_outlives_a_change_of_the_site(house: House) -> None:
+    report(house, "192.0.2.7")
+    number = dial(house).callback_number
+    house.end(End(call_id="c", by_agent=True, agent_id=DANA))
+    house.sites.remove("north", None, house.within())
+    house.add_agent(Agent(agent_id=DANA, acs_user_ids=("8:acs:r_d",), emergency_contacts=("later@example.com",)))
+    house.mail.accepted.clear()
+    house.responder_calls(number)
+    house.wait(20)
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert told(house) == {"own@example.com", "north@example.com"}
+
+
+def test_a_dial_reads_no_site_that_is_remembered_and_goes_on_without_those_that_cannot_be_read(house: House) -> None:
+    line = TableLine(MemoryTable())
+    house.sites = SiteTable(line, house.clock)
+    house.sites.save(NORTH, None, house.within())
+    report(house, "192.0.2.7")
+    asked: list[str] = []
+    house.sites.known(house.within()).result()
+    line.asked = asked.append
+    assert not dial(house).degraded and asked == []
+    house.clock.advance(timedelta(seconds=REMEMBERED_S + 1))
+    line.away = True
+    house.mail.accepted.clear()
+    assert not house.dial(Dial(call_id="d", agent_id=DANA, dialled="911")).degraded
+    assert told(house) == {"own@example.com", "north@example.com"}, "those of a minute ago"
+    house.sites = SiteTable(line, house.clock)
+    assert not house.dial(Dial(call_id="e", agent_id=DANA, dialled="911")).degraded
+
+
+def test_a_desktop_is_told_its_site(house: House) -> None:
+    report(house, "192.0.2.200")
+    kept = house.calling.show_desktop(DANA, "desk", deadline=house.within())
+    site = house.calling.find_site(DANA, kept, None, deadline=house.within())
+    assert site == SOUTH
+
+
+def test_sites_are_written_over_the_version_that_was_read() -> None:
+    house = House()
+    first = house.sites.save(NORTH, "", house.within())
+    with pytest.raises(Conflict):
+        house.sites.save(NORTH, "", house.within())
+    second = house.sites.save(SOUTH, None, house.within())
+    assert [each.site_id for each in house.sites.all(house.within())] == ["north", "south"]
+    assert house.sites.read("NORTH", house.within()) == (NORTH, first)
+    with pytest.raises(Conflict):
+        house.sites.remove("south", first + "x", house.within())
+    house.sites.remove("south", second, house.within())
+    with pytest.raises(NotFound):
+        house.sites.remove("south", None, house.within())
+    with pytest.raises(Unavailable):
+        SiteTable(away(), house.clock).known(house.within()).result()
+
+
+def away() -> TableLine:
+    """A table that is away."""
+    line = TableLine(MemoryTable())
+    line.away = True
+    return line
+
+
+NETWORKS = st.one_of(
+    st.tuples(st.integers(0, 2**8 - 1), st.integers(24, 32)).map(lambda each: f"192.0.2.{each[0]}/{each[1]}"),
+    st.tuples(st.integers(0, 2**8 - 1), st.integers(120, 128)).map(lambda each: f"2001:db8::{each[0]:x}/{each[1]}"),
+)
+
+
+@given(st.lists(NETWORKS, max_size=8), st.integers(0, 255), st.booleans())
+def test_the_map_finds_what_looking_at_every_network_finds(networks: list[str], host: int, six: bool) -> None:
+    parsed = [ip_network(each, strict=False) for each in networks]
+    sites = SiteMap(Site(site_id=f"{index:02}", networks=(each,)) for index, each in enumerate(networks))
+    address = f"2001:db8::{host:x}" if six else f"192.0.2.{host}"
+    fitting = [each for each in parsed if each.version == ip_address(address).version and ip_address(address) in each]
+    found = sites.of_address(address)
+    assert (found is None) is (fitting == [])
+    if found is not None:
+        assert parsed[int(found.site_id)].prefixlen == max(each.prefixlen for each in fitting)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "kind", "address"),
+    [
+        ("198.51.100.9, 192.0.2.7:51234", CallerKind.AGENT, "192.0.2.7"),
+        ("192.0.2.7", CallerKind.AGENT, "192.0.2.7"),
+        ("[2001:db8::7]:443", CallerKind.AGENT, "2001:db8::7"),
+        ("2001:db8::7", CallerKind.AGENT, "2001:db8::7"),
+        ("192.0.2.7, nonsense", CallerKind.AGENT, None),
+        ("", CallerKind.AGENT, None),
+        ("192.0.2.7", CallerKind.MACHINE, None),
+        ("192.0.2.7", CallerKind.OFFICE, None),
+    ],
+)
+def test_the_clients_address_counts_for_agents_alone(forwarded: str, kind: CallerKind, address: str | None) -> None:
+    req = func.HttpRequest("GET", "https://example.com/", headers={"x-forwarded-for": forwarded}, body=b"")
+    assert client_network(req, Caller(kind=kind, name="x")) == address
+
+
+def test_a_site_as_it_is_sent() -> None:
+    body = b'{"name": " North ", "networks": ["192.0.2.7/24", "kiosk-7", "192.0.2.0/24"], "country": "ca",' \
+           b'"emergency_contacts": ["Desk <desk@example.com>"], "security_desk": ["+14255550170"]}'  # fmt: skip
+    site = site_of("north", decode(body, SiteBody))
+    assert (site.name, site.country, site.networks) == ("North", "CA", ("192.0.2.0/24", "kiosk-7"))
+    assert (site.emergency_contacts, site.security_desk) == (("desk@example.com",), ("+14255550170",))
+    for faulty, field in (
+        (b'{"security_desk": ["911"]}', "security_desk[0]"),
+        (b'{"emergency_contacts": ["a@example.com", "b"]}', "emergency_contacts[1]"),
+        (b'{"site_id": "south"}', "site_id"),
+        (b'{"time_zone": "Mars/Olympus"}', "time_zone"),
+    ):
+        with pytest.raises(Malformed) as raised:
+            site_of("north", decode(faulty, SiteBody))
+        assert raised.value.field == field
