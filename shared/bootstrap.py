@@ -362,6 +362,7 @@ def _deployment(settings: Settings) -> Deployment:
         security_desk=settings.security_desk,
         pool_low_water_percent=settings.pool_low_water,
         callback_notices=settings.callback_notices,
+        closing_notices=settings.closing_notices,
         time_zone=settings.time_zone,
         callback_events_url=_callback_events_url(settings),
         prompt_url=f"{settings.public_base_url}/{PROMPT_PATH}" if settings.public_base_url else None,

@@ -42,9 +42,11 @@ from shared.ports import (
 )
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.check_health import check_health
+from shared.use_cases.close_thread import close_thread
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
 from shared.use_cases.effects import (
+    CloseThread,
     ContinueCallback,
     DeliverNotice,
     Effect,
@@ -512,8 +514,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 return self._continue_callback(callback_id, None, deadline)
             case ReconcilePresence(agent_key):
                 self._reconcile_presence(agent_key, deadline)
-            case DeliverNotice():
-                self._deliver_notice(effect, deadline)
+            case DeliverNotice() | CloseThread():
+                return self._tell(effect, deadline)
             case HoldInOutage():
                 self._hold_in_outage(effect)
             case MailInOutage():
@@ -538,6 +540,22 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
+            deadline=deadline,
+        )
+
+    def _tell(self, effect: DeliverNotice | CloseThread, deadline: Deadline) -> tuple[Effect, ...]:
+        if isinstance(effect, CloseThread):
+            return self._close_thread(effect.agent_key, deadline)
+        self._deliver_notice(effect, deadline)
+        return ()
+
+    def _close_thread(self, agent_key: str, deadline: Deadline) -> tuple[Effect, ...]:
+        return close_thread(
+            agent_key,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            clock=self.clock,
+            deployment=self.deployment,
             deadline=deadline,
         )
 

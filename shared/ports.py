@@ -173,11 +173,13 @@ class Committed(Struct, frozen=True):
 class Owed(Struct, frozen=True, kw_only=True):
     """What the outbox holds: the keys of agents whose presence is to be reconciled, notices, and ids of callbacks.
 
-    `broken` is what cannot be used. `oldest_due_at` is when the longest overdue of all was due; None where nothing is.
+    `closings`: keys of agents of whose emergency somebody may have to be told that it is over. `broken` is what cannot
+    be used. `oldest_due_at` is when the longest overdue of all was due; None where nothing is.
     """
 
     presences: tuple[str, ...]
     notices: tuple[OwedNotice, ...]
+    closings: tuple[str, ...] = ()
     callbacks: tuple[str, ...] = ()
     broken: tuple[Broken, ...] = ()
     oldest_due_at: datetime | None = None

@@ -87,6 +87,7 @@ SETTINGS = (
     Setting("SECURITY_DESK", "", "E.164 numbers or ACS user ids; empty: the fallback number"),
     Setting("CALLBACK_NOTICES", "missed", "which callbacks the contacts are told of: none, missed or all"),
     Setting("TIME_ZONE", "UTC", "IANA name: the zone of the times in notices"),
+    Setting("CLOSING_NOTICES", "on", "whether the contacts are told that it is over: on or off"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("EMAIL_BACKEND", "acs", "what sends notifications: acs, or graph as the mailbox of the sender"),
     Setting("GRAPH_URL", GRAPH_URL, "Microsoft Graph; another address in sovereign clouds"),
@@ -165,6 +166,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     emergency_contacts: tuple[str, ...] = ()
     security_desk: tuple[str, ...] = ()
     callback_notices: CallbackNotices = CallbackNotices.MISSED
+    closing_notices: bool = True
     time_zone: str = "UTC"
     email_sender: str | None = None
     email_backend: EmailBackend = EmailBackend.ACS
@@ -212,6 +214,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         emergency_contacts=read.contacts(),
         security_desk=read.security_desk(pool, fallback),
         callback_notices=read.callback_notices(),
+        closing_notices=read.closing_notices(),
         time_zone=read.time_zone(),
         email_sender=read.email_sender(),
         email_backend=read.email_backend(),
@@ -374,6 +377,13 @@ class _Reader:
         except (ValueError, OSError, ZoneInfoNotFoundError):
             self.fault(name, "is no IANA time zone; UTC is used", "set a name such as America/New_York")
             return _DEFAULTS[name]
+
+    def closing_notices(self) -> bool:
+        name = "CLOSING_NOTICES"
+        text = (self.text(name) or _DEFAULTS[name]).casefold()
+        if text not in {"on", "off"}:
+            self.fault(name, "is none of the values known; on is used", "set on or off")
+        return text != "off"
 
     def email_sender(self) -> str | None:
         name = "EMAIL_SENDER"

@@ -118,7 +118,12 @@ def _named_by(row: Row) -> tuple[str, Callable[[Row], bool]] | None:
     """The row that a moved one brings up, and whether that still wants to be brought up by it."""
     parts = row.key.split("|")
     match parts:
-        case ["due", _, "agent", agent_key] | ["outbox", _, "presence", agent_key] | ["look", _, agent_key]:
+        case (
+            ["due", _, "agent", agent_key]
+            | ["outbox", _, "presence", agent_key]
+            | ["look", _, agent_key]
+            | ["look", _, agent_key, "closing"]
+        ):
             return agent_row(agent_key), lambda named: row.key in read_stored(named).index
         case ["ladder", _, callback_id]:
             return callback_row(callback_id), lambda named: read_callback(named).due_row == row.key

@@ -11,7 +11,8 @@
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
-    look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set
+    look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set;
+                                     look|{at}|{agent}|closing: whether somebody must be told that it is over
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
     unknown|{place}           a number of those that agents who are not in the directory may take together
     ration|{window}|{principal}|{place}  a notice that a principal outside the directory caused in ten minutes
@@ -162,6 +163,11 @@ def look_row(at: datetime, agent_key: str) -> str:
     return f"look|{moment(at)}|{agent_key}"
 
 
+def closing_row(at: datetime, agent_key: str) -> str:
+    """A look at whom must be told that an emergency is over."""
+    return f"look|{moment(at)}|{agent_key}|closing"
+
+
 def callback_row(callback_id: str) -> str:
     """Where a callback is."""
     return f"callback|{callback_id}"
@@ -198,6 +204,8 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, V
         rows[presence_row(emergency.presence_due_at, key)] = bare
     if emergency.presence_look_at is not None:
         rows[look_row(emergency.presence_look_at, key)] = bare
+    if emergency.thread is not None and emergency.thread.close_at is not None:
+        rows[closing_row(emergency.thread.close_at, key)] = bare
     return rows
 
 

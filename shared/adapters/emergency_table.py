@@ -294,6 +294,7 @@ class EmergencyTable:
         rows = [*reading.result(), *others, *looks.result()]
         broken = self._broken(rows, now, deadline)
         presences: list[str] = []
+        closings: list[str] = []
         notices: list[OwedNotice] = []
         callbacks: list[str] = []
         for row in rows:
@@ -304,10 +305,13 @@ class EmergencyTable:
                     notices.append(read_owed_notice(row))
                 case ["outbox", _, "presence", agent_key] | ["look", _, agent_key]:
                     presences.append(agent_key)
+                case ["look", _, agent_key, "closing"]:
+                    closings.append(agent_key)
                 case [_, _, callback_id]:
                     callbacks.append(callback_id)
         return Owed(
             presences=tuple(dict.fromkeys(presences)),
+            closings=tuple(closings),
             notices=tuple(notices),
             callbacks=tuple(callbacks),
             broken=tuple(broken.values()),
@@ -334,7 +338,7 @@ class EmergencyTable:
         match row.key.split("|"):
             case ["outbox", _, "notice", _]:
                 return lambda: read_owed_notice(row)
-            case ["outbox", at, "presence", agent_key] | ["look", at, agent_key]:
+            case ["outbox", at, "presence", agent_key] | ["look", at, agent_key] | ["look", at, agent_key, "closing"]:
                 return self.load(agent_key, deadline).result if at < overdue else _nothing
             case ["ladder", at, callback_id]:
                 return self.callback(callback_id, deadline).result if at < overdue else _nothing

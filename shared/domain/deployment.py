@@ -33,6 +33,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     security_desk: tuple[str, ...] = ()
     pool_low_water_percent: int = 20
     callback_notices: CallbackNotices = CallbackNotices.MISSED
+    closing_notices: bool = True
     time_zone: str = "UTC"
     callback_events_url: str | None = None
     prompt_url: str | None = None

@@ -31,6 +31,10 @@ MOST_LEGS = 12
 MOST_SIGHTINGS = 12
 MOST_CLAIMS_A_LEG = 2
 GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
+GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
+CLOSING_LOOK_AGAIN = timedelta(seconds=30)
+# The most contacts that there can be, twice over: the agent's own and the default ones.
+MAX_TOLD = 100
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -121,6 +125,26 @@ class Ringing(Struct, frozen=True):
     until: datetime
 
 
+class Thread(Struct, frozen=True, kw_only=True):
+    """What the contacts are told of an emergency, from a leg that owed a notice until it is over (B6).
+
+    `told`: to whom a notice was accepted; `closed_for`: who is owed, or was sent, that it is over. `close_at`: when it
+    is looked next whether somebody is left, None while it is not over; `looks`: how often that was done.
+    """
+
+    opened_by: str
+    told: tuple[str, ...] = ()
+    closed_for: tuple[str, ...] = ()
+    close_at: datetime | None = None
+    looks: int = 0
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Who was told of the emergency and not yet that it is over."""
+        closed = {address.casefold() for address in self.closed_for}
+        return tuple(address for address in self.told if address.casefold() not in closed)
+
+
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
@@ -146,6 +170,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     quota: str | None = None
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
+    thread: Thread | None = None
 
     @property
     def presence_id(self) -> str:
@@ -314,7 +339,9 @@ def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
         return False
     released_at = emergency.lease.released_at(rules)
     owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
-    return now >= released_at and not owed
+    thread = emergency.thread
+    unclosed = thread is not None and thread.close_at is not None and not thread.looks
+    return now >= released_at and not owed and not (unclosed and now < released_at + GIVE_CLOSING_UP_AFTER)
 
 
 # Transitions: the facts so far and a new fact, giving the facts from now on -----------------------------------------
@@ -516,6 +543,53 @@ def without_lease(emergency: Emergency) -> Emergency:
     return structs.replace(emergency, lease=structs.replace(emergency.lease, lost=True))
 
 
+def with_thread_opened(emergency: Emergency, leg_id: str) -> Emergency:
+    """A leg owes a notice: everybody who was told of the emergency is told once more when it is over."""
+    told = emergency.thread.told if emergency.thread is not None else ()
+    return structs.replace(emergency, thread=Thread(opened_by=leg_id, told=told))
+
+
+def with_told(emergency: Emergency, addresses: Iterable[str], now: datetime) -> Emergency:
+    """A notice of the thread was accepted for these; where it is over already, they are told that now."""
+    thread = emergency.thread
+    if thread is None:
+        return emergency
+    known = {address.casefold() for address in thread.told}
+    new = [address for address in dict.fromkeys(addresses) if address.casefold() not in known]
+    told = (*thread.told, *new)[:MAX_TOLD]
+    close_at = min(thread.close_at, now) if thread.close_at is not None and new else thread.close_at
+    return structs.replace(emergency, thread=structs.replace(thread, told=told, close_at=close_at))
+
+
+def with_closing_look(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
+    """Whoever was left is owed the closing notice; who is told yet later is looked for until the lease's end."""
+    thread, lease = emergency.thread, emergency.lease
+    assert thread is not None and lease is not None
+    again_at = now + CLOSING_LOOK_AGAIN * (1 << min(thread.looks, 6))
+    ends_at = lease.ends_at(rules)
+    later = None if now >= ends_at else min(again_at, ends_at)
+    closed = structs.replace(thread, closed_for=thread.told, looks=thread.looks + 1, close_at=later)
+    return structs.replace(emergency, thread=closed)
+
+
+def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:
+    """Whether neither a leg is in progress nor presence held, or the lease has ended (B6)."""
+    stands = standing(emergency, rules, now)
+    lease = emergency.lease
+    return not stands.in_progress and (not stands.held or lease is None or not lease.lives(rules, now))
+
+
+def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread | None:
+    thread = emergency.thread
+    if thread is None:
+        return None
+    if not is_over(emergency, rules, now):
+        return structs.replace(thread, close_at=None, looks=0)
+    if thread.close_at is None and not thread.looks:
+        return structs.replace(thread, close_at=now)
+    return thread
+
+
 def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool = False) -> Emergency:
     """Bring what is stored for others (lease times, owed presence) in line with the facts and the time."""
     known = emergency.lease
@@ -529,6 +603,7 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
     lease = structs.replace(lease, kept_until=lease.window_ends_at(rules))
+    emergency = structs.replace(emergency, thread=_thread_settled(structs.replace(emergency, lease=lease), rules, now))
     if lease.expired_at is not None:
         # A callback that is answered in the cool-down gives the number back; an end that is told late moves the end.
         lease = structs.replace(lease, expired_at=None if lease.lives(rules, now) else lease.ends_at(rules))

@@ -17,6 +17,7 @@ class NoticeKind(StrEnum):
     CALL = "call"
     CALLBACK_RECEIVED = "callback_received"
     CALLBACK_MISSED = "callback_missed"
+    CLOSING = "closing"
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     `dialled_at` is when the agent dialled or, of a callback, when the responder did.
     `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
     `claimed`: the agent is nobody in the directory. `time_zone` is an IANA name, UTC where it is None.
+    `agent_key`: whose emergency's thread it belongs to, None where it is told of no emergency that is kept.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
 
@@ -32,6 +34,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     recipients: tuple[str, ...]
     agent_id: str
     agent_name: str | None
+    agent_key: str | None = None
     dialled_at: datetime
     callback_number: str
     reachable_until: datetime

@@ -7,7 +7,7 @@ from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, ties
 from shared.domain.errors import Conflict
 from shared.ports import Change, EmergencyStore
-from shared.use_cases.effects import Effect, ReconcilePresence, SettleHeldRecordings
+from shared.use_cases.effects import CloseThread, Effect, ReconcilePresence, SettleHeldRecordings
 
 
 def change_emergency(
@@ -34,6 +34,13 @@ def change_emergency(
         except Conflict:
             deadline.require()
         else:
-            presence = (ReconcilePresence(agent_key),) if changed.presence_due_at is not None else ()
+            owed = owed_to(changed)
             tied = ties(changed) != ties(stored.emergency)
-            return (*presence, SettleHeldRecordings(agent_key)) if tied else presence
+            return (*owed, SettleHeldRecordings(agent_key)) if tied else owed
+
+
+def owed_to(emergency: Emergency) -> tuple[Effect, ...]:
+    """What an emergency that was just written owes, besides notices."""
+    presence = (ReconcilePresence(emergency.agent_key),) if emergency.presence_due_at is not None else ()
+    over = emergency.thread is not None and emergency.thread.close_at is not None
+    return (*presence, CloseThread(emergency.agent_key)) if over else presence

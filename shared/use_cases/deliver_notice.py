@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff
+from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, with_told
 from shared.domain.errors import Conflict, RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
@@ -21,6 +21,7 @@ from shared.ports import (
     RenderedNotice,
     Telemetry,
 )
+from shared.use_cases.change_emergency import change_emergency
 
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
 # mean that at least eight recipients are at fault at once, or that the service refuses the sender.
@@ -65,16 +66,34 @@ def deliver_notice(
     try:
         sending.send_to_all(Deadline(clock, min(claimed_s, deadline.remaining_s())))
     except Unavailable as failure:
+        _note_told(owed.notice, sending.dispatches, emergencies, clock, deadline)
         rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
         wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
         emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
         telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
         raise
+    _note_told(owed.notice, sending.dispatches, emergencies, clock, deadline)
     emergencies.strike_off(owed, sending.dispatches, deadline)
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
     else:
         telemetry.emit("notice_given_up", **owed.notice.called)
+
+
+def _note_told(
+    notice: Notice, dispatches: Sequence[Dispatch], emergencies: EmergencyStore, clock: Clock, deadline: Deadline
+) -> None:
+    """Whoever was told is told when it is over, too. Before the notice is struck off: a repeat is the same message."""
+    if notice.agent_key is None or not dispatches:
+        return
+    now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
+    change_emergency(
+        notice.agent_key,
+        lambda emergency: with_told(emergency, addresses, now),
+        emergencies=emergencies,
+        now=now,
+        deadline=deadline,
+    )
 
 
 class Sending:

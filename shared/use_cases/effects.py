@@ -13,6 +13,12 @@ class ReconcilePresence(Struct, frozen=True):
     agent_key: str
 
 
+class CloseThread(Struct, frozen=True):
+    """Tell whoever was told of an agent's emergency that it is over."""
+
+    agent_key: str
+
+
 class DeliverNotice(Struct, frozen=True):
     """Send a notice that the outbox holds."""
 
@@ -72,6 +78,7 @@ class ContinueCallback(Struct, frozen=True):
 type Effect = (
     ReconcilePresence
     | DeliverNotice
+    | CloseThread
     | HoldInOutage
     | ReturnPresence
     | MailInOutage

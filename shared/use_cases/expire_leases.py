@@ -18,7 +18,8 @@ from shared.domain.emergencies import (
 from shared.domain.errors import EmergencyCallingError, Unreadable
 from shared.domain.leases import called
 from shared.ports import Broken, Change, Due, EmergencyStore, NumberPool, PresenceGateway, Stored, Telemetry
-from shared.use_cases.effects import Effect, ReconcilePresence
+from shared.use_cases.change_emergency import owed_to
+from shared.use_cases.effects import Effect
 from shared.use_cases.set_aside import set_aside
 
 DUE_AT_ONCE = 100
@@ -139,8 +140,7 @@ def _advance(
         for _ in timed_out_legs(settled, stands, deployment.rules):
             telemetry.emit("leg_timed_out", **called(emergency.lease))
     _tell_expiry(emergency, settled, telemetry)
-    if settled.presence_due_at is not None:
-        effects.append(ReconcilePresence(emergency.agent_key))
+    effects += owed_to(settled)
     return True
 
 

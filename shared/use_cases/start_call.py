@@ -9,7 +9,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg, with_outage_hold
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg, with_outage_hold, with_thread_opened
 from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
 from shared.domain.errors import (
     CallIdTaken,
@@ -46,6 +46,7 @@ from shared.ports import (
     Stored,
     Telemetry,
 )
+from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import (
     DeliverNotice,
     Effect,
@@ -467,10 +468,10 @@ class _Course:
             reported_end=self._early_end(),
             claims=(key_of(self._dial.server_call_id),) if self._dial.server_call_id else (),
         )
-        emergency = with_outage_hold(
-            with_leg(self._emergency(stored.emergency, loan), leg, lease, self._rules, now),
-            self._outage_hold,
-        )
+        known = self._emergency(stored.emergency, loan)
+        if recipients and self._deployment.closing_notices:
+            known = with_thread_opened(known, self._leg_id)
+        emergency = with_outage_hold(with_leg(known, leg, lease, self._rules, now), self._outage_hold)
         return Change(
             stored=stored,
             emergency=emergency,
@@ -568,6 +569,7 @@ class _Course:
             placeable=self.situation.placement.placeable,
             number_shown=self.situation.number_shown,
             locale=self._dial.locale or (agent.locale if agent else None),
+            agent_key=self._agent_key,
             time_zone=self.situation.time_zone or self._deployment.time_zone,
             give_up_at=dialled_at + self._rules.window,
         )
@@ -575,8 +577,7 @@ class _Course:
     def _effects(self, committed: Committed) -> tuple[Effect, ...]:
         notice = (DeliverNotice(committed.notice),) if committed.notice is not None else ()
         emergency = committed.stored.emergency
-        presence = (ReconcilePresence(self._agent_key),) if emergency and emergency.presence_due_at else ()
-        return (*presence, *notice)
+        return (*(owed_to(emergency) if emergency is not None else ()), *notice)
 
     def _answer(self, emergency: Emergency, leg: Leg, now: datetime, *, known: bool) -> Answer:
         assert emergency.lease is not None

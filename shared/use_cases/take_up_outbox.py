@@ -7,7 +7,7 @@ from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.notifications import NoticeKind
 from shared.ports import EmergencyStore, Owed, Telemetry
-from shared.use_cases.effects import ContinueCallback, DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.effects import CloseThread, ContinueCallback, DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.set_aside import set_aside
 
 OWED_AT_ONCE = 50
@@ -23,6 +23,7 @@ def take_up_outbox(
     # A responder who waits comes first.
     effects: list[Effect] = [ContinueCallback(callback_id) for callback_id in owed.callbacks]
     effects += [ReconcilePresence(agent_key) for agent_key in owed.presences]
+    effects += [CloseThread(agent_key) for agent_key in owed.closings]
     for notice in owed.notices:
         try:
             effects.append(DeliverNotice(emergencies.claim(notice, now + backoff(notice.attempts + 2), deadline)))

@@ -234,6 +234,8 @@ class House:
             fallback_number=FALLBACK,
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
+            # Tests that look at it turn it on.
+            closing_notices=False,
             callback_events_url=EVENTS_URL,
         )
         self.deployment = base

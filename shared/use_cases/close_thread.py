@@ -1,0 +1,77 @@
+"""It is over: everybody to whom a notice of the emergency was accepted is told so, once (B6)."""
+
+from shared.deadlines import Clock, Deadline
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, is_over, standing, with_closing_look
+from shared.domain.errors import Conflict
+from shared.domain.ids import derived
+from shared.domain.locations import ToldLocation
+from shared.domain.notifications import Notice, NoticeKind
+from shared.ports import AgentDirectory, Change, EmergencyStore
+from shared.use_cases.effects import DeliverNotice, Effect
+
+
+def close_thread(
+    agent_key: str,
+    *,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    clock: Clock,
+    deployment: Deployment,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """Owe the closing notice to whoever is left, in the transaction that says so. Idempotent; raises `Unavailable`."""
+    while True:
+        stored = emergencies.load(agent_key, deadline).result()
+        emergency, now = stored.emergency, clock.now()
+        thread = emergency.thread if emergency is not None else None
+        if emergency is None or thread is None or thread.close_at is None or now < thread.close_at:
+            return ()
+        if not is_over(emergency, deployment.rules, now):
+            return ()
+        left = thread.left
+        notice = _notice(emergency, left, directory, clock, deployment, deadline) if left else None
+        closed = with_closing_look(emergency, deployment.rules, now)
+        try:
+            committed = emergencies.commit(Change(stored=stored, emergency=closed, now=now, notice=notice), deadline)
+        except Conflict:
+            deadline.require()
+        else:
+            return (DeliverNotice(committed.notice),) if committed.notice is not None else ()
+
+
+def _notice(
+    emergency: Emergency,
+    recipients: tuple[str, ...],
+    directory: AgentDirectory,
+    clock: Clock,
+    deployment: Deployment,
+    deadline: Deadline,
+) -> Notice:
+    """Times and the agent's name; neither number nor place: a message about what is over gives nothing away."""
+    agent = directory.find(emergency.agent_id, deadline).result() if emergency.in_directory else None
+    thread, lease, rules = emergency.thread, emergency.lease, deployment.rules
+    assert thread is not None and lease is not None
+    ends = standing(emergency, rules, clock.now()).ends
+    dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
+    ended_at = max((end.at for end in ends.values()), default=clock.now())
+    return Notice(
+        notice_id=derived(f"{thread.opened_by}|{';'.join(recipients)}", NoticeKind.CLOSING.value),
+        recipients=recipients,
+        agent_id=emergency.agent_id,
+        agent_name=agent.name if agent is not None else None,
+        claimed=not emergency.in_directory,
+        dialled_at=min((leg.dialled_at for leg in dialled), default=lease.dialled_at),
+        ended_at=ended_at,
+        callback_number="",
+        reachable_until=lease.ends_at(rules),
+        shared=False,
+        test=bool(dialled) and all(leg.test for leg in dialled),
+        degraded=False,
+        location=ToldLocation(),
+        locale=agent.locale if agent is not None else None,
+        time_zone=deployment.time_zone,
+        # Nothing is sent once the lease is gone; one that ends with its last leg is told within a minute of it.
+        give_up_at=max(lease.ends_at(rules), clock.now() + 2 * FIRST_TRY_WITHIN),
+        kind=NoticeKind.CLOSING,
+    )

@@ -1,0 +1,185 @@
+"""A thread with an end (B6): whoever was told of an emergency is told that it is over, once."""
+
+import pytest
+from msgspec import structs
+
+from shared.domain.agents import Agent
+from shared.domain.errors import Unavailable
+from shared.domain.leases import Rules
+from shared.domain.notifications import Notice, NoticeKind
+from shared.ports import Email, RenderedNotice
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
+
+DANA = "agent-dana"
+CONTACTS = ("guard@example.com", "supervisor@example.com")
+DROPPED = False
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.deployment = structs.replace(house.deployment, closing_notices=True)
+    house.add_agent(Agent(agent_id=DANA, name="Dana Example", emergency_contacts=CONTACTS))
+    house.tick()
+    return house
+
+
+def dial(house: House, call_id: str = "call-1", dialled: str = "911") -> None:
+    house.dial(Dial(call_id=call_id, agent_id=DANA, dialled=dialled))
+
+
+def end(house: House, call_id: str = "call-1", *, by_agent: bool = True) -> None:
+    house.end(End(call_id=call_id, by_agent=by_agent))
+
+
+def closings(house: House) -> list[Email]:
+    """The closing messages; the plain template's subject is the kind of a notice."""
+    return [email for email in house.mail.accepted if email.subject == NoticeKind.CLOSING]
+
+
+def told(house: House) -> list[str]:
+    return sorted(recipient for email in closings(house) for recipient in email.recipients)
+
+
+def live(house: House, minutes: int) -> None:
+    for _ in range(minutes * 2):
+        house.clock.advance(after(seconds=30))
+        house.sweep()
+        house.tick()
+
+
+def test_the_agents_end_is_told_once_to_everybody_who_was_told_of_the_call(house: House) -> None:
+    dial(house)
+    live(house, 2)
+    assert closings(house) == []
+    end(house)
+    assert told(house) == list(CONTACTS)
+    live(house, 130)
+    assert told(house) == list(CONTACTS), "exactly one to each"
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+def test_after_a_drop_it_is_over_when_the_hold_is(house: House) -> None:
+    dial(house)
+    end(house, by_agent=False)
+    live(house, 9)
+    assert closings(house) == []
+    live(house, 2)
+    assert told(house) == list(CONTACTS)
+
+
+def test_a_released_hold_is_the_end_too(house: House) -> None:
+    dial(house)
+    end(house, by_agent=False)
+    house.release(DANA)
+    assert told(house) == list(CONTACTS)
+
+
+def test_a_redial_reopens_the_thread_and_owes_one_more(house: House) -> None:
+    dial(house)
+    end(house)
+    dial(house, "call-2")
+    assert told(house) == list(CONTACTS)
+    end(house, "call-2")
+    live(house, 130)
+    assert told(house) == sorted(CONTACTS * 2)
+
+
+def test_a_redial_before_the_end_of_the_hold_has_one_end(house: House) -> None:
+    dial(house)
+    end(house, by_agent=False)
+    live(house, 3)
+    dial(house, "call-2")
+    live(house, 12)
+    assert closings(house) == []
+    end(house, "call-2")
+    live(house, 130)
+    assert told(house) == list(CONTACTS)
+
+
+def test_whoever_is_reached_only_after_the_end_is_told_that_too(house: House) -> None:
+    def away(_email: Email) -> None:
+        raise Unavailable
+
+    well, house.mail.fail = house.mail.fail, away
+    dial(house)
+    end(house)
+    live(house, 2)
+    assert house.mail.accepted == []
+    house.mail.fail = well
+    live(house, 12)
+    assert sorted(house.mail.received()) == sorted(CONTACTS * 2) and told(house) == list(CONTACTS)
+
+
+def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
+    def away(_email: Email) -> None:
+        raise Unavailable
+
+    house.mail.fail = away
+    dial(house)
+    end(house)
+    live(house, 130)
+    assert house.mail.accepted == []
+
+
+def test_it_goes_at_the_end_of_the_lease_at_the_latest(house: House) -> None:
+    house.deployment = structs.replace(
+        house.deployment, rules=Rules(after_call_minutes=0, cool_down_minutes=0, hold_after_drop_minutes=120)
+    )
+    house = House(deployment=house.deployment, table=house.table, clock=house.clock)
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
+    dial(house)
+    end(house, by_agent=False)
+    live(house, 59)
+    assert closings(house) == []
+    live(house, 2)
+    assert told(house) == list(CONTACTS)
+
+
+def test_with_zero_minutes_a_call_longer_than_the_lease_is_closed_all_the_same(house: House) -> None:
+    rules = Rules(after_call_minutes=0, cool_down_minutes=0, hold_after_drop_minutes=0)
+    house = House(deployment=structs.replace(house.deployment, rules=rules), table=house.table, clock=house.clock)
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
+    dial(house)
+    live(house, 70)
+    end(house)
+    live(house, 5)
+    assert told(house) == list(CONTACTS)
+    assert {row.split("|")[0] for row in house.rows()} <= {"free", "number", "pool", "mail", "due"}
+
+
+def test_a_host_that_dies_after_the_end_leaves_it_to_the_sweep(house: House) -> None:
+    dial(house)
+    house.performs = False
+    end(house)
+    house.owed.clear()
+    house.performs = True
+    live(house, 3)
+    assert told(house) == list(CONTACTS)
+
+
+def test_with_the_setting_off_nobody_is_told(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, closing_notices=False)
+    dial(house)
+    end(house)
+    live(house, 130)
+    assert closings(house) == []
+
+
+def test_it_tells_times_and_the_name_and_neither_number_nor_place(house: House) -> None:
+    seen: list[Notice] = []
+
+    class Listening:
+        def render(self, notice: Notice, now: object) -> RenderedNotice:
+            seen.append(notice)
+            return RenderedNotice(notice.kind.value, "", "")
+
+    dial(house, dialled="933")
+    house.clock.advance(after(minutes=3))
+    end(house)
+    dispatched = house.emergency(DANA)
+    assert dispatched is not None and dispatched.thread is not None
+    assert dispatched.thread.closed_for == CONTACTS
+    assert seen == []
