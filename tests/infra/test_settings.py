@@ -45,7 +45,6 @@ CONTRACT = {
 }
 # Deployed already, although the code that reads them comes later. Whoever adds one to SETTINGS takes it out here.
 LATER = {
-    "CLOSING_NOTICES",
     "EMAIL_PER_MINUTE",
     "EMAIL_PER_HOUR",
     "DYNAMICS365_URL",
