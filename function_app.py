@@ -11,11 +11,15 @@ from functions import (
     desktop,
     emergency_calls,
     health,
+    live_board,
     me,
+    notification_template,
+    openapi,
     pages,
     panel,
     presence,
     prompt,
+    readiness,
     telephony_events,
     timers,
 )
@@ -41,6 +45,10 @@ for module in (
     health,
     cross_origin,
     desktop,
+    live_board,
+    notification_template,
+    readiness,
+    openapi,
 ):
     app.register_functions(module.blueprint)
 

@@ -12,6 +12,7 @@ from functions.http import PRIVATE, entity_tag, matches, require_no_forgery, ser
 from shared.domain.errors import (
     Conflict,
     EmergencyCallingError,
+    Faulty,
     Malformed,
     NotAllowed,
     NotAnEmergency,
@@ -39,7 +40,9 @@ class RedeliveryWanted(RuntimeError):
     """Raised to the host, so that Event Grid delivers again; says the classes of what went wrong and nothing else."""
 
 
-class _Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A problem document (RFC 9457); a kind of problem may have further members."""
+
     type: str
     title: str
     status: int
@@ -51,6 +54,7 @@ class _Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...] = (
     (Malformed, HTTPStatus.BAD_REQUEST, "malformed"),
     (NotAnEmergency, HTTPStatus.UNPROCESSABLE_ENTITY, "not-an-emergency"),
+    (Faulty, HTTPStatus.UNPROCESSABLE_ENTITY, "faulty"),
     (NotSignedIn, HTTPStatus.UNAUTHORIZED, None),
     (NotAllowed, HTTPStatus.FORBIDDEN, None),
     (NotFound, HTTPStatus.NOT_FOUND, None),
@@ -62,13 +66,13 @@ _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...
 
 # What an event says that will be the same next time. Anything else may be mended by then: an outage, a missing right
 # to the table, a fault of ours.
-_BEYOND_RETRY = (Malformed, NotAnEmergency, NotSignedIn, NotAllowed, NotFound, Refused)
+_BEYOND_RETRY = (Malformed, NotAnEmergency, Faulty, NotSignedIn, NotAllowed, NotFound, Refused)
 
 
 def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
     """The problem document of a foreseen error; of an unforeseen one (None), a 500 without any detail."""
     status, name = _status_of(error)
-    document = _Problem(
+    document = Problem(
         type=TYPE_PREFIX + name if name else "about:blank",
         title=status.phrase,
         status=status.value,
@@ -81,7 +85,9 @@ def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    body = msgspec.json.encode(document)
+    # RFC 9457, 3.2: what else there is to say of the problem are members of its document.
+    members = error.members if isinstance(error, Faulty) else {}
+    body = msgspec.json.encode({**msgspec.to_builtins(document), **members})
     return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 

@@ -65,6 +65,7 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "admin_site_removed": _ADMIN_ONLY,
         "admin_notification_template_read": _ADMIN_ONLY,
         "admin_notification_template_saved": _ADMIN_ONLY,
+        "admin_notification_template_removed": _ADMIN_ONLY,
         "admin_notification_template_preview": _ADMIN_ONLY,
         "admin_readiness": _READ_BY_OFFICE,
         "admin_agent_readiness": _READ_BY_OFFICE,

@@ -17,10 +17,14 @@ from msgspec import Struct
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_recordings import AcsRecordings, Route
+from shared.adapters.acs_telephony import AcsTelephony
 from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.breaker import Breaker
+from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
+from shared.adapters.directory_census import DirectoryCensus
+from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
@@ -38,10 +42,13 @@ from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
 from shared.adapters.table_account import TableAccount
 from shared.adapters.take_up import TakeUp
+from shared.adapters.template_table import TemplateTable
 from shared.adapters.threads import OS_THREADS, Threads
 from shared.adapters.turns import Turns
+from shared.administration import Administration
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
+from shared.domain.deployment_checks import SettingFault
 from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
@@ -56,9 +63,11 @@ from shared.ports import (
     RecordingStore,
     SignIn,
     Telemetry,
+    TelephonyReader,
 )
-from shared.settings import EmailBackend, Settings, Severity, read_settings
+from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
+from shared.use_cases.show_readiness import Office
 
 if TYPE_CHECKING:
     from shared.adapters.graph_email import GraphEmail
@@ -133,6 +142,7 @@ class App(Struct, frozen=True, kw_only=True):
     sign_in: SignIn
     call_events: CallEventGuard
     calling: EmergencyCalling
+    administration: Administration
     warm_up: WarmUp
     take_up: TakeUp
 
@@ -157,7 +167,8 @@ def compose(
             telemetry.emit("setting_faulty", setting=fault.setting.lower())
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
-    services = _services(settings, clock, telemetry, recordings_route)
+    templates = TemplateTable(tables.agents, clock)
+    services = _services(settings, clock, telemetry, recordings_route, templates)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment))
     rim = Rim(
@@ -168,6 +179,7 @@ def compose(
         agents=tables.agents,
         presence=PresenceTable(tables.presence, clock),
         router=services.router,
+        telephony=services.telephony,
         notifier=services.notifier,
         template=services.template,
         recordings=services.recordings,
@@ -182,6 +194,7 @@ def compose(
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
         calling=core.calling,
+        administration=_administration(core.calling, templates, tables.agents, settings),
         warm_up=WarmUp(prepare, *services.warm_ups, stand_back=core.stand_back),
         take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
     )
@@ -197,6 +210,7 @@ class Rim(Struct, frozen=True, kw_only=True):
     agents: Table
     presence: PresenceGateway
     router: CallRouter
+    telephony: TelephonyReader
     notifier: Notifier
     template: NoticeTemplate
     recordings: RecordingStore
@@ -233,8 +247,10 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         directory=AgentTable(rim.agents, rim.clock),
         desktops=DesktopTable(rim.agents),
         sites=SiteTable(rim.agents, rim.clock),
+        deliveries=DeliveryTable(rim.agents),
         presence=rim.presence,
         router=rim.router,
+        telephony=rim.telephony,
         notifier=rim.notifier,
         template=rim.template,
         recordings=rim.recordings,
@@ -291,17 +307,20 @@ class _Services(Struct, frozen=True, kw_only=True):
     router: AcsCalls
     recordings: AcsRecordings
     call_events: AcsTokens
+    telephony: AcsTelephony
     template: NotificationTemplate
     warm_ups: tuple[Callable[[], None], ...]
 
 
-def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings_route: Route | None) -> _Services:
+def _services(
+    settings: Settings, clock: Clock, telemetry: Telemetry, recordings_route: Route | None, templates: TemplateTable
+) -> _Services:
     where = {
         "connection_string": settings.communication.connection_string,
         "endpoint": settings.communication.endpoint,
         "ca_bundle": settings.ca_bundle,
     }
-    template = NotificationTemplate(telemetry=telemetry)
+    template = NotificationTemplate(templates.edited, telemetry)
     notifier = _notifier(settings, clock)
     router = AcsCalls(clock=clock, **where)
     call_events = AcsTokens(
@@ -316,6 +335,7 @@ def _services(settings: Settings, clock: Clock, telemetry: Telemetry, recordings
         router=router,
         recordings=AcsRecordings(route=recordings_route, **where),
         call_events=call_events,
+        telephony=AcsTelephony(clock=clock, **where),
         template=template,
         warm_ups=(template.warm_up, notifier.warm_up, router.warm_up, call_events.warm_up),
     )
@@ -341,6 +361,38 @@ def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
 def _recognise_any(deployment: Deployment) -> None:
     with suppress(EmergencyCallingError):
         recognise("911", country=None, countries=deployment.countries)
+
+
+def _administration(
+    calling: EmergencyCalling, templates: TemplateTable, agents: Table, settings: Settings
+) -> Administration:
+    office = Office(
+        faults=tuple(_told(fault) for fault in settings.faults),
+        sender=settings.email_sender,
+        emergencies=calling.emergencies,
+        directory=calling.directory,
+        desktops=calling.desktops,
+        deliveries=calling.deliveries,
+        templates=templates,
+        telephony=calling.telephony,
+        drills=DrillTable(agents),
+        census=DirectoryCensus(agents, calling.clock),
+    )
+    return Administration(
+        office=office,
+        deployment=calling.deployment,
+        clock=calling.clock,
+        telemetry=calling.telemetry,
+        emergencies=calling.emergencies,
+        numbers=calling.numbers,
+        directory=calling.directory,
+        templates=templates,
+    )
+
+
+def _told(fault: Fault) -> SettingFault:
+    serious = fault.severity is not Severity.WARNING
+    return SettingFault(setting=fault.setting, problem=fault.problem, mend=fault.mend, serious=serious)
 
 
 def store_answers(numbers: NumberPool, clock: Clock) -> bool:

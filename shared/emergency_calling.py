@@ -24,6 +24,7 @@ from shared.domain.sites import Site
 from shared.ports import (
     AgentRegister,
     CallRouter,
+    Deliveries,
     Desktops,
     Effects,
     EmergencyStore,
@@ -38,6 +39,7 @@ from shared.ports import (
     SharedLook,
     SiteRegister,
     Telemetry,
+    TelephonyReader,
     Turns,
 )
 from shared.use_cases.answer_callback import answer_callback
@@ -67,6 +69,7 @@ from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.reconcile_presence import reconcile_presence
+from shared.use_cases.record_delivery import record_delivery
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
 from shared.use_cases.report_desktop import DesktopReport, report_desktop
@@ -105,6 +108,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     directory: AgentRegister
     desktops: Desktops
     sites: SiteRegister
+    deliveries: Deliveries
     presence: PresenceGateway
     router: CallRouter
     notifier: Notifier
@@ -121,6 +125,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     store_alive: Callable[[], bool]
     words: Callable[[], str]
     prepare: Callable[[], None] = lambda: None
+    telephony: TelephonyReader
     budgets: Budgets = Budgets()
 
     def within(self, seconds: float) -> Deadline:
@@ -215,6 +220,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             word=self.words(),
             deadline=deadline,
+            routes=self.telephony.remembered().routes,
         )
 
     def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
@@ -430,8 +436,14 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def record_delivery(self, message_id: str, recipient: str, delivery: Delivery) -> bool:
         """Whether the message is one of ours, so that its delivery was noted. Raises `Unavailable`."""
-        deadline = self.within(self.budgets.record_delivery_s)
-        return self.emergencies.record_delivery(message_id, recipient, delivery, deadline)
+        return record_delivery(
+            message_id,
+            recipient,
+            delivery,
+            emergencies=self.emergencies,
+            deliveries=self.deliveries,
+            deadline=self.within(self.budgets.record_delivery_s),
+        )
 
     def check_health(self) -> bool:
         """Whether the table answers."""
@@ -483,6 +495,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             directory=self.directory,
             emergencies=self.emergencies,
             desktops=self.desktops,
+            deliveries=self.deliveries,
             presence=self.presence,
             deadline=deadline,
         )

@@ -15,14 +15,19 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent, AgentsPage
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
+from shared.domain.deployment_checks import Census
+from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.leases import Lease
 from shared.domain.locations import Desktop
+from shared.domain.notice_templates import Fault, TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery, Notice
+from shared.domain.pool_numbers import NumberLeases
 from shared.domain.presence import Hold, Presence
 from shared.domain.principals import Principal
 from shared.domain.sites import Site, SiteMap
 from shared.domain.situations import Situation
+from shared.domain.voice_routes import Telephony
 
 
 class Pending[T](Protocol):
@@ -195,11 +200,23 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 class Dispatch(Struct, frozen=True, kw_only=True):
-    """A message that the e-mail service accepted, and what is known of its way to each recipient."""
+    """A message that the e-mail service accepted, and what is known of its way to each recipient.
+
+    `agent_key` names the emergency that it is about, None in rows of an older version.
+    """
 
     operation_id: str
     deliveries: dict[str, Delivery]
     expires_at: datetime
+    agent_key: str | None = None
+
+
+class GoingOn(Struct, frozen=True, kw_only=True):
+    """What the live board is made from: every emergency that is kept, the notices owed, the messages sent."""
+
+    emergencies: tuple[Emergency, ...]
+    owed: tuple[Notice, ...]
+    dispatches: tuple[Dispatch, ...]
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -244,6 +261,10 @@ class EmergencyStore(Protocol):
 
     def commit(self, change: Change, deadline: Deadline) -> Committed:
         """Apply a transition; raises `CallIdTaken`, `TooManyRows` or `Conflict`, and then nothing was written."""
+        ...
+
+    def going_on(self, deadline: Deadline) -> GoingOn:
+        """Every emergency that is kept, with its notices; what cannot be read is left out."""
         ...
 
     def callback(self, callback_id: str, deadline: Deadline) -> Pending[StoredCallback]:
@@ -298,8 +319,14 @@ class EmergencyStore(Protocol):
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
         ...
 
-    def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
-        """Note a delivery report; False when the message is none of ours, or forgotten."""
+    def record_delivery(
+        self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline
+    ) -> Dispatch | None:
+        """Note a delivery report with its message; None when that is none of ours, or forgotten."""
+        ...
+
+    def state_of_outbox(self, deadline: Deadline) -> tuple[datetime | None, int]:
+        """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them."""
         ...
 
 
@@ -331,6 +358,10 @@ class NumberPool(Protocol):
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
+        ...
+
+    def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
+        """Every number that the store knows, with the leases that are kept of it."""
         ...
 
     def free_count(self, limit: int, deadline: Deadline) -> int:
@@ -458,6 +489,58 @@ class Desktops(Protocol):
         ...
 
 
+class Deliveries(Protocol):
+    """How the last message to each contact of an agent fared. Everything raises `Unavailable`."""
+
+    def note(self, agent_key: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
+        """Keep the state, if the agent has an entry."""
+        ...
+
+    def of(self, agent_key: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
+        """The last state of each of these addresses of which one is known."""
+        ...
+
+    def forget(self, agent_key: str, deadline: Deadline) -> None:
+        """Remove all that is kept of this agent's contacts."""
+        ...
+
+
+class CensusTaker(Protocol):
+    """Counts the directory, now and then."""
+
+    def count(self, deadline: Deadline) -> Census:
+        """The count, which may be some minutes old. Raises `Unavailable` where there never was one."""
+        ...
+
+
+class TelephonyReader(Protocol):
+    """What the platform says of voice routes and of the numbers bought."""
+
+    def remembered(self) -> Telephony:
+        """What was last read by this process; asks nobody."""
+        ...
+
+    def read(self, deadline: Deadline) -> Telephony:
+        """What is known, read anew where that is some minutes old; what is not answered in time is as it was."""
+        ...
+
+
+class Drills(Protocol):
+    """The last drill, which may still run. Everything raises `Unavailable`."""
+
+    def last(self, deadline: Deadline) -> Drill | None:
+        """The last drill; None where there never was one."""
+        ...
+
+    def begin(self, drill: Drill, now: datetime, deadline: Deadline) -> None:
+        """Keep a new one in place of the last; `Conflict` while that runs."""
+        ...
+
+    def keep(self, drill: Drill, deadline: Deadline) -> None:
+        """Keep how it stands by now. Raises `Conflict`."""
+        ...
+
+
 class PresenceGateway(Protocol):
     """A presence service."""
 
@@ -519,6 +602,42 @@ class NoticeTemplate(Protocol):
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
         """The words of a notice. It never fails: where an edited template does, the built-in one serves (B6)."""
+        ...
+
+
+class StoredTemplate(Struct, frozen=True, kw_only=True):
+    """A template and its version; `edited`: an administrator put it in place of the built-in one."""
+
+    sources: TemplateSources
+    version: str
+    edited: bool
+
+
+class Templates(Protocol):
+    """The templates that administrators write (S7): one for each kind and language, over the built-in ones."""
+
+    def read(self, kind: TemplateKind, language: str, deadline: Deadline) -> StoredTemplate:
+        """The template as it is now. Raises `Unavailable`."""
+        ...
+
+    def save(
+        self, kind: TemplateKind, language: str, sources: TemplateSources, over: str | None, deadline: Deadline
+    ) -> StoredTemplate:
+        """Put it in place: any if `over` is None, else only over that version (`Conflict`). Raises `Unavailable`."""
+        ...
+
+    def remove(self, kind: TemplateKind, language: str, over: str | None, deadline: Deadline) -> None:
+        """The built-in one again; that it is already is as good. Raises `Conflict`, `Unavailable`."""
+        ...
+
+    def lint(self, sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
+        """Why a template may not be saved; nothing where it may (B6)."""
+        ...
+
+    def preview(
+        self, sources: TemplateSources, kind: TemplateKind, language: str, now: datetime
+    ) -> RenderedNotice | None:
+        """A notice with sample facts; None where the template is not in the language, or cannot be rendered."""
         ...
 
 

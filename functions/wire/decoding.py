@@ -20,13 +20,13 @@ _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}
 _MICROSECOND_DIGITS = 6
 
 
-def decode[T](body: bytes, kind: type[T]) -> T:
+def decode[T](body: bytes, kind: type[T], *, most_bytes: int = LONGEST_BODY_BYTES) -> T:
     """Read a JSON body as `kind`: wrong types, bad UTF-8, NaN, depth and length all raise `Malformed`.
 
     A byte order mark is passed over, and so is an optional field that is empty.
     """
     try:
-        parsed: object = msgspec.json.decode(_text_of(body))
+        parsed: object = msgspec.json.decode(_text_of(body, most_bytes))
     except msgspec.DecodeError:
         raise Malformed(WHOLE, "is not valid JSON") from None
     except RecursionError:
@@ -45,9 +45,9 @@ def loosely_parsed(body: bytes) -> object:
     return parsed
 
 
-def _text_of(body: bytes) -> str:
-    if len(body) > LONGEST_BODY_BYTES:
-        raise Malformed(WHOLE, f"is longer than {LONGEST_BODY_BYTES} bytes")
+def _text_of(body: bytes, most_bytes: int = LONGEST_BODY_BYTES) -> str:
+    if len(body) > most_bytes:
+        raise Malformed(WHOLE, f"is longer than {most_bytes} bytes")
     if is_empty(body):
         raise Malformed(WHOLE, "is empty")
     try:

@@ -16,6 +16,7 @@ from shared.adapters.emergency_rows import (
     emergency_values,
     holder_row,
     index_rows,
+    map_readable,
     moment,
     moment_in,
     notice_row,
@@ -58,6 +59,7 @@ from shared.ports import (
     Committed,
     Dispatch,
     Due,
+    GoingOn,
     Owed,
     OwedNotice,
     Pending,
@@ -67,6 +69,7 @@ from shared.ports import (
 
 MOST_ROWS_A_POOL = 200_000
 MOST_OWNERS_READ = 64
+MOST_SHOWN = 5_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
 MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
@@ -116,6 +119,19 @@ class EmergencyTable:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
         rows = self._prefixed("starter|", MOST_UNTIED_READ, deadline)
         return list(dict.fromkeys(_last(row.key) for row in rows))
+
+    def going_on(self, deadline: Deadline) -> GoingOn:
+        """Every emergency that is kept, with its notices; what cannot be read is left out."""
+        agents, mails, outbox = (
+            self._table.between(*with_prefix(f"{kind}|"), MOST_SHOWN, deadline) for kind in ("agent", "mail", "outbox")
+        )
+        stored = map_readable(read_stored, agents.result())
+        owed = (row for row in outbox.result() if row.key.split("|")[2:3] == ["notice"])
+        return GoingOn(
+            emergencies=tuple(each.emergency for each in stored if each.emergency is not None),
+            owed=tuple(each.notice for each in map_readable(read_owed_notice, owed)),
+            dispatches=tuple(map_readable(read_dispatch, mails.result())),
+        )
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
         return self._table.between(*with_prefix(prefix), limit, deadline).result()
@@ -370,24 +386,32 @@ class EmergencyTable:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
         self._table.commit([Delete(owed.row, owed.version), *_tracked(dispatches)], deadline)
 
-    def record_delivery(self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline) -> bool:
-        """Note a delivery report; False when the message is none of ours, or forgotten."""
+    def state_of_outbox(self, deadline: Deadline) -> tuple[datetime | None, int]:
+        """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them."""
+        oldest = self._table.between(*with_prefix("outbox|"), 1, deadline)
+        broken = self._table.between(*with_prefix("broken|"), MOST_SHOWN, deadline)
+        return next(iter(map_readable(lambda row: moment_in(row.key), oldest.result())), None), len(broken.result())
+
+    def record_delivery(
+        self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline
+    ) -> Dispatch | None:
+        """Note a delivery report with its message; None when that is none of ours, or forgotten."""
         while True:
             row = self._table.get(_mail_row(operation_id), deadline).result()
             if row is None:
-                return False
+                return None
             dispatch = read_dispatch(row)
             known = {address.casefold(): address for address in dispatch.deliveries}
             address = known.get(recipient.casefold())
             if address is None or dispatch.deliveries[address] is delivery:
-                return address is not None
+                return dispatch if address is not None else None
             noted = structs.replace(dispatch, deliveries=dispatch.deliveries | {address: delivery})
             try:
                 self._table.commit([Replace(row.key, state_values(noted), row.version)], deadline)
             except RowConflict:
                 deadline.require()
             else:
-                return True
+                return noted
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:

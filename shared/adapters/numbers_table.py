@@ -14,8 +14,10 @@ from shared.adapters.emergency_rows import (
     OfNumber,
     free_row,
     has_zone,
+    map_readable,
     number_in,
     ration_row,
+    read_holder,
     read_slot_and_holders,
     slot_row,
     slots_and_held,
@@ -37,8 +39,9 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.ids import key_of
-from shared.domain.leases import Rules
+from shared.domain.leases import Lease, Rules
 from shared.domain.pool import notices_a_window, ration_window
+from shared.domain.pool_numbers import NumberLeases
 from shared.ports import Holder, Loan, LoanKind, Pending
 
 MOST_ROWS_A_POOL = 200_000
@@ -76,6 +79,18 @@ class NumbersTable:
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:
         return self._table.between(*with_prefix(prefix), limit, deadline).result()
+
+    def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
+        """Every number that the store knows, with the leases that are kept of it; what cannot be read is left out."""
+        rows = self._prefixed("number|", MOST_ROWS_A_POOL, deadline)
+        slots, _ = slots_and_held(rows)
+        leases: dict[str, list[Lease]] = {number: [] for number in slots}
+        for holder in map_readable(read_holder, (row for row in rows if not row.key.endswith("|"))):
+            leases.setdefault(holder.lease.number, []).append(holder.lease)
+        return [
+            NumberLeases(number=number, leases=tuple(each), leaves=number in slots and _leaves(slots[number]))
+            for number, each in leases.items()
+        ]
 
     # Lending
 

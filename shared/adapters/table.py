@@ -177,3 +177,24 @@ def _utf16_units(text: str) -> int:
         return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
         raise ValueError("a text must not hold half a surrogate pair") from None
+
+
+# Table storage keeps at most 32,768 UTF-16 units in one text; characters outside the BMP take two.
+_LONGEST_PART = 15_000
+
+
+def long_state_values(state: msgspec.Struct, *, schema: int) -> Values:
+    """A row that holds `state` as JSON in as many texts as it takes."""
+    text = msgspec.json.encode(state).decode()
+    parts = [text[start : start + _LONGEST_PART] for start in range(0, len(text), _LONGEST_PART)]
+    return {"schema": schema, "parts": len(parts), **{f"state{index}": part for index, part in enumerate(parts)}}
+
+
+def read_long_state[T](row: Row, kind: type[T]) -> T:
+    """The struct that `long_state_values` wrote; raises `Unreadable`. Unknown fields are passed over."""
+
+    def read(each: Row) -> T:
+        text = "".join(str(each.values[f"state{index}"]) for index in range(int(each.values["parts"])))
+        return msgspec.json.decode(text, type=kind)
+
+    return read_row(row, read)

@@ -3,6 +3,7 @@
 EmergencyCallingError
 ├── Malformed          400; an event is acknowledged and counted
 ├── NotAnEmergency     422
+├── Faulty             422: it can be read and must not be kept; `members` say why
 ├── NotSignedIn        401
 ├── NotAllowed         403
 ├── NotFound           404
@@ -34,6 +35,14 @@ class Malformed(EmergencyCallingError):
 
 class NotAnEmergency(EmergencyCallingError):
     """The number dialled is not an emergency number of any country in use."""
+
+
+class Faulty(EmergencyCallingError):
+    """What was sent can be read, and must not be kept."""
+
+    def __init__(self, message: str | None = None, **members: object) -> None:
+        super().__init__(message)
+        self.members = members
 
 
 class NotSignedIn(EmergencyCallingError):

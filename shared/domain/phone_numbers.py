@@ -13,3 +13,14 @@ def is_e164(text: str) -> bool:
 def digits_of(e164: str) -> str:
     """The digits alone, as row keys hold them."""
     return e164.removeprefix("+")
+
+
+def country_of(e164: str) -> str | None:
+    """The country that a number belongs to, ISO 3166-1 alpha-2; None for one of no country, such as a satellite's."""
+    from phonenumbers import NumberParseException, parse, region_code_for_number
+
+    try:
+        region = region_code_for_number(parse(e164))
+    except NumberParseException:
+        return None
+    return region if region is not None and region.isalpha() else None

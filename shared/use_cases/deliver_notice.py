@@ -187,6 +187,7 @@ class Sending:
                 operation_id=derived(self._notice.notice_id, ";".join(group)),
                 deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
                 expires_at=self._notice.give_up_at,
+                agent_key=self._notice.agent_key,
             )
         )
 

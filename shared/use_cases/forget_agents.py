@@ -3,7 +3,7 @@
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import agent_key_of
-from shared.ports import AgentRegister, Desktops, EmergencyStore, PresenceGateway
+from shared.ports import AgentRegister, Deliveries, Desktops, EmergencyStore, PresenceGateway
 
 
 def forget_agents(
@@ -11,13 +11,14 @@ def forget_agents(
     directory: AgentRegister,
     emergencies: EmergencyStore,
     desktops: Desktops,
+    deliveries: Deliveries,
     presence: PresenceGateway,
     deadline: Deadline,
 ) -> None:
-    """Remove the desktop reports and the presence of those who left, each in a try of its own. Raises `Unavailable`."""
+    """Remove what is kept beside the entries of those who left, each in a try of its own. Raises `Unavailable`."""
     for agent_id in directory.leaving(deadline):
         try:
-            _forget(agent_id, directory, emergencies, desktops, presence, deadline)
+            _forget(agent_id, directory, emergencies, desktops, deliveries, presence, deadline)
         except EmergencyCallingError:
             # They are still leaving: the next run looks again.
             continue
@@ -28,6 +29,7 @@ def _forget(
     directory: AgentRegister,
     emergencies: EmergencyStore,
     desktops: Desktops,
+    deliveries: Deliveries,
     presence: PresenceGateway,
     deadline: Deadline,
 ) -> None:
@@ -36,5 +38,6 @@ def _forget(
         if emergencies.load(agent_key_of(agent_id), deadline).result().emergency is not None:
             return
         desktops.forget(agent_id, deadline)
+        deliveries.forget(agent_key_of(agent_id), deadline)
         presence.remove(agent_id, deadline)
     directory.left(agent_id, deadline)

@@ -69,6 +69,7 @@ def notice_of(
     notice = Notice(
         notice_id=derived(f"{callback.callback_id}|{emergency.agent_key}", kind.value),
         recipients=recipients,
+        agent_key=emergency.agent_key,
         agent_id=emergency.agent_id,
         agent_name=agent.name if agent else None,
         dialled_at=callback.answered_at,

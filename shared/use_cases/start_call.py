@@ -29,6 +29,7 @@ from shared.domain.pool import had_enough, is_foreign, notices_a_window, ration_
 from shared.domain.presence import Hold
 from shared.domain.sites import Site, SiteMap, site_now
 from shared.domain.situations import Situation, situation_of
+from shared.domain.voice_routes import VoiceRoute, routed
 from shared.ports import (
     AgentDirectory,
     CallOwner,
@@ -154,16 +155,18 @@ def start_call(
     telemetry: Telemetry,
     word: str,
     deadline: Deadline,
+    routes: tuple[VoiceRoute, ...] | None = None,
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
-    `word` is what the log calls the emergency by, should this begin one. Raises `NotAnEmergency`.
+    `word` is what the log calls the emergency by, should this begin one; `routes` are the voice routes as last read.
+    Raises `NotAnEmergency`.
     """
     began = clock.monotonic()
     course = _Course(
         dial, caller, emergencies, numbers, directory, desktops, sites, deployment=deployment, deadline=deadline
     )
-    course.word = word
+    course.word, course.routes = word, routes
     try:
         started = course.run(outage, clock.now())
     except Unavailable:
@@ -239,6 +242,7 @@ class _Course:
         self._rules = deployment.rules
         self._deadline = deadline
         self._outage_hold: Hold | None = None
+        self.routes: tuple[VoiceRoute, ...] | None = None
         self.subject = presumed(dial.agent_id)
         self._known = False
         self._ignored: tuple[str, ...] = ()
@@ -360,6 +364,7 @@ class _Course:
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,
+            routed=routed(self.number.number, self.routes),
         )
         recipients = self._recipients()
         zones = [self._site.time_zone if self._site else None, self._agent.time_zone if self._agent else None]
@@ -554,6 +559,7 @@ class _Course:
         return Notice(
             notice_id=derived(self._leg_id, "notice"),
             recipients=recipients,
+            agent_key=self._agent_key,
             agent_id=self.subject.agent_id,
             agent_name=agent.name if agent else None,
             dialled=self.number.number if self.number else "",

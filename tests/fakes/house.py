@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
+from shared.adapters.directory_census import DirectoryCensus
+from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
@@ -14,7 +17,9 @@ from shared.adapters.recording_table import RecordingTable
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Row, Table, Write
+from shared.adapters.template_table import TemplateTable
 from shared.adapters.turns import Turns
+from shared.administration import Administration
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callback_ladder import Ring, next_step
@@ -22,6 +27,7 @@ from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
+from shared.domain.deployment_checks import SettingFault
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, word_of
@@ -29,8 +35,9 @@ from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.subjects import unlisted_key
+from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Email, Pending, RenderedNotice
+from shared.ports import Email, NoticeTemplate, Pending, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
@@ -38,6 +45,7 @@ from shared.use_cases.end_call import End, Ended
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
+from shared.use_cases.show_readiness import Office
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.memory_table import Known, MemoryTable
 from tests.fakes.switchboard import PSAP, Switchboard
@@ -140,6 +148,19 @@ class TapeStore:
         if recording_id not in self.running:
             raise NotFound
         self.running.remove(recording_id)
+
+
+class Exchange:
+    """Port `TelephonyReader`: what the platform says, as tests put it."""
+
+    def __init__(self) -> None:
+        self.known = Telephony()
+
+    def remembered(self) -> Telephony:
+        return self.known
+
+    def read(self, deadline: Deadline) -> Telephony:
+        return self.known
 
 
 class Counter:
@@ -248,6 +269,13 @@ class House:
         self.directory = AgentTable(directory_table, self.clock)
         self.desktops = DesktopTable(directory_table)
         self.sites = SiteTable(directory_table, self.clock)
+        self.deliveries = DeliveryTable(directory_table)
+        self.census = DirectoryCensus(directory_table, self.clock)
+        self.drills = DrillTable(directory_table)
+        self.telephony = Exchange()
+        self.faults: tuple[SettingFault, ...] = ()
+        self.templates = TemplateTable(directory_table, self.clock)
+        self.template: NoticeTemplate = PlainTemplate()
         self.presence_rows = MemoryTable()
         self.presence = PresenceTable(self.presence_rows, self.clock)
         self.mail = Mailbox()
@@ -297,10 +325,11 @@ class House:
             directory=self.directory,
             desktops=self.desktops,
             sites=self.sites,
+            deliveries=self.deliveries,
             presence=self.presence,
             router=self.switchboard,
             notifier=self.mail,
-            template=PlainTemplate(),
+            template=self.template,
             recordings=self.tapes,
             recording_outbox=self.recording_outbox,
             outage=self.outage,
@@ -312,6 +341,32 @@ class House:
             looks=SharedLook(wait_s=0.0),
             words=self.words,
             store_alive=lambda: False,
+            telephony=self.telephony,
+        )
+
+    @property
+    def administration(self) -> Administration:
+        """The office's front door, as things are now."""
+        return Administration(
+            deployment=self.deployment,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            emergencies=self.emergencies,
+            numbers=self.numbers,
+            directory=self.directory,
+            templates=self.templates,
+            office=Office(
+                faults=self.faults,
+                sender="alerts@example.com",
+                emergencies=self.emergencies,
+                directory=self.directory,
+                desktops=self.desktops,
+                deliveries=self.deliveries,
+                templates=self.templates,
+                telephony=self.telephony,
+                drills=self.drills,
+                census=self.census,
+            ),
         )
 
     def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:

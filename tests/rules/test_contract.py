@@ -71,6 +71,7 @@ ROUTES = {
     "admin_site_removed": ("DELETE", "manage/sites/{site_id}"),
     "admin_notification_template_read": ("GET", "manage/notification-template"),
     "admin_notification_template_saved": ("PUT", "manage/notification-template"),
+    "admin_notification_template_removed": ("DELETE", "manage/notification-template"),
     "admin_notification_template_preview": ("POST", "manage/notification-template/preview"),
     "admin_readiness": ("GET", "manage/readiness"),
     "admin_agent_readiness": ("GET", "manage/agents/{agent_id}/readiness"),
@@ -114,6 +115,8 @@ REQUIRED = {
     *("incoming_call_event", "email_delivery_report_event", "lease_expiry", "outbox_sweep"),
     *("me", "call_automation_events", "call_policy", "recording_file_status_event", "ui_prompt"),
     *("ui_panel", "ui_console", "ui_preview", "ui_file", "ui_pinned_file"),
+    *("admin_callback_numbers", "admin_emergencies", "admin_readiness", "admin_agent_readiness", "openapi"),
+    *(f"admin_notification_template_{verb}" for verb in ("read", "saved", "removed", "preview")),
 }
 
 

@@ -15,9 +15,13 @@ STARTS_SOMETHING = {"Thread", "Timer", "ThreadPoolExecutor", "DeadlinePool", "co
 # Room, and which of our own it may import; the longest prefix that fits decides.
 ROOMS: dict[str, tuple[str, ...]] = {
     "function_app": ("functions",),
-    "functions": ("functions", "shared.bootstrap", "shared.emergency_calling", "shared.use_cases", *INNER),
+    "functions": (
+        *("functions", "shared.bootstrap", "shared.emergency_calling", "shared.administration", "shared.use_cases"),
+        *INNER,
+    ),
     "functions.wire": ("functions.wire", "shared.use_cases", "shared.domain"),
     "shared.emergency_calling": ("shared.use_cases", *INNER),
+    "shared.administration": ("shared.use_cases", *INNER),
     "shared.deadlines": ("shared.domain",),
     "shared.bootstrap": ("shared",),
     "shared.settings": ("shared.domain",),

@@ -22,7 +22,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import TapeStore, everybody
+from tests.fakes.house import Exchange, TapeStore, everybody
 from tests.simulator.ports import Died, LineCalls, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 
@@ -73,6 +73,7 @@ class Process:
             agents=LineTable(self, world.directory_table, "directory"),
             presence=LinePresence(self, world.presence),
             router=LineCalls(self),
+            telephony=Exchange(),
             notifier=LineMail(self),
             template=TEMPLATE,
             recordings=TapeStore(),

@@ -9,15 +9,24 @@ import pytest
 import shared.adapters
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.broken_rows import KEPT_FOR, LOOK_AGAIN_AFTER
+from shared.adapters.built_in_templates import built_in_sources
+from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
+from shared.adapters.directory_census import DirectoryCensus
+from shared.adapters.drill_table import DrillTable
+from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row, Values, Write, kind_of
+from shared.adapters.template_table import TemplateTable
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
 from shared.domain.locations import Location
+from shared.domain.notice_templates import TemplateKind
+from shared.domain.notifications import Delivery
 from shared.domain.presence import PresenceStatus
 from shared.domain.sites import Site
 from shared.use_cases.end_call import End
@@ -60,6 +69,14 @@ class Story:
         house.desktops = DesktopTable(self.tables[1])
         house.sites = SiteTable(self.tables[1], house.clock)
         house.presence = PresenceTable(self.tables[2], house.clock)
+        house.templates = TemplateTable(self.tables[1], house.clock)
+        house.template = NotificationTemplate(house.templates.edited, house.telemetry)
+        house.deliveries = DeliveryTable(self.tables[1])
+        house.drills = DrillTable(self.tables[1])
+        house.census = DirectoryCensus(self.tables[1], house.clock)
+        house.drills.begin(Drill(drill_id="d", at=house.clock.now()), house.clock.now(), house.within())
+        for kind in TemplateKind:
+            house.templates.save(kind, "en", built_in_sources(kind, "it"), None, house.within())
         house.tick()
         for name in ("ana", "ben"):
             house.add_agent(agent(name))
@@ -77,6 +94,8 @@ class Story:
         self.dial("zed", "1")
         house.calling.remove_agent("zed", None, deadline=house.within())
         lent = self.dial("ana", "1").callback_number
+        sent = next(each for each in house.mail.accepted if "ana@example.com" in each.recipients)
+        house.calling.record_delivery(sent.operation_id, "ana@example.com", Delivery.DELIVERED)
         files = RecordedFiles(
             recording_id="r", call_id="c", server_call_id="s", locations=("l",), began_at=house.clock.now()
         )
@@ -120,6 +139,11 @@ class Story:
         assert not answer.degraded and not answer.shared and answer.callback_number is not None
         assert house.status("ben") is PresenceStatus.DO_NOT_DISTURB
         assert "ben@example.com" in house.mail.received()
+        board = house.administration.show_board()
+        assert house.administration.show_readiness().checks
+        assert house.administration.show_agent_readiness("ben").checks
+        assert "ben" in {each.agent_id for each in board}
+        assert len(house.administration.list_numbers()) == len(house.deployment.callback_numbers)
         assert house.call_back(answer.callback_number) == "8:acs:r_ben"
         house.end(End(call_id="ben/1", by_agent=True, agent_id="ben"))
         assert house.status("ben") is PresenceStatus.AVAILABLE

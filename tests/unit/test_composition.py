@@ -16,7 +16,18 @@ SETTINGS = {
     "EMERGENCY_CONTACTS": "desk@example.com",
 }
 # What stands for the world itself: services, time, chance, and who hears the log.
-RIM = {"clock", "telemetry", "router", "notifier", "template", "recordings", "store_alive", "words", "prepare"}
+RIM = {
+    "clock",
+    "telemetry",
+    "router",
+    "telephony",
+    "notifier",
+    "template",
+    "recordings",
+    "store_alive",
+    "words",
+    "prepare",
+}
 # Of the simulator: a line to the deployed presence table, and the deployed crews, watched.
 SIMULATED = {"presence": "LinePresence", "effects": "WatchedEffects"}
 # Of the core in memory: effects are done before anybody is answered, and repeats when a test says so.

@@ -103,7 +103,7 @@ def test_every_class_of_the_tree_has_a_status() -> None:
     ]
     made = {kind: kind.__new__(kind) for kind in kinds if kind is not EmergencyCallingError}
     for kind, error in made.items():
-        error.__dict__.update(field="f", reason="r", retry_after_s=2.0)
+        error.__dict__.update(field="f", reason="r", retry_after_s=2.0, members={})
         assert problem(error).status_code != 500, kind
 
 
@@ -302,3 +302,10 @@ def test_versions_of_stores_become_tags() -> None:
     assert matches("*", tag)
     assert not matches(None, tag)
     assert not matches('"x"', tag)
+
+
+def test_what_else_there_is_to_say_are_members_of_the_document() -> None:
+    answer = problem(errors.Faulty("Not like this.", lint=[{"code": "empty"}]))
+    document = json.loads(answer.get_body())
+    assert answer.status_code == 422
+    assert (document["detail"], document["lint"]) == ("Not like this.", [{"code": "empty"}])

@@ -43,6 +43,7 @@ CONTRACT = {
     "admin_site_removed": "D",
     "admin_notification_template_read": "D",
     "admin_notification_template_saved": "D",
+    "admin_notification_template_removed": "D",
     "admin_notification_template_preview": "D",
     "admin_readiness": "SD",
     "admin_agent_readiness": "SD",

@@ -94,6 +94,10 @@ class Control:
         """Replace the e-mail service's rules."""
         self._send("PUT", "emails/rules", rules)
 
+    def telephony(self, setup: messages.TelephonySetup) -> None:
+        """Replace the voice routes and the numbers bought."""
+        self._send("PUT", "telephony", setup)
+
     # Calls
 
     def people(self, identity: str, *scripts: Script) -> None:

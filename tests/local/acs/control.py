@@ -39,6 +39,7 @@ class ControlRoutes:
             ("GET", "requests", self.requests),
             ("GET", "emails", self.emails),
             ("PUT", "emails/rules", self.email_rules),
+            ("PUT", "telephony", self.telephony),
             ("PUT", "people", self.people),
             ("POST", "calls", self.incoming_call),
             ("GET", "calls", self.calls),
@@ -100,6 +101,10 @@ class ControlRoutes:
     async def email_rules(self, request: Request) -> None:
         """Replace the e-mail service's rules."""
         self._service.emails.rules = await _read(request, messages.EmailRules)
+
+    async def telephony(self, request: Request) -> None:
+        """Replace the voice routes and the numbers bought."""
+        self._service.telephony.setup = await _read(request, messages.TelephonySetup)
 
     async def people(self, request: Request) -> None:
         """Script a person."""
@@ -228,6 +233,7 @@ class ControlRoutes:
         service.log.clear()
         service.repeatable.forget()
         service.emails.forget()
+        service.telephony.forget()
         service.network.forget()
         service.mid_call.forget()
         await service.grid.forget()

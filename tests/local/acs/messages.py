@@ -62,6 +62,23 @@ class LoggedRequest(msgspec.Struct, kw_only=True):
     repeated: bool = False
 
 
+class RouteSetup(msgspec.Struct, kw_only=True):
+    """A voice route of direct routing."""
+
+    name: str
+    pattern: str
+    trunks: list[str] = msgspec.field(default_factory=lambda: ["sbc.example.com"])
+
+
+class TelephonySetup(msgspec.Struct, kw_only=True):
+    """The voice routes in order, the numbers bought; `calling` is what those can that are not `inbound+outbound`."""
+
+    routes: list[RouteSetup] = msgspec.field(default_factory=list)
+    numbers: list[str] = msgspec.field(default_factory=list)
+    calling: dict[str, str] = msgspec.field(default_factory=dict)
+    of_persons: list[str] = msgspec.field(default_factory=list)
+
+
 class EmailRules(msgspec.Struct, kw_only=True):
     """How the e-mail service treats senders, recipients and the number of messages; addresses in lower case.
 

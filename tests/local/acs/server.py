@@ -34,6 +34,7 @@ from tests.local.acs.network import Network
 from tests.local.acs.repeatability import RepeatableRequests
 from tests.local.acs.signing import TokenSigner
 from tests.local.acs.tasks import Tasks
+from tests.local.acs.telephony import TelephonyService
 from tests.local.event_grid import EventGrid
 
 type Operation = Callable[[Request], Awaitable[Response]]
@@ -72,6 +73,7 @@ class Service:
         self.signer = TokenSigner(clock=self.clock, audience=identity.resource_id)
         self.mid_call = MidCallEvents(clock=self.clock, signer=self.signer, tasks=self.tasks)
         self.emails = EmailService(clock=self.clock, grid=self.grid, tasks=self.tasks, source=identity.event_source)
+        self.telephony = TelephonyService()
         line = Line(
             clock=self.clock,
             grid=self.grid,
@@ -107,6 +109,8 @@ class Service:
         table: list[tuple[str, str, Operation]] = [
             ("POST", "/emails:send", self.emails.send),
             ("GET", "/emails/operations/{operation_id}", self.emails.status),
+            ("GET", "/sip", self.telephony.routing),
+            ("GET", "/phoneNumbers", self.telephony.numbers),
             ("POST", "/calling/callConnections:answer", calls.answer),
             ("POST", "/calling/callConnections:redirect", calls.redirect),
             ("POST", "/calling/callConnections:reject", calls.reject),

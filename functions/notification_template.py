@@ -1,0 +1,76 @@
+"""The Emergency Call Notification Template, as administrators edit it (S7)."""
+
+import azure.functions as func
+
+from functions.http import administered, caller, composed, entity_tag, json_answer, principal
+from functions.preconditions import required_version
+from functions.problems import PreconditionFailed, answered
+from functions.wire.decoding import decode
+from functions.wire.office import (
+    LONGEST_TEMPLATE_BYTES,
+    TemplateBody,
+    preview_answer,
+    template_kind,
+    template_language,
+)
+from shared.domain.errors import Conflict
+
+ROUTE = "manage/notification-template"
+PREVIEW_ROUTE = "manage/notification-template/preview"
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_notification_template_read(req: func.HttpRequest) -> func.HttpResponse:
+    """The template of a kind and language with its entity tag: an administrator's, else the built-in one."""
+    app = composed()
+    principal("admin_notification_template_read", req, app.sign_in)
+    kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
+    stored = app.administration.read_template(kind, language)
+    return json_answer(stored.sources, headers={"ETag": entity_tag(stored.version)})
+
+
+@blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpResponse:
+    """Put a template in place; 422 with `lint` where it must not be saved, 412 where it is not as `If-Match` says."""
+    app = composed()
+    who = caller("admin_notification_template_saved", req, app.sign_in)
+    kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
+    sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
+    before = app.administration.read_template(kind, language)
+    try:
+        saved = app.administration.save_template(kind, language, sources, required_version(req, before.version))
+    except Conflict:
+        raise PreconditionFailed from None
+    administered(app.calling.telemetry, who, kind="template", change="saved")
+    return json_answer(saved.sources, headers={"ETag": entity_tag(saved.version)})
+
+
+@blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpResponse:
+    """The built-in template again: 204."""
+    app = composed()
+    who = caller("admin_notification_template_removed", req, app.sign_in)
+    kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
+    before = app.administration.read_template(kind, language)
+    try:
+        app.administration.remove_template(kind, language, required_version(req, before.version))
+    except Conflict:
+        raise PreconditionFailed from None
+    administered(app.calling.telemetry, who, kind="template", change="removed")
+    return func.HttpResponse(status_code=204)
+
+
+@blueprint.route(route=PREVIEW_ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_notification_template_preview(req: func.HttpRequest) -> func.HttpResponse:
+    """The template that was sent, rendered with sample facts, and its lint; nothing is kept."""
+    app = composed()
+    principal("admin_notification_template_preview", req, app.sign_in)
+    kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
+    sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
+    return json_answer(preview_answer(app.administration.preview_template(kind, language, sources)))

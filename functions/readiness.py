@@ -1,0 +1,30 @@
+"""What would go wrong today, and how to mend it (S10, B10)."""
+
+import azure.functions as func
+
+from functions.http import composed, json_answer, principal
+from functions.problems import answered
+from functions.wire.http import path_id
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route="manage/readiness", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
+    """The checks of the deployment, problems first."""
+    app = composed()
+    principal("admin_readiness", req, app.sign_in)
+    return json_answer(app.administration.show_readiness())
+
+
+@blueprint.route(
+    route="manage/agents/{agent_id}/readiness", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS
+)
+@answered
+def admin_agent_readiness(req: func.HttpRequest) -> func.HttpResponse:
+    """The checks of one agent, problems first; 404 for one who is not in the directory."""
+    app = composed()
+    principal("admin_agent_readiness", req, app.sign_in)
+    agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    return json_answer(app.administration.show_agent_readiness(agent_id))

@@ -1,0 +1,211 @@
+"""What is looked at for one agent (S10)."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from shared.domain.agents import Agent
+from shared.domain.deployment import Deployment
+from shared.domain.emergency_numbers import PLACED
+from shared.domain.locations import Desktop, Permission
+from shared.domain.notifications import Delivery
+from shared.domain.path_checks import emergency_path
+from shared.domain.pool import domestic_zones, zone_of_number
+from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.voice_routes import Telephony
+
+OLD_REPORT = timedelta(hours=24)
+_ONE_CALL = 1
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """The outbound profile that an administrator stated."""
+
+    name: str | None = None
+    work_item_limit: int | None = None
+    caller_id: str | None = None
+
+
+class KnownOfAgent(Struct, frozen=True, kw_only=True):
+    """All that is known of an agent when somebody asks; None where it was not answered."""
+
+    agent: Agent
+    deployment: Deployment
+    telephony: Telephony
+    desktops: tuple[Desktop, ...] | None = None
+    deliveries: Mapping[str, Delivery] | None = None
+    site: str | None = None
+    site_contacts: tuple[str, ...] = ()
+    profile: Profile | None = None
+
+
+def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
+    """Every check of one agent."""
+    subject = f"agent:{known.agent.agent_id}"
+    yield from _entry(known, subject, now)
+    yield from _desktops(known, subject, now)
+    yield _profile(known.profile, subject, now)
+    caller_ids = (
+        (known.profile.caller_id,)
+        if known.profile is not None and known.profile.caller_id
+        else known.deployment.callback_numbers
+    )
+    yield emergency_path(caller_ids, known.telephony, subject)
+    yield from _deliveries(known.deliveries, subject, now)
+
+
+def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    agent = known.agent
+    if agent.entra_object_id is None:
+        yield warning(
+            "object_id",
+            "The entry has no Entra object id: only a Machine can speak for this agent.",
+            "Add `entra_object_id`.",
+            now,
+            subject,
+        )
+    if not agent.acs_user_ids and not agent.alternate_numbers:
+        yield warning(
+            "identity",
+            "Nothing in the entry can be rung: a callback rings what the softphone names at the dial, else the desk.",
+            "Add `acs_user_ids` or `alternate_numbers`.",
+            now,
+            subject,
+        )
+    told = agent.emergency_contacts or known.site_contacts or known.deployment.default_contacts
+    if not told:
+        yield problem(
+            "contacts",
+            "Nobody is told of a call by this agent.",
+            "Add contacts to the entry, to its site, or to EMERGENCY_CONTACTS.",
+            now,
+            subject,
+        )
+    if not agent.address and known.site is None:
+        yield problem(
+            "address",
+            "There is neither an address nor a site: where nothing live is known, the location is unknown.",
+            "Add `address` or `site`.",
+            now,
+            subject,
+        )
+    yield from _country(known, subject, now)
+    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, agent.country)):
+        yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
+
+
+def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    country = known.agent.country
+    if country is None:
+        yield warning(
+            "country",
+            "The entry has no country: a number counts as an emergency if it is one in any configured country.",
+            "Add `country`.",
+            now,
+            subject,
+        )
+        return
+    if country not in PLACED:
+        yield problem(
+            "country",
+            f"The platform places no emergency calls in {country}: another telephone has to be used.",
+            "Tell the agent which telephone to use, or add a voice route for the number.",
+            now,
+            subject,
+        )
+    if not _has_number_of(country, known.deployment.callback_numbers):
+        yield warning(
+            "number_country",
+            f"No callback number belongs to {country}: a foreign one would be lent.",
+            "Buy a number of that country.",
+            now,
+            subject,
+        )
+
+
+def _has_number_of(country: str, pool: Collection[str]) -> bool:
+    return any(zone_of_number(number) in domestic_zones(country) for number in pool)
+
+
+def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    if known.desktops is None:
+        yield unknown("desktop", "The reports could not be read in time.", "Ask again in a minute.", None, subject)
+        return
+    if not known.desktops:
+        yield warning(
+            "desktop", "No desktop of this agent was ever seen.", "Have the agent open the panel.", None, subject
+        )
+        return
+    for desktop in known.desktops:
+        yield from _desktop(desktop, subject, now)
+
+
+def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
+    faults: Sequence[tuple[bool, str, str]] = (
+        (now - desktop.at > OLD_REPORT, "was last seen over 24 hours ago", "Have the agent open the panel there."),
+        (
+            desktop.location_permission is Permission.DENIED,
+            "does not let the page see its location",
+            "Allow the location for the page in the browser's settings.",
+        ),
+        (
+            desktop.environment.misleads,
+            "is virtual or behind a VPN: what it sees may be the data centre's place",
+            "Have the agent confirm where they are, at every sign-in.",
+        ),
+        (
+            desktop.country is not None and desktop.country.upper() not in PLACED,
+            "is in a country where the platform places no emergency calls",
+            "Tell the agent which telephone to use.",
+        ),
+        (
+            desktop.confirmed(now) is None,
+            "has no confirmation of where it is that still holds",
+            "Have the agent confirm it in the panel.",
+        ),
+    )
+    found = [(said, remedy) for fault, said, remedy in faults if fault]
+    for said, remedy in found:
+        yield warning("desktop", f"A desktop {said}.", remedy, desktop.at, subject)
+    if not found:
+        place = "a position was seen" if desktop.location and desktop.location.has_position else "the place is stated"
+        yield ok("desktop", f"A desktop was seen lately; {place}, not checked.", desktop.at, subject)
+
+
+def _profile(profile: Profile | None, subject: str, now: datetime) -> Check:
+    if profile is None:
+        return unknown(
+            "outbound_profile",
+            "Nobody has stated an outbound profile, and none can be seen from here.",
+            "State it as `outbound_profile` in the entry, as Customer Service admin center shows it.",
+            None,
+            subject,
+        )
+    if profile.work_item_limit == _ONE_CALL:
+        return warning(
+            "outbound_profile",
+            "As an administrator stated, the capacity profile has a work item limit of 1: an agent on a customer's "
+            "call may be unable to dial.",
+            "Raise the limit, or tell the agent to end the call first.",
+            now,
+            subject,
+        )
+    return ok("outbound_profile", "As an administrator stated; it cannot be seen from here.", now, subject)
+
+
+def _deliveries(deliveries: Mapping[str, Delivery] | None, subject: str, now: datetime) -> Iterator[Check]:
+    if deliveries is None:
+        yield unknown("deliveries", "The delivery reports could not be read.", "Ask again in a minute.", None, subject)
+        return
+    bounced = [each for each in deliveries.values() if each in {Delivery.FAILED, Delivery.REFUSED}]
+    if bounced:
+        yield problem(
+            "deliveries",
+            f"The last message to {len(bounced)} of this agent's contacts was not delivered.",
+            "Correct the addresses, or look why their mail service refuses the sender.",
+            now,
+            subject,
+        )
+    elif deliveries:
+        yield ok("deliveries", "The last message to every contact was taken.", now, subject)

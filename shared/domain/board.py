@@ -1,0 +1,105 @@
+"""The live board: what supervisors see of the emergencies that are going on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from shared.domain.emergencies import Emergency, rings_now, standing
+from shared.domain.leases import Rules
+from shared.domain.notifications import Delivery, Notice
+from shared.domain.panels import Mode, panel_of
+from shared.domain.presence import PresenceStatus
+
+OWED = "owed"
+# Of several notices to one recipient the state that asks for somebody's attention most is shown.
+_MOST_URGENT_FIRST = (OWED, Delivery.FAILED, Delivery.REFUSED, Delivery.ACCEPTED, Delivery.DELIVERED)
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+class NoticeState(Struct, frozen=True, kw_only=True):
+    """What is known of the notices to one recipient: `owed`, or how the delivery of what was sent went."""
+
+    recipient: str
+    state: str
+
+
+class LiveEmergency(Struct, frozen=True, kw_only=True):
+    """A row of the board. `emergency` is opaque; `since` is when the first leg of this lease was dialled."""
+
+    emergency: str
+    agent_id: str
+    name: str | None
+    site: str | None
+    since: datetime
+    mode: Mode
+    presence: PresenceStatus | None
+    callback_number: str | None
+    expires_at: datetime | None
+    shared: bool
+    test: bool
+    drill: bool
+    notices: tuple[NoticeState, ...]
+    hold_until: datetime | None
+
+
+class SentNotice(Struct, frozen=True):
+    """A message that was sent about an agent's emergency, and how its delivery to each recipient went."""
+
+    agent_key: str
+    deliveries: Mapping[str, Delivery]
+
+
+def is_live(emergency: Emergency, rules: Rules, now: datetime) -> bool:
+    """Whether it is on the board: it has a leg in progress, rings, or is held after a drop."""
+    if emergency.live_id is None:
+        return False
+    stands = standing(emergency, rules, now)
+    return bool(stands.in_progress or stands.held or rings_now(emergency, now))
+
+
+def live_emergency(
+    emergency: Emergency,
+    *,
+    name: str | None,
+    site: str | None,
+    notices: tuple[NoticeState, ...],
+    rules: Rules,
+    now: datetime,
+) -> LiveEmergency:
+    """An emergency as the board shows it."""
+    assert emergency.live_id is not None and emergency.lease is not None
+    stands, panel = standing(emergency, rules, now), panel_of(emergency, rules, now)
+    held_until = None if stands.held_until == _FOR_EVER else stands.held_until
+    return LiveEmergency(
+        emergency=emergency.live_id,
+        agent_id=emergency.agent_id,
+        name=name,
+        site=site,
+        since=min((leg.dialled_at for leg in emergency.legs), default=emergency.lease.lent_at),
+        mode=panel.mode,
+        presence=panel.presence,
+        callback_number=panel.callback_number,
+        expires_at=panel.expires_at,
+        shared=emergency.lease.shared,
+        test=bool(emergency.legs) and all(leg.test for leg in emergency.legs),
+        drill=False,
+        notices=notices,
+        hold_until=held_until,
+    )
+
+
+def notice_states(agent_key: str, owed: Iterable[Notice], sent: Sequence[SentNotice]) -> tuple[NoticeState, ...]:
+    """Each recipient once, in the order of their addresses."""
+    states: dict[str, str] = {}
+    found = [(address, OWED) for notice in owed if notice.agent_key == agent_key for address in notice.recipients]
+    found += [
+        (address, delivery.value)
+        for each in sent
+        if each.agent_key == agent_key
+        for address, delivery in each.deliveries.items()
+    ]
+    for address, state in found:
+        before = states.get(address, state)
+        states[address] = min(before, state, key=_MOST_URGENT_FIRST.index)
+    return tuple(NoticeState(recipient=address, state=states[address]) for address in sorted(states))

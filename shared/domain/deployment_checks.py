@@ -1,0 +1,253 @@
+"""What is looked at for the whole deployment (S10, B10)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from shared.domain.deployment import Deployment
+from shared.domain.drills import Drill, DrillState
+from shared.domain.notice_templates import Fault, TemplateKind
+from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
+from shared.domain.pool_size import numbers_needed
+from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.voice_routes import Telephony
+
+OVERDUE, LONG_OVERDUE = timedelta(minutes=1), timedelta(minutes=10)
+DRILL_EVERY = timedelta(days=90)
+SLOW_MS = 500
+# What a deployment of so many agents has to expect on a bad day: one in a hundred agents within an hour.
+AGENTS_AN_EMERGENCY = 100
+
+
+class SettingFault(Struct, frozen=True, kw_only=True):
+    """What is wrong with a setting, without its value; `serious`: not only less sure."""
+
+    setting: str
+    problem: str
+    mend: str
+    serious: bool
+
+
+class StoreFacts(Struct, frozen=True, kw_only=True):
+    """What the store says of itself: how long it took, the oldest thing owed, how many rows nobody can read."""
+
+    ms: int
+    oldest_owed_at: datetime | None
+    broken_rows: int
+
+
+class Census(Struct, frozen=True, kw_only=True):
+    """How many agents the directory has, in all and at each site, and when they were counted."""
+
+    agents: int
+    by_site: Mapping[str, int]
+    without_contacts: int
+    without_identity: int
+    at: datetime
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """All that is known when somebody asks; None where it was not answered."""
+
+    deployment: Deployment
+    sender: str | None
+    faults: tuple[SettingFault, ...]
+    telephony: Telephony
+    store: StoreFacts | None = None
+    census: Census | None = None
+    faulty_templates: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None = None
+    drill: Drill | None = None
+    drill_known: bool = False
+
+
+def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
+    """Every check of the deployment."""
+    yield from _settings(known.faults, now)
+    yield from _store(known.store, now)
+    yield from _ladder(known.deployment, now)
+    yield _pool(known.deployment, known.census, now)
+    yield from _census(known)
+    yield emergency_path(known.deployment.callback_numbers, known.telephony)
+    yield from number_checks(known.deployment.callback_numbers, known.deployment.countries, known.telephony)
+    yield binding_check()
+    yield _sender(known.sender, known.drill, now)
+    yield ok("mailbox", "Not applicable: notices are sent by EMAIL_SENDER, agents' own mailboxes are not used.", now)
+    yield from _templates(known.faulty_templates, now)
+    yield _drill(known, now)
+    yield ok("retirement_2028", f"{ENDS} Used here: {_used(known)}.", now)
+
+
+def _used(known: Known) -> str:
+    used = ["calling from the browser", "Call Automation"]
+    used += ["e-mail of Communication Services"] if known.sender else []
+    used += ["direct routing"] if known.telephony.routes else []
+    used += ["numbers bought from the platform"] if known.telephony.numbers else []
+    return ", ".join(used)
+
+
+def _settings(faults: Sequence[SettingFault], now: datetime) -> Iterator[Check]:
+    for fault in faults:
+        make = problem if fault.serious else warning
+        yield make("setting", f"{fault.setting}: {fault.problem}", fault.mend, now)
+    if not faults:
+        yield ok("settings", "Every setting is as it must be.", now)
+
+
+def _store(store: StoreFacts | None, now: datetime) -> Iterator[Check]:
+    if store is None:
+        yield problem(
+            "store", "Table storage does not answer.", "Look at the storage account, its network and the roles.", now
+        )
+        return
+    if store.ms > SLOW_MS:
+        yield warning("store", f"Table storage took {store.ms} ms.", "Look at its latency and throttling.", now)
+    else:
+        yield ok("store", f"Table storage answers within {SLOW_MS} ms.", now)
+    late = now - store.oldest_owed_at if store.oldest_owed_at is not None else timedelta(0)
+    if late > OVERDUE:
+        make = problem if late > LONG_OVERDUE else warning
+        minutes = int(late.total_seconds() // 60)
+        yield make(
+            "outbox",
+            f"What is owed longest is overdue by {minutes} minutes: a notice or a presence.",
+            "Look at the log for what fails (email_blocked, presence_failed) and whether the timers run.",
+            now,
+        )
+    else:
+        yield ok("outbox", "Nothing that is owed is overdue.", now)
+    if store.broken_rows:
+        yield problem(
+            "broken_rows",
+            f"{store.broken_rows} rows cannot be read and were set aside.",
+            "Look in the log for row_set_aside; go back to the version that wrote them, or wait: they are looked at "
+            "again every ten minutes.",
+            now,
+        )
+    else:
+        yield ok("broken_rows", "Every row can be read.", now)
+
+
+def _ladder(deployment: Deployment, now: datetime) -> Iterator[Check]:
+    pool = set(deployment.callback_numbers)
+    if deployment.fallback_number is None:
+        yield problem(
+            "fallback", "There is no fallback number.", "Set FALLBACK_CALLBACK_NUMBER to one that people answer.", now
+        )
+    elif deployment.fallback_number in pool:
+        yield problem(
+            "fallback",
+            "The fallback number is one of the pool: a callback would go round for ever.",
+            "Set FALLBACK_CALLBACK_NUMBER to a number that people answer at all hours.",
+            now,
+        )
+    else:
+        yield ok("fallback", "The fallback number is none of the pool; that people answer it, only a call shows.", now)
+    if pool & set(deployment.security_desk):
+        yield problem("desk", "A number of the desk is one of the pool.", "Take it out of SECURITY_DESK.", now)
+    elif not deployment.security_desk:
+        yield ok("desk", "There is no desk: the fallback number stands in for it.", now)
+    else:
+        yield ok("desk", "The desk is none of the pool.", now)
+    if deployment.callback_events_url is None:
+        yield problem(
+            "callback_events",
+            "Events of a callback cannot come here: callbacks are only sent on, to one person.",
+            "Set PUBLIC_BASE_URL and COMMUNICATION_SERVICES_RESOURCE_ID.",
+            now,
+        )
+    else:
+        yield ok("callback_events", "Events of callbacks have an address here and can be verified.", now)
+
+
+def _pool(deployment: Deployment, census: Census | None, now: datetime) -> Check:
+    numbers = len(deployment.callback_numbers)
+    if numbers == 0:
+        return problem("pool", "There is no callback number.", "Set CALLBACK_NUMBERS.", now)
+    if census is None:
+        return unknown("pool", "The directory could not be counted.", "Ask again in a minute.", None)
+    largest = max(census.by_site.values(), default=0)
+    rules = deployment.rules
+    kept_minutes = max(rules.window_minutes, rules.after_call_minutes) + rules.cool_down_minutes
+    by_load = numbers_needed(census.agents / AGENTS_AN_EMERGENCY, kept_minutes) if census.agents else 1
+    needed = max(largest, by_load)
+    said = f"{numbers} numbers; the largest site has {largest} agents, by Erlang-B {by_load} are needed"
+    if numbers >= needed:
+        return ok("pool", f"{said}.", census.at)
+    return warning("pool", f"{said}: beyond that, numbers are shared.", f"Add {needed - numbers} numbers.", census.at)
+
+
+def _census(known: Known) -> Iterator[Check]:
+    census = known.census
+    if census is None:
+        yield unknown("agents", "The directory could not be read in time.", "Ask again in a minute.", None)
+        return
+    if not census.agents:
+        yield warning("agents", "The directory has no agent: everybody is unlisted.", "Add agents.", census.at)
+        return
+    if census.without_contacts and not known.deployment.default_contacts:
+        yield problem(
+            "contacts",
+            f"{census.without_contacts} of {census.agents} agents have no contacts, and there are no default ones.",
+            "Set EMERGENCY_CONTACTS, or give each agent or site contacts.",
+            census.at,
+        )
+    else:
+        yield ok("contacts", "For every agent somebody is told.", census.at)
+    if census.without_identity:
+        yield warning(
+            "identities",
+            f"{census.without_identity} of {census.agents} agents have neither an ACS identity nor an alternate "
+            "number: callbacks ring what their softphone names at the dial, else the desk.",
+            "Add `acs_user_ids` or `alternate_numbers` to their entries.",
+            census.at,
+        )
+    else:
+        yield ok("identities", "Every agent can be rung.", census.at)
+
+
+def _sender(sender: str | None, drill: Drill | None, now: datetime) -> Check:
+    if sender is None:
+        return problem("sender", "There is no sender: nobody is told of a call.", "Set EMAIL_SENDER.", now)
+    if sender.casefold().endswith(".azurecomm.net"):
+        return warning(
+            "sender",
+            "The sender's domain is managed by Azure: it may send 5 messages a minute and 10 an hour.",
+            "Verify a domain of your own; it may send 30 a minute and 100 an hour, and more when asked for.",
+            now,
+        )
+    mailed = next((step for step in drill.steps if step.step == "email"), None) if drill else None
+    if mailed is not None and mailed.state == "passed":
+        return ok("sender", "The e-mail service took a message from it in the last drill.", drill.at if drill else now)
+    return unknown(
+        "sender", "Whether the e-mail service takes messages from it shows when one is sent.", "Run a drill.", None
+    )
+
+
+def _templates(faulty: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None, now: datetime) -> Iterator[Check]:
+    if faulty is None:
+        yield unknown("templates", "The templates could not be read in time.", "Ask again in a minute.", None)
+        return
+    for (kind, language), faults in faulty.items():
+        yield problem(
+            "template",
+            f"The template {kind.value}, {language} cannot be used ({faults[0].code}): the built-in one serves.",
+            "Edit it, or take the built-in one again.",
+            now,
+        )
+    if not faulty:
+        yield ok("templates", "Every template can be used.", now)
+
+
+def _drill(known: Known, now: datetime) -> Check:
+    remedy = "Run a drill, and dial 933 from a desk."
+    if not known.drill_known:
+        return unknown("drill", "The last drill could not be read in time.", "Ask again in a minute.", None)
+    drill = known.drill
+    if drill is None:
+        return warning("drill", "There never was a drill.", remedy, now)
+    if drill.state is DrillState.FAILED:
+        return problem("drill", f"The last drill, on {drill.at:%Y-%m-%d}, failed.", remedy, drill.at)
+    if now - drill.at > DRILL_EVERY:
+        return warning("drill", f"The last drill was on {drill.at:%Y-%m-%d}.", remedy, drill.at)
+    return ok("drill", f"The last drill, on {drill.at:%Y-%m-%d}, ended as {drill.state.value}.", drill.at)

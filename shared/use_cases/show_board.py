@@ -1,0 +1,54 @@
+"""A supervisor looks at the emergencies that are going on."""
+
+from contextlib import suppress
+
+from shared.deadlines import Clock, Deadline
+from shared.domain.board import LiveEmergency, SentNotice, is_live, live_emergency, notice_states
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Emergency
+from shared.domain.errors import EmergencyCallingError
+from shared.ports import AgentDirectory, EmergencyStore
+
+MAX_ROWS = 500
+
+
+def show_board(
+    *,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    clock: Clock,
+    deployment: Deployment,
+    deadline: Deadline,
+) -> list[LiveEmergency]:
+    """Every emergency with a leg, a ring or a hold, the newest first. Raises `Unavailable`.
+
+    A name that cannot be read keeps nobody off the board.
+    """
+    now, rules = clock.now(), deployment.rules
+    kept = emergencies.going_on(deadline)
+    live = [each for each in kept.emergencies if is_live(each, rules, now)]
+    live = sorted(live, key=lambda each: each.dialled_at, reverse=True)[:MAX_ROWS]
+    sent = [SentNotice(each.agent_key, each.deliveries) for each in kept.dispatches if each.agent_key is not None]
+    names = _names(live, directory, deadline)
+    return [
+        live_emergency(
+            each,
+            name=names.get(each.agent_key),
+            site=None,
+            notices=notice_states(each.agent_key, kept.owed, sent),
+            rules=rules,
+            now=now,
+        )
+        for each in live
+    ]
+
+
+def _names(live: list[Emergency], directory: AgentDirectory, deadline: Deadline) -> dict[str, str | None]:
+    """The names of those who are in the directory; what an unlisted agent calls themself is not shown as a name."""
+    asked = [(each, directory.find(each.agent_id, deadline)) for each in live if each.in_directory]
+    names: dict[str, str | None] = {}
+    for each, pending in asked:
+        with suppress(EmergencyCallingError):
+            entry = pending.result()
+            names[each.agent_key] = entry.name if entry else None
+    return names

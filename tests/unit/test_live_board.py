@@ -1,0 +1,153 @@
+"""The live board and the list of numbers: what supervisors see, and that nobody's fault hides another's emergency."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.agents import Agent
+from shared.domain.board import NoticeState
+from shared.domain.errors import Unavailable
+from shared.domain.notifications import Delivery
+from shared.domain.panels import Mode
+from shared.domain.pool_numbers import NumberState
+from shared.domain.presence import PresenceStatus
+from shared.ports import Email
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import DAWN, House, after, numbers
+
+
+@pytest.fixture
+def house() -> House:
+    house = House(pool=numbers(2))
+    house.tick()
+    for name in ("ana", "ben"):
+        house.add_agent(
+            Agent(
+                agent_id=name,
+                name=f"{name.title()} Example",
+                acs_user_ids=(f"8:acs:r_{name}",),
+                emergency_contacts=(f"{name}@example.com", "guard@example.com"),
+            )
+        )
+    return house
+
+
+def dial(house: House, name: str, dialled: str = "911") -> None:
+    house.dial(Dial(call_id=f"{name}/{dialled}", agent_id=name, dialled=dialled, country="US"))
+
+
+def test_the_newest_emergency_comes_first_with_all_that_is_known_of_it(house: House) -> None:
+    dial(house, "ana")
+    house.clock.advance(after(minutes=1))
+    dial(house, "ben", "933")
+    ben, ana = house.administration.show_board()
+    assert (ana.agent_id, ana.name, ana.since, ana.mode) == ("ana", "Ana Example", DAWN, Mode.EMERGENCY)
+    assert (ana.test, ana.shared, ana.drill, ana.hold_until) == (False, False, False, None)
+    assert ana.presence is PresenceStatus.DO_NOT_DISTURB
+    assert ana.expires_at == DAWN + timedelta(minutes=60)
+    assert ana.callback_number in numbers(2)
+    assert ana.emergency != ben.emergency
+    assert ben.test
+
+
+def test_an_emergency_leaves_the_board_with_its_hold_and_comes_back_under_another_name(house: House) -> None:
+    dial(house, "ana")
+    [before] = house.administration.show_board()
+    house.end(End(call_id="ana/911", by_agent=False))
+    [held] = house.administration.show_board()
+    assert (held.mode, held.hold_until) == (Mode.NORMAL, DAWN + timedelta(minutes=10))
+    assert held.emergency == before.emergency
+    house.release("ana")
+    assert house.administration.show_board() == []
+    house.clock.advance(after(minutes=90))
+    house.tick()
+    house.dial(Dial(call_id="again", agent_id="ana", dialled="911"))
+    [again] = house.administration.show_board()
+    assert again.emergency != before.emergency
+
+
+def test_a_callback_that_rings_is_on_the_board(house: House) -> None:
+    dial(house, "ana")
+    house.end(End(call_id="ana/911", by_agent=True))
+    assert house.administration.show_board() == []
+    house.responder_calls(house.panel("ana").callback_number)
+    [ringing] = house.administration.show_board()
+    assert ringing.mode is Mode.RINGING
+
+
+def test_what_became_of_the_notices_is_told_for_each_recipient(house: House) -> None:
+    def away(_email: Email) -> None:
+        raise Unavailable
+
+    house.mail.fail = away
+    dial(house, "ana")
+    [row] = house.administration.show_board()
+    assert {each.state for each in row.notices} == {"owed"}
+    house.mail.fail = lambda _email: None
+    house.wait(60)
+    [row] = house.administration.show_board()
+    assert {each.state for each in row.notices} == {"accepted"}
+    [sent] = house.mail.accepted
+    for address, delivery in (("ana@example.com", Delivery.DELIVERED), ("guard@example.com", Delivery.FAILED)):
+        house.emergencies.record_delivery(sent.operation_id, address, delivery, house.within())
+    [row] = house.administration.show_board()
+    assert row.notices == (
+        NoticeState(recipient="ana@example.com", state="delivered"),
+        NoticeState(recipient="guard@example.com", state="failed"),
+    )
+
+
+def test_notices_of_one_are_not_shown_at_another(house: House) -> None:
+    dial(house, "ana")
+    dial(house, "ben")
+    shown = {row.agent_id: {each.recipient for each in row.notices} for row in house.administration.show_board()}
+    assert shown == {name: {f"{name}@example.com", "guard@example.com"} for name in ("ana", "ben")}
+
+
+def test_an_unlisted_agent_has_no_name(house: House) -> None:
+    dial(house, "Jane Roe")
+    [row] = house.administration.show_board()
+    assert (row.agent_id, row.name) == ("Jane Roe", None)
+
+
+def test_the_board_says_so_when_the_store_is_away(house: House) -> None:
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.administration.show_board()
+
+
+def states(house: House) -> list[NumberState]:
+    return [each.state for each in house.administration.list_numbers()]
+
+
+def test_a_number_is_free_lent_shared_resting_and_free_again(house: House) -> None:
+    assert states(house) == [NumberState.FREE] * 2
+    for name in ("ana", "ben"):
+        dial(house, name)
+    assert states(house) == [NumberState.LENT] * 2
+    dial(house, "somebody else")
+    assert sorted(states(house)) == [NumberState.LENT, NumberState.SHARED]
+    for name in ("ana", "ben", "somebody else"):
+        house.end(End(call_id=f"{name}/911", by_agent=True, agent_id=name))
+    house.clock.advance(after(minutes=61))
+    # Whether the timer has run or not.
+    for timer_ran in (False, True):
+        if timer_ran:
+            house.tick()
+        listed = house.administration.list_numbers()
+        assert [each.state for each in listed] == [NumberState.RESTING] * 2
+        assert {each.expired_at for each in listed} == {DAWN + timedelta(minutes=60)}
+    house.clock.advance(after(minutes=61))
+    house.tick()
+    assert states(house) == [NumberState.FREE] * 2
+    assert {(each.country, each.expired_at) for each in house.administration.list_numbers()} == {("US", None)}
+
+
+def test_a_number_that_leaves_the_pool_is_shown_until_its_lease_is_over(house: House) -> None:
+    dial(house, "ana")
+    dial(house, "ben")
+    house.lend_from(numbers(1))
+    house.tick()
+    leaving = [each.number for each in house.administration.list_numbers() if each.state is NumberState.LEAVING]
+    assert leaving == [numbers(2)[1]]

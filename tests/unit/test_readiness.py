@@ -1,0 +1,278 @@
+"""Readiness: on a deployment with one fault the first line names it; on a sound one all is ok but what nobody sees."""
+
+from collections.abc import Callable
+
+import pytest
+from msgspec import structs
+
+from shared.adapters.table import Put
+from shared.domain.agents import Agent
+from shared.domain.deployment_checks import SettingFault
+from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.errors import NotFound
+from shared.domain.ids import agent_key_of
+from shared.domain.locations import Environment, Location, Permission
+from shared.domain.notice_templates import TemplateKind, TemplateSources
+from shared.domain.notifications import Delivery
+from shared.domain.panels import Mode
+from shared.domain.pool_size import blocking, numbers_needed
+from shared.domain.readiness import CheckState, Readiness
+from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
+from shared.use_cases.report_desktop import DesktopReport
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
+
+ANA = Agent(
+    agent_id="ana",
+    name="Ana Example",
+    entra_object_id="0f0e0d0c-0b0a-4908-8706-050403020100",
+    acs_user_ids=("8:acs:r_ana",),
+    country="US",
+    address="1 Example Way",
+    emergency_contacts=("guard@example.com",),
+)
+# By nature: no interface tells, in this order.
+UNKNOWN_BY_NATURE = {"callback_binding"}
+UNKNOWN_OF_AN_AGENT = {"outbound_profile"}
+
+
+def owned(*bought: str, **fields: bool) -> tuple[OwnedNumber, ...]:
+    sound = {"inbound": True, "outbound": True, "of_application": True, **fields}
+    return tuple(OwnedNumber(number=each, **sound) for each in bought)
+
+
+@pytest.fixture
+def house() -> House:
+    house = House(pool=numbers(4))
+    house.tick()
+    house.deployment = structs.replace(house.deployment, countries=frozenset({"US"}))
+    house.add_agent(ANA)
+    house.telephony.known = Telephony(
+        routes=(), numbers=owned(*numbers(4)), routes_at=house.clock.now(), numbers_at=house.clock.now()
+    )
+    report(house)
+    mailed = DrillStep(step="email", state="passed", ms=3)
+    house.drills.begin(Drill(drill_id="d", at=house.clock.now()), house.clock.now(), house.within())
+    house.drills.keep(
+        Drill(drill_id="d", at=house.clock.now(), state=DrillState.PASSED, steps=(mailed,)), house.within()
+    )
+    return house
+
+
+def report(house: House, **fields: object) -> None:
+    sound = DesktopReport(
+        desktop_id="desk",
+        location_permission=Permission.GRANTED,
+        country="US",
+        location=Location(latitude=47.0, longitude=-122.0),
+        environment=Environment.PHYSICAL,
+        confirmed=True,
+    )
+    house.calling.report_desktop("ana", structs.replace(sound, **fields), deadline=house.within())
+
+
+def states(found: Readiness, *but: str) -> dict[str, CheckState]:
+    return {check.id: check.state for check in found.checks if check.id not in but}
+
+
+def test_a_sound_deployment_is_ok_but_for_what_is_unknown_by_nature(house: House) -> None:
+    found = house.administration.show_readiness()
+    assert {check.id for check in found.checks if check.state is CheckState.UNKNOWN} == UNKNOWN_BY_NATURE
+    assert set(states(found, *UNKNOWN_BY_NATURE).values()) == {CheckState.OK}
+    of_ana = house.administration.show_agent_readiness("ana")
+    assert {check.id for check in of_ana.checks if check.state is CheckState.UNKNOWN} == UNKNOWN_OF_AN_AGENT
+    assert set(states(of_ana, *UNKNOWN_OF_AN_AGENT).values()) == {CheckState.OK}
+    with pytest.raises(NotFound):
+        house.administration.show_agent_readiness("nobody")
+
+
+def test_what_ends_in_2028_is_told_in_an_ok(house: House) -> None:
+    [check] = [each for each in house.administration.show_readiness().checks if each.id == "retirement_2028"]
+    assert check.state is CheckState.OK and "30 September 2028" in check.reason and "e-mail" in check.reason
+
+
+def settings(house: House) -> None:
+    house.faults = (SettingFault(setting="EMAIL_SENDER", problem="is no address", mend="Set it.", serious=True),)
+
+
+def doubtful(house: House) -> None:
+    house.faults = (SettingFault(setting="EVENT_SOURCES", problem="is empty", mend="Set it.", serious=False),)
+
+
+def deployed(**fields: object) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        house.deployment = structs.replace(house.deployment, **fields)
+
+    return change
+
+
+def exchange(**fields: object) -> Callable[[House], None]:
+    def change(house: House) -> None:
+        house.telephony.known = structs.replace(house.telephony.known, **fields)
+
+    return change
+
+
+def away(house: House) -> None:
+    house.line.away = True
+
+
+def overdue(house: House) -> None:
+    house.table.commit([Put("outbox|20261120T160000000000Z|notice|n", {"state": "{"})], house.within())
+
+
+def broken(house: House) -> None:
+    house.table.commit([Put("broken|20261120T170000000000Z|x", {})], house.within())
+
+
+def no_contacts(house: House) -> None:
+    house.add_agent(structs.replace(ANA, emergency_contacts=()))
+    deployed(default_contacts=())(house)
+
+
+def no_identity(house: House) -> None:
+    house.add_agent(structs.replace(ANA, acs_user_ids=()))
+
+
+def bad_template(house: House) -> None:
+    house.templates.save(
+        TemplateKind.CALL, "it", TemplateSources(subject="x", text="x", html="x"), None, house.within()
+    )
+
+
+def failed_drill(house: House) -> None:
+    house.drills.keep(Drill(drill_id="d", at=house.clock.now(), state=DrillState.FAILED), house.within())
+
+
+def old_drill(house: House) -> None:
+    house.clock.advance(after(days=91))
+
+
+@pytest.mark.parametrize(
+    ("fault", "check_id", "state"),
+    [
+        (settings, "setting", CheckState.PROBLEM),
+        (doubtful, "setting", CheckState.WARNING),
+        (away, "store", CheckState.PROBLEM),
+        (overdue, "outbox", CheckState.PROBLEM),
+        (broken, "broken_rows", CheckState.PROBLEM),
+        (deployed(fallback_number=None), "fallback", CheckState.PROBLEM),
+        (deployed(fallback_number=numbers(4)[0]), "fallback", CheckState.PROBLEM),
+        (deployed(security_desk=numbers(4)[:1]), "desk", CheckState.PROBLEM),
+        (deployed(callback_events_url=None), "callback_events", CheckState.PROBLEM),
+        (exchange(numbers=()), "emergency_path", CheckState.PROBLEM),
+        (exchange(routes=None), "emergency_path", CheckState.UNKNOWN),
+        (exchange(routes=(VoiceRoute(name="r", number_pattern=r"\p{Nd}"),)), "emergency_path", CheckState.UNKNOWN),
+        (exchange(numbers=owned(*numbers(4), inbound=False)), "callback_number", CheckState.PROBLEM),
+        (exchange(numbers=owned(*numbers(4), outbound=False)), "callback_number", CheckState.PROBLEM),
+        (exchange(numbers=owned(*numbers(4), of_application=False)), "callback_number", CheckState.PROBLEM),
+        (deployed(countries=frozenset({"US", "GB"})), "callback_countries", CheckState.WARNING),
+        (no_contacts, "contacts", CheckState.PROBLEM),
+        (no_identity, "identities", CheckState.WARNING),
+        (bad_template, "template", CheckState.PROBLEM),
+        (failed_drill, "drill", CheckState.PROBLEM),
+        (old_drill, "drill", CheckState.WARNING),
+    ],
+)
+def test_a_fault_is_named_in_the_first_line(
+    house: House, fault: Callable[[House], None], check_id: str, state: CheckState
+) -> None:
+    fault(house)
+    found = house.administration.show_readiness()
+    first = found.checks[0]
+    assert (first.id, first.state, found.state) == (check_id, state, state)
+    assert first.remedy
+
+
+@pytest.mark.parametrize(
+    ("entry", "check_id", "state"),
+    [
+        ({"emergency_contacts": ()}, None, None),
+        ({"address": None}, "address", CheckState.PROBLEM),
+        ({"country": "MX"}, "country", CheckState.PROBLEM),
+        ({"country": None}, "country", CheckState.WARNING),
+        ({"country": "GB"}, "number_country", CheckState.WARNING),
+        ({"acs_user_ids": ()}, "identity", CheckState.WARNING),
+        ({"entra_object_id": None}, "object_id", CheckState.WARNING),
+    ],
+)
+def test_what_an_entry_lacks_is_named_first(
+    house: House, entry: dict[str, object], check_id: str | None, state: CheckState | None
+) -> None:
+    house.add_agent(structs.replace(ANA, **entry))
+    first = house.administration.show_agent_readiness("ana").checks[0]
+    if check_id is None:
+        assert first.state is CheckState.UNKNOWN, f"{DEFAULT_CONTACT} is told"
+    else:
+        assert (first.id, first.state) == (check_id, state)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"location_permission": Permission.DENIED}, "location"),
+        ({"environment": Environment.VIRTUAL}, "virtual"),
+        ({"country": "MX"}, "country"),
+    ],
+)
+def test_what_is_wrong_with_a_desktop_is_a_warning(house: House, fields: dict[str, object], said: str) -> None:
+    report(house, **fields)
+    first = house.administration.show_agent_readiness("ana").checks[0]
+    assert (first.id, first.state) == ("desktop", CheckState.WARNING)
+    assert said in first.reason
+
+
+def test_an_old_report_is_a_warning(house: House) -> None:
+    house.clock.advance(after(hours=25))
+    assert house.administration.show_agent_readiness("ana").checks[0].id == "desktop"
+
+
+def test_a_bounce_is_a_problem_of_the_address_and_tells_of_no_call(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    assert house.calling.record_delivery(sent.operation_id, "GUARD@example.com", Delivery.FAILED)
+    first = house.administration.show_agent_readiness("ana").checks[0]
+    assert (first.id, first.state) == ("deliveries", CheckState.PROBLEM)
+    assert "guard" not in first.reason
+    assert house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
+def test_what_is_kept_of_contacts_goes_with_the_entry(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    assert house.deliveries.of(ANA.key, ["guard@example.com"], house.within())
+    house.deliveries.forget(ANA.key, house.within())
+    assert house.deliveries.of(ANA.key, ["guard@example.com"], house.within()) == {}
+
+
+def test_of_somebody_unlisted_no_delivery_is_kept(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="stranger", dialled="911"))
+    sent = house.mail.accepted[-1]
+    house.calling.record_delivery(sent.operation_id, DEFAULT_CONTACT, Delivery.FAILED)
+    assert house.deliveries.of(agent_key_of("stranger"), [DEFAULT_CONTACT], house.within()) == {}
+
+
+def test_a_route_that_takes_911_keeps_the_relay_away_and_abroad_makes_the_call_possible(house: House) -> None:
+    house.telephony.known = Telephony(routes=(VoiceRoute(name="all", number_pattern=".*"),), numbers=())
+    answer = house.dial(Dial(call_id="c", agent_id="ana", dialled="911", country="US"))
+    assert answer.panel.mode is Mode.EMERGENCY and answer.panel.say is not None
+    assert answer.panel.say.relay_first is False
+    abroad = house.dial(Dial(call_id="d", agent_id="ben", dialled="911", country="MX"))
+    assert abroad.placeable == "unknown"
+
+
+@pytest.mark.parametrize(
+    # Erlang's table, to three figures.
+    ("lines", "erlangs", "blocked"),
+    [(1, 1.0, 0.5), (5, 3.0, 0.110), (10, 5.0, 0.0184), (20, 12.0, 0.00979)],
+)
+def test_erlangs_formula(lines: int, erlangs: float, blocked: float) -> None:
+    assert blocking(lines, erlangs) == pytest.approx(blocked, rel=0.01)
+
+
+def test_a_pool_is_large_enough_for_a_load_or_says_how_many_are_missing() -> None:
+    needed = numbers_needed(3.0, 120)
+    assert blocking(needed, 6.0) <= 0.001 < blocking(needed - 1, 6.0)
+    assert numbers_needed(0.0, 120) == 1

@@ -1,0 +1,112 @@
+"""Templates that administrators write: kept, remembered, refused, and the built-in one again (S7, B6)."""
+
+import pytest
+
+from shared.adapters.built_in_templates import built_in_sources
+from shared.adapters.notification_template import NotificationTemplate
+from shared.domain.errors import Conflict, Faulty, Unavailable
+from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
+from shared.use_cases.start_call import Dial
+from tests.fakes.house import House, after
+
+CALL, CLOSING = TemplateKind.CALL, TemplateKind.CLOSING
+TEXT = (
+    "{{ agent }} dialled {{ dialled }}. Call {{ callback_number }}."
+    "{% if location_known %} At {{ location_address }}.{% else %} Where is unknown.{% endif %}"
+)
+OURS = TemplateSources(subject="House: {{ agent }}", text=TEXT, html=f"<p>{TEXT}</p>")
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.tick()
+    house.template = NotificationTemplate(house.templates.edited, house.telemetry)
+    return house
+
+
+def save(house: House, sources: TemplateSources = OURS, over: str | None = None) -> str:
+    return house.administration.save_template(CALL, "en", sources, over).version
+
+
+def subject_of_a_dial(house: House, call_id: str) -> str:
+    house.dial(Dial(call_id=call_id, agent_id=f"agent {call_id}", dialled="911"))
+    return house.mail.accepted[-1].subject
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", TemplateKind)
+def test_the_built_in_one_can_be_read_put_back_and_previewed(house: House, kind: TemplateKind, language: str) -> None:
+    office = house.administration
+    read = office.read_template(kind, language)
+    assert not read.edited and read.sources == built_in_sources(kind, language)
+    saved = office.save_template(kind, language, read.sources, read.version)
+    assert saved.edited and office.read_template(kind, language) == saved
+    preview = office.preview_template(kind, language, read.sources)
+    assert preview.lint == []
+    assert "Alex Example" in preview.notice.text and "Alex Example" in preview.notice.html
+
+
+def test_a_saved_template_is_what_notices_are_made_from_within_a_minute_and_the_built_in_one_again(
+    house: House,
+) -> None:
+    before = subject_of_a_dial(house, "1")
+    save(house)
+    assert subject_of_a_dial(house, "2").startswith("House: "), "the process that saved it uses it at once"
+    house.administration.remove_template(CALL, "en", None)
+    assert subject_of_a_dial(house, "3").split(" agent")[0] == before.split(" agent")[0]
+    house.administration.remove_template(CALL, "en", None)
+
+
+def test_another_process_uses_it_after_a_minute_at_most_and_in_an_outage_what_it_remembers(house: House) -> None:
+    other = House()
+    other.templates = type(house.templates)(other.line, house.clock)
+    assert other.templates.edited(CALL, "en") is None
+    other.templates.save(CALL, "en", OURS, None, house.within())
+    assert other.templates.edited(CALL, "en") == OURS
+    other.line.away = True
+    house.clock.advance(after(minutes=5))
+    assert other.templates.edited(CALL, "en") == OURS
+    assert other.templates.edited(CALL, "it") is None, "nothing is known of it: the built-in one serves"
+    with pytest.raises(Unavailable):
+        other.templates.read(CALL, "en", house.within())
+
+
+@pytest.mark.parametrize(
+    ("sources", "code"),
+    [
+        (TemplateSources(subject="x", text="{{ agent }}", html="{{ agent }}"), "callback_number_missing"),
+        (TemplateSources(subject="{{ agent.__class__ }}", text=TEXT, html=TEXT), None),
+        (TemplateSources(subject="x", text="{% for a in agent %}x{% endfor %}", html=TEXT), None),
+        (TemplateSources(subject="x", text="{" * 2_000_000, html=TEXT), "too_long"),
+        (TemplateSources(subject="{{", text=TEXT, html=TEXT), "syntax"),
+    ],
+)
+def test_what_must_not_be_saved_is_refused_and_changes_nothing(
+    house: House, sources: TemplateSources, code: str | None
+) -> None:
+    with pytest.raises(Faulty) as refused:
+        save(house, sources)
+    lint = refused.value.members["lint"]
+    assert isinstance(lint, list) and lint
+    assert code is None or code in {fault.code for fault in lint}
+    assert not house.administration.read_template(CALL, "en").edited
+    preview = house.administration.preview_template(CALL, "en", sources)
+    assert preview.lint == lint
+
+
+def test_two_administrators_on_one_template_the_second_is_told(house: House) -> None:
+    first = house.administration.read_template(CALL, "en").version
+    second = save(house, over=first)
+    with pytest.raises(Conflict):
+        save(house, over=first)
+    with pytest.raises(Conflict):
+        house.administration.remove_template(CALL, "en", first)
+    house.administration.remove_template(CALL, "en", second)
+    assert house.administration.read_template(CALL, "en").version == first
+
+
+def test_a_long_template_is_kept_whole(house: House) -> None:
+    long = TemplateSources(subject=OURS.subject, text=TEXT + "𝄞é" * 40_000, html=OURS.html)
+    save(house, long)
+    assert house.administration.read_template(CALL, "en").sources == long
