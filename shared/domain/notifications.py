@@ -55,7 +55,6 @@ class Notice(Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
     ended_at: datetime | None = None
     word: str = ""
-    agent_key: str | None = None
 
     @property
     def called(self) -> dict[str, str]:

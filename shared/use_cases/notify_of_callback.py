@@ -82,7 +82,6 @@ def notice_of(
         location=situation.told,
         site=situation.site,
         locale=agent.locale if agent else None,
-        agent_key=emergency.agent_key,
         time_zone=situation.time_zone or deployment.time_zone,
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),

@@ -575,7 +575,6 @@ class _Course:
             placeable=self.situation.placement.placeable,
             number_shown=self.situation.number_shown,
             locale=self._dial.locale or (agent.locale if agent else None),
-            agent_key=self._agent_key,
             time_zone=self.situation.time_zone or self._deployment.time_zone,
             give_up_at=dialled_at + self._rules.window,
         )
