@@ -1,0 +1,184 @@
+"""The directory as CSV, both ways: what spreadsheets make of it is understood (contract, *Administration*)."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct, structs
+
+from functions.wire.decoding import convert
+from functions.wire.http import AgentBody, agent_of, path_id
+from shared.domain.agents import Agent, OutboundProfile
+from shared.domain.errors import Malformed
+from shared.domain.ids import normal_id
+from shared.domain.notifications import split_list
+
+PROFILE = "outbound_profile_"
+PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
+COLUMNS = (*(each for each in Agent.__struct_fields__ if each != "outbound_profile"), *PROFILE_COLUMNS)
+LISTS = frozenset({"acs_user_ids", "alternate_numbers"})
+SEPARATORS = ",;\t"
+BYTE_ORDER_MARK = "\ufeff"
+# What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+MAX_FAULTS_TOLD = 100
+LINE_OF_HEADER = 1
+# Whose a cell is says nothing of whether it is sound.
+ANYBODY = "-"
+
+
+class CsvFault(Struct, frozen=True):
+    """What is wrong with a cell: the physical line where its record begins, and the header's name of its column."""
+
+    line: int
+    column: str | None
+    reason: str
+
+
+class CsvRow(Struct, frozen=True):
+    """One agent as the file has them: what it says of each field that has a column."""
+
+    line: int
+    agent_id: str
+    fields: Mapping[str, object]
+
+    def over(self, before: Agent | None) -> Agent:
+        """The entry from now on: what the file says, over what it does not speak of."""
+        base = before or Agent(agent_id=self.agent_id)
+        plain = {name: value for name, value in self.fields.items() if not name.startswith(PROFILE)}
+        said = {name.removeprefix(PROFILE): value for name, value in self.fields.items() if name.startswith(PROFILE)}
+        profile = structs.replace(base.outbound_profile or OutboundProfile(), **said)
+        return structs.replace(base, **plain, outbound_profile=profile if profile != OutboundProfile() else None)
+
+
+class CsvFile(Struct, frozen=True):
+    """What a file holds: its sound rows, and all that is wrong with the others."""
+
+    rows: tuple[CsvRow, ...] = ()
+    faults: tuple[CsvFault, ...] = ()
+
+
+def written(agents: Iterable[Agent]) -> bytes:
+    """The entries as CSV: UTF-8 with a byte order mark, commas, CRLF, in the order of their ids."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for agent in sorted(agents, key=lambda each: each.agent_id):
+        writer.writerow([_neutral(cell) for cell in _cells(agent)])
+    return (BYTE_ORDER_MARK + text.getvalue()).encode("utf-8", "replace")
+
+
+def _cells(agent: Agent) -> list[str]:
+    profile = agent.outbound_profile or OutboundProfile()
+    values = [getattr(agent, name) for name in COLUMNS if not name.startswith(PROFILE)]
+    values += [getattr(profile, name.removeprefix(PROFILE)) for name in PROFILE_COLUMNS]
+    return ["; ".join(each) if isinstance(each, tuple) else "" if each is None else str(each) for each in values]
+
+
+def _neutral(cell: str) -> str:
+    return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*FORMULA, "'")) else cell
+
+
+def read(body: bytes) -> CsvFile:
+    """What a file holds. Raises `Malformed` where it is no UTF-8, and for nothing else."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeError:
+        raise Malformed("body", "is not UTF-8") from None
+    records, faults = _records(text)
+    if not records:
+        return CsvFile(faults=(*faults, CsvFault(LINE_OF_HEADER, None, "names no column")))
+    _, header = records[0]
+    columns = [each.strip().lower() for each in header]
+    faults += _faults_of_header(columns)
+    if faults:
+        return CsvFile(faults=tuple(faults))
+    rows: list[CsvRow] = []
+    seen: dict[str, int] = {}
+    for line, cells in records[1:]:
+        found = _row(line, cells, columns, seen)
+        if isinstance(found, CsvRow):
+            rows.append(found)
+        else:
+            faults += found
+    return CsvFile(tuple(rows), tuple(faults))
+
+
+def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[CsvFault]]:
+    """The records that are not blank, each with the line where it begins."""
+    first, _, rest = text.partition("\n")
+    skipped = 0
+    # A line that some spreadsheets write for themselves.
+    if first.strip().lower() in {f"sep={each}" for each in SEPARATORS}:
+        text, skipped = rest, 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
+    records: list[tuple[int, list[str]]] = []
+    begins = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                records.append((begins + skipped, cells))
+            begins = reader.line_num + 1
+    except csv.Error:
+        return records, [CsvFault(begins + skipped, None, "cannot be read from here on: a quote is not closed")]
+    return records, []
+
+
+def _separator(text: str) -> str:
+    header = text.partition("\n")[0]
+    return max(SEPARATORS, key=header.count)
+
+
+def _faults_of_header(columns: Sequence[str]) -> list[CsvFault]:
+    faults = [
+        CsvFault(LINE_OF_HEADER, name, "is no field of an entry") for name in columns if name and name not in COLUMNS
+    ]
+    twice = {name for name in columns if name and columns.count(name) > 1}
+    faults += [CsvFault(LINE_OF_HEADER, name, "is there twice") for name in sorted(twice)]
+    if "agent_id" not in columns:
+        faults.append(CsvFault(LINE_OF_HEADER, "agent_id", "is missing"))
+    return faults
+
+
+def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, int]) -> CsvRow | list[CsvFault]:
+    if len(cells) < len(columns):
+        return [CsvFault(line, columns[len(cells)] or None, "is missing: the record has fewer cells than the header")]
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        return [CsvFault(line, None, "has more cells than the header")]
+    said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}
+    agent_id = said.pop("agent_id")
+    faults: list[CsvFault] = []
+    fields: dict[str, object] = {}
+    try:
+        agent_of(path_id(agent_id, "agent_id"), _body({}, agent_id))
+    except Malformed as error:
+        faults.append(CsvFault(line, "agent_id", error.reason))
+    for name, cell in said.items():
+        try:
+            fields[name] = _value(name, cell)
+        except Malformed as error:
+            faults.append(CsvFault(line, name, error.reason))
+    first = seen.setdefault(normal_id(agent_id), line)
+    if first != line:
+        faults.append(CsvFault(line, "agent_id", f"is that of line {first} too"))
+    return faults or CsvRow(line, agent_id, fields)
+
+
+def _value(name: str, cell: str) -> object:
+    """What a cell says of its field, as an entry holds it; raises `Malformed`."""
+    if not name.startswith(PROFILE):
+        value: object = split_list(cell) if name in LISTS else cell
+        return getattr(agent_of(ANYBODY, _body({name: value}, ANYBODY)), name)
+    field = name.removeprefix(PROFILE)
+    number = field == "work_item_limit" and cell.isascii() and cell.isdigit()
+    stated = {field: int(cell) if number else cell} if cell else {}
+    agent = agent_of(ANYBODY, _body({"outbound_profile": stated}, ANYBODY))
+    return getattr(agent.outbound_profile or OutboundProfile(), field)
+
+
+def _body(fields: Mapping[str, object], agent_id: str) -> AgentBody:
+    return convert({"agent_id": agent_id, **fields}, AgentBody, "")

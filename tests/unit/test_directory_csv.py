@@ -1,0 +1,113 @@
+"""The directory as CSV: spreadsheets' habits, faults by line and column, and the way there and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.wire.directory_csv import COLUMNS, read, written
+from shared.domain.agents import Agent, OutboundProfile
+from shared.domain.errors import Malformed
+
+FULL = Agent(
+    agent_id="a-1",
+    name='Dana "D", Example',
+    entra_object_id="0f0e0d0c-0b0a-4908-8706-050403020100",
+    dynamics_user_id="1f0e0d0c-0b0a-4908-8706-050403020100",
+    acs_user_ids=("8:acs:one_two", "8:acs:three_four"),
+    country="US",
+    locale="en-US",
+    address="1 Example Street\nFloor 2",
+    site="north",
+    time_zone="America/New_York",
+    alternate_numbers=("+12025550123", "+12025550124"),
+    emergency_contacts=("a@example.com", "b@example.com"),
+    outbound_profile=OutboundProfile(name="Voice", work_item_limit=0, caller_id="+12025550125"),
+)
+
+
+def back(body: bytes) -> list[Agent]:
+    found = read(body)
+    assert found.faults == ()
+    return [row.over(None) for row in found.rows]
+
+
+def test_what_is_written_is_read_and_written_again_as_the_same_bytes() -> None:
+    agents = [Agent(agent_id="z"), FULL, Agent(agent_id="=1+1", name="'=x", address="@home")]
+    body = written(agents)
+    assert body.startswith(b"\xef\xbb\xbfagent_id,name,") and body.endswith(b"\r\n")
+    assert b"\r\n'=1+1,''=x," in body and b",'@home," in body and b",'+12025550123; +12025550124," in body
+    assert back(body) == sorted(agents, key=lambda each: each.agent_id)
+    assert written(back(body)) == body
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
+
+
+@given(TEXT.filter(lambda each: each.strip()), TEXT)
+def test_any_name_comes_back(agent_id: str, name: str) -> None:
+    agent = Agent(agent_id=agent_id.strip(), name=name.strip() or None)
+    found = read(written([agent]))
+    assert [row.over(None) for row in found.rows] == [agent] or found.faults
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "agent_id;name;emergency_contacts\r\na;Dana;a@example.com, b@example.com\r\n",
+        'sep=;\r\nagent_id;name;emergency_contacts\r\na;Dana;"a@example.com\nb@example.com"\r\n',
+        "\ufeffAgent_ID,name,emergency_contacts,,\na,Dana,a@example.com; B <b@example.com>,,\n\n,,,,\n",
+        "agent_id\tname\temergency_contacts\na\tDana\ta@example.com b@example.com",
+    ],
+)
+def test_spreadsheets_habits_are_understood(body: str) -> None:
+    contacts = ("a@example.com", "b@example.com")
+    assert back(body.encode()) == [Agent(agent_id="a", name="Dana", emergency_contacts=contacts)]
+
+
+def test_a_missing_column_leaves_its_field_and_an_empty_cell_clears_it() -> None:
+    [row] = read(b"agent_id,name,outbound_profile_work_item_limit\nA-1,,\n").rows
+    after = row.over(FULL)
+    assert after.name is None
+    assert after.outbound_profile == OutboundProfile(name="Voice", caller_id="+12025550125")
+    assert (after.address, after.agent_id) == (FULL.address, "a-1")
+
+
+def test_every_fault_is_told_by_line_and_column() -> None:
+    body = (
+        b"agent_id,name,country,emergency_contacts,alternate_numbers\n"
+        b'a,"two\nlines",US,,\n'
+        b"b,B,USA,nobody,911\n"
+        b"A ,again,US,,\n"
+        b"import,C,US,,\n"
+        b"c,short\n"
+        b"d,D,US,,,more\n"
+        b",E,US,,\n"
+    )
+    found = read(body)
+    assert [row.agent_id for row in found.rows] == ["a"]
+    assert [(fault.line, fault.column) for fault in found.faults] == [
+        *((4, "country"), (4, "emergency_contacts"), (4, "alternate_numbers")),
+        *((5, "agent_id"), (6, "agent_id"), (7, "country"), (8, None), (9, "agent_id")),
+    ]
+    assert all("nobody" not in fault.reason for fault in found.faults)
+
+
+@pytest.mark.parametrize(
+    ("body", "column"),
+    [
+        ("", None),
+        ("name\nDana\n", "agent_id"),
+        ("agent_id,nick\na,b\n", "nick"),
+        ("agent_id,name,Name\na,b,c\n", "name"),
+    ],
+)
+def test_a_faulty_header_is_told(body: str, column: str | None) -> None:
+    found = read(body.encode())
+    assert found.rows == () and [(fault.line, fault.column) for fault in found.faults] == [(1, column)]
+
+
+def test_a_quote_that_is_not_closed_is_a_fault_and_no_utf_8_is_malformed() -> None:
+    assert [fault.line for fault in read(b'agent_id,name\na,b\nc,"d\n').faults] == [3]
+    with pytest.raises(Malformed):
+        read("agent_id\né".encode("latin-1"))
+    assert len(COLUMNS) == 15
