@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     admin_agents,
+    admin_import,
     admin_sites,
     call_automation_events,
     call_policy,
@@ -40,6 +41,7 @@ for module in (
     me,
     prompt,
     admin_agents,
+    admin_import,
     admin_sites,
     timers,
     health,

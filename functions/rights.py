@@ -57,6 +57,7 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "admin_agent_removed": _ADMIN_ONLY,
         "admin_agents_listed": _READ_BY_OFFICE,
         "admin_agents_imported": _ADMIN_ONLY,
+        "admin_agents_import_read": _READ_BY_OFFICE,
         "admin_agents_exported": _READ_BY_OFFICE,
         "admin_emergency_contacts_saved": _ADMIN_ONLY,
         "admin_sites_listed": _READ_BY_OFFICE,

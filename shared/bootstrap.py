@@ -28,6 +28,7 @@ from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.import_table import ImportTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
@@ -248,6 +249,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         desktops=DesktopTable(rim.agents),
         sites=SiteTable(rim.agents, rim.clock),
         deliveries=DeliveryTable(rim.agents),
+        imports=ImportTable(rim.agents),
         presence=rim.presence,
         router=rim.router,
         telephony=rim.telephony,

@@ -98,6 +98,8 @@ class Budgets(Struct, frozen=True, kw_only=True):
     presence_s: float = 2.0
     directory_s: float = 2.0
     reindex_s: float = 10.0
+    import_s: float = 5.0
+    whole_directory_s: float = 30.0
     check_health_s: float = 0.3
     expire_leases_s: float = 45.0
     take_up_outbox_s: float = 5.0

@@ -16,6 +16,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import agent_key_of, leg_id_of
+from shared.domain.imports import AgentChange, ImportState
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
@@ -28,6 +29,7 @@ from shared.ports import (
     Desktops,
     Effects,
     EmergencyStore,
+    Imports,
     NoticeTemplate,
     Notifier,
     NumberPool,
@@ -43,11 +45,14 @@ from shared.ports import (
     Turns,
 )
 from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.carry_on_import import carry_on_import
 from shared.use_cases.check_health import check_health
+from shared.use_cases.check_import import ImportOutlook, check_import
 from shared.use_cases.close_thread import close_thread
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
 from shared.use_cases.effects import (
+    CarryOnImport,
     CloseThread,
     ContinueCallback,
     DeliverNotice,
@@ -62,6 +67,7 @@ from shared.use_cases.effects import (
 )
 from shared.use_cases.end_call import End, Ended, end_call
 from shared.use_cases.expire_leases import expire_leases
+from shared.use_cases.export_agents import export_agents
 from shared.use_cases.find_me import find_me
 from shared.use_cases.find_site import find_site
 from shared.use_cases.forget_agents import forget_agents
@@ -109,6 +115,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     desktops: Desktops
     sites: SiteRegister
     deliveries: Deliveries
+    imports: Imports
     presence: PresenceGateway
     router: CallRouter
     notifier: Notifier
@@ -468,6 +475,29 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         with suppress(EmergencyCallingError):
             self._forget_agents(deadline)
 
+    def check_import(self, changes: Sequence[AgentChange], *, deadline: Deadline) -> ImportOutlook:
+        """What an import would do. Raises `Unavailable`."""
+        return check_import(changes, directory=self.directory, deadline=deadline)
+
+    def export_agents(self, *, deadline: Deadline) -> list[Agent]:
+        """Every entry of the directory. Raises `Unavailable`."""
+        return export_agents(directory=self.directory, deadline=deadline)
+
+    def begin_import(self, operation_id: str, changes: Sequence[AgentChange], *, deadline: Deadline) -> None:
+        """Import these, beginning in this process; one that runs already goes on. Raises `Unavailable`."""
+        known = self.imports.read(operation_id, deadline)
+        if known is None or known.state is not ImportState.RUNNING:
+            self.imports.begin(operation_id, changes, self.clock.now(), deadline)
+        self.effects.start([CarryOnImport(operation_id)], self.perform)
+
+    def _carry_on_import(self, operation_id: str) -> bool:
+        return carry_on_import(
+            operation_id,
+            imports=self.imports,
+            directory=self.directory,
+            deadline=self.within(self.budgets.import_s),
+        )
+
     # What time brings about
 
     def expire_leases(self) -> None:
@@ -513,6 +543,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         finally:
             # They are claimed: nobody else takes them up before their claims lapse.
             self.effects.finish(effects, self.perform)
+        # After all that is owed to emergencies; what fails is there ten seconds later.
+        with suppress(EmergencyCallingError):
+            for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
+                self._carry_on_import(operation_id)
 
     # What is owed
 
@@ -525,6 +559,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         match effect:
             case ContinueCallback(callback_id):
                 return self._continue_callback(callback_id, None, deadline)
+            case CarryOnImport(operation_id):
+                return (effect,) if self._carry_on_import(operation_id) else ()
             case ReconcilePresence(agent_key):
                 self._reconcile_presence(agent_key, deadline)
             case DeliverNotice() | CloseThread():
@@ -537,13 +573,20 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 return_presence(
                     agent_id, hold_id, emergencies=self.emergencies, presence=self.presence, deadline=deadline
                 )
+            case StopRecording() | SettleRecording() | SettleHeldRecordings():
+                self._perform_on_recording(effect, deadline)
+        return ()
+
+    def _perform_on_recording(
+        self, effect: StopRecording | SettleRecording | SettleHeldRecordings, deadline: Deadline
+    ) -> None:
+        match effect:
             case StopRecording(recording_id):
                 stop_recording(recording_id, recordings=self.recordings, telemetry=self.telemetry, deadline=deadline)
             case SettleRecording():
                 self._settle_recording(effect, deadline)
             case SettleHeldRecordings():
                 self._settle_held_recordings(effect, deadline)
-        return ()
 
     def _reconcile_presence(self, agent_key: str, deadline: Deadline) -> None:
         reconcile_presence(

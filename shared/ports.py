@@ -18,6 +18,7 @@ from shared.domain.confidentiality import Recording
 from shared.domain.deployment_checks import Census
 from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Reach
+from shared.domain.imports import AgentChange, Import
 from shared.domain.leases import Lease
 from shared.domain.locations import Desktop
 from shared.domain.notice_templates import Fault, TemplateKind, TemplateSources
@@ -437,8 +438,40 @@ class AgentRegister(AgentDirectory, Protocol):
         """The next entries in the order of their keys, from behind this one on; such as cannot be read are left out."""
         ...
 
+    def apply(self, changes: Sequence[AgentChange], deadline: Deadline) -> int:
+        """Write what an import says of these agents; gives of how many it could."""
+        ...
+
     def reindex(self, deadline: Deadline) -> int:
         """Let some entries of an earlier version be found by searches; gives how many were not."""
+        ...
+
+
+class Imports(Protocol):
+    """Imports of the directory that go on, piece by piece. Everything raises `Unavailable`."""
+
+    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> Import:
+        """Keep what is to be done."""
+        ...
+
+    def read(self, operation_id: str, deadline: Deadline) -> Import | None:
+        """How far it is; None where there is none of this id."""
+        ...
+
+    def running(self, now: datetime, deadline: Deadline) -> list[str]:
+        """The ids of imports that are to be carried on; forgets such as are over for long."""
+        ...
+
+    def next_chunk(self, operation_id: str, deadline: Deadline) -> tuple[str, list[AgentChange]] | None:
+        """The next piece, with its name; None where nothing is left. A piece that cannot be read is empty."""
+        ...
+
+    def chunk_done(self, operation_id: str, chunk: str, done: int, deadline: Deadline) -> None:
+        """So many entries of a piece are written; once, whoever says it."""
+        ...
+
+    def close(self, operation_id: str, deadline: Deadline) -> None:
+        """Nothing is left to do of it: it is done, or failed where some rows could not be."""
         ...
 
 

@@ -3,17 +3,18 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from functions.wire.decoding import convert
 from functions.wire.http import AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
+from shared.domain.imports import PROFILE, AgentChange
 from shared.domain.notifications import split_list
 
-PROFILE = "outbound_profile_"
 PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
 COLUMNS = (*(each for each in Agent.__struct_fields__ if each != "outbound_profile"), *PROFILE_COLUMNS)
 LISTS = frozenset({"acs_user_ids", "alternate_numbers"})
@@ -36,19 +37,10 @@ class CsvFault(Struct, frozen=True):
 
 
 class CsvRow(Struct, frozen=True):
-    """One agent as the file has them: what it says of each field that has a column."""
+    """One agent as the file has them, and the line where that begins."""
 
     line: int
-    agent_id: str
-    fields: Mapping[str, object]
-
-    def over(self, before: Agent | None) -> Agent:
-        """The entry from now on: what the file says, over what it does not speak of."""
-        base = before or Agent(agent_id=self.agent_id)
-        plain = {name: value for name, value in self.fields.items() if not name.startswith(PROFILE)}
-        said = {name.removeprefix(PROFILE): value for name, value in self.fields.items() if name.startswith(PROFILE)}
-        profile = structs.replace(base.outbound_profile or OutboundProfile(), **said)
-        return structs.replace(base, **plain, outbound_profile=profile if profile != OutboundProfile() else None)
+    change: AgentChange
 
 
 class CsvFile(Struct, frozen=True):
@@ -165,7 +157,13 @@ def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, in
     first = seen.setdefault(normal_id(agent_id), line)
     if first != line:
         faults.append(CsvFault(line, "agent_id", f"is that of line {first} too"))
-    return faults or CsvRow(line, agent_id, fields)
+    return faults or CsvRow(line, _change(agent_id, fields))
+
+
+def _change(agent_id: str, fields: Mapping[str, Any]) -> AgentChange:
+    profile = {name.removeprefix(PROFILE): value for name, value in fields.items() if name.startswith(PROFILE)}
+    plain = {name: value for name, value in fields.items() if not name.startswith(PROFILE)}
+    return AgentChange(agent_id=agent_id, fields=plain, profile=profile)
 
 
 def _value(name: str, cell: str) -> object:

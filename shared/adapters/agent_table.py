@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from shared.adapters.agent_search import page_of, search_rows
 from shared.adapters.table import (
+    MOST_ROWS_A_COMMIT,
     Delete,
     Insert,
     Miss,
@@ -40,6 +41,7 @@ from shared.domain.agents import Agent, AgentsPage
 from shared.domain.errors import Conflict, NotFound, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
+from shared.domain.imports import AgentChange
 from shared.ports import Pending
 
 SCHEMA = 1
@@ -241,6 +243,45 @@ class AgentTable:
         rows = self._table.between(first, end, limit, deadline).result()
         return [agent for agent in map(_readable, rows) if agent is not None]
 
+    def apply(self, changes: Sequence[AgentChange], deadline: Deadline) -> int:
+        """Write what an import says of these agents, several in each transaction; gives of how many it could.
+
+        One whose entry cannot be read is left as it is. Raises `Unavailable`.
+        """
+        reads = [self._table.get(_entry_row(agent_key_of(each.agent_id)), deadline) for each in changes]
+        rows = [read.result() for read in reads]
+        done, group = 0, _Group()
+        for change, before in zip(changes, rows, strict=True):
+            try:
+                known = _agent_in(before) if before is not None else None
+            except Unreadable:
+                continue
+            done += 1
+            agent = change.over(known)
+            if agent == known:
+                continue
+            writes = _writes_of(agent, before)
+            if len(group.writes) + len(writes) > MOST_ROWS_A_COMMIT:
+                self._apply_group(group, deadline)
+                group = _Group()
+            group.add(change, writes)
+        self._apply_group(group, deadline)
+        return done
+
+    def _apply_group(self, group: "_Group", deadline: Deadline) -> None:
+        if not group.writes:
+            return
+        try:
+            self._write(group.writes, deadline)
+        except RowConflict:
+            # Somebody else wrote one of them meanwhile: what the import says is put over that.
+            for change in group.changes:
+                found = self.read(change.agent_id, deadline)
+                self.save(change.over(found[0] if found else None), None, deadline)
+        finally:
+            for each in group.changes:
+                self._forget(agent_key_of(each.agent_id))
+
     def reindex(self, deadline: Deadline) -> int:
         """Give the next entries that an earlier version wrote the rows that they lack; gives how many got them.
 
@@ -288,11 +329,8 @@ class AgentTable:
                 writes = [write for write in writes if write is not missed]
 
     def _commit(self, agent: Agent, before: Row | None, deadline: Deadline) -> str:
-        row = _entry_row(agent.key)
-        values = _values_of(agent)
-        entry = Insert(row, values) if before is None else Replace(row, values, before.version)
         try:
-            version = self._write([entry, *_index_writes(agent, before)], deadline)
+            version = self._write(_writes_of(agent, before), deadline)
         finally:
             # Also where it failed: a write that timed out may have been made.
             self._forget(agent.key)
@@ -310,6 +348,24 @@ def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remember
     memory.move_to_end(key)
     if len(memory) > MOST_REMEMBERED:
         memory.popitem(last=False)
+
+
+class _Group:
+    """Entries that are written in one transaction."""
+
+    def __init__(self) -> None:
+        self.changes: list[AgentChange] = []
+        self.writes: list[Write] = []
+
+    def add(self, change: AgentChange, writes: list[Write]) -> None:
+        self.changes.append(change)
+        self.writes += writes
+
+
+def _writes_of(agent: Agent, before: Row | None) -> list[Write]:
+    row, values = _entry_row(agent.key), _values_of(agent)
+    entry = Insert(row, values) if before is None else Replace(row, values, before.version)
+    return [entry, *_index_writes(agent, before)]
 
 
 def _index_writes(agent: Agent, before: Row | None) -> list[Write]:

@@ -75,8 +75,15 @@ class ContinueCallback(Struct, frozen=True):
     callback_id: str
 
 
+class CarryOnImport(Struct, frozen=True):
+    """Go on with an import of the directory."""
+
+    operation_id: str
+
+
 type Effect = (
-    ReconcilePresence
+    CarryOnImport
+    | ReconcilePresence
     | DeliverNotice
     | CloseThread
     | HoldInOutage

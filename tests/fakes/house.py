@@ -10,6 +10,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.import_table import ImportTable
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
@@ -276,6 +277,7 @@ class House:
         self.faults: tuple[SettingFault, ...] = ()
         self.templates = TemplateTable(directory_table, self.clock)
         self.template: NoticeTemplate = PlainTemplate()
+        self.imports = ImportTable(directory_table)
         self.presence_rows = MemoryTable()
         self.presence = PresenceTable(self.presence_rows, self.clock)
         self.mail = Mailbox()
@@ -326,6 +328,7 @@ class House:
             desktops=self.desktops,
             sites=self.sites,
             deliveries=self.deliveries,
+            imports=self.imports,
             presence=self.presence,
             router=self.switchboard,
             notifier=self.mail,

@@ -27,6 +27,7 @@ TAKEN_AS_THEIR_OWN = {("call_started", "another agent"): 201, ("call_ended", "an
 SELF = {"agent", "supervisor and agent"}
 SELF_OR_MACHINE = SELF | {"machine"}
 SELF_OR_OFFICE = SELF | {"supervisor", "admin"}
+OFFICE = {"supervisor", "admin", "supervisor and agent"}
 ANY = SELF_OR_OFFICE | {"machine"}
 
 
@@ -61,12 +62,14 @@ ROUTES = {
     "panel_state": Request("GET", f"{OF_DANA}/panel", nothing, ANY),
     "presence_state": Request("GET", f"{OF_DANA}/presence", nothing, ANY),
     "presence_set": Request("PUT", f"{OF_DANA}/presence", lambda: {"status": "available"}, ANY),
-    "admin_agent_read": Request("GET", f"manage/{OF_DANA}", nothing, {"supervisor", "admin", "supervisor and agent"}),
-    "admin_agents_listed": Request("GET", "manage/agents", nothing, {"supervisor", "admin", "supervisor and agent"}),
+    "admin_agent_read": Request("GET", f"manage/{OF_DANA}", nothing, OFFICE),
+    "admin_agents_listed": Request("GET", "manage/agents", nothing, OFFICE),
     "admin_agent_removed": Request("DELETE", f"manage/{OF_DANA}", nothing, {"admin"}),
-    "admin_sites_listed": Request("GET", "manage/sites", nothing, {"supervisor", "admin", "supervisor and agent"}),
+    "admin_agents_imported": Request("POST", "manage/agents/import?dry_run=1", lambda: {"agent_id": "a"}, {"admin"}),
+    "admin_agents_exported": Request("GET", "manage/agents/export", nothing, OFFICE),
+    "admin_sites_listed": Request("GET", "manage/sites", nothing, OFFICE),
     "admin_site_saved": Request("PUT", "manage/sites/north", lambda: {"name": "North"}, {"admin"}),
-    "admin_site_read": Request("GET", "manage/sites/north", nothing, {"supervisor", "admin", "supervisor and agent"}),
+    "admin_site_read": Request("GET", "manage/sites/north", nothing, OFFICE),
     "admin_site_removed": Request("DELETE", "manage/sites/north", nothing, {"admin"}),
     "admin_agent_saved": Request("PUT", f"manage/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
     "admin_emergency_contacts_saved": Request("PUT", f"manage/{OF_DANA}/emergency-contacts",

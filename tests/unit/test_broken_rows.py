@@ -14,6 +14,7 @@ from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
+from shared.adapters.import_table import ImportTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.site_table import SiteTable
@@ -24,6 +25,7 @@ from shared.domain.agents import Agent
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
+from shared.domain.imports import AgentChange
 from shared.domain.locations import Location
 from shared.domain.notice_templates import TemplateKind
 from shared.domain.notifications import Delivery
@@ -83,6 +85,12 @@ class Story:
             house.show(name, PresenceStatus.AVAILABLE)
             report = DesktopReport(desktop_id=f"desk-{name}", location=Location(address="1 Example Street"))
             house.calling.report_desktop(name, report, deadline=house.within())
+        house.imports = ImportTable(self.tables[1])
+        house.performs = False
+        changes = [AgentChange(agent_id="ida", fields={"name": "Ida"})]
+        house.calling.begin_import("0f" * 16, changes, deadline=house.within())
+        house.owed.clear()
+        house.performs = True
         house.sites.save(Site(site_id="north", networks=("192.0.2.0/24",)), None, house.within())
         self.until_the_middle()
 

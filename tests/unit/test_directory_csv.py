@@ -28,7 +28,7 @@ FULL = Agent(
 def back(body: bytes) -> list[Agent]:
     found = read(body)
     assert found.faults == ()
-    return [row.over(None) for row in found.rows]
+    return [row.change.over(None) for row in found.rows]
 
 
 def test_what_is_written_is_read_and_written_again_as_the_same_bytes() -> None:
@@ -47,7 +47,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl"
 def test_any_name_comes_back(agent_id: str, name: str) -> None:
     agent = Agent(agent_id=agent_id.strip(), name=name.strip() or None)
     found = read(written([agent]))
-    assert [row.over(None) for row in found.rows] == [agent] or found.faults
+    assert [row.change.over(None) for row in found.rows] == [agent] or found.faults
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_spreadsheets_habits_are_understood(body: str) -> None:
 
 def test_a_missing_column_leaves_its_field_and_an_empty_cell_clears_it() -> None:
     [row] = read(b"agent_id,name,outbound_profile_work_item_limit\nA-1,,\n").rows
-    after = row.over(FULL)
+    after = row.change.over(FULL)
     assert after.name is None
     assert after.outbound_profile == OutboundProfile(name="Voice", caller_id="+12025550125")
     assert (after.address, after.agent_id) == (FULL.address, "a-1")
@@ -84,7 +84,7 @@ def test_every_fault_is_told_by_line_and_column() -> None:
         b",E,US,,\n"
     )
     found = read(body)
-    assert [row.agent_id for row in found.rows] == ["a"]
+    assert [row.change.agent_id for row in found.rows] == ["a"]
     assert [(fault.line, fault.column) for fault in found.faults] == [
         *((4, "country"), (4, "emergency_contacts"), (4, "alternate_numbers")),
         *((5, "agent_id"), (6, "agent_id"), (7, "country"), (8, None), (9, "agent_id")),

@@ -35,6 +35,7 @@ CONTRACT = {
     "admin_agent_removed": "D",
     "admin_agents_listed": "SD",
     "admin_agents_imported": "D",
+    "admin_agents_import_read": "SD",
     "admin_agents_exported": "SD",
     "admin_emergency_contacts_saved": "D",
     "admin_sites_listed": "SD",

@@ -1,0 +1,121 @@
+"""Imports of the directory, in its table.
+
+    importing|{operation}            how far it is: counts, and nothing of anybody
+    importrow|{operation}|{chunk}    what is still to be done, removed in the order of the chunks
+
+A chunk goes when its entries are written, in a transaction with the count: cut anywhere, it is done once more, which
+changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import structs
+
+from shared.adapters.table import Delete, Put, Replace, RowConflict, Table, Values, Write, read_state, with_prefix
+from shared.deadlines import Deadline
+from shared.domain.errors import Unreadable
+from shared.domain.imports import AgentChange, Import, ImportState
+
+SCHEMA = 1
+KEPT_FOR = timedelta(days=1)
+MAX_IMPORTS_READ = 50
+# A text of Table storage holds 32,768 UTF-16 units; characters outside the BMP take two.
+LONGEST_CHUNK = 14_000
+CHUNKS_A_COMMIT = 40
+
+
+class ImportTable:
+    """Port `Imports`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> Import:
+        """Keep what is to be done; its head comes last, so that half of it is never carried on."""
+        chunks = list(_chunks(changes))
+        writes: list[Write] = [
+            Put(_chunk_row(operation_id, number), {"schema": SCHEMA, "state": text, "rows": rows})
+            for number, (text, rows) in enumerate(chunks)
+        ]
+        for first in range(0, len(writes), CHUNKS_A_COMMIT):
+            self._table.commit(writes[first : first + CHUNKS_A_COMMIT], deadline)
+        begun = Import(operation_id=operation_id, began_at=now, rows=len(changes), chunks=len(chunks))
+        if not chunks:
+            begun = structs.replace(begun, state=ImportState.DONE)
+        self._table.commit([Put(_head_row(operation_id), _values(begun))], deadline)
+        return begun
+
+    def read(self, operation_id: str, deadline: Deadline) -> Import | None:
+        """How far it is; None where there is none of this id."""
+        row = self._table.get(_head_row(operation_id), deadline).result()
+        return None if row is None else read_state(row, Import)
+
+    def running(self, now: datetime, deadline: Deadline) -> list[str]:
+        """The ids of imports that are to be carried on; forgets such as are over for a day."""
+        rows = self._table.between(*with_prefix("importing|"), MAX_IMPORTS_READ, deadline).result()
+        found: list[str] = []
+        for row in rows:
+            with suppress(Unreadable, RowConflict):
+                known = read_state(row, Import)
+                if known.state is ImportState.RUNNING:
+                    found.append(known.operation_id)
+                elif now - known.began_at > KEPT_FOR:
+                    self._table.commit([Delete(row.key, row.version)], deadline)
+        return found
+
+    def next_chunk(self, operation_id: str, deadline: Deadline) -> tuple[str, list[AgentChange]] | None:
+        """The next piece, with its name; None where nothing is left. A piece that cannot be read is empty."""
+        rows = self._table.between(*with_prefix(f"importrow|{operation_id}|"), 1, deadline).result()
+        if not rows:
+            return None
+        try:
+            return rows[0].key, read_state(rows[0], list[AgentChange])
+        except Unreadable:
+            return rows[0].key, []
+
+    def chunk_done(self, operation_id: str, chunk: str, done: int, deadline: Deadline) -> None:
+        """The entries of a piece are written; somebody else who had it too has said so already on `RowConflict`."""
+        row = self._table.get(_head_row(operation_id), deadline).result()
+        if row is None:
+            return
+        before = read_state(row, Import)
+        after = structs.replace(before, done=before.done + done)
+        with suppress(RowConflict):
+            self._table.commit([Delete(chunk), Replace(row.key, _values(after), row.version)], deadline)
+
+    def close(self, operation_id: str, deadline: Deadline) -> None:
+        """Nothing is left to do of it: done, or failed where some rows could not be."""
+        row = self._table.get(_head_row(operation_id), deadline).result()
+        if row is None:
+            return
+        before = read_state(row, Import)
+        state = ImportState.DONE if before.done == before.rows else ImportState.FAILED
+        with suppress(RowConflict):
+            self._table.commit([Replace(row.key, _values(structs.replace(before, state=state)), row.version)], deadline)
+
+
+def _chunks(changes: Sequence[AgentChange]) -> Iterator[tuple[str, int]]:
+    parts: list[str] = []
+    for change in changes:
+        part = msgspec.json.encode(change).decode()
+        if parts and sum(map(len, parts)) + len(parts) + len(part) > LONGEST_CHUNK:
+            yield f"[{','.join(parts)}]", len(parts)
+            parts = []
+        parts.append(part)
+    if parts:
+        yield f"[{','.join(parts)}]", len(parts)
+
+
+def _values(state: Import) -> Values:
+    return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode()}
+
+
+def _head_row(operation_id: str) -> str:
+    return f"importing|{operation_id}"
+
+
+def _chunk_row(operation_id: str, number: int) -> str:
+    return f"importrow|{operation_id}|{number:06}"

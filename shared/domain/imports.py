@@ -1,0 +1,48 @@
+"""An import of the directory, which goes on for longer than a request may (contract, *Administration*)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from shared.domain.agents import Agent, OutboundProfile
+
+PROFILE = "outbound_profile_"
+
+
+class AgentChange(Struct, frozen=True, kw_only=True):
+    """What an import says of one agent: the fields of an entry that it speaks of, and no others.
+
+    `profile` are those of the outbound profile.
+    """
+
+    agent_id: str
+    fields: Mapping[str, str | tuple[str, ...] | None] = {}
+    profile: Mapping[str, str | int | None] = {}
+
+    def over(self, before: Agent | None) -> Agent:
+        """The entry from now on: what the import says, over what it does not speak of."""
+        base = before or Agent(agent_id=self.agent_id)
+        profile = structs.replace(base.outbound_profile or OutboundProfile(), **self.profile)
+        stated = profile if profile != OutboundProfile() else None
+        return structs.replace(base, **self.fields, outbound_profile=stated)
+
+
+class ImportState(StrEnum):
+    """How far an import is."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Import(Struct, frozen=True, kw_only=True):
+    """An import: `done` of `rows` are in the directory; `chunks` is how many pieces wait, or waited, in the table."""
+
+    operation_id: str
+    began_at: datetime
+    rows: int
+    chunks: int
+    done: int = 0
+    state: ImportState = ImportState.RUNNING
