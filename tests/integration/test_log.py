@@ -14,6 +14,7 @@ pytestmark = pytest.mark.process
 
 # Event, and how often; what follows from the answer of an effect comes after the invocation's end.
 OF_THE_STORY = {
+    "administered": 1,
     "dial_prefix_trimmed": 1,
     "dial_recorded": 1,
     "presence_held": 1,
