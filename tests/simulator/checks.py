@@ -14,7 +14,7 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Put, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
-from shared.domain.ids import derived, key_of
+from shared.domain.ids import derived
 from shared.domain.leases import Lease
 from shared.domain.panels import Banner, Mode
 from shared.domain.presence import PEOPLE, PresenceStatus
@@ -230,7 +230,7 @@ class Checks:
 
     def place_of_presence(self, agent_id: str) -> Place:
         """Whose business the agent's presence is now."""
-        emergency = self.emergencies.get(key_of(agent_id))
+        emergency = self.emergencies.get(self.world.key_of(agent_id))
         hold = emergency.hold if emergency is not None else None
         if emergency is None or hold is None or hold.settled:
             return Place.THEIRS
@@ -245,7 +245,7 @@ class Checks:
             world.clock.call_at(microseconds(since + HELD_AGAIN_WITHIN), lambda: self._is_held_again(agent_id, since))
 
     def _is_held_again(self, agent_id: str, since: datetime) -> None:
-        emergency, now = self.emergencies.get(key_of(agent_id)), self.world.clock.now()
+        emergency, now = self.emergencies.get(self.world.key_of(agent_id)), self.world.clock.now()
         shown = self.world.presence.read(agent_id, self.world.endless)
         if emergency is None or emergency.hold is None or shown.changed_by in PEOPLE:
             return
