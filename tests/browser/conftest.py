@@ -22,9 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.process)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A running Chromium; BROWSER=skip leaves out what needs one."""
+    """A running Chromium; BROWSER=skip leaves out what needs one.
+
+    For this package only: Playwright's event loop runs in the main thread, where others could start none of theirs.
+    """
     if os.environ.get("BROWSER") == "skip":
         pytest.skip("BROWSER=skip")
     with sync_playwright() as playwright:
