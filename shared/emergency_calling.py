@@ -144,7 +144,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
         Whether somebody is listed is only known of those who were read lately: who is in line must not be looked up.
         """
-        if agent_id is None or caller.is_agent or not self.directory.remembers(agent_id):
+        if agent_id is None or caller.is_agent or self.directory.recent(agent_id) is None:
             return caller.owner
         return agent_key_of(agent_id)
 

@@ -388,8 +388,8 @@ class AgentDirectory(Protocol):
         """Whether nobody has been entered yet."""
         ...
 
-    def remembers(self, agent_id: str) -> bool:
-        """Whether this process has read such an entry within the last minute; reads nothing."""
+    def recent(self, agent_id: str) -> Agent | None:
+        """The entry as this process read it within the last minute, None where it did not; reads nothing."""
         ...
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:

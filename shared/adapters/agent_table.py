@@ -148,9 +148,9 @@ class AgentTable:
             seen = bool(self._memory)
         return _Known(False) if seen else Read(self._table.between(*with_prefix("entry|"), 1, deadline), _no_rows)
 
-    def remembers(self, agent_id: str) -> bool:
-        """Whether this process has read such an entry within the last minute; reads nothing."""
-        return self._recent(agent_key_of(agent_id)) is not None
+    def recent(self, agent_id: str) -> Agent | None:
+        """The entry as this process read it within the last minute, None where it did not; reads nothing."""
+        return self._recent(agent_key_of(agent_id))
 
     def _recent(self, agent_key: str) -> Agent | None:
         with self._lock:

@@ -44,8 +44,14 @@ def _own_dial(
     return unlisted(agent_id, caller.owner) if named is None else impersonated(caller, named)
 
 
-def presumed(agent_id: str) -> Subject:
-    """Whose a dial is taken to be as long as nobody can be asked: nearly all are listed, and name themselves."""
+def presumed(agent_id: str, caller: Caller, recent: Agent | None) -> Subject:
+    """Whose a dial is taken to be as long as nobody can be asked: nearly all are listed, and name themselves.
+
+    `recent` is what this process still knows of the entry that is named; it may tell that it is not the caller's.
+    """
+    if recent is not None:
+        own = not caller.is_agent or is_own_entry(caller, recent)
+        return listed(recent) if own else impersonated(caller, recent)
     return Subject(agent_id=agent_id, key=agent_key_of(agent_id))
 
 
@@ -80,11 +86,11 @@ def identify_emergency(
     stored = reading.result()
     if stored.emergency is not None:
         # Their entry was removed in the middle of it.
-        return presumed(agent_id), stored
+        return presumed(agent_id, caller, None), stored
     if caller.kind is not CallerKind.OFFICE:
         subject = unlisted(agent_id, caller.owner)
         return subject, emergencies.load(subject.key, deadline).result()
-    return _newest_of(agent_id, emergency, emergencies, deadline)
+    return _newest_of(agent_id, caller, emergency, emergencies, deadline)
 
 
 def _own_emergency(
@@ -100,7 +106,7 @@ def _own_emergency(
 
 
 def _newest_of(
-    agent_id: str, named: str | None, emergencies: EmergencyStore, deadline: Deadline
+    agent_id: str, caller: Caller, named: str | None, emergencies: EmergencyStore, deadline: Deadline
 ) -> tuple[Subject, Stored]:
     """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest."""
     reads = [emergencies.load(key, deadline) for key in emergencies.unlisted_of(agent_id, deadline)]
@@ -112,6 +118,6 @@ def _newest_of(
         if newest is None or emergency.dialled_at > newest[0].dialled_at:
             newest = (emergency, stored)
     if newest is None:
-        return presumed(agent_id), Stored(None)
+        return presumed(agent_id, caller, None), Stored(None)
     emergency, stored = newest
     return Subject(agent_id=agent_id, key=emergency.agent_key, owner=emergency.owner), stored

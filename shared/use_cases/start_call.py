@@ -208,7 +208,7 @@ def _tell(telemetry: Telemetry, course: "_Course", answer: Answer, ms: int) -> N
     if course.rationed:
         telemetry.emit("notice_rationed")
     if course.number is not None and course.number.prefix is not None:
-        telemetry.emit("dial_prefix_trimmed", kind=course.number.prefix.replace(" ", "_"))
+        telemetry.emit("dial_prefix_trimmed", kind=course.number.prefix)
 
 
 def _ms_since(began: float, clock: Clock) -> int:
@@ -243,7 +243,7 @@ class _Course:
         self._deadline = deadline
         self._outage_hold: Hold | None = None
         self.routes: tuple[VoiceRoute, ...] | None = None
-        self.subject = presumed(dial.agent_id)
+        self.subject = presumed(dial.agent_id, caller, directory.recent(dial.agent_id))
         self._known = False
         self._ignored: tuple[str, ...] = ()
         self._identity: str | None = dial.acs_user_id
@@ -273,7 +273,9 @@ class _Course:
         self._identify()
         self._outage_hold = outage.held(self._hold.hold_id)
         if self.subject.key != named_key:
+            # What is kept of the one who is named is nobody's business but theirs: their desktops tell where they are.
             reading = self._emergencies.load(self.subject.key, deadline)
+            desktops = self._desktops.of(self.subject.agent_id, deadline)
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
         with suppress(Unavailable):
             self._desktop = desktop_of(desktops.result() if self._agent else (), dial.desktop_id)

@@ -37,8 +37,8 @@ class Failing:
     def is_empty(self, deadline: Deadline) -> Pending[bool]:
         raise self._error
 
-    def remembers(self, agent_id: str) -> bool:
-        return False
+    def recent(self, agent_id: str) -> Agent | None:
+        return None
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error

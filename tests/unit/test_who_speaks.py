@@ -2,18 +2,22 @@
 
 import pytest
 
+from shared.adapters.agent_table import AgentTable
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import NotAllowed, NotFound, Unavailable
+from shared.domain.locations import Location
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
+from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import House, everybody, numbers, office, person
+from tests.fakes.house import House, TableLine, everybody, numbers, office, person
+from tests.fakes.memory_table import MemoryTable
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 EVE_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201ee"
@@ -243,3 +247,33 @@ def test_in_an_outage_the_own_panel_is_shown_and_no_other(house: House) -> None:
 )
 def test_ids_are_compared_in_one_form(one: str, other: str, same: bool) -> None:
     assert same_agent(one, other) is same
+
+
+def test_whoever_names_another_learns_nothing_of_where_that_one_is(house: House) -> None:
+    house.add_agent(Agent(agent_id="eve", entra_object_id=EVE_OBJECT, country="US", address="9 Sample Road"))
+    where = Location(address="1 Secret Example Street", latitude=47.6, longitude=-122.1)
+    report = DesktopReport(desktop_id="desk-of-dana", location=where, network="192.0.2.7")
+    house.calling.report_desktop("dana", report, deadline=house.within())
+    for call_id, desktop_id in (("call-1", None), ("call-2", "desk-of-dana")):
+        say = dial(house, "dana", EVE, call_id, desktop_id=desktop_id).panel.say
+        assert say is not None and (say.address, say.latitude) == ("9 Sample Road", None)
+
+
+def test_the_own_desktop_counts_whomever_they_name(house: House) -> None:
+    report = DesktopReport(desktop_id="desk-of-dana", location=Location(address="2 Sample Road"))
+    house.calling.report_desktop("dana", report, deadline=house.within())
+    say = dial(house, "somebody else", DANA, desktop_id="desk-of-dana").panel.say
+    assert say is not None and say.address == "2 Sample Road"
+
+
+def test_in_an_outage_whoever_names_another_holds_not_the_presence_of_that_one(house: House) -> None:
+    line = TableLine(MemoryTable())
+    house.directory = AgentTable(line, house.clock)
+    house.add_agent(Agent(agent_id="dana", entra_object_id=DANA_OBJECT, country="US"))
+    house.show("dana", PresenceStatus.AVAILABLE)
+    assert house.directory.find("dana", house.within()).result() is not None
+    # The entry is remembered, and says that it is not theirs; nobody can look up which one is.
+    line.away = house.line.away = True
+    answer = dial(house, "dana", EVE, "call-2")
+    assert answer.degraded and answer.agent_id == EVE_OBJECT
+    assert house.status("dana") is PresenceStatus.AVAILABLE
