@@ -4,7 +4,8 @@ import azure.functions as func
 from msgspec import structs
 
 from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
-from functions.problems import PreconditionFailed, answered, precondition, unprocessable
+from functions.preconditions import precondition, unless_overtaken
+from functions.problems import PreconditionFailed, answered, unprocessable
 from functions.wire import decoding
 from functions.wire.http import (
     LONGEST_ID,
@@ -68,10 +69,8 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
     known, version = precondition(req, directory.read(agent_id, deadline))
-    try:
+    with unless_overtaken():
         saved = directory.save(agent, version, deadline)
-    except Conflict:
-        raise PreconditionFailed from None
     administered(app.calling.telemetry, by, kind="agent", change="saved")
     status = 200 if known else 201
     return json_answer(agent_answer(agent), status=status, headers={"ETag": entity_tag(saved)})
@@ -88,10 +87,8 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
     known, version = precondition(req, calling.directory.read(agent_id, deadline))
     if not known:
         raise NotFound
-    try:
+    with unless_overtaken():
         calling.remove_agent(agent_id, version, deadline=deadline)
-    except Conflict:
-        raise PreconditionFailed from None
     administered(calling.telemetry, by, kind="agent", change="removed")
     return func.HttpResponse(status_code=204, headers=dict(PRIVATE))
 

@@ -8,7 +8,7 @@ from functions.http import PRIVATE, administered, caller, composed, json_answer
 from functions.problems import answered, unprocessable
 from functions.wire import directory_csv
 from functions.wire.decoding import text
-from functions.wire.directory_csv import MAX_FAULTS_TOLD, CsvFile
+from functions.wire.directory_csv import CSV, ImportBegun, checked_answer, faults_told, import_answer
 from functions.wire.http import LONGEST_ID
 from shared.domain.errors import Conflict, Malformed, NotFound
 
@@ -35,15 +35,15 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
     digest, found = hashlib.sha256(body).hexdigest(), directory_csv.read(body)
     if req.params.get("dry_run") not in (None, "", "0"):
         outlook = calling.check_import([row.change for row in found.rows], deadline=deadline)
-        return json_answer({"digest": digest, "rows": len(found.rows), **_plain(outlook), **_faults(found)})
+        return json_answer(checked_answer(digest, found, outlook))
     if (req.params.get("digest") or "").lower() != digest:
         raise Conflict("The file is not the one that was checked.")
     if found.faults:
-        return unprocessable("faulty-rows", "has rows that cannot be used", **_faults(found))
+        return unprocessable("faulty-rows", "has rows that cannot be used", **faults_told(found))
     operation_id = digest[:ID_HEX_DIGITS]
     calling.begin_import(operation_id, [row.change for row in found.rows], deadline=deadline)
     administered(calling.telemetry, by, kind="agent", change="imported")
-    return json_answer({"operation_id": operation_id}, status=202)
+    return json_answer(ImportBegun(operation_id), status=202)
 
 
 @blueprint.route(route=ROUTE_OF_ONE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -58,7 +58,7 @@ def admin_agents_import_read(req: func.HttpRequest) -> func.HttpResponse:
     known = calling.imports.read(operation_id, calling.within(calling.budgets.directory_s)) if is_id else None
     if known is None:
         raise NotFound
-    return json_answer({"operation_id": operation_id, "state": known.state, "done": known.done, "rows": known.rows})
+    return json_answer(import_answer(known))
 
 
 @blueprint.route(route=ROUTE_OF_EXPORT, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -70,12 +70,4 @@ def admin_agents_exported(req: func.HttpRequest) -> func.HttpResponse:
     calling = app.calling
     agents = calling.export_agents(deadline=calling.within(calling.budgets.whole_directory_s))
     named = {"Content-Disposition": 'attachment; filename="agents.csv"'}
-    return func.HttpResponse(directory_csv.written(agents), headers={**PRIVATE, **named}, mimetype="text/csv")
-
-
-def _plain(outlook: object) -> dict[str, object]:
-    return {name: getattr(outlook, name) for name in ("new", "changed", "unchanged")}
-
-
-def _faults(found: CsvFile) -> dict[str, object]:
-    return {"faults": found.faults[:MAX_FAULTS_TOLD], "faults_total": len(found.faults)}
+    return func.HttpResponse(directory_csv.written(agents), headers={**PRIVATE, **named}, mimetype=CSV)

@@ -3,9 +3,10 @@
 import azure.functions as func
 
 from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
-from functions.problems import PreconditionFailed, answered, precondition
-from functions.wire.http import SiteBody, decode, path_id, site_of
-from shared.domain.errors import Conflict, NotFound
+from functions.preconditions import precondition, unless_overtaken
+from functions.problems import answered
+from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
+from shared.domain.errors import NotFound
 
 ROUTE_OF_ALL = "manage/sites"
 ROUTE = "manage/sites/{site_id}"
@@ -20,7 +21,7 @@ def admin_sites_listed(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     caller("admin_sites_listed", req, app.sign_in)
     calling = app.calling
-    return json_answer({"sites": calling.sites.all(calling.within(calling.budgets.directory_s))})
+    return json_answer(SitesAnswer(calling.sites.all(calling.within(calling.budgets.directory_s))))
 
 
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -48,10 +49,8 @@ def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
     site_id = path_id(req.route_params.get("site_id"), "site_id")
     site = site_of(site_id, decode(req.get_body(), SiteBody))
     known, version = precondition(req, calling.sites.read(site_id, deadline))
-    try:
+    with unless_overtaken():
         saved = calling.sites.save(site, version, deadline)
-    except Conflict:
-        raise PreconditionFailed from None
     administered(calling.telemetry, by, kind="site", change="saved")
     return json_answer(site, status=200 if known else 201, headers={"ETag": entity_tag(saved)})
 
@@ -67,9 +66,7 @@ def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
     known, version = precondition(req, calling.sites.read(site_id, deadline))
     if not known:
         raise NotFound
-    try:
+    with unless_overtaken():
         calling.sites.remove(site_id, version, deadline)
-    except Conflict:
-        raise PreconditionFailed from None
     administered(calling.telemetry, by, kind="site", change="removed")
     return func.HttpResponse(status_code=204, headers=dict(PRIVATE))

@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from functions.http import administered, caller, composed, entity_tag, json_answer, principal
-from functions.preconditions import required_version
-from functions.problems import PreconditionFailed, answered
+from functions.preconditions import required_version, unless_overtaken
+from functions.problems import answered
 from functions.wire.decoding import decode
 from functions.wire.office import (
     LONGEST_TEMPLATE_BYTES,
@@ -13,7 +13,6 @@ from functions.wire.office import (
     template_kind,
     template_language,
 )
-from shared.domain.errors import Conflict
 
 ROUTE = "manage/notification-template"
 PREVIEW_ROUTE = "manage/notification-template/preview"
@@ -41,10 +40,8 @@ def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpRespons
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
     sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
     before = app.administration.read_template(kind, language)
-    try:
+    with unless_overtaken():
         saved = app.administration.save_template(kind, language, sources, required_version(req, before.version))
-    except Conflict:
-        raise PreconditionFailed from None
     administered(app.calling.telemetry, who, kind="template", change="saved")
     return json_answer(saved.sources, headers={"ETag": entity_tag(saved.version)})
 
@@ -57,10 +54,8 @@ def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpRespo
     who = caller("admin_notification_template_removed", req, app.sign_in)
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
     before = app.administration.read_template(kind, language)
-    try:
+    with unless_overtaken():
         app.administration.remove_template(kind, language, required_version(req, before.version))
-    except Conflict:
-        raise PreconditionFailed from None
     administered(app.calling.telemetry, who, kind="template", change="removed")
     return func.HttpResponse(status_code=204)
 

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,10 +13,13 @@ from msgspec import Struct
 from functions.http import JSON, entity_tag, matches
 from functions.problems import PROBLEM_JSON, Problem, answered
 from functions.rights import RIGHTS, Rule
+from functions.wire.directory_csv import CSV, CheckedImport, ImportAnswer, ImportBegun
 from functions.wire.http import (
     AgentAnswer,
     AgentBody,
     CallAnswer,
+    ContactsAnswer,
+    ContactsBody,
     DesktopAnswer,
     DesktopBody,
     DialBody,
@@ -26,32 +29,52 @@ from functions.wire.http import (
     PanelAnswer,
     PresenceAnswer,
     PresenceBody,
+    ReleaseBody,
+    SiteBody,
+    SitesAnswer,
     TieBody,
 )
 from functions.wire.office import NumbersAnswer, PreviewAnswer, TemplateBody
+from shared.domain.agents import AgentsPage
 from shared.domain.board import LiveEmergency
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
 from shared.domain.readiness import Readiness
+from shared.domain.sites import Site
 
 VERSION = "1.0.0"
 _COMPONENTS = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w{1,40})\}")
 _TAGGED = (HTTPStatus.NOT_MODIFIED,)
 _CONDITIONAL = (HTTPStatus.PRECONDITION_FAILED,)
+# The request headers that a status answers (RFC 9110, 13.1).
+_CONDITIONS = {
+    HTTPStatus.NOT_MODIFIED: ("If-None-Match",),
+    HTTPStatus.PRECONDITION_FAILED: ("If-Match", "If-None-Match"),
+}
 _OF_TEMPLATES = {"kind": [kind.value for kind in TemplateKind], "locale": list(LANGUAGES)}
 
 blueprint = func.Blueprint()
 
 
+class Text(Struct, frozen=True):
+    """A body that is text of this media type, where others are JSON."""
+
+    media_type: str
+
+
 class Operation(Struct, frozen=True, kw_only=True):
-    """One function of the API. `answers` are the statuses of success with the type of their body, None for none."""
+    """One function of the API. `answers` are the statuses of success with the type of their body, None for none.
+
+    `body` is a type, or several of which one is sent.
+    """
 
     function: str
     method: str
     path: str
     says: str
     body: Any = None
+    body_required: bool = True
     answers: dict[int, Any]
     others: tuple[HTTPStatus, ...] = ()
     query: Mapping[str, Sequence[str] | None] = {}
@@ -83,13 +106,16 @@ OPERATIONS = (
         path="/emergency-calls/{call_id}/end",
         says="A leg ended; 202 while the call is not known.",
         body=EndBody,
+        body_required=False,
         answers={200: dict[str, str | bool], 202: dict[str, str | bool]},
     ),
     Operation(
         function="presence_released",
         method="post",
         path="/agents/{agent_id}/release",
-        says="The hold after a drop is over.",
+        says="The hold after a drop is over; with `legs`, a supervisor ends legs that nobody ended.",
+        body=ReleaseBody,
+        body_required=False,
         answers={200: dict[str, str]},
         query={"emergency": None},
     ),
@@ -160,6 +186,88 @@ OPERATIONS = (
         body=AgentBody,
         answers={200: AgentAnswer, 201: AgentAnswer},
         others=_CONDITIONAL,
+    ),
+    Operation(
+        function="admin_agent_removed",
+        method="delete",
+        path="/manage/agents/{agent_id}",
+        says="Remove an entry, and whatever is kept of that person once no lease of theirs is left.",
+        answers={204: None},
+        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND),
+    ),
+    Operation(
+        function="admin_emergency_contacts_saved",
+        method="put",
+        path="/manage/agents/{agent_id}/emergency-contacts",
+        says="The recipients of an agent's notifications: what is an address is kept, what is none is told.",
+        body=(ContactsBody, Text("text/plain")),
+        answers={200: ContactsAnswer},
+        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    ),
+    Operation(
+        function="admin_agents_listed",
+        method="get",
+        path="/manage/agents",
+        says="A page of the agents whose id, name or a word of it begins with `starts_with`.",
+        answers={200: AgentsPage},
+        query={"starts_with": None, "limit": None, "cursor": None},
+    ),
+    Operation(
+        function="admin_agents_imported",
+        method="post",
+        path="/manage/agents/import",
+        says="With `dry_run=1`, what a file would do; with the `digest` of what was checked, begin to do it.",
+        body=Text(CSV),
+        answers={200: CheckedImport, 202: ImportBegun},
+        others=(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+        query={"dry_run": None, "digest": None},
+    ),
+    Operation(
+        function="admin_agents_import_read",
+        method="get",
+        path="/manage/agents/import/{operation_id}",
+        says="How far an import is.",
+        answers={200: ImportAnswer},
+        others=(HTTPStatus.NOT_FOUND,),
+    ),
+    Operation(
+        function="admin_agents_exported",
+        method="get",
+        path="/manage/agents/export",
+        says="The whole directory, in the order of ids.",
+        answers={200: Text(CSV)},
+    ),
+    Operation(
+        function="admin_sites_listed",
+        method="get",
+        path="/manage/sites",
+        says="All sites, in the order of their ids.",
+        answers={200: SitesAnswer},
+    ),
+    Operation(
+        function="admin_site_read",
+        method="get",
+        path="/manage/sites/{site_id}",
+        says="A site.",
+        answers={200: Site},
+        others=(HTTPStatus.NOT_FOUND,),
+    ),
+    Operation(
+        function="admin_site_saved",
+        method="put",
+        path="/manage/sites/{site_id}",
+        says="Write a site.",
+        body=SiteBody,
+        answers={200: Site, 201: Site},
+        others=_CONDITIONAL,
+    ),
+    Operation(
+        function="admin_site_removed",
+        method="delete",
+        path="/manage/sites/{site_id}",
+        says="Remove a site, also one that entries name.",
+        answers={204: None},
+        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND),
     ),
     Operation(
         function="admin_emergencies",
@@ -281,9 +389,14 @@ def description() -> dict[str, Any]:
 
 
 def _types_of(operation: Operation) -> Iterable[Any]:
-    if operation.body is not None:
-        yield operation.body
-    yield from (kind for kind in operation.answers.values() if kind is not None)
+    """The types whose schemas an operation needs, in the order in which `_described` takes them."""
+    bodies = [*_bodies(operation), *operation.answers.values()]
+    return [kind for kind in bodies if kind is not None and not isinstance(kind, Text)]
+
+
+def _bodies(operation: Operation) -> Sequence[Any]:
+    body = operation.body
+    return () if body is None else body if isinstance(body, tuple) else (body,)
 
 
 def _accept_anything(dial: dict[str, Any]) -> None:
@@ -292,25 +405,34 @@ def _accept_anything(dial: dict[str, Any]) -> None:
         dial["properties"][name] = {}
 
 
-def _described(operation: Operation, schemas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    of_types = iter(schemas)
+def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[str, Any]:
     rule = RIGHTS[operation.function]
+    others = _other_statuses(operation, rule)
     described: dict[str, Any] = {
         "operationId": operation.function,
         "summary": operation.says,
-        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation)],
+        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation), *_header_parameters(others)],
         "security": [] if rule.anyone else [{"entra": []}],
         "x-roles": sorted(rule.roles),
     }
-    if operation.body is not None:
-        required = operation.function != "call_ended"
-        described["requestBody"] = {"required": required, "content": {JSON: {"schema": next(of_types)}}}
+    bodies = _bodies(operation)
+    if bodies:
+        described["requestBody"] = {"required": operation.body_required, "content": _content(bodies, schemas)}
     described["responses"] = {
         str(status): {"description": HTTPStatus(status).phrase}
-        | ({"content": {JSON: {"schema": next(of_types)}}} if kind is not None else {})
+        | ({"content": _content((kind,), schemas)} if kind is not None else {})
         for status, kind in operation.answers.items()
-    } | {str(status.value): _problem(status) for status in _other_statuses(operation, rule)}
+    } | {str(status.value): _problem(status) for status in others}
     return described
+
+
+def _content(kinds: Sequence[Any], schemas: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        kind.media_type if isinstance(kind, Text) else JSON: {
+            "schema": {"type": "string"} if isinstance(kind, Text) else next(schemas)
+        }
+        for kind in kinds
+    }
 
 
 def _other_statuses(operation: Operation, rule: Rule) -> Sequence[HTTPStatus]:
@@ -331,6 +453,11 @@ def _problem(status: HTTPStatus) -> dict[str, Any]:
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     schema = {"type": "string", "minLength": 1, "maxLength": 600}
     return [{"name": name, "in": "path", "required": True, "schema": schema} for name in _PARAMETER.findall(path)]
+
+
+def _header_parameters(statuses: Iterable[HTTPStatus]) -> list[dict[str, Any]]:
+    names = sorted({name for status in statuses for name in _CONDITIONS.get(status, ())})
+    return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:

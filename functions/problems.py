@@ -8,7 +8,7 @@ from http import HTTPStatus
 import azure.functions as func
 import msgspec
 
-from functions.http import PRIVATE, entity_tag, matches, require_no_forgery, serving, shared_with
+from functions.http import PRIVATE, require_no_forgery, serving, shared_with
 from shared.domain.errors import (
     Conflict,
     EmergencyCallingError,
@@ -89,26 +89,6 @@ def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
     members = error.members if isinstance(error, Faulty) else {}
     body = msgspec.json.encode({**msgspec.to_builtins(document), **members})
     return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
-
-
-# What the stores' `save` takes for "there must be none yet".
-NEW = ""
-
-
-def precondition(req: func.HttpRequest, found: tuple[object, str] | None) -> tuple[bool, str | None]:
-    """Whether the record is known, and the version over which alone it may be written; None for any.
-
-    `found` is the record with its version. RFC 9110, 13.1; raises `PreconditionFailed`.
-    """
-    if_match, if_none_match = req.headers.get("if-match"), req.headers.get("if-none-match")
-    if found is None:
-        if if_match:
-            raise PreconditionFailed
-        return False, NEW if if_none_match else None
-    tag = entity_tag(found[1])
-    if (if_match and not matches(if_match, tag)) or (if_none_match and matches(if_none_match, tag)):
-        raise PreconditionFailed
-    return True, found[1] if if_match else None
 
 
 def unprocessable(name: str, detail: str, **more: object) -> func.HttpResponse:

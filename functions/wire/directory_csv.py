@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from msgspec import Struct
 
@@ -12,12 +12,14 @@ from functions.wire.http import AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
-from shared.domain.imports import PROFILE, AgentChange
+from shared.domain.imports import PROFILE, AgentChange, Import, ImportState
 from shared.domain.notifications import split_list
+from shared.use_cases.check_import import ImportOutlook
 
 PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
 COLUMNS = (*(each for each in Agent.__struct_fields__ if each != "outbound_profile"), *PROFILE_COLUMNS)
 LISTS = frozenset({"acs_user_ids", "alternate_numbers"})
+CSV = "text/csv"
 SEPARATORS = ",;\t"
 BYTE_ORDER_MARK = "\ufeff"
 # What a spreadsheet takes for the beginning of a formula.
@@ -48,6 +50,65 @@ class CsvFile(Struct, frozen=True):
 
     rows: tuple[CsvRow, ...] = ()
     faults: tuple[CsvFault, ...] = ()
+
+
+class FaultsTold(TypedDict):
+    """The first faults of a file, and how many there are."""
+
+    faults: tuple[CsvFault, ...]
+    faults_total: int
+
+
+class CheckedImport(Struct, frozen=True, kw_only=True):
+    """`POST /manage/agents/import?dry_run=1`: what the file would do, by entries, and what is wrong with it.
+
+    `digest` is the SHA-256 of the file; `rows` are the sound ones; `faults` are the first hundred of `faults_total`.
+    """
+
+    digest: str
+    rows: int
+    new: int
+    changed: int
+    unchanged: int
+    faults: tuple[CsvFault, ...]
+    faults_total: int
+
+
+class ImportBegun(Struct, frozen=True):
+    """`POST /manage/agents/import`: what to ask after."""
+
+    operation_id: str
+
+
+class ImportAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /manage/agents/import/{operation_id}`: `done` of `rows` are in the directory."""
+
+    operation_id: str
+    state: ImportState
+    done: int
+    rows: int
+
+
+def checked_answer(digest: str, file: CsvFile, outlook: ImportOutlook) -> CheckedImport:
+    """What a file would do to the directory."""
+    return CheckedImport(
+        digest=digest,
+        rows=len(file.rows),
+        new=outlook.new,
+        changed=outlook.changed,
+        unchanged=outlook.unchanged,
+        **faults_told(file),
+    )
+
+
+def faults_told(file: CsvFile) -> FaultsTold:
+    """What is wrong with a file, as far as anybody reads."""
+    return {"faults": file.faults[:MAX_FAULTS_TOLD], "faults_total": len(file.faults)}
+
+
+def import_answer(known: Import) -> ImportAnswer:
+    """How far an import is."""
+    return ImportAnswer(operation_id=known.operation_id, state=known.state, done=known.done, rows=known.rows)
 
 
 def written(agents: Iterable[Agent]) -> bytes:

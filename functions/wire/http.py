@@ -1,6 +1,6 @@
 """The bodies of the HTTP routes, both ways (contract, HTTP)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Literal
@@ -494,6 +494,12 @@ class AgentAnswer(Struct, frozen=True, kw_only=True):
     alternate_numbers: tuple[str, ...]
     emergency_contacts: str
     outbound_profile: OutboundProfile | None
+
+
+class SitesAnswer(Struct, frozen=True):
+    """`GET /manage/sites`."""
+
+    sites: Sequence[Site]
 
 
 class RefusedContact(Struct, frozen=True):

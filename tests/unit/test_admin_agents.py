@@ -6,7 +6,8 @@ from msgspec import structs
 
 from functions.admin_agents import save_contacts
 from functions.http import administered, entity_tag
-from functions.problems import NEW, PreconditionFailed, precondition
+from functions.preconditions import NEW, precondition
+from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
