@@ -7,7 +7,7 @@ local host passes its own clock and sign-in through `install`; product code does
 import os
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -161,11 +161,7 @@ def compose(
     quiet_sdk_logging()
     clock = clock or SystemClock()
     telemetry = LogTelemetry()
-    for fault in settings.faults:
-        if fault.severity is Severity.WARNING:
-            telemetry.emit("setting_doubtful", setting=fault.setting.lower())
-        else:
-            telemetry.emit("setting_faulty", setting=fault.setting.lower())
+    _report(settings.faults, telemetry)
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
@@ -379,6 +375,7 @@ def _administration(
         telephony=calling.telephony,
         drills=DrillTable(agents),
         census=DirectoryCensus(agents, calling.clock),
+        sites=calling.sites,
     )
     return Administration(
         office=office,
@@ -404,6 +401,15 @@ def store_answers(numbers: NumberPool, clock: Clock) -> bool:
     except Unavailable:
         return False
     return True
+
+
+def _report(faults: Iterable[Fault], telemetry: Telemetry) -> None:
+    """A line for each fault of a setting, which names the setting and not its value."""
+    for fault in faults:
+        if fault.severity is Severity.WARNING:
+            telemetry.emit("setting_doubtful", setting=fault.setting.lower())
+        else:
+            telemetry.emit("setting_faulty", setting=fault.setting.lower())
 
 
 def _deployment(settings: Settings) -> Deployment:

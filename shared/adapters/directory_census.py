@@ -1,6 +1,7 @@
 """How many agents the directory has, and where; counted now and then, for readiness alone (port `CensusTaker`)."""
 
 import threading
+from collections import Counter
 
 from shared.adapters.emergency_rows import map_readable
 from shared.adapters.table import Table, read_long_state, with_prefix
@@ -8,6 +9,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment_checks import Census
 from shared.domain.errors import Unavailable
+from shared.domain.ids import normal_id
 
 REMEMBERED_S = 300.0
 MAX_AGENTS = 100_000
@@ -40,14 +42,14 @@ class DirectoryCensus:
 
     def _counted(self, deadline: Deadline) -> Census:
         rows = self._table.between(*with_prefix("entry|"), MAX_AGENTS, deadline).result()
-        by_site: dict[str, int] = {}
-        agents = without_contacts = without_identity = 0
+        by_site: Counter[str] = Counter()
+        without_contacts: Counter[str] = Counter()
+        agents = without_identity = 0
         for agent in map_readable(lambda row: read_long_state(row, Agent), rows):
             agents += 1
-            site = getattr(agent, "site", None)
-            if site is not None:
-                by_site[site] = by_site.get(site, 0) + 1
-            without_contacts += not agent.emergency_contacts
+            site = normal_id(agent.site or "")
+            by_site[site] += 1
+            without_contacts[site] += not agent.emergency_contacts
             without_identity += not (agent.acs_user_ids or agent.alternate_numbers)
         return Census(
             agents=agents,

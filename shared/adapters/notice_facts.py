@@ -25,6 +25,7 @@ _KINDS = {
     NoticeKind.CALL: "call",
     NoticeKind.CALLBACK_RECEIVED: "callback_answered",
     NoticeKind.CALLBACK_MISSED: "callback_missed",
+    NoticeKind.CLOSING: "closing",
 }
 _ENGLISH = "en"
 
@@ -36,7 +37,7 @@ def facts_of(notice: Notice, now: datetime) -> Facts:
     speech = _Speech(notice.locale, notice.time_zone)
     late = now - notice.dialled_at
     return {
-        "kind": _KINDS.get(notice.kind, notice.kind.value),
+        "kind": _KINDS[notice.kind],
         "test": notice.test,
         "drill": notice.drill,
         "claimed": notice.claimed,

@@ -40,6 +40,7 @@ READ_WITHIN_S = 0.5
 _NOTICE_KINDS = {
     TemplateKind.CALL: NoticeKind.CALL,
     TemplateKind.CALLBACK: NoticeKind.CALLBACK_MISSED,
+    TemplateKind.CLOSING: NoticeKind.CLOSING,
 }
 
 
@@ -143,8 +144,7 @@ class TemplateTable:
 
 def sample_facts(kind: TemplateKind, language: str, now: datetime) -> dict[str, str | bool]:
     """Facts of nobody's emergency, with something in each of them."""
-    facts = facts_of(_sample_notice(kind, language, now), now)
-    return facts | {"kind": kind.value} if kind is TemplateKind.CLOSING else facts
+    return facts_of(_sample_notice(kind, language, now), now)
 
 
 def _sample_notice(kind: TemplateKind, language: str, now: datetime) -> Notice:
@@ -174,7 +174,7 @@ def _sample_notice(kind: TemplateKind, language: str, now: datetime) -> Notice:
         location=place,
         locale=language,
         give_up_at=dialled_at + timedelta(minutes=60),
-        kind=_NOTICE_KINDS.get(kind, NoticeKind.CALL),
+        kind=_NOTICE_KINDS[kind],
         site="Example site",
         ended_at=now,
     )

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from shared.domain.agents import Agent
+from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.deployment import Deployment
 from shared.domain.emergency_numbers import PLACED
 from shared.domain.locations import Desktop, Permission
@@ -13,18 +13,11 @@ from shared.domain.notifications import Delivery
 from shared.domain.path_checks import emergency_path
 from shared.domain.pool import domestic_zones, zone_of_number
 from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import Telephony
 
 OLD_REPORT = timedelta(hours=24)
 _ONE_CALL = 1
-
-
-class Profile(Struct, frozen=True, kw_only=True):
-    """The outbound profile that an administrator stated."""
-
-    name: str | None = None
-    work_item_limit: int | None = None
-    caller_id: str | None = None
 
 
 class KnownOfAgent(Struct, frozen=True, kw_only=True):
@@ -35,9 +28,12 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
     telephony: Telephony
     desktops: tuple[Desktop, ...] | None = None
     deliveries: Mapping[str, Delivery] | None = None
-    site: str | None = None
-    site_contacts: tuple[str, ...] = ()
-    profile: Profile | None = None
+    sites: SiteMap | None = None
+
+    @property
+    def site(self) -> Site | None:
+        """The site that the entry names, where there is one."""
+        return self.sites.named(self.agent.site) if self.sites is not None else None
 
 
 def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
@@ -45,12 +41,11 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     subject = f"agent:{known.agent.agent_id}"
     yield from _entry(known, subject, now)
     yield from _desktops(known, subject, now)
-    yield _profile(known.profile, subject, now)
-    caller_ids = (
-        (known.profile.caller_id,)
-        if known.profile is not None and known.profile.caller_id
-        else known.deployment.callback_numbers
-    )
+    yield from _site(known, subject, now)
+    profile = known.agent.outbound_profile
+    yield _profile(profile, subject, now)
+    stated = profile.caller_id if profile is not None else None
+    caller_ids = (stated,) if stated else known.deployment.callback_numbers
     yield emergency_path(caller_ids, known.telephony, subject)
     yield from _deliveries(known.deliveries, subject, now)
 
@@ -73,7 +68,11 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    told = agent.emergency_contacts or known.site_contacts or known.deployment.default_contacts
+    told = (
+        agent.emergency_contacts
+        or (known.site.emergency_contacts if known.site else ())
+        or known.deployment.default_contacts
+    )
     if not told:
         yield problem(
             "contacts",
@@ -82,25 +81,46 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    if not agent.address and known.site is None:
+    if not agent.address and not (known.site and known.site.address):
         yield problem(
             "address",
-            "There is neither an address nor a site: where nothing live is known, the location is unknown.",
-            "Add `address` or `site`.",
+            "Neither the entry nor its site has an address: where nothing live is known, the location is unknown.",
+            "Add `address` to the entry or to its site.",
             now,
             subject,
         )
     yield from _country(known, subject, now)
-    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, agent.country)):
+    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, _country_of(known))):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
 
 
+def _site(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    if known.agent.site is None:
+        return
+    if known.sites is None:
+        yield unknown("site", "The sites could not be read in time.", "Ask again in a minute.", None, subject)
+    elif known.site is None:
+        yield problem(
+            "site",
+            "The entry names a site that does not exist: it tells nobody, and has no address.",
+            "Correct `site`, or add the site.",
+            now,
+            subject,
+        )
+
+
+def _country_of(known: KnownOfAgent) -> str | None:
+    """As a dial takes it, where neither the dial nor the desktop tells one."""
+    return known.agent.country or (known.site.country if known.site else None)
+
+
 def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
-    country = known.agent.country
+    country = _country_of(known)
     if country is None:
         yield warning(
             "country",
-            "The entry has no country: a number counts as an emergency if it is one in any configured country.",
+            "Neither the entry nor its site has a country: a number counts as an emergency if it is one in any "
+            "configured country.",
             "Add `country`.",
             now,
             subject,
@@ -173,7 +193,7 @@ def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
         yield ok("desktop", f"A desktop was seen lately; {place}, not checked.", desktop.at, subject)
 
 
-def _profile(profile: Profile | None, subject: str, now: datetime) -> Check:
+def _profile(profile: OutboundProfile | None, subject: str, now: datetime) -> Check:
     if profile is None:
         return unknown(
             "outbound_profile",

@@ -7,10 +7,13 @@ from msgspec import Struct
 
 from shared.domain.deployment import Deployment
 from shared.domain.drills import Drill, DrillState
+from shared.domain.ids import normal_id
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
 from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.site_checks import site_checks
+from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
 
 OVERDUE, LONG_OVERDUE = timedelta(minutes=1), timedelta(minutes=10)
@@ -38,11 +41,14 @@ class StoreFacts(Struct, frozen=True, kw_only=True):
 
 
 class Census(Struct, frozen=True, kw_only=True):
-    """How many agents the directory has, in all and at each site, and when they were counted."""
+    """How many agents the directory has, in all and at each site, and when they were counted.
+
+    Sites are told by their ids, "" stands for none; `without_contacts` are those who have none of their own.
+    """
 
     agents: int
     by_site: Mapping[str, int]
-    without_contacts: int
+    without_contacts: Mapping[str, int]
     without_identity: int
     at: datetime
 
@@ -59,6 +65,7 @@ class Known(Struct, frozen=True, kw_only=True):
     faulty_templates: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None = None
     drill: Drill | None = None
     drill_known: bool = False
+    sites: SiteMap | None = None
 
 
 def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
@@ -68,6 +75,7 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)
     yield from _census(known)
+    yield from site_checks(known.sites, known.deployment, known.census.by_site if known.census else {}, now)
     yield emergency_path(known.deployment.callback_numbers, known.telephony)
     yield from number_checks(known.deployment.callback_numbers, known.deployment.countries, known.telephony)
     yield binding_check()
@@ -166,7 +174,7 @@ def _pool(deployment: Deployment, census: Census | None, now: datetime) -> Check
         return problem("pool", "There is no callback number.", "Set CALLBACK_NUMBERS.", now)
     if census is None:
         return unknown("pool", "The directory could not be counted.", "Ask again in a minute.", None)
-    largest = max(census.by_site.values(), default=0)
+    largest = max((agents for site, agents in census.by_site.items() if site), default=0)
     rules = deployment.rules
     kept_minutes = max(rules.window_minutes, rules.after_call_minutes) + rules.cool_down_minutes
     by_load = numbers_needed(census.agents / AGENTS_AN_EMERGENCY, kept_minutes) if census.agents else 1
@@ -185,10 +193,11 @@ def _census(known: Known) -> Iterator[Check]:
     if not census.agents:
         yield warning("agents", "The directory has no agent: everybody is unlisted.", "Add agents.", census.at)
         return
-    if census.without_contacts and not known.deployment.default_contacts:
+    untold = _untold(known, census)
+    if untold:
         yield problem(
             "contacts",
-            f"{census.without_contacts} of {census.agents} agents have no contacts, and there are no default ones.",
+            f"{untold} of {census.agents} agents have no contacts, nor has their site, and there are no default ones.",
             "Set EMERGENCY_CONTACTS, or give each agent or site contacts.",
             census.at,
         )
@@ -204,6 +213,15 @@ def _census(known: Known) -> Iterator[Check]:
         )
     else:
         yield ok("identities", "Every agent can be rung.", census.at)
+
+
+def _untold(known: Known, census: Census) -> int:
+    """How many agents there are of whose calls nobody is told: neither their own, nor their site's, nor default."""
+    if known.deployment.default_contacts:
+        return 0
+    sites = known.sites or SiteMap()
+    told = {normal_id(site.site_id) for site in sites.sites if site.emergency_contacts}
+    return sum(agents for each, agents in census.without_contacts.items() if each not in told)
 
 
 def _sender(sender: str | None, drill: Drill | None, now: datetime) -> Check:

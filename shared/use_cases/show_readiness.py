@@ -5,14 +5,14 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.agent_checks import KnownOfAgent, Profile, agent_checks
-from shared.domain.agents import Agent
+from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import Known, SettingFault, StoreFacts, deployment_checks
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind
 from shared.domain.readiness import Readiness, readiness
+from shared.domain.sites import SiteMap
 from shared.ports import (
     AgentDirectory,
     CensusTaker,
@@ -20,6 +20,7 @@ from shared.ports import (
     Desktops,
     Drills,
     EmergencyStore,
+    SiteRegister,
     TelephonyReader,
     Templates,
 )
@@ -38,6 +39,7 @@ class Office(Struct, frozen=True, kw_only=True):
     telephony: TelephonyReader
     drills: Drills
     census: CensusTaker
+    sites: SiteRegister
 
 
 def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, deadline: Deadline) -> Readiness:
@@ -54,6 +56,7 @@ def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, dead
         faulty_templates=_answered(lambda: _faulty_templates(office, deadline)),
         drill=_ended(drills),
         drill_known=drills is not None,
+        sites=_answered(lambda: _sites(office, deadline)),
     )
     now = clock.now()
     return readiness(deployment_checks(known, now), now)
@@ -73,8 +76,7 @@ def show_agent_readiness(
         telephony=office.telephony.read(deadline),
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
         deliveries=_answered(lambda: office.deliveries.of(agent.key, agent.emergency_contacts, deadline)),
-        site=_site_of(agent),
-        profile=_profile_of(agent),
+        sites=_answered(lambda: _sites(office, deadline)),
     )
     now = clock.now()
     return readiness(agent_checks(known, now), now)
@@ -85,6 +87,10 @@ def _answered[T](ask: Callable[[], T]) -> T | None:
         return ask()
     except EmergencyCallingError:
         return None
+
+
+def _sites(office: Office, deadline: Deadline) -> SiteMap:
+    return SiteMap(office.sites.all(deadline))
 
 
 def _ended(drills: tuple[Drill | None] | None) -> Drill | None:
@@ -105,14 +111,3 @@ def _faulty_templates(office: Office, deadline: Deadline) -> dict[tuple[Template
             if stored.edited and (faults := office.templates.lint(stored.sources, kind)):
                 faulty[kind, language] = faults
     return faulty
-
-
-def _site_of(agent: Agent) -> str | None:
-    return getattr(agent, "site", None)
-
-
-def _profile_of(agent: Agent) -> Profile | None:
-    stated = getattr(agent, "outbound_profile", None)
-    if stated is None:
-        return None
-    return Profile(name=stated.name, work_item_limit=stated.work_item_limit, caller_id=stated.caller_id)

@@ -369,6 +369,7 @@ class House:
                 telephony=self.telephony,
                 drills=self.drills,
                 census=self.census,
+                sites=self.sites,
             ),
         )
 

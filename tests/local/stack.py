@@ -476,8 +476,6 @@ def example_settings(storage: Azurite, acs: LocalAcs, pool: Sequence[str] = POOL
         "FALLBACK_CALLBACK_NUMBER": FALLBACK,
         "SECURITY_DESK": DESK,
         "EMERGENCY_CONTACTS": DEFAULT_CONTACT,
-        # Stories that count messages say what they are of; a test that is about the end puts it on.
-        "CLOSING_NOTICES": "off",
         "EXPIRY_SCHEDULE": "0 * * * * *",
         "OUTBOX_SCHEDULE": "*/10 * * * * *",
     }

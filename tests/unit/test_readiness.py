@@ -5,11 +5,13 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment_checks import SettingFault
 from shared.domain.drills import Drill, DrillState, DrillStep
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import agent_key_of
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
@@ -17,10 +19,12 @@ from shared.domain.notifications import Delivery
 from shared.domain.panels import Mode
 from shared.domain.pool_size import blocking, numbers_needed
 from shared.domain.readiness import CheckState, Readiness
+from shared.domain.sites import Site
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.start_call import Dial
 from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
+from tests.fakes.memory_table import MemoryTable
 
 ANA = Agent(
     agent_id="ana",
@@ -205,6 +209,90 @@ def test_what_an_entry_lacks_is_named_first(
         assert first.state is CheckState.UNKNOWN, f"{DEFAULT_CONTACT} is told"
     else:
         assert (first.id, first.state) == (check_id, state)
+
+
+def site(house: House, **fields: object) -> None:
+    sound = Site(
+        site_id="North",
+        address="1 Example Way",
+        country="US",
+        networks=("192.0.2.0/24",),
+        emergency_contacts=("porter@example.com",),
+        security_desk=("+14255550188",),
+    )
+    house.sites.save(structs.replace(sound, **fields), None, house.within())
+
+
+def nobody_by_default(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, default_contacts=())
+
+
+class SitesThatAreAway(SiteTable):
+    def all(self, deadline: Deadline) -> list[Site]:
+        raise Unavailable
+
+
+def test_what_the_entry_lacks_its_site_may_have(house: House) -> None:
+    nobody_by_default(house)
+    house.add_agent(structs.replace(ANA, site="north", emergency_contacts=(), address=None, country=None))
+    without = states(house.administration.show_agent_readiness("ana"))
+    assert {"site", "contacts", "address"} <= {each for each, state in without.items() if state is CheckState.PROBLEM}
+    assert without["country"] is CheckState.WARNING
+    site(house)
+    of_ana = states(house.administration.show_agent_readiness("ana"), *UNKNOWN_OF_AN_AGENT)
+    assert set(of_ana.values()) == {CheckState.OK}
+    of_all = states(house.administration.show_readiness(), *UNKNOWN_BY_NATURE)
+    assert set(of_all.values()) == {CheckState.OK}
+
+
+def test_a_site_that_cannot_be_read_is_unknown(house: House) -> None:
+    house.add_agent(structs.replace(ANA, site="north"))
+    site(house)
+
+    house.sites = SitesThatAreAway(MemoryTable(), house.clock)
+    assert states(house.administration.show_agent_readiness("ana"))["site"] is CheckState.UNKNOWN
+    assert states(house.administration.show_readiness())["sites"] is CheckState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("fields", "check_id", "state"),
+    [
+        ({"country": "DE"}, "site_country", CheckState.PROBLEM),
+        ({"security_desk": numbers(1)}, "site_desk", CheckState.PROBLEM),
+        ({"address": None}, "site_address", CheckState.WARNING),
+        ({"networks": ()}, "site_networks", CheckState.WARNING),
+    ],
+)
+def test_what_a_site_lacks_is_named_first(
+    house: House, fields: dict[str, object], check_id: str, state: CheckState
+) -> None:
+    site(house, **fields)
+    first = house.administration.show_readiness().checks[0]
+    assert (first.id, first.subject, first.state) == (check_id, "site:North", state)
+
+
+def test_a_site_without_contacts_where_nobody_is_told_by_default(house: House) -> None:
+    nobody_by_default(house)
+    site(house, emergency_contacts=())
+    first = house.administration.show_readiness().checks[0]
+    assert (first.id, first.subject, first.state) == ("site_contacts", "site:North", CheckState.WARNING)
+
+
+def test_two_sites_of_one_network(house: House) -> None:
+    site(house)
+    site(house, site_id="South")
+    found = [check for check in house.administration.show_readiness().checks if check.state is CheckState.PROBLEM]
+    assert [(each.id, each.subject) for each in found] == [
+        ("site_networks", "site:North"),
+        ("site_networks", "site:South"),
+    ]
+
+
+def test_entries_that_name_no_site_there_is(house: House) -> None:
+    house.add_agent(structs.replace(ANA, site="nowhere"))
+    first = house.administration.show_readiness().checks[0]
+    assert (first.id, first.subject, first.state) == ("site", "site:nowhere", CheckState.PROBLEM)
+    assert first.reason.startswith("1 entries")
 
 
 @pytest.mark.parametrize(

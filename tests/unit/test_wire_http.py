@@ -345,6 +345,34 @@ def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str
 # Answers -------------------------------------------------------------------------------------------------------------
 
 
+PANEL_OF_A_TEST_CALL = {
+    "mode": "emergency",
+    "controls": ["device_settings", "end_call"],
+    "form_actions": [],
+    "banner": "TEST: an emergency test call is in progress.",
+    "banner_key": "test_in_progress",
+    "presence": "do_not_disturb",
+    "callback_number": "+12025550111",
+    "expires_at": "2026-11-20T19:00:00Z",
+    "say": {
+        "address": None,
+        "address_source": None,
+        "latitude": None,
+        "longitude": None,
+        "accuracy_m": None,
+        "source": "unknown",
+        "at": None,
+        "confirmed_at": None,
+        "callback_number": "+12025550111",
+        "number_shown": False,
+        "relay_first": False,
+    },
+    "placeable": "unknown",
+    "dial": None,
+    "poll_after_s": 2,
+}
+
+
 def test_a_dials_answer_has_the_contracts_fields() -> None:
     expires_at = datetime(2026, 11, 20, 19, 0, tzinfo=UTC)
     told = Answer(
@@ -371,32 +399,7 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
         "placeable": "unknown",
         "dial": None,
         "ignored": ["locale"],
-        "panel": {
-            "mode": "emergency",
-            "controls": ["device_settings", "end_call"],
-            "form_actions": [],
-            "banner": "TEST: an emergency test call is in progress.",
-            "banner_key": "test_in_progress",
-            "presence": "do_not_disturb",
-            "callback_number": "+12025550111",
-            "expires_at": "2026-11-20T19:00:00Z",
-            "say": {
-                "address": None,
-                "address_source": None,
-                "latitude": None,
-                "longitude": None,
-                "accuracy_m": None,
-                "source": "unknown",
-                "at": None,
-                "confirmed_at": None,
-                "callback_number": "+12025550111",
-                "number_shown": False,
-                "relay_first": False,
-            },
-            "placeable": "unknown",
-            "dial": None,
-            "poll_after_s": 2,
-        },
+        "panel": PANEL_OF_A_TEST_CALL,
     }
 
 

@@ -1,0 +1,96 @@
+"""What is looked at for each site (B10, B14)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from shared.domain.deployment import Deployment
+from shared.domain.emergency_numbers import PLACED
+from shared.domain.ids import normal_id
+from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.sites import Site, SiteMap
+
+
+def site_checks(
+    sites: SiteMap | None, deployment: Deployment, agents_by_site: Mapping[str, int], now: datetime
+) -> Iterator[Check]:
+    """Every check of the sites there are, and of those that are named and are not there; None was not answered.
+
+    `agents_by_site` counts the entries that name each, "" for none.
+    """
+    if sites is None:
+        yield unknown("sites", "The sites could not be read in time.", "Ask again in a minute.", None)
+        return
+    for site in sites.sites:
+        found = list(_site(site, sites, deployment, now))
+        yield from found or [ok("site", "Somebody is told, and it has an address.", now, _subject(site.site_id))]
+    for named, agents in agents_by_site.items():
+        if named and sites.named(named) is None:
+            yield problem(
+                "site",
+                f"{agents} entries name this site, and it does not exist: it tells nobody, and has no address.",
+                "Add the site, or correct `site` in the entries.",
+                now,
+                _subject(named),
+            )
+
+
+def _site(site: Site, sites: SiteMap, deployment: Deployment, now: datetime) -> Iterator[Check]:
+    subject = _subject(site.site_id)
+    if not site.emergency_contacts and not deployment.default_contacts:
+        yield warning(
+            "site_contacts",
+            "Nobody but an agent's own contacts is told of a call from here.",
+            "Add contacts to the site, or set EMERGENCY_CONTACTS.",
+            now,
+            subject,
+        )
+    if set(site.security_desk) & set(deployment.callback_numbers):
+        yield problem(
+            "site_desk",
+            "A number of the desk is one of the pool: a callback would go round.",
+            "Take it out of `security_desk`.",
+            now,
+            subject,
+        )
+    if site.address is None:
+        yield warning(
+            "site_address",
+            "There is no address: the location of an agent who has none of their own is unknown.",
+            "Add `address`, as the responders have to find it.",
+            now,
+            subject,
+        )
+    if site.country is not None and site.country not in PLACED:
+        yield problem(
+            "site_country",
+            f"The platform places no emergency calls in {site.country}: another telephone has to be used.",
+            "Tell the agents which telephone to use, or add a voice route for the number.",
+            now,
+            subject,
+        )
+    yield from _networks(site, sites, now)
+
+
+def _networks(site: Site, sites: SiteMap, now: datetime) -> Iterator[Check]:
+    subject = _subject(site.site_id)
+    if not site.networks:
+        yield warning(
+            "site_networks",
+            "It has no network: a desktop is here only where the agent's entry says so.",
+            "Add `networks`, so that visitors are found too.",
+            now,
+            subject,
+        )
+    own = {normal_id(each) for each in site.networks}
+    if any(own & {normal_id(each) for each in other.networks} for other in sites.sites if other is not site):
+        yield problem(
+            "site_networks",
+            "Another site has a network of this one: whoever is there is taken to be at one of the two.",
+            "Take the network out of one of them.",
+            now,
+            subject,
+        )
+
+
+def _subject(site_id: str) -> str:
+    return f"site:{site_id}"
