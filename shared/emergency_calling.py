@@ -563,8 +563,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 return (effect,) if self._carry_on_import(operation_id) else ()
             case ReconcilePresence(agent_key):
                 self._reconcile_presence(agent_key, deadline)
-            case DeliverNotice() | CloseThread():
-                return self._tell(effect, deadline)
+            case CloseThread(agent_key):
+                return self._close_thread(agent_key, deadline)
+            case DeliverNotice():
+                self._deliver_notice(effect, deadline)
             case HoldInOutage():
                 self._hold_in_outage(effect)
             case MailInOutage():
@@ -598,12 +600,6 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             deadline=deadline,
         )
-
-    def _tell(self, effect: DeliverNotice | CloseThread, deadline: Deadline) -> tuple[Effect, ...]:
-        if isinstance(effect, CloseThread):
-            return self._close_thread(effect.agent_key, deadline)
-        self._deliver_notice(effect, deadline)
-        return ()
 
     def _close_thread(self, agent_key: str, deadline: Deadline) -> tuple[Effect, ...]:
         return close_thread(

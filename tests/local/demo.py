@@ -184,6 +184,12 @@ class Story:
         require(self._dana.panel().mode == "normal", "the panel must be in its normal mode")
         self._say.fact("presence", "do not disturb -> available, as it was before the call")
         self._say.fact("number", "stays hers: a responder may still call")
+        contacts = DANA.emergency_contacts.split("; ")
+        email = self._local.wait_for_email(contacts[0], count=2)
+        require(set(contacts) <= set(email.recipients), "whoever was told of the call must be told that it is over")
+        require(self._number not in digits(email.plain_text), "what is over must give no number away")
+        self._say.fact("e-mail", f"the {len(contacts)} contacts are told so, with neither number nor place:")
+        self._say.letter(f"Subject: {email.subject}")
 
     def expiry(self) -> None:
         """An hour later."""
@@ -201,7 +207,7 @@ class Story:
         self._local.end_callback(call)
         self._local.advance(timedelta(seconds=30))
         self._local.run_timers("outbox_sweep")
-        email = self._local.wait_for_email(DANA.emergency_contacts.split("; ")[0], count=2)
+        email = self._local.wait_for_email(DANA.emergency_contacts.split("; ")[0], count=3)
         require("NOBODY ANSWERED" in email.plain_text, "the contacts must be told of a callback that nobody answered")
         self._say.fact("e-mail", "that caller hung up before anybody answered, so the contacts are told")
 
