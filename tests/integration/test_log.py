@@ -12,16 +12,17 @@ from tests.local.stack import Softphone, Stack
 
 pytestmark = pytest.mark.process
 
-# Event, and how often; what follows from the answer of an effect comes after the invocation's end.
+# Event, and how often; what follows from the answer of an effect comes after the invocation's end. The notice of
+# the call and that it is over are a message each.
 OF_THE_STORY = {
     "administered": 1,
     "dial_prefix_trimmed": 1,
     "dial_recorded": 1,
     "presence_held": 1,
-    "notice_sent": 1,
+    "notice_sent": 2,
     "recipient_refused": 1,
     "tie_recorded": 1,
-    "delivery_report": 1,
+    "delivery_report": 2,
     "end_recorded": 1,
     "callback_rung": 1,
     "callback_answered": 1,
@@ -63,4 +64,5 @@ def tell(local: Stack, dana: Softphone) -> None:
     local.end_callback(local.wait_for_answer(local.ring(number)))
     dana.release()
     dana.wait_for_presence("available")
+    local.wait_until_nothing_is_owed()
     local.forget_emergencies()
