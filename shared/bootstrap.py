@@ -166,6 +166,8 @@ def compose(
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
     services = _services(settings, clock, telemetry, recordings_route, templates)
+    directory = AgentTable(tables.agents, clock)
+    presence = _presence(settings, tables.presence, directory, clock)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment))
     rim = Rim(
@@ -174,7 +176,8 @@ def compose(
         chance=chance or random.SystemRandom(),
         emergencies=tables.emergencies,
         agents=tables.agents,
-        presence=PresenceTable(tables.presence, clock),
+        presence=presence.gateway,
+        directory=directory,
         router=services.router,
         telephony=services.telephony,
         notifier=services.notifier,
@@ -192,13 +195,16 @@ def compose(
         call_events=services.call_events,
         calling=core.calling,
         administration=_administration(core.calling, templates, tables.agents, settings),
-        warm_up=WarmUp(prepare, *services.warm_ups, stand_back=core.stand_back),
+        warm_up=WarmUp(prepare, *presence.warm_ups, *services.warm_ups, stand_back=core.stand_back),
         take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
     )
 
 
 class Rim(Struct, frozen=True, kw_only=True):
-    """All that touches the world. A world that is played brings its own; everything else is assembled over it."""
+    """All that touches the world. A world that is played brings its own; everything else is assembled over it.
+
+    `directory` is that over `agents`, where something at the rim shares what it remembers.
+    """
 
     clock: Clock
     telemetry: Telemetry
@@ -214,6 +220,7 @@ class Rim(Struct, frozen=True, kw_only=True):
     store_alive: Callable[[], bool]
     prepare: Callable[[], None]
     words: Callable[[], str]
+    directory: AgentTable | None = None
     threads: Threads = OS_THREADS
 
 
@@ -241,7 +248,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules),
         numbers=numbers,
-        directory=AgentTable(rim.agents, rim.clock),
+        directory=rim.directory or AgentTable(rim.agents, rim.clock),
         desktops=DesktopTable(rim.agents),
         sites=SiteTable(rim.agents, rim.clock),
         deliveries=DeliveryTable(rim.agents),
@@ -296,6 +303,20 @@ def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
         presence=table(PRESENCE_TABLE),
         warm_ups=tuple(partial(account.warm_up, name) for name in TABLES),
     )
+
+
+class _Presence(Struct, frozen=True, kw_only=True):
+    """The presence service that the settings choose, and what it has to do before its first request."""
+
+    gateway: PresenceGateway
+    warm_ups: tuple[Callable[[], None], ...] = ()
+
+
+def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock) -> _Presence:  # noqa: ARG001
+    """The modules of a service are loaded only where it is chosen: a deployment without it does not pay for them."""
+    match settings.presence_backend:
+        case _:
+            return _Presence(gateway=PresenceTable(table, clock))
 
 
 class _Services(Struct, frozen=True, kw_only=True):

@@ -627,6 +627,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             effect.agent_id,
             effect.presence_id,
             effect.hold,
+            effect.object_id,
             presence=self.presence,
             outage=self.outage,
             clock=self.clock,

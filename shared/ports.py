@@ -575,7 +575,23 @@ class Drills(Protocol):
 
 
 class PresenceGateway(Protocol):
-    """A presence service."""
+    """A presence service. Everything raises `Unavailable`, with a `reason` where somebody has to mend something.
+
+    What the service cannot carry of a hold (whose it is, what it found) its gateway keeps in a row of ours, written
+    before the service is asked.
+    """
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is our own, whose presence is set by our routes."""
+        ...
+
+    def in_outage(self, object_id: str | None) -> "PresenceGateway":
+        """The same service for a hold while the store is away: nothing is looked up or kept there.
+
+        Where it ends by itself, it does so sooner. `object_id`: the Microsoft Entra object id of whom it is for.
+        """
+        ...
 
     def read(self, agent_id: str, deadline: Deadline) -> Presence:
         """The agent's presence now; an agent it has never heard of is offline."""
@@ -586,7 +602,7 @@ class PresenceGateway(Protocol):
         ...
 
     def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
-        """Leave nothing of this hold in the agent's presence, where the service can carry such a mark at all.
+        """Leave nothing of this hold, neither in the agent's presence nor behind it.
 
         If it is still in place it ends with it. `Conflict`: somebody else changed it meanwhile.
         """

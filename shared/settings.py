@@ -141,6 +141,18 @@ class EmailBackend(StrEnum):
     GRAPH = "graph"
 
 
+class PresenceBackend(StrEnum):
+    """Where agents' presence lies: in a table of ours, or where their telephony is."""
+
+    TABLE = "table"
+    GRAPH = "graph"
+    DYNAMICS365 = "dynamics365"
+
+
+# A service enters once its gateway is built.
+_PRESENCE_BACKENDS = (PresenceBackend.TABLE,)
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Every app setting, checked. Numbers are E.164; origins as browsers write them.
 
@@ -170,6 +182,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     email_sender: str | None = None
     email_backend: EmailBackend = EmailBackend.ACS
+    presence_backend: PresenceBackend = PresenceBackend.TABLE
     graph_url: str | None = GRAPH_URL
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
@@ -198,7 +211,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     fallback = read.fallback_number()
     pool = read.pool(fallback)
     sources, some_left_out = read.event_sources()
-    read.presence_backend()
     return Settings(
         communication=read.service("COMMUNICATION_SERVICES", _communication_connection, "an endpoint and accesskey"),
         communication_resource_id=read.resource_id(),
@@ -218,6 +230,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         time_zone=read.time_zone(),
         email_sender=read.email_sender(),
         email_backend=read.email_backend(),
+        presence_backend=read.presence_backend(),
         graph_url=read.graph_url(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.allowed_origins(),
@@ -465,10 +478,13 @@ class _Reader:
             self.fault("PUBLIC_BASE_URL", "is not known: a callback's events cannot reach the app", mend)
         return url
 
-    def presence_backend(self) -> None:
-        name = "PRESENCE_BACKEND"
-        if (self.text(name) or _DEFAULTS[name]).lower() != _DEFAULTS[name]:
-            self.fault(name, "names no presence service of this version; table is used", "set table")
+    def presence_backend(self) -> PresenceBackend:
+        name, known = "PRESENCE_BACKEND", " or ".join(_PRESENCE_BACKENDS)
+        text = (self.text(name) or _DEFAULTS[name]).casefold()
+        if text in _PRESENCE_BACKENDS:
+            return PresenceBackend(text)
+        self.fault(name, "names no presence service of this version; table is used", f"set {known}")
+        return PresenceBackend.TABLE
 
     def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
         text = self.text(name)

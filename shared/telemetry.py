@@ -61,6 +61,7 @@ class Event(StrEnum):
     PRESENCE_RESTORED = "presence_restored"
     PRESENCE_LEFT = "presence_left"
     PRESENCE_FAILED = "presence_failed"
+    PRESENCE_BLOCKED = "presence_blocked"
     POOL_LOW = "pool_low"
     POOL_EXHAUSTED = "pool_exhausted"
     LEASE_EXPIRED = "lease_expired"
@@ -132,6 +133,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.PRESENCE_RESTORED: _entry(logging.INFO, "emergency"),
     Event.PRESENCE_LEFT: _entry(logging.INFO),
     Event.PRESENCE_FAILED: _entry(logging.ERROR, "emergency"),
+    Event.PRESENCE_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
     Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
     Event.LEASE_EXPIRED: _entry(logging.INFO, "emergency"),

@@ -152,6 +152,12 @@ class AgentTable:
         """The entry as this process read it within the last minute, None where it did not; reads nothing."""
         return self._recent(agent_key_of(agent_id))
 
+    def last_known(self, agent_id: str) -> Agent | None:
+        """The entry as this process read it last, however long ago that was; reads nothing."""
+        with self._lock:
+            known = self._memory.get(agent_key_of(agent_id))
+        return known.agent if known is not None else None
+
     def _recent(self, agent_key: str) -> Agent | None:
         with self._lock:
             known = self._memory.get(agent_key)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.bearer_client import BearerClient
 from shared.adapters.email_refusals import named_in
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
@@ -21,8 +22,8 @@ from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
 from shared.ports import Email
 
 if TYPE_CHECKING:
-    from azure.core import PipelineClient
     from azure.core.credentials import TokenCredential
+    from azure.core.rest import HttpResponse
 
 # "MailboxConcurrency" in Microsoft's list of service limits: more requests at once to one mailbox are throttled.
 REQUESTS_AT_ONCE = 4
@@ -71,7 +72,7 @@ class GraphEmail:
         self._accepted: dict[str, None] = {}
         self._service = AcsService(
             "graph-email",
-            lambda _connection, endpoint, options: _Graph(endpoint or "", credential or _managed_credential, options),
+            lambda _connection, endpoint, options: BearerClient(endpoint or "", credential, options),
             connection_string=None,
             endpoint=url,
             ca_bundle=ca_bundle,
@@ -93,7 +94,7 @@ class GraphEmail:
         path = f"/v1.0/users/{quote(self._sender, safe='@')}/sendMail"
         body = {"message": _message(email, self._sender), "saveToSentItems": False}
         self._service.ask(
-            lambda graph: graph.post(path, body),
+            lambda graph: _accepted(graph.send("POST", path, body)),
             deadline,
             refusal=lambda answered: _refusal(answered, email.recipients),
         )
@@ -116,53 +117,12 @@ class GraphEmail:
         self._service.close()
 
 
-class _Graph:
-    """The client: a pipeline of one policy, which puts the token on and fetches the next one ahead of its end."""
+def _accepted(response: HttpResponse) -> None:
+    """Raise `HttpResponseError` unless the message was accepted: an answer of success that says anything else."""
+    from azure.core.exceptions import HttpResponseError
 
-    def __init__(self, origin: str, credential: Callable[[], TokenCredential], options: dict[str, Any]) -> None:
-        from azure.core import PipelineClient
-        from azure.core.pipeline.policies import BearerTokenCredentialPolicy
-
-        self._credential = credential()
-        self._origin = origin
-        self._scope = f"{origin}/.default"
-        policies = [BearerTokenCredentialPolicy(self._credential, self._scope)]
-        self._client: PipelineClient[Any, Any] = PipelineClient(
-            origin, policies=policies, transport=options["transport"]
-        )
-
-    def post(self, path: str, body: dict[str, Any]) -> None:
-        """Send a request that is to be accepted (202). Raises `AzureError`, and `Unavailable` without a token."""
-        from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-        from azure.core.rest import HttpRequest
-
-        try:
-            response = self._client.send_request(HttpRequest("POST", self._origin + path, json=body))
-        except ClientAuthenticationError:
-            # The credential's own: the pipeline raises for no answer of Graph.
-            raise _no_token() from None
-        if response.status_code != HTTPStatus.ACCEPTED:
-            raise HttpResponseError(response=response)
-
-    def fetch_token(self) -> None:
-        """Fetch a token into the credential's cache. Raises `AzureError`, and `Unavailable` without a token."""
-        from azure.core.exceptions import ClientAuthenticationError
-
-        try:
-            self._credential.get_token(self._scope)
-        except ClientAuthenticationError:
-            raise _no_token() from None
-
-
-def _managed_credential() -> TokenCredential:
-    from shared.adapters.timely_http import managed_credential
-
-    return managed_credential()
-
-
-def _no_token() -> Unavailable:
-    # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the message.
-    return Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason="identity")
+    if response.status_code != HTTPStatus.ACCEPTED:
+        raise HttpResponseError(response=response)
 
 
 def _message(email: Email, sender: str) -> dict[str, Any]:

@@ -22,6 +22,15 @@ class PresenceTable:
         self._table = table
         self._clock = clock
 
+    @property
+    def embedded(self) -> bool:
+        """It is our own."""
+        return True
+
+    def in_outage(self, object_id: str | None) -> "PresenceTable":  # noqa: ARG002 - it lies in the store itself
+        """The same: a presence is one row, and tells of its hold itself."""
+        return self
+
     def read(self, agent_id: str, deadline: Deadline) -> Presence:
         """The agent's presence now; an agent it has never heard of is offline, and has no version."""
         row = self._table.get(_presence_row(agent_id), deadline).result()

@@ -60,6 +60,11 @@ class HttpTransport:
 @functools.cache
 def managed_credential() -> "TokenCredential":
     """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens."""
+    return new_managed_credential()
+
+
+def new_managed_credential() -> "TokenCredential":
+    """The same, remembering no token: for a service that does not take the one that is remembered."""
     from azure.identity import DefaultAzureCredential
 
     # With the SDK's own transport an identity endpoint that hangs would hold a thread for minutes, and then be retried.

@@ -22,6 +22,8 @@ TIE_WITHIN = timedelta(seconds=30)
 # A dialer repeats a report for as long: what a desktop says of an earlier time is a wrong clock.
 REPORTED_WITHIN = timedelta(minutes=10)
 CLOCK_SKEW = timedelta(seconds=5)
+# A dial that was answered without the store comes again no sooner (Retry-After).
+REPEATED_AFTER = timedelta(seconds=1)
 # Where a process dies right after its commit, another finds the effect overdue so soon after: mailed within 20 s of the
 # dial. A first try that is still under way by then has claimed the effect anew.
 FIRST_TRY_WITHIN = timedelta(seconds=8)
@@ -84,6 +86,12 @@ class Leg(Struct, frozen=True, kw_only=True):
         received_at = self.received_at or self.dialled_at
         earliest = self.dialled_at if self.by_event else max(self.dialled_at, received_at - REPORTED_WITHIN)
         return earliest - TIE_WITHIN
+
+    @property
+    def repeated_from(self) -> datetime | None:
+        """When it was dialled, where that is so long before its report that it may have been reported before."""
+        late = self.received_at is not None and self.received_at - self.dialled_at >= REPEATED_AFTER
+        return self.dialled_at if late else None
 
     def may_have_begun(self, at: datetime) -> bool:
         """Whether a server call that began then can be this leg's: from the dial to its receipt, 30 s either side."""
@@ -379,7 +387,8 @@ def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
             return hold
         # Do not disturb at once, whatever it is now (S2): also where somebody changed it since the leg before.
         return structs.replace(hold, applied=False, look_again_at=None)
-    return Hold(hold_id=derived(leg.leg_id, "hold"), previous=hold.before if hold else None)
+    previous = hold.before if hold else None
+    return Hold(hold_id=derived(leg.leg_id, "hold"), previous=previous, repeated=leg.repeated_from)
 
 
 def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, now: datetime) -> tuple[Leg, ...]:
@@ -503,22 +512,27 @@ def with_hold(emergency: Emergency, hold: Hold, due_at: datetime | None) -> Emer
     return structs.replace(emergency, hold=hold, presence_due_at=due_at, presence_attempts=0)
 
 
-def with_look(emergency: Emergency, now: datetime, *, held: bool) -> Emergency:
-    """While we hold it, the service's own changes are looked for; what a person has changed is left alone (S2, B5)."""
+def with_look(emergency: Emergency, now: datetime, *, held: bool, at: datetime | None = None) -> Emergency:
+    """While we hold it, the service's own changes are looked for; what a person has changed is left alone (S2, B5).
+
+    `at`: when to look first whether what was set is in place, where the service does not show that at once.
+    """
     looked_for = held and emergency.hold is not None and not emergency.hold.settled
     known = emergency.presence_look_at
     if not looked_for or known is None or known <= now:
         known = now + LOOK_WHILE_HELD if looked_for else None
+    if known is not None and at is not None:
+        known = min(known, at)
     return structs.replace(emergency, presence_look_at=known)
 
 
-def with_presence_put_off(emergency: Emergency, now: datetime) -> Emergency:
-    """The presence service failed: try again later, waiting longer each time."""
+def with_presence_put_off(emergency: Emergency, now: datetime, least: timedelta = timedelta(0)) -> Emergency:
+    """The presence service failed: try again later, waiting longer each time, and never less than it asked for."""
     if emergency.presence_due_at is None:
         look_at = emergency.presence_look_at
-        return structs.replace(emergency, presence_look_at=look_at and max(look_at, now + FIRST_WAIT))
+        return structs.replace(emergency, presence_look_at=look_at and max(look_at, now + max(FIRST_WAIT, least)))
     attempts = emergency.presence_attempts + 1
-    due = now + backoff(attempts)
+    due = now + max(backoff(attempts), least)
     return structs.replace(emergency, presence_due_at=due, presence_attempts=attempts)
 
 

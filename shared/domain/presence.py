@@ -43,6 +43,11 @@ class Presence(Struct, frozen=True, kw_only=True):
     set it, where we did; `before` is what that emergency found, where the service can carry it, with `before_native`,
     `before_set_by` and `before_since`: so that nothing tells later that it was ever replaced (B8). `version` is the
     service's own mark for a conditional write, None where it has none.
+
+    `settable`: False where the service lets nobody set it now (nobody is logged in there, or it does not know the
+    agent). `fading`: it is ours, and is to be set once more, because the service lets go of it by itself or has not
+    been seen to show it. `look_at` is when to look whether it is in place. `may_land`: a set of ours may still be on
+    its way to the service, although it was given back.
     """
 
     status: PresenceStatus
@@ -55,6 +60,10 @@ class Presence(Struct, frozen=True, kw_only=True):
     before_set_by: str | None = None
     before_since: datetime | None = None
     version: str | None = None
+    settable: bool = True
+    fading: bool = False
+    look_at: datetime | None = None
+    may_land: bool = False
 
     @property
     def changed_by(self) -> SetBy:
@@ -70,7 +79,8 @@ class Hold(Struct, frozen=True, kw_only=True):
     that Do not disturb was seen in place since the latest leg, `touched` that it ever was; `settled` that the presence
     was returned, or found changed by a person, and is nothing of ours any more. `previous` is the snapshot of the hold
     before this one, for a mark of that one which lands late. `look_again_at` is when to look for a mark of this one
-    which lands late.
+    which lands late. `repeated` is the time of the dial where its report came late: another process may have held it in
+    an outage, and a service that carries no mark then shows Do not disturb as if the agent had chosen it.
     """
 
     hold_id: str
@@ -84,6 +94,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     settled: bool = False
     look_again_at: datetime | None = None
     released_at: datetime | None = None
+    repeated: datetime | None = None
 
 
 class Remember(Struct, frozen=True):
@@ -127,18 +138,31 @@ def _is_ours(hold: Hold, current: Presence) -> bool:
 
 
 def _next_while_held(hold: Hold, current: Presence) -> Step:
+    if not current.settable:
+        return Settle(hold)
     ours = _is_ours(hold, current)
     if current.hold_id is not None and hold.before != _snapshot(hold, current):
         # A mark set in an outage, or by a late write. What it found comes along with it.
         return Remember(_with_found(hold, current))
-    if ours and current.status is PresenceStatus.DO_NOT_DISTURB:
+    if ours and current.status is PresenceStatus.DO_NOT_DISTURB and not current.fading:
         return Settle(structs.replace(hold, applied=True, touched=True, look_again_at=None))
     by_the_service = ours or current.changed_by is SetBy.SYSTEM
     if hold.applied and (hold.settled or not by_the_service):
         return Settle(structs.replace(hold, settled=True))
+    if hold.before is None and _may_be_own(hold, current):
+        return Remember(structs.replace(hold, before=UNKNOWN_BEFORE))
     if hold.before is None or (not by_the_service and (hold.before, hold.before_native) != _state_of(current)):
         return Remember(with_snapshot(hold, current))
     return SetPresence(held_presence(hold, current))
+
+
+def _may_be_own(hold: Hold, current: Presence) -> bool:
+    """Whether an unmarked Do not disturb may be our own of an outage: nothing tells that it is older than the dial."""
+    if hold.repeated is None or current.status is not PresenceStatus.DO_NOT_DISTURB or current.changed_by in PEOPLE:
+        return False
+    if current.since is None:
+        return current.changed_by is SetBy.UNKNOWN
+    return current.since >= hold.repeated
 
 
 def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
@@ -146,11 +170,12 @@ def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
         return SetPresence(returned_presence(_snapshot(hold, current), current))
     by_the_service = _is_ours(hold, current) or current.changed_by is SetBy.SYSTEM
     replaced = hold.before is not None and (hold.before, hold.before_native) != _state_of(current)
+    replaced = replaced and current.settable
     if hold.touched and not hold.settled and by_the_service and replaced:
         # Offline of a closed tab, in place of ours: what was there before the first leg comes back all the same.
         return SetPresence(_found_by(hold, current))
     again_at = hold.look_again_at or now + LATE_SET_RECHECK
-    if not hold.applied and now < again_at:
+    if (not hold.applied or current.may_land) and now < again_at:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, look_again_at=again_at))
     return Settle(structs.replace(hold, settled=True, look_again_at=None))

@@ -28,13 +28,15 @@ class DeliverNotice(Struct, frozen=True):
 class HoldInOutage(Struct, frozen=True):
     """Hold presence although the store is away; the repeated request finds the hold by its id.
 
-    `agent_id` is the one that the dial was answered with, `presence_id` how presence services know them.
+    `agent_id` is the one that the dial was answered with, `presence_id` how presence services know them, `object_id`
+    their Microsoft Entra object id where sign-in or dial tell it.
     """
 
     agent_id: str
     agent_key: str
     presence_id: str
     hold: Hold
+    object_id: str | None = None
 
 
 class ReturnPresence(Struct, frozen=True):

@@ -11,6 +11,7 @@ def hold_in_outage(
     agent_id: str,
     presence_id: str,
     hold: Hold,
+    object_id: str | None = None,
     *,
     presence: PresenceGateway,
     outage: OutageLog,
@@ -22,8 +23,9 @@ def hold_in_outage(
     if outage.dialling(agent_id, clock.now()) is None:
         # Late: the store knows the call by now, and may know its end, after which nobody would take the mark away.
         return
+    presence = presence.in_outage(object_id)
     current = presence.read(presence_id, deadline)
-    if current.hold_id is not None or outage.held(hold.hold_id) is not None:
+    if current.hold_id is not None or outage.held(hold.hold_id) is not None or not current.settable:
         return
     presence.write(presence_id, held_presence(hold, current), deadline)
     # A later reading of a service that carries no mark would take our own for the agent's choice.

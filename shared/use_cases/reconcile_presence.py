@@ -1,9 +1,11 @@
 """Bring an agent's presence to what it should be: read, decide, act, until nothing is left to do (B5)."""
 
+from datetime import timedelta
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import settle, standing, with_hold, with_look, with_presence_put_off
-from shared.domain.errors import Conflict, EmergencyCallingError
+from shared.domain.errors import Conflict, EmergencyCallingError, Unavailable
 from shared.domain.leases import called
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
@@ -20,15 +22,19 @@ def reconcile_presence(
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> None:
-    """Hold or give back. What fails is put off, with backoff, in the same row; then the failure is raised."""
+    """Hold or give back. What fails is put off, with backoff, in the same row; then the failure is raised.
+
+    A service that asks for a longer wait is given it.
+    """
     try:
         _reconcile(agent_key, emergencies, presence, clock, deployment, telemetry, deadline)
-    except EmergencyCallingError:
+    except EmergencyCallingError as error:
         now = clock.now()
-        telemetry.emit("presence_failed")
+        least = timedelta(seconds=error.retry_after_s) if isinstance(error, Unavailable) else timedelta(0)
+        _tell(error, telemetry)
         change_emergency(
             agent_key,
-            lambda emergency: with_presence_put_off(emergency, now),
+            lambda emergency: with_presence_put_off(emergency, now, least),
             emergencies=emergencies,
             now=now,
             deadline=Deadline(clock, PUT_OFF_WITHIN_S),
@@ -37,6 +43,13 @@ def reconcile_presence(
 
 
 PUT_OFF_WITHIN_S = 1.0
+
+
+def _tell(error: EmergencyCallingError, telemetry: Telemetry) -> None:
+    reason = error.reason if isinstance(error, Unavailable) else ""
+    if reason:
+        telemetry.emit("presence_blocked", reason=reason)
+    telemetry.emit("presence_failed")
 
 
 def _reconcile(
@@ -65,11 +78,14 @@ def _reconcile(
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                 case Settle(hold):
+                    if hold.settled and not emergency.hold.settled:
+                        # It is nobody's but the agent's now: whatever of ours is hidden behind it goes.
+                        presence.forget(emergency.presence_id, hold.hold_id, deadline)
                     # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
                     # This commit moves the due row, too: where the hold has ended, that is written here.
                     over = emergency.held and not held
                     known = settle(emergency, deployment.rules, now) if over else emergency
-                    settled = with_look(with_hold(known, hold, hold.look_again_at), now, held=held)
+                    settled = with_look(with_hold(known, hold, hold.look_again_at), now, held=held, at=current.look_at)
                     if settled != emergency:
                         emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
                     return

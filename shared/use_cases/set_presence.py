@@ -13,8 +13,11 @@ def set_presence(
 ) -> tuple[Presence, tuple[Effect, ...]]:
     """Set it whatever it was: the last one who sets it wins, unless a system does so while it is held (S2, B5).
 
-    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. Raises `Unavailable`.
+    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. Raises `Unavailable`,
+    and `Conflict` where another service keeps presences: they are set there.
     """
+    if not presence.embedded:
+        raise Conflict("Presence is set in the service that keeps it.")
     while True:
         current = presence.read(agent_id, deadline)
         wanted = Presence(status=status, set_by=set_by, version=current.version)

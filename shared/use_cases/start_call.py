@@ -644,7 +644,10 @@ class _Course:
 
     def _hold_in_outage(self) -> Effect:
         subject = self.subject
-        return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, self._hold)
+        # A sign-in says who they are; what a machine says stands in for an entry that nobody has read.
+        claimed = None if self._agent is not None else self._dial.entra_object_id
+        object_id = self._caller.name if self._caller.is_agent else claimed
+        return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, self._hold, object_id or None)
 
     def run_in_outage(self, outage: OutageLog, now: datetime) -> Started:
         """The dial when the store is away: the fallback number, the default contacts, presence held (B1)."""

@@ -303,7 +303,7 @@ MUTANTS = (
     Mutant(
         "a late mark is looked for at once only",
         PRESENCE,
-        "if not hold.applied and now < again_at:",
+        "if (not hold.applied or current.may_land) and now < again_at:",
         "if not hold.applied and hold.look_again_at is None:",
     ),
     Mutant(

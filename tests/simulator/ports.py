@@ -179,6 +179,13 @@ class LinePresence:
     def __init__(self, process: "Process", service: PresenceGateway) -> None:
         self._line, self._service, self._world = Line(process, "presence"), service, process.world
 
+    @property
+    def embedded(self) -> bool:
+        return self._service.embedded
+
+    def in_outage(self, object_id: str | None) -> "LinePresence":
+        return self
+
     def read(self, agent_id: str, deadline: Deadline) -> Presence:
         return self._line.request(lambda: self._service.read(agent_id, self._world.endless), deadline)
 

@@ -193,7 +193,7 @@ def test_a_presence_that_cannot_be_cleaned_now_is_cleaned_later(deployment: Depl
     deployment.pass_time(minutes=150)
     assert "agent" in deployment.kinds()
     gateway.away = False
-    deployment.pass_time(minutes=5)
+    deployment.pass_time(minutes=10)
     assert deployment.kinds() == BARE
 
 

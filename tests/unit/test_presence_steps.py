@@ -175,3 +175,55 @@ def test_a_mark_of_ours_without_a_snapshot_tells_itself_what_it_found(
     after = next_step(hold, held=False, current=mark, now=NOW)
     assert isinstance(after, SetPresence)
     assert after.presence.status is given_back
+
+
+def test_a_service_that_lets_nobody_set_it_now_is_looked_at_again_and_keeps_its_snapshot() -> None:
+    nobody_in = shown(PresenceStatus.OFFLINE, set_by="system", settable=False)
+    for hold in (HOLD, APPLIED):
+        assert next_step(hold, held=True, current=nobody_in, now=NOW) == Settle(hold)
+    settled = next_step(APPLIED, held=False, current=nobody_in, now=NOW)
+    assert settled == Settle(structs.replace(APPLIED, settled=True)), "there is nothing to give back to"
+
+
+def test_what_fades_is_set_once_more_while_it_is_held() -> None:
+    step = next_step(
+        APPLIED, held=True, current=ours(before=AVAILABLE, before_set_by="agent", before_since=NOW), now=NOW
+    )
+    assert isinstance(step, Settle)
+    fading = ours(before=AVAILABLE, before_set_by="agent", before_since=NOW, fading=True)
+    step = next_step(APPLIED, held=True, current=fading, now=NOW)
+    assert isinstance(step, SetPresence)
+    assert (step.presence.status, step.presence.hold_id, step.presence.before) == (DND, "hold-1", AVAILABLE)
+    assert not step.presence.fading
+
+
+def test_what_may_still_land_after_it_was_given_back_is_looked_for_once_more() -> None:
+    back = shown(AVAILABLE, set_by="agent", may_land=True)
+    step = next_step(APPLIED, held=False, current=back, now=NOW)
+    assert step == Settle(structs.replace(APPLIED, look_again_at=NOW + LATE_SET_RECHECK))
+
+
+REPEATED = structs.replace(HOLD, repeated=NOW)
+
+
+@pytest.mark.parametrize(
+    ("current", "before"),
+    [
+        (shown(DND), UNKNOWN_BEFORE),
+        (shown(DND, set_by="system", since=NOW), UNKNOWN_BEFORE),
+        (shown(DND, set_by="system", since=NOW - timedelta(seconds=1)), DND),
+        (shown(DND, set_by="system"), DND),
+        (shown(DND, set_by="agent", since=NOW), DND),
+        (shown(BUSY), BUSY),
+    ],
+)
+def test_do_not_disturb_that_may_be_our_own_of_an_outage_is_not_what_comes_back(
+    current: Presence, before: PresenceStatus
+) -> None:
+    """Another process may have held it, and died: nothing tells but that the dial was reported before."""
+    step = next_step(REPEATED, held=True, current=current, now=NOW)
+    assert isinstance(step, Remember)
+    assert step.hold.before is before
+    step = next_step(HOLD, held=True, current=current, now=NOW)
+    assert isinstance(step, Remember)
+    assert step.hold.before is current.status, "a dial that was reported at once was held by nobody before"

@@ -1,0 +1,223 @@
+"""A client for services that take a token of the app's identity: Microsoft Graph, Dynamics 365.
+
+`BearerClient` is the client inside an `AcsService`; `BearerService` asks such a service and classifies what it
+answers, once. Imported only where a setting chooses such a service.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.deadlines import Clock, Deadline
+from shared.domain.errors import NotFound, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core.rest import HttpResponse
+
+TOKEN_WITHIN_S = 10.0
+# A token of a managed identity lives for 24 hours; the identity endpoint may be away for minutes.
+FETCH_AHEAD_S = 900.0
+# In between, one request in so many seconds tries to fetch the next one; the others use the one that there is.
+FETCH_AGAIN_AFTER_S = 30.0
+LONGEST_REASON = 40
+_ELSEWHERE = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
+_NOT_ENABLED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+class BearerClient:
+    """Sends requests with a token, which is fetched ahead of its end. `origin` is the resource that it is for."""
+
+    def __init__(
+        self, origin: str, credential: Callable[[], TokenCredential] | None, options: Mapping[str, Any]
+    ) -> None:
+        from azure.core import PipelineClient
+
+        self._origin = origin
+        self._scope = f"{origin}/.default"
+        self._make_credential = credential or _new_managed_credential
+        self._credential = (credential or _managed_credential)()
+        self._token: AccessToken | None = None
+        self._fetch_at_s = 0.0
+        self._lock = threading.Lock()
+        self._client: PipelineClient[Any, Any] = PipelineClient(origin, policies=[], transport=options["transport"])
+
+    def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        """Send a request. Raises `AzureError` for any answer but a success, and `Unavailable` without a token."""
+        from azure.core.exceptions import HttpResponseError
+        from azure.core.rest import HttpRequest
+
+        bearer = {"Authorization": f"Bearer {self._current_token()}", "Accept": "application/json"}
+        request = HttpRequest(method, self._origin + path, json=body, headers=bearer | dict(headers or {}))
+        response: HttpResponse = self._client.send_request(request)
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+            raise HttpResponseError(response=response)
+        return response
+
+    def fetch_token(self) -> None:
+        """Fetch a token ahead of the first request. Raises `AzureError`, and `Unavailable` without a token."""
+        self._current_token()
+
+    def _current_token(self) -> str:
+        """A token that lives; near its end one request at a time fetches the next one, and the others use this one."""
+        with self._lock:
+            token, now_s = self._token, time.time()
+            if token is None or now_s >= token.expires_on - 1:
+                self._token = token = self._fetch()
+            elif now_s < token.expires_on - FETCH_AHEAD_S or now_s < self._fetch_at_s:
+                return token.token
+            self._fetch_at_s = now_s + FETCH_AGAIN_AFTER_S
+        if now_s < token.expires_on - FETCH_AHEAD_S:
+            return token.token
+        with suppress(Unavailable):
+            next_one = self._fetch()
+            with self._lock:
+                self._token = next_one
+            return next_one.token
+        return token.token
+
+    def _fetch(self) -> AccessToken:
+        from azure.core.exceptions import AzureError
+
+        try:
+            return self._credential.get_token(self._scope)
+        except (AzureError, OSError):
+            # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
+            raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason="identity") from None
+
+    def drop_token(self) -> None:
+        """The service did not take the token, which the credential remembers, too: begin with a new one."""
+        with self._lock:
+            self._token, self._credential = None, self._make_credential()
+
+
+def _managed_credential() -> TokenCredential:
+    from shared.adapters.timely_http import managed_credential
+
+    return managed_credential()
+
+
+def _new_managed_credential() -> TokenCredential:
+    from shared.adapters.timely_http import new_managed_credential
+
+    return new_managed_credential()
+
+
+class Reply(Struct, frozen=True):
+    """An answer of success: its JSON, None where it has no body, and its ETag."""
+
+    body: Any = None
+    etag: str = ""
+
+
+class BearerService:
+    """Asks one service, each request within a deadline. What it answers is classified here and nowhere else.
+
+    While it has asked for a pause (429) nothing is sent to it: whoever asks is told when to come again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None,
+        clock: Clock,
+        ca_bundle: str | None = None,
+        credential: Callable[[], TokenCredential] | None = None,
+        threads: int,
+    ) -> None:
+        """`url` is the service's origin, and the resource that tokens are for.
+
+        `credential` None: that of the app's identity. `threads`: how many requests may be under way at once.
+        """
+        self._clock = clock
+        self._not_before_s = 0.0
+        self._service = AcsService(
+            name,
+            lambda _connection, endpoint, options: BearerClient(endpoint or "", credential, options),
+            connection_string=None,
+            endpoint=url,
+            ca_bundle=ca_bundle,
+            threads=threads,
+        )
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        deadline: Deadline,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a request that may be repeated.
+
+        `NotFound` (404, 405): the service does not know whom it is about, or does not do this for them. `Refused`
+        (400): it would refuse it again. `Unavailable` for anything else, with its Retry-After, and with a `reason`
+        where somebody has to mend something: the identity, a right, a setting.
+        """
+        left_s = self._not_before_s - self._clock.monotonic()
+        if left_s > 0:
+            raise Unavailable("the service asked for a pause", retry_after_s=left_s)
+        try:
+            return self._service.ask(
+                lambda client: _read(_sent(client, method, path, body, headers)),
+                deadline,
+                refusal=_refusal,
+                repeatable=True,
+            )
+        except Unavailable as failure:
+            if failure.reason == "quota":
+                self._not_before_s = self._clock.monotonic() + failure.retry_after_s
+            raise
+
+    def warm_up(self) -> None:
+        """Import what it needs, make the client and fetch a token, so that the first hold need not wait for that."""
+        self._service.warm_up()
+        deadline = Deadline(self._clock, TOKEN_WITHIN_S)
+        self._service.ask(lambda client: client.fetch_token(), deadline, refusal=lambda _: Unavailable())
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._service.close()
+
+
+def _sent(client: BearerClient, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> HttpResponse:
+    """Send a request, and once more with another token where the first was not taken."""
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        return client.send(method, path, body, headers)
+    except HttpResponseError as refused:
+        if refused.status_code != HTTPStatus.UNAUTHORIZED:
+            raise
+    client.drop_token()
+    return client.send(method, path, body, headers)
+
+
+def _read(response: HttpResponse) -> Reply:
+    """Raises `ValueError` where an answer of success is no JSON: as if it had not answered."""
+    text = response.text()
+    return Reply(json.loads(text) if text.strip() else None, response.headers.get("ETag", ""))
+
+
+def _refusal(answered: Answered) -> Exception:
+    if answered.status in _NOT_ENABLED:
+        return NotFound(f"the service answered {answered.status}")
+    if answered.status == HTTPStatus.UNAUTHORIZED:
+        return Unavailable("the token is not taken", retry_after_s=MENDING_S, reason="identity")
+    if answered.status == HTTPStatus.FORBIDDEN:
+        return Unavailable("the app may not do this", retry_after_s=MENDING_S, reason="right")
+    if answered.status in _ELSEWHERE:
+        return Unavailable(f"the service answered {answered.status}")
+    return Refused(f"the service answered {answered.status}", code=answered.code.lower()[:LONGEST_REASON])

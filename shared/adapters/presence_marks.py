@@ -1,0 +1,149 @@
+"""What a presence service cannot carry of a hold: a row of ours for each agent whose presence is held.
+
+    presencemark|{agent}   whose hold it is, what it found and what was set for it
+
+It is written before the service is asked, so that whatever lands there can be taken away again, and it goes with
+`PresenceGateway.forget`. While the store is away marks are kept in memory (specification B1).
+"""
+
+import threading
+from collections import OrderedDict
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct, structs
+
+from shared.adapters.table import Delete, Insert, Replace, RowConflict, Table, Values, Write, read_state
+from shared.deadlines import Deadline
+from shared.domain.errors import Conflict
+from shared.domain.ids import agent_key_of
+from shared.domain.presence import Hold, Presence, PresenceStatus
+
+SCHEMA = 1
+MAX_UNRECORDED = 10_000
+
+
+class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hold of ours in a presence service.
+
+    `user_id` is the service's own id of the agent. `before` and what follows it is what the hold found. `set_at` is
+    when the set began that this mark was written for, `confirmed` that the service was seen to show it, `ways` the
+    gateway's own words for what it sets, `returned_at` when it was given back. `version` is the row's, "" for a mark
+    that no row was written for yet.
+    """
+
+    hold_id: str
+    user_id: str
+    before: PresenceStatus
+    before_native: str | None = None
+    before_set_by: str | None = None
+    before_since: datetime | None = None
+    set_at: datetime
+    confirmed: bool = False
+    ways: tuple[str, ...] = ()
+    in_outage: bool = False
+    returned_at: datetime | None = None
+    version: str = ""
+
+
+def mark_of(wanted: Presence, user_id: str, now: datetime) -> Mark:
+    """The mark of a hold that is about to be set (`held_presence`)."""
+    assert wanted.hold_id is not None and wanted.before is not None, "a hold carries whose it is and what it found"
+    return Mark(
+        hold_id=wanted.hold_id,
+        user_id=user_id,
+        before=wanted.before,
+        before_native=wanted.before_native,
+        before_set_by=wanted.before_set_by,
+        before_since=wanted.before_since,
+        set_at=now,
+    )
+
+
+def marked(shown: Presence, mark: Mark) -> Presence:
+    """What the service shows, as our own: whose hold it is, since when, and what it found."""
+    return structs.replace(
+        shown,
+        since=mark.set_at,
+        hold_id=mark.hold_id,
+        before=mark.before,
+        before_native=mark.before_native,
+        before_set_by=mark.before_set_by,
+        before_since=mark.before_since,
+    )
+
+
+def hold_of(mark: Mark) -> Hold:
+    """The hold as far as its mark tells."""
+    return Hold(
+        hold_id=mark.hold_id,
+        before=mark.before,
+        before_native=mark.before_native,
+        before_set_by=mark.before_set_by,
+        before_since=mark.before_since,
+    )
+
+
+class PresenceMarks:
+    """The marks of a deployment, in its table. Everything but the memory raises `Unavailable`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._lock = threading.Lock()
+        self._unrecorded: OrderedDict[str, Mark] = OrderedDict()
+
+    def of(self, agent_id: str, deadline: Deadline) -> Mark | None:
+        """The mark of this agent's hold; of one that was set in an outage, where this process set it."""
+        row = self._table.get(_mark_row(agent_id), deadline).result()
+        if row is None:
+            return self.unrecorded(agent_id)
+        return structs.replace(read_state(row, Mark), version=row.version)
+
+    def unrecorded(self, agent_id: str) -> Mark | None:
+        """The mark of a hold that this process set while the store was away; reads nothing."""
+        with self._lock:
+            return self._unrecorded.get(agent_key_of(agent_id))
+
+    def keep(self, agent_id: str, mark: Mark, deadline: Deadline) -> Mark:
+        """Write it over the version that was read; gives it with its new one. Raises `Conflict`."""
+        row, values = _mark_row(agent_id), _values_of(mark)
+        write: Write = Replace(row, values, mark.version) if mark.version else Insert(row, values)
+        try:
+            version = self._table.commit([write], deadline)[0]
+        except RowConflict:
+            raise Conflict from None
+        self._drop(agent_id)
+        return structs.replace(mark, version=version or "")
+
+    def keep_in_memory(self, agent_id: str, mark: Mark) -> Mark:
+        """Remember it in this process, because the store is away; the next `keep` writes it."""
+        with self._lock:
+            self._unrecorded[agent_key_of(agent_id)] = mark
+            while len(self._unrecorded) > MAX_UNRECORDED:
+                self._unrecorded.popitem(last=False)
+        return mark
+
+    def remove(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> None:
+        """Keep nothing: of this mark as it was read (`Conflict` if it changed since), of any if it is None."""
+        if mark is not None and not mark.version:
+            self._drop(agent_id)
+            return
+        try:
+            self._table.commit([Delete(_mark_row(agent_id), mark.version if mark else None)], deadline)
+        except RowConflict:
+            # Without a version, gone already: somebody else removed it.
+            if mark is not None:
+                raise Conflict from None
+        self._drop(agent_id)
+
+    def _drop(self, agent_id: str) -> None:
+        with self._lock:
+            self._unrecorded.pop(agent_key_of(agent_id), None)
+
+
+def _mark_row(agent_id: str) -> str:
+    return f"presencemark|{agent_key_of(agent_id)}"
+
+
+def _values_of(mark: Mark) -> Values:
+    return {"schema": SCHEMA, "state": msgspec.json.encode(structs.replace(mark, version="")).decode()}
