@@ -71,7 +71,7 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     known, version = precondition(req, directory.read(agent_id, deadline))
     with unless_overtaken():
         saved = directory.save(agent, version, deadline)
-    administered(app.calling.telemetry, by, kind="agent", change="saved")
+    administered(app.calling, by, kind="agent", change="saved")
     status = 200 if known else 201
     return json_answer(agent_answer(agent), status=status, headers={"ETag": entity_tag(saved)})
 
@@ -89,7 +89,7 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
         raise NotFound
     with unless_overtaken():
         calling.remove_agent(agent_id, version, deadline=deadline)
-    administered(calling.telemetry, by, kind="agent", change="removed")
+    administered(calling, by, kind="agent", change="removed")
     return func.HttpResponse(status_code=204, headers=dict(PRIVATE))
 
 
@@ -109,7 +109,7 @@ def admin_emergency_contacts_saved(req: func.HttpRequest) -> func.HttpResponse:
     answer = contacts_answer(contacts)
     if saved is None:
         return unprocessable("no-contact", "holds no e-mail address", kept=(), refused=answer.refused)
-    administered(app.calling.telemetry, by, kind="agent", change="saved")
+    administered(app.calling, by, kind="agent", change="saved")
     return json_answer(answer, headers={"ETag": entity_tag(saved)})
 
 

@@ -42,7 +42,7 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
         return unprocessable("faulty-rows", "has rows that cannot be used", **faults_told(found))
     operation_id = digest[:ID_HEX_DIGITS]
     calling.begin_import(operation_id, [row.change for row in found.rows], deadline=deadline)
-    administered(calling.telemetry, by, kind="agent", change="imported")
+    administered(calling, by, kind="agent", change="imported")
     return json_answer(ImportBegun(operation_id), status=202)
 
 

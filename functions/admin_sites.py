@@ -51,7 +51,7 @@ def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
     known, version = precondition(req, calling.sites.read(site_id, deadline))
     with unless_overtaken():
         saved = calling.sites.save(site, version, deadline)
-    administered(calling.telemetry, by, kind="site", change="saved")
+    administered(calling, by, kind="site", change="saved")
     return json_answer(site, status=200 if known else 201, headers={"ETag": entity_tag(saved)})
 
 
@@ -68,5 +68,5 @@ def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
         raise NotFound
     with unless_overtaken():
         calling.sites.remove(site_id, version, deadline)
-    administered(calling.telemetry, by, kind="site", change="removed")
+    administered(calling, by, kind="site", change="removed")
     return func.HttpResponse(status_code=204, headers=dict(PRIVATE))

@@ -14,12 +14,13 @@ import msgspec
 from functions.rights import authorise, caller_of
 from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
-from shared.domain.ids import WORD_BITS, ascii_lower, key_of, word_of
+from shared.domain.ids import ascii_lower
 from shared.domain.principals import Principal
-from shared.ports import SignIn, Telemetry
+from shared.ports import SignIn
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
+    from shared.emergency_calling import EmergencyCalling
 
 JSON = "application/json"
 # Whatever we answer may name people, numbers or places: it is for this caller and this moment only.
@@ -28,7 +29,6 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
 LONGEST_HEADER_NAMES = 4096
-WORD_HEX_DIGITS = 12
 LONGEST_FORWARDED = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
@@ -128,10 +128,9 @@ def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
         return None
 
 
-def administered(telemetry: Telemetry, caller: Caller, *, kind: str, change: str) -> None:
+def administered(calling: "EmergencyCalling", caller: Caller, *, kind: str, change: str) -> None:
     """Leave a line in the log: what kind of record was changed, and by whom, as a word that only repeats itself."""
-    by = word_of(int(key_of(caller.name)[:WORD_HEX_DIGITS], 16) % (1 << WORD_BITS))
-    telemetry.emit("administered", kind=kind, change=change, by=by)
+    calling.telemetry.emit("administered", kind=kind, change=change, by=calling.word_for(caller))
 
 
 # Cross-origin --------------------------------------------------------------------------------------------------------

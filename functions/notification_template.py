@@ -42,7 +42,7 @@ def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpRespons
     before = app.administration.read_template(kind, language)
     with unless_overtaken():
         saved = app.administration.save_template(kind, language, sources, required_version(req, before.version))
-    administered(app.calling.telemetry, who, kind="template", change="saved")
+    administered(app.calling, who, kind="template", change="saved")
     return json_answer(saved.sources, headers={"ETag": entity_tag(saved.version)})
 
 
@@ -56,7 +56,7 @@ def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpRespo
     before = app.administration.read_template(kind, language)
     with unless_overtaken():
         app.administration.remove_template(kind, language, required_version(req, before.version))
-    administered(app.calling.telemetry, who, kind="template", change="removed")
+    administered(app.calling, who, kind="template", change="removed")
     return func.HttpResponse(status_code=204)
 
 

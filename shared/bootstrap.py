@@ -29,6 +29,7 @@ from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.import_table import ImportTable
+from shared.adapters.key_table import KeyTable, KnownKeys
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
@@ -57,6 +58,7 @@ from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
     CallRouter,
+    Keys,
     NoticeTemplate,
     Notifier,
     NumberPool,
@@ -83,6 +85,7 @@ POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 ALIVE_FOR_S = 0.2
 STAND_BACK_S = 1.0
 PROBE_WITHIN_S = 0.3
+READ_KEYS_WITHIN_S = 2.0
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
 # Who calls is not known, and so neither is their language; the countries in use speak English first.
 PROMPT_PATH = "api/ui/prompts/en.wav"
@@ -165,9 +168,10 @@ def compose(
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
+    keys = KeyTable(tables.agents, clock, settings.key_secrets, others=(tables.emergencies, tables.presence))
     services = _services(settings, clock, telemetry, recordings_route, templates)
     directory = AgentTable(tables.agents, clock)
-    presence = _presence(settings, tables.presence, directory, clock)
+    presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment))
     rim = Rim(
@@ -178,6 +182,7 @@ def compose(
         agents=tables.agents,
         presence=presence.gateway,
         directory=directory,
+        keys=keys,
         router=services.router,
         telephony=services.telephony,
         notifier=services.notifier,
@@ -195,7 +200,13 @@ def compose(
         call_events=services.call_events,
         calling=core.calling,
         administration=_administration(core.calling, templates, tables.agents, settings),
-        warm_up=WarmUp(prepare, *presence.warm_ups, *services.warm_ups, stand_back=core.stand_back),
+        warm_up=WarmUp(
+            prepare,
+            partial(_read_keys, keys, clock),
+            *presence.warm_ups,
+            *services.warm_ups,
+            stand_back=core.stand_back,
+        ),
         take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
     )
 
@@ -222,6 +233,7 @@ class Rim(Struct, frozen=True, kw_only=True):
     words: Callable[[], str]
     directory: AgentTable | None = None
     threads: Threads = OS_THREADS
+    keys: Keys = KnownKeys()
 
 
 class Core(Struct, frozen=True, kw_only=True):
@@ -240,20 +252,22 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         rules=rules,
         chance=rim.chance,
         make_lock=threads.lock,
+        keys=rim.keys,
     )
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
     calling = EmergencyCalling(
         deployment=deployment,
         clock=rim.clock,
         telemetry=rim.telemetry,
-        emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules),
+        emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
         directory=rim.directory or AgentTable(rim.agents, rim.clock),
-        desktops=DesktopTable(rim.agents),
+        desktops=DesktopTable(rim.agents, rim.keys),
         sites=SiteTable(rim.agents, rim.clock),
-        deliveries=DeliveryTable(rim.agents),
+        deliveries=DeliveryTable(rim.agents, rim.keys),
         imports=ImportTable(rim.agents),
         presence=rim.presence,
+        keys=rim.keys,
         router=rim.router,
         telephony=rim.telephony,
         notifier=rim.notifier,
@@ -312,11 +326,17 @@ class _Presence(Struct, frozen=True, kw_only=True):
     warm_ups: tuple[Callable[[], None], ...] = ()
 
 
-def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock) -> _Presence:  # noqa: ARG001
+def _presence(
+    settings: Settings,
+    table: Table,
+    directory: AgentTable,  # noqa: ARG001
+    clock: Clock,
+    keys: Keys,
+) -> _Presence:
     """The modules of a service are loaded only where it is chosen: a deployment without it does not pay for them."""
     match settings.presence_backend:
         case _:
-            return _Presence(gateway=PresenceTable(table, clock))
+            return _Presence(gateway=PresenceTable(table, clock, keys))
 
 
 class _Services(Struct, frozen=True, kw_only=True):
@@ -377,6 +397,10 @@ def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
     )
 
 
+def _read_keys(keys: Keys, clock: Clock) -> None:
+    keys.ring(Deadline(clock, READ_KEYS_WITHIN_S))
+
+
 def _recognise_any(deployment: Deployment) -> None:
     with suppress(EmergencyCallingError):
         recognise("911", country=None, countries=deployment.countries)
@@ -397,6 +421,7 @@ def _administration(
         drills=DrillTable(agents),
         census=DirectoryCensus(agents, calling.clock),
         sites=calling.sites,
+        secrets_set=bool(settings.key_secrets),
     )
     return Administration(
         office=office,

@@ -15,7 +15,7 @@ from shared.domain.callers import Caller
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.errors import EmergencyCallingError, Unavailable
-from shared.domain.ids import agent_key_of, leg_id_of
+from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
 from shared.domain.imports import AgentChange, ImportState
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
@@ -30,6 +30,7 @@ from shared.ports import (
     Effects,
     EmergencyStore,
     Imports,
+    Keys,
     NoticeTemplate,
     Notifier,
     NumberPool,
@@ -60,6 +61,7 @@ from shared.use_cases.effects import (
     HoldInOutage,
     MailInOutage,
     ReconcilePresence,
+    ReconcilePresenceOf,
     ReturnPresence,
     SettleHeldRecordings,
     SettleRecording,
@@ -96,6 +98,7 @@ from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
 MAX_WAITING_OF_AN_AGENT = 8
+WORD_HEX_DIGITS = 12
 
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
@@ -117,6 +120,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     deliveries: Deliveries
     imports: Imports
     presence: PresenceGateway
+    keys: Keys
     router: CallRouter
     notifier: Notifier
     template: NoticeTemplate
@@ -465,6 +469,14 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     # Administration
 
+    def word_for(self, caller: Caller) -> str:
+        """What the log calls somebody of the office: a word that only repeats itself, of a hash with the secret."""
+        try:
+            key = self.keys.ring(self.within(self.budgets.directory_s)).first(key_of(caller.name))
+        except Unavailable:
+            return ""
+        return word_of(int(key[:WORD_HEX_DIGITS], 16) % (1 << WORD_BITS))
+
     def remove_agent(self, agent_id: str, version: str | None, *, deadline: Deadline) -> None:
         """Remove an entry, and whatever is kept of that person once no lease of theirs is left.
 
@@ -567,17 +579,27 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 return self._close_thread(agent_key, deadline)
             case DeliverNotice():
                 self._deliver_notice(effect, deadline)
-            case HoldInOutage():
-                self._hold_in_outage(effect)
             case MailInOutage():
                 self._mail_in_outage(effect, deadline)
+            case StopRecording() | SettleRecording() | SettleHeldRecordings():
+                self._perform_on_recording(effect, deadline)
+            case HoldInOutage() | ReconcilePresenceOf() | ReturnPresence():
+                self._perform_on_presence(effect, deadline)
+        return ()
+
+    def _perform_on_presence(
+        self, effect: HoldInOutage | ReconcilePresenceOf | ReturnPresence, deadline: Deadline
+    ) -> None:
+        """For somebody of whom it is not known under which key anything is stored."""
+        match effect:
+            case HoldInOutage():
+                self._hold_in_outage(effect)
+            case ReconcilePresenceOf(name):
+                self._reconcile_presence_of(name, deadline)
             case ReturnPresence(agent_id, hold_id):
                 return_presence(
                     agent_id, hold_id, emergencies=self.emergencies, presence=self.presence, deadline=deadline
                 )
-            case StopRecording() | SettleRecording() | SettleHeldRecordings():
-                self._perform_on_recording(effect, deadline)
-        return ()
 
     def _perform_on_recording(
         self, effect: StopRecording | SettleRecording | SettleHeldRecordings, deadline: Deadline
@@ -600,6 +622,11 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             deadline=deadline,
         )
+
+    def _reconcile_presence_of(self, name: str, deadline: Deadline) -> None:
+        known = self.emergencies.find(name, deadline).result().emergency
+        if known is not None:
+            self._reconcile_presence(known.agent_key, deadline)
 
     def _close_thread(self, agent_key: str, deadline: Deadline) -> tuple[Effect, ...]:
         return close_thread(
@@ -636,7 +663,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         # The store may know the dial by now, and even its end: then nobody else would give this back.
         with suppress(EmergencyCallingError):
-            self._reconcile_presence(effect.agent_key, self.within(self.budgets.hold_in_outage_s))
+            self._reconcile_presence_of(effect.name, self.within(self.budgets.hold_in_outage_s))
 
     def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> None:
         mail_in_outage(

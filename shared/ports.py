@@ -19,6 +19,7 @@ from shared.domain.deployment_checks import Census
 from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.imports import AgentChange, Import
+from shared.domain.keys import KeyRing
 from shared.domain.leases import Lease
 from shared.domain.locations import Desktop
 from shared.domain.notice_templates import Fault, TemplateKind, TemplateSources
@@ -229,8 +230,28 @@ class Due(Struct, frozen=True, kw_only=True):
     key: str
 
 
+class Keys(Protocol):
+    """The secrets of the keys of people."""
+
+    def ring(self, deadline: Deadline) -> KeyRing:
+        """All of them; raises `Unavailable` where this process has not read them yet and cannot."""
+        ...
+
+
 class EmergencyStore(Protocol):
-    """The emergencies of a deployment. Everything raises `Unavailable`; what writes raises `Conflict`."""
+    """The emergencies of a deployment. Everything raises `Unavailable`; what writes raises `Conflict`.
+
+    A *name* is what `agent_key_of` or `unlisted_key` makes of who somebody is; an *agent key* what the rows of an
+    emergency are stored under, which follows from the name by a secret.
+    """
+
+    def find(self, name: str, deadline: Deadline) -> Pending[Stored]:
+        """The emergency of this name, under whichever of its keys it is stored."""
+        ...
+
+    def keys_of(self, name: str, deadline: Deadline) -> tuple[str, ...]:
+        """Every key under which something of this name may be stored, the first for what is new."""
+        ...
 
     def load(self, agent_key: str, deadline: Deadline) -> Pending[Stored]:
         """An agent's emergency."""
@@ -244,8 +265,8 @@ class EmergencyStore(Protocol):
         """The keys of the agents whose emergencies know this server call."""
         ...
 
-    def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
-        """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
+    def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents of this raw ACS identity who have a leg of which no server call is known."""
         ...
 
     def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:
@@ -525,15 +546,15 @@ class Desktops(Protocol):
 class Deliveries(Protocol):
     """How the last message to each contact of an agent fared. Everything raises `Unavailable`."""
 
-    def note(self, agent_key: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
+    def note(self, agent_id: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
         """Keep the state, if the agent has an entry."""
         ...
 
-    def of(self, agent_key: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
+    def of(self, agent_id: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
         """The last state of each of these addresses of which one is known."""
         ...
 
-    def forget(self, agent_key: str, deadline: Deadline) -> None:
+    def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove all that is kept of this agent's contacts."""
         ...
 

@@ -19,6 +19,7 @@ from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_con
 from shared.domain.deployment import CallbackNotices
 from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower
+from shared.domain.keys import Secret
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
@@ -46,6 +47,9 @@ _ISO_COUNTRY_CODES = (
 _ISO_COUNTRIES = frozenset(_ISO_COUNTRY_CODES.split())
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
+# Shorter ones can be tried out one after another against a key of somebody who is known.
+LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
+_SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHARACTERS}}}")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
@@ -94,6 +98,7 @@ SETTINGS = (
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
     Setting("PRESENCE_BACKEND", "table", "the presence service: table"),
+    Setting("KEY_SECRETS", "", "secrets of the keyed hashes, the first writes, all are read; empty: one made once"),
     Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
     Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
     Setting("OUTBOX_SCHEDULE", "*/10 * * * * *", "when owed effects are tried again, NCRONTAB", required=True),
@@ -186,6 +191,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     graph_url: str | None = GRAPH_URL
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
+    key_secrets: tuple[Secret, ...] = ()
     pool_low_water: int = 20
     expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
     outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
@@ -234,6 +240,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         graph_url=read.graph_url(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.allowed_origins(),
+        key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
         expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
         outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
@@ -397,6 +404,11 @@ class _Reader:
         if text not in {"on", "off"}:
             self.fault(name, "is none of the values known; on is used", "set on or off")
         return text != "off"
+
+    def key_secrets(self) -> tuple[Secret, ...]:
+        what = f"a secret of {LEAST_SECRET_CHARACTERS} to {MOST_SECRET_CHARACTERS} characters without blanks"
+        found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MOST_SECRETS)
+        return tuple(dict.fromkeys(map(Secret, found)))
 
     def email_sender(self) -> str | None:
         name = "EMAIL_SENDER"

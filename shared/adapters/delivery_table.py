@@ -2,17 +2,21 @@
 
     delivery|{agent}|{address}   the last state, without a time: it tells of an address, not of a call
 
-Only for agents who have an entry. The address is hashed together with the agent's key.
+Only for agents who have an entry. Both are keyed hashes; the address is hashed together with the agent's name.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import batched
 
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Put, RowConflict, Table, read_row, with_prefix
+from shared.adapters.key_table import KnownKeys
+from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Put, Row, RowConflict, Table, read_row, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable, Unreadable
-from shared.domain.ids import key_of
+from shared.domain.ids import agent_key_of, key_of
+from shared.domain.keys import KeyRing
 from shared.domain.notifications import Delivery
+from shared.ports import Keys
 
 SCHEMA = 1
 MAX_READ = 1_000
@@ -21,26 +25,32 @@ MAX_READ = 1_000
 class DeliveryTable:
     """Port `Deliveries`."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, keys: Keys | None = None) -> None:
         self._table = table
+        self._keys = keys or KnownKeys()
 
-    def note(self, agent_key: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
+    def note(self, agent_id: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
         """Keep the state, if the agent has an entry. Raises `Unavailable`."""
-        row = _row(agent_key, address)
-        entry, before = self._table.get(f"entry|{agent_key}", deadline), self._table.get(row, deadline)
+        name = agent_key_of(agent_id)
+        entry = self._table.get(f"entry|{name}", deadline)
+        row, *older = _rows(name, address, self._keys.ring(deadline))
+        reads = [self._table.get(each, deadline) for each in (row, *older)]
         if entry.result() is None:
             return
-        known = before.result()
+        known, *old = [read.result() for read in reads]
         if known is None or known.values.get("delivery") != delivery.value:
-            self._table.commit([Put(row, {"schema": SCHEMA, "delivery": delivery.value})], deadline)
+            gone = [Delete(each.key, each.version) for each in old if each is not None]
+            # Another report of that address came meanwhile: that one is as good.
+            with suppress(RowConflict):
+                self._table.commit([Put(row, {"schema": SCHEMA, "delivery": delivery.value}), *gone], deadline)
 
-    def of(self, agent_key: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
+    def of(self, agent_id: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
         """The last state of each of these addresses of which one is known. Raises `Unavailable`."""
-        rows = self._table.between(*with_prefix(f"delivery|{agent_key}|"), MAX_READ, deadline).result()
-        kept = {row.key: row for row in rows}
+        name, ring = agent_key_of(agent_id), self._keys.ring(deadline)
+        kept = {row.key: row for row in self._of(name, ring, deadline)}
         found: dict[str, Delivery] = {}
         for address in addresses:
-            row = kept.get(_row(agent_key, address))
+            row = next((kept[each] for each in _rows(name, address, ring) if each in kept), None)
             if row is None:
                 continue
             try:
@@ -49,9 +59,9 @@ class DeliveryTable:
                 continue
         return found
 
-    def forget(self, agent_key: str, deadline: Deadline) -> None:
+    def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove all that is kept of this agent's contacts. Raises `Unavailable`."""
-        rows = self._table.between(*with_prefix(f"delivery|{agent_key}|"), MAX_READ, deadline).result()
+        rows = self._of(agent_key_of(agent_id), self._keys.ring(deadline), deadline)
         for group in batched(rows, MOST_ROWS_A_COMMIT, strict=False):
             try:
                 self._table.commit([Delete(row.key) for row in group], deadline)
@@ -59,6 +69,13 @@ class DeliveryTable:
                 # Another run removes them too: the next look finds what is left.
                 raise Unavailable from None
 
+    def _of(self, name: str, ring: KeyRing, deadline: Deadline) -> list[Row]:
+        prefixes = ring.prefixes(name, "delivery")
+        reads = [self._table.between(*with_prefix(each), MAX_READ, deadline) for each in prefixes]
+        return [row for read in reads for row in read.result()]
 
-def _row(agent_key: str, address: str) -> str:
-    return f"delivery|{agent_key}|{key_of(f'{agent_key}|{address.casefold()}')}"
+
+def _rows(name: str, address: str, ring: KeyRing) -> list[str]:
+    """Where the state of this agent's address may be, the first for what is new."""
+    addressed = key_of(f"{name}|{address.casefold()}")
+    return [f"delivery|{own}|{key}" for own, key in zip(ring.all(name), ring.all(addressed), strict=True)]

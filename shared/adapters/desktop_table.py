@@ -3,14 +3,16 @@
     desktop|{agent}|{desktop}         the last report, as JSON, and the day of the row below
     reported|{day}|{agent}|{desktop}  which reports are of that day, so that old ones are found and removed
 
-Report and day change in one transaction. Outside ids are hashed in every key.
+Report and day change in one transaction. Outside ids are hashed in every key, an agent's with a secret (KEY_SECRETS).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 
+from shared.adapters.key_table import KnownKeys
 from shared.adapters.table import (
     Delete,
     Insert,
@@ -28,7 +30,7 @@ from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.locations import KEPT_FOR, Desktop, with_report
-from shared.ports import Pending
+from shared.ports import Keys, Pending
 
 SCHEMA = 1
 MAX_DESKTOPS = 20
@@ -39,33 +41,41 @@ _REMOVED_AT_ONCE = 40
 class _Reports:
     """Port `Pending`: an agent's desktops, the latest report first."""
 
-    def __init__(self, rows: Pending[list[Row]]) -> None:
-        self._rows = rows
+    def __init__(self, reads: Sequence[Pending[list[Row]]]) -> None:
+        self._reads = reads
 
     def result(self) -> tuple[Desktop, ...]:
-        return _latest_first(_desktop_in(row) for row in self._rows.result())
+        return _latest_first(_desktop_in(row) for read in self._reads for row in read.result())
 
 
 class DesktopTable:
     """Port `Desktops`. An agent has at most `MAX_DESKTOPS`: a further one takes the place of the oldest."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, keys: Keys | None = None) -> None:
         self._table = table
+        self._keys = keys or KnownKeys()
 
     def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:
         """What the agent's desktops reported, the latest first."""
-        return _Reports(self._rows(agent_key_of(agent_id), deadline))
+        return _Reports([self._rows(key, deadline) for key in self._keys_of(agent_id, deadline)])
+
+    def _keys_of(self, agent_id: str, deadline: Deadline) -> tuple[str, ...]:
+        return self._keys.ring(deadline).all(agent_key_of(agent_id))
 
     def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
         """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""
-        agent_key = agent_key_of(agent_id)
+        agent_key, *older = self._keys_of(agent_id, deadline)
         while True:
-            rows = self._rows(agent_key, deadline).result()
+            readings = [self._rows(key, deadline) for key in (agent_key, *older)]
+            rows, *old = [reading.result() for reading in readings]
             row_key = _desktop_row(agent_key, report.desktop_id)
             before = next((row for row in rows if row.key == row_key), None)
-            kept = with_report(_desktop_in(before) if before is not None else None, report)
+            # What it reported under an older key moves here.
+            moved = [row for row in chain(*old) if row.key.endswith(row_key.rpartition("|")[2])]
+            known = before or next(iter(moved), None)
+            kept = with_report(_desktop_in(known) if known is not None else None, report)
             others = [row for row in rows if row.key != row_key]
-            writes = [*_kept(agent_key, kept, before), *_without_oldest(agent_key, others)]
+            writes = [*_kept(agent_key, kept, before), *_without_oldest(agent_key, others), *_gone(moved)]
             try:
                 self._table.commit(writes, deadline)
             except RowConflict:
@@ -75,9 +85,9 @@ class DesktopTable:
 
     def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove everything that this agent's desktops reported."""
-        agent_key = agent_key_of(agent_id)
-        for row in self._rows(agent_key, deadline).result():
-            self._remove([row.key, _day_row(agent_key, row)], deadline)
+        for agent_key in self._keys_of(agent_id, deadline):
+            for row in self._rows(agent_key, deadline).result():
+                self._remove([row.key, _day_row(agent_key, row)], deadline)
 
     def remove_old(self, now: datetime, deadline: Deadline) -> int:
         """Remove reports that are older than they may be kept; gives how many, at most `MAX_REMOVED_A_RUN`."""
@@ -124,6 +134,13 @@ def _kept(agent_key: str, kept: Desktop, before: Row | None) -> list[Write]:
     if _day_of(before) not in ("", _day(kept.at)):
         day.append(Delete(_day_row(agent_key, before)))
     return [Replace(row_key, values, before.version), *day]
+
+
+def _gone(rows: Iterable[Row]) -> Iterator[Write]:
+    for row in rows:
+        yield Delete(row.key, row.version)
+        if _day_of(row):
+            yield Delete(_day_row(row.key.split("|")[1], row))
 
 
 def _without_oldest(agent_key: str, others: list[Row]) -> list[Write]:

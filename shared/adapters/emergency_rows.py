@@ -22,7 +22,9 @@
     pool                             which CALLBACK_NUMBERS the slots stand for
     broken|{at}|{key}                one of the above that nobody could use: when it is looked at again
 
-Outside ids are hashed in every key. An emergency's own row lists the index rows that were written with it, so that the
+Outside ids are hashed in every key, those of people with a secret (KEY_SECRETS).
+
+An emergency's own row lists the index rows that were written with it, so that the
 next transition removes exactly those, also when another version of this code wrote them.
 """
 
@@ -38,6 +40,7 @@ from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
+from shared.domain.keys import KeyRing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
@@ -185,7 +188,7 @@ def state_values(state: msgspec.Struct, **more: str | int) -> Values:
     return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode(), **more}
 
 
-def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, Values]:
+def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing) -> dict[str, Values]:
     """Every row that belongs to the emergency besides its own."""
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
@@ -195,9 +198,10 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime) -> dict[str, V
     }
     rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
     if stands.untied:
-        rows |= {f"starter|{key_of(raw_identity(starter))}|{key}": bare for starter in emergency.starters}
+        names = (key_of(raw_identity(starter)) for starter in emergency.starters)
+        rows |= {f"starter|{ring.first(name)}|{key}": bare for name in names}
     if emergency.owner is not None:
-        rows[f"unlisted|{agent_key_of(emergency.agent_id)}|{key}"] = bare
+        rows[f"unlisted|{ring.first(agent_key_of(emergency.agent_id))}|{key}"] = bare
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:

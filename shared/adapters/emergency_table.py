@@ -27,6 +27,7 @@ from shared.adapters.emergency_rows import (
     read_stored,
     state_values,
 )
+from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable, lent
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
@@ -47,6 +48,7 @@ from shared.adapters.table import (
 from shared.deadlines import Deadline
 from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
 from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable, Unreadable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
@@ -60,6 +62,7 @@ from shared.ports import (
     Dispatch,
     Due,
     GoingOn,
+    Keys,
     Owed,
     OwedNotice,
     Pending,
@@ -84,15 +87,36 @@ SUSPECT_AFTER = timedelta(minutes=1)
 _BARE: Values = {"schema": SCHEMA}
 
 
+class _FirstThereIs:
+    """Port `Pending`: of several readings of one emergency, the first that found it."""
+
+    def __init__(self, reads: Sequence[Pending[Stored]]) -> None:
+        self._reads = reads
+
+    def result(self) -> Stored:
+        found = [read.result() for read in self._reads]
+        return next((stored for stored in found if stored.emergency is not None), found[0])
+
+
 class EmergencyTable:
     """The emergencies' store. What a transition does to the numbers is for `numbers` to say, over the same table."""
 
-    def __init__(self, table: Table, *, numbers: NumbersTable, rules: Rules) -> None:
+    def __init__(self, table: Table, *, numbers: NumbersTable, rules: Rules, keys: Keys | None = None) -> None:
         self._table = table
+        self._keys = keys or KnownKeys()
         self._numbers = numbers
         self._rules = rules
 
     # Reading
+
+    def find(self, name: str, deadline: Deadline) -> Pending[Stored]:
+        """The emergency of this name, under whichever of its keys it is stored."""
+        reads = [self.load(key, deadline) for key in self.keys_of(name, deadline)]
+        return reads[0] if len(reads) == 1 else _FirstThereIs(reads)
+
+    def keys_of(self, name: str, deadline: Deadline) -> tuple[str, ...]:
+        """Every key under which something of this name may be stored, the first for what is new."""
+        return self._keys.ring(deadline).all(name)
 
     def load(self, agent_key: str, deadline: Deadline) -> Pending[Stored]:
         """An agent's emergency."""
@@ -106,14 +130,19 @@ class EmergencyTable:
         """The keys of the agents whose emergencies know this server call."""
         return [_last(row.key) for row in self._prefixed(f"server|{server_key}|", MOST_OWNERS_READ, deadline)]
 
-    def owners_of_starter(self, starter_key: str, deadline: Deadline) -> list[str]:
-        """The keys of the agents of this ACS identity who have a leg of which no server call is known."""
-        return [_last(row.key) for row in self._prefixed(f"starter|{starter_key}|", MOST_OWNERS_READ, deadline)]
+    def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
+        """The keys of the agents of this raw ACS identity who have a leg of which no server call is known."""
+        return self._named("starter", key_of(raw_identity(starter)), deadline)
 
     def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:
         """The keys of the emergencies under an id that nobody in the directory has."""
-        prefix = f"unlisted|{agent_key_of(agent_id)}|"
-        return [_last(row.key) for row in self._prefixed(prefix, MOST_OWNERS_READ, deadline)]
+        return self._named("unlisted", agent_key_of(agent_id), deadline)
+
+    def _named(self, kind: str, name: str, deadline: Deadline) -> list[str]:
+        """What the rows of this kind and name end with."""
+        prefixes = self._keys.ring(deadline).prefixes(name, kind)
+        reads = [self._table.between(*with_prefix(each), MOST_OWNERS_READ, deadline) for each in prefixes]
+        return [_last(row.key) for read in reads for row in read.result()]
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
@@ -140,20 +169,20 @@ class EmergencyTable:
 
     def commit(self, change: Change, deadline: Deadline) -> Committed:
         """Apply a transition; raises `CallIdTaken`, `TooManyRows` or `Conflict`, and then nothing was written."""
-        index = index_rows(change.emergency, self._rules, change.now)
-        writes = self._writes(change, index)
+        index = index_rows(change.emergency, self._rules, change.now, self._keys.ring(deadline))
+        writes = self._writes(change, index, deadline)
         versions = self._commit(change, writes, deadline)
         version = versions[agent_row(change.emergency.agent_key)]
         return Committed(Stored(change.emergency, version, tuple(sorted(index))), _owed_notice(change))
 
-    def _writes(self, change: Change, index: Mapping[str, Values]) -> list[Write]:
+    def _writes(self, change: Change, index: Mapping[str, Values], deadline: Deadline) -> list[Write]:
         stored, own = change.stored, agent_row(change.emergency.agent_key)
         values = emergency_values(change.emergency, index)
         return [
             *self._call_writes(change, index),
             Replace(own, values, stored.version) if stored.version else Insert(own, values),
             *_index_writes(stored.index, index, change),
-            *self._loan_writes(change, change.now),
+            *self._loan_writes(change, deadline),
             *_owed_writes(change),
         ]
 
@@ -201,18 +230,18 @@ class EmergencyTable:
         else:
             yield Insert(change.new_call, index[change.new_call])
 
-    def _loan_writes(self, change: Change, now: datetime) -> Iterable[Write]:
+    def _loan_writes(self, change: Change, deadline: Deadline) -> Iterable[Write]:
         if change.loan is None:
             return
         yield from lent(change.loan)
         for holder in change.loan.from_holders:
             if holder.emergency is not None and holder.emergency.agent_key != change.emergency.agent_key:
-                yield from self._taken_from(holder, now)
+                yield from self._taken_from(holder, change.now, deadline)
 
-    def _taken_from(self, holder: Stored, now: datetime) -> Iterable[Write]:
+    def _taken_from(self, holder: Stored, now: datetime, deadline: Deadline) -> Iterable[Write]:
         assert holder.emergency is not None
         emergency = without_lease(holder.emergency)
-        index = index_rows(emergency, self._rules, now)
+        index = index_rows(emergency, self._rules, now, self._keys.ring(deadline))
         yield Replace(agent_row(emergency.agent_key), emergency_values(emergency, index), holder.version)
         yield from _moved(holder.index, index)
 
@@ -270,7 +299,8 @@ class EmergencyTable:
             writes += [Delete(stored.due_row)] if stored.due_row is not None else []
             writes.append(Put(due, {"schema": SCHEMA, "row": own}))
         for each in change.emergencies:
-            writes += self._writes(each, index_rows(each.emergency, self._rules, each.now))
+            index = index_rows(each.emergency, self._rules, each.now, self._keys.ring(deadline))
+            writes += self._writes(each, index, deadline)
         self._apply(writes, deadline)
         return tuple(owed for each in change.emergencies if (owed := _owed_notice(each)) is not None)
 

@@ -22,6 +22,7 @@ from shared.adapters.emergency_rows import (
     slot_row,
     slots_and_held,
 )
+from shared.adapters.key_table import KnownKeys
 from shared.adapters.lending import Lending, LockMaker
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
@@ -42,7 +43,7 @@ from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import notices_a_window, ration_window
 from shared.domain.pool_numbers import NumberLeases
-from shared.ports import Holder, Loan, LoanKind, Pending
+from shared.ports import Holder, Keys, Loan, LoanKind, Pending
 
 MOST_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
@@ -63,8 +64,10 @@ class NumbersTable:
         rules: Rules,
         chance: random.Random,
         make_lock: LockMaker = threading.Lock,
+        keys: Keys | None = None,
     ) -> None:
         self._table = table
+        self._keys = keys or KnownKeys()
         self._pool = tuple(pool)
         self._chance = chance
         self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
@@ -108,7 +111,8 @@ class NumbersTable:
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
     ) -> Pending[str | None]:
         """A row for one notice of this principal outside the directory, or None when they have had enough for now."""
-        most, owner_key = notices_a_window(owner), key_of(owner or "")
+        most, name = notices_a_window(owner), key_of(owner or "")
+        owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
 
         def left(rows: list[Row]) -> str | None:

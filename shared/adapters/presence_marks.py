@@ -1,6 +1,6 @@
 """What a presence service cannot carry of a hold: a row of ours for each agent whose presence is held.
 
-    presencemark|{agent}   whose hold it is, what it found and what was set for it
+    presencemark|{agent}   (the id as a keyed hash) whose hold it is, what it found and what was set for it
 
 It is written before the service is asked, so that whatever lands there can be taken away again, and it goes with
 `PresenceGateway.forget`. While the store is away marks are kept in memory (specification B1).
@@ -13,11 +13,13 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct, structs
 
-from shared.adapters.table import Delete, Insert, Replace, RowConflict, Table, Values, Write, read_state
+from shared.adapters.key_table import KnownKeys
+from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, Write, read_state
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
 from shared.domain.presence import Hold, Presence, PresenceStatus
+from shared.ports import Keys
 
 SCHEMA = 1
 MAX_UNRECORDED = 10_000
@@ -87,17 +89,29 @@ def hold_of(mark: Mark) -> Hold:
 class PresenceMarks:
     """The marks of a deployment, in its table. Everything but the memory raises `Unavailable`."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, keys: Keys | None = None) -> None:
         self._table = table
+        self._keys = keys or KnownKeys()
         self._lock = threading.Lock()
         self._unrecorded: OrderedDict[str, Mark] = OrderedDict()
 
     def of(self, agent_id: str, deadline: Deadline) -> Mark | None:
         """The mark of this agent's hold; of one that was set in an outage, where this process set it."""
-        row = self._table.get(_mark_row(agent_id), deadline).result()
+        row = self._rows(agent_id, deadline)[1]
         if row is None:
             return self.unrecorded(agent_id)
         return structs.replace(read_state(row, Mark), version=row.version)
+
+    def _rows(self, agent_id: str, deadline: Deadline) -> tuple[str, Row | None]:
+        """Where the agent's mark is, or where a new one goes. It stays under the key that it was written with."""
+        keys = [f"presencemark|{key}" for key in self._keys.ring(deadline).all(agent_key_of(agent_id))]
+        reads = [self._table.get(key, deadline) for key in keys]
+        row = next((row for row in (read.result() for read in reads) if row is not None), None)
+        return row.key if row is not None else keys[0], row
+
+    def _place(self, agent_id: str, deadline: Deadline) -> str:
+        keys = self._keys.ring(deadline).all(agent_key_of(agent_id))
+        return f"presencemark|{keys[0]}" if len(keys) == 1 else self._rows(agent_id, deadline)[0]
 
     def unrecorded(self, agent_id: str) -> Mark | None:
         """The mark of a hold that this process set while the store was away; reads nothing."""
@@ -106,7 +120,7 @@ class PresenceMarks:
 
     def keep(self, agent_id: str, mark: Mark, deadline: Deadline) -> Mark:
         """Write it over the version that was read; gives it with its new one. Raises `Conflict`."""
-        row, values = _mark_row(agent_id), _values_of(mark)
+        row, values = self._place(agent_id, deadline), _values_of(mark)
         write: Write = Replace(row, values, mark.version) if mark.version else Insert(row, values)
         try:
             version = self._table.commit([write], deadline)[0]
@@ -129,7 +143,7 @@ class PresenceMarks:
             self._drop(agent_id)
             return
         try:
-            self._table.commit([Delete(_mark_row(agent_id), mark.version if mark else None)], deadline)
+            self._table.commit([Delete(self._place(agent_id, deadline), mark.version if mark else None)], deadline)
         except RowConflict:
             # Without a version, gone already: somebody else removed it.
             if mark is not None:
@@ -139,10 +153,6 @@ class PresenceMarks:
     def _drop(self, agent_id: str) -> None:
         with self._lock:
             self._unrecorded.pop(agent_key_of(agent_id), None)
-
-
-def _mark_row(agent_id: str) -> str:
-    return f"presencemark|{agent_key_of(agent_id)}"
 
 
 def _values_of(mark: Mark) -> Values:

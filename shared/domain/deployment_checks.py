@@ -21,6 +21,8 @@ DRILL_EVERY = timedelta(days=90)
 SLOW_MS = 500
 # What a deployment of so many agents has to expect on a bad day: one in a hundred agents within an hour.
 AGENTS_AN_EMERGENCY = 100
+OF_THE_SETTING = "The keys of people in the tables are made with KEY_SECRETS."
+OF_THE_TABLE = "The keys of people are made with a secret that was made once and is kept in the table."
 
 
 class SettingFault(Struct, frozen=True, kw_only=True):
@@ -66,11 +68,13 @@ class Known(Struct, frozen=True, kw_only=True):
     drill: Drill | None = None
     drill_known: bool = False
     sites: SiteMap | None = None
+    secrets_set: bool = False
 
 
 def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     """Every check of the deployment."""
     yield from _settings(known.faults, now)
+    yield ok("key_secrets", OF_THE_SETTING if known.secrets_set else OF_THE_TABLE, now)
     yield from _store(known.store, now)
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)

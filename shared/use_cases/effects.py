@@ -13,6 +13,12 @@ class ReconcilePresence(Struct, frozen=True):
     agent_key: str
 
 
+class ReconcilePresenceOf(Struct, frozen=True):
+    """The same for whoever's emergency has this name, if there is one."""
+
+    name: str
+
+
 class CloseThread(Struct, frozen=True):
     """Tell whoever was told of an agent's emergency that it is over."""
 
@@ -28,12 +34,13 @@ class DeliverNotice(Struct, frozen=True):
 class HoldInOutage(Struct, frozen=True):
     """Hold presence although the store is away; the repeated request finds the hold by its id.
 
-    `agent_id` is the one that the dial was answered with, `presence_id` how presence services know them, `object_id`
-    their Microsoft Entra object id where sign-in or dial tell it.
+    `agent_id` is the one that the dial was answered with, `name` what the keys of their rows are made of,
+    `presence_id` how presence services know them, `object_id` their Microsoft Entra object id where sign-in or dial
+    tell it.
     """
 
     agent_id: str
-    agent_key: str
+    name: str
     presence_id: str
     hold: Hold
     object_id: str | None = None
@@ -86,6 +93,7 @@ class CarryOnImport(Struct, frozen=True):
 type Effect = (
     CarryOnImport
     | ReconcilePresence
+    | ReconcilePresenceOf
     | DeliverNotice
     | CloseThread
     | HoldInOutage

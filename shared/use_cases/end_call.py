@@ -136,7 +136,8 @@ def find_own_call(
     """
     call_key = key_of(call_id)
     recorded = emergencies.calls(call_key, deadline)
-    keys = _keys_of(agent_id, caller, directory, deadline)
+    names = _names_of(agent_id, caller, directory, deadline)
+    keys = None if names is None else {key for name in names for key in emergencies.keys_of(name, deadline)}
     calls = [each for each in recorded if each.agent_key is not None]
     own = [each for each in calls if _is_own(each, keys, caller)]
     if len(own) > 1:
@@ -149,14 +150,14 @@ def find_own_call(
     return RecordedCall(
         own=own[0] if own else None,
         early_end=early_end,
-        free_row=f"{bare}|{key_of(caller.owner)}" if taken else bare,
+        free_row=f"{bare}|{emergencies.keys_of(key_of(caller.owner), deadline)[0]}" if taken else bare,
     )
 
 
-def _keys_of(
+def _names_of(
     agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline
 ) -> frozenset[str] | None:
-    """The keys of the emergencies that can be meant; None for all of those that a machine may speak for."""
+    """The names of the emergencies that can be meant; None for all of those that a machine may speak for."""
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
         return frozenset({unlisted_key(caller.stand_in or "", caller.owner), *([own.key] if own else [])})
@@ -165,7 +166,7 @@ def _keys_of(
     return frozenset({agent_key_of(agent_id), unlisted_key(agent_id, caller.owner)})
 
 
-def _is_own(call: CallOwner, keys: frozenset[str] | None, caller: Caller) -> bool:
+def _is_own(call: CallOwner, keys: set[str] | None, caller: Caller) -> bool:
     if keys is not None:
         return call.agent_key in keys
     return may_speak_for(caller, call.owner)

@@ -35,9 +35,9 @@ def _forget(
 ) -> None:
     if directory.read(agent_id, deadline) is None:
         # A callback may still need where they were; and presence that is held must be given back first.
-        if emergencies.load(agent_key_of(agent_id), deadline).result().emergency is not None:
+        if emergencies.find(agent_key_of(agent_id), deadline).result().emergency is not None:
             return
         desktops.forget(agent_id, deadline)
-        deliveries.forget(agent_key_of(agent_id), deadline)
+        deliveries.forget(agent_id, deadline)
         presence.remove(agent_id, deadline)
     directory.left(agent_id, deadline)

@@ -79,7 +79,7 @@ def identify_emergency(
     if caller.is_agent:
         return _own_emergency(agent_id, caller, emergencies, directory, deadline)
     entry = directory.find(agent_id, deadline)
-    reading = emergencies.load(agent_key_of(agent_id), deadline)
+    reading = emergencies.find(agent_key_of(agent_id), deadline)
     found = entry.result()
     if found is not None:
         return listed(found), reading.result()
@@ -89,7 +89,7 @@ def identify_emergency(
         return presumed(agent_id, caller, None), stored
     if caller.kind is not CallerKind.OFFICE:
         subject = unlisted(agent_id, caller.owner)
-        return subject, emergencies.load(subject.key, deadline).result()
+        return subject, emergencies.find(subject.key, deadline).result()
     return _newest_of(agent_id, caller, emergency, emergencies, deadline)
 
 
@@ -98,7 +98,7 @@ def _own_emergency(
 ) -> tuple[Subject, Stored]:
     own = own_entry(caller, directory, deadline)
     subject = listed(own) if own is not None else unlisted(agent_id, caller.owner)
-    stored = emergencies.load(subject.key, deadline).result()
+    stored = emergencies.find(subject.key, deadline).result()
     known = own.agent_id if own is not None else stored.emergency.agent_id if stored.emergency else caller.stand_in
     if known is None or not same_agent(known, agent_id):
         raise NotAllowed

@@ -12,7 +12,6 @@ from shared.domain.confidentiality import (
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import Unavailable
-from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.answer_callback import is_callback
@@ -60,7 +59,7 @@ def _is_emergency(
             return True
     if started_by is None:
         return False
-    for agent_key in emergencies.owners_of_starter(key_of(raw_identity(started_by)), deadline):
+    for agent_key in emergencies.owners_of_starter(started_by, deadline):
         emergency = _load(agent_key, emergencies, deadline)
         if emergency is None:
             continue

@@ -25,5 +25,7 @@ def record_delivery(
     if dispatch is not None and dispatch.agent_key is not None:
         # For readiness only: the next report of that address brings it.
         with suppress(EmergencyCallingError):
-            deliveries.note(dispatch.agent_key, recipient, delivery, deadline)
+            emergency = emergencies.load(dispatch.agent_key, deadline).result().emergency
+            if emergency is not None:
+                deliveries.note(emergency.agent_id, recipient, delivery, deadline)
     return dispatch is not None

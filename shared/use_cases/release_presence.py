@@ -41,7 +41,7 @@ def release_presence(
         ended[:] = [found] * len(standing(found, rules, now).in_progress)
         return with_legs_ended(found, rules, now)
 
-    subject, _ = identify_emergency(
+    _, stored = identify_emergency(
         agent_id,
         caller=caller,
         emergencies=emergencies,
@@ -49,7 +49,10 @@ def release_presence(
         deadline=deadline,
         emergency=emergency,
     )
-    effects = change_emergency(subject.key, released, emergencies=emergencies, now=now, deadline=deadline)
+    if stored.emergency is None:
+        return ()
+    key = stored.emergency.agent_key
+    effects = change_emergency(key, released, emergencies=emergencies, now=now, deadline=deadline)
     for found in ended:
         telemetry.emit("leg_ended_by_supervisor", **called(found.lease))
     return effects

@@ -12,5 +12,5 @@ def return_presence(
 
     Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
-    if emergencies.load(agent_key_of(agent_id), deadline).result().emergency is None:
+    if emergencies.find(agent_key_of(agent_id), deadline).result().emergency is None:
         presence.forget(agent_id, hold_id, deadline)

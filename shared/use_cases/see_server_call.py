@@ -41,7 +41,7 @@ def see_server_call(
     sighting = _sighting(call, now)
     known = emergencies.owners_of_server_call(sighting.server_key, deadline)
     starter, ended_by = raw_identity(call.starter), raw_identity(call.ended_by or "")
-    waiting = emergencies.owners_of_starter(key_of(starter), deadline)
+    waiting = emergencies.owners_of_starter(starter, deadline)
 
     said: dict[str, str] = {}
 

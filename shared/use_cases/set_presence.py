@@ -5,7 +5,7 @@ from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import PresenceGateway
-from shared.use_cases.effects import Effect, ReconcilePresence
+from shared.use_cases.effects import Effect, ReconcilePresenceOf
 
 
 def set_presence(
@@ -22,6 +22,6 @@ def set_presence(
         current = presence.read(agent_id, deadline)
         wanted = Presence(status=status, set_by=set_by, version=current.version)
         try:
-            return presence.write(agent_id, wanted, deadline), (ReconcilePresence(agent_key_of(agent_id)),)
+            return presence.write(agent_id, wanted, deadline), (ReconcilePresenceOf(agent_key_of(agent_id)),)
         except Conflict:
             deadline.require()

@@ -27,7 +27,7 @@ from shared.ports import (
 
 
 class Office(Struct, frozen=True, kw_only=True):
-    """What readiness looks at. `faults` are the settings', `sender` is EMAIL_SENDER."""
+    """What readiness looks at. `faults` are the settings', `sender` is EMAIL_SENDER; `secrets_set` of KEY_SECRETS."""
 
     faults: tuple[SettingFault, ...]
     sender: str | None
@@ -40,6 +40,7 @@ class Office(Struct, frozen=True, kw_only=True):
     drills: Drills
     census: CensusTaker
     sites: SiteRegister
+    secrets_set: bool = False
 
 
 def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, deadline: Deadline) -> Readiness:
@@ -54,6 +55,7 @@ def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, dead
         store=store,
         census=_answered(lambda: office.census.count(deadline)),
         faulty_templates=_answered(lambda: _faulty_templates(office, deadline)),
+        secrets_set=office.secrets_set,
         drill=_ended(drills),
         drill_known=drills is not None,
         sites=_answered(lambda: _sites(office, deadline)),
@@ -75,7 +77,7 @@ def show_agent_readiness(
         deployment=deployment,
         telephony=office.telephony.read(deadline),
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
-        deliveries=_answered(lambda: office.deliveries.of(agent.key, agent.emergency_contacts, deadline)),
+        deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
         sites=_answered(lambda: _sites(office, deadline)),
     )
     now = clock.now()

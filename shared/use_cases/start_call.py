@@ -249,6 +249,8 @@ class _Course:
         self._identity: str | None = dial.acs_user_id
         self._call_row = f"call|{key_of(dial.call_id)}"
         self._late_for: CallOwner | None = None
+        self._key: str | None = None
+        self._recorded_under: str | None = None
         self._desktop: Desktop | None = None
         self._site: Site | None = None
         self._takes = True
@@ -265,16 +267,16 @@ class _Course:
         """The dial against a store that answers."""
         dial, deadline = self._dial, self._deadline
         # Begun for the one who is named, whom nearly every dial is of: nobody but a stranger waits for two readings.
-        named_key = agent_key_of(dial.agent_id)
-        reading = self._emergencies.load(named_key, deadline)
+        named = agent_key_of(dial.agent_id)
+        reading = self._emergencies.find(named, deadline)
         desktops = self._desktops.of(dial.agent_id, deadline)
         sites = self._sites.known(deadline)
         self._numbers.expect_loan(dial.country, deadline)
         self._identify()
         self._outage_hold = outage.held(self._hold.hold_id)
-        if self.subject.key != named_key:
+        if self.subject.key != named:
             # What is kept of the one who is named is nobody's business but theirs: their desktops tell where they are.
-            reading = self._emergencies.load(self.subject.key, deadline)
+            reading = self._emergencies.find(self.subject.key, deadline)
             desktops = self._desktops.of(self.subject.agent_id, deadline)
         # Where the caller is may stay unknown: nobody's number depends on what their desktop reported.
         with suppress(Unavailable):
@@ -283,6 +285,7 @@ class _Course:
             self._find_site(sites.result(), now)
         while True:
             stored = reading.result()
+            self._key = self._stored_under(stored)
             early = self._known_or_stale(stored, now)
             if early is not None:
                 return early
@@ -298,7 +301,17 @@ class _Course:
             except Conflict:
                 pass
             self._deadline.require()
-            reading = self._emergencies.load(self._agent_key, self._deadline)
+            reading = self._read_again()
+
+    def _stored_under(self, stored: Stored) -> str:
+        if stored.emergency is not None:
+            return stored.emergency.agent_key
+        return self._emergencies.keys_of(self.subject.key, self._deadline)[0]
+
+    def _read_again(self) -> Pending[Stored]:
+        if self._recorded_under is not None:
+            return self._emergencies.load(self._recorded_under, self._deadline)
+        return self._emergencies.find(self.subject.key, self._deadline)
 
     def _identify(self) -> None:
         """Whose emergency it is, and which of what they claim can be used."""
@@ -334,7 +347,8 @@ class _Course:
 
     @property
     def _agent_key(self) -> str:
-        return self.subject.key
+        """What the rows are stored under; in an outage nobody knows, and nothing is stored."""
+        return self._key or self.subject.key
 
     @property
     def _leg_id(self) -> str:
@@ -521,7 +535,7 @@ class _Course:
         first = (said,) if said in starters and said else ()
         # Those of an entry without an object id, which the agent named, may be rung; they tie nothing.
         rung = subject.named.acs_user_ids if subject.named else ()
-        base = known or Emergency(agent_id=subject.agent_id, agent_key=subject.key, in_directory=False)
+        base = known or Emergency(agent_id=subject.agent_id, agent_key=self._agent_key, in_directory=False)
         return structs.replace(
             base,
             agent_id=subject.agent_id,
@@ -613,8 +627,11 @@ class _Course:
     def _look_up_call_id(self) -> None:
         """Somebody's call has this id already: it ended before it started, or it is another agent's."""
         recorded = self._emergencies.calls(key_of(self._dial.call_id), self._deadline)
-        mine = [each for each in recorded if each.agent_key == self._agent_key]
+        keys = self._emergencies.keys_of(self.subject.key, self._deadline)
+        mine = [each for each in recorded if each.agent_key in keys]
         if mine:
+            # Another host with another secret in front may have recorded it under another of the keys.
+            self._recorded_under = mine[0].agent_key
             return
         ends = [each for each in recorded if each.agent_key is None and self._believed(each)]
         self._late_for = ends[0] if ends else None
@@ -634,7 +651,7 @@ class _Course:
             hold = derived(leg_id_of(agent_key_of(self._dial.agent_id), self._dial.call_id), "hold")
             return (ReturnPresence(self._dial.agent_id, hold),)
         # Another process recorded it: whose the presence is must be looked at again.
-        return (ReconcilePresence(self.subject.key),) if answer.known else ()
+        return (ReconcilePresence(self._agent_key),) if answer.known else ()
 
     def _mail_granted(self, outage: OutageLog, now: datetime) -> bool:
         """Whether the ration of whoever dialled allows it; what is beyond is owed once the store knows the dial."""

@@ -11,6 +11,7 @@ from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.import_table import ImportTable
+from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
@@ -38,7 +39,7 @@ from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Email, NoticeTemplate, Pending, RenderedNotice
+from shared.ports import Email, Keys, NoticeTemplate, Pending, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
@@ -249,7 +250,9 @@ class House:
         table: Table | None = None,
         clock: HandClock | None = None,
         seed: int = 7,
+        keys: Keys | None = None,
     ) -> None:
+        self.keys = keys or KnownKeys()
         self.clock = clock or HandClock()
         base = deployment or Deployment(
             callback_numbers=tuple(pool),
@@ -268,9 +271,9 @@ class House:
         self.lend_from(base.callback_numbers)
         directory_table = MemoryTable()
         self.directory = AgentTable(directory_table, self.clock)
-        self.desktops = DesktopTable(directory_table)
+        self.desktops = DesktopTable(directory_table, self.keys)
         self.sites = SiteTable(directory_table, self.clock)
-        self.deliveries = DeliveryTable(directory_table)
+        self.deliveries = DeliveryTable(directory_table, self.keys)
         self.census = DirectoryCensus(directory_table, self.clock)
         self.drills = DrillTable(directory_table)
         self.telephony = Exchange()
@@ -279,7 +282,7 @@ class House:
         self.template: NoticeTemplate = PlainTemplate()
         self.imports = ImportTable(directory_table)
         self.presence_rows = MemoryTable()
-        self.presence = PresenceTable(self.presence_rows, self.clock)
+        self.presence = PresenceTable(self.presence_rows, self.clock, self.keys)
         self.mail = Mailbox()
         self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()
@@ -295,8 +298,8 @@ class House:
     def lend_from(self, pool: Iterable[str]) -> None:
         """A process with this pool in its settings, which remembers nothing."""
         rules = self.deployment.rules
-        self.numbers = NumbersTable(self.line, pool=tuple(pool), rules=rules, chance=self.chance)
-        self.emergencies = EmergencyTable(self.line, numbers=self.numbers, rules=rules)
+        self.numbers = NumbersTable(self.line, pool=tuple(pool), rules=rules, chance=self.chance, keys=self.keys)
+        self.emergencies = EmergencyTable(self.line, numbers=self.numbers, rules=rules, keys=self.keys)
 
     def words(self) -> str:
         """What the log calls the next emergency."""
@@ -330,6 +333,7 @@ class House:
             deliveries=self.deliveries,
             imports=self.imports,
             presence=self.presence,
+            keys=self.keys,
             router=self.switchboard,
             notifier=self.mail,
             template=self.template,
@@ -483,9 +487,9 @@ class House:
 
     def emergency(self, agent_id: str) -> Emergency | None:
         """Their emergency, as listed or, of an agent outside the directory, as `everybody` reports it."""
-        stored = self.emergencies.load(agent_key_of(agent_id), self.within()).result()
+        stored = self.emergencies.find(agent_key_of(agent_id), self.within()).result()
         if stored.emergency is None:
-            stored = self.emergencies.load(key_outside(agent_id), self.within()).result()
+            stored = self.emergencies.find(key_outside(agent_id), self.within()).result()
         return stored.emergency
 
 

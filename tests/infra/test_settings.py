@@ -48,7 +48,6 @@ LATER = {
     "EMAIL_PER_MINUTE",
     "EMAIL_PER_HOUR",
     "DYNAMICS365_URL",
-    "KEY_SECRETS",
 }
 WITH_A_KEY = {"COMMUNICATION_SERVICES_CONNECTION_STRING", "TABLES_CONNECTION_STRING"}
 # What the platform and the SDKs read beside the app.

@@ -20,7 +20,6 @@ import httpx
 import msgspec
 import pytest
 
-from shared.domain.ids import key_of
 from tests.integration.tapped import Bell, Tapped, settle, tapped_stack
 from tests.integration.used import contacts, new_agent, new_id
 from tests.local.acs import Fault, poll
@@ -230,7 +229,8 @@ def outcome(case: Case) -> Outcome:
     settle(local)
     panel = case.phone.panel()
     rows = {row["RowKey"]: row for row in local.rows()["emergencies"]}
-    own = rows.get(f"agent|{key_of(agent.agent_id)}")
+    emergencies = [row for key, row in rows.items() if key.startswith("agent|")]
+    own = next((row for row in emergencies if f'"{agent.agent_id}"' in row["state"]), None)
     index = msgspec.json.decode(own["index"]) if own else []
     assert set(index) <= set(rows), "what a row says is there"
     return Outcome(

@@ -24,6 +24,7 @@ from shared.adapters.table_account import TableAccount
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.ids import key_of
+from shared.domain.keys import Secret
 from tests.integration.bursts import Taken, burst, dialling, percentile
 from tests.integration.tapped import Bell, Tapped, settle, tapped_stack
 from tests.integration.used import new_agent, new_id
@@ -58,6 +59,9 @@ def belongs_to(head: bytes, body: bytes) -> str | None:
     return owner[1].decode() if owner else None
 
 
+SECRET = Secret("a-secret-of-these-tests")
+
+
 def is_commit(exchange: Exchange) -> bool:
     return exchange.label is not None and exchange.label.endswith(" commits")
 
@@ -80,7 +84,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) -> 
     """A stack on which the pool and the directory grow from test to test."""
     folder = tmp_path_factory.mktemp("steps")
     log_folders.append(folder)
-    with tapped_stack(folder, pool=numbers(SIZES[0][0]), label=belongs_to) as running:
+    with tapped_stack(
+        folder, pool=numbers(SIZES[0][0]), label=belongs_to, settings={"KEY_SECRETS": SECRET.text}
+    ) as running:
         yield running
 
 
@@ -185,7 +191,7 @@ def test_64_dials_at_once_take_four_steps_at_most(tapped: Tapped, capsys: pytest
 def steps_in_crowd(agent_id: str, taken: Taken, done: Sequence[Exchange]) -> int:
     """A dial's own steps up to its commit, and one for each time it may have waited for a reading that serves all."""
     in_time = [each for each in done if taken.asked <= each.arrived <= taken.answered]
-    own = [each for each in in_time if each.label is not None and each.label.startswith(key_of(agent_id))]
+    own = [each for each in in_time if each.label is not None and each.label.startswith(SECRET.key(key_of(agent_id)))]
     over = max((each.arrived for each in own if is_commit(each)), default=taken.answered)
     # The directory is read together with the emergency, as is shown above.
     own = [each for each in own if each.arrived <= over and "/agents" not in each.shape]

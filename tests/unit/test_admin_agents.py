@@ -9,13 +9,16 @@ from functions.http import administered, entity_tag
 from functions.preconditions import NEW, precondition
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.key_table import KnownKeys
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.contacts import Contacts, parse_contacts
 from shared.domain.errors import NotFound
+from shared.domain.keys import KeyRing, Secret
 from shared.telemetry import spoken
+from tests.fakes.house import House
 from tests.fakes.memory_table import MemoryTable
 
 CLOCK = SystemClock()
@@ -98,10 +101,13 @@ class Counted:
 
 
 def test_a_change_leaves_a_line_without_names() -> None:
-    telemetry = Counted()
+    house, telemetry = House(keys=KnownKeys(KeyRing((Secret("a secret of this deployment"),)))), Counted()
+    calling = structs.replace(house.calling, telemetry=telemetry)
     for name in (OBJECT_ID, OBJECT_ID, "another"):
-        administered(telemetry, Caller(kind=CallerKind.OFFICE, name=name), kind="agent", change="saved")
+        administered(calling, Caller(kind=CallerKind.OFFICE, name=name), kind="agent", change="saved")
     first, again, other = telemetry.said
     assert first == again and first["by"] != other["by"]
     assert (first["kind"], first["change"]) == ("agent", "saved")
     assert spoken(first["by"]) == first["by"] and OBJECT_ID not in str(telemetry.said)
+    # Whoever can guess the object id cannot tell the word without the secret.
+    assert House().calling.word_for(Caller(kind=CallerKind.OFFICE, name=OBJECT_ID)) != first["by"]

@@ -15,12 +15,13 @@ SETTINGS = {
     "FALLBACK_CALLBACK_NUMBER": "+14255550199",
     "EMERGENCY_CONTACTS": "desk@example.com",
 }
-# What stands for the world itself: services, time, chance, and who hears the log.
+# What stands for the world itself: services, time, chance, secrets, and who hears the log.
 RIM = {
     "clock",
     "telemetry",
     "router",
     "telephony",
+    "keys",
     "notifier",
     "template",
     "recordings",

@@ -12,7 +12,6 @@ from shared.domain.agents import Agent
 from shared.domain.deployment_checks import SettingFault
 from shared.domain.drills import Drill, DrillState, DrillStep
 from shared.domain.errors import NotFound, Unavailable
-from shared.domain.ids import agent_key_of
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
@@ -330,16 +329,16 @@ def test_what_is_kept_of_contacts_goes_with_the_entry(house: House) -> None:
     house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
     [sent] = house.mail.accepted
     house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
-    assert house.deliveries.of(ANA.key, ["guard@example.com"], house.within())
-    house.deliveries.forget(ANA.key, house.within())
-    assert house.deliveries.of(ANA.key, ["guard@example.com"], house.within()) == {}
+    assert house.deliveries.of(ANA.agent_id, ["guard@example.com"], house.within())
+    house.deliveries.forget(ANA.agent_id, house.within())
+    assert house.deliveries.of(ANA.agent_id, ["guard@example.com"], house.within()) == {}
 
 
 def test_of_somebody_unlisted_no_delivery_is_kept(house: House) -> None:
     house.dial(Dial(call_id="c", agent_id="stranger", dialled="911"))
     sent = house.mail.accepted[-1]
     house.calling.record_delivery(sent.operation_id, DEFAULT_CONTACT, Delivery.FAILED)
-    assert house.deliveries.of(agent_key_of("stranger"), [DEFAULT_CONTACT], house.within()) == {}
+    assert house.deliveries.of("stranger", [DEFAULT_CONTACT], house.within()) == {}
 
 
 def test_a_route_that_takes_911_keeps_the_relay_away_and_abroad_makes_the_call_possible(house: House) -> None:
