@@ -119,8 +119,6 @@ class AcsService[C]:
         repeatable: bool,
     ) -> T:
         from azure.core.exceptions import AzureError
-        from requests import RequestException
-        from urllib3.exceptions import HTTPError
 
         client = self._client()
         for repeats_left in (1, 0):
@@ -131,7 +129,7 @@ class AcsService[C]:
                     continue
                 # Without its cause: the SDK's message holds the service's, which names people.
                 raise _translated(error, refusal) from None
-            except (RequestException, HTTPError, OSError, *_UNUSABLE):
+            except (OSError, *_UNUSABLE):
                 raise Unavailable from None
         raise Unavailable
 
@@ -153,7 +151,7 @@ class AcsService[C]:
             http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
         except OSError:
             raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
-        options = {"transport": http.transport, "retry_total": 0}
+        options = {"transport": http, "retry_total": 0}
         try:
             self._host = self._host_of_settings()
             return self._make(self._connection_string, self._endpoint, options), http

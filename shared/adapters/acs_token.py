@@ -191,13 +191,11 @@ class SigningKeys:
     def _ask(self) -> None:
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
-        from requests import RequestException
-        from urllib3.exceptions import HTTPError
 
         try:
-            response = self._transport().transport.send(HttpRequest("GET", self._url))
+            response = self._transport().send(HttpRequest("GET", self._url))
             body = response.read()
-        except (AzureError, RequestException, HTTPError, OSError):
+        except (AzureError, OSError, ValueError):
             raise Unavailable from None
         keys = read_key_set(body) if response.status_code == _OK and len(body) <= LONGEST_KEY_SET else {}
         if not keys:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from shared.adapters.table import Delete, Insert, Replace, Values, Write
+from shared.adapters.table import Delete, Insert, Put, Replace, Values, Write
 
 _INT32 = 2**31
 _STATUS = re.compile(rb"^HTTP/1\.1 (\d{3})", re.MULTILINE)
@@ -58,14 +58,13 @@ def encode(writes: Sequence[Write], *, table_url: str, partition: str) -> Batch:
 def _part(number: int, write: Write, table_url: str, partition: str) -> bytes:
     inserts = isinstance(write, Insert)
     method = "POST" if inserts else "DELETE" if isinstance(write, Delete) else "PUT"
-    url = table_url if inserts else f"{table_url}(PartitionKey='{_quoted(partition)}',RowKey='{_quoted(write.key)}')"
+    url = table_url if inserts else row_url(table_url, partition, write.key)
     head = _PART_HEAD.format(number=number, method=method, url=url)
     if isinstance(write, Replace | Delete):
         head += f"If-Match: {write.version or '*'}\r\n"
     if isinstance(write, Delete):
         return f"{head}\r\n\r\n".encode()
-    # In ASCII: Azurite answers a transaction with other characters in it with a 500.
-    body = json.dumps({"PartitionKey": partition, "RowKey": write.key, **_properties(write.values)}).encode("ascii")
+    body = entity_bytes(write, partition)
     return b"".join(
         (
             head.encode(),
@@ -74,6 +73,16 @@ def _part(number: int, write: Write, table_url: str, partition: str) -> bytes:
             b"\r\n",
         )
     )
+
+
+def row_url(table_url: str, partition: str, key: str) -> str:
+    """The address of one row."""
+    return f"{table_url}(PartitionKey='{_quoted(partition)}',RowKey='{_quoted(key)}')"
+
+
+def entity_bytes(write: Insert | Put | Replace, partition: str) -> bytes:
+    """The row as JSON, in ASCII: Azurite answers a transaction with other characters in it with a 500."""
+    return json.dumps({"PartitionKey": partition, "RowKey": write.key, **_properties(write.values)}).encode("ascii")
 
 
 def _quoted(key: str) -> str:

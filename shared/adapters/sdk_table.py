@@ -1,24 +1,38 @@
-"""One partition of a table in Azure Table storage, or in Cosmos DB for Table, through azure-data-tables."""
+"""One partition of a table in Azure Table storage, or in Cosmos DB for Table, through azure-data-tables.
+
+The requests are our own and travel through the SDK's pipeline: its signing, its tokens, its transport. The SDK's
+operations build the same requests and read the same answers, but need a multiple of the time (see
+`shared.adapters.entity_group`, docs/architecture.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
 
 from shared.adapters.deadline_pool import Answer
-from shared.adapters.entity_group import Refusal, decode, encode
-from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write, require_key, require_writes
-from shared.adapters.table_account import RefusedTransaction, TableAccount, conflict_of, table_is_missing
+from shared.adapters.entity_group import Refusal, decode, encode, entity_bytes, row_url
+from shared.adapters.table import Delete, Insert, Replace, Row, Values, Write, require_key, require_writes
+from shared.adapters.table_account import TABLE_NOT_FOUND, RefusedRequest, TableAccount
 from shared.deadlines import Deadline
 
 if TYPE_CHECKING:
-    from azure.data.tables import TableClient, TableEntity
+    from azure.core.rest import HttpResponse
+    from azure.data.tables import TableClient
 
 MOST_ROWS_A_PAGE = 1000
-_INT32 = 2**31
-_RANGE = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
+_HEADERS = {
+    "Accept": "application/json;odata=minimalmetadata",
+    "DataServiceVersion": "3.0",
+    "MaxDataServiceVersion": "3.0;NetFx",
+}
+_CONTINUATION = {name: f"x-ms-continuation-{name}" for name in ("NextPartitionKey", "NextRowKey")}
+_NO_VALUES = ("PartitionKey", "RowKey", "Timestamp", "odata.etag", "odata.metadata")
 
 
 class SdkTable:
@@ -63,107 +77,110 @@ class SdkTable:
     # The requests ----------------------------------------------------------------------------------------------------
 
     def _get(self, client: TableClient, key: str) -> Row | None:
-        from azure.core.exceptions import ResourceNotFoundError
-
         try:
-            row = _row(client.get_entity(self._partition, key))
-        except ResourceNotFoundError as error:
-            if table_is_missing(error):
-                raise
-            return None
+            response = _ask(client, "GET", row_url(self._url(client), self._partition, key), HTTPStatus.OK)
+        except RefusedRequest as refused:
+            if refused.status == HTTPStatus.NOT_FOUND and refused.code != TABLE_NOT_FOUND:
+                return None
+            raise
+        row = _row(msgspec.json.decode(response.content))
         if row.key != key:
             raise TypeError("another entity than the one asked for is no answer")
         return row
 
     def _between(self, client: TableClient, first: str, end: str, limit: int, deadline: Deadline) -> list[Row]:
-        parameters = {"partition": self._partition, "first": first, "end": end}
-        found = client.query_entities(_RANGE, parameters=parameters, results_per_page=min(limit, MOST_ROWS_A_PAGE))
-
-        def entities() -> Iterator[TableEntity]:
-            for page in found.by_page():
-                yield from page
-                deadline.require()
-
-        return [_row(entity) for entity in islice(entities(), limit)]
+        partition, first, end = (each.replace("'", "''") for each in (self._partition, first, end))
+        within = quote(f"PartitionKey eq '{partition}' and RowKey ge '{first}' and RowKey lt '{end}'", safe="")
+        rows: list[Row] = []
+        following = ""
+        while True:
+            top = min(limit - len(rows), MOST_ROWS_A_PAGE)
+            url = f"{self._url(client)}()?$top={top}&$filter={within}{following}"
+            response = _ask(client, "GET", url, HTTPStatus.OK)
+            rows += [_row(entity) for entity in msgspec.json.decode(response.content)["value"]]
+            following = "".join(
+                f"&{name}={quote(response.headers[header], safe='')}"
+                for name, header in _CONTINUATION.items()
+                if header in response.headers
+            )
+            if not following or len(rows) >= limit:
+                return rows[:limit]
+            deadline.require()
 
     def _commit(self, client: TableClient, writes: tuple[Write, ...]) -> list[str | None]:
-        if len(writes) == 1 and not isinstance(writes[0], Delete):
-            return [self._write_one(client, writes[0])]
-        # A delete goes as a transaction of its own, because the SDK's `delete_entity` hides that the row was missing.
-        return self._write_all(client, writes)
+        # A row of its own costs storage half of a transaction of one.
+        return [self._write_one(client, writes[0])] if len(writes) == 1 else self._write_all(client, writes)
 
-    def _write_one(self, client: TableClient, write: Insert | Put | Replace) -> str:
-        """A row of its own costs a third of a transaction of one."""
-        from azure.core import MatchConditions
-        from azure.core.exceptions import HttpResponseError
-        from azure.data.tables import UpdateMode
-
-        entity = self._entity(write)
-        try:
-            if isinstance(write, Insert):
-                return _etag(client.create_entity(entity))
-            if isinstance(write, Put):
-                return _etag(client.upsert_entity(entity, mode=UpdateMode.REPLACE))
-            if write.version is None:
-                return _etag(client.update_entity(entity, mode=UpdateMode.REPLACE))
-            unchanged = MatchConditions.IfNotModified
-            return _etag(
-                client.update_entity(entity, mode=UpdateMode.REPLACE, etag=write.version, match_condition=unchanged)
-            )
-        except HttpResponseError as error:
-            raise conflict_of(error, 0) or error from None
+    def _write_one(self, client: TableClient, write: Write) -> str | None:
+        url = self._url(client)
+        if isinstance(write, Insert):
+            body = entity_bytes(write, self._partition)
+            return _etag(_ask(client, "POST", url, HTTPStatus.NO_CONTENT, body, {"Prefer": "return-no-content"}))
+        url = row_url(url, self._partition, write.key)
+        if isinstance(write, Delete):
+            _ask(client, "DELETE", url, HTTPStatus.NO_CONTENT, headers={"If-Match": write.version or "*"})
+            return None
+        # Without a condition it creates the row where there is none.
+        condition = {"If-Match": write.version or "*"} if isinstance(write, Replace) else {}
+        return _etag(_ask(client, "PUT", url, HTTPStatus.NO_CONTENT, entity_bytes(write, self._partition), condition))
 
     def _write_all(self, client: TableClient, writes: tuple[Write, ...]) -> list[str | None]:
-        """One transaction, in our own bytes, through the SDK's pipeline (see `shared.adapters.entity_group`)."""
-        from azure.core.exceptions import HttpResponseError
-        from azure.core.rest import HttpRequest
-
-        account = f"{client.scheme}://{client._primary_hostname}"  # noqa: SLF001 - no public name; the version is pinned
-        batch = encode(writes, table_url=f"{account}/{self._table_name}", partition=self._partition)
-        headers = {
-            "Content-Type": batch.content_type,
-            "Accept": "application/json",
-            "DataServiceVersion": "3.0",
-            "MaxDataServiceVersion": "3.0;NetFx",
-            "x-ms-version": client.api_version,
-        }
-        request = HttpRequest("POST", f"{account}/$batch", headers=headers, content=batch.body)
-        response = client._client._client.send_request(request, stream=True)  # noqa: SLF001 - as above
-        body = response.read()
-        if response.status_code != HTTPStatus.ACCEPTED:
-            raise HttpResponseError(response=response)
-        answer = decode(body, writes)
+        batch = encode(writes, table_url=self._url(client), partition=self._partition)
+        kind = {"Content-Type": batch.content_type}
+        try:
+            response = _ask(client, "POST", f"{_account_url(client)}/$batch", HTTPStatus.ACCEPTED, batch.body, kind)
+        except RefusedRequest as refused:
+            # Of a transaction that was refused as a whole, no write is to blame.
+            refused.index = None
+            raise
+        answer = decode(response.content, writes)
         if isinstance(answer, Refusal):
-            raise RefusedTransaction(answer)
+            raise RefusedRequest(answer.status, answer.code, index=answer.index)
         return answer
 
-    def _entity(self, write: Insert | Put | Replace) -> dict[str, Any]:
-        from azure.data.tables import EdmType, EntityProperty
-
-        def stored(value: str | int | bool) -> Any:
-            if isinstance(value, int) and not isinstance(value, bool) and not -_INT32 <= value < _INT32:
-                return EntityProperty(value, EdmType.INT64)
-            return str(value) if isinstance(value, str) else value
-
-        values = {name: stored(value) for name, value in write.values.items()}
-        return {"PartitionKey": self._partition, "RowKey": write.key, **values}
+    def _url(self, client: TableClient) -> str:
+        return f"{_account_url(client)}/{self._table_name}"
 
 
-def _row(entity: TableEntity) -> Row:
-    values: Values = {
-        # A 64-bit number comes as a pair of value and type.
-        name: value[0] if isinstance(value, tuple) else value
-        for name, value in entity.items()
-        if name not in ("PartitionKey", "RowKey")
-    }
-    key, version = entity["RowKey"], entity.metadata["etag"]
+def _account_url(client: TableClient) -> str:
+    return f"{client.scheme}://{client._primary_hostname}"  # noqa: SLF001 - no public name; the version is pinned
+
+
+def _ask(
+    client: TableClient,
+    method: str,
+    url: str,
+    expected: HTTPStatus,
+    body: bytes | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> HttpResponse:
+    """The answer of the expected status; raises `RefusedRequest` for one of 400 and above, `TypeError` for another."""
+    from azure.core.rest import HttpRequest
+
+    sent = _HEADERS | {"x-ms-version": client.api_version} | ({"Content-Type": "application/json"} if body else {})
+    request = HttpRequest(method, url, headers=sent | dict(headers), content=body)
+    # As a stream, so that no policy decodes the body once more.
+    response: HttpResponse = client._client._client.send_request(request, stream=True)  # noqa: SLF001 - as above
+    if response.status_code >= HTTPStatus.BAD_REQUEST:
+        raise RefusedRequest.answered(response)
+    if response.status_code != expected:
+        raise TypeError("a success of another kind is no answer")
+    return response
+
+
+def _row(entity: dict[str, Any]) -> Row:
+    values: Values = {}
+    for name, value in entity.items():
+        base, _, annotation = name.partition("@")
+        if annotation == "odata.type" and value == "Edm.Int64":
+            values[base] = int(entity[base])
+        elif not annotation and base not in _NO_VALUES:
+            values.setdefault(base, value)
+    key, version = entity["RowKey"], entity["odata.etag"]
     if not (isinstance(key, str) and isinstance(version, str)):
         raise TypeError("an entity without key and version is no answer")
     return Row(key, values, version)
 
 
-def _etag(answer: Any) -> str:
-    version = answer["etag"]
-    if not isinstance(version, str):
-        raise TypeError("an answer without a version is none")
-    return version
+def _etag(response: HttpResponse) -> str:
+    return response.headers["etag"]

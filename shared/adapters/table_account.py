@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
 from shared.adapters.deadline_pool import Answer, DeadlinePool
-from shared.adapters.entity_group import Refusal
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
-from shared.domain.errors import Conflict, Unavailable
+from shared.domain.errors import Unavailable
 from shared.ports import Telemetry
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.exceptions import AzureError
+    from azure.core.rest import HttpResponse
     from azure.data.tables import TableClient
 
     from shared.adapters.timely_http import HttpTransport
@@ -28,6 +28,7 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
+RETRY_AFTER_S, LEAST_WAIT_S, MOST_WAIT_S = 2.0, 0.5, 60.0
 _MISSES = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
@@ -48,12 +49,20 @@ class TableRefused(Unavailable):
         self.code = code
 
 
-class RefusedTransaction(Exception):
-    """Storage carried nothing out, because of one of the writes."""
+class RefusedRequest(Exception):
+    """Storage refused a request, and wrote nothing.
 
-    def __init__(self, refusal: Refusal) -> None:
+    `index` is that of the write which is to blame, None where that is none of them.
+    """
+
+    def __init__(self, status: int, code: str, *, index: int | None = 0, retry_after_s: float = RETRY_AFTER_S) -> None:
         super().__init__()
-        self.refusal = refusal
+        self.status, self.code, self.index, self.retry_after_s = status, code, index, retry_after_s
+
+    @classmethod
+    def answered(cls, response: HttpResponse) -> RefusedRequest:
+        """By this answer; of its text only the service's code is read, since the rest may name a row."""
+        return cls(response.status_code, _code_in(response), retry_after_s=_retry_after_s(response))
 
 
 class _Away(Exception):
@@ -152,24 +161,19 @@ class TableAccount:
         while True:
             try:
                 return work(client)
-            except (Conflict, Unavailable):
+            except Unavailable:
                 raise
+            except RefusedRequest as refused:
+                if refused.code != TABLE_NOT_FOUND or created_table:
+                    raise _outcome(refused) from None
+                created_table = True
+                self._create_table(client)
             except AzureError as error:
-                if _was_reset(error) and not retried_reset and not deadline.passed():
-                    retried_reset = True
-                elif table_is_missing(error) and not created_table:
-                    created_table = True
-                    self._create_table(client)
-                else:
+                if not _was_reset(error) or retried_reset or deadline.passed():
                     raise _translated(error) from None
-            except RefusedTransaction as refused:
-                if refused.refusal.code == TABLE_NOT_FOUND and not created_table:
-                    created_table = True
-                    self._create_table(client)
-                else:
-                    raise _outcome(refused.refusal) from None
-            except Exception:  # noqa: BLE001 - the SDK raises anything: on an answer with 200 that is no answer, a
-                # broken read, an identity that cannot be used. To whoever asked, the store has not answered.
+                retried_reset = True
+            except Exception:  # noqa: BLE001 - anything may come of an answer with 200 that is no answer, of a broken
+                # read, of an identity that cannot be used. To whoever asked, the store has not answered.
                 raise _Away from None
 
     def _create_table(self, client: TableClient) -> None:
@@ -178,7 +182,7 @@ class TableAccount:
         try:
             client.create_table()
         except ResourceExistsError as error:
-            if _code_of(error) != "TableAlreadyExists":
+            if _code_in(error.response) != "TableAlreadyExists":
                 raise Unavailable from None
         except AzureError as error:
             raise _translated(error) from None
@@ -198,7 +202,7 @@ class TableAccount:
             raise Unavailable
         if self._http is None:
             self._http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=THREADS, ca_bundle=self._ca_bundle)
-        options: dict[str, Any] = {"table_name": table_name, "transport": self._http.transport, "retry_total": 0}
+        options: dict[str, Any] = {"table_name": table_name, "transport": self._http, "retry_total": 0}
         try:
             if self._connection_string:
                 return TableClient.from_connection_string(self._connection_string, **options)
@@ -219,41 +223,13 @@ def connection_string_is_usable(connection_string: str) -> bool:
     return True
 
 
-def conflict_of(error: HttpResponseError, index: int) -> RowConflict | None:
-    """The conditional write that was refused, if that is what the error says."""
-    miss = next((miss for status, miss in _MISSES.items() if status == error.status_code), None)
-    if miss is None or table_is_missing(error):
-        return None
-    return RowConflict(index, miss)
-
-
-def table_is_missing(error: AzureError) -> bool:
-    """Whether there is no such table yet; a missing row has the same class and status."""
-    return getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND and _code_of(error) == TABLE_NOT_FOUND
-
-
-def _outcome(refusal: Refusal) -> Exception:
-    miss = next((miss for status, miss in _MISSES.items() if status == refusal.status), None)
-    if miss is not None and refusal.code != TABLE_NOT_FOUND:
-        return RowConflict(refusal.index, miss)
-    if refusal.status in _BUSY or refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable()
-    return TableRefused(refusal.status, refusal.code)
-
-
-def _code_of(error: AzureError) -> str:
-    code = getattr(error, "error_code", None) or _code_in(getattr(error, "response", None))
-    text = str(getattr(code, "value", code) or "")
-    return text if text.isalnum() else ""
-
-
-def _code_in(response: Any) -> str | None:
-    if response is None:
-        return None
-    try:
-        return str(response.json()["odata.error"]["code"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+def _outcome(refused: RefusedRequest) -> Exception:
+    miss = next((miss for status, miss in _MISSES.items() if status == refused.status), None)
+    if miss is not None and refused.index is not None and refused.code != TABLE_NOT_FOUND:
+        return RowConflict(refused.index, miss)
+    if refused.status in _BUSY or refused.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(retry_after_s=refused.retry_after_s)
+    return TableRefused(refused.status, refused.code)
 
 
 def _was_reset(error: AzureError) -> bool:
@@ -264,18 +240,26 @@ def _was_reset(error: AzureError) -> bool:
 
 
 def _translated(error: AzureError) -> Exception:
-    status = getattr(error, "status_code", None)
-    if status is None or status < HTTPStatus.BAD_REQUEST:
+    """What the SDK itself raised: its pipeline, its tokens, the making of a table."""
+    response = getattr(error, "response", None)
+    if response is None or response.status_code < HTTPStatus.BAD_REQUEST:
         # No answer, or half of one.
         return _Away()
-    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unavailable(retry_after_s=_retry_after_s(error))
-    return TableRefused(status, _code_of(error))
+    refused = RefusedRequest.answered(response)
+    refused.index = None
+    return _outcome(refused)
 
 
-def _retry_after_s(error: AzureError) -> float:
-    response = getattr(error, "response", None)
+def _code_in(response: Any) -> str:
     try:
-        return min(60.0, max(0.5, float(response.headers["Retry-After"]))) if response is not None else 2.0
-    except (KeyError, ValueError):
-        return 2.0
+        code = str(response.json()["odata.error"]["code"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return code if code.isalnum() else ""
+
+
+def _retry_after_s(response: HttpResponse) -> float:
+    try:
+        return min(MOST_WAIT_S, max(LEAST_WAIT_S, float(response.headers["Retry-After"])))
+    except (LookupError, ValueError):
+        return RETRY_AFTER_S

@@ -1,26 +1,41 @@
 """HTTP for the Azure SDKs whose every wait ends with the deadline of the work that it belongs to.
 
-`requests` bounds the wait for one byte; a server that sends a byte now and then holds a thread for ever. Here each
-read is given what is left of the running work's deadline (`shared.adapters.deadline_pool`). Import this module only
-where an SDK is imported: at first use.
+A client's time-out bounds the wait for one byte; a server that sends a byte now and then holds a thread for ever. Here
+each read is given what is left of the running work's deadline (`shared.adapters.deadline_pool`). It is made of the
+standard library's `http.client`, because `requests` takes several times its processor time for a request, and 60 ms
+to import. Import this module only where an SDK is imported: at first use.
 """
+
+from __future__ import annotations
 
 import functools
 import http.client
 import io
+import re
+import select
 import socket
 import ssl
 import time
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
-import requests
-from azure.core.pipeline.transport import RequestsTransport
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util import Retry
-from urllib3.util.ssl_ import create_urllib3_context
+import certifi
+from azure.core.exceptions import (
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline.transport import HttpTransport as AzureTransport
+from azure.core.pipeline.transport._base import HttpClientTransportResponse
+from azure.core.rest import HttpRequest
+from azure.core.rest._http_response_impl import HttpResponseImpl
+from azure.core.utils import case_insensitive_dict
 
 from shared.adapters.deadline_pool import running_deadline
 
@@ -30,46 +45,95 @@ if TYPE_CHECKING:
 # Shorter than any load balancer's idle limit, so that a connection which died silently is not met after a quiet night.
 IDLE_LIMIT_S = 60.0
 IDENTITY_CONNECT_S, IDENTITY_READ_S, IDENTITY_CONNECTIONS = 1.0, 5.0, 8
+MAX_HEADERS, MAX_LINE_BYTES, BUFFER_BYTES = 200, 65_536, 32_768
+_PORTS = {"http": 80, "https": 443}
+_PLAIN_TARGET = re.compile(r"[!#-;=?-Z_a-z~\[\]]+")
+_SAFE_IN_TARGET = "!#$%&'()*+,/:;=?@[]~"
+_BODILESS = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+type Address = tuple[str, str, int]
 
 
-class HttpTransport:
-    """A connection pool for one service. `transport` is what the SDK's client takes."""
+class HttpTransport(AzureTransport[Any, Any]):
+    """The SDKs' transport: kept connections to each service, at most `pool_size` of them idle.
+
+    A response is read whole before it is given back. The SDK's own options (time-outs, proxies) and the environment
+    count for nothing.
+    """
 
     def __init__(self, *, connect_s: float, read_s: float, pool_size: int, ca_bundle: str | None = None) -> None:
         # Here and not at the first request, whose time is the service's.
-        _trust(ca_bundle)
-        self._session = requests.Session()
-        # Else `requests` reads .netrc for every request and lets it replace the SDK's own authorisation.
-        self._session.trust_env = False
-        adapter = _TimelyAdapter(ca_bundle, pool_connections=2, pool_maxsize=pool_size, max_retries=Retry(total=False))
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self.transport = RequestsTransport(
-            session=self._session,
-            session_owner=False,
-            connection_timeout=connect_s,
-            read_timeout=read_s,
-            connection_verify=ca_bundle or True,
-        )
+        self._context = _trust(ca_bundle)
+        self._connect_s, self._read_s, self._pool_size = connect_s, read_s, pool_size
+        self._idle: dict[Address, deque[_Connection]] = {}
+        self._closed = False
+        # The credential's transport lives as long as the process: nobody closes it.
+        weakref.finalize(self, _close_all, self._idle)
+
+    def open(self) -> None:
+        """Nothing is connected before the first request."""
 
     def close(self) -> None:
-        """Close the idle connections."""
-        self._session.close()
+        """Close the idle connections, and keep no others."""
+        self._closed = True
+        _close_all(self._idle)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, request: Any, **_: Any) -> Any:
+        """The response to a request of either of the SDKs' two kinds; raises `AzureError`."""
+        url = urlsplit(request.url)
+        address = (url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
+        sent = _request_bytes(request, url)
+        connection = self._connection(address)
+        try:
+            received = connection.exchange(request.method, sent)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.stays_open and len(self._idle[address]) < self._pool_size and not self._closed:
+            self._idle[address].append(connection)
+        else:
+            connection.close()
+        return _response(request, received)
+
+    def _connection(self, address: Address) -> _Connection:
+        idle = self._idle.setdefault(address, deque())
+        # The one that was used last: those beyond what is needed grow old and are given up.
+        while (connection := _popped(idle)) is not None:
+            if connection.lives():
+                return connection
+            connection.close()
+        return _Connection(address, self._context, connect_s=self._connect_s, read_s=self._read_s)
+
+
+def _close_all(idle: Mapping[Address, deque[_Connection]]) -> None:
+    for connections in idle.values():
+        while (connection := _popped(connections)) is not None:
+            connection.close()
+
+
+def _popped(idle: deque[_Connection]) -> _Connection | None:
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
 
 
 @functools.cache
-def managed_credential() -> "TokenCredential":
+def managed_credential() -> TokenCredential:
     """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens."""
     return new_managed_credential()
 
 
-def new_managed_credential() -> "TokenCredential":
+def new_managed_credential() -> TokenCredential:
     """The same, remembering no token: for a service that does not take the one that is remembered."""
     from azure.identity import DefaultAzureCredential
 
     # With the SDK's own transport an identity endpoint that hangs would hold a thread for minutes, and then be retried.
     http = HttpTransport(connect_s=IDENTITY_CONNECT_S, read_s=IDENTITY_READ_S, pool_size=IDENTITY_CONNECTIONS)
-    return DefaultAzureCredential(transport=http.transport, retry_total=0)
+    return DefaultAzureCredential(transport=http, retry_total=0)
 
 
 def seconds_left(most_s: float | None) -> float | None:
@@ -83,100 +147,204 @@ def seconds_left(most_s: float | None) -> float | None:
     return left_s if most_s is None else min(most_s, left_s)
 
 
+# The request -----------------------------------------------------------------------------------------------------
+
+
+def _request_bytes(request: Any, url: SplitResult) -> bytes:
+    """Head and body in one piece: sent apart, the server would be woken twice. `ValueError` for an impossible head."""
+    body = _body(request.content if isinstance(request, HttpRequest) else request.data)
+    headers: dict[str, str] = {
+        "host": url.netloc.rpartition("@")[2],
+        # Nothing here unpacks anything.
+        "accept-encoding": "identity",
+        **{name.lower(): value for name, value in request.headers.items()},
+    }
+    if body or request.method in ("POST", "PUT", "PATCH"):
+        headers["content-length"] = str(len(body))
+    lines = [f"{request.method} {_target(url)} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    head = "\r\n".join(lines)
+    if head.count("\n") + head.count("\r") != 2 * (len(lines) - 1):
+        raise ValueError("a header must be one line")
+    return f"{head}\r\n\r\n".encode("latin-1") + body
+
+
+def _target(url: SplitResult) -> str:
+    target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
+    return target if _PLAIN_TARGET.fullmatch(target) else quote(target, safe=_SAFE_IN_TARGET)
+
+
+def _body(content: object) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, str):
+        return content.encode()
+    # Of an identity's sign-in with a secret or a certificate, in development.
+    return urlencode(content).encode() if isinstance(content, Mapping) else b""
+
+
+# The answer ------------------------------------------------------------------------------------------------------
+
+
+def _response(request: Any, received: _Received) -> Any:
+    """The SDK's own kinds of response. They have no public name; the version is pinned."""
+    if not isinstance(request, HttpRequest):
+        return HttpClientTransportResponse(request, received)  # type: ignore[no-untyped-call]
+    headers = received.getheaders()
+    response = HttpResponseImpl(
+        request=request,
+        internal_response=received,
+        status_code=received.status,
+        reason=received.reason,
+        headers=case_insensitive_dict(headers),
+        content_type=dict(headers).get("content-type"),
+        stream_download_generator=None,
+    )
+    response._content = received.read()  # noqa: SLF001 - it is all there
+    return response
+
+
 class _TimelyReader(io.RawIOBase):
     """Reads a response from its socket; every read ends with the deadline."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._raw = sock.makefile("rb", buffering=0)
-        self._most_s = sock.gettimeout()
+    def __init__(self, sock: socket.socket, most_s: float) -> None:
+        self._socket, self._most_s = sock, most_s
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
+    def readinto(self, buffer: Any) -> int:
         self._socket.settimeout(seconds_left(self._most_s))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+        return self._socket.recv_into(buffer)
 
 
-class _TimelySocket:
+class _ReadFrom:
     """What `http.client.HTTPResponse` needs of a socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self, reader: _TimelyReader) -> None:
+        self._reader = reader
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimelyReader(self._socket))
+        return io.BufferedReader(self._reader, BUFFER_BYTES)
 
 
-class _TimelyResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_TimelySocket(sock), *args, **kwargs)  # type: ignore[arg-type]
+class _Received(http.client.HTTPResponse):
+    """An answer whose headers `email.parser` has no part in: it takes as long for them as all the rest together."""
+
+    def __init__(self, sock: socket.socket, method: str, most_s: float) -> None:
+        super().__init__(_ReadFrom(_TimelyReader(sock, most_s)), method=method)  # type: ignore[arg-type]
+        self._found: dict[str, str] = {}
+        self._content = b""
+
+    def begin(self) -> None:
+        """Read the head, and see where the body ends (RFC 9112, 6.3)."""
+        status = HTTPStatus.CONTINUE.value
+        while status == HTTPStatus.CONTINUE:
+            version, status, self.reason = self._read_status()  # type: ignore[attr-defined]
+            self._found = self._read_fields()
+        self.code = self.status = status
+        is_old, said = version == "HTTP/1.0", self._found.get("connection", "").lower()
+        self.version = 10 if is_old else 11
+        self.will_close = "keep-alive" not in said if is_old else "close" in said
+        self.chunked = self._found.get("transfer-encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        length = self._found.get("content-length", "")
+        self.length = int(length) if length.isdecimal() and not self.chunked else None
+        if status in _BODILESS or self._method == "HEAD":  # type: ignore[attr-defined]
+            self.length = 0
+        if self.length is None and not self.chunked:
+            self.will_close = True
+
+    def _read_fields(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for _ in range(MAX_HEADERS):
+            line = self.fp.readline(MAX_LINE_BYTES)
+            if line in (b"\r\n", b"\n"):
+                return found
+            name, colon, value = line.decode("latin-1").partition(":")
+            if not (colon and line.endswith(b"\n")):
+                break
+            key, text = name.strip().lower(), value.strip()
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        raise http.client.HTTPException("the head of an answer cannot be read")
+
+    def getheaders(self) -> list[tuple[str, str]]:
+        """All of them, with names in lower case."""
+        return list(self._found.items())
+
+    def take_body(self) -> None:
+        """Read the body to its end."""
+        self._content = super().read()
+
+    def read(self, _amount: int | None = None) -> bytes:
+        """The body."""
+        return self._content
 
 
-class _Timely(HTTPConnection):
-    """Connects and sends within the deadline, and gives up connections that idled too long."""
+class _Connection:
+    """A connection that is kept between requests."""
 
-    response_class = _TimelyResponse
-    _used_at = 0.0
-
-    def connect(self) -> None:
-        self.timeout = seconds_left(self.timeout)
-        super().connect()
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, address: Address, context: ssl.SSLContext, *, connect_s: float, read_s: float) -> None:
+        """Connect; raises `ServiceRequestError`."""
+        self._read_s = read_s
         self._used_at = time.monotonic()
-        if self.sock is not None:
-            # What the request before left of its own deadline is still set on the socket.
-            self.sock.settimeout(seconds_left(self.timeout))
-        super().request(*args, **kwargs)
+        self.stays_open = True
+        try:
+            self._socket = _connected(address, context, connect_s)
+        except TimeoutError as error:
+            raise ServiceRequestTimeoutError("not connected in time", error=error) from None
+        except (OSError, UnicodeError) as error:
+            raise ServiceRequestError(str(error), error=error) from None
 
-    @property
-    def is_connected(self) -> bool:
-        return super().is_connected and time.monotonic() - self._used_at < IDLE_LIMIT_S
+    def lives(self) -> bool:
+        """Whether it may be used once more: not idle for too long, and not closed by the other side."""
+        if time.monotonic() - self._used_at >= IDLE_LIMIT_S:
+            return False
+        look = select.poll()
+        look.register(self._socket, select.POLLIN)
+        # What comes without being asked for is the end.
+        return not look.poll(0)
+
+    def exchange(self, method: str, sent: bytes) -> _Received:
+        """Send a request and read its answer to the end; raises `AzureError`."""
+        self._used_at = time.monotonic()
+        try:
+            self._socket.settimeout(seconds_left(self._read_s))
+            self._socket.sendall(sent)
+            received = _Received(self._socket, method, self._read_s)
+            received.begin()
+        except TimeoutError as error:
+            raise ServiceResponseTimeoutError("not answered in time", error=error) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ServiceResponseError(str(error), error=error) from None
+        try:
+            received.take_body()
+        except TimeoutError as error:
+            raise ServiceResponseTimeoutError("not answered to the end in time", error=error) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise IncompleteReadError(str(error), error=error) from None
+        self.stays_open = not received.will_close
+        return received
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
 
 
-class _TimelyHttp(_Timely):
-    pass
-
-
-class _TimelyHttps(_Timely, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _TimelyHttp
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _TimelyHttps
+def _connected(address: Address, context: ssl.SSLContext, connect_s: float) -> socket.socket:
+    scheme, host, port = address
+    sock = socket.create_connection((host, port), seconds_left(connect_s))
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if scheme != "https":
+            return sock
+        sock.settimeout(seconds_left(connect_s))
+        return context.wrap_socket(sock, server_hostname=host)
+    except BaseException:
+        sock.close()
+        raise
 
 
 @functools.cache
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """Whom to believe, read once: `requests` reads the bundle for every connection, which takes 25 ms each time."""
-    context = create_urllib3_context()
-    context.load_verify_locations(ca_bundle or DEFAULT_CA_BUNDLE_PATH)
-    return context
-
-
-class _TimelyAdapter(HTTPAdapter):
-    def __init__(self, ca_bundle: str | None, **options: Any) -> None:
-        self._ca_bundle = ca_bundle
-        super().__init__(**options)
-
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        host, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
-        return host, {"ssl_context": _trust(self._ca_bundle)} if host["scheme"] == "https" else {}
-
-    def cert_verify(self, *_: Any) -> None:
-        # The context does, and whatever is set here would be read again for each connection.
-        return
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    """Whom to believe, read once: reading the bundle takes 25 ms."""
+    return ssl.create_default_context(cafile=ca_bundle or certifi.where())

@@ -45,6 +45,11 @@ class Server:
         with connection, suppress(OSError):
             self._talk(connection, self._stopping)
 
+    def wait_until_hung_up(self) -> None:
+        """Wait until every connection so far has ended."""
+        for thread in self._threads[1:]:
+            thread.join()
+
     def close(self) -> None:
         """Stop, and wait for every thread."""
         self._stopping.set()

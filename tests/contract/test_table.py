@@ -449,6 +449,26 @@ def test_a_busy_store_is_unavailable_for_as_long_as_it_says(status: int, reason:
         table.close()
 
 
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_a_transaction_that_is_refused_as_a_whole_is_no_conflict(status: int) -> None:
+    # The service answers a conflict with 202 and the refused write in it; a proxy in between may say anything.
+    with serving(answers(status, "No")) as server:
+        table = broken(server)
+        with pytest.raises(TableRefused):
+            table.commit([Put("a", {}), Put("b", {})], soon())
+        table.close()
+
+
+@pytest.mark.process
+def test_a_row_of_a_table_that_is_not_there_is_none_once_the_table_is_made(storage: str) -> None:
+    table = SdkTable(TableAccount(clock=CLOCK, connection_string=storage), table_name="new", partition="p")
+    assert read(table, "row") is None
+    table.close()
+    other = SdkTable(TableAccount(clock=CLOCK, connection_string=storage), table_name="newer", partition="p")
+    assert conflict_of(other, Delete("row")) == (0, Miss.MISSING)
+    other.close()
+
+
 def test_a_refusal_names_no_row() -> None:
     body = '{"odata.error":{"code":"AuthenticationFailed","message":{"value":"no row+15550100 for you"}}}'
     with serving(answers(403, "Forbidden", body=body)) as server:
