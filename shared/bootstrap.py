@@ -47,6 +47,7 @@ from shared.adapters.take_up import TakeUp
 from shared.adapters.template_table import TemplateTable
 from shared.adapters.threads import OS_THREADS, Threads
 from shared.adapters.turns import Turns
+from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
@@ -254,6 +255,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         make_lock=threads.lock,
         keys=rim.keys,
     )
+    routes = VoiceRouteTable(rim.agents)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
     calling = EmergencyCalling(
         deployment=deployment,
@@ -263,13 +265,14 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         numbers=numbers,
         directory=rim.directory or AgentTable(rim.agents, rim.clock),
         desktops=DesktopTable(rim.agents, rim.keys),
-        sites=SiteTable(rim.agents, rim.clock),
+        sites=SiteTable(rim.agents, rim.clock, routes),
         deliveries=DeliveryTable(rim.agents, rim.keys),
         imports=ImportTable(rim.agents),
         presence=rim.presence,
         keys=rim.keys,
         router=rim.router,
         telephony=rim.telephony,
+        routes=routes,
         notifier=rim.notifier,
         template=rim.template,
         recordings=rim.recordings,

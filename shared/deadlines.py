@@ -99,6 +99,7 @@ class Budgets(Struct, frozen=True, kw_only=True):
     directory_s: float = 2.0
     reindex_s: float = 10.0
     import_s: float = 5.0
+    read_voice_routes_s: float = 8.0
     whole_directory_s: float = 30.0
     check_health_s: float = 0.3
     expire_leases_s: float = 45.0

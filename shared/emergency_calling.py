@@ -44,6 +44,7 @@ from shared.ports import (
     Telemetry,
     TelephonyReader,
     Turns,
+    VoiceRoutes,
 )
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.carry_on_import import carry_on_import
@@ -76,6 +77,7 @@ from shared.use_cases.forget_agents import forget_agents
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
+from shared.use_cases.read_voice_routes import read_voice_routes
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.record_delivery import record_delivery
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
@@ -137,6 +139,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     words: Callable[[], str]
     prepare: Callable[[], None] = lambda: None
     telephony: TelephonyReader
+    routes: VoiceRoutes
     budgets: Budgets = Budgets()
 
     def within(self, seconds: float) -> Deadline:
@@ -231,7 +234,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             word=self.words(),
             deadline=deadline,
-            routes=self.telephony.remembered().routes,
+            routes=self.routes,
         )
 
     def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
@@ -531,6 +534,12 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             self._forget_agents(self.within(self.budgets.directory_s))
         with suppress(EmergencyCallingError):
             self.directory.reindex(self.within(self.budgets.reindex_s))
+        with suppress(EmergencyCallingError):
+            read_voice_routes(
+                telephony=self.telephony,
+                routes=self.routes,
+                deadline=self.within(self.budgets.read_voice_routes_s),
+            )
 
     def _forget_agents(self, deadline: Deadline) -> None:
         forget_agents(

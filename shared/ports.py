@@ -29,7 +29,7 @@ from shared.domain.presence import Hold, Presence
 from shared.domain.principals import Principal
 from shared.domain.sites import Site, SiteMap
 from shared.domain.situations import Situation
-from shared.domain.voice_routes import Telephony
+from shared.domain.voice_routes import RoutesRead, Telephony
 
 
 class Pending[T](Protocol):
@@ -570,12 +570,20 @@ class CensusTaker(Protocol):
 class TelephonyReader(Protocol):
     """What the platform says of voice routes and of the numbers bought."""
 
-    def remembered(self) -> Telephony:
-        """What was last read by this process; asks nobody."""
-        ...
-
     def read(self, deadline: Deadline) -> Telephony:
         """What is known, read anew where that is some minutes old; what is not answered in time is as it was."""
+        ...
+
+
+class VoiceRoutes(Protocol):
+    """The voice routes as last read, kept for all processes."""
+
+    def remembered(self) -> RoutesRead | None:
+        """The routes as last read, None where this process knows of no reading; asks nobody."""
+        ...
+
+    def keep(self, read: RoutesRead, deadline: Deadline) -> None:
+        """Remember these and store them; does nothing for what is not newer. Raises `Unavailable`."""
         ...
 
 

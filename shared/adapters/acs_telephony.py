@@ -51,10 +51,6 @@ class AcsTelephony:
             "numbers", _make_numbers_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
 
-    def remembered(self) -> Telephony:
-        """What was last read by this process; asks nobody."""
-        return self._known
-
     def read(self, deadline: Deadline) -> Telephony:
         """What is known, read anew where that is some minutes old; what is not answered in time is as it was."""
         with self._lock:

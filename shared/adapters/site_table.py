@@ -1,4 +1,7 @@
-"""The sites in the table of the directory: `site|{site}`, as JSON; the row's version is the site's."""
+"""The sites in the table of the directory: `site|{site}`, as JSON; the row's version is the site's.
+
+The range that is read begins at the row of the voice routes, which a dial so learns without asking once more.
+"""
 
 import threading
 
@@ -6,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, with_prefix
+from shared.adapters.voice_route_table import ROUTES_ROW, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
 from shared.domain.sites import Site, SiteMap, site_key_of
@@ -14,6 +18,8 @@ from shared.ports import Pending
 SCHEMA = 1
 MAX_SITES = 1000
 REMEMBERED_S = 60.0
+_SITE = "site|"
+assert ROUTES_ROW < _SITE, "one range holds the voice routes and the sites"
 
 
 class _Remembered(Struct, frozen=True):
@@ -58,8 +64,10 @@ class _Looked:
 class SiteTable:
     """Port `SiteRegister`. Sites are few: all are remembered for a minute, so that a dial waits for no reading."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(self, table: Table, clock: Clock, routes: VoiceRouteTable | None = None) -> None:
+        """`routes` hears of the row of the voice routes whenever it was read."""
         self._table = table
+        self._routes = routes
         self._clock = clock
         self._lock = threading.Lock()
         self._memory: _Remembered | None = None
@@ -96,7 +104,7 @@ class SiteTable:
             before = self._table.get(key, deadline).result()
             if version is not None and version != (before.version if before else ""):
                 raise Conflict
-            if before is None and len(self._rows(deadline).result()) >= MAX_SITES:
+            if before is None and len(self.all(deadline)) >= MAX_SITES:
                 raise Malformed("site_id", f"is that of a site beyond the {MAX_SITES} that there may be")
             write = Insert(key, values) if before is None else Replace(key, values, before.version)
             try:
@@ -124,13 +132,17 @@ class SiteTable:
 
     def remembered(self, rows: list[Row]) -> SiteMap:
         """Remember the sites for a minute; one that cannot be read is left out."""
-        sites = SiteMap(site for site in map(_readable, rows) if site is not None)
+        for row in rows:
+            if row.key == ROUTES_ROW and self._routes is not None:
+                self._routes.met(row)
+        own = (row for row in rows if row.key.startswith(_SITE))
+        sites = SiteMap(site for site in map(_readable, own) if site is not None)
         with self._lock:
             self._memory = _Remembered(sites, self._clock.monotonic() + REMEMBERED_S)
         return sites
 
     def _rows(self, deadline: Deadline) -> Pending[list[Row]]:
-        return self._table.between(*with_prefix("site|"), MAX_SITES, deadline)
+        return self._table.between(ROUTES_ROW, with_prefix(_SITE)[1], 1 + MAX_SITES, deadline)
 
     def _forget(self) -> None:
         with self._lock:
@@ -138,7 +150,7 @@ class SiteTable:
 
 
 def _site_row(site_id: str) -> str:
-    return f"site|{site_key_of(site_id)}"
+    return f"{_SITE}{site_key_of(site_id)}"
 
 
 def _readable(row: Row) -> Site | None:

@@ -64,6 +64,13 @@ class Telephony(Struct, frozen=True, kw_only=True):
     numbers_at: datetime | None = None
 
 
+class RoutesRead(Struct, frozen=True, kw_only=True):
+    """The voice routes in their order, and when they were read."""
+
+    routes: tuple[VoiceRoute, ...]
+    at: datetime
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """The way that a call takes, and by which voice route."""
 

@@ -29,7 +29,7 @@ from shared.domain.pool import had_enough, is_foreign, notices_a_window, ration_
 from shared.domain.presence import Hold
 from shared.domain.sites import Site, SiteMap, site_now
 from shared.domain.situations import Situation, situation_of
-from shared.domain.voice_routes import VoiceRoute, routed
+from shared.domain.voice_routes import routed
 from shared.ports import (
     AgentDirectory,
     CallOwner,
@@ -46,6 +46,7 @@ from shared.ports import (
     SiteRegister,
     Stored,
     Telemetry,
+    VoiceRoutes,
 )
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import (
@@ -155,18 +156,18 @@ def start_call(
     telemetry: Telemetry,
     word: str,
     deadline: Deadline,
-    routes: tuple[VoiceRoute, ...] | None = None,
+    routes: VoiceRoutes,
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
-    `word` is what the log calls the emergency by, should this begin one; `routes` are the voice routes as last read.
-    Raises `NotAnEmergency`.
+    `word` is what the log calls the emergency by, should this begin one. `routes` are asked what was last read
+    only once the sites are known, which may bring a newer reading. Raises `NotAnEmergency`.
     """
     began = clock.monotonic()
     course = _Course(
-        dial, caller, emergencies, numbers, directory, desktops, sites, deployment=deployment, deadline=deadline
+        dial, caller, emergencies, numbers, directory, desktops, sites, routes, deployment=deployment, deadline=deadline
     )
-    course.word, course.routes = word, routes
+    course.word = word
     try:
         started = course.run(outage, clock.now())
     except Unavailable:
@@ -227,6 +228,7 @@ class _Course:
         directory: AgentDirectory,
         desktops: Desktops,
         sites: SiteRegister,
+        routes: VoiceRoutes,
         *,
         deployment: Deployment,
         deadline: Deadline,
@@ -238,11 +240,11 @@ class _Course:
         self._directory = directory
         self._desktops = desktops
         self._sites = sites
+        self._routes = routes
         self._deployment = deployment
         self._rules = deployment.rules
         self._deadline = deadline
         self._outage_hold: Hold | None = None
-        self.routes: tuple[VoiceRoute, ...] | None = None
         self.subject = presumed(dial.agent_id, caller, directory.recent(dial.agent_id))
         self._known = False
         self._ignored: tuple[str, ...] = ()
@@ -374,13 +376,14 @@ class _Course:
         registered = [each for each in (self._agent, self._site) if each is not None]
         country = country_of(dial.country, self._desktop, [each.country for each in registered], now)
         self.number = recognise(dial.dialled, country=country, countries=countries)
+        read = self._routes.remembered()
         self.situation = situation_of(
             self.number,
             told=told_location(dial.location, self._desktop, [each.address for each in registered], now),
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,
-            routed=routed(self.number.number, self.routes),
+            routed=routed(self.number.number, read.routes if read is not None else None),
         )
         recipients = self._recipients()
         zones = [self._site.time_zone if self._site else None, self._agent.time_zone if self._agent else None]

@@ -21,6 +21,7 @@ from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Row, Table, Write
 from shared.adapters.template_table import TemplateTable
 from shared.adapters.turns import Turns
+from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -158,9 +159,6 @@ class Exchange:
     def __init__(self) -> None:
         self.known = Telephony()
 
-    def remembered(self) -> Telephony:
-        return self.known
-
     def read(self, deadline: Deadline) -> Telephony:
         return self.known
 
@@ -272,7 +270,8 @@ class House:
         directory_table = MemoryTable()
         self.directory = AgentTable(directory_table, self.clock)
         self.desktops = DesktopTable(directory_table, self.keys)
-        self.sites = SiteTable(directory_table, self.clock)
+        self.routes = VoiceRouteTable(directory_table)
+        self.sites = SiteTable(directory_table, self.clock, self.routes)
         self.deliveries = DeliveryTable(directory_table, self.keys)
         self.census = DirectoryCensus(directory_table, self.clock)
         self.drills = DrillTable(directory_table)
@@ -349,6 +348,7 @@ class House:
             words=self.words,
             store_alive=lambda: False,
             telephony=self.telephony,
+            routes=self.routes,
         )
 
     @property

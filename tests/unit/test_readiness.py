@@ -15,7 +15,6 @@ from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
-from shared.domain.panels import Mode
 from shared.domain.pool_size import blocking, numbers_needed
 from shared.domain.readiness import CheckState, Readiness
 from shared.domain.sites import Site
@@ -339,15 +338,6 @@ def test_of_somebody_unlisted_no_delivery_is_kept(house: House) -> None:
     sent = house.mail.accepted[-1]
     house.calling.record_delivery(sent.operation_id, DEFAULT_CONTACT, Delivery.FAILED)
     assert house.deliveries.of("stranger", [DEFAULT_CONTACT], house.within()) == {}
-
-
-def test_a_route_that_takes_911_keeps_the_relay_away_and_abroad_makes_the_call_possible(house: House) -> None:
-    house.telephony.known = Telephony(routes=(VoiceRoute(name="all", number_pattern=".*"),), numbers=())
-    answer = house.dial(Dial(call_id="c", agent_id="ana", dialled="911", country="US"))
-    assert answer.panel.mode is Mode.EMERGENCY and answer.panel.say is not None
-    assert answer.panel.say.relay_first is False
-    abroad = house.dial(Dial(call_id="d", agent_id="ben", dialled="911", country="MX"))
-    assert abroad.placeable == "unknown"
 
 
 @pytest.mark.parametrize(
