@@ -7,7 +7,7 @@ local host passes its own clock and sign-in through `install`; product code does
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,13 +17,13 @@ from msgspec import Struct
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_recordings import AcsRecordings, Route
-from shared.adapters.acs_telephony import AcsTelephony
+from shared.adapters.acs_telephony import READ_WITHIN_S, AcsTelephony
 from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.background_look import BackgroundLook
 from shared.adapters.breaker import Breaker
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
-from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
@@ -37,6 +37,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
+from shared.adapters.service_reach import Ping, ServiceReach
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.site_table import SiteTable
@@ -51,10 +52,11 @@ from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.deployment_checks import SettingFault
+from shared.domain.deployment_checks import Census, SettingFault
 from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
+from shared.domain.service_checks import Service
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
     CallEventGuard,
@@ -72,6 +74,7 @@ from shared.ports import (
 from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.show_readiness import Office
+from shared.use_cases.take_census import take_census
 
 if TYPE_CHECKING:
     from shared.adapters.graph_email import GraphEmail
@@ -87,6 +90,10 @@ ALIVE_FOR_S = 0.2
 STAND_BACK_S = 1.0
 PROBE_WITHIN_S = 0.3
 READ_KEYS_WITHIN_S = 2.0
+# A directory of 10,000 takes seconds to count; nobody waits for all of it.
+CENSUS_WITHIN_S, CENSUS_REMEMBERED_S = 60.0, 300.0
+# Whom the presence service is asked for, to see that it answers: in the form of an object id, and nobody's.
+NOBODY = "00000000-0000-4000-8000-000000000000"
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
 # Who calls is not known, and so neither is their language; the countries in use speak English first.
 PROMPT_PATH = "api/ui/prompts/en.wav"
@@ -200,7 +207,16 @@ def compose(
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
         calling=core.calling,
-        administration=_administration(core.calling, templates, tables.agents, settings),
+        administration=administer(
+            core.calling,
+            templates=templates,
+            agents=tables.agents,
+            faults=[_told(fault) for fault in settings.faults],
+            sender=settings.email_sender,
+            graph_mail=settings.email_backend is EmailBackend.GRAPH,
+            secrets_set=bool(settings.key_secrets),
+            pings={Service.CALLS: services.router.ping, Service.EMAIL: services.notifier.ping},
+        ),
         warm_up=WarmUp(
             prepare,
             partial(_read_keys, keys, clock),
@@ -345,7 +361,7 @@ def _presence(
 class _Services(Struct, frozen=True, kw_only=True):
     """What Azure Communication Services does for us, and the words that we send."""
 
-    notifier: Notifier
+    notifier: "AcsEmail | GraphEmail"
     router: AcsCalls
     recordings: AcsRecordings
     call_events: AcsTokens
@@ -409,32 +425,59 @@ def _recognise_any(deployment: Deployment) -> None:
         recognise("911", country=None, countries=deployment.countries)
 
 
-def _administration(
-    calling: EmergencyCalling, templates: TemplateTable, agents: Table, settings: Settings
+def administer(
+    calling: EmergencyCalling,
+    *,
+    templates: TemplateTable,
+    agents: Table,
+    faults: Sequence[SettingFault],
+    sender: str | None,
+    graph_mail: bool,
+    secrets_set: bool,
+    pings: Mapping[Service, Ping],
 ) -> Administration:
+    """Put the office together over the product. `agents` is the table of the directory."""
+    clock, telemetry = calling.clock, calling.telemetry
+    look = partial(BackgroundLook, clock=clock, telemetry=telemetry)
     office = Office(
-        faults=tuple(_told(fault) for fault in settings.faults),
-        sender=settings.email_sender,
+        faults=tuple(faults),
+        sender=sender,
+        graph_mail=graph_mail,
+        secrets_set=secrets_set,
         emergencies=calling.emergencies,
         directory=calling.directory,
         desktops=calling.desktops,
         deliveries=calling.deliveries,
         templates=templates,
-        telephony=calling.telephony,
+        telephony=look("telephony", calling.telephony.read, within_s=READ_WITHIN_S, remembered_s=0.0),
+        routes=calling.routes,
+        services=ServiceReach({**pings, Service.PRESENCE: partial(calling.presence.read, NOBODY)}, clock, telemetry),
         drills=DrillTable(agents),
-        census=DirectoryCensus(agents, calling.clock),
+        census=look("census", partial(_census, calling), within_s=CENSUS_WITHIN_S, remembered_s=CENSUS_REMEMBERED_S),
         sites=calling.sites,
-        secrets_set=bool(settings.key_secrets),
     )
     return Administration(
         office=office,
         deployment=calling.deployment,
-        clock=calling.clock,
-        telemetry=calling.telemetry,
+        clock=clock,
+        telemetry=telemetry,
         emergencies=calling.emergencies,
         numbers=calling.numbers,
         directory=calling.directory,
         templates=templates,
+    )
+
+
+def _census(calling: EmergencyCalling, deadline: Deadline) -> Census:
+    return take_census(
+        directory=calling.directory,
+        desktops=calling.desktops,
+        deliveries=calling.deliveries,
+        sites=calling.sites,
+        telephony=calling.telephony.read,
+        deployment=calling.deployment,
+        clock=calling.clock,
+        deadline=deadline,
     )
 
 

@@ -15,7 +15,6 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent, AgentsPage
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
-from shared.domain.deployment_checks import Census
 from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Reach
 from shared.domain.imports import AgentChange, Import
@@ -27,6 +26,7 @@ from shared.domain.notifications import Delivery, Notice
 from shared.domain.pool_numbers import NumberLeases
 from shared.domain.presence import Hold, Presence
 from shared.domain.principals import Principal
+from shared.domain.service_checks import Service, ServiceAnswer
 from shared.domain.sites import Site, SiteMap
 from shared.domain.situations import Situation
 from shared.domain.voice_routes import RoutesRead, Telephony
@@ -538,6 +538,10 @@ class Desktops(Protocol):
         """Remove everything that this agent's desktops reported."""
         ...
 
+    def of_all(self, deadline: Deadline) -> Callable[[str], tuple[Desktop, ...]]:
+        """All reports at once, to be asked as `of` is. Raises `Unavailable`."""
+        ...
+
     def remove_old(self, now: datetime, deadline: Deadline) -> int:
         """Remove reports that are older than they may be kept; gives how many."""
         ...
@@ -554,16 +558,36 @@ class Deliveries(Protocol):
         """The last state of each of these addresses of which one is known."""
         ...
 
+    def of_all(self, deadline: Deadline) -> Callable[[str, Sequence[str]], dict[str, Delivery]]:
+        """All states at once, to be asked as `of` is."""
+        ...
+
     def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove all that is kept of this agent's contacts."""
         ...
 
 
-class CensusTaker(Protocol):
-    """Counts the directory, now and then."""
+class SlowLook[T](Protocol):
+    """A look at something that may take longer than whoever asks can wait."""
 
-    def count(self, deadline: Deadline) -> Census:
-        """The count, which may be some minutes old. Raises `Unavailable` where there never was one."""
+    def begin(self) -> None:
+        """Look in the background, unless what was seen last is young."""
+        ...
+
+    def seen(self, deadline: Deadline) -> T | None:
+        """What was seen last, waiting until the deadline for a look that is under way; None where nothing was yet."""
+        ...
+
+
+class Services(Protocol):
+    """The services that an emergency needs, asked whether they are there."""
+
+    def begin(self) -> None:
+        """Ask all of them at once, unless they were asked some seconds ago."""
+        ...
+
+    def reached(self, deadline: Deadline) -> Mapping[Service, ServiceAnswer | None]:
+        """What came of it; what is not answered by the deadline is as it was before, None where it never was."""
         ...
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What marks an emergency callback at the softphone that it rings: the id under which it may report the end.
 SIP_MARK = "X-MS-Custom-Emergency-Callback"
 VOIP_MARK = "Emergency-Callback"
+# In the form of a connection's id; no call has it.
+NO_CALL = "00000000-0000-0000-0000-000000000000"
 _NOT_CONNECTED_YET = "8501"
 MAX_PAGES = 20
 
@@ -44,6 +46,10 @@ class AcsCalls:
         self._service = AcsService(
             "calls", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
+
+    def ping(self, deadline: Deadline) -> None:
+        """See that call control answers. Raises `Unavailable`, and `Refused` where we may not ask."""
+        self._service.ping(lambda client: _connection(client, NO_CALL).get_call_properties(), deadline)
 
     def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
         """Send an incoming call on to `target` (raw ACS identity or E.164), once for each `origin` and target.

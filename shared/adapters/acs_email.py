@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
 
 LONGEST_REASON = 40
+API_VERSION = "2023-03-31"
+NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
 # 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
@@ -72,6 +74,10 @@ class AcsEmail:
             refusal=lambda answered: self._refusal(answered, email),
         )
 
+    def ping(self, deadline: Deadline) -> None:
+        """See that the service answers, without sending. Raises `Unavailable`, and `Refused` where we may not ask."""
+        self._service.ping(_ask_for_nothing, deadline)
+
     def _refusal(self, answered: Answered, email: Email) -> Exception:
         # The service repeats a refusal to the same request for five minutes, though it was mended by then. It has sent
         # nothing: the next try is another request.
@@ -110,6 +116,14 @@ def _send(client: EmailClient, message: dict[str, Any], operation_id: str, heade
     operation = answers[-1].http_response.json()
     if not (isinstance(operation, Mapping) and operation.get("id")):
         raise Unavailable("the e-mail service named no operation")
+
+
+def _ask_for_nothing(client: EmailClient) -> None:
+    from azure.core.rest import HttpRequest
+
+    # The SDK's own polling needs an operation that it began itself.
+    path = f"/emails/operations/{NO_OPERATION}"
+    client.send_request(HttpRequest("GET", path, params={"api-version": API_VERSION})).raise_for_status()
 
 
 def _message(email: Email, sender: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
 from shared.deadlines import Deadline
-from shared.domain.errors import NotFound, Unavailable
+from shared.domain.errors import NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
@@ -94,6 +95,14 @@ class AcsService[C]:
         """As `ask`, without waiting: several requests can be on their way at once."""
         return self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline)
 
+    def ping(self, request: Callable[[C], object], deadline: Deadline) -> None:
+        """See that the service answers: any answer will do, but that we may not ask (`Refused`). Raises `Unavailable`.
+
+        `request` asks for something that there is not.
+        """
+        with suppress(NotFound):
+            self.ask(request, deadline, refusal=_answer_to_ping, repeatable=True)
+
     def is_own(self, url: str) -> bool:
         """Whether an address that the service gave leads back to it: a request there is signed like any other."""
         return urlsplit(url).netloc in ("", self._host)
@@ -165,6 +174,12 @@ class AcsService[C]:
         from azure.communication.email._shared.utils import parse_connection_str
 
         return parse_connection_str(self._connection_string)[0]
+
+
+def _answer_to_ping(answered: Answered) -> Exception:
+    if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Refused(f"the service answered {answered.status}", code=answered.code or f"status_{answered.status}")
+    return NotFound()
 
 
 def path_segment(outside_id: str) -> str:

@@ -5,7 +5,7 @@
 Only for agents who have an entry. Both are keyed hashes; the address is hashed together with the agent's name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import batched
 
@@ -20,6 +20,7 @@ from shared.ports import Keys
 
 SCHEMA = 1
 MAX_READ = 1_000
+MAX_OF_ALL = 200_000
 
 
 class DeliveryTable:
@@ -47,17 +48,13 @@ class DeliveryTable:
     def of(self, agent_id: str, addresses: Sequence[str], deadline: Deadline) -> dict[str, Delivery]:
         """The last state of each of these addresses of which one is known. Raises `Unavailable`."""
         name, ring = agent_key_of(agent_id), self._keys.ring(deadline)
-        kept = {row.key: row for row in self._of(name, ring, deadline)}
-        found: dict[str, Delivery] = {}
-        for address in addresses:
-            row = next((kept[each] for each in _rows(name, address, ring) if each in kept), None)
-            if row is None:
-                continue
-            try:
-                found[address] = read_row(row, lambda each: Delivery(str(each.values["delivery"])))
-            except Unreadable:
-                continue
-        return found
+        return _found({row.key: row for row in self._of(name, ring, deadline)}, name, addresses, ring)
+
+    def of_all(self, deadline: Deadline) -> Callable[[str, Sequence[str]], dict[str, Delivery]]:
+        """All states at once, to be asked as `of` is. Raises `Unavailable`."""
+        ring = self._keys.ring(deadline)
+        kept = {row.key: row for row in self._table.between(*with_prefix("delivery|"), MAX_OF_ALL, deadline).result()}
+        return lambda agent_id, addresses: _found(kept, agent_key_of(agent_id), addresses, ring)
 
     def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove all that is kept of this agent's contacts. Raises `Unavailable`."""
@@ -79,3 +76,16 @@ def _rows(name: str, address: str, ring: KeyRing) -> list[str]:
     """Where the state of this agent's address may be, the first for what is new."""
     addressed = key_of(f"{name}|{address.casefold()}")
     return [f"delivery|{own}|{key}" for own, key in zip(ring.all(name), ring.all(addressed), strict=True)]
+
+
+def _found(kept: Mapping[str, Row], name: str, addresses: Sequence[str], ring: KeyRing) -> dict[str, Delivery]:
+    found: dict[str, Delivery] = {}
+    for address in addresses if kept else ():
+        row = next((kept[each] for each in _rows(name, address, ring) if each in kept), None)
+        if row is None:
+            continue
+        try:
+            found[address] = read_row(row, lambda each: Delivery(str(each.values["delivery"])))
+        except Unreadable:
+            continue
+    return found

@@ -6,7 +6,8 @@
 Report and day change in one transaction. Outside ids are hashed in every key, an agent's with a secret (KEY_SECRETS).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -34,6 +35,7 @@ from shared.ports import Keys, Pending
 
 SCHEMA = 1
 MAX_DESKTOPS = 20
+MAX_OF_ALL = 200_000
 MAX_REMOVED_A_RUN = 500
 _REMOVED_AT_ONCE = 40
 
@@ -61,6 +63,18 @@ class DesktopTable:
 
     def _keys_of(self, agent_id: str, deadline: Deadline) -> tuple[str, ...]:
         return self._keys.ring(deadline).all(agent_key_of(agent_id))
+
+    def of_all(self, deadline: Deadline) -> Callable[[str], tuple[Desktop, ...]]:
+        """All reports at once, to be asked as `of` is. Raises `Unavailable`."""
+        ring = self._keys.ring(deadline)
+        found: dict[str, list[Desktop | None]] = defaultdict(list)
+        for row in self._table.between(*with_prefix("desktop|"), MAX_OF_ALL, deadline).result():
+            found[row.key.split("|")[1]].append(_desktop_in(row))
+
+        def of(agent_id: str) -> tuple[Desktop, ...]:
+            return _latest_first(chain(*(found.get(key, ()) for key in ring.all(agent_key_of(agent_id)))))
+
+        return of
 
     def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
         """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""

@@ -44,6 +44,8 @@ _QUOTA = frozenset(
         *("ErrorMessageThrottled", "ApplicationThrottled", "ErrorExceededConnectionCount"),
     }
 )
+# The service's own description, for which any token will do.
+ROOT = "/v1.0/"
 # PidTagInternetReferences and PidTagInReplyToId. Graph takes no `References` among `internetMessageHeaders`: custom
 # headers begin with "x-".
 _REFERENCES, _IN_REPLY_TO = "String 0x1039", "String 0x1042"
@@ -105,6 +107,10 @@ class GraphEmail:
             self._accepted[operation_id] = None
             if len(self._accepted) > MAX_ACCEPTED_KEPT:
                 del self._accepted[next(iter(self._accepted))]
+
+    def ping(self, deadline: Deadline) -> None:
+        """See that Graph answers and the app gets a token, without sending. Raises `Unavailable`."""
+        self._service.ping(lambda graph: graph.send("GET", ROOT), deadline)
 
     def warm_up(self) -> None:
         """Import what it needs, make the client and fetch a token, so that the first notice need not wait for that."""

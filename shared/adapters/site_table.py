@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, with_prefix
-from shared.adapters.voice_route_table import ROUTES_ROW, VoiceRouteTable
+from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
 from shared.domain.sites import Site, SiteMap, site_key_of
@@ -19,7 +19,7 @@ SCHEMA = 1
 MAX_SITES = 1000
 REMEMBERED_S = 60.0
 _SITE = "site|"
-assert ROUTES_ROW < _SITE, "one range holds the voice routes and the sites"
+assert ROUTES_KEY < _SITE, "one range holds the voice routes and the sites"
 
 
 class _Remembered(Struct, frozen=True):
@@ -133,7 +133,7 @@ class SiteTable:
     def remembered(self, rows: list[Row]) -> SiteMap:
         """Remember the sites for a minute; one that cannot be read is left out."""
         for row in rows:
-            if row.key == ROUTES_ROW and self._routes is not None:
+            if row.key == ROUTES_KEY and self._routes is not None:
                 self._routes.met(row)
         own = (row for row in rows if row.key.startswith(_SITE))
         sites = SiteMap(site for site in map(_readable, own) if site is not None)
@@ -142,7 +142,7 @@ class SiteTable:
         return sites
 
     def _rows(self, deadline: Deadline) -> Pending[list[Row]]:
-        return self._table.between(ROUTES_ROW, with_prefix(_SITE)[1], 1 + MAX_SITES, deadline)
+        return self._table.between(ROUTES_KEY, with_prefix(_SITE)[1], 1 + MAX_SITES, deadline)
 
     def _forget(self) -> None:
         with self._lock:

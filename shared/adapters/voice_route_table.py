@@ -16,7 +16,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.voice_routes import MAX_PATTERN_CHARACTERS, RoutesRead, VoiceRoute
 
 SCHEMA = 1
-ROUTES_ROW = "sip|routes"
+ROUTES_KEY = "sip|routes"
 MAX_NAME_CHARACTERS = 100
 
 
@@ -39,7 +39,7 @@ class VoiceRouteTable:
         if known is not None and known.at >= short.at:
             return
         # The newest reading counts, so whichever process writes last does no harm: a Put needs no version.
-        self._table.commit([Put(ROUTES_ROW, long_state_values(short, schema=SCHEMA))], deadline)
+        self._table.commit([Put(ROUTES_KEY, long_state_values(short, schema=SCHEMA))], deadline)
         self._remember(short)
 
     def met(self, row: Row) -> None:

@@ -68,6 +68,14 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
+    if set(agent.alternate_numbers) & set(known.deployment.callback_numbers):
+        yield problem(
+            "alternate_numbers",
+            "An alternate number is one of the pool: a callback would go round.",
+            "Take it out of `alternate_numbers`.",
+            now,
+            subject,
+        )
     told = (
         agent.emergency_contacts
         or (known.site.emergency_contacts if known.site else ())
@@ -90,7 +98,7 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             subject,
         )
     yield from _country(known, subject, now)
-    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, _country_of(known))):
+    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, country_of_agent(known))):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
 
 
@@ -109,13 +117,13 @@ def _site(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
         )
 
 
-def _country_of(known: KnownOfAgent) -> str | None:
+def country_of_agent(known: KnownOfAgent) -> str | None:
     """As a dial takes it, where neither the dial nor the desktop tells one."""
     return known.agent.country or (known.site.country if known.site else None)
 
 
 def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
-    country = _country_of(known)
+    country = country_of_agent(known)
     if country is None:
         yield warning(
             "country",

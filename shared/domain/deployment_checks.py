@@ -11,18 +11,20 @@ from shared.domain.ids import normal_id
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
-from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
+from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
 from shared.domain.site_checks import site_checks
 from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
 
 OVERDUE, LONG_OVERDUE = timedelta(minutes=1), timedelta(minutes=10)
 DRILL_EVERY = timedelta(days=90)
-SLOW_MS = 500
 # What a deployment of so many agents has to expect on a bad day: one in a hundred agents within an hour.
 AGENTS_AN_EMERGENCY = 100
 OF_THE_SETTING = "The keys of people in the tables are made with KEY_SECRETS."
 OF_THE_TABLE = "The keys of people are made with a secret that was made once and is kept in the table."
+# What Communication Services documents for a domain of Azure's and for one of one's own.
+MANAGED_AN_HOUR, OWN_DOMAIN_AN_HOUR = 10, 100
 
 
 class SettingFault(Struct, frozen=True, kw_only=True):
@@ -43,16 +45,24 @@ class StoreFacts(Struct, frozen=True, kw_only=True):
 
 
 class Census(Struct, frozen=True, kw_only=True):
-    """How many agents the directory has, in all and at each site, and when they were counted.
+    """How many agents the directory has, in all, at each site, in each country and state, and when they were counted.
 
-    Sites are told by their ids, "" stands for none; `without_contacts` are those who have none of their own.
+    Sites are told by their ids, "" stands for none, as it does for a country that nobody stated; `without_contacts` are
+    those who have none of their own.
     """
 
     agents: int
     by_site: Mapping[str, int]
+    by_country: Mapping[str, int]
+    by_state: Mapping[CheckState, int]
     without_contacts: Mapping[str, int]
     without_identity: int
     at: datetime
+
+    @property
+    def largest_site(self) -> int:
+        """How many agents the largest site has."""
+        return max((agents for site, agents in self.by_site.items() if site), default=0)
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -60,6 +70,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
     deployment: Deployment
     sender: str | None
+    graph_mail: bool = False
     faults: tuple[SettingFault, ...]
     telephony: Telephony
     store: StoreFacts | None = None
@@ -69,6 +80,7 @@ class Known(Struct, frozen=True, kw_only=True):
     drill_known: bool = False
     sites: SiteMap | None = None
     secrets_set: bool = False
+    services: Mapping[Service, ServiceAnswer | None] = {}
 
 
 def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
@@ -76,23 +88,27 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield from _settings(known.faults, now)
     yield ok("key_secrets", OF_THE_SETTING if known.secrets_set else OF_THE_TABLE, now)
     yield from _store(known.store, now)
+    yield from service_checks(known.services)
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)
     yield from _census(known)
     yield from site_checks(known.sites, known.deployment, known.census.by_site if known.census else {}, now)
     yield emergency_path(known.deployment.callback_numbers, known.telephony)
-    yield from number_checks(known.deployment.callback_numbers, known.deployment.countries, known.telephony)
+    countries = known.census.by_country if known.census else ()
+    yield from number_checks(known.deployment.callback_numbers, countries, known.telephony)
     yield binding_check()
-    yield _sender(known.sender, known.drill, now)
+    yield _sender(known, now)
+    yield from _quota(known)
     yield ok("mailbox", "Not applicable: notices are sent by EMAIL_SENDER, agents' own mailboxes are not used.", now)
     yield from _templates(known.faulty_templates, now)
     yield _drill(known, now)
     yield ok("retirement_2028", f"{ENDS} Used here: {_used(known)}.", now)
+    yield from _states(known.census)
 
 
 def _used(known: Known) -> str:
     used = ["calling from the browser", "Call Automation"]
-    used += ["e-mail of Communication Services"] if known.sender else []
+    used += ["e-mail of Communication Services"] if known.sender and not known.graph_mail else []
     used += ["direct routing"] if known.telephony.routes else []
     used += ["numbers bought from the platform"] if known.telephony.numbers else []
     return ", ".join(used)
@@ -115,7 +131,7 @@ def _store(store: StoreFacts | None, now: datetime) -> Iterator[Check]:
     if store.ms > SLOW_MS:
         yield warning("store", f"Table storage took {store.ms} ms.", "Look at its latency and throttling.", now)
     else:
-        yield ok("store", f"Table storage answers within {SLOW_MS} ms.", now)
+        yield ok("store", f"Table storage answered in {store.ms} ms.", now)
     late = now - store.oldest_owed_at if store.oldest_owed_at is not None else timedelta(0)
     if late > OVERDUE:
         make = problem if late > LONG_OVERDUE else warning
@@ -178,7 +194,7 @@ def _pool(deployment: Deployment, census: Census | None, now: datetime) -> Check
         return problem("pool", "There is no callback number.", "Set CALLBACK_NUMBERS.", now)
     if census is None:
         return unknown("pool", "The directory could not be counted.", "Ask again in a minute.", None)
-    largest = max((agents for site, agents in census.by_site.items() if site), default=0)
+    largest = census.largest_site
     rules = deployment.rules
     kept_minutes = max(rules.window_minutes, rules.after_call_minutes) + rules.cool_down_minutes
     by_load = numbers_needed(census.agents / AGENTS_AN_EMERGENCY, kept_minutes) if census.agents else 1
@@ -228,10 +244,48 @@ def _untold(known: Known, census: Census) -> int:
     return sum(agents for each, agents in census.without_contacts.items() if each not in told)
 
 
-def _sender(sender: str | None, drill: Drill | None, now: datetime) -> Check:
+def _states(census: Census | None) -> Iterator[Check]:
+    """How many agents are in each state: each of them is told of in their own readiness."""
+    if census is None or not census.agents:
+        return
+    told = ", ".join(f"{census.by_state.get(state, 0)} {state.value}" for state in CheckState)
+    said = f"{census.agents} agents, by the worst of each one's checks: {told}."
+    remedy = "Ask for the readiness of each agent, /manage/agents/{agent_id}/readiness."
+    if census.by_state.get(CheckState.PROBLEM):
+        yield problem("agent_states", said, remedy, census.at)
+    elif census.by_state.get(CheckState.WARNING):
+        yield warning("agent_states", said, remedy, census.at)
+    else:
+        yield ok("agent_states", said, census.at)
+
+
+def _quota(known: Known) -> Iterator[Check]:
+    """Whether everybody at the largest site can be told of within an hour."""
+    if known.sender is None or known.census is None or known.graph_mail:
+        return
+    largest = known.census.largest_site
+    an_hour = MANAGED_AN_HOUR if _is_managed(known.sender) else OWN_DOMAIN_AN_HOUR
+    if largest > an_hour:
+        yield warning(
+            "sender_quota",
+            f"The sender may send {an_hour} messages an hour, and the largest site has {largest} agents: should all of "
+            "them dial, notices beyond that are late or merged.",
+            "Ask Azure support for a higher quota of the domain.",
+            known.census.at,
+        )
+    else:
+        yield ok("sender_quota", f"{an_hour} messages an hour, {largest} agents at the largest site.", known.census.at)
+
+
+def _is_managed(sender: str) -> bool:
+    return sender.casefold().endswith(".azurecomm.net")
+
+
+def _sender(known: Known, now: datetime) -> Check:
+    sender, drill = known.sender, known.drill
     if sender is None:
         return problem("sender", "There is no sender: nobody is told of a call.", "Set EMAIL_SENDER.", now)
-    if sender.casefold().endswith(".azurecomm.net"):
+    if _is_managed(sender) and not known.graph_mail:
         return warning(
             "sender",
             "The sender's domain is managed by Azure: it may send 5 messages a minute and 10 an hour.",

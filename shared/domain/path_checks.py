@@ -64,7 +64,7 @@ def _unknown_path(route_name: str, at: datetime | None, subject: str) -> Check:
 
 
 def number_checks(pool: Sequence[str], countries: Collection[str], telephony: Telephony) -> Iterator[Check]:
-    """What the platform says of each callback number."""
+    """What the platform says of each callback number; `countries` are the agents', "" where nobody stated one."""
     at = telephony.numbers_at
     if telephony.numbers is None:
         yield unknown(
@@ -75,12 +75,13 @@ def number_checks(pool: Sequence[str], countries: Collection[str], telephony: Te
         )
         return
     owned = {each.number: each for each in telephony.numbers}
-    faulty = [check for number in pool if (check := _number_check(number, owned.get(number), at)) is not None]
+    checked = [_number_check(number, owned.get(number), telephony, at) for number in pool]
+    faulty = [check for check in checked if check is not None]
     yield from faulty
     if not faulty and pool:
         yield ok("callback_numbers", f"All {len(pool)} can be called and call, and belong to an application.", at)
     zones = {zone_of_number(number) for number in pool}
-    missing = sorted(country for country in countries if not zones.intersection(domestic_zones(country)))
+    missing = sorted(country for country in countries if country and not zones.intersection(domestic_zones(country)))
     if pool and missing:
         yield warning(
             "callback_countries",
@@ -90,8 +91,17 @@ def number_checks(pool: Sequence[str], countries: Collection[str], telephony: Te
         )
 
 
-def _number_check(number: str, owned: OwnedNumber | None, at: datetime | None) -> Check | None:
+def _number_check(number: str, owned: OwnedNumber | None, telephony: Telephony, at: datetime | None) -> Check | None:
     subject = f"number:{number}"
+    if owned is None and telephony.routes:
+        return warning(
+            "callback_number",
+            "It is not a number of this Communication Services resource; the resource has direct routing, by which a "
+            "carrier may bring its calls. That cannot be seen from here.",
+            "Have somebody call it, and see that it rings an agent or the desk.",
+            at,
+            subject,
+        )
     if owned is None:
         return problem(
             "callback_number",

@@ -49,6 +49,11 @@ def readiness(checks: Iterable[Check], now: datetime) -> Readiness:
     return Readiness(state=ordered[0].state if ordered else CheckState.OK, at=now, checks=tuple(ordered))
 
 
+def worst(checks: Iterable[Check]) -> CheckState:
+    """The worst state among them."""
+    return min((check.state for check in checks), key=_ORDER.index, default=CheckState.OK)
+
+
 def ok(check_id: str, reason: str, at: datetime | None, subject: str = DEPLOYMENT) -> Check:
     """All is well."""
     return Check(id=check_id, subject=subject, state=CheckState.OK, reason=reason, at=at)

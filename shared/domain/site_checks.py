@@ -53,7 +53,7 @@ def _site(site: Site, sites: SiteMap, deployment: Deployment, now: datetime) -> 
             subject,
         )
     if site.address is None:
-        yield warning(
+        yield problem(
             "site_address",
             "There is no address: the location of an agent who has none of their own is unknown.",
             "Add `address`, as the responders have to find it.",

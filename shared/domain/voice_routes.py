@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MAX_PATTERN_CHARACTERS = 200
 MAX_REPEAT = 40
@@ -62,6 +62,14 @@ class Telephony(Struct, frozen=True, kw_only=True):
     routes_at: datetime | None = None
     numbers: tuple[OwnedNumber, ...] | None = None
     numbers_at: datetime | None = None
+
+    def unless_older_than(self, since: datetime) -> "Telephony":
+        """The same without what was read before `since`; when that was stays."""
+        return structs.replace(
+            self,
+            routes=None if self.routes_at is not None and self.routes_at < since else self.routes,
+            numbers=None if self.numbers_at is not None and self.numbers_at < since else self.numbers,
+        )
 
 
 class RoutesRead(Struct, frozen=True, kw_only=True):

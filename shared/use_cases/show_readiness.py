@@ -1,64 +1,85 @@
 """An administrator asks what would go wrong today (S10, B10): answered in time, however slow a service."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.deployment import Deployment
-from shared.domain.deployment_checks import Known, SettingFault, StoreFacts, deployment_checks
+from shared.domain.deployment_checks import Census, Known, SettingFault, StoreFacts, deployment_checks
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind
 from shared.domain.readiness import Readiness, readiness
 from shared.domain.sites import SiteMap
+from shared.domain.voice_routes import Telephony
 from shared.ports import (
     AgentDirectory,
-    CensusTaker,
     Deliveries,
     Desktops,
     Drills,
     EmergencyStore,
+    Services,
     SiteRegister,
-    TelephonyReader,
+    SlowLook,
     Templates,
+    VoiceRoutes,
 )
+from shared.use_cases.read_voice_routes import keep_voice_routes
+
+# What a service said so lately is told as its answer; what is older is unknown, with its age.
+ANSWERS_FOR = timedelta(hours=1)
 
 
 class Office(Struct, frozen=True, kw_only=True):
-    """What readiness looks at. `faults` are the settings', `sender` is EMAIL_SENDER; `secrets_set` of KEY_SECRETS."""
+    """What readiness looks at. `faults` are the settings'; `secrets_set` of KEY_SECRETS.
+
+    `sender` is EMAIL_SENDER, whose mail Graph may send.
+    """
 
     faults: tuple[SettingFault, ...]
     sender: str | None
+    graph_mail: bool
     emergencies: EmergencyStore
     directory: AgentDirectory
     desktops: Desktops
     deliveries: Deliveries
     templates: Templates
-    telephony: TelephonyReader
+    telephony: SlowLook[Telephony]
+    routes: VoiceRoutes
+    services: Services
     drills: Drills
-    census: CensusTaker
+    census: SlowLook[Census]
     sites: SiteRegister
     secrets_set: bool = False
 
 
 def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, deadline: Deadline) -> Readiness:
     """The checks of the deployment; what was not answered in time is unknown. It never fails."""
+    # All that may be slow is under way at once, so that none takes another's time.
+    office.telephony.begin()
+    office.services.begin()
+    office.census.begin()
     store = _answered(lambda: _store(office, clock, deadline))
     drills = _answered(lambda: (office.drills.last(deadline),))
+    sites = _answered(lambda: _sites(office, deadline))
     known = Known(
         deployment=deployment,
         sender=office.sender,
+        graph_mail=office.graph_mail,
         faults=office.faults,
-        telephony=office.telephony.read(deadline),
         store=store,
-        census=_answered(lambda: office.census.count(deadline)),
         faulty_templates=_answered(lambda: _faulty_templates(office, deadline)),
         secrets_set=office.secrets_set,
         drill=_ended(drills),
         drill_known=drills is not None,
-        sites=_answered(lambda: _sites(office, deadline)),
+        sites=sites,
+        telephony=_telephony(office, clock, deadline),
+        services=office.services.reached(deadline),
+        census=office.census.seen(deadline),
     )
     now = clock.now()
     return readiness(deployment_checks(known, now), now)
@@ -68,6 +89,7 @@ def show_agent_readiness(
     agent_id: str, *, office: Office, clock: Clock, deployment: Deployment, deadline: Deadline
 ) -> Readiness:
     """The checks of one agent. Raises `NotFound`, and `Unavailable` where the entry cannot be read."""
+    office.telephony.begin()
     found = office.directory.read(agent_id, deadline)
     if found is None:
         raise NotFound
@@ -75,7 +97,7 @@ def show_agent_readiness(
     known = KnownOfAgent(
         agent=agent,
         deployment=deployment,
-        telephony=office.telephony.read(deadline),
+        telephony=_telephony(office, clock, deadline),
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
         deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
         sites=_answered(lambda: _sites(office, deadline)),
@@ -93,6 +115,17 @@ def _answered[T](ask: Callable[[], T]) -> T | None:
 
 def _sites(office: Office, deadline: Deadline) -> SiteMap:
     return SiteMap(office.sites.all(deadline))
+
+
+def _telephony(office: Office, clock: Clock, deadline: Deadline) -> Telephony:
+    """What the platform says. The next dial follows it too; what it said within the last hour stands for an answer."""
+    known = office.telephony.seen(deadline) or Telephony()
+    with suppress(EmergencyCallingError):
+        keep_voice_routes(known, routes=office.routes, deadline=deadline)
+    kept = office.routes.remembered()
+    if known.routes is None and kept is not None:
+        known = structs.replace(known, routes=kept.routes, routes_at=kept.at)
+    return known.unless_older_than(clock.now() - ANSWERS_FOR)
 
 
 def _ended(drills: tuple[Drill | None] | None) -> Drill | None:

@@ -59,6 +59,13 @@ class TestTokens:
             send(adapter, DESK)
         assert len(tokens.scopes) == 1
 
+    def test_a_ping_sends_nothing_and_tells_of_an_identity_that_gets_none(self, graph: LocalGraph) -> None:
+        line(graph).ping(Deadline(CLOCK, 5))
+        assert graph.mail.accepted == []
+        with pytest.raises(Unavailable) as caught:
+            line(graph, NoIdentity()).ping(Deadline(CLOCK, 5))
+        assert caught.value.reason == "identity"
+
     def test_the_warm_up_fetches_one(self, graph: LocalGraph) -> None:
         tokens = Tokens(graph)
         line(graph, tokens).warm_up()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
-from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.import_table import ImportTable
@@ -16,6 +15,7 @@ from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
+from shared.adapters.service_reach import Ping
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Row, Table, Write
@@ -23,6 +23,7 @@ from shared.adapters.template_table import TemplateTable
 from shared.adapters.turns import Turns
 from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
+from shared.bootstrap import administer
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callback_ladder import Ring, next_step
@@ -37,6 +38,7 @@ from shared.domain.ids import WORD_BITS, agent_key_of, word_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.service_checks import Service
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
@@ -48,7 +50,6 @@ from shared.use_cases.end_call import End, Ended
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.show_readiness import Office
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.memory_table import Known, MemoryTable
 from tests.fakes.switchboard import PSAP, Switchboard
@@ -163,6 +164,10 @@ class Exchange:
         return self.known
 
 
+def _answers(_: Deadline) -> None:
+    """A service that is there."""
+
+
 class Counter:
     """What was said to telemetry, by event name."""
 
@@ -267,13 +272,13 @@ class House:
         self._words = random.Random(seed)
         self.line = TableLine(self.table)
         self.lend_from(base.callback_numbers)
-        directory_table = MemoryTable()
+        self.directory_table = directory_table = MemoryTable()
+        self.pings: dict[Service, Ping] = {Service.CALLS: _answers, Service.EMAIL: _answers}
         self.directory = AgentTable(directory_table, self.clock)
         self.desktops = DesktopTable(directory_table, self.keys)
         self.routes = VoiceRouteTable(directory_table)
         self.sites = SiteTable(directory_table, self.clock, self.routes)
         self.deliveries = DeliveryTable(directory_table, self.keys)
-        self.census = DirectoryCensus(directory_table, self.clock)
         self.drills = DrillTable(directory_table)
         self.telephony = Exchange()
         self.faults: tuple[SettingFault, ...] = ()
@@ -354,27 +359,15 @@ class House:
     @property
     def administration(self) -> Administration:
         """The office's front door, as things are now."""
-        return Administration(
-            deployment=self.deployment,
-            clock=self.clock,
-            telemetry=self.telemetry,
-            emergencies=self.emergencies,
-            numbers=self.numbers,
-            directory=self.directory,
+        return administer(
+            self.calling,
             templates=self.templates,
-            office=Office(
-                faults=self.faults,
-                sender="alerts@example.com",
-                emergencies=self.emergencies,
-                directory=self.directory,
-                desktops=self.desktops,
-                deliveries=self.deliveries,
-                templates=self.templates,
-                telephony=self.telephony,
-                drills=self.drills,
-                census=self.census,
-                sites=self.sites,
-            ),
+            agents=self.directory_table,
+            faults=self.faults,
+            sender="alerts@example.com",
+            graph_mail=False,
+            secrets_set=False,
+            pings=self.pings,
         )
 
     def dial(self, dial: Dial, caller: Caller | None = None) -> Answer:

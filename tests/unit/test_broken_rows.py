@@ -12,7 +12,6 @@ from shared.adapters.broken_rows import KEPT_FOR, LOOK_AGAIN_AFTER
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
-from shared.adapters.directory_census import DirectoryCensus
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.import_table import ImportTable
 from shared.adapters.notification_template import NotificationTemplate
@@ -20,6 +19,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row, Values, Write, kind_of
 from shared.adapters.template_table import TemplateTable
+from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.drills import Drill
@@ -31,6 +31,7 @@ from shared.domain.notice_templates import TemplateKind
 from shared.domain.notifications import Delivery
 from shared.domain.presence import PresenceStatus
 from shared.domain.sites import Site
+from shared.domain.voice_routes import Telephony
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
@@ -71,13 +72,15 @@ class Story:
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
         house.desktops = DesktopTable(self.tables[1])
-        house.sites = SiteTable(self.tables[1], house.clock)
+        house.routes = VoiceRouteTable(self.tables[1])
+        house.sites = SiteTable(self.tables[1], house.clock, house.routes)
         house.presence = PresenceTable(self.tables[2], house.clock)
         house.templates = TemplateTable(self.tables[1], house.clock)
         house.template = NotificationTemplate(house.templates.edited, house.telemetry)
         house.deliveries = DeliveryTable(self.tables[1])
         house.drills = DrillTable(self.tables[1])
-        house.census = DirectoryCensus(self.tables[1], house.clock)
+        house.directory_table = self.tables[1]
+        house.telephony.known = Telephony(routes=(), routes_at=house.clock.now())
         house.drills.begin(Drill(drill_id="d", at=house.clock.now()), house.clock.now(), house.within())
         for kind in TemplateKind:
             house.templates.save(kind, "en", built_in_sources(kind, "it"), None, house.within())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from shared.adapters.presence_table import PresenceTable
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put
 from shared.deadlines import Deadline
@@ -16,7 +17,9 @@ from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
 from shared.domain.pool_size import blocking, numbers_needed
+from shared.domain.presence import Presence
 from shared.domain.readiness import CheckState, Readiness
+from shared.domain.service_checks import Service
 from shared.domain.sites import Site
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.use_cases.report_desktop import DesktopReport
@@ -150,6 +153,32 @@ def old_drill(house: House) -> None:
     house.clock.advance(after(days=91))
 
 
+def abroad(house: House) -> None:
+    house.add_agent(structs.replace(ANA, agent_id="gus", entra_object_id=None, country="GB"))
+
+
+def away_for(service: Service) -> Callable[[House], None]:
+    def nobody_answers(_: Deadline) -> None:
+        raise Unavailable
+
+    def change(house: House) -> None:
+        house.pings[service] = nobody_answers
+
+    return change
+
+
+def presence_away(house: House) -> None:
+    house.presence = PresenceThatIsAway(MemoryTable(), house.clock)
+
+
+def crowd(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, callback_numbers=(pool := numbers(101, first=300)))
+    exchange(numbers=owned(*pool))(house)
+    site(house)
+    for number in range(101):
+        house.add_agent(structs.replace(ANA, agent_id=f"a{number}", site="north"))
+
+
 @pytest.mark.parametrize(
     ("fault", "check_id", "state"),
     [
@@ -168,7 +197,11 @@ def old_drill(house: House) -> None:
         (exchange(numbers=owned(*numbers(4), inbound=False)), "callback_number", CheckState.PROBLEM),
         (exchange(numbers=owned(*numbers(4), outbound=False)), "callback_number", CheckState.PROBLEM),
         (exchange(numbers=owned(*numbers(4), of_application=False)), "callback_number", CheckState.PROBLEM),
-        (deployed(countries=frozenset({"US", "GB"})), "callback_countries", CheckState.WARNING),
+        (abroad, "callback_countries", CheckState.WARNING),
+        (away_for(Service.CALLS), "communication_services", CheckState.PROBLEM),
+        (away_for(Service.EMAIL), "email_service", CheckState.PROBLEM),
+        (presence_away, "presence_service", CheckState.PROBLEM),
+        (crowd, "sender_quota", CheckState.WARNING),
         (no_contacts, "contacts", CheckState.PROBLEM),
         (no_identity, "identities", CheckState.WARNING),
         (bad_template, "template", CheckState.PROBLEM),
@@ -196,6 +229,7 @@ def test_a_fault_is_named_in_the_first_line(
         ({"country": "GB"}, "number_country", CheckState.WARNING),
         ({"acs_user_ids": ()}, "identity", CheckState.WARNING),
         ({"entra_object_id": None}, "object_id", CheckState.WARNING),
+        ({"alternate_numbers": numbers(1)}, "alternate_numbers", CheckState.PROBLEM),
     ],
 )
 def test_what_an_entry_lacks_is_named_first(
@@ -225,9 +259,25 @@ def nobody_by_default(house: House) -> None:
     house.deployment = structs.replace(house.deployment, default_contacts=())
 
 
+class PresenceThatIsAway(PresenceTable):
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        raise Unavailable
+
+
 class SitesThatAreAway(SiteTable):
     def all(self, deadline: Deadline) -> list[Site]:
         raise Unavailable
+
+
+def test_routes_that_the_service_told_long_ago_are_unknown_with_their_age(house: House) -> None:
+    read_at = house.clock.now()
+    house.tick()
+    house.telephony.known = Telephony(numbers=owned(*numbers(4)), numbers_at=read_at)
+    house.clock.advance(after(minutes=59))
+    assert states(house.administration.show_readiness())["emergency_path"] is CheckState.OK
+    house.clock.advance(after(minutes=2))
+    [path] = [each for each in house.administration.show_readiness().checks if each.id == "emergency_path"]
+    assert (path.state, path.at) == (CheckState.UNKNOWN, read_at)
 
 
 def test_what_the_entry_lacks_its_site_may_have(house: House) -> None:
@@ -257,7 +307,7 @@ def test_a_site_that_cannot_be_read_is_unknown(house: House) -> None:
     [
         ({"country": "DE"}, "site_country", CheckState.PROBLEM),
         ({"security_desk": numbers(1)}, "site_desk", CheckState.PROBLEM),
-        ({"address": None}, "site_address", CheckState.WARNING),
+        ({"address": None}, "site_address", CheckState.PROBLEM),
         ({"networks": ()}, "site_networks", CheckState.WARNING),
     ],
 )

@@ -6,16 +6,16 @@ import pytest
 
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row
-from shared.adapters.voice_route_table import ROUTES_ROW, VoiceRouteTable
+from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Deadline
 from shared.domain.emergency_numbers import Placeable
-from shared.domain.panels import Say
 from shared.domain.sites import Site
+from shared.domain.situations import Say
 from shared.domain.voice_routes import RoutesRead, Telephony, VoiceRoute
-from shared.ports import Pending
+from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House
-from tests.fakes.memory_table import MemoryTable
+from tests.fakes.memory_table import Known, MemoryTable
 
 ALL, NONE, UNSURE = (VoiceRoute(name="r", number_pattern=each) for each in (".*", "^112$", r"\p{Nd}+"))
 
@@ -25,11 +25,11 @@ class Counted(MemoryTable):
 
     asked = 0
 
-    def get(self, key: str, deadline: Deadline) -> Pending[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
         self.asked += 1
         return super().get(key, deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
         self.asked += 1
         return super().between(first, end, limit, deadline)
 
@@ -74,7 +74,7 @@ def test_the_last_reading_decides_answer_panel_and_notice(
     answer = dial(house, "MX", "d", "ben")
     assert answer.placeable is abroad and house.panel("ben").placeable is abroad
     assert (answer.dial is None) is (abroad is Placeable.NO)
-    [notice] = [each.owed.notice for each in house.owed if hasattr(each, "owed")]
+    [notice] = [each.owed.notice for each in house.owed if isinstance(each, DeliverNotice)]
     assert notice.placeable is abroad
 
 
@@ -113,16 +113,16 @@ def test_a_reading_is_stored_once_and_only_if_it_is_newer(house: House) -> None:
     table, within = MemoryTable(), house.within()
     routes, newer = VoiceRouteTable(table), RoutesRead(routes=(ALL,), at=house.clock.now())
     routes.keep(newer, within)
-    [row] = table.between(ROUTES_ROW, f"{ROUTES_ROW}~", 2, within).result()
+    [row] = table.between(ROUTES_KEY, f"{ROUTES_KEY}~", 2, within).result()
     routes.keep(newer, within)
     routes.keep(RoutesRead(routes=(NONE,), at=newer.at - timedelta(minutes=1)), within)
     assert routes.remembered() == newer
-    assert table.get(ROUTES_ROW, within).result() == row
+    assert table.get(ROUTES_KEY, within).result() == row
 
 
 def test_a_row_that_cannot_be_read_leaves_the_sites_and_what_is_known(house: House) -> None:
     table, within = MemoryTable(), house.within()
-    table.commit([Put(ROUTES_ROW, {"parts": 1, "state0": "{"})], within)
+    table.commit([Put(ROUTES_KEY, {"parts": 1, "state0": "{"})], within)
     SiteTable(table, house.clock).save(Site(site_id="north"), None, within)
     routes = VoiceRouteTable(table)
     assert len(SiteTable(table, house.clock, routes).all(within)) == 1
@@ -133,5 +133,5 @@ def test_as_many_and_as_long_routes_as_there_may_be_fit_into_the_row(house: Hous
     many = tuple(VoiceRoute(name="n" * 500, number_pattern="9" * 5000, trunks=("t" * 500,)) for _ in range(500))
     table = MemoryTable()
     VoiceRouteTable(table).keep(RoutesRead(routes=many, at=house.clock.now()), house.within())
-    row = table.get(ROUTES_ROW, house.within()).result()
+    row = table.get(ROUTES_KEY, house.within()).result()
     assert row is not None and sum(len(str(each)) for each in row.values.values()) < 250_000

@@ -98,6 +98,10 @@ class Control:
         """Replace the voice routes and the numbers bought."""
         self._send("PUT", "telephony", setup)
 
+    def dialled(self, number: str, caller_id: str) -> messages.Placed:
+        """Let somebody dial an emergency number; gives what became of it."""
+        return self._make("telephony/dialled", messages.Dialled(number=number, caller_id=caller_id), messages.Placed)
+
     # Calls
 
     def people(self, identity: str, *scripts: Script) -> None:

@@ -15,6 +15,7 @@ from tests.local.acs import messages
 from tests.local.acs.call import Call
 from tests.local.acs.errors import ServiceError
 from tests.local.acs.identities import raw_id
+from tests.local.acs.telephony import placed
 from tests.local.event_grid import Chaos
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ControlRoutes:
             ("GET", "emails", self.emails),
             ("PUT", "emails/rules", self.email_rules),
             ("PUT", "telephony", self.telephony),
+            ("POST", "telephony/dialled", self.dialled),
             ("PUT", "people", self.people),
             ("POST", "calls", self.incoming_call),
             ("GET", "calls", self.calls),
@@ -105,6 +107,10 @@ class ControlRoutes:
     async def telephony(self, request: Request) -> None:
         """Replace the voice routes and the numbers bought."""
         self._service.telephony.setup = await _read(request, messages.TelephonySetup)
+
+    async def dialled(self, request: Request) -> messages.Placed:
+        """Let somebody dial an emergency number."""
+        return placed(await _read(request, messages.Dialled), self._service.telephony.setup)
 
     async def people(self, request: Request) -> None:
         """Script a person."""

@@ -13,7 +13,8 @@ type Json = dict[str, Any]
 Operation = Literal[
     "any", "email", "email_status", "answer", "redirect", "reject", "connect", "get_call", "participants", "add",
     "remove", "cancel_add", "mute", "play", "cancel_media", "hang_up", "terminate", "recording_start",
-    "recording_state", "recording_stop", "recording_pause", "recording_resume", "recording_delete", "keys",
+    "recording_state", "recording_stop", "recording_pause", "recording_resume", "recording_delete",
+    "routes", "numbers", "keys",
 ]  # fmt: skip
 FaultKind = Literal["latency", "status", "throttle", "drop", "hang", "trickle", "notify", "body"]
 Behaviour = Literal["answers", "never", "declines", "busy", "offline", "by_hand"]
@@ -77,6 +78,20 @@ class TelephonySetup(msgspec.Struct, kw_only=True):
     numbers: list[str] = msgspec.field(default_factory=list)
     calling: dict[str, str] = msgspec.field(default_factory=dict)
     of_persons: list[str] = msgspec.field(default_factory=list)
+
+
+class Dialled(msgspec.Struct, kw_only=True):
+    """Somebody dials an emergency number with this caller id."""
+
+    number: str
+    caller_id: str
+
+
+class Placed(msgspec.Struct, kw_only=True):
+    """What became of it: the trunk's by a voice route, the platform's own emergency service, or nothing."""
+
+    path: Literal["direct_routing", "direct_offer", "fails"]
+    route: str | None = None
 
 
 class EmailRules(msgspec.Struct, kw_only=True):

@@ -29,6 +29,8 @@ _OPERATIONS = [
     ("recording_state", "GET", _RECORDING),
     ("recording_stop", "DELETE", _RECORDING),
     ("recording_delete", "DELETE", r"/v1/objects/[^/]+"),
+    ("routes", "GET", r"/sip"),
+    ("numbers", "GET", r"/phoneNumbers"),
     ("keys", "GET", r"/calling/keys"),
 ]
 _COMPILED = [(name, method, re.compile(pattern)) for name, method, pattern in _OPERATIONS]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.local.acs.messages import Json, TelephonySetup
+from tests.local.acs.messages import Dialled, Json, Placed, TelephonySetup
 
 
 class TelephonyService:
@@ -28,6 +30,14 @@ class TelephonyService:
     async def numbers(self, _: Request) -> Response:
         """`GET /phoneNumbers`: one page of all."""
         return JSONResponse({"phoneNumbers": [_listed(number, self.setup) for number in self.setup.numbers]})
+
+
+def placed(dialled: Dialled, setup: TelephonySetup) -> Placed:
+    """What the platform makes of an emergency call: the first route whose pattern is found in the digits takes it."""
+    for route in setup.routes:
+        if re.search(route.pattern, dialled.number):
+            return Placed(path="direct_routing", route=route.name)
+    return Placed(path="direct_offer" if dialled.caller_id in setup.numbers else "fails")
 
 
 def _listed(number: str, setup: TelephonySetup) -> Json:

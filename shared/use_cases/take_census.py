@@ -1,0 +1,67 @@
+"""The directory is counted, now and then and in the background, for readiness alone (B10)."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from shared.deadlines import Clock, Deadline
+from shared.domain.agent_checks import KnownOfAgent, agent_checks, country_of_agent
+from shared.domain.agents import Agent
+from shared.domain.deployment import Deployment
+from shared.domain.deployment_checks import Census
+from shared.domain.ids import normal_id
+from shared.domain.readiness import CheckState, worst
+from shared.domain.sites import SiteMap
+from shared.domain.voice_routes import Telephony
+from shared.ports import AgentRegister, Deliveries, Desktops, SiteRegister
+
+ENTRIES_A_READ = 1000
+
+
+def take_census(
+    *,
+    directory: AgentRegister,
+    desktops: Desktops,
+    deliveries: Deliveries,
+    sites: SiteRegister,
+    telephony: Callable[[Deadline], Telephony],
+    deployment: Deployment,
+    clock: Clock,
+    deadline: Deadline,
+) -> Census:
+    """How many agents there are, where, and in which state the readiness of each is. Raises `Unavailable`."""
+    desktops_of, deliveries_of = desktops.of_all(deadline), deliveries.of_all(deadline)
+    known_sites, known_telephony = SiteMap(sites.all(deadline)), telephony(deadline)
+    by_site, without_contacts = Counter[str](), Counter[str]()
+    by_country, by_state = Counter[str](), Counter[CheckState]()
+    without_identity = 0
+    for agent in _all(directory, deadline):
+        known = KnownOfAgent(
+            agent=agent,
+            deployment=deployment,
+            telephony=known_telephony,
+            desktops=desktops_of(agent.agent_id),
+            deliveries=deliveries_of(agent.agent_id, agent.emergency_contacts),
+            sites=known_sites,
+        )
+        site = normal_id(agent.site or "")
+        by_site[site] += 1
+        without_contacts[site] += not agent.emergency_contacts
+        without_identity += not (agent.acs_user_ids or agent.alternate_numbers)
+        by_country[country_of_agent(known) or ""] += 1
+        by_state[worst(agent_checks(known, clock.now()))] += 1
+    return Census(
+        agents=by_site.total(),
+        by_site=by_site,
+        by_country=by_country,
+        by_state=by_state,
+        without_contacts=without_contacts,
+        without_identity=without_identity,
+        at=clock.now(),
+    )
+
+
+def _all(directory: AgentRegister, deadline: Deadline) -> Iterator[Agent]:
+    after = ""
+    while page := directory.all_after(after, ENTRIES_A_READ, deadline):
+        yield from page
+        after = page[-1].key
