@@ -71,13 +71,14 @@ from shared.ports import (
     Telemetry,
     TelephonyReader,
 )
-from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
+from shared.settings import EmailBackend, Fault, PresenceBackend, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
 
 if TYPE_CHECKING:
     from shared.adapters.graph_email import GraphEmail
+    from shared.adapters.graph_presence import GraphPresence
 
 TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
@@ -345,17 +346,36 @@ class _Presence(Struct, frozen=True, kw_only=True):
     warm_ups: tuple[Callable[[], None], ...] = ()
 
 
-def _presence(
-    settings: Settings,
-    table: Table,
-    directory: AgentTable,  # noqa: ARG001
-    clock: Clock,
-    keys: Keys,
-) -> _Presence:
+def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys) -> _Presence:
     """The modules of a service are loaded only where it is chosen: a deployment without it does not pay for them."""
     match settings.presence_backend:
+        case PresenceBackend.GRAPH:
+            gateway = _graph_presence(settings, table, directory, clock, keys)
+            return _Presence(gateway=gateway, warm_ups=(gateway.warm_up,))
         case _:
             return _Presence(gateway=PresenceTable(table, clock, keys))
+
+
+def _graph_presence(
+    settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys
+) -> "GraphPresence":
+    from shared.adapters.bearer_client import BearerService
+    from shared.adapters.graph_presence import REQUESTS_AT_ONCE, GraphPresence
+    from shared.adapters.presence_holds import StoredHolds
+    from shared.adapters.presence_marks import PresenceMarks
+    from shared.adapters.presence_users import PresenceUsers
+
+    service = BearerService(
+        "graph-presence",
+        url=settings.graph_url,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
+        threads=REQUESTS_AT_ONCE,
+    )
+    users = PresenceUsers(directory, lambda agent: agent.entra_object_id, by_object_id=True)
+    return GraphPresence(
+        service, StoredHolds(users, PresenceMarks(table, keys)), app_id=settings.client_id, clock=clock
+    )
 
 
 class _Services(Struct, frozen=True, kw_only=True):

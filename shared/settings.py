@@ -97,7 +97,7 @@ SETTINGS = (
     Setting("GRAPH_URL", GRAPH_URL, "Microsoft Graph; another address in sovereign clouds"),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
-    Setting("PRESENCE_BACKEND", "table", "the presence service: table"),
+    Setting("PRESENCE_BACKEND", "table", "the presence service: table, or graph for that of Microsoft Teams"),
     Setting("KEY_SECRETS", "", "secrets of the keyed hashes, the first writes, all are read; empty: one made once"),
     Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
     Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
@@ -155,7 +155,7 @@ class PresenceBackend(StrEnum):
 
 
 # A service enters once its gateway is built.
-_PRESENCE_BACKENDS = (PresenceBackend.TABLE,)
+_PRESENCE_BACKENDS = (PresenceBackend.TABLE, PresenceBackend.GRAPH)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -166,7 +166,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     None stands for a setting that cannot be used: then nobody's events count.
     `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
     authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent. `graph_url` is an origin;
-    None stands for a setting that cannot be used.
+    None stands for a setting that cannot be used. `client_id` is that of the app's identity, as the platform tells it.
     """
 
     communication: Service = Service()
@@ -196,6 +196,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
     outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
     sign_in_enabled: bool = False
+    client_id: str | None = None
     ca_bundle: str | None = None
     faults: tuple[Fault, ...] = ()
 
@@ -245,6 +246,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
         outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
         sign_in_enabled=(read.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1"),
+        client_id=read.client_id(),
         ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
         faults=tuple(read.faults),
     )
@@ -497,6 +499,17 @@ class _Reader:
             return PresenceBackend(text)
         self.fault(name, "names no presence service of this version; table is used", f"set {known}")
         return PresenceBackend.TABLE
+
+    def client_id(self) -> str | None:
+        """That of the identity that infra gives the app; Graph names the sessions of an application by it."""
+        name = "AZURE_CLIENT_ID"
+        text = self.text(name)
+        known = text.lower() if text is not None and _GUID.fullmatch(text) else None
+        chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
+        if known is None and chosen == PresenceBackend.GRAPH:
+            mend = "set AZURE_CLIENT_ID to the client id of the app's identity, as infra does"
+            self.fault("PRESENCE_BACKEND", "is graph, and the app's own client id is not known", mend)
+        return known
 
     def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
         text = self.text(name)

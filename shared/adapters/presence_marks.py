@@ -18,7 +18,7 @@ from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Tab
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
-from shared.domain.presence import Hold, Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Keys
 
 SCHEMA = 1
@@ -29,9 +29,9 @@ class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A hold of ours in a presence service.
 
     `user_id` is the service's own id of the agent. `before` and what follows it is what the hold found. `set_at` is
-    when the set began that this mark was written for, `confirmed` that the service was seen to show it, `ways` the
-    gateway's own words for what it sets, `returned_at` when it was given back. `version` is the row's, "" for a mark
-    that no row was written for yet.
+    when the set began that this mark was written for, `failed` that the service is not known to have taken it,
+    `confirmed` that the service was seen to show it, `ways` the gateway's own words for what it sets, `returned_at`
+    when it was given back. `version` is the row's, "" for a mark that no row was written for yet.
     """
 
     hold_id: str
@@ -41,6 +41,7 @@ class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before_set_by: str | None = None
     before_since: datetime | None = None
     set_at: datetime
+    failed: bool = False
     confirmed: bool = False
     ways: tuple[str, ...] = ()
     in_outage: bool = False
@@ -67,17 +68,6 @@ def marked(shown: Presence, mark: Mark) -> Presence:
     return structs.replace(
         shown,
         since=mark.set_at,
-        hold_id=mark.hold_id,
-        before=mark.before,
-        before_native=mark.before_native,
-        before_set_by=mark.before_set_by,
-        before_since=mark.before_since,
-    )
-
-
-def hold_of(mark: Mark) -> Hold:
-    """The hold as far as its mark tells."""
-    return Hold(
         hold_id=mark.hold_id,
         before=mark.before,
         before_native=mark.before_native,

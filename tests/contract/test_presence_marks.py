@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import structs
 
-from shared.adapters.presence_marks import Mark, PresenceMarks, hold_of, mark_of, marked
+from shared.adapters.presence_marks import PresenceMarks, mark_of, marked
 from shared.adapters.table import Table
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
@@ -63,13 +63,3 @@ def test_a_mark_tells_whose_hold_it_is_and_what_that_found() -> None:
     shown = marked(Presence(status=PresenceStatus.DO_NOT_DISTURB, version="7"), MARK)
     assert (shown.hold_id, shown.before, shown.before_native) == ("h", PresenceStatus.BUSY, "Busy/InAMeeting")
     assert (shown.before_set_by, shown.before_since, shown.since, shown.version) == ("system", NOW, NOW, "7")
-    assert hold_of(MARK) == Hold(
-        hold_id="h",
-        before=PresenceStatus.BUSY,
-        before_native="Busy/InAMeeting",
-        before_set_by="system",
-        before_since=NOW,
-    )
-    assert Mark(hold_id="h", user_id="u", before=PresenceStatus.BUSY, set_at=NOW) == Mark(
-        hold_id="h", user_id="u", before=PresenceStatus.BUSY, set_at=NOW, confirmed=False, ways=()
-    )

@@ -15,6 +15,7 @@ from shared.settings import (
     MOST_CALLBACK_NUMBERS,
     SETTINGS,
     EmailBackend,
+    PresenceBackend,
     Service,
     Settings,
     Severity,
@@ -198,11 +199,24 @@ def test_our_own_origin_follows_from_our_address(changes: dict[str, str], origin
     assert read(**changes).own_origin == origin
 
 
-@pytest.mark.parametrize("value", ["graph", "Dynamics365", "skype", "table;graph"])
+@pytest.mark.parametrize("value", ["Dynamics365", "skype", "table;graph"])
 def test_a_presence_service_that_is_not_built_is_a_fault(value: str) -> None:
     settings = read(PRESENCE_BACKEND=value)
     assert faulty(settings) == {"PRESENCE_BACKEND"} and not settings.valid
+    assert settings.presence_backend is PresenceBackend.TABLE
     assert read(PRESENCE_BACKEND="Table").faults == ()
+
+
+def test_presence_in_graph_needs_the_apps_own_client_id() -> None:
+    client_id = "00000000-0000-0000-0000-0000000000C1"
+    settings = read(PRESENCE_BACKEND=" Graph ", AZURE_CLIENT_ID=client_id)
+    assert settings.faults == ()
+    assert (settings.presence_backend, settings.client_id) == (PresenceBackend.GRAPH, client_id.lower())
+    for missing in ("", "app", "@Microsoft.KeyVault(SecretUri=https://x)"):
+        settings = read(PRESENCE_BACKEND="graph", AZURE_CLIENT_ID=missing)
+        assert "PRESENCE_BACKEND" in faulty(settings)
+        assert settings.presence_backend is PresenceBackend.GRAPH, "not another service than the one that was chosen"
+        assert read(AZURE_CLIENT_ID="app").faults == ()
 
 
 def test_what_sends_notifications() -> None:

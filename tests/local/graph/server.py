@@ -1,4 +1,4 @@
-"""The server of the stand-in: TLS, tokens, faults, and the one route."""
+"""The server of the stand-in: TLS, tokens, faults, and the routes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,30 @@ import trustme
 
 from tests.local.graph.errors import GraphError, malformed
 from tests.local.graph.mail import Mailboxes
+from tests.local.graph.presence import Presences
 
 SENDER = "emergency@alerts.example.com"
 ISSUER = "https://sts.windows.net/00000000-0000-0000-0000-000000000002/"
 APP_ID = "00000000-0000-0000-0000-0000000000c1"
 SEND = "Mail.Send"
+PRESENCE, READ_PRESENCE = "Presence.ReadWrite.All", "Presence.Read.All"
 _SEND_MAIL = re.compile(r"/v1\.0/users/([^/]+)/sendMail")
+_PRESENCE = re.compile(r"/v1\.0/users/([^/]+)/presence(?:/([A-Za-z]+))?")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with the next request. `lost`: it is done, and the connection ends without an answer."""
+    """What goes wrong with the next request whose target ends with `of`.
 
-    kind: Literal["status", "hang", "drop", "lost"] = "status"
+    `lost`: it is done, and the connection ends without an answer. `late`: the connection ends, and it is done when the
+    test says so (`land`).
+    """
+
+    kind: Literal["status", "hang", "drop", "lost", "late"] = "status"
     status: int = 503
     body: str | None = None
     retry_after_s: int | None = None
+    of: str = ""
 
 
 @dataclass
@@ -52,10 +60,14 @@ class LocalGraph:
     """The targets that were asked for, in order."""
     ahead_s: float = 0.0
     ended: threading.Event = field(default_factory=threading.Event)
+    late: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    """The requests that are still on their way."""
     mail: Mailboxes = field(init=False)
+    presence: Presences = field(init=False)
 
     def __post_init__(self) -> None:
         self.mail = Mailboxes({SENDER}, self.now_s)
+        self.presence = Presences(self.now_s)
 
     @staticmethod
     @contextmanager
@@ -88,11 +100,26 @@ class LocalGraph:
     def reset(self) -> None:
         """As it was at its start."""
         self.mail = Mailboxes({SENDER}, self.now_s)
+        self.presence = Presences(self.now_s)
         self.faults.clear()
         self.requests.clear()
+        self.late.clear()
 
-    def token(self, *, roles: Sequence[str] = (SEND,), audience: str | None = None, for_s: int = 3600) -> str:
-        """A token of an application, by default one that may send."""
+    def land(self) -> None:
+        """What is still on its way arrives."""
+        late, self.late = self.late, []
+        for method, target, headers, content in late:
+            self.answer(method, target, headers, content)
+
+    def next_fault(self, target: str) -> Fault | None:
+        """The first fault that is about such a request; it happens once."""
+        fault = next((each for each in self.faults if target.endswith(each.of)), None)
+        if fault is not None:
+            self.faults.remove(fault)
+        return fault
+
+    def token(self, *, roles: Sequence[str] = (SEND, PRESENCE), audience: str | None = None, for_s: int = 3600) -> str:
+        """A token of an application, by default one that may do everything."""
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -104,33 +131,55 @@ class LocalGraph:
         }
         return jwt.encode(claims, self.key, algorithm="HS256")
 
-    def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> int:
-        """Serve one request; the status of a success. Raises `GraphError`."""
-        roles = self._roles(headers.get("authorization", ""))
-        found = _SEND_MAIL.fullmatch(urlsplit(target).path)
-        if found is None:
-            raise GraphError(404, "ResourceNotFound", "Resource could not be discovered.")
-        if method != "POST":
-            raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
-        if SEND not in roles:
-            raise GraphError(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
-        if headers.get("content-type", "").split(";")[0] != "application/json":
-            raise GraphError(415, "UnsupportedMediaType", "Unsupported media type.")
-        self.mail.send(unquote(found[1]), _json(content))
-        return 202
+    def answer(self, method: str, target: str, headers: dict[str, str], content: bytes) -> tuple[int, Any]:
+        """Serve one request; the status and body of a success. Raises `GraphError`."""
+        claims = self._claims(headers.get("authorization", ""))
+        path = urlsplit(target).path
+        if (found := _SEND_MAIL.fullmatch(path)) is not None:
+            _require(method, "POST", claims, {SEND}, "ErrorAccessDenied")
+            with self.mail.under_way():
+                self.mail.send(unquote(found[1]), _json(headers, content))
+            return 202, None
+        if (found := _PRESENCE.fullmatch(path)) is not None:
+            return self._presence(method, unquote(found[1]), found[2], claims, headers, content)
+        raise GraphError(404, "ResourceNotFound", "Resource could not be discovered.")
 
-    def _roles(self, authorization: str) -> list[str]:
+    def _presence(
+        self,
+        method: str,
+        user_id: str,
+        action: str | None,
+        claims: dict[str, Any],
+        headers: dict[str, str],
+        content: bytes,
+    ) -> tuple[int, Any]:
+        self.presence.count()
+        if action is None:
+            _require(method, "GET", claims, {PRESENCE, READ_PRESENCE}, "Forbidden")
+            return 200, self.presence.read(user_id)
+        _require(method, "POST", claims, {PRESENCE}, "Forbidden")
+        return self.presence.act(user_id, action, _json(headers, content), str(claims["appid"])), None
+
+    def _claims(self, authorization: str) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 authorization.removeprefix("Bearer "), self.key, algorithms=["HS256"], audience=self.url, issuer=ISSUER
             )
         except jwt.InvalidTokenError:
             raise GraphError(401, "InvalidAuthenticationToken", "Access token is invalid.") from None
-        roles: list[str] = claims.get("roles", [])
-        return roles
+        return claims
 
 
-def _json(content: bytes) -> Any:
+def _require(method: str, needed: str, claims: dict[str, Any], roles: set[str], code: str) -> None:
+    if method != needed:
+        raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
+    if not roles & {*claims.get("roles", [])}:
+        raise GraphError(403, code, "Access is denied. Check credentials and try again.")
+
+
+def _json(headers: dict[str, str], content: bytes) -> Any:
+    if headers.get("content-type", "").split(";")[0] != "application/json":
+        raise GraphError(415, "UnsupportedMediaType", "Unsupported media type.")
     try:
         return json.loads(content)
     except ValueError:
@@ -167,21 +216,22 @@ class _Handler(BaseHTTPRequestHandler):
         graph = self.server.graph
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         graph.requests.append(self.path)
-        fault = graph.faults.pop(0) if graph.faults else None
+        fault = graph.next_fault(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if fault is not None and fault.kind == "late":
+            graph.late.append((self.command, self.path, headers, content))
         if fault is not None and fault.kind != "lost":
             self._fail(fault)
             return
-        headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            with graph.mail.under_way():
-                status = graph.answer(self.command, self.path, headers, content)
+            status, body = graph.answer(self.command, self.path, headers, content)
         except GraphError as refusal:
             self._send(refusal.status, json.dumps(refusal.body), refusal.retry_after_s)
             return
         if fault is not None:
             self.close_connection = True
             return
-        self._send(status, "")
+        self._send(status, "" if body is None else json.dumps(body))
 
     do_GET = do_POST
 

@@ -1,0 +1,138 @@
+"""How a hold lies in Microsoft Graph: what is set for it, what tells that it is in place, how it is given back. Pure.
+
+A presence has two layers there. *Sessions* are what applications say of a user, each its own; Do not disturb outranks
+every other session. The *preference* is what the user set by hand; it outranks all sessions, and cannot be read. So a
+hold is a session of ours, which can be taken away without a trace, and which a change by the user outranks at once. The
+preference is replaced only where one hides that session.
+
+Sources: "Manage presence state using the Microsoft Graph API"; presence: setPresence, setUserPreferredPresence.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.adapters.presence_marks import Mark
+from shared.domain.presence import PresenceStatus
+
+SESSION, PREFERRED = "session", "preferred"
+# How old a presence may be that is read: a few seconds were seen, no document says.
+LAG = timedelta(seconds=5)
+# The net for a process that dies: after so long nobody is held any more. It is renewed at half of it.
+LASTS, LASTS_IN_OUTAGE = timedelta(hours=1), timedelta(minutes=30)
+HELD = "DoNotDisturb/Presenting"
+HELD_BY_PREFERENCE = "DoNotDisturb/DoNotDisturb"
+# What a preference shows and nothing else does; and what a session may show as well.
+_CERTAIN = (HELD_BY_PREFERENCE, "BeRightBack/BeRightBack", "Offline/OffWork")
+_UNSURE = ("Available/Available", "Busy/Busy", "Away/Away")
+PREFERRED_OF = {
+    PresenceStatus.AVAILABLE: "Available/Available",
+    PresenceStatus.BUSY: "Busy/Busy",
+    PresenceStatus.DO_NOT_DISTURB: HELD_BY_PREFERENCE,
+    PresenceStatus.BE_RIGHT_BACK: "BeRightBack/BeRightBack",
+    PresenceStatus.AWAY: "Away/Away",
+    PresenceStatus.OFFLINE: "Offline/OffWork",
+}
+_STATUSES = {
+    "available": PresenceStatus.AVAILABLE,
+    "availableidle": PresenceStatus.AVAILABLE,
+    "busy": PresenceStatus.BUSY,
+    "busyidle": PresenceStatus.BUSY,
+    "donotdisturb": PresenceStatus.DO_NOT_DISTURB,
+    "berightback": PresenceStatus.BE_RIGHT_BACK,
+    "away": PresenceStatus.AWAY,
+    "offline": PresenceStatus.OFFLINE,
+    "presenceunknown": PresenceStatus.OFFLINE,
+}
+
+
+class Standing(StrEnum):
+    """How a hold stands, by its mark and by what Graph shows."""
+
+    IN_PLACE = "in_place"
+    # It was set just now, and what is read may be older.
+    UNSEEN = "unseen"
+    # It is in place, which was not written down yet.
+    SEEN = "seen"
+    # It is in place, and would end by itself soon.
+    FADING = "fading"
+    # A preference that was there before hides it.
+    HIDDEN = "hidden"
+    # It is not in place, and no person's change tells why.
+    LOST = "lost"
+    # The agent changed it.
+    TAKEN = "taken"
+
+
+def native_of(availability: str, activity: str) -> str:
+    """Graph's own name of a state, in the one way of writing that is compared: it answers in two."""
+    return f"{_capital(availability)}/{_capital(activity)}"
+
+
+def _capital(value: str) -> str:
+    return value[:1].upper() + value[1:]
+
+
+def status_of(native: str) -> PresenceStatus:
+    """The status of a state. One that is not listed anywhere is no invitation to call: Away."""
+    return _STATUSES.get(native.partition("/")[0].casefold(), PresenceStatus.AWAY)
+
+
+def may_be_preference(native: str | None) -> bool:
+    """Whether a preference may show this."""
+    return native in _CERTAIN or native in _UNSURE
+
+
+def ways_to_hold(native: str) -> tuple[str, ...]:
+    """What is set where this is shown; nothing where the agent prefers Do not disturb already."""
+    if native == HELD_BY_PREFERENCE:
+        return ()
+    nobody_signed_in = status_of(native) is PresenceStatus.OFFLINE
+    return (SESSION, PREFERRED) if native in _CERTAIN or nobody_signed_in else (SESSION,)
+
+
+def stronger(mark: Mark, standing: Standing) -> tuple[str, ...]:
+    """What is set once more for a hold that is not in place, or fades."""
+    if standing is Standing.HIDDEN:
+        return (SESSION, PREFERRED)
+    return mark.ways or (SESSION,)
+
+
+def lasts(mark: Mark) -> timedelta:
+    """How long what was set for it lasts."""
+    return LASTS_IN_OUTAGE if mark.in_outage else LASTS
+
+
+def stands(mark: Mark, native: str, now: datetime) -> Standing:
+    """How the hold of `mark` stands where Graph shows `native`."""
+    age = now - mark.set_at
+    if status_of(native) is PresenceStatus.DO_NOT_DISTURB:
+        if not mark.confirmed:
+            return Standing.SEEN
+        return Standing.FADING if mark.ways and age >= lasts(mark) / 2 else Standing.IN_PLACE
+    if not mark.confirmed:
+        return _stands_unseen(mark, native, age)
+    if mark.ways and age >= lasts(mark):
+        # It ended by itself: whatever shows since then is no word on it.
+        return Standing.LOST
+    return Standing.TAKEN if may_be_preference(native) else Standing.LOST
+
+
+def _stands_unseen(mark: Mark, native: str, age: timedelta) -> Standing:
+    if not mark.failed and age < LAG:
+        return Standing.UNSEEN
+    if may_be_preference(native) and native != mark.before_native:
+        return Standing.TAKEN
+    return Standing.LOST if mark.failed else Standing.HIDDEN
+
+
+def may_land(mark: Mark) -> bool:
+    """Whether something that was set for it may still be on its way to Graph: nobody has seen it in place."""
+    return bool(mark.ways) and not mark.confirmed
+
+
+def landed_late(mark: Mark, native: str, now: datetime) -> bool:
+    """Whether Graph shows the hold of a mark that was given back: it landed after it was taken away."""
+    assert mark.returned_at is not None, "a hold that lasts does not land late"
+    shows = status_of(native) is PresenceStatus.DO_NOT_DISTURB and mark.before is not PresenceStatus.DO_NOT_DISTURB
+    by_us = native != HELD_BY_PREFERENCE or PREFERRED in mark.ways
+    return shows and by_us and may_land(mark) and now - mark.returned_at >= LAG
