@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions import (
     admin_agents,
+    admin_drills,
     admin_import,
     admin_sites,
     call_automation_events,
@@ -43,6 +44,7 @@ for module in (
     admin_agents,
     admin_import,
     admin_sites,
+    admin_drills,
     timers,
     health,
     cross_origin,

@@ -34,7 +34,7 @@ from functions.wire.http import (
     SitesAnswer,
     TieBody,
 )
-from functions.wire.office import NumbersAnswer, PreviewAnswer, TemplateBody
+from functions.wire.office import DrillAnswer, DrillBegun, DrillBody, NumbersAnswer, PreviewAnswer, TemplateBody
 from shared.domain.agents import AgentsPage
 from shared.domain.board import LiveEmergency
 from shared.domain.confidentiality import CallPolicy
@@ -339,6 +339,23 @@ OPERATIONS = (
         answers={200: PreviewAnswer},
         query=_OF_TEMPLATES,
         required_query=True,
+    ),
+    Operation(
+        function="admin_drill_started",
+        method="post",
+        path="/manage/drills",
+        says="Play the whole chain for an agent, as a drill; 409 while another one runs.",
+        body=DrillBody,
+        answers={202: DrillBegun},
+        others=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    ),
+    Operation(
+        function="admin_drill_read",
+        method="get",
+        path="/manage/drills/{drill_id}",
+        says="How a drill stands; of those that are over, only the last one is known.",
+        answers={200: DrillAnswer},
+        others=(HTTPStatus.NOT_FOUND,),
     ),
     Operation(
         function="health",

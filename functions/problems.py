@@ -10,6 +10,7 @@ import msgspec
 
 from functions.http import PRIVATE, require_no_forgery, serving, shared_with
 from shared.domain.errors import (
+    AgentBusy,
     Conflict,
     EmergencyCallingError,
     Faulty,
@@ -58,6 +59,7 @@ _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...
     (NotSignedIn, HTTPStatus.UNAUTHORIZED, None),
     (NotAllowed, HTTPStatus.FORBIDDEN, None),
     (NotFound, HTTPStatus.NOT_FOUND, None),
+    (AgentBusy, HTTPStatus.CONFLICT, "busy"),
     (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED, "changed"),
     (Conflict, HTTPStatus.CONFLICT, "conflict"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),

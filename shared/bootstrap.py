@@ -211,7 +211,6 @@ def compose(
         administration=administer(
             core.calling,
             templates=templates,
-            agents=tables.agents,
             faults=[_told(fault) for fault in settings.faults],
             sender=settings.email_sender,
             graph_mail=settings.email_backend is EmailBackend.GRAPH,
@@ -285,6 +284,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         sites=SiteTable(rim.agents, rim.clock, routes),
         deliveries=DeliveryTable(rim.agents, rim.keys),
         imports=ImportTable(rim.agents),
+        drills=DrillTable(rim.agents),
         presence=rim.presence,
         keys=rim.keys,
         router=rim.router,
@@ -303,6 +303,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         looks=SharedLook(wait_s=DIAL_WAITS_S, threads=threads),
         store_alive=rim.store_alive,
         prepare=rim.prepare,
+        pause=threads.sleep,
         words=rim.words,
     )
     return Core(calling=calling, stand_back=dials.wait_until_quiet)
@@ -449,14 +450,13 @@ def administer(
     calling: EmergencyCalling,
     *,
     templates: TemplateTable,
-    agents: Table,
     faults: Sequence[SettingFault],
     sender: str | None,
     graph_mail: bool,
     secrets_set: bool,
     pings: Mapping[Service, Ping],
 ) -> Administration:
-    """Put the office together over the product. `agents` is the table of the directory."""
+    """Put the office together over the product."""
     clock, telemetry = calling.clock, calling.telemetry
     look = partial(BackgroundLook, clock=clock, telemetry=telemetry)
     office = Office(
@@ -472,7 +472,7 @@ def administer(
         telephony=look("telephony", calling.telephony.read, within_s=READ_WITHIN_S, remembered_s=0.0),
         routes=calling.routes,
         services=ServiceReach({**pings, Service.PRESENCE: partial(calling.presence.read, NOBODY)}, clock, telemetry),
-        drills=DrillTable(agents),
+        drills=calling.drills,
         census=look("census", partial(_census, calling), within_s=CENSUS_WITHIN_S, remembered_s=CENSUS_REMEMBERED_S),
         sites=calling.sites,
     )

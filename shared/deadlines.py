@@ -100,6 +100,8 @@ class Budgets(Struct, frozen=True, kw_only=True):
     reindex_s: float = 10.0
     import_s: float = 5.0
     read_voice_routes_s: float = 8.0
+    # Begun steps end; what is left when this is over is taken up by the next sweep.
+    drill_s: float = 120.0
     whole_directory_s: float = 30.0
     check_health_s: float = 0.3
     expire_leases_s: float = 45.0

@@ -14,7 +14,8 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
-from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.domain.drills import Drill
+from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
 from shared.domain.imports import AgentChange, ImportState
 from shared.domain.locations import Desktop
@@ -27,6 +28,7 @@ from shared.ports import (
     CallRouter,
     Deliveries,
     Desktops,
+    Drills,
     Effects,
     EmergencyStore,
     Imports,
@@ -47,6 +49,8 @@ from shared.ports import (
     VoiceRoutes,
 )
 from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.begin_drill import begin_drill
+from shared.use_cases.carry_on_drill import Stage, carry_on_drill
 from shared.use_cases.carry_on_import import carry_on_import
 from shared.use_cases.check_health import check_health
 from shared.use_cases.check_import import ImportOutlook, check_import
@@ -54,6 +58,7 @@ from shared.use_cases.close_thread import close_thread
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
 from shared.use_cases.effects import (
+    CarryOnDrill,
     CarryOnImport,
     CloseThread,
     ContinueCallback,
@@ -96,6 +101,7 @@ from shared.use_cases.start_call import Answer, Dial, Started, start_call
 from shared.use_cases.stop_recording import stop_recording
 from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
+from shared.use_cases.tell_drill_age import tell_drill_age
 from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
@@ -108,7 +114,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     `store_alive` says whether the store is worth a longer wait: it has answered anybody just now.
     `prepare` does what this process still has to do for itself before it can ask the store: imports, clients. A caller
-    waits for that before the store's time begins, so that a cold process does not take it for the store's.
+    waits for that before the store's time begins, so that a cold process does not take it for the store's. `pause` lets
+    so many seconds pass.
     """
 
     deployment: Deployment
@@ -121,6 +128,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     sites: SiteRegister
     deliveries: Deliveries
     imports: Imports
+    drills: Drills
     presence: PresenceGateway
     keys: Keys
     router: CallRouter
@@ -138,6 +146,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     store_alive: Callable[[], bool]
     words: Callable[[], str]
     prepare: Callable[[], None] = lambda: None
+    pause: Callable[[float], None] = lambda _seconds: None
     telephony: TelephonyReader
     routes: VoiceRoutes
     budgets: Budgets = Budgets()
@@ -513,6 +522,56 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=self.within(self.budgets.import_s),
         )
 
+    # Drills
+
+    def begin_drill(self, drill_id: str, agent_id: str, recipients: tuple[str, ...], *, deadline: Deadline) -> None:
+        """Play a drill for this agent, beginning in this process. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        begin_drill(
+            drill_id,
+            agent_id,
+            recipients,
+            drills=self.drills,
+            directory=self.directory,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            deadline=deadline,
+        )
+        self.effects.start([CarryOnDrill(drill_id)], self.perform)
+
+    def show_drill(self, drill_id: str, *, deadline: Deadline) -> Drill:
+        """How a drill stands, or how the last one ended. Raises `NotFound`, `Unavailable`."""
+        last = self.drills.last(deadline)
+        if last is None or last.drill_id != drill_id:
+            raise NotFound
+        return last
+
+    def _carry_on_drill(self, drill_id: str) -> bool:
+        stage = Stage(
+            drills=self.drills,
+            emergencies=self.emergencies,
+            numbers=self.numbers,
+            directory=self.directory,
+            desktops=self.desktops,
+            sites=self.sites,
+            presence=self.presence,
+            notifier=self.notifier,
+            template=self.template,
+            outage=self.outage,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
+            routes=self.routes,
+            pause=self.pause,
+        )
+        deadline = self.within(self.budgets.drill_s)
+        return carry_on_drill(drill_id, claim=self.words(), stage=stage, perform=self.perform, deadline=deadline)
+
+    def _take_up_drill(self) -> None:
+        """One whose process died, or had no more time."""
+        last = self.drills.last(self.within(self.budgets.directory_s))
+        if last is not None and last.is_left_alone(self.clock.now()):
+            self.effects.finish([CarryOnDrill(last.drill_id)], self.perform)
+
     # What time brings about
 
     def expire_leases(self) -> None:
@@ -539,6 +598,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 telephony=self.telephony,
                 routes=self.routes,
                 deadline=self.within(self.budgets.read_voice_routes_s),
+            )
+        with suppress(EmergencyCallingError):
+            tell_drill_age(
+                drills=self.drills,
+                clock=self.clock,
+                telemetry=self.telemetry,
+                deadline=self.within(self.budgets.directory_s),
             )
 
     def _forget_agents(self, deadline: Deadline) -> None:
@@ -568,6 +634,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         with suppress(EmergencyCallingError):
             for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
                 self._carry_on_import(operation_id)
+        with suppress(EmergencyCallingError):
+            self._take_up_drill()
 
     # What is owed
 
@@ -580,8 +648,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         match effect:
             case ContinueCallback(callback_id):
                 return self._continue_callback(callback_id, None, deadline)
-            case CarryOnImport(operation_id):
-                return (effect,) if self._carry_on_import(operation_id) else ()
+            case CarryOnImport() | CarryOnDrill():
+                return self._carry_on(effect)
             case ReconcilePresence(agent_key):
                 self._reconcile_presence(agent_key, deadline)
             case CloseThread(agent_key):
@@ -609,6 +677,15 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 return_presence(
                     agent_id, hold_id, emergencies=self.emergencies, presence=self.presence, deadline=deadline
                 )
+
+    def _carry_on(self, effect: CarryOnImport | CarryOnDrill) -> tuple[Effect, ...]:
+        match effect:
+            case CarryOnImport(operation_id):
+                return (effect,) if self._carry_on_import(operation_id) else ()
+            case CarryOnDrill(drill_id):
+                # What is left of it is taken up by a sweep, once this process's claim has lapsed.
+                self._carry_on_drill(drill_id)
+        return ()
 
     def _perform_on_recording(
         self, effect: StopRecording | SettleRecording | SettleHeldRecordings, deadline: Deadline

@@ -5,7 +5,7 @@ Everything that may wait takes a `Deadline` and raises `Unavailable` when it pas
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -204,13 +204,21 @@ class Holder(Struct, frozen=True, kw_only=True):
 class Dispatch(Struct, frozen=True, kw_only=True):
     """A message that the e-mail service accepted, and what is known of its way to each recipient.
 
-    `agent_key` names the emergency that it is about, None in rows of an older version.
+    `agent_key` names the emergency that it is about, None in rows of an older version. `drill`: it is a drill's.
     """
 
     operation_id: str
     deliveries: dict[str, Delivery]
     expires_at: datetime
     agent_key: str | None = None
+    drill: bool = False
+
+
+class DrillMail(Struct, frozen=True):
+    """What the outbox and the record of messages hold of drills."""
+
+    owed: tuple[OwedNotice, ...] = ()
+    sent: tuple[Dispatch, ...] = ()
 
 
 class GoingOn(Struct, frozen=True, kw_only=True):
@@ -298,6 +306,18 @@ class EmergencyStore(Protocol):
 
         Raises `Conflict`, and then nothing was written.
         """
+        ...
+
+    def forget_callback(self, stored: StoredCallback, deadline: Deadline) -> None:
+        """Remove a callback and what brings it up; `Conflict` if it changed meanwhile."""
+        ...
+
+    def drill_mail(self, deadline: Deadline) -> DrillMail:
+        """What is owed of drills' notices, and what was sent of them."""
+        ...
+
+    def forget_drill_mail(self, deadline: Deadline) -> None:
+        """Remove all of it: nothing of a drill is sent or tracked any more."""
         ...
 
     def due(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
@@ -622,8 +642,20 @@ class Drills(Protocol):
         """Keep a new one in place of the last; `Conflict` while that runs."""
         ...
 
-    def keep(self, drill: Drill, deadline: Deadline) -> None:
-        """Keep how it stands by now. Raises `Conflict`."""
+    def claim(self, drill_id: str, claim: str, now: datetime, until: datetime, deadline: Deadline) -> Drill | None:
+        """Take the drill, to play it until then; None where somebody else has it, or it does not run."""
+        ...
+
+    def keep(self, drill: Drill, claim: str, deadline: Deadline) -> None:
+        """Keep how it stands by now; `Conflict` where somebody else has taken it."""
+        ...
+
+    def passed(self, at: datetime, deadline: Deadline) -> None:
+        """A drill has passed."""
+        ...
+
+    def age_to_tell(self, now: datetime, deadline: Deadline) -> timedelta | None:
+        """For how long no drill has passed, where the log is to be told of it; None where it was told lately."""
         ...
 
 

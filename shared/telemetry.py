@@ -81,6 +81,10 @@ class Event(StrEnum):
     UNFORESEEN_ERROR = "unforeseen_error"
     TEMPLATE_FAILED = "template_failed"
     ADMINISTERED = "administered"
+    DRILL_STARTED = "drill_started"
+    DRILL_STEP = "drill_step"
+    DRILL_OVER = "drill_over"
+    DRILL_AGE = "drill_age"
     UNDECLARED = "undeclared"
 
 
@@ -153,6 +157,10 @@ VOCABULARY: dict[str, Entry] = {
     Event.UNFORESEEN_ERROR: _entry(logging.ERROR, "function", "error"),
     Event.TEMPLATE_FAILED: _entry(logging.ERROR),
     Event.ADMINISTERED: _entry(logging.INFO, "kind", "change", "by"),
+    Event.DRILL_STARTED: _entry(logging.INFO, "recipients"),
+    Event.DRILL_STEP: _entry(logging.INFO, "step", "state", "ms"),
+    Event.DRILL_OVER: _entry(logging.INFO, "outcome", "ms"),
+    Event.DRILL_AGE: _entry(logging.INFO, "days"),
     Event.UNDECLARED: _entry(logging.ERROR, "event"),
 }
 

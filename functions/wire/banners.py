@@ -17,6 +17,9 @@ BANNERS: dict[str, dict[Banner, str]] = {
             "Stay at this desk and keep the line free: the responder may call you back."
         ),
         Banner.CANNOT_BE_PLACED: "This call cannot reach emergency services from here. Use another telephone now.",
+        Banner.DRILL_IN_PROGRESS: (
+            "DRILL: an emergency drill is being played for you. Calls work as usual; if you need help, call."
+        ),
     },
     "es": {
         Banner.EMERGENCY_IN_PROGRESS: "Hay una llamada de emergencia en curso.",
@@ -27,6 +30,10 @@ BANNERS: dict[str, dict[Banner, str]] = {
             "Permanezca en su puesto y no ocupe la línea: pueden devolverle la llamada."
         ),
         Banner.CANNOT_BE_PLACED: ("Desde aquí esta llamada no puede llegar a emergencias. Use otro teléfono ahora."),
+        Banner.DRILL_IN_PROGRESS: (
+            "SIMULACRO (DRILL): se realiza un simulacro de emergencia para usted. "
+            "Las llamadas funcionan como siempre; si necesita ayuda, llame."
+        ),
     },
     "fr": {
         Banner.EMERGENCY_IN_PROGRESS: "Un appel d\u2019urgence est en cours.",
@@ -39,6 +46,10 @@ BANNERS: dict[str, dict[Banner, str]] = {
         Banner.CANNOT_BE_PLACED: (
             "D\u2019ici, cet appel ne peut pas joindre les secours. Utilisez un autre téléphone maintenant."
         ),
+        Banner.DRILL_IN_PROGRESS: (
+            "EXERCICE (DRILL)\u202f: un exercice d\u2019urgence est en cours pour vous. "
+            "Les appels fonctionnent comme toujours\u202f; s\u2019il vous faut de l\u2019aide, appelez."
+        ),
     },
     "it": {
         Banner.EMERGENCY_IN_PROGRESS: "È in corso una chiamata di emergenza.",
@@ -50,6 +61,10 @@ BANNERS: dict[str, dict[Banner, str]] = {
         ),
         Banner.CANNOT_BE_PLACED: (
             "Da qui questa chiamata non può raggiungere i soccorsi. Usi subito un altro telefono."
+        ),
+        Banner.DRILL_IN_PROGRESS: (
+            "ESERCITAZIONE (DRILL): è in corso per Lei un\u2019esercitazione di emergenza. "
+            "Le chiamate funzionano come sempre; se Le serve aiuto, chiami."
         ),
     },
 }

@@ -1,10 +1,14 @@
 """The bodies of the office's routes, both ways (contract, *Administration*)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from functions.wire.decoding import plain_id
+from functions.wire.http import Id, Written, contacts_of
+from shared.domain.drills import Drill, DrillState, StepName, StepState
 from shared.domain.errors import Malformed
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
 from shared.domain.pool_numbers import PoolNumber
@@ -54,6 +58,54 @@ def preview_answer(preview: TemplatePreview) -> PreviewAnswer:
     """How a notice would read, and why its template may not be saved."""
     notice = preview.notice
     return PreviewAnswer(subject=notice.subject, text=notice.text, html=notice.html, lint=preview.lint)
+
+
+class DrillBody(Struct, frozen=True, kw_only=True):
+    """`POST /manage/drills`; without `recipients` no e-mail is sent."""
+
+    agent_id: Id
+    recipients: Written | None = None
+
+    def for_agent(self) -> str:
+        """Whose chain is played."""
+        return plain_id(self.agent_id)
+
+    def to(self) -> tuple[str, ...]:
+        """Who is told of it; raises `Malformed` naming the entry that is no address."""
+        return contacts_of(self.recipients or "", "recipients")
+
+
+class DrillBegun(Struct, frozen=True):
+    """`POST /manage/drills`: it runs."""
+
+    drill_id: str
+
+
+class DrillStepAnswer(Struct, frozen=True, kw_only=True):
+    """A step: `ms` is null until it is over, `reason` says why it did not pass, or what there was to say."""
+
+    step: StepName
+    state: StepState
+    ms: int | None
+    reason: str | None
+
+
+class DrillAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /manage/drills/{drill_id}`: the steps in their order; `at` is when it began."""
+
+    drill_id: str
+    at: datetime
+    state: DrillState
+    steps: list[DrillStepAnswer]
+
+
+def drill_answer(drill: Drill) -> DrillAnswer:
+    """A drill, without whose it is."""
+    steps = [
+        DrillStepAnswer(step=StepName(each.step), state=StepState(each.state), ms=each.ms, reason=each.reason)
+        for each in drill.steps
+    ]
+    return DrillAnswer(drill_id=drill.drill_id, at=drill.at, state=drill.state, steps=steps)
 
 
 def template_kind(sent: str | None) -> TemplateKind:

@@ -51,6 +51,7 @@ SCHEMA = 1
 BUSY_RANK = "9"
 POOL_ROW = "pool"
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
+RESTS_LONGEST = datetime(2000, 1, 1, tzinfo=UTC)
 _INDEX = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -227,6 +228,11 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
     digits, zone = digits_of(lease.number), zone_of_number(lease.number)
     holder = Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
     rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
+    if lease.drill:
+        # As one that has rested longest of all: a dial that finds nothing free takes it from the drill.
+        rows[f"share|{zone}|{moment(lease.lent_at)}|{digits}|{key}"] = {"schema": SCHEMA}
+        rows[f"rest|{zone}|{moment(RESTS_LONGEST)}|{digits}|{key}"] = {"schema": SCHEMA}
+        return rows
     idle_since = None if lease.busy_until else lease.last_ended_at
     # Those in a call come last of all that can be shared (B2), the longest in it first.
     rank = moment(idle_since) if idle_since else BUSY_RANK + moment(lease.dialled_at)

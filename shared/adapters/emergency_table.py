@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from shared.adapters.broken_rows import look_again, set_aside
+from shared.adapters.drill_mail import drill_mail, forget_drill_mail
 from shared.adapters.emergency_rows import (
     SCHEMA,
     agent_row,
@@ -60,6 +61,7 @@ from shared.ports import (
     Change,
     Committed,
     Dispatch,
+    DrillMail,
     Due,
     GoingOn,
     Keys,
@@ -303,6 +305,23 @@ class EmergencyTable:
             writes += self._writes(each, index, deadline)
         self._apply(writes, deadline)
         return tuple(owed for each in change.emergencies if (owed := _owed_notice(each)) is not None)
+
+    def forget_callback(self, stored: StoredCallback, deadline: Deadline) -> None:
+        """Remove a callback and what brings it up; `Conflict` if it changed meanwhile."""
+        if stored.callback is None:
+            return
+        due = [Delete(stored.due_row)] if stored.due_row is not None else []
+        self._apply([Delete(callback_row(stored.callback.callback_id), stored.version), *due], deadline)
+
+    # Drills
+
+    def drill_mail(self, deadline: Deadline) -> DrillMail:
+        """What is owed of drills' notices, and what was sent of them."""
+        return drill_mail(self._table, deadline)
+
+    def forget_drill_mail(self, deadline: Deadline) -> None:
+        """Remove all of it: nothing of a drill is sent or tracked any more."""
+        forget_drill_mail(self._table, deadline)
 
     # What time and the outbox bring up
 

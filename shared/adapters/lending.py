@@ -351,7 +351,7 @@ class _ZoneLending:
             # Whether a holder that cannot be read rests, nobody can tell.
             if slot is None or len(holders) > MOST_TAKEN_FROM or found.unreadable:
                 continue
-            if any(holder.lease.lives(self._rules, now) for holder in holders):
+            if any(holder.lease.keeps_number(self._rules, now) for holder in holders):
                 continue
             try:
                 stored = self._emergencies_of(holders, deadline)
@@ -380,7 +380,9 @@ class _ZoneLending:
 
     def _rests(self, stored: Stored, number: str, now: datetime) -> bool:
         lease = stored.emergency.lease if stored.emergency else None
-        return lease is not None and lease.number == number and not lease.lost and not lease.lives(self._rules, now)
+        if lease is None or lease.number != number or lease.lost:
+            return False
+        return not lease.keeps_number(self._rules, now)
 
     def find_shared(self, quota_row: str | None) -> Loan | None:
         """Of those that the last reading showed: the number whose last leg ended longest ago.

@@ -135,6 +135,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     `caller` is who calls, where that is one of those whom it would ring (the desk, or an agent's own telephone): they
     are not rung, and to see them on the call says nothing. Nobody else's identity is ever kept.
     `empty_since` is when nobody at all was on the call for the first time, not even who called.
+    `drill`: nobody calls, and nobody is rung.
     `look_at` is when to ask call control who is on the call, `doubted` whether an event gave reason to, and
     `looking_since` from when on it was asked in vain. `closed` says that nothing is owed any more and that all but the
     bare id was forgotten, until `forget_at`.
@@ -149,6 +150,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     connected: bool = False
     invitations: tuple[Invitation, ...] = ()
     caller: str | None = None
+    drill: bool = False
     lap: Lap | None = None
     look_at: datetime | None = None
     doubted: bool = False

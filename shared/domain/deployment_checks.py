@@ -322,6 +322,8 @@ def _drill(known: Known, now: datetime) -> Check:
     drill = known.drill
     if drill is None:
         return warning("drill", "There never was a drill.", remedy, now)
+    if drill.state is DrillState.RUNNING:
+        return ok("drill", "A drill is being played.", drill.at)
     if drill.state is DrillState.FAILED:
         return problem("drill", f"The last drill, on {drill.at:%Y-%m-%d}, failed.", remedy, drill.at)
     if now - drill.at > DRILL_EVERY:

@@ -1,9 +1,18 @@
 """A drill plays the whole chain for an agent, marked as a drill everywhere (B9)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+# Whoever plays a drill keeps it for so long at a time: longer than any one step takes.
+CLAIMED_FOR = timedelta(seconds=60)
+# Then only what is left of it is cleaned up. Its lease, which ends by itself, lasts a minute longer.
+GIVEN_UP_AFTER = timedelta(minutes=4)
+# A drill whose row says for so long that it runs is in nobody's way any more.
+FORGOTTEN_AFTER = timedelta(minutes=10)
+# The log says so often for how many days no drill has passed: an alert reads one day of it.
+TOLD_EVERY = timedelta(hours=6)
 
 
 class DrillState(StrEnum):
@@ -15,13 +24,52 @@ class DrillState(StrEnum):
     OVERTAKEN = "overtaken"
 
 
+class StepName(StrEnum):
+    """The steps, in their order."""
+
+    LEASE = "lease"
+    PRESENCE = "presence"
+    EMAIL = "email"
+    CALLBACK = "callback"
+    RESTORE = "restore"
+    RELEASE = "release"
+
+
+# What cleans up: done in any case, also where a step before it failed.
+LAST_STEPS = (StepName.RESTORE, StepName.RELEASE)
+
+
+class StepState(StrEnum):
+    """How a step stands; `skipped`: there was nothing to do, or no sense in it."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    OVERTAKEN = "overtaken"
+
+
 class DrillStep(Struct, frozen=True, kw_only=True):
-    """One step of a drill: how it ended, how long it took, and why where it did not pass."""
+    """One step of a drill: how it stands, how many milliseconds it took, and why it did not pass."""
 
     step: str
     state: str
-    ms: int
+    ms: int | None = None
     reason: str | None = None
+
+
+class Play(Struct, frozen=True, kw_only=True):
+    """What a drill needs while it runs, and nobody keeps afterwards.
+
+    `claim` is who plays it, at random, until `claimed_until`. `overtaken`: a real call came.
+    """
+
+    agent_id: str
+    recipients: tuple[str, ...] = ()
+    claim: str = ""
+    claimed_until: datetime | None = None
+    overtaken: bool = False
 
 
 class Drill(Struct, frozen=True, kw_only=True):
@@ -31,6 +79,52 @@ class Drill(Struct, frozen=True, kw_only=True):
     at: datetime
     state: DrillState = DrillState.RUNNING
     steps: tuple[DrillStep, ...] = ()
+    play: Play | None = None
+
+    def is_left_alone(self, now: datetime) -> bool:
+        """Whether it runs, and nobody plays it."""
+        if self.state is not DrillState.RUNNING or self.play is None:
+            return False
+        return self.play.claimed_until is None or self.play.claimed_until <= now
 
 
-STEPS = ("lease", "presence", "email", "callback", "restore", "release")
+class DrillAge(Struct, frozen=True, kw_only=True):
+    """When a drill last passed, or since when this deployment is known without one; and when the log was told."""
+
+    since: datetime
+    told_at: datetime | None = None
+
+    def is_to_tell(self, now: datetime) -> bool:
+        """Whether the log has not been told for long."""
+        return self.told_at is None or now - self.told_at >= TOLD_EVERY
+
+
+def new_drill(drill_id: str, agent_id: str, recipients: tuple[str, ...], now: datetime) -> Drill:
+    """A drill that nobody has begun to play."""
+    steps = tuple(DrillStep(step=name, state=StepState.WAITING) for name in StepName)
+    return Drill(drill_id=drill_id, at=now, steps=steps, play=Play(agent_id=agent_id, recipients=recipients))
+
+
+def step_to_do(drill: Drill) -> StepName | None:
+    """The first step that is not over; one that a process died in is done once more."""
+    unfinished = (StepState.WAITING, StepState.RUNNING)
+    return next((StepName(each.step) for each in drill.steps if each.state in unfinished), None)
+
+
+def with_step(drill: Drill, step: DrillStep) -> Drill:
+    """The drill with this in place of the step of that name."""
+    return structs.replace(drill, steps=tuple(step if each.step == step.step else each for each in drill.steps))
+
+
+def state_of(drill: Drill, name: StepName) -> str:
+    """How a step stands."""
+    return next((each.state for each in drill.steps if each.step == name), StepState.WAITING)
+
+
+def concluded(drill: Drill) -> Drill:
+    """What is kept of it: the verdict, the steps and their times."""
+    failed = any(each.state == StepState.FAILED for each in drill.steps)
+    state = DrillState.FAILED if failed else DrillState.PASSED
+    if drill.play is not None and drill.play.overtaken:
+        state = DrillState.OVERTAKEN
+    return structs.replace(drill, state=state, play=None)

@@ -191,6 +191,11 @@ class Emergency(Struct, frozen=True, kw_only=True):
         return max((leg.dialled_at for leg in self.legs), default=datetime.min.replace(tzinfo=UTC))
 
     @property
+    def drill(self) -> bool:
+        """Whether it is a drill, and nobody's emergency (B9)."""
+        return self.lease is not None and self.lease.drill
+
+    @property
     def live_id(self) -> str | None:
         """The name of this emergency on the live board: it tells nothing, and changes with each lease."""
         return derived(self.lease.epoch, "live") if self.lease else None
@@ -266,16 +271,23 @@ def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
 
 def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
     """How an emergency stands now."""
+    rules = _own_rules(emergency, rules)
     tied = ties(emergency)
     evident = ((leg.leg_id, _end_of(leg, tied.get(leg.leg_id), rules, now)) for leg in emergency.legs)
     ends = {leg_id: end for leg_id, end in evident if end is not None}
-    untied = (leg for leg in emergency.legs if leg.leg_id not in tied and leg.callback is None)
+    # No call is placed in a drill: one that the agent starts meanwhile is not the drill's.
+    may_tie = () if emergency.drill else emergency.legs
+    untied = (leg for leg in may_tie if leg.leg_id not in tied and leg.callback is None)
     return Standing(
         ends=ends,
         in_progress=tuple(leg for leg in emergency.legs if leg.leg_id not in ends),
         untied=tuple(leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window),
         held_until=_held_until(emergency, ends, rules, now),
     )
+
+
+def _own_rules(emergency: Emergency, rules: Rules) -> Rules:
+    return emergency.lease.own(rules) if emergency.lease is not None else rules
 
 
 def _end_of(leg: Leg, tie: Tie | None, rules: Rules, now: datetime) -> LegEnd | None:
@@ -316,14 +328,15 @@ def _held_until(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, 
 
 def timed_out_legs(emergency: Emergency, stands: Standing, rules: Rules) -> list[Leg]:
     """The legs that count as dropped because nobody ever reported their end."""
-    ends = stands.ends
-    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + rules.max_call, False)]
+    ends, max_call = stands.ends, _own_rules(emergency, rules).max_call
+    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + max_call, False)]
 
 
 def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> datetime:
     """When time alone next changes something: a leg times out, a hold or the lease ends, or all is forgotten."""
     assert emergency.lease is not None
-    moments = [leg.dialled_at + rules.max_call for leg in stands.in_progress]
+    max_call = emergency.lease.own(rules).max_call
+    moments = [leg.dialled_at + max_call for leg in stands.in_progress]
     moments += [ring.until for ring in rings_now(emergency, now)]
     if stands.held_until is not None and stands.held_until != _NO_END:
         moments.append(stands.held_until)
@@ -360,13 +373,21 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
 
     Unless the one before is not over, and had only no number of the pool.
     """
-    before = emergency.lease
+    # A real call goes on with nothing of a drill.
+    before = emergency.lease if lease.drill is emergency.drill else None
     continued = same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
     started = structs.replace(emergency, legs=(*kept, leg), sightings=sightings, lease=lease)
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
+
+
+def without_drill(emergency: Emergency) -> Emergency:
+    """A real call came: of a drill only the presence that it found stays, and the number, until the next lease (B9)."""
+    if not emergency.drill:
+        return emergency
+    return structs.replace(emergency, legs=(), sightings=(), ringing=(), thread=None)
 
 
 def same_lease(one: Lease | None, other: Lease | None) -> bool:
@@ -611,7 +632,7 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
     stands = standing(emergency, rules, now)
     lease = structs.replace(
         known,
-        busy_until=max((leg.dialled_at + rules.max_call for leg in stands.in_progress), default=None),
+        busy_until=max((leg.dialled_at + known.own(rules).max_call for leg in stands.in_progress), default=None),
         last_ended_at=max((end.at for end in stands.ends.values()), default=None),
         # A callback is not dialled: it protects the number by its end alone (B3).
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),

@@ -11,6 +11,7 @@ EmergencyCallingError
 │   └── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
+├── AgentBusy          409: a drill must touch neither an emergency nor a number that rests
 └── Conflict           somebody else moved first: read again, decide again
     ├── CallIdTaken    the call id is known already: as this call, as another's, or as ended
     └── TooManyRows    one transaction cannot hold it: decide for something smaller
@@ -99,6 +100,10 @@ class Conflict(EmergencyCallingError):
 
 class CallIdTaken(Conflict):
     """A call of this id is known already."""
+
+
+class AgentBusy(EmergencyCallingError):
+    """The agent has an emergency, or had one whose number still rests."""
 
 
 class TooManyRows(Conflict):

@@ -40,6 +40,14 @@ class Rules(Struct, frozen=True, kw_only=True):
         return timedelta(minutes=self.max_call_minutes)
 
 
+# A drill is over within five minutes, also where nobody carries it on; then nothing of it is protected, or rests (B9).
+RULES_OF_DRILLS = Rules(
+    window_minutes=5, after_call_minutes=0, cool_down_minutes=0, hold_after_drop_minutes=0, max_call_minutes=5
+)
+# What the log calls a drill begins so.
+DRILL_WORD = "drill"
+
+
 class Lease(Struct, frozen=True, kw_only=True):
     """The binding of one callback number to one agent.
 
@@ -47,7 +55,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
     at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
     that; whether it lives is computed all the same. `lost`: the number was lent again in its cool-down, or there was
-    none and `number` is the fallback number. `word` is what the log calls this emergency by, at random.
+    none and `number` is the fallback number. `word` is what the log calls this emergency by, at random. `drill`: it is
+    a drill's, and any real dial may have its number.
     """
 
     number: str
@@ -61,26 +70,35 @@ class Lease(Struct, frozen=True, kw_only=True):
     expired_at: datetime | None = None
     lost: bool = False
     word: str = ""
+    drill: bool = False
+
+    def own(self, rules: Rules) -> Rules:
+        """The rules that hold for this lease."""
+        return RULES_OF_DRILLS if self.drill else rules
 
     def promised_until(self, rules: Rules) -> datetime:
         """The earliest end that the agent and the responder can rely on; later legs only move it further out."""
-        window_ends = self.window_ends_at(rules)
-        return window_ends if self.last_ended_at is None else max(window_ends, self.last_ended_at + rules.after_call)
+        window_ends, after_call = self.window_ends_at(rules), self.own(rules).after_call
+        return window_ends if self.last_ended_at is None else max(window_ends, self.last_ended_at + after_call)
 
     def window_ends_at(self, rules: Rules) -> datetime:
         """When the time from dialling is over, by the longest window that was set since."""
-        window_ends = self.dialled_at + rules.window
+        window_ends = self.dialled_at + self.own(rules).window
         return window_ends if self.kept_until is None else max(window_ends, self.kept_until)
 
     def ends_at(self, rules: Rules) -> datetime:
         """When the lease ends if nothing more happens: never while a leg is in progress (B3)."""
         quiet_since = self.busy_until or self.last_ended_at
         window_ends = self.window_ends_at(rules)
-        return window_ends if quiet_since is None else max(window_ends, quiet_since + rules.after_call)
+        return window_ends if quiet_since is None else max(window_ends, quiet_since + self.own(rules).after_call)
 
     def lives(self, rules: Rules, now: datetime) -> bool:
         """Whether the number is still this agent's, computed whenever it is asked (B2)."""
         return not self.lost and now < self.ends_at(rules)
+
+    def keeps_number(self, rules: Rules, now: datetime) -> bool:
+        """Whether nobody else may be lent the number while another can be: a drill's is as good as free (B2, B9)."""
+        return not self.drill and self.lives(rules, now)
 
     def in_a_call(self, now: datetime) -> bool:
         """Whether a leg on this number is in progress."""
@@ -88,6 +106,7 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     def released_at(self, rules: Rules) -> datetime:
         """When the number's cool-down is over and nothing of the lease is kept any more."""
+        rules = self.own(rules)
         return self.ends_at(rules) + rules.cool_down
 
 

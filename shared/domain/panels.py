@@ -50,6 +50,7 @@ class Banner(StrEnum):
     HELD_AFTER_DROP = "held_after_drop"
     CALLBACK_RINGING = "callback_ringing"
     CANNOT_BE_PLACED = "cannot_be_placed"
+    DRILL_IN_PROGRESS = "drill_in_progress"
 
 
 class Panel(Struct, frozen=True, kw_only=True):
@@ -78,6 +79,8 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if emergency is None or emergency.lease is None:
         return Panel()
     stands = standing(emergency, rules, now)
+    if emergency.drill:
+        return _drill_panel(emergency, stands)
     panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
     if not emergency.lease.lives(rules, now):
         return panel
@@ -87,6 +90,14 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if panel.banner is Banner.HELD_AFTER_DROP and panel.dial is not None:
         return structs.replace(panel, controls=(CALL_AGAIN_CONTROL, *panel.controls))
     return panel
+
+
+def _drill_panel(emergency: Emergency, stands: Standing) -> Panel:
+    """The usual controls, so that a real call can be dialled at any moment (B9); nothing to say to a responder."""
+    if not stands.held:
+        return Panel()
+    presence = _held_presence(emergency, stands)
+    return Panel(banner=Banner.DRILL_IN_PROGRESS, presence=presence, poll_after_s=POLL_DURING_EMERGENCY_S)
 
 
 def _held_presence(emergency: Emergency, stands: Standing) -> PresenceStatus | None:

@@ -88,7 +88,14 @@ def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
 def _parties(
     call: Incoming, numbers: NumberPool, clock: Clock, deployment: Deployment, deadline: Deadline
 ) -> tuple[Party, ...] | None:
-    return parties_of(call.to_number, numbers=numbers, deployment=deployment, now=clock.now(), deadline=deadline)
+    return parties_of(
+        call.to_number,
+        numbers=numbers,
+        deployment=deployment,
+        now=clock.now(),
+        deadline=deadline,
+        drill=call.drill,
+    )
 
 
 def _answer(call: Incoming, caller: str | None, router: CallRouter, clock: Clock, deployment: Deployment) -> str:
@@ -138,6 +145,7 @@ def callback_of(
         server_key=key_of(call.origin),
         parties=parties,
         caller=caller,
+        drill=call.drill,
     )
 
 

@@ -67,6 +67,7 @@ def _notice(
         reachable_until=lease.ends_at(rules),
         shared=False,
         test=bool(dialled) and all(leg.test for leg in dialled),
+        drill=emergency.drill,
         degraded=False,
         location=ToldLocation(),
         locale=agent.locale if agent is not None else None,

@@ -52,6 +52,7 @@ from shared.ports import (
     StoredCallback,
     Telemetry,
 )
+from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.notify_of_callback import OwedOfCallback, concerned, kind_owed, notice_of
 from shared.use_cases.route_callback import parties_of
@@ -135,7 +136,7 @@ class _Climb:
         self._emergencies = emergencies
         self._numbers = numbers
         self._directory = directory
-        self._router = router
+        self._router: CallRouter = router
         self._clock = clock
         self._deployment = deployment
         self._telemetry = telemetry
@@ -149,6 +150,9 @@ class _Climb:
         while (known := self._read(said)) is not None:
             before, now = known.stored.callback, self._clock.now()
             assert before is not None
+            if before.drill:
+                # Whoever takes it up: nobody is rung.
+                self._router = DrillCalls()
             told = self._told(before, said, facts, now)
             busy = self._engaged(known, told, now)
             step = next_step(told, self._deployment.ladder, busy, now)
@@ -174,9 +178,13 @@ class _Climb:
             stored = StoredCallback(self._found(said, deadline))
         if stored.callback is None:
             return None
+        drill = stored.callback.drill
         loading = [self._emergencies.load(party.agent_key, deadline) for party in stored.callback.parties]
         read = [pending.result() for pending in loading]
-        return _Known(stored, tuple(each for each in read if each.emergency is not None))
+        # Where a real call overtook a drill, its callback is nothing of that emergency (B9).
+        return _Known(
+            stored, tuple(each for each in read if each.emergency is not None and each.emergency.drill is drill)
+        )
 
     def _begins(self, fact: Fact) -> bool:
         """Whether a callback without a row can only be one whose row is late, and not one that is long forgotten."""

@@ -28,6 +28,8 @@ from shared.use_cases.change_emergency import change_emergency
 MAX_REFUSALS = 15
 # A service that is well answers far sooner. A try that has less time left claims the notice anew before it sends.
 LEAST_TRY = timedelta(seconds=5)
+# The word itself, in every language.
+DRILL_MARK = "DRILL"
 # What a commit takes after the last answer, so that it comes before the claim lapses.
 COMMIT = timedelta(seconds=0.5)
 
@@ -67,6 +69,10 @@ def deliver_notice(
         sending.send_to_all(Deadline(clock, min(claimed_s, deadline.remaining_s())))
     except Unavailable as failure:
         _note_told(owed.notice, sending.dispatches, emergencies, clock, deadline)
+        if owed.notice.drill:
+            # A drill shows what happens now; nobody shall be told of it when it is over.
+            emergencies.strike_off(owed, tuple(sending.dispatches), deadline)
+            raise
         rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
         wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
         emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
@@ -149,7 +155,7 @@ class Sending:
         return Email(
             operation_id=operation_id,
             recipients=tuple(group),
-            subject=words.subject,
+            subject=subject_of(self._notice, words),
             text=words.text,
             html=words.html,
             thread=derived(self._notice.word, "thread") if self._notice.word else "",
@@ -188,8 +194,15 @@ class Sending:
                 deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
                 expires_at=self._notice.give_up_at,
                 agent_key=self._notice.agent_key,
+                drill=self._notice.drill,
             )
         )
+
+
+def subject_of(notice: Notice, words: RenderedNotice) -> str:
+    """The subject; a drill's says DRILL, whatever the template was (B9)."""
+    marked = not notice.drill or DRILL_MARK in words.subject
+    return words.subject if marked else f"{DRILL_MARK}: {words.subject}"
 
 
 def _groups(recipients: Sequence[str]) -> list[list[str]]:

@@ -90,8 +90,15 @@ class CarryOnImport(Struct, frozen=True):
     operation_id: str
 
 
+class CarryOnDrill(Struct, frozen=True):
+    """Go on with a drill."""
+
+    drill_id: str
+
+
 type Effect = (
-    CarryOnImport
+    CarryOnDrill
+    | CarryOnImport
     | ReconcilePresence
     | ReconcilePresenceOf
     | DeliverNotice

@@ -78,6 +78,7 @@ def notice_of(
         reachable_until=lease.promised_until(deployment.rules),
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),
+        drill=emergency.drill,
         degraded=False,
         location=situation.told,
         site=situation.site,

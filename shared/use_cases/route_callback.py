@@ -25,6 +25,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
 
     `caller` is a raw identity, and only compared with those whom we would ring. `origin` is the same in every delivery
     of the same call, and its server call id where that is known. `came_at` is when it began to ring, as its event says.
+    `drill`: nobody calls; only a drill itself asks so.
     """
 
     to_number: str | None
@@ -32,6 +33,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
     origin: str
     caller: str | None = None
     came_at: datetime | None = None
+    drill: bool = False
 
 
 class Rung(Struct, frozen=True):
@@ -42,19 +44,26 @@ class Rung(Struct, frozen=True):
 
 
 def parties_of(
-    number: str | None, *, numbers: NumberPool, deployment: Deployment, now: datetime, deadline: Deadline
+    number: str | None,
+    *,
+    numbers: NumberPool,
+    deployment: Deployment,
+    now: datetime,
+    deadline: Deadline,
+    drill: bool = False,
 ) -> tuple[Party, ...] | None:
     """Whose ladder a call to `number` climbs, none for the desk's; None if the number is none of ours.
 
     While the number is lent: whoever held it unshared and its newest holders, those without a leg in progress first. In
-    the cool-down the last one; nobody later (B2, B4). Raises `Unavailable`.
+    the cool-down the last one; nobody later (B2, B4). A real call rings nobody for a drill, and a `drill` nobody for a
+    real one (B9). Raises `Unavailable`.
     """
     if number is None:
         return None
     holders = numbers.holders(number, deadline)
     if holders is None:
         return () if number in deployment.callback_numbers else None
-    to_ring = _to_ring(holders, deployment, now)
+    to_ring = _to_ring([holder for holder in holders if holder.lease.drill is drill], deployment, now)
     pool = frozenset(deployment.callback_numbers)
     return tuple(_party(holder, MOST_IDENTITIES // len(to_ring), pool) for holder in to_ring)
 

@@ -34,7 +34,6 @@ def show_board(
         live_emergency(
             each,
             name=names.get(each.agent_key),
-            site=None,
             notices=notice_states(each.agent_key, kept.owed, sent),
             rules=rules,
             now=now,

@@ -9,9 +9,19 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, with_leg, with_outage_hold, with_thread_opened
+from shared.domain.emergencies import (
+    Emergency,
+    Leg,
+    LegEnd,
+    Reach,
+    with_leg,
+    with_outage_hold,
+    with_thread_opened,
+    without_drill,
+)
 from shared.domain.emergency_numbers import EmergencyNumber, Placeable, recognise
 from shared.domain.errors import (
+    AgentBusy,
     CallIdTaken,
     Conflict,
     Malformed,
@@ -63,6 +73,10 @@ from shared.use_cases.identify import identify_dial, presumed
 MAX_CONTACTS_KEPT_CHARACTERS = 6_000
 
 
+# The last free number is kept for a real call (B9).
+LEAST_FREE_FOR_DRILL = 2
+
+
 class Dial(Struct, frozen=True, kw_only=True):
     """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids.
 
@@ -71,6 +85,7 @@ class Dial(Struct, frozen=True, kw_only=True):
     `desktop_id` is where it was dialled, `client_network` the address that an agent's own request came from; with
     `caller_id_ours` responders see the number that the softphone is lent.
     `entra_object_id` is what a machine or an event says of the agent. `ignored` names fields that cannot be used.
+    `drill_for` are those whom a drill tells, None for a real dial.
     """
 
     call_id: str
@@ -90,6 +105,7 @@ class Dial(Struct, frozen=True, kw_only=True):
     client_network: str | None = None
     caller_id_ours: bool = False
     ignored: tuple[str, ...] = ()
+    drill_for: tuple[str, ...] | None = None
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -163,6 +179,7 @@ def start_call(
     `word` is what the log calls the emergency by, should this begin one. `routes` are asked what was last read
     only once the sites are known, which may bring a newer reading. Raises `NotAnEmergency`.
     """
+    assert dial.drill_for is None, "a drill must not be answered as in an outage"
     began = clock.monotonic()
     course = _Course(
         dial, caller, emergencies, numbers, directory, desktops, sites, routes, deployment=deployment, deadline=deadline
@@ -185,6 +202,34 @@ def start_call(
             outage.over(agent_id, caller.owner)
     _tell(telemetry, course, started.answer, _ms_since(began, clock))
     return started
+
+
+def lend_for_drill(
+    dial: Dial,
+    *,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    numbers: NumberPool,
+    directory: AgentDirectory,
+    desktops: Desktops,
+    sites: SiteRegister,
+    outage: OutageLog,
+    clock: Clock,
+    deployment: Deployment,
+    routes: VoiceRoutes,
+    word: str,
+    deadline: Deadline,
+) -> tuple[Effect, ...]:
+    """The way of a dial, for a drill: a number that is free, while two are; gives what is owed (B9).
+
+    Raises `NotFound` where no number can be spared, `AgentBusy`, `Unavailable`, `NotAnEmergency`.
+    """
+    assert dial.drill_for is not None
+    course = _Course(
+        dial, caller, emergencies, numbers, directory, desktops, sites, routes, deployment=deployment, deadline=deadline
+    )
+    course.word = word
+    return course.run(outage, clock.now()).effects
 
 
 def _tell(telemetry: Telemetry, course: "_Course", answer: Answer, ms: int) -> None:
@@ -445,11 +490,21 @@ class _Course:
     def _lend(self, emergency: Emergency | None, now: datetime) -> tuple[Loan | None, Lease]:
         """The number to give: a redial keeps its own, also from its cool-down; else one that can be lent."""
         current = emergency.lease if emergency else None
+        if self._is_drill:
+            return self._lend_for_drill(current, now)
+        if current is not None and current.drill:
+            # A real call wins: the number is here, and whatever else is the drill's ends with it.
+            return self._lend_anew(current, self.word, now)
         if current is not None and current.lives(self._rules, now):
             return None, current
+        return self._lend_anew(current, (current.word if current is not None else "") or self.word, now)
+
+    def _new_lease(self, word: str, now: datetime) -> Lease:
         epoch = derived(self._leg_id, "lease")
-        word = (current.word if current is not None else "") or self.word
-        lease = Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now), word=word)
+        return Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now), word=word)
+
+    def _lend_anew(self, current: Lease | None, word: str, now: datetime) -> tuple[Loan | None, Lease]:
+        lease = self._new_lease(word, now)
         if current is not None and not current.lost:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
@@ -468,10 +523,27 @@ class _Course:
             return None, structs.replace(lease, number=fallback, shared=True, lost=True)
         return loan, structs.replace(lease, number=loan.number, shared=loan.kind is LoanKind.SHARED)
 
+    @property
+    def _is_drill(self) -> bool:
+        return self._dial.drill_for is not None
+
+    def _lend_for_drill(self, current: Lease | None, now: datetime) -> tuple[Loan, Lease]:
+        """A free number while two are: the last one is kept for a real call (B9)."""
+        if current is not None:
+            raise AgentBusy
+        if self._numbers.free_count(LEAST_FREE_FOR_DRILL, self._deadline) < LEAST_FREE_FOR_DRILL:
+            raise NotFound
+        loan = self._numbers.loan(
+            country=self.situation.country, in_directory=True, now=now, deadline=self._deadline, takes=False
+        )
+        if loan.kind not in (LoanKind.FREE, LoanKind.NEW):
+            raise NotFound
+        return loan, structs.replace(self._new_lease(self.word, now), number=loan.number, drill=True)
+
     def _held_by_others(self, number: str, now: datetime) -> bool:
         """Whether the number was shared out while it rested."""
         holders = self._numbers.holders(number, self._deadline) or []
-        return any(each.agent_key != self._agent_key and each.lease.lives(self._rules, now) for each in holders)
+        return any(each.agent_key != self._agent_key and each.lease.keeps_number(self._rules, now) for each in holders)
 
     def _change(self, stored: Stored, loan: Loan | None, lease: Lease, ration: str | None, now: datetime) -> Change:
         assert self.number is not None
@@ -520,6 +592,8 @@ class _Course:
         return (*own, *(self._site.emergency_contacts if self._site else ()))
 
     def _recipients(self) -> tuple[str, ...]:
+        if self._dial.drill_for is not None:
+            return self._dial.drill_for
         return recipients_of(self._contacts(), self._deployment.default_contacts)
 
     def _ask_ration(self, now: datetime) -> Pending[str | None] | None:
@@ -538,7 +612,8 @@ class _Course:
         first = (said,) if said in starters and said else ()
         # Those of an entry without an object id, which the agent named, may be rung; they tie nothing.
         rung = subject.named.acs_user_ids if subject.named else ()
-        base = known or Emergency(agent_id=subject.agent_id, agent_key=self._agent_key, in_directory=False)
+        new = Emergency(agent_id=subject.agent_id, agent_key=self._agent_key, in_directory=False)
+        base = without_drill(known) if known else new
         return structs.replace(
             base,
             agent_id=subject.agent_id,
@@ -588,6 +663,7 @@ class _Course:
             reachable_until=dialled_at + self._rules.window,
             shared=False,
             test=False,
+            drill=self._is_drill,
             degraded=False,
             location=self.situation.told,
             site=self.situation.site,

@@ -336,6 +336,8 @@ class House:
             sites=self.sites,
             deliveries=self.deliveries,
             imports=self.imports,
+            drills=self.drills,
+            pause=lambda seconds: self.clock.advance(timedelta(seconds=seconds)),
             presence=self.presence,
             keys=self.keys,
             router=self.switchboard,
@@ -362,7 +364,6 @@ class House:
         return administer(
             self.calling,
             templates=self.templates,
-            agents=self.directory_table,
             faults=self.faults,
             sender="alerts@example.com",
             graph_mail=False,

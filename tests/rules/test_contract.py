@@ -120,6 +120,7 @@ REQUIRED = {
     *("me", "call_automation_events", "call_policy", "recording_file_status_event", "ui_prompt"),
     *("ui_panel", "ui_console", "ui_preview", "ui_file", "ui_pinned_file"),
     *("admin_callback_numbers", "admin_emergencies", "admin_readiness", "admin_agent_readiness", "openapi"),
+    *("admin_drill_started", "admin_drill_read"),
     *(f"admin_notification_template_{verb}" for verb in ("read", "saved", "removed", "preview")),
 }
 

@@ -57,10 +57,8 @@ def house() -> House:
     )
     report(house)
     mailed = DrillStep(step="email", state="passed", ms=3)
-    house.drills.begin(Drill(drill_id="d", at=house.clock.now()), house.clock.now(), house.within())
-    house.drills.keep(
-        Drill(drill_id="d", at=house.clock.now(), state=DrillState.PASSED, steps=(mailed,)), house.within()
-    )
+    passed = Drill(drill_id="d", at=house.clock.now(), state=DrillState.PASSED, steps=(mailed,))
+    house.drills.begin(passed, house.clock.now(), house.within())
     return house
 
 
@@ -146,7 +144,8 @@ def bad_template(house: House) -> None:
 
 
 def failed_drill(house: House) -> None:
-    house.drills.keep(Drill(drill_id="d", at=house.clock.now(), state=DrillState.FAILED), house.within())
+    failed = Drill(drill_id="d", at=house.clock.now(), state=DrillState.FAILED)
+    house.drills.begin(failed, house.clock.now(), house.within())
 
 
 def old_drill(house: House) -> None:
