@@ -53,6 +53,10 @@ const STUCK_MS = 1500;
 const REPORT_TRY_MS = 3000;
 const REPORT_FOR_MS = 600_000;
 const REPORT_AGAIN_S = [1, 2, 4, 8];
+// The server ends a leg of which it hears nothing by itself after four hours.
+const END_FOR_MS = 14_400_000;
+const END_AGAIN_S = [1, 2, 4, 8, 30, 60];
+const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
 const DESKTOP_AGAIN_MS = 900_000;
@@ -514,19 +518,33 @@ export function createEmergencyDialer(options) {
 
   /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
   async function reportEnd(mine, reason) {
-    for (const wait of [0, ...REPORT_AGAIN_S, 30, 60]) {
+    const since = performance.now();
+    let fresh = false;
+    for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
       // The first in the same task: a page that goes away gets no other.
-      if (wait) await pause(wait * 1000);
-      const answer = await sendEnd(mine.callId, reason);
-      if (answer && answer.status < 500 && answer.status !== 429 && answer.status !== 401) {
-        return forget(mine.callId);
-      }
+      if (count) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
+      const answer = await sendEnd(mine.callId, reason, fresh);
+      fresh = answer?.status === 401;
+      if (answer && answer.status < 500 && answer.status !== 429 && !fresh) return forget(mine.callId);
     }
   }
 
-  /** @param {string} callId @param {"agent" | "dropped"} reason */
-  function sendEnd(callId, reason) {
-    return send("POST", `emergency-calls/${callId}/end`, { reason }, { keepalive: true });
+  /** @param {number} seconds @returns {Promise<unknown>} over sooner where the network comes back */
+  function pauseOrOnline(seconds) {
+    return new Promise((resolve) => {
+      const over = () => {
+        clearTimeout(timer);
+        removeEventListener("online", over);
+        resolve(undefined);
+      };
+      const timer = setTimeout(over, seconds * 1000);
+      addEventListener("online", over);
+    });
+  }
+
+  /** @param {string} callId @param {"agent" | "dropped"} reason @param {boolean} [fresh] whether the last token was old */
+  function sendEnd(callId, reason, fresh = false) {
+    return send("POST", `emergency-calls/${callId}/end`, { reason }, { keepalive: true, fresh });
   }
 
   /**
@@ -619,7 +637,8 @@ export function createEmergencyDialer(options) {
   /** Keep the id, and nothing else, so that a tab that died can say so when it comes back. @param {Leg} mine */
   function keep(mine) {
     try {
-      sessionStorage.setItem(UNENDED, mine.callId);
+      // Of a redial both: the end of the call that dropped may still be owed.
+      sessionStorage.setItem(UNENDED, [...unended(), mine.callId].slice(-MOST_UNENDED).join(" "));
       // A duplicated tab copies the storage: the lock tells it that the call lives in another one.
       navigator.locks?.request(`${UNENDED}:${mine.callId}`, () => mine.done).catch(() => {});
     } catch {
@@ -630,20 +649,29 @@ export function createEmergencyDialer(options) {
   /** @param {string} callId */
   function forget(callId) {
     try {
-      if (sessionStorage.getItem(UNENDED) === callId) sessionStorage.removeItem(UNENDED);
+      const left = unended().filter((each) => each !== callId);
+      if (left.length) sessionStorage.setItem(UNENDED, left.join(" "));
+      else sessionStorage.removeItem(UNENDED);
     } catch {
       // As in `keep`.
     }
   }
 
-  async function endWhatIsLeft() {
-    let callId = null;
+  /** @returns {string[]} the calls whose end was not taken yet, oldest first */
+  function unended() {
     try {
-      callId = sessionStorage.getItem(UNENDED);
+      return (sessionStorage.getItem(UNENDED) ?? "").split(" ").filter(Boolean);
     } catch {
-      return;
+      return [];
     }
-    if (!callId) return;
+  }
+
+  async function endWhatIsLeft() {
+    await Promise.all(unended().map(endIfLeft));
+  }
+
+  /** @param {string} callId */
+  async function endIfLeft(callId) {
     const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${UNENDED}:${callId}`), () => false);
     if (lives) forget(callId);
     else await reportEnd({ callId }, "dropped");

@@ -17,6 +17,7 @@ const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: 
 const REFRESH_TIMES_MS = 15000;
 const REPORT_AGAIN_MS = 900000;
 const POSITION_WITHIN_MS = 10000;
+const IDENTIFY_AGAIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
@@ -38,6 +39,7 @@ export class EmergencyPanel extends HTMLElement {
   #lastServer = "checking";
   #ticking = null;
   #reporting = null;
+  #identifying = null;
   #parts = {};
   #desktop = { known: null, confirmed: false };
   #wakeLock = null;
@@ -74,6 +76,11 @@ export class EmergencyPanel extends HTMLElement {
     return this.#view?.mode ?? "checking";
   }
 
+  /** What is going on, in the reader's words: the heading. */
+  get headline() {
+    return this.#parts.heading?.textContent ?? "";
+  }
+
   /** Ask again who this is and what is shown: there is a token now, or another one. */
   refresh() {
     this.#identify().then(() => this.#source?.now());
@@ -97,12 +104,15 @@ export class EmergencyPanel extends HTMLElement {
     this.#reporting = setInterval(() => document.visibilityState === "visible" && this.#lookAtDesktop(), REPORT_AGAIN_MS);
     document.addEventListener("visibilitychange", this.#keepAwake);
     addEventListener("online", this.#lookAtDesktop);
+    addEventListener("focus", this.#identifyAgain);
     navigator.connection?.addEventListener("change", this.#lookAtDesktop);
   }
 
   disconnectedCallback() {
     clearInterval(this.#ticking);
     clearInterval(this.#reporting);
+    clearTimeout(this.#identifying);
+    removeEventListener("focus", this.#identifyAgain);
     document.removeEventListener("visibilitychange", this.#keepAwake);
     removeEventListener("online", this.#lookAtDesktop);
     navigator.connection?.removeEventListener("change", this.#lookAtDesktop);
@@ -153,8 +163,15 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#source) {
       this.#source.state = { ...this.#source.state, status: answer && answer.status < 500 ? "refused" : "stale" };
       this.#render();
+      clearTimeout(this.#identifying);
+      if (this.#source.state.status === "stale") this.#identifying = setTimeout(this.#identifyAgain, IDENTIFY_AGAIN_MS);
     }
   }
+
+  /** Who this is was not to be learnt: the server was away, or nobody had signed in. */
+  #identifyAgain = () => {
+    if (!this.#agentId && this.#source) this.refresh();
+  };
 
   /** Ask the API once; null where nothing came back. */
   async #ask(method, path, body) {
@@ -257,7 +274,7 @@ export class EmergencyPanel extends HTMLElement {
     parts.dialling.append(el("label", {}, t("number_to_dial"), parts.number));
     this.#parts = parts;
     const { heading, alert, notes, chip, next, say, drops, status, where, dialling, others, actions, bar, devices } = parts;
-    const panel = el("div", { class: "panel", lang: language }, heading, alert, notes, chip, next, say, drops, where, dialling, others, actions, bar, devices, status);
+    const panel = el("div", { class: "panel", lang: language }, heading, alert, notes, chip, next, say, drops, dialling, others, actions, where, bar, devices, status);
     this.#parts.panel = panel;
     this.#shown = "";
     this.shadowRoot.replaceChildren(panel);
@@ -281,7 +298,7 @@ export class EmergencyPanel extends HTMLElement {
     const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
     panel.dataset.mode = view.mode;
     panel.dataset.tone = view.held || view.test ? "warn" : view.bannerKey === "cannot_be_placed" ? "danger" : TONES[view.mode];
-    setText(heading, t(view.held ? "state_held" : view.test ? "state_test" : view.known ? `state_${view.mode}` : "state_unknown"));
+    setText(heading, t(headlineOf(view)));
     this.#renderAlert(view);
     keyed(notes, view.notes, (key) => key, (key) => el("li", {}, icon("info"), el("span", {}, t(key))));
     notes.hidden = view.notes.length === 0;
@@ -414,7 +431,7 @@ export class EmergencyPanel extends HTMLElement {
       if (server.status === "stale" || server.status === "refused") this.#say(server.status === "stale" ? "server_away" : "refused");
       this.#lastServer = server.status;
     }
-    if (before?.mode === view.mode && before?.held === view.held) return;
+    if (before && headlineOf(before) === headlineOf(view)) return;
     this.#keepAwake();
     this.#refuseHeadset(view.mode !== "normal" && view.mode !== "checking");
     const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
@@ -474,7 +491,7 @@ export class EmergencyPanel extends HTMLElement {
   #throughDialer(name, number) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
     else if (name === "end_call") this.#dialer.end();
-    else if (name === "answer") Promise.resolve(this.#dialer.answer()).catch(() => {});
+    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => {});
     else this.#softphone?.control?.(name, { name });
   }
 
@@ -483,7 +500,7 @@ export class EmergencyPanel extends HTMLElement {
     // After a reload: the server still counts a leg of which this window has no call.
     let callId = null;
     try {
-      callId = sessionStorage.getItem("ec");
+      callId = sessionStorage.getItem("ec")?.split(" ").at(-1) ?? null;
     } catch {
       // Barred in a frame of another site.
     }
@@ -604,9 +621,12 @@ export class EmergencyPanel extends HTMLElement {
     const known = this.#desktop.known;
     const shown = view.mode === "normal" && !view.held && known !== null && !this.#desktop.confirmed;
     where.hidden = !shown;
-    if (!shown || where.childElementCount) return;
+    if (!shown) return where.replaceChildren();
     const t = this.#t;
     const before = known.confirmed_location?.address ?? known.location?.address ?? "";
+    // What is being typed stays as it is, whatever a report says meanwhile.
+    if (where.childElementCount && (where.dataset.before === before || where.contains(this.shadowRoot.activeElement))) return;
+    where.dataset.before = before;
     const address = el("input", { type: "text", autocomplete: "off", maxlength: "500" });
     address.value = before;
     where.replaceChildren(
@@ -640,6 +660,13 @@ export class EmergencyPanel extends HTMLElement {
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60000 });
     });
   }
+}
+
+/** The key of the heading: the state in a few words. */
+function headlineOf(view) {
+  if (view.held) return "state_held";
+  if (view.test) return "state_test";
+  return view.known ? `state_${view.mode}` : "state_unknown";
 }
 
 if (!customElements.get("emergency-panel")) customElements.define("emergency-panel", EmergencyPanel);

@@ -110,9 +110,8 @@ element.setAttribute("api", new URL("..", location.href).href.replace(/\/$/, "")
 if (query.get("agent")) element.setAttribute("agent-id", query.get("agent"));
 if (query.get("desktop")) element.setAttribute("desktop-id", query.get("desktop"));
 setLanguage(query.get("locale") ?? navigator.language);
-element.addEventListener("modechange", ({ detail }) => {
-  const t = speaking(PANEL_WORDS, document.documentElement.lang);
-  document.title = `${t(detail.held ? "state_held" : `state_${detail.mode}`)} – ${t("title")}`;
+element.addEventListener("modechange", () => {
+  document.title = `${element.headline} – ${speaking(PANEL_WORDS, document.documentElement.lang)("title")}`;
 });
 listenToHost();
 // In a frame the token comes from the page around; one that does not speak may still rely on a cookie.

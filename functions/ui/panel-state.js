@@ -28,7 +28,10 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
   const panel = server.panel;
   // A call that ended here is over, though a server that is away said otherwise last: the way to call again is open.
   const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || local.report === "unreachable");
-  const ringing = local.incoming !== "none" || (panel?.mode === "ringing" && !over);
+  // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
+  const holds = (panel?.controls ?? []).includes("end_hold") && !over;
+  const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
+  const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || (panel?.mode === "ringing" && !over);
   const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
   const dropped = over && local.ended === "dropped" && mode === "normal";
@@ -81,7 +84,7 @@ function notesOf(mode, held, server, local, panel) {
   if (server.status === "stale") notes.push("server_away");
   if (server.status === "refused") notes.push("refused");
   if (local.reconnecting) notes.push("reconnecting");
-  const told = panel?.mode === "emergency" || !local.emergency;
+  const told = panel?.mode === "emergency" || !(local.emergency || (held && local.ended));
   if (!told && (local.report === "refused" || local.report === "unreachable")) notes.push("not_told");
   return notes;
 }

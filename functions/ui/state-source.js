@@ -47,7 +47,10 @@ export class StateSource {
 
   /** Take in a panel that came another way: the answer to a dial. */
   take(panel) {
-    if (panel) this.#become({ status: "fresh", panel, since: Date.now() });
+    if (!panel) return;
+    // The tag is of another panel than the one that is shown from here on: a 304 would leave this one standing.
+    this.#tag = null;
+    this.#become({ status: "fresh", panel, since: Date.now() });
   }
 
   stop() {

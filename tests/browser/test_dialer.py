@@ -334,6 +334,52 @@ def test_without_a_network_the_call_is_placed_and_reported_when_it_is_back(
     caller.wait_for("window.dialer.state.report === 'accepted'")
 
 
+def test_the_end_of_a_call_that_a_lost_network_dropped_is_told_when_it_is_back(
+    context: BrowserContext, caller: Caller
+) -> None:
+    caller.page.clock.install()
+    caller.sit_down()
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'accepted' && window.dialer.state.phase === 'connected'")
+    context.set_offline(True)
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    # Longer than any of the first pauses between two tries.
+    for _ in range(8):
+        caller.page.clock.run_for(31_000)
+    assert caller.desk.ends == []
+    context.set_offline(False)
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    caller.wait_for("sessionStorage.length === 0")
+
+
+def test_a_redial_does_not_forget_the_end_that_is_still_owed(context: BrowserContext, caller: Caller) -> None:
+    drops = {"steps": [*RINGS["steps"], [60, "Disconnected", {"code": 496, "subCode": 7}]]}
+    caller.desk.others = {}
+    caller.sit_down(drops, RINGS)
+    context.set_offline(True)
+    caller.dial()
+    caller.wait_for("window.dialer.state.ended === 'dropped'")
+    caller.dial()
+    first, second = caller.page.evaluate("() => sessionStorage.ec").split(" ")
+    context.set_offline(False)
+    # The tab dies before the next try, and comes back.
+    caller.page.goto("about:blank")
+    caller.sit_down()
+    ends = [f"/api/emergency-calls/{call_id}/end" for call_id in (first, second)]
+    caller.wait_until(lambda: all(caller.desk.requests("POST", end) for end in ends))
+
+
+def test_an_end_that_an_old_token_hid_is_told_with_a_fresh_one(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.desk.others[f"POST emergency-calls/{caller.state['callId']}/end"] = 401
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_until(lambda: len(caller.desk.ends) >= 2)
+    assert caller.desk.requests("POST", "/end")[1].authorization == "Bearer fresh"
+
+
 def test_the_tie_waits_for_the_servers_id_and_for_the_report(caller: Caller) -> None:
     caller.desk.answers = ["500", "accepted"]
     caller.sit_down({**RINGS, "serverCallIdAfterMs": 300})

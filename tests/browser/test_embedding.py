@@ -240,6 +240,35 @@ def test_the_line_that_is_being_restored_is_said(page: Page, desk: Desk) -> None
     assert names(page) == ["Device settings", "End call"]
 
 
+@pytest.mark.parametrize(
+    ("server", "shown"),
+    [
+        (panel(), ["No emergency call", ""]),
+        (after_drop(), ["Emergency callback", "It may be the emergency responder."]),
+    ],
+)
+def test_a_call_without_our_mark_may_be_the_responders_only_while_one_is_waited_for(
+    page: Page, desk: Desk, server: dict[str, Any], shown: list[str]
+) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    desk.panel = server
+    page.evaluate("() => window.dialer.end()")
+    page.wait_for_function("() => window.dialer.state.phase === 'ended'")
+    expect(page.get_by_role("heading", level=2)).not_to_have_text("Emergency call")
+    page.evaluate("() => { window.agent.ring({ marked: false }); }")
+    heading, alert = shown
+    expect(page.get_by_role("heading", level=2)).to_have_text(heading)
+    expect(page.get_by_role("alert")).to_contain_text(alert)
+    if not alert:
+        assert "Decline" in names(page)
+    page.wait_for_timeout(INERT_MS)
+    page.get_by_role("button", name="Answer").click()
+    page.wait_for_function("() => window.dialer.state.callback")
+
+
 def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     desk.panel = ringing()
     sit_down(page, desk)

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from functions.pages import FOLDER
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, SAY, Desk, after_drop, in_emergency, panel, ringing
 
 LANGUAGES = ("en", "es", "fr", "it")
@@ -130,6 +131,17 @@ def test_before_the_first_answer_only_the_device_settings_are_there(page: Page, 
     open_panel(page, desk)
     expect(page.get_by_role("heading", level=2)).to_have_text("Checking…")
     assert buttons(page) == ["Device settings"]
+
+
+def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.others["GET me"] = 503
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en")
+    expect(page.get_by_role("heading", level=2)).to_have_text("State not known")
+    assert page.title().startswith("State not known")
+    desk.panel = in_emergency()
+    desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": None}
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.", timeout=PATIENCE_MS)
+    without_network_words(said)
 
 
 def test_a_page_of_somebody_else_says_so(page: Page, desk: Desk, said: list[str]) -> None:
@@ -357,6 +369,23 @@ def test_where_the_desktop_is_is_confirmed_in_one_click(
     assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
 
 
+def test_the_question_moves_no_control_and_follows_a_change_of_network(page: Page, desk: Desk) -> None:
+    open_panel(page, desk)
+    where = page.get_by_role("region", name="Where you are")
+    dial = page.get_by_role("button", name="Dial", exact=True)
+    expect(dial).to_be_visible()
+    before = dial.bounding_box()
+    for address in ("1 Example Street", "2 Example Street"):
+        desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False, "location": {"address": address}}
+        page.evaluate("() => dispatchEvent(new Event('online'))")
+        expect(where.get_by_label("Address of this desk")).to_have_value(address)
+        assert dial.bounding_box() == before
+    where.get_by_label("Address of this desk").fill("2 Example Street, room 7")
+    with page.expect_response(lambda response: response.url.endswith("/desktop")):
+        page.evaluate("() => dispatchEvent(new Event('online'))")
+    expect(where.get_by_label("Address of this desk")).to_have_value("2 Example Street, room 7")
+
+
 def test_an_emergency_comes_before_the_question_where_the_desktop_is(page: Page, desk: Desk) -> None:
     desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
     desk.panel = in_emergency()
@@ -398,6 +427,10 @@ def test_it_speaks_the_language_of_the_agent(page: Page, desk: Desk, language: s
     assert buttons(page) == [WORDS[language]["device_settings"], WORDS[language]["end_call"]]
     expect(page.get_by_role("region", name=WORDS[language]["say_this"])).to_be_visible()
     assert page.title().startswith(WORDS[language]["state_emergency"])
+    desk.panel = in_emergency(banner="…", banner_key="test_in_progress")
+    look_again(page)
+    expect(page.get_by_role("heading", level=2)).to_have_text(WORDS[language]["state_test"])
+    assert page.title().startswith(WORDS[language]["state_test"])
 
 
 def test_the_accessibility_tree_of_an_emergency(page: Page, desk: Desk) -> None:
