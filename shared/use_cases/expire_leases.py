@@ -43,138 +43,118 @@ def expire_leases(
     Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
     nobody started), and no hold and no lease ends later for that.
     """
-    effects: list[Effect] = []
-    began, done = clock.monotonic(), 0
+    began = clock.monotonic()
+    sweep = _Sweep(emergencies, presence, clock, deployment, telemetry, deadline)
     numbers.sync_pool(clock.now(), deadline)
     emergencies.look_again(clock.now(), deadline)
     to_remove: list[Due] = []
-    for batch in _batches(emergencies, clock, deadline):
+    for batch in sweep.batches():
         to_remove += [due for due in batch if due.subject != "agent"][: MAX_REMOVED_A_SWEEP - len(to_remove)]
         for due in batch:
             if due.subject == "agent":
-                done += _moved(due, clock.now(), emergencies, presence, deployment, telemetry, deadline, effects)
+                sweep.move(due)
     _watch_low_water(numbers, deployment, telemetry, deadline)
     for due in to_remove:
         if deadline.passed():
             break
-        done += _moved(due, clock.now(), emergencies, presence, deployment, telemetry, deadline, effects)
-    telemetry.emit("sweep", due=done, ms=round((clock.monotonic() - began) * 1000))
-    return tuple(effects)
+        sweep.move(due)
+    telemetry.emit("sweep", due=sweep.moved, ms=round((clock.monotonic() - began) * 1000))
+    return tuple(sweep.effects)
 
 
-def _batches(emergencies: EmergencyStore, clock: Clock, deadline: Deadline) -> Iterator[list[Due]]:
-    """Whatever is due by now. What cannot be moved now keeps nobody behind it waiting: it reads on behind the last."""
-    after = ""
-    while not deadline.passed():
-        batch = emergencies.due(clock.now(), DUE_AT_ONCE, deadline, after)
-        yield batch
-        if len(batch) < DUE_AT_ONCE:
-            return
-        after = batch[-1].row
+class _Sweep:
+    """One run: what it may touch, and what came of it."""
 
+    def __init__(
+        self,
+        emergencies: EmergencyStore,
+        presence: PresenceGateway,
+        clock: Clock,
+        deployment: Deployment,
+        telemetry: Telemetry,
+        deadline: Deadline,
+    ) -> None:
+        self._emergencies = emergencies
+        self._presence = presence
+        self._clock = clock
+        self._rules = deployment.rules
+        self._telemetry = telemetry
+        self._deadline = deadline
+        self.effects: list[Effect] = []
+        self.moved = 0
 
-def _moved(
-    due: Due,
-    now: datetime,
-    emergencies: EmergencyStore,
-    presence: PresenceGateway,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-    effects: list[Effect],
-) -> bool:
-    """Whether anything moved. Whatever one of them meets with, the others have their turn."""
-    try:
-        return _bring_about(due, now, emergencies, presence, deployment, telemetry, deadline, effects)
-    except Unreadable as unreadable:
-        set_aside(Broken(row=due.row, kind=unreadable.kind), emergencies, now, telemetry, deadline)
-    except EmergencyCallingError:
-        # Somebody else is at it, or a request was lost: it is still due.
-        pass
-    except Exception as error:  # noqa: BLE001 - one emergency that nobody foresaw ends no other's lease late
-        telemetry.emit("unforeseen_error", function="lease_expiry", error=type(error).__name__)
-    return False
+    def batches(self) -> Iterator[list[Due]]:
+        """Whatever is due by now. What cannot be moved keeps nobody behind it waiting: it reads on behind the last."""
+        after = ""
+        while not self._deadline.passed():
+            batch = self._emergencies.due(self._clock.now(), DUE_AT_ONCE, self._deadline, after)
+            yield batch
+            if len(batch) < DUE_AT_ONCE:
+                return
+            after = batch[-1].row
 
-
-def _bring_about(
-    due: Due,
-    now: datetime,
-    emergencies: EmergencyStore,
-    presence: PresenceGateway,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-    effects: list[Effect],
-) -> bool:
-    if not due.subject:
-        raise Unreadable("due")
-    if due.subject != "agent":
-        emergencies.discard(due, deadline)
-        return True
-    stored = emergencies.load(due.key, deadline).result()
-    if stored.emergency is None or due.row not in stored.index:
-        return False
-    return _advance(stored, now, emergencies, presence, deployment, telemetry, deadline, effects)
-
-
-def _advance(
-    stored: Stored,
-    now: datetime,
-    emergencies: EmergencyStore,
-    presence: PresenceGateway,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-    effects: list[Effect],
-) -> bool:
-    emergency = stored.emergency
-    assert emergency is not None and emergency.lease is not None
-    settled = with_expiry(settle(emergency, deployment.rules, now), deployment.rules, now)
-    if may_be_forgotten(settled, deployment.rules, now):
-        return _forget(stored, settled, now, emergencies, presence, deployment, telemetry, deadline)
-    stands = standing(settled, deployment.rules, now)
-    if settled == emergency and due_at(settled, stands, deployment.rules, now) <= now:
-        return False
-    emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
-    if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
-        for _ in timed_out_legs(settled, stands, deployment.rules):
-            telemetry.emit("leg_timed_out", **called(emergency.lease))
-    _tell_expiry(emergency, settled, telemetry)
-    effects += owed_to(settled)
-    return True
-
-
-def _tell_expiry(before: Emergency, after: Emergency, telemetry: Telemetry) -> None:
-    """Say that the number has left the agent, once: by whoever wrote it."""
-    assert before.lease is not None and after.lease is not None
-    if before.lease.expired_at is None and after.lease.expired_at is not None:
-        telemetry.emit("lease_expired", **called(after.lease))
-
-
-def _forget(
-    stored: Stored,
-    settled: Emergency,
-    now: datetime,
-    emergencies: EmergencyStore,
-    presence: PresenceGateway,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-) -> bool:
-    """Leave nothing behind. The presence comes first: afterwards nobody would know that anything is left in it."""
-    emergency = stored.emergency
-    assert emergency is not None and emergency.lease is not None
-    if emergency.hold is not None:
+    def move(self, due: Due) -> None:
+        """Bring about what is due, and count it. Whatever one of them meets with, the others have their turn."""
+        now = self._clock.now()
         try:
-            presence.forget(emergency.presence_id, emergency.hold.hold_id, deadline)
+            self.moved += self._bring_about(due, now)
+        except Unreadable as unreadable:
+            broken = Broken(row=due.row, kind=unreadable.kind)
+            set_aside(broken, self._emergencies, now, self._telemetry, self._deadline)
         except EmergencyCallingError:
-            telemetry.emit("presence_failed", **called(emergency.lease))
-            if now < emergency.lease.released_at(deployment.rules) + GIVE_PRESENCE_UP_AFTER:
-                return False
-    emergencies.forget(stored, now, deadline)
-    _tell_expiry(emergency, settled, telemetry)
-    telemetry.emit("number_released", **called(emergency.lease))
-    return True
+            # Somebody else is at it, or a request was lost: it is still due.
+            pass
+        except Exception as error:  # noqa: BLE001 - one emergency that nobody foresaw ends no other's lease late
+            self._telemetry.emit("unforeseen_error", function="lease_expiry", error=type(error).__name__)
+
+    def _bring_about(self, due: Due, now: datetime) -> bool:
+        """Whether anything moved."""
+        if not due.subject:
+            raise Unreadable("due")
+        if due.subject != "agent":
+            self._emergencies.discard(due, self._deadline)
+            return True
+        stored = self._emergencies.load(due.key, self._deadline).result()
+        if stored.emergency is None or due.row not in stored.index:
+            return False
+        return self._advance(stored, stored.emergency, now)
+
+    def _advance(self, stored: Stored, emergency: Emergency, now: datetime) -> bool:
+        assert emergency.lease is not None
+        settled = with_expiry(settle(emergency, self._rules, now), self._rules, now)
+        if may_be_forgotten(settled, self._rules, now):
+            return self._forget(stored, emergency, settled, now)
+        stands = standing(settled, self._rules, now)
+        if settled == emergency and due_at(settled, stands, self._rules, now) <= now:
+            return False
+        self._emergencies.commit(Change(stored=stored, emergency=settled, now=now), self._deadline)
+        if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
+            for _ in timed_out_legs(settled, stands, self._rules):
+                self._telemetry.emit("leg_timed_out", **called(emergency.lease))
+        self._tell_expiry(emergency, settled)
+        self.effects += owed_to(settled)
+        return True
+
+    def _forget(self, stored: Stored, emergency: Emergency, settled: Emergency, now: datetime) -> bool:
+        """Leave nothing behind. The presence comes first: afterwards nobody would know that anything is left in it."""
+        assert emergency.lease is not None
+        if emergency.hold is not None:
+            try:
+                self._presence.forget(emergency.presence_id, emergency.hold.hold_id, self._deadline)
+            except EmergencyCallingError:
+                self._telemetry.emit("presence_failed", **called(emergency.lease))
+                if now < emergency.lease.released_at(self._rules) + GIVE_PRESENCE_UP_AFTER:
+                    return False
+        self._emergencies.forget(stored, now, self._deadline)
+        self._tell_expiry(emergency, settled)
+        self._telemetry.emit("number_released", **called(emergency.lease))
+        return True
+
+    def _tell_expiry(self, before: Emergency, after: Emergency) -> None:
+        """Say that the number has left the agent, once: by whoever wrote it."""
+        assert before.lease is not None and after.lease is not None
+        if before.lease.expired_at is None and after.lease.expired_at is not None:
+            self._telemetry.emit("lease_expired", **called(after.lease))
 
 
 def _watch_low_water(numbers: NumberPool, deployment: Deployment, telemetry: Telemetry, deadline: Deadline) -> None:

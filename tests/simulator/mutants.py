@@ -359,7 +359,7 @@ MUTANTS = (
         "[Replace(POOL_ROW, values, mark), *writes]",
         "[Put(POOL_ROW, values), *writes]",
     ),
-    Mutant("a late reading frees what was lent", LENDING, " if row.key not in lent}", "}"),
+    Mutant("a late reading frees what was lent", LENDING, "            if not lent:\n", "            if True:\n"),
     Mutant(
         "an emergency without a number loses its legs",
         FACTS,
@@ -417,7 +417,7 @@ MUTANTS = (
     Mutant(
         "shared before resting",
         LENDING,
-        "return new or (self._resting_loan(quota_row, now, deadline) if takes else None)",
+        "return new or (self._resting_loan(picture, now, deadline) if takes else None)",
         "return new",
     ),
     Mutant("an event's dial counts though the store has not got it", DOOR, "        started.require_recorded()\n", ""),
