@@ -24,6 +24,7 @@ from functions import (
     readiness,
     telephony_events,
     timers,
+    warmup,
 )
 from functions.http import begin_take_up
 from functions.wire.event_grid import read_event_times_here
@@ -53,6 +54,7 @@ for module in (
     notification_template,
     readiness,
     openapi,
+    warmup,
 ):
     app.register_functions(module.blueprint)
 

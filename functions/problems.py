@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 import msgspec
+from azure.functions.warmup import WarmUpContext
 
 from functions.http import PRIVATE, require_no_forgery, serving, shared_with
 from shared.domain.errors import (
@@ -188,15 +189,26 @@ def swept(function: Callable[[func.TimerRequest], None]) -> Callable[[func.Timer
     return sweeping
 
 
-def sweep(function: Callable[[func.TimerRequest], None], timer: func.TimerRequest, telemetry: Telemetry) -> None:
-    """Call the timer function.
+def prepared(function: Callable[[WarmUpContext], None]) -> Callable[[WarmUpContext], None]:
+    """Decorate the warm-up function, whose parameter is `context`: what fails is named by class only, as above."""
+
+    @functools.wraps(function)
+    def preparing(context: WarmUpContext) -> None:
+        with serving() as app:
+            sweep(function, context, app.calling.telemetry)
+
+    return preparing
+
+
+def sweep[T](function: Callable[[T], None], trigger: T, telemetry: Telemetry) -> None:
+    """Call the timer's function, or the warm-up's.
 
     Raises:
         RedeliveryWanted: something failed; the next run takes it up.
     """
     name = function.__name__
     try:
-        function(timer)
+        function(trigger)
     except EmergencyCallingError as error:
         # Foreseen: a service is away, which has been said.
         failed: Exception = error

@@ -89,6 +89,8 @@ POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2
 STAND_BACK_S = 1.0
+# Far longer than it takes; a host that waits for ever for its instance would be worse than a cold one.
+WARM_WITHIN_S = 20.0
 PROBE_WITHIN_S = 0.3
 READ_KEYS_WITHIN_S = 2.0
 # A directory of 10,000 takes seconds to count; nobody waits for all of it.
@@ -134,11 +136,17 @@ class WarmUp:
         self._steps = steps
         self._stand_back = stand_back
         self._begun = threading.Lock()
+        self._over = threading.Event()
 
     def begin(self) -> None:
         """Begin, unless that was done before."""
         if self._begun.acquire(blocking=False):
             threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+
+    def finish(self) -> None:
+        """Begin, unless that was done before, and wait for the end: for an instance that nobody calls yet."""
+        self.begin()
+        self._over.wait(WARM_WITHIN_S)
 
     def _run(self) -> None:
         for step in self._steps:
@@ -146,6 +154,7 @@ class WarmUp:
             # Without a service's settings there is nothing to warm up; whoever needs it will say so.
             with suppress(EmergencyCallingError):
                 step()
+        self._over.set()
 
 
 class App(Struct, frozen=True, kw_only=True):

@@ -225,3 +225,4 @@ def test_every_function_that_infra_names_is_in_the_package(unpacked: Path, stora
     named = {function for function, *_ in (*COMMUNICATION_EVENTS.values(), *OWN_EVENTS.values())}
     assert {name for name, (kind, _) in functions.items() if kind == "eventgridtrigger"} == named
     assert {name for name, (kind, _) in functions.items() if kind == "timertrigger"} == {"lease_expiry", "outbox_sweep"}
+    assert {name for name, (kind, _) in functions.items() if kind == "warmuptrigger"} == {"warmup"}

@@ -95,7 +95,9 @@ EVENT_FUNCTIONS = {
     *("recording_file_status_event", "email_delivery_report_event"),
 }
 TIMER_FUNCTIONS = {"lease_expiry": "%EXPIRY_SCHEDULE%", "outbox_sweep": "%OUTBOX_SCHEDULE%"}
+WARM_UP_FUNCTION = "warmup"
 REQUIRED = {
+    WARM_UP_FUNCTION,
     *("call_started", "call_updated", "call_ended", "presence_released", "panel_state", "presence_state"),
     *(
         "me",
@@ -185,7 +187,9 @@ def test_nothing_is_there_that_the_contract_does_not_know() -> None:
     assert set(HTTP) <= set(ROUTES)
     assert set(EVENTS) <= EVENT_FUNCTIONS
     assert set(TIMERS) <= set(TIMER_FUNCTIONS)
-    assert len(HTTP) + len(EVENTS) + len(TIMERS) == len(FUNCTIONS)
+    # The host calls one function of this kind, and knows it by its name.
+    assert {name for name, each in FUNCTIONS.items() if each.trigger == "warm_up_trigger"} == {WARM_UP_FUNCTION}
+    assert len(HTTP) + len(EVENTS) + len(TIMERS) + 1 == len(FUNCTIONS)
     assert set(ROUTES) == set(RIGHTS)
 
 
@@ -212,7 +216,12 @@ def test_every_http_function_asks_the_table_of_rights(name: str) -> None:
 
 
 def test_errors_never_reach_the_host_as_they_are() -> None:
-    decorated = {"route": "answered", "event_grid_trigger": "acknowledged", "timer_trigger": "swept"}
+    decorated = {
+        "route": "answered",
+        "event_grid_trigger": "acknowledged",
+        "timer_trigger": "swept",
+        "warm_up_trigger": "prepared",
+    }
     for each in FUNCTIONS.values():
         assert each.decorators == (decorated[each.trigger],), each.name
 

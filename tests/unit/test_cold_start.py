@@ -74,6 +74,27 @@ def test_the_warm_up_stands_back_before_each_step() -> None:
     assert said == ["back", "one", "back", "two"]
 
 
+def test_an_added_instance_waits_for_the_end_of_its_warm_up() -> None:
+    may_end, said = threading.Event(), []
+
+    def step() -> None:
+        may_end.wait(10)
+        said.append("over")
+
+    warm_up = WarmUp(step)
+    warm_up.begin()
+
+    def wait() -> None:
+        warm_up.finish()
+        said.append("waited")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    may_end.set()
+    waiting.join(10)
+    assert said == ["over", "waited"]
+
+
 def test_a_store_is_unheard_until_it_answers_or_does_not() -> None:
     for settle in ("answered", "failed"):
         breaker = Breaker(HandClock())
