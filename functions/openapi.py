@@ -35,6 +35,7 @@ from functions.wire.http import (
     TieBody,
 )
 from functions.wire.office import DrillAnswer, DrillBegun, DrillBody, NumbersAnswer, PreviewAnswer, TemplateBody
+from functions.wire.setup import SetupAnswer, SetupBody, SetupImported
 from shared.domain.agents import AgentsPage
 from shared.domain.board import LiveEmergency
 from shared.domain.confidentiality import CallPolicy
@@ -268,6 +269,23 @@ OPERATIONS = (
         says="Remove a site, also one that entries name.",
         answers={204: None},
         others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND),
+    ),
+    Operation(
+        function="admin_setup_exported",
+        method="get",
+        path="/manage/setup/export",
+        says="All sites, and the templates that are not the built-in ones, as one file.",
+        answers={200: SetupAnswer},
+    ),
+    Operation(
+        function="admin_setup_imported",
+        method="post",
+        path="/manage/setup/import",
+        says="Bring such a file back; with `dry_run=1` only say what that would do.",
+        body=SetupBody,
+        answers={200: SetupImported},
+        others=(HTTPStatus.UNPROCESSABLE_ENTITY,),
+        query={"dry_run": None},
     ),
     Operation(
         function="admin_emergencies",

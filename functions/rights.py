@@ -64,6 +64,8 @@ RIGHTS: Mapping[str, Rule] = MappingProxyType(
         "admin_site_read": _READ_BY_OFFICE,
         "admin_site_saved": _ADMIN_ONLY,
         "admin_site_removed": _ADMIN_ONLY,
+        "admin_setup_exported": _ADMIN_ONLY,
+        "admin_setup_imported": _ADMIN_ONLY,
         "admin_notification_template_read": _ADMIN_ONLY,
         "admin_notification_template_saved": _ADMIN_ONLY,
         "admin_notification_template_removed": _ADMIN_ONLY,

@@ -11,7 +11,10 @@ from shared.domain.deployment import Deployment
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.pool_numbers import PoolNumber
 from shared.domain.readiness import Readiness
+from shared.domain.setup import Setup
 from shared.ports import AgentDirectory, EmergencyStore, NumberPool, StoredTemplate, Telemetry, Templates
+from shared.use_cases.export_setup import export_setup
+from shared.use_cases.import_setup import SetupOutlook, check_setup, import_setup
 from shared.use_cases.list_numbers import list_numbers
 from shared.use_cases.preview_template import TemplatePreview, preview_template
 from shared.use_cases.remove_template import remove_template
@@ -26,6 +29,7 @@ class AdministrationBudgets(Struct, frozen=True, kw_only=True):
     show_board_s: float = 2.0
     list_numbers_s: float = 4.0
     template_s: float = 2.0
+    setup_s: float = 30.0
     # A readiness that takes longer tells what is not answered as unknown.
     show_readiness_s: float = 1.6
 
@@ -83,6 +87,24 @@ class Administration(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             deadline=self.within(self.budgets.show_readiness_s),
+        )
+
+    def export_setup(self) -> Setup:
+        """All sites, and the templates that are not the built-in ones."""
+        return export_setup(
+            sites=self.office.sites, templates=self.templates, deadline=self.within(self.budgets.setup_s)
+        )
+
+    def check_setup(self, setup: Setup) -> SetupOutlook:
+        """What bringing a setup back would do."""
+        return check_setup(
+            setup, sites=self.office.sites, templates=self.templates, deadline=self.within(self.budgets.setup_s)
+        )
+
+    def import_setup(self, setup: Setup) -> SetupOutlook:
+        """Bring a setup back; nothing is written where a template must not be saved. Raises `Malformed`."""
+        return import_setup(
+            setup, sites=self.office.sites, templates=self.templates, deadline=self.within(self.budgets.setup_s)
         )
 
     def read_template(self, kind: TemplateKind, language: str) -> StoredTemplate:

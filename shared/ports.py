@@ -538,6 +538,10 @@ class SiteRegister(Protocol):
         """
         ...
 
+    def save_all(self, sites: Sequence[Site], deadline: Deadline) -> None:
+        """Write these over whatever is there. Raises `Malformed` where there would be too many."""
+        ...
+
     def remove(self, site_id: str, version: str | None, deadline: Deadline) -> None:
         """Remove a site: any if `version` is None, else only that version. Raises `NotFound`, `Conflict`."""
         ...

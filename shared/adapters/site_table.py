@@ -4,11 +4,25 @@ The range that is read begins at the row of the voice routes, which a dial so le
 """
 
 import threading
+from collections.abc import Sequence
+from itertools import batched
 
 import msgspec
 from msgspec import Struct
 
-from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, with_prefix
+from shared.adapters.table import (
+    MOST_ROWS_A_COMMIT,
+    Delete,
+    Insert,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    read_state,
+    with_prefix,
+)
 from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
@@ -99,7 +113,7 @@ class SiteTable:
         Gives the new version. Raises `Malformed` where there are as many as there may be.
         """
         key = _site_row(site.site_id)
-        values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(site).decode()}
+        values = _values(site)
         while True:
             before = self._table.get(key, deadline).result()
             if version is not None and version != (before.version if before else ""):
@@ -118,6 +132,17 @@ class SiteTable:
                 return saved
             finally:
                 self._forget()
+
+    def save_all(self, sites: Sequence[Site], deadline: Deadline) -> None:
+        """Write these over whatever is there, a hundred in each transaction. Raises `Malformed` beyond `MAX_SITES`."""
+        known = {site.key for site in self.all(deadline)}
+        if len(known | {site.key for site in sites}) > MAX_SITES:
+            raise Malformed("sites", f"would be more than the {MAX_SITES} that there may be")
+        try:
+            for some in batched(sites, MOST_ROWS_A_COMMIT, strict=False):
+                self._table.commit([Put(_site_row(each.site_id), _values(each)) for each in some], deadline)
+        finally:
+            self._forget()
 
     def remove(self, site_id: str, version: str | None, deadline: Deadline) -> None:
         """Remove a site: any if `version` is None, else only that version. Raises `NotFound`, `Conflict`."""
@@ -147,6 +172,10 @@ class SiteTable:
     def _forget(self) -> None:
         with self._lock:
             self._memory = None
+
+
+def _values(site: Site) -> Values:
+    return {"schema": SCHEMA, "state": msgspec.json.encode(site).decode()}
 
 
 def _site_row(site_id: str) -> str:

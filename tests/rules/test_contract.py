@@ -70,6 +70,8 @@ ROUTES = {
     "admin_site_read": ("GET", "manage/sites/{site_id}"),
     "admin_site_saved": ("PUT", "manage/sites/{site_id}"),
     "admin_site_removed": ("DELETE", "manage/sites/{site_id}"),
+    "admin_setup_exported": ("GET", "manage/setup/export"),
+    "admin_setup_imported": ("POST", "manage/setup/import"),
     "admin_notification_template_read": ("GET", "manage/notification-template"),
     "admin_notification_template_saved": ("PUT", "manage/notification-template"),
     "admin_notification_template_removed": ("DELETE", "manage/notification-template"),

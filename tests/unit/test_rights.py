@@ -42,6 +42,8 @@ CONTRACT = {
     "admin_site_read": "SD",
     "admin_site_saved": "D",
     "admin_site_removed": "D",
+    "admin_setup_exported": "D",
+    "admin_setup_imported": "D",
     "admin_notification_template_read": "D",
     "admin_notification_template_saved": "D",
     "admin_notification_template_removed": "D",

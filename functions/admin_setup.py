@@ -1,0 +1,43 @@
+"""Sites and templates as one file: so that a deployment can be built anew beside another."""
+
+import azure.functions as func
+
+from functions.http import JSON, PRIVATE, administered, caller, composed, json_answer
+from functions.problems import answered, unprocessable
+from functions.wire import setup
+
+ROUTE_OF_EXPORT = "manage/setup/export"
+ROUTE_OF_IMPORT = "manage/setup/import"
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route(route=ROUTE_OF_EXPORT, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_setup_exported(req: func.HttpRequest) -> func.HttpResponse:
+    """All sites, and the templates that are not the built-in ones."""
+    app = composed()
+    caller("admin_setup_exported", req, app.sign_in)
+    named = {"Content-Disposition": 'attachment; filename="setup.json"'}
+    body = setup.written(app.administration.export_setup())
+    return func.HttpResponse(body, headers={**PRIVATE, **named}, mimetype=JSON)
+
+
+@blueprint.route(route=ROUTE_OF_IMPORT, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def admin_setup_imported(req: func.HttpRequest) -> func.HttpResponse:
+    """Bring a file back; with `dry_run=1` only say what that would do. 422 and nothing changed where it has faults."""
+    app = composed()
+    by = caller("admin_setup_imported", req, app.sign_in)
+    file = setup.read(req.get_body())
+    dry_run = req.params.get("dry_run") not in (None, "", "0")
+    if dry_run or file.faults:
+        told = setup.imported(file, app.administration.check_setup(file.setup))
+    else:
+        told = setup.imported(file, app.administration.import_setup(file.setup))
+    if dry_run:
+        return json_answer(told)
+    if told.faults:
+        return unprocessable("faulty-setup", "has entries that cannot be used", faults=told.faults)
+    administered(app.calling, by, kind="setup", change="imported")
+    return json_answer(told)

@@ -1,0 +1,143 @@
+"""Sites and templates as one file, both ways; the export is the same bytes for the same setup."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from functions.wire.decoding import convert, decode, plain_id
+from functions.wire.http import Id, SiteBody, site_of
+from functions.wire.office import TemplateBody, TemplatePart
+from shared.domain.errors import Malformed
+from shared.domain.notice_templates import TemplateKind
+from shared.domain.setup import EditedTemplate, Outlook, Setup
+from shared.domain.sites import Site, site_key_of
+from shared.use_cases.import_setup import SetupOutlook
+
+LONGEST_SETUP_BYTES = 32 * 1024 * 1024
+MAX_ENTRIES = 1_000
+MAX_FAULTS_TOLD = 100
+
+
+class SiteEntry(SiteBody, frozen=True, kw_only=True):
+    """A site of the file, with its id."""
+
+    site_id: Id
+
+
+class TemplateEntry(Struct, frozen=True, kw_only=True):
+    """A template of the file: which one, and its three texts."""
+
+    kind: TemplateKind
+    locale: Literal["en", "es", "fr", "it"]
+    subject: TemplatePart
+    text: TemplatePart
+    html: TemplatePart
+
+
+class SetupBody(Struct, frozen=True, kw_only=True):
+    """`POST /manage/setup/import`; what is not among these stays as it is."""
+
+    sites: list[SiteEntry] = []
+    templates: list[TemplateEntry] = []
+
+
+class SetupAnswer(Struct, frozen=True, kw_only=True):
+    """`GET /manage/setup/export`."""
+
+    sites: Sequence[Site]
+    templates: Sequence[TemplateEntry]
+
+
+class SetupFault(Struct, frozen=True, kw_only=True):
+    """What of the file cannot be used: `at` is where it stands, as in `sites[3].country`."""
+
+    at: str
+    reason: str
+
+
+class SetupImported(Struct, frozen=True, kw_only=True):
+    """`POST /manage/setup/import`: what was done or, with `dry_run=1`, would be; nothing is where there are faults."""
+
+    sites: Outlook
+    templates: Outlook
+    faults: list[SetupFault]
+
+
+class SetupFile(Struct, frozen=True, kw_only=True):
+    """What was read of a file, and what of it cannot be used. `places` are those of the templates that can."""
+
+    setup: Setup
+    places: tuple[int, ...]
+    faults: tuple[SetupFault, ...]
+
+
+class _Loose(Struct, frozen=True, kw_only=True):
+    sites: list[Any] = []
+    templates: list[Any] = []
+
+
+def written(setup: Setup) -> bytes:
+    """The file: JSON in the order of ids, one field a line."""
+    templates = [
+        TemplateEntry(kind=each.kind, locale=each.language, **each.sources.parts())  # type: ignore[arg-type]
+        for each in setup.templates
+    ]
+    body = msgspec.json.encode(SetupAnswer(sites=setup.sites, templates=templates))
+    return msgspec.json.format(body, indent=2) + b"\n"
+
+
+def read(body: bytes) -> SetupFile:
+    """Read a file. Raises `Malformed` where it is none; whatever is wrong with an entry is told with all the others."""
+    sent = decode(body, _Loose, most_bytes=LONGEST_SETUP_BYTES)
+    for name, entries in (("sites", sent.sites), ("templates", sent.templates)):
+        if len(entries) > MAX_ENTRIES:
+            raise Malformed(name, f"holds more than {MAX_ENTRIES} entries")
+    faults: list[SetupFault] = []
+    sites = [site for _, site in _entries(sent.sites, "sites", _site, faults)]
+    templates = list(_entries(sent.templates, "templates", _template, faults))
+    _tell_repeats("sites", [site_key_of(each.site_id) for each in sites], faults)
+    _tell_repeats("templates", [f"{each.kind} {each.language}" for _, each in templates], faults)
+    setup = Setup(sites=tuple(sites), templates=tuple(each for _, each in templates))
+    return SetupFile(setup=setup, places=tuple(place for place, _ in templates), faults=tuple(faults))
+
+
+def imported(file: SetupFile, outlook: SetupOutlook) -> SetupImported:
+    """What bringing the file back does, and all that is wrong with it."""
+    lint = [
+        SetupFault(at=f"templates[{file.places[index]}].{each.part}", reason=f"line {each.line}: {each.message}")
+        for index, faults in outlook.lint.items()
+        for each in faults
+    ]
+    faults = [*file.faults, *lint][:MAX_FAULTS_TOLD]
+    return SetupImported(sites=outlook.sites, templates=outlook.templates, faults=faults)
+
+
+def _site(sent: object, at: str) -> Site:
+    entry = convert(sent, SiteEntry, at)
+    try:
+        return site_of(plain_id(entry.site_id), entry)
+    except Malformed as fault:
+        raise Malformed(f"{at}.{fault.field}", fault.reason) from None
+
+
+def _template(sent: object, at: str) -> EditedTemplate:
+    entry = convert(sent, TemplateEntry, at)
+    sources = TemplateBody(subject=entry.subject, text=entry.text, html=entry.html).sources()
+    return EditedTemplate(kind=entry.kind, language=entry.locale, sources=sources)
+
+
+def _entries[T](
+    sent: Sequence[object], name: str, read_one: Callable[[object, str], T], faults: list[SetupFault]
+) -> Iterator[tuple[int, T]]:
+    for index, each in enumerate(sent):
+        try:
+            yield index, read_one(each, f"{name}[{index}]")
+        except Malformed as fault:
+            faults.append(SetupFault(at=fault.field, reason=fault.reason))
+
+
+def _tell_repeats(name: str, keys: Sequence[str], faults: list[SetupFault]) -> None:
+    if len(set(keys)) < len(keys):
+        faults.append(SetupFault(at=name, reason="holds one of them twice"))

@@ -1,0 +1,146 @@
+"""Sites and templates as one file: the same bytes again from a deployment that was built anew with it."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from functions.wire import setup
+from shared.adapters.built_in_templates import built_in_sources
+from shared.adapters.table import Write
+from shared.deadlines import Deadline
+from shared.domain.errors import Malformed, Unavailable
+from shared.domain.notice_templates import TemplateKind
+from shared.domain.setup import Outlook
+from shared.domain.sites import Site
+from tests.fakes.house import House
+from tests.fakes.memory_table import MemoryTable
+
+NORTH = Site(
+    site_id="Nörth / 1",
+    name="North “Wing”\u2028 West",
+    address="1 Example Way\nFloor 2",
+    country="US",
+    time_zone="America/Los_Angeles",
+    networks=("192.0.2.0/24", "desk-7"),
+    emergency_contacts=("porter@example.com",),
+    security_desk=("+14255550188",),
+)
+
+
+def furnished() -> House:
+    house = House()
+    for site in (NORTH, Site(site_id="south"), Site(site_id="abroad", country="DE")):
+        house.sites.save(site, None, house.within())
+    for kind, language in ((TemplateKind.CLOSING, "it"), (TemplateKind.CALL, "fr"), (TemplateKind.CALL, "en")):
+        house.templates.save(kind, language, built_in_sources(kind, "es"), None, house.within())
+    return house
+
+
+def exported(house: House) -> bytes:
+    return setup.written(house.administration.export_setup())
+
+
+def brought_back(house: House, body: bytes) -> setup.SetupImported:
+    file = setup.read(body)
+    assert not file.faults
+    return setup.imported(file, house.administration.import_setup(file.setup))
+
+
+def test_a_deployment_that_is_built_anew_exports_the_same_bytes() -> None:
+    first, anew = exported(furnished()), House()
+    told = brought_back(anew, first)
+    assert (told.sites, told.templates, told.faults) == (Outlook(new=3), Outlook(new=3), [])
+    assert exported(anew) == first
+    assert anew.templates.edited(TemplateKind.CALL, "it") is None, "what was the built-in one still is"
+
+
+def test_what_is_not_in_the_file_stays_and_what_is_the_same_is_not_written() -> None:
+    house = furnished()
+    before = house.sites.read("south", house.within())
+    body = json.loads(exported(house))
+    body["sites"] = [each | {"country": "US"} for each in body["sites"] if each["site_id"] != "abroad"]
+    told = brought_back(house, json.dumps(body).encode())
+    assert told.sites == Outlook(changed=1, unchanged=1) and told.templates == Outlook(unchanged=3)
+    north = house.sites.read("NÖRTH / 1", house.within())
+    south = house.sites.read("south", house.within())
+    assert north is not None and north[0] == NORTH
+    assert south is not None and before is not None and south[0].country == "US" and south[1] != before[1]
+    assert house.sites.read("abroad", house.within()) is not None
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    house = House()
+    file = setup.read(exported(furnished()))
+    assert setup.imported(file, house.administration.check_setup(file.setup)).sites == Outlook(new=3)
+    assert json.loads(exported(house)) == {"sites": [], "templates": []}
+
+
+def test_every_fault_is_told_with_its_place_and_nothing_is_written() -> None:
+    house = House()
+    body = {
+        "sites": [
+            {"site_id": "a"},
+            {"site_id": "b", "country": "USA"},
+            {"name": "nameless"},
+            {"site_id": "c", "emergency_contacts": ["x@example.com", "nobody"]},
+            {"site_id": "A"},
+            7,
+        ],
+        "templates": [
+            {"kind": "call", "locale": "de", "subject": "x", "text": "x", "html": "x"},
+            {"kind": "call", "locale": "en", "subject": "{{ agent.__class__ }}", "text": "x", "html": "x"},
+        ],
+    }
+    file = setup.read(json.dumps(body).encode())
+    told = setup.imported(file, house.administration.import_setup(file.setup))
+    places = [each.at for each in told.faults]
+    assert places[:4] == ["sites[1].country", "sites[2].site_id", "sites[3].emergency_contacts[1]", "sites[5]"]
+    assert {"templates[0].locale", "sites", "templates[1].subject"} <= set(places)
+    assert "nobody" not in str(told.faults)
+    assert json.loads(exported(house)) == {"sites": [], "templates": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [(b"[]", "body"), (b"{", "body"), (b'{"sites": 7}', "sites"), (b'{"sites": [' + b"{}," * 1000 + b"{}]}", "sites")],
+)
+def test_what_is_no_such_file_is_malformed(body: bytes, field: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        setup.read(body)
+    assert caught.value.field == field
+
+
+def test_more_sites_than_there_may_be_are_refused_as_a_whole() -> None:
+    house = House()
+    house.sites.save(Site(site_id="here"), None, house.within())
+    body = json.dumps({"sites": [{"site_id": f"s{number}"} for number in range(1000)]}).encode()
+    with pytest.raises(Malformed, match="1000"):
+        brought_back(house, body)
+    assert len(house.sites.all(house.within())) == 1
+
+
+class Cut(MemoryTable):
+    """A table that is away after so many commits."""
+
+    left = 10_000
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self.left -= 1
+        if self.left < 0:
+            raise Unavailable
+        return super().commit(writes, deadline)
+
+
+def test_cut_after_any_commit_and_repeated_it_is_the_same_setup() -> None:
+    whole = exported(furnished())
+    for commits in range(5):
+        house, table = House(), Cut()
+        house.sites, house.templates = type(house.sites)(table, house.clock), type(house.templates)(table, house.clock)
+        table.left = commits
+        if commits < 4:
+            with pytest.raises(Unavailable):
+                brought_back(house, whole)
+        table.left = 10_000
+        brought_back(house, whole)
+        assert exported(house) == whole
