@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.http import JSON, PRIVATE, administered, caller, composed, json_answer
 from functions.problems import answered, unprocessable
 from functions.wire import setup
+from functions.wire.setup import SetupImported
 
 ROUTE_OF_EXPORT = "manage/setup/export"
 ROUTE_OF_IMPORT = "manage/setup/import"
@@ -26,18 +27,18 @@ def admin_setup_exported(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route=ROUTE_OF_IMPORT, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_setup_imported(req: func.HttpRequest) -> func.HttpResponse:
-    """Bring a file back; with `dry_run=1` only say what that would do. 422 and nothing changed where it has faults."""
+    """Bring a file back; with `dry_run=1` only say what that would do. 422 and nothing done where it has faults."""
     app = composed()
     by = caller("admin_setup_imported", req, app.sign_in)
     file = setup.read(req.get_body())
     dry_run = req.params.get("dry_run") not in (None, "", "0")
     if dry_run or file.faults:
-        told = setup.imported(file, app.administration.check_setup(file.setup))
+        outlook = app.administration.check_setup(file.setup)
     else:
-        told = setup.imported(file, app.administration.import_setup(file.setup))
-    if dry_run:
-        return json_answer(told)
-    if told.faults:
-        return unprocessable("faulty-setup", "has entries that cannot be used", faults=told.faults)
-    administered(app.calling, by, kind="setup", change="imported")
-    return json_answer(told)
+        outlook = app.administration.import_setup(file.setup)
+    faults = setup.faults_told(file, outlook)
+    if faults:
+        return unprocessable("faulty-setup", "has entries that cannot be used", faults=faults)
+    if not dry_run:
+        administered(app.calling, by, kind="setup", change="imported")
+    return json_answer(SetupImported(sites=outlook.sites, templates=outlook.templates))

@@ -1,20 +1,21 @@
 """The description of the API (OpenAPI 3.1), made from the types that decode the requests and encode the answers."""
 
 import functools
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import azure.functions as func
 import msgspec
-from msgspec import Struct
 
 from functions.http import JSON, entity_tag, matches
-from functions.problems import PROBLEM_JSON, Problem, answered
-from functions.rights import RIGHTS, Rule
+from functions.openapi_document import CONDITIONAL, TAGGED, Operation, Text, document
+from functions.problems import answered
 from functions.wire.directory_csv import CSV, CheckedImport, ImportAnswer, ImportBegun
 from functions.wire.http import (
+    LONGEST_ID,
+    LONGEST_RAW_ID,
+    LONGEST_SERVER_CALL_ID,
+    MAX_A_PAGE,
     AgentAnswer,
     AgentBody,
     CallAnswer,
@@ -43,44 +44,15 @@ from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSour
 from shared.domain.readiness import Readiness
 from shared.domain.sites import Site
 
-VERSION = "1.0.0"
-_COMPONENTS = "#/components/schemas/{name}"
-_PARAMETER = re.compile(r"\{(\w{1,40})\}")
-_TAGGED = (HTTPStatus.NOT_MODIFIED,)
-_CONDITIONAL = (HTTPStatus.PRECONDITION_FAILED,)
-# The request headers that a status answers (RFC 9110, 13.1).
-_CONDITIONS = {
-    HTTPStatus.NOT_MODIFIED: ("If-None-Match",),
-    HTTPStatus.PRECONDITION_FAILED: ("If-Match", "If-None-Match"),
+TEXT = {"type": "string"}
+FLAG = {"type": "string", "description": "on, unless it is empty or 0"}
+PAGE = {"type": "integer", "minimum": 1, "maximum": MAX_A_PAGE}
+TEMPLATE = {
+    "kind": {"type": "string", "enum": [kind.value for kind in TemplateKind]},
+    "locale": {"type": "string", "enum": list(LANGUAGES)},
 }
-_OF_TEMPLATES = {"kind": [kind.value for kind in TemplateKind], "locale": list(LANGUAGES)}
 
 blueprint = func.Blueprint()
-
-
-class Text(Struct, frozen=True):
-    """A body that is text of this media type, where others are JSON."""
-
-    media_type: str
-
-
-class Operation(Struct, frozen=True, kw_only=True):
-    """One function of the API. `answers` are the statuses of success with the type of their body, None for none.
-
-    `body` is a type, or several of which one is sent.
-    """
-
-    function: str
-    method: str
-    path: str
-    says: str
-    body: Any = None
-    body_required: bool = True
-    answers: dict[int, Any]
-    others: tuple[HTTPStatus, ...] = ()
-    query: Mapping[str, Sequence[str] | None] = {}
-    required_query: bool = False
-
 
 OPERATIONS = (
     Operation(
@@ -90,6 +62,11 @@ OPERATIONS = (
         says="An agent dialled an emergency number.",
         body=DialBody,
         answers={200: CallAnswer, 201: CallAnswer},
+        leads_to=(
+            (201, "panel_state", "agent_id", "agent_id"),
+            (201, "call_updated", "call_id", "call_id"),
+            (201, "call_ended", "call_id", "call_id"),
+        ),
         others=(HTTPStatus.UNPROCESSABLE_ENTITY,),
     ),
     Operation(
@@ -118,16 +95,17 @@ OPERATIONS = (
         body=ReleaseBody,
         body_required=False,
         answers={200: dict[str, str]},
-        query={"emergency": None},
+        query={"emergency": TEXT},
     ),
     Operation(
         function="panel_state",
         method="get",
         path="/agents/{agent_id}/panel",
         says="What the panel offers now.",
+        tagged=True,
         answers={200: PanelAnswer},
-        others=_TAGGED,
-        query={"emergency": None},
+        others=TAGGED,
+        query={"emergency": TEXT},
     ),
     Operation(
         function="desktop_read",
@@ -136,7 +114,7 @@ OPERATIONS = (
         says="What is kept of a desktop.",
         answers={200: DesktopAnswer},
         others=(HTTPStatus.NOT_FOUND,),
-        query={"desktop_id": None},
+        query={"desktop_id": TEXT | {"maxLength": LONGEST_ID}},
     ),
     Operation(
         function="desktop_reported",
@@ -169,13 +147,18 @@ OPERATIONS = (
         path="/call-policy",
         says="What may be done with a call; private where the store does not answer.",
         answers={200: CallPolicy},
-        query={"server_call_id": None, "started_by": None},
+        query={
+            "server_call_id": TEXT | {"minLength": 1, "maxLength": LONGEST_SERVER_CALL_ID},
+            "started_by": TEXT | {"maxLength": LONGEST_RAW_ID},
+        },
+        required_query=("server_call_id",),
     ),
     Operation(
         function="admin_agent_read",
         method="get",
         path="/manage/agents/{agent_id}",
         says="An entry of the directory.",
+        tagged=True,
         answers={200: AgentAnswer},
         others=(HTTPStatus.NOT_FOUND,),
     ),
@@ -185,8 +168,9 @@ OPERATIONS = (
         path="/manage/agents/{agent_id}",
         says="Write an entry of the directory.",
         body=AgentBody,
+        tagged=True,
         answers={200: AgentAnswer, 201: AgentAnswer},
-        others=_CONDITIONAL,
+        others=CONDITIONAL,
     ),
     Operation(
         function="admin_agent_removed",
@@ -194,7 +178,7 @@ OPERATIONS = (
         path="/manage/agents/{agent_id}",
         says="Remove an entry, and whatever is kept of that person once no lease of theirs is left.",
         answers={204: None},
-        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND),
+        others=(*CONDITIONAL, HTTPStatus.NOT_FOUND),
     ),
     Operation(
         function="admin_emergency_contacts_saved",
@@ -202,8 +186,10 @@ OPERATIONS = (
         path="/manage/agents/{agent_id}/emergency-contacts",
         says="The recipients of an agent's notifications: what is an address is kept, what is none is told.",
         body=(ContactsBody, Text("text/plain")),
+        body_required=False,
+        tagged=True,
         answers={200: ContactsAnswer},
-        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+        others=(*CONDITIONAL, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
     ),
     Operation(
         function="admin_agents_listed",
@@ -211,7 +197,7 @@ OPERATIONS = (
         path="/manage/agents",
         says="A page of the agents whose id, name or a word of it begins with `starts_with`.",
         answers={200: AgentsPage},
-        query={"starts_with": None, "limit": None, "cursor": None},
+        query={"starts_with": TEXT, "limit": PAGE, "cursor": TEXT},
     ),
     Operation(
         function="admin_agents_imported",
@@ -220,8 +206,9 @@ OPERATIONS = (
         says="With `dry_run=1`, what a file would do; with the `digest` of what was checked, begin to do it.",
         body=Text(CSV),
         answers={200: CheckedImport, 202: ImportBegun},
+        leads_to=((202, "admin_agents_import_read", "operation_id", "operation_id"),),
         others=(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
-        query={"dry_run": None, "digest": None},
+        query={"dry_run": FLAG, "digest": TEXT},
     ),
     Operation(
         function="admin_agents_import_read",
@@ -250,6 +237,7 @@ OPERATIONS = (
         method="get",
         path="/manage/sites/{site_id}",
         says="A site.",
+        tagged=True,
         answers={200: Site},
         others=(HTTPStatus.NOT_FOUND,),
     ),
@@ -259,8 +247,9 @@ OPERATIONS = (
         path="/manage/sites/{site_id}",
         says="Write a site.",
         body=SiteBody,
+        tagged=True,
         answers={200: Site, 201: Site},
-        others=_CONDITIONAL,
+        others=CONDITIONAL,
     ),
     Operation(
         function="admin_site_removed",
@@ -268,7 +257,7 @@ OPERATIONS = (
         path="/manage/sites/{site_id}",
         says="Remove a site, also one that entries name.",
         answers={204: None},
-        others=(*_CONDITIONAL, HTTPStatus.NOT_FOUND),
+        others=(*CONDITIONAL, HTTPStatus.NOT_FOUND),
     ),
     Operation(
         function="admin_setup_exported",
@@ -285,23 +274,25 @@ OPERATIONS = (
         body=SetupBody,
         answers={200: SetupImported},
         others=(HTTPStatus.UNPROCESSABLE_ENTITY,),
-        query={"dry_run": None},
+        query={"dry_run": FLAG},
     ),
     Operation(
         function="admin_emergencies",
         method="get",
         path="/manage/emergencies",
         says="The live board, the newest first.",
+        tagged=True,
         answers={200: list[LiveEmergency]},
-        others=_TAGGED,
+        others=TAGGED,
     ),
     Operation(
         function="admin_callback_numbers",
         method="get",
         path="/manage/callback-numbers",
         says="The pool of callback numbers.",
+        tagged=True,
         answers={200: NumbersAnswer},
-        others=_TAGGED,
+        others=TAGGED,
     ),
     Operation(
         function="admin_readiness",
@@ -323,9 +314,10 @@ OPERATIONS = (
         method="get",
         path="/manage/notification-template",
         says="The template of a kind and language.",
+        tagged=True,
         answers={200: TemplateSources},
-        query=_OF_TEMPLATES,
-        required_query=True,
+        query=TEMPLATE,
+        required_query=("kind", "locale"),
     ),
     Operation(
         function="admin_notification_template_saved",
@@ -333,10 +325,11 @@ OPERATIONS = (
         path="/manage/notification-template",
         says="Put a template in place; 422 with `lint` where it must not be saved.",
         body=TemplateBody,
+        tagged=True,
         answers={200: TemplateSources},
-        others=(*_CONDITIONAL, HTTPStatus.UNPROCESSABLE_ENTITY),
-        query=_OF_TEMPLATES,
-        required_query=True,
+        others=(*CONDITIONAL, HTTPStatus.UNPROCESSABLE_ENTITY),
+        query=TEMPLATE,
+        required_query=("kind", "locale"),
     ),
     Operation(
         function="admin_notification_template_removed",
@@ -344,9 +337,9 @@ OPERATIONS = (
         path="/manage/notification-template",
         says="The built-in template again.",
         answers={204: None},
-        others=_CONDITIONAL,
-        query=_OF_TEMPLATES,
-        required_query=True,
+        others=CONDITIONAL,
+        query=TEMPLATE,
+        required_query=("kind", "locale"),
     ),
     Operation(
         function="admin_notification_template_preview",
@@ -355,8 +348,8 @@ OPERATIONS = (
         says="A template with sample facts, and its lint.",
         body=TemplateBody,
         answers={200: PreviewAnswer},
-        query=_OF_TEMPLATES,
-        required_query=True,
+        query=TEMPLATE,
+        required_query=("kind", "locale"),
     ),
     Operation(
         function="admin_drill_started",
@@ -365,6 +358,7 @@ OPERATIONS = (
         says="Play the whole chain for an agent, as a drill; 409 while another one runs.",
         body=DrillBody,
         answers={202: DrillBegun},
+        leads_to=((202, "admin_drill_read", "drill_id", "drill_id"),),
         others=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
     ),
     Operation(
@@ -404,104 +398,4 @@ def _encoded() -> tuple[bytes, str]:
 
 def description() -> dict[str, Any]:
     """The whole document."""
-    types = [Problem, *(each for operation in OPERATIONS for each in _types_of(operation))]
-    schemas, components = msgspec.json.schema_components(types, ref_template=_COMPONENTS)
-    _accept_anything(components["DialBody"])
-    paths: dict[str, dict[str, Any]] = {}
-    left = iter(schemas[1:])
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _described(operation, left)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Emergency calling", "version": VERSION},
-        "servers": [{"url": "/api"}],
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {"entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-        },
-    }
-
-
-def _types_of(operation: Operation) -> Iterable[Any]:
-    """The types whose schemas an operation needs, in the order in which `_described` takes them."""
-    bodies = [*_bodies(operation), *operation.answers.values()]
-    return [kind for kind in bodies if kind is not None and not isinstance(kind, Text)]
-
-
-def _bodies(operation: Operation) -> Sequence[Any]:
-    body = operation.body
-    return () if body is None else body if isinstance(body, tuple) else (body,)
-
-
-def _accept_anything(dial: dict[str, Any]) -> None:
-    """A dial fails open: whatever an optional field of it holds, the emergency is recorded (B1)."""
-    for name in set(dial["properties"]) - set(dial["required"]):
-        dial["properties"][name] = {}
-
-
-def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    rule = RIGHTS[operation.function]
-    others = _other_statuses(operation, rule)
-    described: dict[str, Any] = {
-        "operationId": operation.function,
-        "summary": operation.says,
-        "parameters": [*_path_parameters(operation.path), *_query_parameters(operation), *_header_parameters(others)],
-        "security": [] if rule.anyone else [{"entra": []}],
-        "x-roles": sorted(rule.roles),
-    }
-    bodies = _bodies(operation)
-    if bodies:
-        described["requestBody"] = {"required": operation.body_required, "content": _content(bodies, schemas)}
-    described["responses"] = {
-        str(status): {"description": HTTPStatus(status).phrase}
-        | ({"content": _content((kind,), schemas)} if kind is not None else {})
-        for status, kind in operation.answers.items()
-    } | {str(status.value): _problem(status) for status in others}
-    return described
-
-
-def _content(kinds: Sequence[Any], schemas: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        kind.media_type if isinstance(kind, Text) else JSON: {
-            "schema": {"type": "string"} if isinstance(kind, Text) else next(schemas)
-        }
-        for kind in kinds
-    }
-
-
-def _other_statuses(operation: Operation, rule: Rule) -> Sequence[HTTPStatus]:
-    signed = () if rule.anyone else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    read = operation.body is not None or operation.query or "{" in operation.path
-    faulty = (HTTPStatus.BAD_REQUEST,) if read else ()
-    found = (*faulty, *signed, *operation.others, HTTPStatus.SERVICE_UNAVAILABLE)
-    return [status for status in sorted(set(found)) if status not in operation.answers]
-
-
-def _problem(status: HTTPStatus) -> dict[str, Any]:
-    if status is HTTPStatus.NOT_MODIFIED:
-        return {"description": status.phrase}
-    schema = {"$ref": _COMPONENTS.format(name="Problem")}
-    return {"description": status.phrase, "content": {PROBLEM_JSON: {"schema": schema}}}
-
-
-def _path_parameters(path: str) -> list[dict[str, Any]]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 600}
-    return [{"name": name, "in": "path", "required": True, "schema": schema} for name in _PARAMETER.findall(path)]
-
-
-def _header_parameters(statuses: Iterable[HTTPStatus]) -> list[dict[str, Any]]:
-    names = sorted({name for status in statuses for name in _CONDITIONS.get(status, ())})
-    return [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in names]
-
-
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": operation.required_query or name == "server_call_id",
-            "schema": {"type": "string"} | ({"enum": values} if values else {}),
-        }
-        for name, values in operation.query.items()
-    ]
+    return document(OPERATIONS)

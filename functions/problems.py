@@ -94,6 +94,19 @@ def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
     return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 
+def example_of(status: HTTPStatus) -> dict[str, object]:
+    """A problem document of this status, as descriptions of the API show it."""
+    name = next((name for _, each, name in _STATUSES if each is status), None)
+    plain: dict[str, object] = {
+        "type": TYPE_PREFIX + name if name else "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+    }
+    if status is HTTPStatus.BAD_REQUEST:
+        return plain | {"detail": "country: does not have the form required", "field": "country"}
+    return plain | ({"detail": "what is wrong, without what was sent"} if name else {})
+
+
 def unprocessable(name: str, detail: str, **more: object) -> func.HttpResponse:
     """A 422 whose problem document has members of its own (RFC 9457, 3.2), for what a form has to show."""
     status = HTTPStatus.UNPROCESSABLE_ENTITY

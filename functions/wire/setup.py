@@ -58,11 +58,10 @@ class SetupFault(Struct, frozen=True, kw_only=True):
 
 
 class SetupImported(Struct, frozen=True, kw_only=True):
-    """`POST /manage/setup/import`: what was done or, with `dry_run=1`, would be; nothing is where there are faults."""
+    """`POST /manage/setup/import`: what was done or, with `dry_run=1`, would be."""
 
     sites: Outlook
     templates: Outlook
-    faults: list[SetupFault]
 
 
 class SetupFile(Struct, frozen=True, kw_only=True):
@@ -103,15 +102,14 @@ def read(body: bytes) -> SetupFile:
     return SetupFile(setup=setup, places=tuple(place for place, _ in templates), faults=tuple(faults))
 
 
-def imported(file: SetupFile, outlook: SetupOutlook) -> SetupImported:
-    """What bringing the file back does, and all that is wrong with it."""
+def faults_told(file: SetupFile, outlook: SetupOutlook) -> list[SetupFault]:
+    """All that is wrong with the file, the first hundred of it: nothing of it is written then."""
     lint = [
         SetupFault(at=f"templates[{file.places[index]}].{each.part}", reason=f"line {each.line}: {each.message}")
         for index, faults in outlook.lint.items()
         for each in faults
     ]
-    faults = [*file.faults, *lint][:MAX_FAULTS_TOLD]
-    return SetupImported(sites=outlook.sites, templates=outlook.templates, faults=faults)
+    return [*file.faults, *lint][:MAX_FAULTS_TOLD]
 
 
 def _site(sent: object, at: str) -> Site:

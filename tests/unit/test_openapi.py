@@ -4,10 +4,15 @@ import json
 from typing import Any
 
 import azure.functions as func
+import msgspec
 import pytest
 
 from functions.openapi import OPERATIONS, description
+from functions.openapi_document import Text
+from functions.openapi_examples import EXAMPLES
+from functions.problems import Problem
 from functions.rights import RIGHTS
+from functions.wire.decoding import convert
 from tests.rules.test_contract import HTTP, ROUTES
 
 # Nothing that a program asks for: pages, what a browser asks by itself, what the service posts.
@@ -50,7 +55,9 @@ def test_roles_are_those_of_the_table() -> None:
 def test_an_optional_field_of_a_dial_may_be_anything() -> None:
     dial = description()["components"]["schemas"]["DialBody"]
     assert dial["properties"]["location"] == {}
+    assert dial["properties"]["agent_id"] == {}, "an Agent's sign-in stands in for it"
     assert dial["properties"]["dialled"]["type"] == "string"
+    assert dial["required"] == ["call_id", "dialled"]
 
 
 def test_a_condition_is_described_where_it_is_answered() -> None:
@@ -66,7 +73,8 @@ def test_what_is_no_json_is_described_as_text() -> None:
     sent = paths["/manage/agents/import"]["post"]["requestBody"]["content"]
     exported = paths["/manage/agents/export"]["get"]["responses"]["200"]["content"]
     contacts = paths["/manage/agents/{agent_id}/emergency-contacts"]["put"]["requestBody"]["content"]
-    assert sent == exported == {"text/csv": {"schema": {"type": "string"}}}
+    assert set(sent) == set(exported) == {"text/csv"}
+    assert sent["text/csv"]["schema"] == exported["text/csv"]["schema"] == {}, "any bytes may be sent, and are judged"
     assert set(contacts) == {"application/json", "text/plain"}
 
 
@@ -78,7 +86,54 @@ def test_a_body_may_be_left_out_where_every_field_has_a_default() -> None:
         for each in path.values()
         if not each.get("requestBody", {"required": True})["required"]
     }
-    assert optional == {"call_ended", "presence_released"}
+    assert optional == {"call_ended", "presence_released", "admin_emergency_contacts_saved"}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.function)
+def test_the_example_is_sound_and_whole(operation: Any) -> None:
+    example = EXAMPLES[operation.function]
+    bodies = operation.body if isinstance(operation.body, tuple) else (operation.body,)
+    if operation.body is not None and not isinstance(bodies[0], Text):
+        sent = convert(example["body"], bodies[0], "")
+        assert set(example["body"]) <= set(sent.__struct_fields__)
+    with_body = {status: kind for status, kind in operation.answers.items() if kind is not None}
+    assert set(example["answers"]) == set(with_body)
+    for status, kind in with_body.items():
+        if not isinstance(kind, Text):
+            read = msgspec.convert(example["answers"][status], kind)
+            assert json.loads(msgspec.json.encode(read)) == example["answers"][status], "no field more, none less"
+    for part, known in (("path", operation.path), ("query", operation.query)):
+        assert set(example.get(part, {})) <= {name for name in example.get(part, {}) if name in known}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.function)
+def test_every_problem_has_its_document_and_its_example(operation: Any) -> None:
+    responses = description()["paths"][operation.path][operation.method]["responses"]
+    for status, described in responses.items():
+        if int(status) in operation.answers or status in ("304", "414"):
+            continue
+        [(media_type, content)] = described["content"].items()
+        assert media_type == "application/problem+json"
+        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        example = msgspec.convert(content["example"], Problem)
+        assert (example.status, example.title) == (int(status), described["description"])
+        if status == "422" and operation.function != "call_started":
+            assert set(content["example"]) > {"type", "title", "status", "detail"}, "says what of it cannot be used"
+    assert ("Retry-After" in responses["503"].get("headers", {})) is (503 not in operation.answers)
+
+
+def test_a_link_leads_to_an_operation_that_has_the_parameter() -> None:
+    operations = {each["operationId"]: each for path in description()["paths"].values() for each in path.values()}
+    found = [
+        link
+        for operation in operations.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    assert {link["operationId"] for link in found} >= {"panel_state", "call_ended", "admin_agents_import_read"}
+    for link in found:
+        parameters = {each["name"] for each in operations[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= parameters
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.function)
