@@ -14,7 +14,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
 from shared.deadlines import Clock, Deadline
@@ -114,10 +114,14 @@ def _new_managed_credential() -> TokenCredential:
 
 
 class Reply(Struct, frozen=True):
-    """An answer of success: its JSON, None where it has no body, and its ETag."""
+    """An answer of success: its JSON, None where it has no body, and its ETag.
+
+    `repeated`: an earlier try was never answered, and may yet be done.
+    """
 
     body: Any = None
     etag: str = ""
+    repeated: bool = False
 
 
 class BearerService:
@@ -169,17 +173,20 @@ class BearerService:
         left_s = self._not_before_s - self._clock.monotonic()
         if left_s > 0:
             raise Unavailable("the service asked for a pause", retry_after_s=left_s)
+        tries = 0
+
+        def sent(client: BearerClient) -> Reply:
+            nonlocal tries
+            tries += 1
+            return _read(_sent(client, method, path, body, headers))
+
         try:
-            return self._service.ask(
-                lambda client: _read(_sent(client, method, path, body, headers)),
-                deadline,
-                refusal=_refusal,
-                repeatable=True,
-            )
+            reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
         except Unavailable as failure:
             if failure.reason == "quota":
                 self._not_before_s = self._clock.monotonic() + failure.retry_after_s
             raise
+        return structs.replace(reply, repeated=tries > 1)
 
     def warm_up(self) -> None:
         """Import what it needs, make the client and fetch a token, so that the first hold need not wait for that."""

@@ -7,6 +7,8 @@ from msgspec import Struct, structs
 
 LATE_SET_RECHECK = timedelta(seconds=90)
 STRAY_AFTER = timedelta(minutes=10)
+# Dynamics 365 restores a broken connection's presence for 2.5 minutes; later it is made anew.
+RESTORED_WITHIN = timedelta(minutes=3)
 # So often it is looked whether a presence that is held is still what we set.
 LOOK_WHILE_HELD = timedelta(seconds=30)
 
@@ -139,7 +141,8 @@ def _is_ours(hold: Hold, current: Presence) -> bool:
 
 def _next_while_held(hold: Hold, current: Presence) -> Step:
     if not current.settable:
-        return Settle(hold)
+        # Nothing to hold now. Whatever the next login gives is held anew, unless a person ended the hold.
+        return Settle(hold if hold.settled else structs.replace(hold, applied=False))
     ours = _is_ours(hold, current)
     if current.hold_id is not None and hold.before != _snapshot(hold, current):
         # A mark set in an outage, or by a late write. What it found comes along with it.
@@ -168,6 +171,8 @@ def _may_be_own(hold: Hold, current: Presence) -> bool:
 def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
     if current.hold_id is not None:
         return SetPresence(returned_presence(_snapshot(hold, current), current))
+    if _may_be_restored(hold, current, now):
+        return Settle(structs.replace(hold, look_again_at=now + LOOK_WHILE_HELD))
     by_the_service = _is_ours(hold, current) or current.changed_by is SetBy.SYSTEM
     replaced = hold.before is not None and (hold.before, hold.before_native) != _state_of(current)
     replaced = replaced and current.settable
@@ -179,6 +184,12 @@ def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, look_again_at=again_at))
     return Settle(structs.replace(hold, settled=True, look_again_at=None))
+
+
+def _may_be_restored(hold: Hold, current: Presence, now: datetime) -> bool:
+    """Whether a service may yet give our Do not disturb back to an agent whose connection broke."""
+    left_at = None if current.settable else current.since
+    return hold.touched and not hold.settled and left_at is not None and now < left_at + RESTORED_WITHIN
 
 
 def _state_of(current: Presence) -> tuple[PresenceStatus, str | None]:

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import pytest
 from azure.core.credentials import AccessToken
 
 from shared.adapters.bearer_client import BearerService
+from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE as DYNAMICS_AT_ONCE
+from shared.adapters.dynamics_presence import DynamicsPresence
 from shared.adapters.graph_presence import REQUESTS_AT_ONCE, GraphPresence
 from shared.adapters.presence_holds import StoredHolds
 from shared.adapters.presence_marks import PresenceMarks
 from shared.adapters.presence_table import PresenceTable
-from shared.adapters.presence_users import PresenceUsers
+from shared.adapters.presence_users import Entries, PresenceUsers
 from shared.adapters.table import Table
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
@@ -22,6 +25,8 @@ from shared.domain.ids import derived
 from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import PresenceGateway
 from tests.fakes.memory_table import Known
+from tests.local import dynamics
+from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
 from tests.local.graph.server import APP_ID
 
@@ -87,14 +92,14 @@ class OwnTable:
 class Tokens:
     """A credential that the stand-in believes, or does not."""
 
-    def __init__(self, running: LocalGraph, **claims: Any) -> None:
-        self._graph = running
+    def __init__(self, running: LocalGraph | LocalDynamics, **claims: Any) -> None:
+        self._running = running
         self.claims = claims
         self.fetched = 0
 
     def get_token(self, *_scopes: str, **_: Any) -> AccessToken:
         self.fetched += 1
-        return AccessToken(self._graph.token(**self.claims), int(time.time()) + 3600)
+        return AccessToken(self._running.token(**self.claims), int(time.time()) + 3600)
 
 
 class Everybody:
@@ -110,12 +115,19 @@ class Everybody:
     def last_known(self, agent_id: str) -> Agent | None:
         if agent_id in self.strangers:
             return None
-        return Agent(agent_id=agent_id, entra_object_id=object_id_of(agent_id))
+        return Agent(
+            agent_id=agent_id, entra_object_id=object_id_of(agent_id), dynamics_user_id=dynamics_user_of(agent_id)
+        )
 
 
 def object_id_of(agent_id: str) -> str:
     """An agent's object id."""
     return derived(agent_id, "object id")
+
+
+def dynamics_user_of(agent_id: str) -> str:
+    """An agent's user id in Dynamics 365."""
+    return derived(agent_id, "dynamics user")
 
 
 PAIRS = {
@@ -180,3 +192,60 @@ def graph_gateway(
     )
     users = PresenceUsers(entries, lambda agent: agent.entra_object_id, by_object_id=True)
     return GraphPresence(bearer, StoredHolds(users, PresenceMarks(table)), app_id=APP_ID, clock=clock)
+
+
+ROWS = {
+    PresenceStatus.AVAILABLE: dynamics.AVAILABLE,
+    PresenceStatus.BUSY: dynamics.BUSY,
+    PresenceStatus.DO_NOT_DISTURB: dynamics.BUSY_DND,
+    PresenceStatus.AWAY: dynamics.AWAY,
+}
+
+
+class Dynamics365:
+    """Dynamics 365, whose clock goes with the gateway's. There is no Be right back."""
+
+    def __init__(self, running: LocalDynamics, table: Table) -> None:
+        running.reset()
+        self.dynamics = running
+        self.clock = TestClock()
+        tokens = Tokens(running)
+        marks = PresenceMarks(table)
+        self.gateway: PresenceGateway = dynamics_gateway(running, marks, self.clock, Everybody(), lambda: tokens)
+
+    def user(self, agent_id: str) -> str:
+        """The agent's id there; they are signed in."""
+        user_id = dynamics_user_of(agent_id)
+        if self.dynamics.organisation.status(user_id) is None:
+            self.dynamics.organisation.sign_in(user_id)
+        return user_id
+
+    def show(self, agent_id: str, status: PresenceStatus) -> None:
+        if status not in ROWS:
+            pytest.skip("there is no such presence")
+        self.dynamics.organisation.choose(self.user(agent_id), ROWS[status])
+
+    def seen(self, agent_id: str) -> PresenceStatus:
+        row = self.dynamics.organisation.status(self.user(agent_id))
+        assert row is not None
+        return next(status for status, each in ROWS.items() if each == row.presence_id)
+
+    def pass_time(self, by: timedelta) -> None:
+        self.clock.advance(by)
+        self.dynamics.advance(by.total_seconds())
+
+
+def dynamics_gateway(
+    running: LocalDynamics, marks: PresenceMarks, clock: Clock, entries: Entries, credential: Callable[[], Tokens]
+) -> DynamicsPresence:
+    """A gateway to the stand-in."""
+    service = BearerService(
+        "dynamics-presence",
+        url=running.url,
+        clock=clock,
+        ca_bundle=running.ca_file,
+        credential=credential,
+        threads=DYNAMICS_AT_ONCE,
+    )
+    users = PresenceUsers(entries, lambda agent: agent.dynamics_user_id, by_object_id=False)
+    return DynamicsPresence(service, StoredHolds(users, marks), clock=clock)

@@ -70,6 +70,7 @@ class Client:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what the threads of the stand-in do."""
     until = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < until, "not in time"

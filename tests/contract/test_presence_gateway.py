@@ -12,7 +12,8 @@ from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence, returned_presence
 from shared.use_cases.set_presence import set_presence
-from tests.contract.presence_services import NOW, MicrosoftGraph, OwnTable, Service, TestClock
+from tests.contract.presence_services import NOW, Dynamics365, MicrosoftGraph, OwnTable, Service, TestClock
+from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
 
 AVAILABLE, BUSY, AWAY = PresenceStatus.AVAILABLE, PresenceStatus.BUSY, PresenceStatus.AWAY
@@ -26,10 +27,18 @@ def graph() -> Iterator[LocalGraph]:
         yield running
 
 
-@pytest.fixture(params=["table", "graph"])
+@pytest.fixture(scope="module")
+def dynamics() -> Iterator[LocalDynamics]:
+    with LocalDynamics.start() as running:
+        yield running
+
+
+@pytest.fixture(params=["table", "graph", "dynamics"])
 def service(request: pytest.FixtureRequest, partition: Table) -> Service:
     if request.param == "table":
         return OwnTable(partition)
+    if request.param == "dynamics":
+        return Dynamics365(request.getfixturevalue("dynamics"), partition)
     return MicrosoftGraph(request.getfixturevalue("graph"), partition)
 
 

@@ -42,7 +42,7 @@ from shared.domain.service_checks import Service
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Email, Keys, NoticeTemplate, Pending, RenderedNotice
+from shared.ports import Email, Keys, NoticeTemplate, Pending, PresenceGateway, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
@@ -286,7 +286,7 @@ class House:
         self.template: NoticeTemplate = PlainTemplate()
         self.imports = ImportTable(directory_table)
         self.presence_rows = MemoryTable()
-        self.presence = PresenceTable(self.presence_rows, self.clock, self.keys)
+        self.presence: PresenceGateway = PresenceTable(self.presence_rows, self.clock, self.keys)
         self.mail = Mailbox()
         self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()

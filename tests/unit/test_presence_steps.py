@@ -7,6 +7,8 @@ from msgspec import structs
 
 from shared.domain.presence import (
     LATE_SET_RECHECK,
+    LOOK_WHILE_HELD,
+    RESTORED_WITHIN,
     UNKNOWN_BEFORE,
     Hold,
     Presence,
@@ -180,9 +182,22 @@ def test_a_mark_of_ours_without_a_snapshot_tells_itself_what_it_found(
 def test_a_service_that_lets_nobody_set_it_now_is_looked_at_again_and_keeps_its_snapshot() -> None:
     nobody_in = shown(PresenceStatus.OFFLINE, set_by="system", settable=False)
     for hold in (HOLD, APPLIED):
-        assert next_step(hold, held=True, current=nobody_in, now=NOW) == Settle(hold)
+        step = next_step(hold, held=True, current=nobody_in, now=NOW)
+        assert step == Settle(structs.replace(hold, applied=False)), "whatever the next login gives is held"
+    ended = structs.replace(APPLIED, settled=True)
+    assert next_step(ended, held=True, current=nobody_in, now=NOW) == Settle(ended), "a person ended the hold"
     settled = next_step(APPLIED, held=False, current=nobody_in, now=NOW)
     assert settled == Settle(structs.replace(APPLIED, settled=True)), "there is nothing to give back to"
+
+
+def test_what_a_broken_connection_took_away_may_be_restored_after_the_hold() -> None:
+    left = shown(PresenceStatus.OFFLINE, set_by="system", settable=False, since=NOW)
+    soon = NOW + timedelta(seconds=5)
+    step = next_step(APPLIED, held=False, current=left, now=soon)
+    assert step == Settle(structs.replace(APPLIED, look_again_at=soon + LOOK_WHILE_HELD))
+    for hold, now in ((APPLIED, NOW + RESTORED_WITHIN), (structs.replace(APPLIED, touched=False), soon)):
+        step = next_step(hold, held=False, current=left, now=now)
+        assert step == Settle(structs.replace(hold, settled=True))
 
 
 def test_what_fades_is_set_once_more_while_it_is_held() -> None:

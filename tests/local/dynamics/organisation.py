@@ -26,7 +26,6 @@ QUIET = "5f0d3d4c-7a51-4b52-9f5e-4a6d1e9c0a02"
 BASE = {"available": 192360000, "busy": 192360001, "busy_dnd": 192360002, "away": 192360003, "offline": 192360004}
 # Beyond this a disconnected agent's presence is not restored but made anew.
 RESTORED_WITHIN = timedelta(minutes=2, seconds=30)
-MADE_BY_THE_PLATFORM = "SYSTEM"
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,8 @@ class Organisation:
     """Application ids that are users of the organisation."""
     api_says: str | None = "SYSTEM"
     """What `msdyn_presencemodifiedby` holds after `CCaaS_ModifyAgentPresence`: undocumented, so tests vary it."""
+    platform_says: str | None = "SYSTEM"
+    """What it holds after a change that the platform made by itself: undocumented, too."""
     names_users: bool = True
     """Whether the organisation has `msdyn_presencemodifiedbyuserid`: older ones do not."""
     api_allowed: bool = True
@@ -119,13 +120,13 @@ class Organisation:
 
     def sign_in(self, agent_id: str, presence_id: str = AVAILABLE) -> None:
         """The agent signs in and gets the default presence."""
-        self._change(agent_id, presence_id, MADE_BY_THE_PLATFORM, None, logged_in=True)
+        self._change(agent_id, presence_id, self.platform_says, None, logged_in=True)
 
     def sign_out(self, agent_id: str) -> None:
         """The agent signs out, which is no disconnection: nothing is restored."""
         with self._lock:
             self._before_disconnect.pop(agent_id, None)
-            self._change(agent_id, OFFLINE, MADE_BY_THE_PLATFORM, None, logged_in=False)
+            self._change(agent_id, OFFLINE, self.platform_says, None, logged_in=False)
 
     def choose(self, agent_id: str, presence_id: str) -> None:
         """The agent chooses a presence in the dialog, which does not offer Inactive."""
@@ -143,7 +144,7 @@ class Organisation:
         """The tab is closed or the line lost: Offline at once."""
         with self._lock:
             self._before_disconnect[agent_id] = self._history[agent_id][-1]
-            self._change(agent_id, OFFLINE, MADE_BY_THE_PLATFORM, None, logged_in=False)
+            self._change(agent_id, OFFLINE, self.platform_says, None, logged_in=False)
             gone = self._history[agent_id][-1]
             self._before_disconnect[agent_id] = replace(self._before_disconnect[agent_id], modified_on=gone.modified_on)
 
@@ -153,11 +154,11 @@ class Organisation:
             before = self._before_disconnect.pop(agent_id, None)
             in_time = before is not None and self.now() - before.modified_on <= RESTORED_WITHIN
             restored = before.presence_id if before is not None and in_time else AVAILABLE
-            self._change(agent_id, restored, MADE_BY_THE_PLATFORM, None, logged_in=True)
+            self._change(agent_id, restored, self.platform_says, None, logged_in=True)
 
     def recalculate(self, agent_id: str, presence_id: str = AVAILABLE) -> None:
         """Capacity and conversations make it this."""
-        self._change(agent_id, presence_id, MADE_BY_THE_PLATFORM, None)
+        self._change(agent_id, presence_id, self.platform_says, None)
 
     # What the API does
 

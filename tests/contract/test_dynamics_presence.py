@@ -1,0 +1,445 @@
+"""Presence in Dynamics 365: held, seen to stay held, and given back as it was, over TLS against the stand-in."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.dynamics_presence import DynamicsPresence
+from shared.adapters.presence_marks import PresenceMarks
+from shared.domain.agents import Agent
+from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Dial
+from tests.contract.presence_services import Tokens, dynamics_gateway
+from tests.fakes.house import HandClock, House
+from tests.local.dynamics import (
+    AVAILABLE,
+    AWAY,
+    BUSY,
+    BUSY_DND,
+    INACTIVE,
+    OFFLINE,
+    QUIET,
+    TRAINING,
+    Fault,
+    LocalDynamics,
+)
+from tests.local.dynamics.organisation import ROWS
+
+pytestmark = pytest.mark.process
+DANA, DANA_USER = "agent-dana", "22222222-0000-0000-0000-00000000000a"
+SUPERVISOR = "22222222-0000-0000-0000-00000000000b"
+SET_WITHIN = timedelta(seconds=15)
+SWEEP = timedelta(seconds=10)
+NAMES = {row: ROWS[row].name for row in ROWS}
+
+
+class RealClock(HandClock):
+    """The machine's clock, which tests move on: services outside do not stand still."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead.total_seconds()
+
+    def advance(self, by: timedelta) -> None:
+        self.ahead += by
+
+
+class World:
+    """The core in memory, with its presences in the stand-in."""
+
+    def __init__(self, dynamics: LocalDynamics) -> None:
+        self.dynamics = dynamics
+        self.organisation = dynamics.organisation
+        self.clock = RealClock()
+        self.house = House(clock=self.clock)
+        self.house.add_agent(Agent(agent_id=DANA, country="US", dynamics_user_id=DANA_USER.upper()))
+        self.house.tick()
+        self.gateway = self.another_process()
+        self.house.presence = self.gateway
+        self.calls = itertools.count(1)
+
+    def another_process(self, **claims: Any) -> DynamicsPresence:
+        """A gateway that remembers nothing."""
+        tokens = Tokens(self.dynamics, **claims)
+        marks = PresenceMarks(self.house.presence_rows, self.house.keys)
+        return dynamics_gateway(self.dynamics, marks, self.clock, self.house.directory, lambda: tokens)
+
+    def pass_time(self, by: timedelta) -> None:
+        """Time passes, and the sweep runs as it does in the cloud."""
+        until = self.clock.now() + by
+        while self.clock.now() < until:
+            step = min(SWEEP, until - self.clock.now())
+            self.clock.advance(step)
+            self.dynamics.advance(step.total_seconds())
+            self.house.sweep()
+
+    def dial(self) -> str:
+        call_id = f"call-{next(self.calls)}"
+        self.house.dial(Dial(call_id=call_id, agent_id=DANA, dialled="911"))
+        return call_id
+
+    def end(self, call_id: str) -> None:
+        self.house.end(End(call_id=call_id, by_agent=True, agent_id=DANA))
+
+    @property
+    def shown(self) -> str | None:
+        """The name of Dana's presence in the service."""
+        return self.organisation.presence(DANA_USER)
+
+    @property
+    def marks(self) -> list[str]:
+        """What is kept of us beside the service."""
+        rows = self.house.presence_rows.between("!", "~", 100, self.house.within()).result()
+        return [row.key for row in rows]
+
+    def seen(self) -> Presence:
+        return self.gateway.read(DANA, self.house.within())
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LocalDynamics]:
+    with LocalDynamics.start() as dynamics:
+        yield dynamics
+
+
+def signed_in(running: LocalDynamics) -> World:
+    """Dana is signed in, and nothing has happened."""
+    running.reset()
+    running.ahead_s = 0.0
+    world = World(running)
+    running.organisation.sign_in(DANA_USER)
+    return world
+
+
+@pytest.fixture
+def world(running: LocalDynamics) -> Iterator[World]:
+    made = signed_in(running)
+    yield made
+    made.gateway.close()
+
+
+class TestAsItWas:
+    @pytest.mark.parametrize("before", [AVAILABLE, BUSY, AWAY, OFFLINE, TRAINING, QUIET, BUSY_DND], ids=NAMES.get)
+    def test_it_is_held_and_comes_back_as_it_was(self, world: World, before: str) -> None:
+        world.organisation.choose(DANA_USER, before)
+        call = world.dial()
+        assert world.shown == "Busy DND"
+        assert world.marks
+        world.pass_time(timedelta(minutes=2))
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == NAMES[before]
+        assert world.marks == []
+        world.pass_time(timedelta(minutes=5))
+        assert world.shown == NAMES[before]
+
+    def test_from_inactive_which_nobody_can_choose_it_comes_back_to_away(self, world: World) -> None:
+        world.organisation.recalculate(DANA_USER, INACTIVE)
+        world.end(world.dial())
+        assert world.shown == "Away"
+
+    def test_nested_legs_bring_back_what_was_before_the_first(self, world: World) -> None:
+        world.organisation.choose(DANA_USER, TRAINING)
+        first = world.dial()
+        second = world.dial()
+        world.end(first)
+        world.pass_time(timedelta(minutes=1))
+        assert world.shown == "Busy DND"
+        world.end(second)
+        assert world.shown == NAMES[TRAINING]
+
+    def test_a_second_emergency_begins_anew(self, world: World) -> None:
+        world.end(world.dial())
+        world.organisation.choose(DANA_USER, BUSY)
+        call = world.dial()
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == "Busy"
+
+    def test_a_drop_keeps_it_held(self, world: World) -> None:
+        call = world.dial()
+        world.house.end(End(call_id=call, by_agent=False, agent_id=DANA))
+        world.pass_time(timedelta(minutes=9))
+        assert world.shown == "Busy DND"
+        world.house.tick()
+        world.pass_time(timedelta(minutes=2))
+        world.house.tick()
+        world.pass_time(SWEEP)
+        assert world.shown == "Available"
+
+    def test_it_is_asked_as_the_application_user_and_nobody_is_impersonated(self, world: World) -> None:
+        world.end(world.dial())
+        assert {asked.impersonates for asked in world.dynamics.requests} == {None}
+        assert {asked.operation for asked in world.dynamics.requests} == {
+            *("WhoAmI", "msdyn_agentstatuses", "CCaaS_ModifyAgentPresence"),
+        }
+
+    def test_who_is_asked_is_asked_once(self, world: World) -> None:
+        for _ in range(3):
+            world.end(world.dial())
+        assert world.dynamics.count("WhoAmI") == 1
+
+
+# What the documents leave open: what the API is said to have been, and whether the organisation names users.
+ATTRIBUTIONS = [("SYSTEM", True), ("AGENT", True), (None, True), ("API", False), ("SYSTEM", False), (None, False)]
+
+
+@pytest.fixture(params=ATTRIBUTIONS, ids=str)
+def attributed(request: pytest.FixtureRequest, world: World) -> World:
+    world.organisation.api_says, world.organisation.names_users = request.param
+    return world
+
+
+class TestWhoChangedIt:
+    @pytest.mark.parametrize("chosen", [BUSY, TRAINING], ids=NAMES.get)
+    def test_what_the_agent_chooses_stays(self, attributed: World, chosen: str) -> None:
+        world = attributed
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        world.organisation.choose(DANA_USER, chosen)
+        world.pass_time(timedelta(minutes=2))
+        assert world.shown == NAMES[chosen]
+        world.end(call)
+        world.pass_time(timedelta(minutes=3))
+        assert world.shown == NAMES[chosen]
+        assert world.marks == []
+
+    def test_what_a_supervisor_sets_stays(self, attributed: World) -> None:
+        world = attributed
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        world.organisation.assign(DANA_USER, AVAILABLE, SUPERVISOR)
+        world.pass_time(timedelta(minutes=1))
+        world.end(call)
+        assert world.shown == "Available"
+
+    def test_a_choice_right_before_the_end_stays_too(self, attributed: World) -> None:
+        world = attributed
+        call = world.dial()
+        world.organisation.choose(DANA_USER, BUSY)
+        world.end(call)
+        assert world.shown == "Busy"
+        assert world.marks == []
+
+    def test_do_not_disturb_that_the_agent_chose_instead_stays(self, world: World) -> None:
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        world.organisation.choose(DANA_USER, BUSY_DND)
+        world.pass_time(timedelta(minutes=1))
+        world.end(call)
+        assert world.shown == "Busy DND"
+
+    def test_what_is_undisturbed_comes_back(self, attributed: World) -> None:
+        world = attributed
+        call = world.dial()
+        world.pass_time(timedelta(minutes=2))
+        world.end(call)
+        assert (world.shown, world.marks) == ("Available", [])
+
+    def test_after_a_new_dial_it_is_held_whatever_a_person_chose(self, attributed: World) -> None:
+        world = attributed
+        first = world.dial()
+        world.organisation.choose(DANA_USER, BUSY)
+        world.pass_time(timedelta(minutes=1))
+        second = world.dial()
+        assert world.shown == "Busy DND"
+        world.end(first)
+        world.end(second)
+        assert world.shown == "Busy"
+
+
+class TestThePlatformItself:
+    def test_what_it_makes_anew_is_undone_in_time(self, world: World) -> None:
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        world.organisation.recalculate(DANA_USER, AVAILABLE)
+        world.pass_time(LOOK_WHILE_HELD + SET_WITHIN)
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == "Available"
+
+    @pytest.mark.parametrize("away_s", [5, 40, 100, 200])
+    def test_a_broken_connection_does_not_end_the_hold(self, attributed: World, away_s: int) -> None:
+        world = attributed
+        world.organisation.choose(DANA_USER, TRAINING)
+        call = world.dial()
+        world.pass_time(timedelta(seconds=20))
+        world.organisation.disconnect(DANA_USER)
+        world.pass_time(timedelta(seconds=away_s))
+        assert world.shown == "Offline"
+        world.organisation.reconnect(DANA_USER)
+        world.pass_time(LOOK_WHILE_HELD + SET_WITHIN)
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert (world.shown, world.marks) == (NAMES[TRAINING], [])
+
+    @pytest.mark.parametrize("said", ["AGENT", "CAPACITY", None])
+    @pytest.mark.parametrize(("away_s", "back"), [(100, NAMES[TRAINING]), (200, "Available")])
+    def test_nor_does_it_where_nothing_says_that_it_was_the_platform(
+        self, attributed: World, said: str | None, away_s: int, back: str
+    ) -> None:
+        """Made anew it may be the agent's own choice at the login: that is held, and comes back."""
+        world = attributed
+        world.organisation.platform_says = said
+        world.organisation.choose(DANA_USER, TRAINING)
+        call = world.dial()
+        world.pass_time(timedelta(seconds=20))
+        world.organisation.disconnect(DANA_USER)
+        world.pass_time(timedelta(seconds=away_s))
+        world.organisation.reconnect(DANA_USER)
+        world.pass_time(LOOK_WHILE_HELD + SET_WITHIN)
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert (world.shown, world.marks) == (back, [])
+
+    @pytest.mark.parametrize("back_after_s", [20, 100])
+    def test_what_is_restored_after_the_end_is_given_back(self, attributed: World, back_after_s: int) -> None:
+        world = attributed
+        call = world.dial()
+        world.pass_time(timedelta(seconds=40))
+        world.organisation.disconnect(DANA_USER)
+        world.end(call)
+        world.pass_time(timedelta(seconds=back_after_s))
+        world.organisation.reconnect(DANA_USER)
+        assert world.shown == "Busy DND"
+        world.pass_time(LOOK_WHILE_HELD + SET_WITHIN)
+        assert (world.shown, world.marks) == ("Available", [])
+
+    def test_who_goes_home_leaves_nothing_owed(self, world: World) -> None:
+        call = world.dial()
+        world.organisation.sign_out(DANA_USER)
+        world.end(call)
+        world.pass_time(timedelta(minutes=5))
+        assert world.marks == []
+        asked = len(world.dynamics.requests)
+        world.pass_time(timedelta(minutes=5))
+        assert len(world.dynamics.requests) == asked
+
+
+class TestNotSignedIn:
+    @pytest.mark.parametrize("status", [200, 400, 404])
+    def test_it_is_held_at_the_next_login_and_what_that_gave_comes_back(self, world: World, status: int) -> None:
+        world.organisation.signed_out_status = status
+        world.organisation.sign_out(DANA_USER)
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        assert (world.shown, world.marks) == ("Offline", [])
+        world.organisation.sign_in(DANA_USER, AWAY)
+        world.pass_time(LOOK_WHILE_HELD + SET_WITHIN)
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == "Away"
+
+    def test_who_never_signed_in(self, world: World) -> None:
+        world.house.add_agent(
+            Agent(agent_id="new", country="US", dynamics_user_id="2" * 8 + "-0000" * 3 + "-" + "9" * 12)
+        )
+        assert world.gateway.read("new", world.house.within()) == Presence(
+            status=PresenceStatus.OFFLINE, settable=False
+        )
+
+    def test_whom_dynamics_does_not_know_is_not_asked_for(self, world: World) -> None:
+        world.house.add_agent(Agent(agent_id="lee", country="US"))
+        for agent_id in ("lee", "nobody"):
+            world.house.dial(Dial(call_id=f"call of {agent_id}", agent_id=agent_id, dialled="911"))
+        assert world.dynamics.requests == []
+
+    def test_a_session_that_ends_between_look_and_set(self, world: World) -> None:
+        world.organisation.api_allowed = False
+        call = world.dial()
+        assert world.shown == "Available"
+        world.pass_time(timedelta(minutes=1))
+        world.organisation.api_allowed = True
+        world.pass_time(timedelta(minutes=1))
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == "Available"
+
+
+FAULTS = [
+    *(Fault("status", status) for status in (400, 401, 403, 404, 405, 412, 500, 503)),
+    Fault("status", 429, retry_after_s=5),
+    *(Fault(kind) for kind in ("drop", "lost", "late")),
+    *(Fault("body", body=body) for body in ("<html>", "{}", '{"value": [{}]}', "")),
+]
+# One of each kind; the others take minutes together.
+KINDS = [
+    Fault("status", 503),
+    Fault("status", 401),
+    Fault("status", 404),
+    *(Fault(kind) for kind in ("lost", "late")),
+    Fault("body", body="{}"),
+]
+
+
+class TestFaults:
+    """Each fault at each request, once; the sweep tries again, and so does whoever reported the dial."""
+
+    @staticmethod
+    def play(world: World, fault: Fault | None, at: int, *, chosen: str | None = None, land_at_the_end: bool) -> None:
+        """Two legs, reported twice each; what is late lands a minute later, or a minute after the end."""
+        world.organisation.choose(DANA_USER, TRAINING)
+        world.dynamics.faults[:] = [None] * at + [fault]
+        first = world.dial()
+        world.house.dial(Dial(call_id=first, agent_id=DANA, dialled="911"))
+        world.pass_time(timedelta(minutes=1))
+        if not land_at_the_end:
+            world.dynamics.land()
+        second = world.dial()
+        world.end(first)
+        world.pass_time(timedelta(minutes=1))
+        assert world.shown == "Busy DND"
+        if chosen is not None:
+            world.organisation.choose(DANA_USER, chosen)
+        world.end(second)
+        world.end(second)
+        world.pass_time(timedelta(minutes=1))
+        world.dynamics.land()
+        world.pass_time(timedelta(minutes=2))
+
+    @pytest.mark.parametrize("fault", KINDS, ids=str)
+    def test_presence_comes_back(self, running: LocalDynamics, fault: Fault) -> None:
+        self.comes_back(running, fault, land_at_the_end=False)
+
+    def test_what_lands_after_the_end_does_not_stay(self, running: LocalDynamics) -> None:
+        self.comes_back(running, Fault("late"), land_at_the_end=True)
+
+    @pytest.mark.long
+    @pytest.mark.parametrize("fault", [each for each in FAULTS if each not in KINDS], ids=str)
+    def test_presence_comes_back_whatever_the_status(self, running: LocalDynamics, fault: Fault) -> None:
+        self.comes_back(running, fault, land_at_the_end=False)
+
+    def comes_back(self, running: LocalDynamics, fault: Fault, *, land_at_the_end: bool) -> None:
+        for at in range(self.requests_of_a_story(running)):
+            world = signed_in(running)
+            self.play(world, fault, at, land_at_the_end=land_at_the_end)
+            assert (world.shown, world.marks) == (NAMES[TRAINING], []), at
+            world.gateway.close()
+
+    @pytest.mark.parametrize("fault", [Fault(), Fault("lost")], ids=str)
+    def test_what_the_agent_chose_is_not_overwritten(self, running: LocalDynamics, fault: Fault) -> None:
+        for at in range(self.requests_of_a_story(running)):
+            world = signed_in(running)
+            self.play(world, fault, at, chosen=BUSY, land_at_the_end=False)
+            assert (world.shown, world.marks) == ("Busy", []), at
+            world.gateway.close()
+
+    def requests_of_a_story(self, running: LocalDynamics) -> int:
+        world = signed_in(running)
+        self.play(world, None, 0, land_at_the_end=False)
+        world.gateway.close()
+        asked = len(world.dynamics.requests)
+        assert 10 < asked < 30
+        return asked
