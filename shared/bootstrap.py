@@ -20,6 +20,7 @@ from shared.adapters.acs_recordings import AcsRecordings, Route
 from shared.adapters.acs_telephony import READ_WITHIN_S, AcsTelephony
 from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.allowances import Allowances
 from shared.adapters.background_look import BackgroundLook
 from shared.adapters.breaker import Breaker
 from shared.adapters.delivery_table import DeliveryTable
@@ -309,6 +310,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, threads=threads),
         ends=Turns(ENDS_AT_ONCE, most_each=ENDS_AT_ONCE_OF_ONE, wait_s=ENDS_WAIT_S, threads=threads),
+        early_ends=Allowances(),
         looks=SharedLook(wait_s=DIAL_WAITS_S, threads=threads),
         store_alive=rim.store_alive,
         prepare=rim.prepare,

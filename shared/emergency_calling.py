@@ -25,6 +25,7 @@ from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.sites import Site
 from shared.ports import (
     AgentRegister,
+    Allowances,
     CallRouter,
     Deliveries,
     Desktops,
@@ -143,6 +144,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     polls: Turns
     ends: Turns
     looks: SharedLook
+    early_ends: Allowances
     store_alive: Callable[[], bool]
     words: Callable[[], str]
     prepare: Callable[[], None] = lambda: None
@@ -198,16 +200,21 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         # Fixed here, because a repeat of ours may come much later.
         dial = structs.replace(dial, received_at=self.clock.now())
         try:
-            answer = self._start_call_in_turn(dial, caller)
+            started = self._start_call_in_turn(dial, caller)
+            answer = started.answer
             if answer.degraded:
-                key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
-                self.repeats.keep(key, lambda: not self._start_call_in_turn(dial, caller).degraded)
+                self._report_again(started, dial, caller)
         except EmergencyCallingError:
             raise
         except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
             self.telemetry.emit("unforeseen_error", function="call_started", error=type(error).__name__)
             return Answer.in_the_dark(dial, self.deployment, self.clock.now())
         return answer
+
+    def _report_again(self, started: Started, dial: Dial, caller: Caller) -> None:
+        if started.owed:
+            key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
+            self.repeats.keep(key, lambda: not self._start_call_in_turn(dial, caller).owed)
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
         """A dial that an event reports, which may be late; raises `Unavailable` where it must come again."""
@@ -218,7 +225,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         started.require_recorded()
         return started.answer
 
-    def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Answer:
+    def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Started:
         self.prepare()
         arrived = self.clock.monotonic()
         with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
@@ -226,7 +233,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             patient = PatientDeadline(self.clock, self.budgets.start_call_s, at_most_s=left_s, alive=self.store_alive)
             started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
         self.effects.start(started.effects, self.perform)
-        return started.answer
+        return started
 
     def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline) -> Started:
         return start_call(
@@ -283,6 +290,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deployment=self.deployment,
             telemetry=self.telemetry,
             deadline=self.within(self.budgets.end_call_s),
+            allowances=self.early_ends,
         )
 
     def see_server_call(self, call: ServerCall) -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent, AgentsPage
 from shared.domain.callbacks import Callback
+from shared.domain.callers import Caller
 from shared.domain.confidentiality import Recording
 from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Reach
@@ -238,6 +239,10 @@ class Due(Struct, frozen=True, kw_only=True):
     key: str
 
 
+# Two rows each, in a transaction of a hundred.
+MAX_DISCARDED_AT_ONCE = 48
+
+
 class Keys(Protocol):
     """The secrets of the keys of people."""
 
@@ -324,6 +329,14 @@ class EmergencyStore(Protocol):
         """What time alone brought up, longest overdue first; `after` is the row of the last one seen."""
         ...
 
+    def bare(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
+        """What is only to be removed by now, likewise: it has a queue of its own."""
+        ...
+
+    def discard_all(self, dues: Sequence[Due], deadline: Deadline) -> None:
+        """As `discard`, at most `MAX_DISCARDED_AT_ONCE` in one transaction; then nothing was done if one changed."""
+        ...
+
     def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
         """Release the number and remove every row that tells of this emergency."""
         ...
@@ -387,6 +400,10 @@ class NumberPool(Protocol):
         One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one.
         `takes`: whether a resting number may be taken from those who held it last.
         """
+        ...
+
+    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:
+        """A row for an emergency outside the directory that the caller reports; None where there are enough of them."""
         ...
 
     def ration(
@@ -957,6 +974,14 @@ class OutageLog(Protocol):
 
     def over(self, agent_id: str, by: str) -> None:
         """The store answers again for this agent, as reported by this owner."""
+        ...
+
+
+class Allowances(Protocol):
+    """So much for each principal in ten minutes: in memory, bounded."""
+
+    def grants(self, principal: str, most: int, now: datetime) -> bool:
+        """Whether this principal may once more."""
         ...
 
 

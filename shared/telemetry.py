@@ -45,6 +45,7 @@ class Event(StrEnum):
     NOTICE_SENT = "notice_sent"
     NOTICE_RETRIED = "notice_retried"
     NOTICE_GIVEN_UP = "notice_given_up"
+    UNLISTED_BOUNDED = "unlisted_bounded"
     NOTICE_RATIONED = "notice_rationed"
     EMAIL_BLOCKED = "email_blocked"
     RECIPIENT_REFUSED = "recipient_refused"
@@ -121,6 +122,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt", "emergency"),
     Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt", "emergency"),
     Event.NOTICE_GIVEN_UP: _entry(logging.ERROR, "emergency"),
+    Event.UNLISTED_BOUNDED: _entry(logging.ERROR),
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
     Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.RECIPIENT_REFUSED: _entry(logging.ERROR, "emergency"),

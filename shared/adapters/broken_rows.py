@@ -2,7 +2,7 @@
 
     broken|{look again at}|{hash of the key}   what stood at the key, until whatever it names can be read
 
-Moved are rows that bring something up (`due`, `outbox`, `look`, `ladder`, `deletion`), never what they name: an
+Moved are rows that bring something up (`due`, `bare`, `outbox`, `look`, `ladder`, `deletion`), never what they name: an
 agent's own row stays where it is, so that their requests get the answer of an outage and are served as soon as it can
 be read.
 """
@@ -129,7 +129,7 @@ def _named_by(row: Row) -> tuple[str, Callable[[Row], bool]] | None:
             return callback_row(callback_id), lambda named: read_callback(named).due_row == row.key
         case ["deletion", _, recording_key]:
             return recording_row(recording_key), lambda named: read_recording(named) is not None
-        case ["due", _, "call", _]:
+        case ["bare" | "due", _, "call", _]:
             return str(row.values.get("row", row.key)), lambda named: read_call(named).agent_key is None
         case _:
             return None

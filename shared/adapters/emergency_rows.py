@@ -8,12 +8,15 @@
     free|{zone}|{since}|{digits}     may be lent; rest|{zone}|{since}|… rests in its cool-down; share|{zone}|{rank}|… is
                                      held. Zones are countries: a number is lent to a caller of its own one first
     due|{at}|{subject}|{key}         what time alone brings up
+    bare|{at}|{subject}|{key}        what is only to be removed then: outsiders can have thousands of rows kept, and no
+                                     hold and no lease ends later for that
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
     look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set;
                                      look|{at}|{agent}|closing: whether somebody must be told that it is over
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
+    outside|{principals}|{place}     an emergency of somebody outside the directory, one of so many at once
     unknown|{place}           a number of those that agents who are not in the directory may take together
     ration|{window}|{principal}|{place}  a notice that a principal outside the directory caused in ten minutes
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
@@ -35,6 +38,7 @@ import msgspec
 
 from shared.adapters.table import Row, Values, kind_of, read_row, read_state
 from shared.domain.callbacks import Callback
+from shared.domain.callers import CallerKind
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unreadable
@@ -119,6 +123,11 @@ def place_row(place: int) -> str:
     return f"unknown|{place:05}"
 
 
+def outside_row(principals: str, place: int) -> str:
+    """A place among the emergencies of agents outside the directory whom these principals report."""
+    return f"outside|{principals}|{place:04}"
+
+
 def ration_row(window: datetime, owner_key: str, place: int) -> str:
     """A notice that this principal may cause in this window."""
     return f"ration|{moment(window)}|{owner_key}|{place:02}"
@@ -152,6 +161,11 @@ def due_row(at: datetime, subject: str, key: str) -> str:
     return f"due|{moment(at)}|{subject}|{key}"
 
 
+def bare_row(at: datetime, subject: str, key: str) -> str:
+    """Something that is only to be removed when its time has come."""
+    return f"bare|{moment(at)}|{subject}|{key}"
+
+
 def notice_row(at: datetime, notice_id: str) -> str:
     """An owed notice."""
     return f"outbox|{moment(at)}|notice|{notice_id}"
@@ -180,7 +194,7 @@ def callback_row(callback_id: str) -> str:
 def callback_due_row(at: datetime, callback: Callback) -> str:
     """A callback that the sweep is to take up or, of a closed one, to forget."""
     if callback.closed:
-        return due_row(at, "callback", callback.callback_id)
+        return bare_row(at, "callback", callback.callback_id)
     return f"ladder|{moment(at)}|{callback.callback_id}"
 
 
@@ -193,16 +207,19 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     """Every row that belongs to the emergency besides its own."""
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
+    ranked: Values = {"schema": SCHEMA, "rank": _rank(emergency)}
     rows: dict[str, Values] = {
         leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, owner=emergency.owner, leg_id=leg.leg_id))
         for leg in emergency.legs
     }
-    rows |= {f"server|{server_key}|{key}": bare for server_key in _server_keys(emergency)}
+    rows |= {f"server|{server_key}|{key}": ranked for server_key in _server_keys(emergency)}
     if stands.untied:
         names = (key_of(raw_identity(starter)) for starter in emergency.starters)
-        rows |= {f"starter|{ring.first(name)}|{key}": bare for name in names}
+        rows |= {f"starter|{ring.first(name)}|{key}": ranked for name in names}
     if emergency.owner is not None:
         rows[f"unlisted|{ring.first(agent_key_of(emergency.agent_id))}|{key}"] = bare
+    if emergency.place is not None:
+        rows[emergency.place] = bare
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:
@@ -212,6 +229,18 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     if emergency.thread is not None and emergency.thread.close_at is not None:
         rows[closing_row(emergency.thread.close_at, key)] = bare
     return rows
+
+
+def _rank(emergency: Emergency) -> int:
+    """Whose emergencies an event is told first: those of the directory, then of who signed in, then claimed ones."""
+    if emergency.owner is None:
+        return 0
+    return 1 if emergency.owner.startswith(f"{CallerKind.AGENT.value}:") else 2
+
+
+def by_rank(rows: Iterable[Row]) -> list[Row]:
+    """Index rows in the order in which an event is to look at them; those of an older version come first."""
+    return sorted(rows, key=lambda row: rank if isinstance(rank := row.values.get("rank"), int) else 0)
 
 
 def _server_keys(emergency: Emergency) -> set[str]:

@@ -10,10 +10,11 @@ from shared.adapters.drill_mail import drill_mail, forget_drill_mail
 from shared.adapters.emergency_rows import (
     SCHEMA,
     agent_row,
+    bare_row,
+    by_rank,
     call_row,
     callback_due_row,
     callback_row,
-    due_row,
     emergency_values,
     holder_row,
     index_rows,
@@ -73,7 +74,8 @@ from shared.ports import (
 )
 
 MOST_ROWS_A_POOL = 200_000
-MOST_OWNERS_READ = 64
+# A page of the service, and as many as one machine may have outside the directory: nobody's own is beyond it.
+MOST_OWNERS_READ = 1000
 MOST_SHOWN = 5_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
 MOST_HOLDERS_READ = 1000
@@ -130,7 +132,8 @@ class EmergencyTable:
 
     def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents whose emergencies know this server call."""
-        return [_last(row.key) for row in self._prefixed(f"server|{server_key}|", MOST_OWNERS_READ, deadline)]
+        rows = self._prefixed(f"server|{server_key}|", MOST_OWNERS_READ, deadline)
+        return [_last(row.key) for row in by_rank(rows)]
 
     def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
         """The keys of the agents of this raw ACS identity who have a leg of which no server call is known."""
@@ -144,11 +147,11 @@ class EmergencyTable:
         """What the rows of this kind and name end with."""
         prefixes = self._keys.ring(deadline).prefixes(name, kind)
         reads = [self._table.between(*with_prefix(each), MOST_OWNERS_READ, deadline) for each in prefixes]
-        return [_last(row.key) for read in reads for row in read.result()]
+        return [_last(row.key) for row in by_rank(row for read in reads for row in read.result())]
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
-        rows = self._prefixed("starter|", MOST_UNTIED_READ, deadline)
+        rows = by_rank(self._prefixed("starter|", MOST_UNTIED_READ, deadline))
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
     def going_on(self, deadline: Deadline) -> GoingOn:
@@ -228,7 +231,7 @@ class EmergencyTable:
         if change.late_for is not None and change.late_for.row == change.new_call:
             yield Replace(change.new_call, index[change.new_call], change.late_for.version)
             assert change.late_for.expires_at is not None
-            yield Delete(due_row(change.late_for.expires_at, "call", key_of(change.new_call)))
+            yield Delete(bare_row(change.late_for.expires_at, "call", key_of(change.new_call)))
         else:
             yield Insert(change.new_call, index[change.new_call])
 
@@ -252,7 +255,7 @@ class EmergencyTable:
         assert end.expires_at is not None
         bare = structs.replace(end, version=None)
         own = Replace(end.row, state_values(bare), end.version) if end.version else Insert(end.row, state_values(bare))
-        due = due_row(end.expires_at, "call", key_of(end.row))
+        due = bare_row(end.expires_at, "call", key_of(end.row))
         try:
             self._table.commit([own, Put(due, {"schema": SCHEMA, "row": end.row})], deadline)
         except RowConflict:
@@ -327,20 +330,31 @@ class EmergencyTable:
 
     def due(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
         """What time alone brought up, longest overdue first; `after` is the row of the last one seen."""
-        first = f"{after} " if after else "due|"
-        rows = self._table.between(first, f"due|{moment(now)}~", limit, deadline).result()
+        return self._due("due", now, limit, deadline, after)
+
+    def bare(self, now: datetime, limit: int, deadline: Deadline, after: str = "") -> list[Due]:
+        """What is only to be removed by now, likewise."""
+        return self._due("bare", now, limit, deadline, after)
+
+    def _due(self, kind: str, now: datetime, limit: int, deadline: Deadline, after: str) -> list[Due]:
+        first = f"{after} " if after else f"{kind}|"
+        rows = self._table.between(first, f"{kind}|{moment(now)}~", limit, deadline).result()
         return [_due(row) for row in rows]
+
+    def discard_all(self, dues: Sequence[Due], deadline: Deadline) -> None:
+        """As `discard`, all in one transaction: at most `MAX_DISCARDED_AT_ONCE`."""
+        reads = [self._table.get(due.key, deadline) for due in dues if due.key]
+        if len(reads) < len(dues):
+            raise Unreadable("bare")
+        writes = [write for due, read in zip(dues, reads, strict=True) for write in _discarded(due, read.result())]
+        self._table.commit(list({write.key: write for write in writes}.values()), deadline)
 
     def discard(self, due: Due, deadline: Deadline) -> None:
         """Remove something that is kept for a time only, and its due row; `Conflict` if either changed meanwhile.
 
         Of what is needed still, only the due row: a late start has made a call of the end that was kept.
         """
-        row = self._table.get(due.key, deadline).result()
-        writes = [Delete(due.row, due.version)]
-        if row is not None and not _needed(due, row):
-            writes.append(Delete(row.key, row.version))
-        self._table.commit(writes, deadline)
+        self._table.commit(_discarded(due, self._table.get(due.key, deadline).result()), deadline)
 
     def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
         """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
@@ -465,12 +479,12 @@ class EmergencyTable:
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
     new_call = {change.new_call}
-    quota = change.emergency.quota
+    alone = {change.emergency.quota, change.emergency.place}
     for write in _moved(before, index):
         if write.key in new_call:
             continue
         # A place among the unknown is taken by one: whoever comes second must look again.
-        yield Insert(write.key, write.values) if isinstance(write, Put) and write.key == quota else write
+        yield Insert(write.key, write.values) if isinstance(write, Put) and write.key in alone else write
     lease = change.emergency.lease
     if lease is not None and not lease.lost:
         row = holder_row(lease.number, change.emergency.agent_key)
@@ -501,14 +515,14 @@ def _owed_writes(change: Change) -> Iterable[Write]:
     if change.ration_row is not None:
         over = moment_in(change.ration_row) + timedelta(minutes=RATION_WINDOW_MINUTES)
         yield Insert(change.ration_row, _BARE)
-        yield Put(due_row(over, "ration", key_of(change.ration_row)), {"schema": SCHEMA, "row": change.ration_row})
+        yield Put(bare_row(over, "ration", key_of(change.ration_row)), {"schema": SCHEMA, "row": change.ration_row})
 
 
 def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
     for dispatch in dispatches:
         row = _mail_row(dispatch.operation_id)
         yield Put(row, state_values(dispatch))
-        yield Put(due_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
+        yield Put(bare_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
 
 
 def _mail_row(operation_id: str) -> str:
@@ -538,6 +552,13 @@ def _due(row: Row) -> Due:
             return Due(row=row.key, version=row.version, subject="callback", key=callback_row(key))
         case _:
             return Due(row=row.key, version=row.version, subject="", key="")
+
+
+def _discarded(due: Due, row: Row | None) -> list[Delete]:
+    writes = [Delete(due.row, due.version)]
+    if row is not None and not _needed(due, row):
+        writes.append(Delete(row.key, row.version))
+    return writes
 
 
 def _needed(due: Due, row: Row) -> bool:

@@ -16,6 +16,7 @@ from shared.adapters.emergency_rows import (
     has_zone,
     map_readable,
     number_in,
+    outside_row,
     ration_row,
     read_holder,
     read_slot_and_holders,
@@ -39,9 +40,10 @@ from shared.adapters.table import (
     with_prefix,
 )
 from shared.deadlines import Deadline
+from shared.domain.callers import Caller
 from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
-from shared.domain.pool import notices_a_window, ration_window
+from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once
 from shared.domain.pool_numbers import NumberLeases
 from shared.ports import Holder, Keys, Loan, LoanKind, Pending
 
@@ -121,6 +123,20 @@ class NumbersTable:
             return self._chance.choice(free) if free else None
 
         return Read(self._table.between(ration[0], f"{ration[-1]}~", most, deadline), left)
+
+    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:
+        """A row for an emergency outside the directory that the caller reports; None where there are enough of them."""
+        most = unlisted_at_once(caller)
+        # Agents are many principals with one emergency each: they are bounded together.
+        together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
+        places = [outside_row(together, place) for place in range(most)]
+
+        def left(rows: list[Row]) -> str | None:
+            taken = {row.key for row in rows}
+            free = [place for place in places if place not in taken]
+            return self._chance.choice(free) if free else None
+
+        return Read(self._table.between(*with_prefix(f"outside|{together}|"), most, deadline), left)
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The transaction that lends it was applied, or was not."""

@@ -156,9 +156,10 @@ class Thread(Struct, frozen=True, kw_only=True):
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
-    `owner` is whose it is where the agent is not in the directory (`Caller.owner`). `presence_due_at` is when the owed
-    reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that is
-    held is still what we set; None when not. `situation` is what was established at the latest dial.
+    `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `place` is then theirs among so
+    many. `presence_due_at` is when the owed reconciling of the agent's presence is next due, `presence_look_at` when it
+    is looked whether a presence that is held is still what we set; None when not. `situation` is what was established
+    at the latest dial.
     """
 
     agent_id: str
@@ -176,6 +177,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_attempts: int = 0
     presence_look_at: datetime | None = None
     quota: str | None = None
+    place: str | None = None
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None

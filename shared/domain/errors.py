@@ -8,7 +8,8 @@ EmergencyCallingError
 ├── NotAllowed         403
 ├── NotFound           404
 ├── Unavailable        503 with Retry-After; an event is raised and redelivered
-│   └── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
+│   ├── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
+│   └── TooManyUnlisted  a bound on agents outside the directory: for one more, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
 ├── AgentBusy          409: a drill must touch neither an emergency nor a number that rests
@@ -68,6 +69,10 @@ class Unavailable(EmergencyCallingError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reason = reason
+
+
+class TooManyUnlisted(Unavailable):
+    """So many agents outside the directory have an emergency that another one gets the answer of an outage."""
 
 
 class Unreadable(Unavailable):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from shared.domain.callers import CallerKind
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.emergency_numbers import US_TERRITORIES
 from shared.domain.leases import Lease
 
@@ -20,6 +20,10 @@ RATION_WINDOW_MINUTES = 10
 MAX_NOTICES_A_WINDOW = 5
 MAX_NOTICES_OF_UNLISTED_A_WINDOW = 30
 MAX_HOLDERS_RUNG = 5
+MAX_UNLISTED_OF_AGENTS = 200
+MAX_UNLISTED_OF_A_MACHINE = 1_000
+MAX_EARLY_ENDS_A_WINDOW = 20
+MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW = 1_000
 
 
 class Hold(Struct, frozen=True):
@@ -166,6 +170,11 @@ def places_for_unknown(pool: Sequence[str]) -> int:
     return max(1, len(pool) // UNKNOWN_AGENTS_SHARE)
 
 
+def unlisted_at_once(caller: Caller) -> int:
+    """How many emergencies of agents outside the directory there may be at once from all Agents, or of one Machine."""
+    return MAX_UNLISTED_OF_AGENTS if caller.is_agent else MAX_UNLISTED_OF_A_MACHINE
+
+
 # Rations (contract, Who is who) ---------------------------------------------------------------------------------------
 
 
@@ -183,6 +192,11 @@ def notices_a_window(owner: str | None) -> int:
     """How many notices one principal may cause: an agent, or all of whom a machine speaks outside the directory."""
     own = owner is None or owner.startswith(f"{CallerKind.AGENT.value}:")
     return MAX_NOTICES_A_WINDOW if own else MAX_NOTICES_OF_UNLISTED_A_WINDOW
+
+
+def early_ends_a_window(caller: Caller) -> int:
+    """How many ends of calls that nobody has started are kept for one principal in ten minutes."""
+    return MAX_EARLY_ENDS_A_WINDOW if caller.is_agent else MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW
 
 
 def had_enough(noticed_at: Iterable[datetime], now: datetime) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, ties
 from shared.domain.errors import Conflict
-from shared.ports import Change, EmergencyStore
+from shared.ports import Change, EmergencyStore, Stored
 from shared.use_cases.effects import CloseThread, Effect, ReconcilePresence, SettleHeldRecordings
 
 
@@ -17,13 +17,15 @@ def change_emergency(
     emergencies: EmergencyStore,
     now: datetime,
     deadline: Deadline,
+    read: Stored | None = None,
 ) -> tuple[Effect, ...]:
     """Apply `change` to what is known of the agent's emergency, and say what is owed then.
 
-    Writes nothing where nothing changes: a duplicate costs a read. Raises `Unavailable`.
+    Writes nothing where nothing changes: a duplicate costs a read. `read` is what the caller has just read of it.
+    Raises `Unavailable`.
     """
     while True:
-        stored = emergencies.load(agent_key, deadline).result()
+        stored, read = read or emergencies.load(agent_key, deadline).result(), None
         if stored.emergency is None:
             return ()
         changed = change(stored.emergency)

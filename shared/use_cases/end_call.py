@@ -12,8 +12,9 @@ from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
 from shared.domain.errors import CallIdTaken, Malformed, Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
+from shared.domain.pool import early_ends_a_window
 from shared.domain.subjects import may_speak_for, unlisted_key
-from shared.ports import AgentDirectory, CallOwner, EmergencyStore, Telemetry
+from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.identify import own_entry
@@ -60,8 +61,9 @@ def end_call(
     deployment: Deployment,
     telemetry: Telemetry,
     deadline: Deadline,
+    allowances: Allowances,
 ) -> Ended:
-    """End the leg of this call, or keep the end for a start that comes late.
+    """End the leg of this call, or keep the end for a start that comes late: so many of each principal.
 
     So is that of a call which is not the caller's: it changes nothing of another's, and tells nothing of it. Raises
     `Malformed` where several agents reported the same call id and a machine does not say whose it means, `Unavailable`.
@@ -84,6 +86,9 @@ def end_call(
             effects = change_emergency(own.agent_key, ended, emergencies=emergencies, now=now, deadline=deadline)
             telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
             return Ended(known=True, effects=effects)
+        if not allowances.grants(caller.owner, early_ends_a_window(caller), now):
+            telemetry.emit("end_recorded", kind="not_kept")
+            return Ended(known=False)
         try:
             emergencies.keep_end(_end_without_start(end, caller, recorded, at, now, deployment), deadline)
         except CallIdTaken:

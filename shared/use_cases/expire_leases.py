@@ -1,6 +1,6 @@
 """What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
@@ -17,15 +17,23 @@ from shared.domain.emergencies import (
 )
 from shared.domain.errors import EmergencyCallingError, Unreadable
 from shared.domain.leases import called
-from shared.ports import Broken, Change, Due, EmergencyStore, NumberPool, PresenceGateway, Stored, Telemetry
+from shared.ports import (
+    MAX_DISCARDED_AT_ONCE,
+    Broken,
+    Change,
+    Due,
+    EmergencyStore,
+    NumberPool,
+    PresenceGateway,
+    Stored,
+    Telemetry,
+)
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import Effect
 from shared.use_cases.set_aside import set_aside
 
 DUE_AT_ONCE = 100
 COUNTED_AT_MOST = 1000
-# At some 200 a second more than a sweep has time for: what is left is there a minute later.
-MAX_REMOVED_A_SWEEP = 10_000
 
 
 def expire_leases(
@@ -41,23 +49,18 @@ def expire_leases(
     """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent.
 
     Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
-    nobody started), and no hold and no lease ends later for that.
+    nobody started), which have a queue of their own.
     """
     began = clock.monotonic()
     sweep = _Sweep(emergencies, presence, clock, deployment, telemetry, deadline)
     numbers.sync_pool(clock.now(), deadline)
     emergencies.look_again(clock.now(), deadline)
-    to_remove: list[Due] = []
-    for batch in sweep.batches():
-        to_remove += [due for due in batch if due.subject != "agent"][: MAX_REMOVED_A_SWEEP - len(to_remove)]
+    for batch in sweep.batches(emergencies.due, DUE_AT_ONCE):
         for due in batch:
-            if due.subject == "agent":
-                sweep.move(due)
+            sweep.move(due)
     _watch_low_water(numbers, deployment, telemetry, deadline)
-    for due in to_remove:
-        if deadline.passed():
-            break
-        sweep.move(due)
+    for batch in sweep.batches(emergencies.bare, MAX_DISCARDED_AT_ONCE):
+        sweep.remove(batch)
     telemetry.emit("sweep", due=sweep.moved, ms=round((clock.monotonic() - began) * 1000))
     return tuple(sweep.effects)
 
@@ -83,15 +86,27 @@ class _Sweep:
         self.effects: list[Effect] = []
         self.moved = 0
 
-    def batches(self) -> Iterator[list[Due]]:
+    def batches(
+        self, read: Callable[[datetime, int, Deadline, str], list[Due]], limit: int
+    ) -> Iterator[list[Due]]:
         """Whatever is due by now. What cannot be moved keeps nobody behind it waiting: it reads on behind the last."""
         after = ""
         while not self._deadline.passed():
-            batch = self._emergencies.due(self._clock.now(), DUE_AT_ONCE, self._deadline, after)
+            batch = read(self._clock.now(), limit, self._deadline, after)
             yield batch
-            if len(batch) < DUE_AT_ONCE:
+            if len(batch) < limit:
                 return
             after = batch[-1].row
+
+    def remove(self, batch: list[Due]) -> None:
+        """Remove all of these together; where that cannot be, each in a try of its own."""
+        try:
+            if batch:
+                self._emergencies.discard_all(batch, self._deadline)
+            self.moved += len(batch)
+        except EmergencyCallingError:
+            for due in batch:
+                self.move(due)
 
     def move(self, due: Due) -> None:
         """Bring about what is due, and count it. Whatever one of them meets with, the others have their turn."""

@@ -14,6 +14,8 @@ from shared.ports import EmergencyStore
 
 READ_AT_ONCE = 16
 MOST_MEANT = 40
+# What outsiders may create keeps no event from being settled: the rest is looked at the next time.
+MAX_UNTIED_A_LOOK = 200
 
 
 def known_for_certain(recording: Recording) -> Recording:
@@ -35,11 +37,14 @@ class RecordingJudge:
         owners = self._owners(recording)
         if any(self._verdict(each, recording) is Verdict.DELETE for each in owners):
             return known_for_certain(recording)
-        held = self._holding(owners, recording) or self._holding(self._untied(), recording)
+        held, left = self._holding(owners, recording), list[str]()
         if not held:
+            untied = self._untied(recording)
+            held, left = self._holding(self._loaded(untied[:MAX_UNTIED_A_LOOK]), recording), untied[MAX_UNTIED_A_LOOK:]
+        if not held and not left:
             return None
         suspected = any(knowledge_of(each, recording.call_keys) is not Knowledge.NONE for each in held)
-        keys = tuple(dict.fromkeys(each.agent_key for each in held))[:MOST_MEANT]
+        keys = tuple(dict.fromkeys([each.agent_key for each in held] or left))[:MOST_MEANT]
         return structs.replace(recording, agent_keys=keys, suspected=recording.suspected or suspected)
 
     def look_again_at(self, recording: Recording, attempts: int) -> datetime:
@@ -60,8 +65,11 @@ class RecordingJudge:
             found |= dict.fromkeys(self._emergencies.owners_of_server_call(call_key, self._deadline))
         return self._loaded(found)
 
-    def _untied(self) -> list[Emergency]:
-        return self._loaded(self._emergencies.agents_untied(self._deadline))
+    def _untied(self, recording: Recording) -> list[str]:
+        """The agents with an untied leg, from where the look before had to stop."""
+        found = self._emergencies.agents_untied(self._deadline)
+        next_one = next(iter(recording.agent_keys), None)
+        return found[found.index(next_one) :] if next_one in found else found
 
     def _loaded(self, agent_keys: Iterable[str]) -> list[Emergency]:
         found: list[Emergency] = []

@@ -1,6 +1,8 @@
 """ACS reported that a server call started or ended (CallStarted, CallEnded)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import batched, chain, zip_longest
 
 from msgspec import Struct, structs
 
@@ -13,6 +15,8 @@ from shared.domain.leases import called
 from shared.ports import EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
+
+READ_AT_ONCE = 16
 
 
 class ServerCall(Struct, frozen=True, kw_only=True):
@@ -36,7 +40,11 @@ def see_server_call(
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> tuple[Effect, ...]:
-    """Tie or end the starter's leg. An ordinary call costs reads and writes nothing. Raises `Unavailable`."""
+    """Tie or end the starter's leg. An ordinary call costs reads and writes nothing. Raises `Unavailable`.
+
+    Where outsiders claim the call in such numbers that time runs out, those of the directory have been settled; the
+    event comes again, and costs no write for what was settled before.
+    """
     now = clock.now()
     sighting = _sighting(call, now)
     known = emergencies.owners_of_server_call(sighting.server_key, deadline)
@@ -57,11 +65,21 @@ def see_server_call(
         return emergency
 
     effects: tuple[Effect, ...] = ()
-    for agent_key in dict.fromkeys([*known, *waiting]):
-        said.clear()
-        effects += change_emergency(agent_key, seen, emergencies=emergencies, now=now, deadline=deadline)
-        telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen", **said)
+    for agent_keys in batched(_in_turn(known, waiting), READ_AT_ONCE, strict=False):
+        reads = [emergencies.load(agent_key, deadline) for agent_key in agent_keys]
+        for agent_key, read in zip(agent_keys, reads, strict=True):
+            said.clear()
+            effects += change_emergency(
+                agent_key, seen, emergencies=emergencies, now=now, deadline=deadline, read=read.result()
+            )
+            telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen", **said)
     return effects
+
+
+def _in_turn(known: Sequence[str], waiting: Sequence[str]) -> list[str]:
+    """One of each in turn, each in its order: outsiders who claim the call keep nobody who waits behind them."""
+    both = chain.from_iterable(zip_longest(known, waiting))
+    return list(dict.fromkeys(each for each in both if each is not None))
 
 
 def _sighting(call: ServerCall, now: datetime) -> Sighting:

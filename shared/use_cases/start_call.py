@@ -28,6 +28,7 @@ from shared.domain.errors import (
     NotAnEmergency,
     NotFound,
     TooManyRows,
+    TooManyUnlisted,
     Unavailable,
 )
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
@@ -146,10 +147,16 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Started(Struct, frozen=True):
-    """The answer, and what is owed."""
+    """The answer, and what is owed. `bounded`: too many agents outside the directory have an emergency already."""
 
     answer: Answer
     effects: tuple[Effect, ...] = ()
+    bounded: bool = False
+
+    @property
+    def owed(self) -> bool:
+        """Whether this process is to report it again until the store has it: not what a bound has kept out."""
+        return self.answer.degraded and not self.bounded
 
     def require_recorded(self) -> None:
         """Raise `Unavailable` if the store knows nothing of it yet: whoever can report it again must."""
@@ -187,6 +194,9 @@ def start_call(
     course.word = word
     try:
         started = course.run(outage, clock.now())
+    except TooManyUnlisted:
+        telemetry.emit("unlisted_bounded")
+        started = course.run_beyond_bound(outage, clock.now())
     except Unavailable:
         telemetry.emit("store_away", ms=_ms_since(began, clock))
         started = course.run_in_outage(outage, clock.now())
@@ -298,6 +308,7 @@ class _Course:
         self._late_for: CallOwner | None = None
         self._key: str | None = None
         self._recorded_under: str | None = None
+        self._place: str | None = None
         self._desktop: Desktop | None = None
         self._site: Site | None = None
         self._takes = True
@@ -478,6 +489,10 @@ class _Course:
     def _commit(self, stored: Stored, now: datetime) -> Started:
         # Asked before the number is, so that an agent who is not in the directory waits for both at once.
         rationing = self._ask_ration(now)
+        placing = self._ask_place(stored)
+        self._place = placing.result() if placing is not None else None
+        if placing is not None and self._place is None:
+            raise TooManyUnlisted
         loan, lease = self._lend(stored.emergency, now)
         change = self._change(stored, loan, lease, rationing.result() if rationing else None, now)
         committed = self._emergencies.commit(change, self._deadline)
@@ -601,6 +616,11 @@ class _Course:
             return None
         return self._numbers.ration(self.subject.owner, now, self._deadline)
 
+    def _ask_place(self, stored: Stored) -> Pending[str | None] | None:
+        if self._agent is not None or stored.emergency is not None:
+            return None
+        return self._numbers.place_outside(self._caller, self._deadline)
+
     def _early_end(self) -> LegEnd | None:
         end = self._late_for
         return LegEnd(end.ended_at, end.by_agent) if end is not None and end.ended_at is not None else None
@@ -626,6 +646,7 @@ class _Course:
                 desk=self._site.security_desk if self._site else (),
             ),
             quota=loan.quota_row if loan is not None else base.quota,
+            place=self._place or base.place,
             situation=self.situation,
         )
 
@@ -744,6 +765,12 @@ class _Course:
         claimed = None if self._agent is not None else self._dial.entra_object_id
         object_id = self._caller.name if self._caller.is_agent else claimed
         return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, self._hold, object_id or None)
+
+    def run_beyond_bound(self, outage: OutageLog, now: datetime) -> Started:
+        """The answer of an outage, for nobody knows whom: no presence is held, of which nobody would know later."""
+        started = self.run_in_outage(outage, now)
+        mails = tuple(effect for effect in started.effects if isinstance(effect, MailInOutage))
+        return structs.replace(started, effects=mails, bounded=True)
 
     def run_in_outage(self, outage: OutageLog, now: datetime) -> Started:
         """The dial when the store is away: the fallback number, the default contacts, presence held (B1)."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.allowances import Allowances
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
@@ -294,6 +295,7 @@ class House:
         self.telemetry = Counter()
         self.outage = OutageMemory()
         self.repeats = Kept()
+        self.early_ends = Allowances()
         self.performs = True
         self.owed: list[Effect] = []
 
@@ -351,6 +353,7 @@ class House:
             dials=Turns(1),
             polls=Turns(1),
             ends=Turns(1),
+            early_ends=self.early_ends,
             looks=SharedLook(wait_s=0.0),
             words=self.words,
             store_alive=lambda: False,

@@ -147,7 +147,7 @@ def test_with_zero_minutes_a_call_longer_than_the_lease_is_closed_all_the_same(h
     end(house)
     live(house, 5)
     assert told(house) == list(CONTACTS)
-    assert {row.split("|")[0] for row in house.rows()} <= {"free", "number", "pool", "mail", "due"}
+    assert {row.split("|")[0] for row in house.rows()} <= {"free", "number", "pool", "mail", "due", "bare"}
 
 
 def test_a_host_that_dies_after_the_end_leaves_it_to_the_sweep(house: House) -> None:

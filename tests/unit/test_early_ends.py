@@ -9,9 +9,9 @@ from tests.fakes.house import House, Overtaken, after
 
 
 class OvertakenRow(Overtaken):
-    """Something happens right after the due rows were read."""
+    """Something happens right after the rows that are to be removed were read."""
 
-    kind = "due"
+    kind = "bare"
 
 
 def legs_of(house: House, agent_id: str) -> int:
@@ -44,7 +44,7 @@ def test_a_start_that_comes_while_the_timer_forgets_its_end_keeps_its_call() -> 
 def test_a_due_row_that_outlived_its_end_removes_no_call_that_has_started() -> None:
     table = OvertakenRow()
     house = early_end(table)
-    due = [key for key in house.rows() if key.startswith("due|") and "|call|" in key]
+    due = [key for key in house.rows() if key.startswith("bare|") and "|call|" in key]
     [row] = [table.get(key, house.within()).result() for key in due]
     assert row is not None
     dial_at = house.clock.now()

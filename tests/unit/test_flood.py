@@ -3,11 +3,20 @@
 Rations, places among those who are rung, and places in the pool belong to a principal (contract, *Who is who*).
 """
 
+from contextlib import suppress
+
 import pytest
 
+from shared.adapters.allowances import Allowances
+from shared.adapters.table import Put
 from shared.domain.agents import Agent
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, CallerKind
+from shared.domain.errors import Unavailable
+from shared.domain.ids import agent_key_of, key_of
+from shared.domain.subjects import unlisted_key
 from shared.use_cases.end_call import End
+from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, numbers, person
 
@@ -181,7 +190,7 @@ def test_who_had_no_presence_has_none_afterwards(house: House, caller: Caller) -
 
 def test_holds_end_before_what_outsiders_had_kept_is_removed(house: House) -> None:
     for n in range(300):
-        house.end(End(call_id=f"nobody's-{n}", by_agent=True), STRANGER)
+        house.end(End(call_id=f"nobody's-{n}", by_agent=True), MACHINE)
     house.clock.advance(after(minutes=55))
     dial(house, DANA, "real", "dana")
     house.end(End(call_id=f"{DANA.name}/real", by_agent=False), DANA)
@@ -191,3 +200,147 @@ def test_holds_end_before_what_outsiders_had_kept_is_removed(house: House) -> No
     emergency = house.emergency("dana")
     assert emergency is not None and not emergency.held, "behind 300 rows that were due before"
     assert any("|call|" in key for key in house.rows()), "which are not all removed by then"
+
+
+def test_what_outsiders_had_kept_is_removed_many_at_a_time(house: House) -> None:
+    for n in range(300):
+        house.end(End(call_id=f"nobody's-{n}", by_agent=True), MACHINE)
+    house.clock.advance(after(minutes=61))
+    asked: list[str] = []
+    house.line.asked = asked.append
+    house.tick()
+    assert not [key for key in house.rows() if key.startswith(("bare|", "call|"))]
+    assert asked.count("commit") <= 12
+
+
+def test_one_that_changed_meanwhile_keeps_no_other_from_being_removed(house: House) -> None:
+    for n in range(10):
+        house.end(End(call_id=f"nobody's-{n}", by_agent=True), MACHINE)
+    house.clock.advance(after(minutes=61))
+    row = next(key for key in house.rows() if key.startswith("call|"))
+
+    def changes(request: str) -> None:
+        if request == "commit":
+            house.line.asked = lambda _request: None
+            house.table.commit([Put(row, {"schema": 1, "state": "{}"})], house.within())
+
+    house.line.asked = changes
+    house.tick()
+    assert len([key for key in house.rows() if key.startswith("call|")]) <= 1
+
+
+@pytest.mark.parametrize(("caller", "kept"), [(STRANGER, 20), (MACHINE, 1_000)], ids=["agent", "machine"])
+def test_so_many_ends_of_unknown_calls_are_kept_of_one_principal(house: House, caller: Caller, kept: int) -> None:
+    known = [house.end(End(call_id=f"nobody's-{n}", by_agent=True), caller).known for n in range(kept + 30)]
+    assert not any(known), "the answer is the same"
+    assert len([key for key in house.rows() if key.startswith("call|")]) == kept
+    house.end(End(call_id="another's", by_agent=True), EVE)
+    assert len([key for key in house.rows() if key.startswith("call|")]) == kept + 1
+    assert house.end(End(call_id=f"{DANA.name}/real", by_agent=True), DANA).known is False
+    dial(house, DANA, "real", "dana")
+    assert house.end(End(call_id=f"{DANA.name}/real", by_agent=True), DANA).known
+
+
+def test_all_principals_together_have_a_bound_on_kept_ends() -> None:
+    allowances, now = Allowances(most_of_all=30), House().clock.now()
+    assert sum(allowances.grants(f"agent:{n % 10}", 5, now) for n in range(100)) == 30
+    assert allowances.grants("agent:1", 5, now + after(minutes=10))
+
+
+# How many may be outside the directory
+
+
+def test_two_hundred_agents_outside_the_directory_have_an_emergency_and_no_more(house: House) -> None:
+    for n in range(200):
+        assert not dial(house, person(f"p-{n}"), "first").degraded
+    answer = dial(house, EVE, "one too many", "eve")
+    assert (answer.degraded, answer.notified, answer.callback_number) == (True, 1, house.deployment.fallback_number)
+    assert house.telemetry.count("unlisted_bounded") == 1 and house.telemetry.count("store_away") == 0
+    assert not house.repeats.kept, "nobody reports it again and again"
+    assert not [row for row in tuple(house.presence_rows.keys()) if key_of(EVE.owner.partition(":")[2]) in row]
+    assert not dial(house, person("p-7"), "second", "by another name").degraded, "it is a redial"
+    assert not dial(house, DANA, "real", "dana").degraded
+    assert not dial(house, MACHINE, "real", "served by a machine").degraded
+    for _ in range(4):
+        house.clock.advance(after(hours=4))
+        house.tick()
+    assert not dial(house, EVE, "later", "eve").degraded, "once others are over there is room"
+
+
+def test_a_machine_has_a_thousand_and_takes_no_place_of_another(house: House) -> None:
+    for place in range(1_000):
+        house.table.commit([Put(f"outside|{key_of(MACHINE.owner)}|{place:04}", {"schema": 1})], house.within())
+    assert dial(house, MACHINE, "one too many", "unlisted").degraded
+    assert dial(house, MACHINE, "its object id is made up", "unlisted-2").degraded
+    assert not dial(house, EVE, "real", "eve").degraded
+    assert not dial(house, MACHINE, "listed", "dana").degraded
+    other = Caller(kind=CallerKind.MACHINE, name="machine-2")
+    assert not dial(house, other, "real", "served by another machine").degraded
+
+
+# Events
+
+
+def flooded(count: int = 600) -> House:
+    """A machine has reported so many agents outside the directory, all with an untied leg; and Dana has dialled."""
+    house = House(pool=numbers(20))
+    house.performs = False
+    house.add_agent(Agent(agent_id="dana", entra_object_id=DANA_OBJECT, acs_user_ids=("8:acs:r_dana",)))
+    house.tick()
+    for n in range(count):
+        told = Dial(call_id=f"f-{n}", agent_id=f"flood-{n}", dialled="911", acs_user_id="8:acs:r_claimed")
+        house.dial(told, MACHINE)
+    house.dial(Dial(call_id="dana/1", agent_id="dana", dialled="911", server_call_id="victim's"), DANA)
+    return house
+
+
+def test_a_flood_keeps_no_recording_event_from_being_settled() -> None:
+    house = flooded(600)
+    reads: list[str] = []
+    house.line.asked = reads.append
+    house.recorded(RecordedFiles(recording_id="r-1", call_id="customer's", locations=("https://x.example/1",)))
+    assert len(reads) < 300, "it reads so many and no more"
+    assert "https://x.example/1" in house.tapes.files, "held back, not deleted"
+    house.clock.advance(after(seconds=20))
+    house.see(ServerCall(server_call_id="victim's", starter="8:acs:r_dana", at=house.clock.now(), ended=False))
+    house.performs = True
+    house.recorded(RecordedFiles(recording_id="r-2", call_id="victim's", locations=("https://x.example/2",)))
+    assert "https://x.example/2" not in house.tapes.files, "certain, whoever claims what"
+
+
+def test_where_nothing_fits_the_rest_is_looked_at_the_next_time_and_the_recording_is_left_at_the_end() -> None:
+    house = flooded(450)
+    began_at = house.clock.now() - after(hours=2)
+    files = RecordedFiles(recording_id="r", call_id="customer's", locations=("https://x.example/1",), began_at=began_at)
+    house.recorded(files)
+    assert house.telemetry.count("recording_held_back") == 1
+    house.performs = True
+    for _ in range(4):
+        house.clock.advance(after(minutes=3))
+        house.sweep()
+    assert house.telemetry.count("recording_left") == 1
+    assert not [key for key in house.rows() if key.startswith(("recording|", "deletion|", "held|"))]
+
+
+@pytest.mark.parametrize("victim", [DANA, EVE], ids=["listed", "unlisted"])
+def test_events_of_a_call_settle_the_victim_before_those_who_claim_it(victim: Caller) -> None:
+    """Time runs out after 40 requests: what a machine's ids claim comes behind, and the event comes again."""
+    house = flooded(300)
+    name, acs = ("dana", "8:acs:r_dana") if victim is DANA else ("eve", "8:acs:r_claimed")
+    if victim is EVE:
+        house.dial(Dial(call_id="eve/1", agent_id="eve", dialled="911", acs_user_id=acs), EVE)
+    started = ServerCall(server_call_id="s", starter=acs, at=house.clock.now(), ended=False)
+    requests: list[str] = []
+
+    def ask(request: str) -> None:
+        requests.append(request)
+        if len(requests) > 40:
+            house.clock.advance(after(seconds=1))
+
+    house.line.asked = ask
+    with suppress(Unavailable):
+        house.see(started)
+    house.line.asked = lambda _request: None
+    key = agent_key_of(name) if victim is DANA else unlisted_key(name, victim.owner)
+    emergency = house.emergencies.find(key, house.within()).result().emergency
+    assert emergency is not None and len(emergency.sightings) == 1

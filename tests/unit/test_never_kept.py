@@ -28,6 +28,7 @@ DANA, KIM, STRANGER = "agent-dana", "agent-kim", "agent-unlisted"
 DANA_ACS, KIM_ACS = "8:acs:r_dana", "8:acs:r_kim"
 # All kinds of rows that there are while somebody's emergency lasts (shared/adapters/emergency_rows.py).
 KINDS = {
+    *("bare", "outside"),
     *("agent", "call", "server", "starter", "number", "free", "rest", "share", "due", "outbox", "unknown"),
     *("ration", "look", "mail", "pool", "recording", "deletion", "held", "unlisted"),
 }
