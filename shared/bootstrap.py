@@ -230,6 +230,7 @@ def compose(
         warm_up=WarmUp(
             prepare,
             partial(_read_keys, keys, clock),
+            partial(_register_pool, core.calling),
             *presence.warm_ups,
             *services.warm_ups,
             stand_back=core.stand_back,
@@ -446,6 +447,10 @@ def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
         endpoint=settings.communication.endpoint,
         ca_bundle=settings.ca_bundle,
     )
+
+
+def _register_pool(calling: EmergencyCalling) -> None:
+    calling.numbers.register_pool(calling.clock.now(), calling.within(READ_KEYS_WITHIN_S))
 
 
 def _read_keys(keys: Keys, clock: Clock) -> None:

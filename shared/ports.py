@@ -427,6 +427,10 @@ class NumberPool(Protocol):
         """How many numbers are free, counted up to `limit`."""
         ...
 
+    def register_pool(self, now: datetime, deadline: Deadline) -> None:
+        """Tell other hosts which numbers this one has in its setting: they take none of them away."""
+        ...
+
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
         """Bring the pool in line with the setting, where that has not been done yet."""
         ...

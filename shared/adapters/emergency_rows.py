@@ -22,7 +22,8 @@
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
     mail|{operation}                 a message's way to its recipients
-    pool                             which CALLBACK_NUMBERS the slots stand for
+    pool                             which CALLBACK_NUMBERS the slots stand for; pool|{hash}: which of them some hosts
+                                     have in their setting, and when one of those was there last
     broken|{at}|{key}                one of the above that nobody could use: when it is looked at again
 
 Outside ids are hashed in every key, those of people with a secret (KEY_SECRETS).

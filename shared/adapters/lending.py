@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
+from itertools import batched
 
 from msgspec import Struct, structs
 
@@ -18,6 +19,8 @@ from shared.adapters.emergency_rows import (
     POOL_ROW,
     agent_row,
     map_readable,
+    moment,
+    moment_of,
     number_in,
     place_row,
     read_hold,
@@ -26,11 +29,12 @@ from shared.adapters.emergency_rows import (
     read_stored,
     slot_row,
 )
-from shared.adapters.table import Row, Table, with_prefix
+from shared.adapters.table import Row, Table, Values, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable, Unreadable
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
+from shared.domain.phone_numbers import is_e164
 from shared.domain.pool import (
     Activity,
     activity_of,
@@ -54,7 +58,39 @@ SHARE_ROWS_READ = 1000
 # Since zones stand in the keys of free numbers, a pool without them is brought in line anew.
 ROW_FORM = 2
 
+# A host tells the others of its numbers when it starts and at its timers; a change rolls out within minutes, and what
+# an administrator took out is lent for no longer than that.
+REGISTERED_FOR = timedelta(minutes=5)
+REGISTERED_AGAIN_AFTER = timedelta(minutes=2)
+MAX_POOLS_READ = 20
+_NUMBERS_A_TEXT = 2_000
+
 type LockMaker = Callable[[], AbstractContextManager[object]]
+
+
+def registration_row(pool: Sequence[str]) -> str:
+    """Where hosts with these numbers in their setting say so."""
+    return f"{POOL_ROW}|{key_of(';'.join(sorted(pool)))}"
+
+
+def registered(pool: Sequence[str], now: datetime) -> Values:
+    """That row."""
+    texts = [";".join(group) for group in batched(pool, _NUMBERS_A_TEXT, strict=False)]
+    return {"schema": 1, "seen": moment(now), **{f"numbers{place}": text for place, text in enumerate(texts)}}
+
+
+def seen_at(row: Row) -> datetime | None:
+    """When such a host was there last; None where the row cannot be read."""
+    try:
+        return moment_of(str(row.values["seen"]))
+    except (LookupError, ValueError):
+        return None
+
+
+def numbers_registered(row: Row) -> list[str]:
+    """The numbers that such hosts have in their setting."""
+    texts = (text for name, text in row.values.items() if name.startswith("numbers") and isinstance(text, str))
+    return [number for text in texts for number in text.split(";") if is_e164(number)]
 
 
 class Lending:
@@ -73,14 +109,43 @@ class Lending:
         make_lock: LockMaker = threading.Lock,
     ) -> None:
         self._table = table
-        self._pool = tuple(pool)
+        self._own = tuple(pool)
         self._chance = chance
+        self._means = _Means(table, rules, chance, make_lock, self.learn)
+        self._lock = threading.Lock()
+        self._zones: dict[str, _Zone] = {}
+        self._sizes: dict[str, int] = {}
+        self.pool: tuple[str, ...] = ()
+        self._lend_from(self._own)
+
+    def learn(self, rows: Iterable[Row], now: datetime) -> bool:
+        """Take in the pools of all hosts that run (`pool`, `pool|{hash}`); whether the slots stand for all of them.
+
+        Two hosts have different settings while a change rolls out: the order of lending holds over the union.
+        """
+        marker, others = None, list[str]()
+        for row in rows:
+            if row.key == POOL_ROW:
+                marker = row
+            elif (seen := seen_at(row)) is not None and now - seen < REGISTERED_FOR:
+                others += numbers_registered(row)
+        union = tuple(dict.fromkeys((*self._own, *sorted(others))))
+        with self._lock:
+            if union != self.pool:
+                self._lend_from(union)
+        return self.synced(marker)
+
+    def _lend_from(self, pool: tuple[str, ...]) -> None:
         of_zone: dict[str, list[str]] = {}
-        for number in self._pool:
+        for number in pool:
             of_zone.setdefault(zone_of_number(number), []).append(number)
+        new = {zone: _Zone(zone, self._means) for zone in of_zone if zone not in self._zones}
+        zones = {**self._zones, **new}
+        for zone, lending in zones.items():
+            lending.pool = tuple(of_zone.get(zone, ()))
+        # What a dial meanwhile reads is the one or the other: each is whole.
+        self._zones, self.pool = zones, pool
         self._sizes = {zone: len(numbers) for zone, numbers in of_zone.items()}
-        means = _Means(table, rules, chance, make_lock, self.synced)
-        self._zones = {zone: _Zone(zone, numbers, means) for zone, numbers in of_zone.items()}
 
     def expect(self, country: str | None, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
@@ -98,12 +163,21 @@ class Lending:
                 if not theirs:
                     raise NotFound("All numbers that agents outside the directory hold have left the pool.")
                 return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
-        zones = self._in_order(country)
-        loan = next((loan for zone in zones if (loan := zone.find_unshared(now, deadline, takes=takes))), None)
-        loan = loan or next((loan for zone in zones if (loan := zone.find_shared())), None)
+        loan = self._find_unshared(country, now, deadline, takes=takes)
+        loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
         return structs.replace(loan, quota_row=quota_row)
+
+    def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
+        seen: list[_Zone] = []
+        # A reading may tell of another host's numbers, in zones that this one has none of.
+        while zone := next((each for each in self._in_order(country) if each not in seen), None):
+            loan = zone.find_unshared(now, deadline, takes=takes)
+            if loan is not None:
+                return loan
+            seen.append(zone)
+        return None
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
@@ -122,12 +196,12 @@ class Lending:
             zone.forget()
 
     def synced(self, marker: Row | None) -> bool:
-        """Whether the slots stand for the pool of the setting."""
+        """Whether the slots stand for the pools of the settings."""
         return marker is not None and marker.values.get("pool") == self.fingerprint()
 
     def fingerprint(self) -> str:
-        """The pool of the setting and the form of its rows, in short."""
-        return key_of(f"{ROW_FORM};{';'.join(sorted(self._pool))}")
+        """The pools of the settings and the form of their rows, in short."""
+        return key_of(f"{ROW_FORM};{';'.join(sorted(self.pool))}")
 
     def _in_order(self, country: str | None) -> "list[_Zone]":
         own, foreign = zones_in_order(self._sizes, country)
@@ -135,11 +209,11 @@ class Lending:
 
     def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
         """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
-        places = places_for_unknown(self._pool)
+        places = places_for_unknown(self.pool)
         rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
         taken = {row.key: str(row.values["number"]) for row in rows}
         left = [place for place in map(place_row, range(places)) if place not in taken]
-        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self._pool))
+        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self.pool))
 
 
 class _Means(Struct, frozen=True):
@@ -149,7 +223,7 @@ class _Means(Struct, frozen=True):
     rules: Rules
     chance: random.Random
     make_lock: LockMaker
-    is_synced: Callable[[Row | None], bool]
+    learn: Callable[[Iterable[Row], datetime], bool]
 
 
 class _Picture(Struct):
@@ -163,9 +237,9 @@ class _Picture(Struct):
 class _Zone:
     """The numbers of one zone."""
 
-    def __init__(self, zone: str, pool: Sequence[str], means: _Means) -> None:
+    def __init__(self, zone: str, means: _Means) -> None:
         self._zone = zone
-        self._pool = tuple(pool)
+        self.pool: tuple[str, ...] = ()
         self._means = means
         self._lock = threading.Lock()
         self._one_reads = means.make_lock()
@@ -274,20 +348,21 @@ class _Zone:
 
     def _read_all(self, now: datetime, deadline: Deadline) -> _Picture:
         table, free = self._means.table, self._read_free(deadline)
-        marker = table.get(POOL_ROW, deadline)
+        pools = table.between(*with_prefix(POOL_ROW), MAX_POOLS_READ, deadline)
         resting = table.between(*with_prefix(f"rest|{self._zone}|"), REST_ROWS_READ, deadline)
         shared = table.between(*with_prefix(f"share|{self._zone}|"), SHARE_ROWS_READ, deadline)
         self._remember(free.result(), now)
-        activity = activity_of(map_readable(read_hold, shared.result()), self._pool)
-        rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self._pool, now)
-        return _Picture(rests, activity, synced=self._means.is_synced(marker.result()))
+        synced = self._means.learn(pools.result(), now)
+        activity = activity_of(map_readable(read_hold, shared.result()), self.pool)
+        rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.pool, now)
+        return _Picture(rests, activity, synced=synced)
 
     def _new_loan(self, picture: _Picture, now: datetime, deadline: Deadline) -> Loan | None:
         """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""
         if picture.synced:
             return None
         with self._lock:
-            unseen = [number for number in self._pool if number not in picture.activity]
+            unseen = [number for number in self.pool if number not in picture.activity]
         some = self._means.chance.sample(unseen, min(len(unseen), MOST_CANDIDATES))
         reads = [self._means.table.get(slot_row(number), deadline) for number in some]
         new = [number for number, read in zip(some, reads, strict=True) if read.result() is None]

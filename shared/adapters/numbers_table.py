@@ -24,7 +24,16 @@ from shared.adapters.emergency_rows import (
     slots_and_held,
 )
 from shared.adapters.key_table import KnownKeys
-from shared.adapters.lending import Lending, LockMaker
+from shared.adapters.lending import (
+    MAX_POOLS_READ,
+    REGISTERED_AGAIN_AFTER,
+    REGISTERED_FOR,
+    Lending,
+    LockMaker,
+    registered,
+    registration_row,
+    seen_at,
+)
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
@@ -56,7 +65,7 @@ _LEAVING: Values = {"schema": SCHEMA, "leaves": True}
 
 
 class NumbersTable:
-    """The numbers of a deployment; `pool` is CALLBACK_NUMBERS."""
+    """The numbers of a deployment; `pool` is CALLBACK_NUMBERS, as this host has it."""
 
     def __init__(
         self,
@@ -70,7 +79,8 @@ class NumbersTable:
     ) -> None:
         self._table = table
         self._keys = keys or KnownKeys()
-        self._pool = tuple(pool)
+        self._registration = registration_row(pool)
+        self._own = tuple(pool)
         self._chance = chance
         self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
 
@@ -158,7 +168,7 @@ class NumbersTable:
             yield Replace(slot.key, slot.values, slot.version)
         elif _leaves(slot):
             yield Delete(slot.key, slot.version)
-        elif number in self._pool:
+        elif number in self._lending.pool:
             yield Replace(slot.key, _BARE, slot.version)
             yield Insert(free_row(number, now), _BARE)
         else:
@@ -172,12 +182,18 @@ class NumbersTable:
         """How many numbers are free, counted up to `limit`."""
         return len(self._prefixed("free|", limit, deadline))
 
+    def register_pool(self, now: datetime, deadline: Deadline) -> None:
+        """Tell other hosts which numbers this one has in its setting: they take none of them away."""
+        self._table.commit([Put(self._registration, registered(self._own, now))], deadline)
+
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
-        """Bring the slots in line with CALLBACK_NUMBERS.
+        """Bring the slots in line with CALLBACK_NUMBERS, and those of hosts with other settings that run still.
 
         A number that leaves while it is lent keeps its holders and its slot, which says that it does not come free.
         """
-        if self._lending.synced(self._table.get(POOL_ROW, deadline).result()):
+        rows = self._prefixed(POOL_ROW, MAX_POOLS_READ, deadline)
+        self._keep_registered(rows, now, deadline)
+        if self._lending.learn(rows, now):
             return
         # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
         [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
@@ -190,13 +206,25 @@ class NumbersTable:
                 self._mark_pool({"schema": SCHEMA, "pool": self._lending.fingerprint()}, [], mark, deadline)
         self._lending.forget()
 
+    def _keep_registered(self, rows: Sequence[Row], now: datetime, deadline: Deadline) -> None:
+        known = {row.key: seen_at(row) for row in rows if row.key != POOL_ROW}
+        mine = known.get(self._registration)
+        if mine is None or now - mine >= REGISTERED_AGAIN_AFTER:
+            self.register_pool(now, deadline)
+        for key, seen in known.items():
+            if key != self._registration and (seen is None or now - seen >= REGISTERED_FOR):
+                # Another host removes it too.
+                with suppress(RowConflict):
+                    self._table.commit([Delete(key)], deadline)
+
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
         slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         changes: list[list[Write]] = []
-        staying = frozenset(self._pool)
-        for number in self._pool:
+        pool = self._lending.pool
+        staying = frozenset(pool)
+        for number in pool:
             slot = slots.get(number)
             if number not in held and number not in free:
                 changes.append([_slot_write(number, slot), Insert(free_row(number, now), _BARE)])

@@ -86,9 +86,7 @@ class _Sweep:
         self.effects: list[Effect] = []
         self.moved = 0
 
-    def batches(
-        self, read: Callable[[datetime, int, Deadline, str], list[Due]], limit: int
-    ) -> Iterator[list[Due]]:
+    def batches(self, read: Callable[[datetime, int, Deadline, str], list[Due]], limit: int) -> Iterator[list[Due]]:
         """Whatever is due by now. What cannot be moved keeps nobody behind it waiting: it reads on behind the last."""
         after = ""
         while not self._deadline.passed():

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from shared.adapters.lending import SHARE_ROWS_READ, UNDER_WAY, Lending
+from shared.adapters.lending import REGISTERED_FOR, SHARE_ROWS_READ, UNDER_WAY, Lending
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.leases import Rules
@@ -45,6 +45,7 @@ def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_ne
         house.table.commit([Put(row, {"schema": 1}) for row in rows], house.within())
     # The setting has changed, and no timer has brought the pool in line with it.
     house.lend_from((stays,))
+    house.clock.advance(REGISTERED_FOR)
     answer = house.dial(Dial(call_id="carl/1", agent_id="carl", dialled="911"))
     assert (answer.callback_number, answer.shared, answer.degraded) == (stays, True, False)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.adapters.lending import REGISTERED_FOR
 from shared.domain.agents import Agent
 from shared.domain.board import NoticeState
 from shared.domain.errors import Unavailable
@@ -148,6 +149,7 @@ def test_a_number_that_leaves_the_pool_is_shown_until_its_lease_is_over(house: H
     dial(house, "ana")
     dial(house, "ben")
     house.lend_from(numbers(1))
+    house.clock.advance(REGISTERED_FOR)
     house.tick()
     leaving = [each.number for each in house.administration.list_numbers() if each.state is NumberState.LEAVING]
     assert leaving == [numbers(2)[1]]

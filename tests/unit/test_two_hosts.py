@@ -1,0 +1,113 @@
+"""Two hosts with different settings: the order of lending holds over the union of their pools (B2)."""
+
+import pytest
+
+from shared.adapters.lending import REGISTERED_FOR
+from shared.adapters.table import Put
+from shared.domain.agents import Agent
+from shared.use_cases.end_call import End
+from shared.use_cases.start_call import Answer, Dial
+from tests.fakes.house import House, after, numbers
+
+CANADA = ("+16475550150", "+16475550151")
+POOLS = {
+    "apart": (numbers(2), numbers(2, first=50)),
+    "one more": (numbers(3), numbers(2)),
+    "of another country": (numbers(2), CANADA),
+}
+
+
+class Hosts:
+    """A host with the old pool, and one with the new one, on one table; each with its timers."""
+
+    def __init__(self, old: tuple[str, ...], new: tuple[str, ...], *, timers: str = "both") -> None:
+        self.old = House(pool=old)
+        self.new = House(pool=new, table=self.old.table, clock=self.old.clock)
+        self.union = sorted({*old, *new})
+        for house in (self.old, self.new):
+            house.calling.numbers.register_pool(house.clock.now(), house.within())
+        self.timers = {"both": [self.old, self.new], "old": [self.old], "new": [self.new]}[timers]
+        self.tick()
+
+    def tick(self, times: int = 3) -> None:
+        for _ in range(times):
+            for house in self.timers:
+                house.tick()
+
+    def dial(self, n: int, country: str = "US") -> Answer:
+        house = (self.old, self.new)[n % 2]
+        house.add_agent(Agent(agent_id=f"agent-{n}"))
+        return house.dial(Dial(call_id=f"call-{n}", agent_id=f"agent-{n}", dialled="911", country=country))
+
+
+@pytest.mark.parametrize("timers", ["both", "old", "new"])
+@pytest.mark.parametrize("pools", POOLS)
+def test_no_number_is_shared_while_one_of_either_host_is_free(pools: str, timers: str) -> None:
+    hosts = Hosts(*POOLS[pools], timers=timers)
+    answers = []
+    for n in range(len(hosts.union)):
+        answers.append(hosts.dial(n))
+        hosts.tick(1)
+    assert sorted(answer.callback_number or "" for answer in answers) == hosts.union
+    assert not any(answer.shared for answer in answers)
+    assert hosts.dial(len(hosts.union)).shared, "then nothing is free"
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["old", "new"])
+@pytest.mark.parametrize("pools", POOLS)
+def test_one_host_alone_lends_all_that_is_free_of_both(pools: str, asked: int) -> None:
+    hosts = Hosts(*POOLS[pools])
+    answers = [hosts.dial(2 * n + asked) for n in range(len(hosts.union))]
+    assert sorted(answer.callback_number or "" for answer in answers) == hosts.union
+
+
+def test_a_resting_number_of_the_other_host_goes_before_a_shared_one() -> None:
+    hosts = Hosts(*POOLS["apart"])
+    for n in range(4):
+        hosts.dial(n)
+    lent = hosts.new.emergency("agent-1")
+    assert lent is not None and lent.lease is not None
+    hosts.new.end(End(call_id="call-1", agent_id="agent-1", by_agent=True))
+    hosts.old.clock.advance(after(minutes=61))
+    for house in (hosts.old, hosts.new):
+        house.calling.numbers.register_pool(house.clock.now(), house.within())
+    answer = hosts.dial(10)
+    assert (answer.callback_number, answer.shared) == (lent.lease.number, False)
+
+
+@pytest.mark.parametrize("timers", ["both", "new"])
+def test_once_the_older_host_is_gone_its_numbers_leave(timers: str) -> None:
+    hosts = Hosts(*POOLS["one more"], timers=timers)
+    hosts.timers = [hosts.new]
+    hosts.tick()
+    assert free(hosts.new) == hosts.union, "for as long as it may still run"
+    for _ in range(6):
+        hosts.new.clock.advance(after(minutes=1))
+        hosts.tick(1)
+    assert free(hosts.new) == sorted(POOLS["one more"][1])
+    assert [row for row in hosts.new.rows() if row.startswith("pool|")] != []
+    assert len([row for row in hosts.new.rows() if row.startswith("pool|")]) == 1, "nothing is left of the other"
+
+
+def test_a_number_that_is_in_one_hosts_setting_stays_however_often_the_others_timers_run() -> None:
+    hosts = Hosts(*POOLS["apart"])
+    for _ in range(30):
+        hosts.old.clock.advance(after(minutes=1))
+        hosts.tick(1)
+        assert free(hosts.old) == hosts.union
+
+
+def test_a_registration_that_cannot_be_read_counts_for_nothing() -> None:
+    hosts = Hosts(*POOLS["apart"])
+    [*rows] = [row for row in hosts.old.rows() if row.startswith("pool|")]
+    for row in rows:
+        hosts.old.table.commit([Put(row, {"schema": 1, "seen": 7, "numbers0": "no number"})], hosts.old.within())
+    answer = hosts.dial(0)
+    assert not answer.degraded and not answer.shared
+    hosts.old.clock.advance(REGISTERED_FOR)
+    hosts.tick()
+    assert free(hosts.old) == sorted(set(hosts.union) - {answer.callback_number})
+
+
+def free(house: House) -> list[str]:
+    return sorted("+" + row.rpartition("|")[2] for row in house.rows() if row.startswith("free|"))
