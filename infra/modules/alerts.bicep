@@ -13,7 +13,7 @@ param emails array
 @description('The workspace that the app logs to.')
 param workspaceId string
 
-@description('The resources that the metric rules name: systemTopic, hostStorage, stateStorage.')
+@description('The resources that the metric rules name: systemTopic, customTopic, hostStorage, stateStorage. Empty where there is none.')
 param resourceIds object
 
 @description('The function app.')
@@ -84,7 +84,7 @@ resource logRule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
 ]
 
 resource metricRule 'Microsoft.Insights/metricAlerts@2026-01-01' = [
-  for alert in alerts.metrics: {
+  for alert in filter(alerts.metrics, each => !empty(resourceIds[each.resource])): {
     name: '${prefix}-${alert.name}'
     location: 'global'
     tags: tags

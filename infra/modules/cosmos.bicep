@@ -40,12 +40,12 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
     disableKeyBasedMetadataWriteAccess: true
     minimalTlsVersion: 'Tls12'
     publicNetworkAccess: closed ? 'Disabled' : 'Enabled'
-    // The shortest that there is: a backup keeps for a while what the app has already forgotten.
+    // The shortest that there is: a backup keeps for eight hours what the app has already forgotten.
     backupPolicy: {
       type: 'Periodic'
       periodicModeProperties: {
-        backupIntervalInMinutes: 1440
-        backupRetentionIntervalInHours: 48
+        backupIntervalInMinutes: 240
+        backupRetentionIntervalInHours: 8
         backupStorageRedundancy: 'Local'
       }
     }

@@ -4,6 +4,9 @@ param communicationName string
 @description('The name of the account that holds the state.')
 param stateStorageName string
 
+@description('The name of the Cosmos DB account to protect; empty where the state does not lie there.')
+param cosmosName string
+
 @description('The name of the system topic to protect; empty where it is not ours or lies elsewhere.')
 param systemTopicName string
 
@@ -15,6 +18,10 @@ resource communication 'Microsoft.Communication/communicationServices@2025-09-01
 
 resource stateStorage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
   name: stateStorageName
+}
+
+resource cosmos 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' existing = if (!empty(cosmosName)) {
+  name: empty(cosmosName) ? 'none' : cosmosName
 }
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (!empty(systemTopicName)) {
@@ -30,6 +37,12 @@ resource keepCommunication 'Microsoft.Authorization/locks@2020-05-01' = if (!emp
 resource keepState 'Microsoft.Authorization/locks@2020-05-01' = {
   name: 'emergency-calling'
   scope: stateStorage
+  properties: { level: 'CanNotDelete', notes: notes }
+}
+
+resource keepCosmos 'Microsoft.Authorization/locks@2020-05-01' = if (!empty(cosmosName)) {
+  name: 'emergency-calling'
+  scope: cosmos
   properties: { level: 'CanNotDelete', notes: notes }
 }
 

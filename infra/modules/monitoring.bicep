@@ -23,7 +23,9 @@ param dailyCapGb int
 
 // A path holds the id of an agent or of a call, and the Client columns tell where somebody is.
 var noPlace = 'extend ClientIP = "0.0.0.0", ClientCity = "", ClientStateOrProvince = "", ClientCountryOrRegion = "", UserId = "", UserAuthenticatedId = "", UserAccountId = "", SessionId = ""'
-var noPath = 'extend Properties = bag_remove_keys(todynamic(Properties), dynamic(["HttpPath", "url.path", "url.full"]))'
+// Only what is named here is kept of the properties: the host adds HttpPath, and a library may add others. A
+// transformation knows few functions: none that takes a key out of a bag, and no literal of one.
+var noPath = 'extend all = parse_json(Properties) | extend Properties = pack("Category", tostring(all.Category), "LogLevel", tostring(all.LogLevel)) | project-away all'
 
 module first 'workspace.bicep' = {
   name: 'workspace'
@@ -58,7 +60,7 @@ resource rule 'Microsoft.Insights/dataCollectionRules@2024-03-11' = {
       {
         streams: ['Microsoft-Table-AppExceptions']
         destinations: ['workspace']
-        transformKql: 'source | ${noPlace} | extend OuterMessage = "", InnermostMessage = "", Details = dynamic([]) | ${noPath}'
+        transformKql: 'source | ${noPlace} | extend OuterMessage = "", InnermostMessage = "", Details = parse_json("[]") | ${noPath}'
       }
       {
         streams: ['Microsoft-Table-AppTraces']

@@ -16,7 +16,7 @@ from tests.local.acs import events
 # What can keep something, and what keeps it clean.
 KEEPS = {
     "Microsoft.Storage/storageAccounts/tableServices": "rows are forgotten with lease and rest; scanned locally",
-    "Microsoft.DocumentDB/databaseAccounts/tables": "the same rows; backups for two days, said where it is chosen",
+    "Microsoft.DocumentDB/databaseAccounts/tables": "the same rows; backups for eight hours, said where it is chosen",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "the package; dead letters, deleted after a day",
     "Microsoft.OperationalInsights/workspaces": "lines without anything personal; transformed; 30 days",
     "Microsoft.Insights/components": "a view of that workspace",
