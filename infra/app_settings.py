@@ -1,12 +1,15 @@
 """The app settings as they are now, so that a deployment keeps what was set by hand.
 
     python infra/app_settings.py read --app NAME --resource-group GROUP [--azd]
+    python infra/app_settings.py forget --azd
     python infra/app_settings.py gate --app NAME --resource-group GROUP [--what-if FILE]
 
 `read` prints them as JSON, for the parameter `currentSettings`; with `--azd` it puts them into azd's environment, and
-does nothing where there is no app yet. `gate` refuses a deployment that would take a setting away, and settings that
-Flex Consumption forbids or that only the platform may make; it names settings and never shows a value. Both call the
-Azure CLI, `az`, with the rights of whoever runs them.
+does nothing where there is no app yet; `forget --azd` takes them out of it again, since azd keeps its environment in a
+file. `gate` refuses settings that Flex Consumption forbids or that only the platform may make, and, by what a what-if
+says, a deployment that would take a setting away, leave the app without its numbers, move the state elsewhere or answer
+for another Communication Services resource. It names settings and never shows a value. All call the Azure CLI, `az`,
+with the rights of whoever runs them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("settings.json")
+REQUIRED = ("CALLBACK_NUMBERS", "FALLBACK_CALLBACK_NUMBER")
+COMMUNICATION = "/providers/microsoft.communication/communicationservices/"
 
 type Run = Callable[[Sequence[str]], str]
 
@@ -35,8 +40,10 @@ def main() -> None:
     try:
         if arguments.command == "read":
             read(run, arguments)
+        elif arguments.command == "forget":
+            forget(run)
         else:
-            told = gate(run, arguments)
+            told = gate(run, arguments, os.environ)
             if told:
                 sys.exit("\n".join(told))
             print("no setting would vanish, and none is forbidden")
@@ -90,12 +97,19 @@ def read(call: Run, arguments: argparse.Namespace) -> None:
         print(kept)
 
 
-def gate(call: Run, arguments: argparse.Namespace) -> list[str]:
-    """What speaks against a deployment, in words without values."""
+def forget(call: Run) -> None:
+    """Take the settings out of azd's environment: a file, in which a secret must not stay."""
+    call(["azd", "env", "set", "CURRENT_SETTINGS", "{}"])
+
+
+def gate(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> list[str]:
+    """What speaks against a deployment, in words without values; `given` are its parameters, named as settings."""
     now = current(call, arguments.app, arguments.resource_group)
     told = forbidden(now)
     if arguments.what_if:
-        told += vanishing(now, json.loads(arguments.what_if.read_text("utf-8")), arguments.app)
+        told += without_numbers(now, given)
+        planned = planned_settings(json.loads(arguments.what_if.read_text("utf-8")), arguments.app)
+        told += [planned] if isinstance(planned, str) else [*vanishing(now, planned), *moving(now, planned)]
     return told
 
 
@@ -110,21 +124,54 @@ def forbidden(now: Mapping[str, str]) -> list[str]:
     ]
 
 
-def vanishing(now: Mapping[str, str], what_if: Mapping[str, Any], app: str) -> list[str]:
-    """Settings that are there now and would not be after a deployment, by what `az deployment group what-if` says."""
+def without_numbers(now: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """Settings that nobody gave and the app does not have: without them callers get no number."""
+    return [
+        f"{name} is neither given nor set: no caller would get a number"
+        for name in REQUIRED
+        if not (given.get(name, "").strip() or now.get(name, "").strip())
+    ]
+
+
+def planned_settings(what_if: Mapping[str, Any], app: str) -> dict[str, str] | str:
+    """The settings that `az deployment group what-if` says the app would have; a word where they cannot be read."""
     planned = [
         each["after"]["properties"]
         for each in what_if.get("changes", ())
         if each.get("after") and each["resourceId"].lower().endswith(f"/microsoft.web/sites/{app.lower()}")
     ]
     if not planned:
-        return [f"the deployment does not name {app}: is it the right one?"]
+        return f"the deployment does not name {app}: is it the right one?"
     listed = planned[0].get("siteConfig", {}).get("appSettings")
     if not isinstance(listed, list):
-        return ["the planned settings cannot be read: run what-if with --result-format FullResourcePayloads"]
-    after = {each["name"].lower() for each in listed}
+        return "the planned settings cannot be read: run what-if with --result-format FullResourcePayloads"
+    return {each["name"]: str(each.get("value") or "") for each in listed}
+
+
+def vanishing(now: Mapping[str, str], planned: Mapping[str, str]) -> list[str]:
+    """Settings that are there now and would not be after the deployment."""
+    after = {name.lower() for name in planned}
     gone = sorted(name for name in now if name.lower() not in after)
     return [f"{name} would vanish: hand the present settings over as currentSettings" for name in gone]
+
+
+def moving(now: Mapping[str, str], planned: Mapping[str, str]) -> list[str]:
+    """What a deployment with other parameters than the last one would leave behind."""
+    told = []
+    before, after = (each.get("TABLES_ENDPOINT", "").rstrip("/").lower() for each in (now, planned))
+    if before and after and before != after:
+        told.append("TABLES_ENDPOINT would change: every lease and the directory would be left behind")
+    answered, would_answer = (_communication(each.get("EVENT_SOURCES", "")) for each in (now, planned))
+    if answered and not would_answer <= answered:
+        told.append(
+            "EVENT_SOURCES would name another Communication Services resource: callbacks would go to the old one"
+        )
+    return told
+
+
+def _communication(sources: str) -> set[str]:
+    listed = (source.strip().lower() for source in sources.split(";"))
+    return {source for source in listed if COMMUNICATION in source}
 
 
 def _parsed() -> argparse.Namespace:
@@ -134,6 +181,7 @@ def _parsed() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("forget").add_argument("--azd", action="store_true", required=True)
     for name in ("read", "gate"):
         command = commands.add_parser(name)
         command.add_argument("--app", default=os.environ.get("FUNCTION_APP_NAME", ""))

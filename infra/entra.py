@@ -1,6 +1,7 @@
 """The app registration, its roles, and the first administrator; what the app's identity may do in Microsoft Graph.
 
     python infra/entra.py register [--name NAME] [--address URL] [--identity-object-id ID] [--admin me|OBJECT_ID]
+                                   [--machine OBJECT_ID]
     python infra/entra.py graph --identity-object-id ID [--presence] [--mail-from ADDRESS]
     python infra/entra.py dynamics --identity-client-id ID
 
@@ -55,6 +56,7 @@ ROLES = {
     ),
 }
 ADMIN_ROLE = ROLES["EmergencyCalling.Admin"][0]
+MACHINE_ROLE = ROLES["EmergencyCalling.Machine"][0]
 
 type Run = Callable[[Sequence[str]], str]
 
@@ -198,6 +200,8 @@ def registration_steps(call: Run, application: dict[str, Any], arguments: argpar
         yield Step("let only whoever has a role sign in", "patch", path, {"appRoleAssignmentRequired": True})
     if arguments.admin:
         yield from assignment_steps(call, arguments.admin, principal["id"], ADMIN_ROLE, "EmergencyCalling.Admin")
+    if arguments.machine:
+        yield from assignment_steps(call, arguments.machine, principal["id"], MACHINE_ROLE, "EmergencyCalling.Machine")
 
 
 def differences(application: dict[str, Any], wanted: dict[str, Any], *, keep_web: bool) -> dict[str, Any]:
@@ -267,7 +271,8 @@ def grant(call: Run, arguments: argparse.Namespace) -> None:
     if arguments.presence:
         steps += assignment_steps(call, who, resource["id"], PRESENCE_READ_WRITE_ALL, "Presence.ReadWrite.All")
     if arguments.mail_from:
-        print(MAILBOX.format(sender=arguments.mail_from, identity=who))
+        client_id = graph(call, "get", f"/servicePrincipals/{who}")["appId"]
+        print(MAILBOX.format(sender=arguments.mail_from, identity=who, client_id=client_id))
     apply(call, steps, arguments)
 
 
@@ -297,7 +302,7 @@ def confirm(words: Sequence[str], arguments: argparse.Namespace) -> None:
 
 
 MAILBOX = """Mail.Send is not given for the whole tenant: Exchange keeps it to one mailbox. Its administrator runs:
-  New-ServicePrincipal -AppId <client id of the identity> -ObjectId {identity} -DisplayName "Emergency calling"
+  New-ServicePrincipal -AppId {client_id} -ObjectId {identity} -DisplayName "Emergency calling"
   New-ManagementScope -Name "Emergency calling" -RecipientRestrictionFilter "PrimarySmtpAddress -eq '{sender}'"
   New-ManagementRoleAssignment -App {identity} -Role "Application Mail.Send" -CustomResourceScope "Emergency calling"
 """
@@ -324,6 +329,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     registration.add_argument("--address", help="of the app, where browsers come back to after signing in")
     registration.add_argument("--identity-object-id", help="of the app's managed identity, which then vouches for it")
     registration.add_argument("--admin", metavar="me|OBJECT_ID", help="who gets the first EmergencyCalling.Admin")
+    registration.add_argument("--machine", metavar="OBJECT_ID", help="a service principal that gets .Machine")
     registration.add_argument("--azd", action="store_true", help="put AUTH_CLIENT_ID into azd's environment")
     rights = commands.add_parser("graph", help="the identity's rights in Microsoft Graph")
     rights.add_argument("--identity-object-id", required=True)

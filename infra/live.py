@@ -1,15 +1,21 @@
 """A deployed app, asked from outside: whether it is well, whether it is idle, and whether a drill passes.
 
-    python infra/live.py smoke --address URL
-    python infra/live.py idle  --address URL [--wait-minutes 30]
-    python infra/live.py drill --address URL --agent AGENT_ID
+    python infra/live.py smoke  --address URL
+    python infra/live.py idle   --address URL [--wait-minutes 30] [--even-if-down]
+    python infra/live.py drill  --address URL --agent AGENT_ID
+    python infra/live.py replay --address URL --file DEAD_LETTER
 
 `smoke` asks for the health and posts what Communication Services posts: a well-formed token of another issuer. The
 answer must be the app's own problem document; where App Service's sign-in answers in its place, no callback would ever
-go on, and nobody would notice before a responder calls. `idle` waits until no emergency is in progress. `drill` plays
-the whole chain for an agent. The last two need a token with the role EmergencyCalling.Admin in ACCESS_TOKEN:
+go on, and nobody would notice before a responder calls. `idle` waits until no emergency is in progress; with
+`--even-if-down` it lets pass an app that answers nothing, which is how one goes back from a version that is down.
+`drill` plays the whole chain for an agent. Both need a token with the role EmergencyCalling.Admin in ACCESS_TOKEN:
 
     az account get-access-token --resource api://CLIENT_ID --query accessToken -o tsv
+
+`replay` hands the events of a dead letter to the function that they were for, with the key in EVENT_GRID_KEY:
+
+    az functionapp keys list --name APP --resource-group GROUP --query systemKeys.eventgrid_extension -o tsv
 """
 
 from __future__ import annotations
@@ -24,13 +30,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 TIMEOUT_S = 30
 HEALTH_TRIES, HEALTH_PAUSE_S = 20, 15
 IDLE_PAUSE_S = 30
 DRILL_TRIES, DRILL_PAUSE_S = 60, 2
+DOWN_TRIES, DOWN_PAUSE_S = 4, 15
 PROBLEM = "application/problem+json"
+SUBSCRIPTIONS = Path(__file__).with_name("subscriptions.json")
+# What Event Grid adds to an event that it gives up.
+ADDED = ("deadletter", "deliveryattempts", "lastdelivery", "lasthttpstatus", "publishtime")
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,8 @@ def asker(address: str) -> Ask:
     def ask(method: str, path: str, headers: Mapping[str, str], body: object) -> Answer:
         data = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **headers}
-        request = urllib.request.Request(f"{address.rstrip('/')}/api/{path}", data, sent, method=method)  # noqa: S310
+        place = path if path.startswith("/") else f"/api/{path}"
+        request = urllib.request.Request(f"{address.rstrip('/')}{place}", data, sent, method=method)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - https, see above
                 return Answer(answer.status, answer.headers.get_content_type(), answer.read().decode())
@@ -115,6 +127,9 @@ def foreign_token() -> str:
 
 def idle(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespace) -> str:
     """Wait until nobody is in an emergency; what is wrong where that does not come."""
+    if arguments.even_if_down and is_down(ask, pause):
+        print("the app answers nothing: nobody can be asked, and no emergency is served by it")
+        return ""
     tries = max(1, int(arguments.wait_minutes * 60 / IDLE_PAUSE_S))
     for number in range(tries):
         board = ask("GET", "manage/emergencies", _signed_in(), None)
@@ -129,6 +144,40 @@ def idle(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespace
         if number + 1 < tries:
             pause(IDLE_PAUSE_S)
     return "an emergency is still in progress: nothing was deployed"
+
+
+def is_down(ask: Ask, pause: Callable[[float], None]) -> bool:
+    """Whether the live board is not served at all, time after time. A refusal is an answer."""
+    for number in range(DOWN_TRIES):
+        status = ask("GET", "manage/emergencies", _signed_in(), None).status
+        if 0 < status < 500:  # noqa: PLR2004
+            return False
+        if number + 1 < DOWN_TRIES:
+            pause(DOWN_PAUSE_S)
+    return True
+
+
+def replay(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespace) -> str:  # noqa: ARG001
+    """Hand each event of a dead letter over once more; what is wrong where one is not taken."""
+    letter = json.loads(Path(arguments.file).read_text("utf-8"))
+    for event in letter if isinstance(letter, list) else [letter]:
+        kind = event.get("eventType") or event.get("type") or ""
+        function = functions_of_events().get(kind)
+        if function is None:
+            return f"no subscription brings events of the type {kind or 'that is missing'}"
+        bare = {name: value for name, value in event.items() if not name.lower().startswith(ADDED)}
+        headers = {"aeg-event-type": "Notification", "aeg-sas-key": os.environ.get("EVENT_GRID_KEY", "")}
+        answer = ask("POST", f"/runtime/webhooks/eventgrid?functionName={function}", headers, [bare])
+        if answer.status not in (200, 202):
+            return f"{function} answers {answer.status}: is EVENT_GRID_KEY set?"
+        print(f"{function} took an event")
+    return ""
+
+
+def functions_of_events() -> dict[str, str]:
+    """The function that each type of event is for."""
+    subscriptions = json.loads(SUBSCRIPTIONS.read_text("utf-8"))
+    return {kind: each["function"] for group in subscriptions.values() for each in group for kind in each["types"]}
 
 
 def drill(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespace) -> str:
@@ -156,6 +205,7 @@ COMMANDS: dict[str, Callable[[Ask, Callable[[float], None], argparse.Namespace],
     "smoke": smoke,
     "idle": idle,
     "drill": drill,
+    "replay": replay,
 }
 
 
@@ -169,6 +219,9 @@ def _parsed() -> argparse.Namespace:
         command.add_argument("--address", required=True, help="of the app, such as https://func-….azurewebsites.net")
         if name == "idle":
             command.add_argument("--wait-minutes", type=float, default=30)
+            command.add_argument("--even-if-down", action="store_true", help="go on where the app answers nothing")
+        if name == "replay":
+            command.add_argument("--file", required=True, help="a dead letter, as Event Grid wrote it")
         if name == "drill":
             command.add_argument("--agent", required=True, help="whose chain is played")
     return parser.parse_args()

@@ -20,6 +20,7 @@ from tests.infra.compiler import ROOT
 from tests.infra.test_settings import FORBIDDEN
 
 IDENTITY = "00000000-0000-0000-0000-00000000000c"
+CLIENT_ID = "00000000-0000-0000-0000-00000000000b"
 OWN_ID = "00000000-0000-0000-0000-00000000000d"
 
 
@@ -28,7 +29,10 @@ class Directory:
 
     def __init__(self) -> None:
         self.applications: list[dict[str, Any]] = []
-        self.principals: list[dict[str, Any]] = [{"id": "graph", "appId": entra.GRAPH_APP_ID}]
+        self.principals: list[dict[str, Any]] = [
+            {"id": "graph", "appId": entra.GRAPH_APP_ID},
+            {"id": IDENTITY, "appId": CLIENT_ID},
+        ]
         self.federated: list[dict[str, Any]] = []
         self.assigned: list[dict[str, Any]] = []
         self.changes: list[tuple[str, str]] = []
@@ -124,6 +128,14 @@ def test_a_second_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     assert "nothing to change" in capsys.readouterr().out
 
 
+def test_a_machine_gets_the_role_of_machines() -> None:
+    directory = Directory()
+    for _ in range(2):
+        run(directory, *REGISTER, "--machine", IDENTITY)
+    roles = [(each["principalId"], each["appRoleId"]) for each in directory.assigned]
+    assert roles == [(OWN_ID, entra.ADMIN_ROLE), (IDENTITY, entra.MACHINE_ROLE)]
+
+
 def test_what_somebody_changed_is_put_right_and_what_is_theirs_stays() -> None:
     directory = Directory()
     run(directory, *REGISTER)
@@ -163,6 +175,7 @@ def test_the_identity_gets_its_rights_in_graph_once(capsys: pytest.CaptureFixtur
     assert directory.assigned == [expected]
     said = capsys.readouterr().out
     assert "Application Mail.Send" in said
+    assert f"New-ServicePrincipal -AppId {CLIENT_ID} -ObjectId {IDENTITY}" in said
     assert "a@example.com" in said
 
 
@@ -171,7 +184,9 @@ def test_dynamics_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert IDENTITY in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("program", ["entra.py", "app_settings.py", "package.py", "live.py", "button.py"])
+@pytest.mark.parametrize(
+    "program", ["entra.py", "app_settings.py", "package.py", "live.py", "button.py", "parameters.py"]
+)
 def test_every_program_says_what_it_does(program: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "infra" / program), "--help"], capture_output=True, text=True, check=False
@@ -191,8 +206,15 @@ def present(settings: dict[str, str]) -> app_settings.Run:
     return call
 
 
-def what_if(*names: str) -> dict[str, Any]:
+# So that no other gate than the one at hand has something to say.
+NUMBERS = {"CALLBACK_NUMBERS": "+14255550101", "FALLBACK_CALLBACK_NUMBER": "+14255550100"}
+HERE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/communicationServices/"
+TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.EventGrid/topics/t"
+
+
+def what_if(*names: str, **values: str) -> dict[str, Any]:
     listed = [{"name": name, "value": "x"} for name in names]
+    listed += [{"name": name, "value": value} for name, value in values.items()]
     after = {"properties": {"siteConfig": {"appSettings": listed}}}
     return {"changes": [{"resourceId": "/subscriptions/s/providers/Microsoft.Web/sites/func-1", "after": after}]}
 
@@ -205,23 +227,65 @@ def asked(tmp_path: Path, planned: dict[str, Any] | None) -> argparse.Namespace:
 
 def test_a_setting_that_would_vanish_stops_the_deployment(tmp_path: Path) -> None:
     now = present({"OWN": "secret-value", "CALLBACK_NUMBERS": "+14255550101"})
-    told = app_settings.gate(now, asked(tmp_path, what_if("CALLBACK_NUMBERS")))
+    told = app_settings.gate(now, asked(tmp_path, what_if("CALLBACK_NUMBERS")), NUMBERS)
     assert len(told) == 1
     assert told[0].startswith("OWN would vanish")
     assert "secret-value" not in told[0]
-    assert app_settings.gate(now, asked(tmp_path, what_if("callback_numbers", "Own"))) == []
+    assert app_settings.gate(now, asked(tmp_path, what_if("callback_numbers", "Own")), NUMBERS) == []
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_deployment_that_leaves_callers_without_numbers_stops(name: str, tmp_path: Path) -> None:
+    neither = {each: value for each, value in NUMBERS.items() if each != name}
+    told = app_settings.gate(present(neither | {name: " "}), asked(tmp_path, what_if(*NUMBERS)), {})
+    assert [each.split()[0] for each in told] == [name]
+    # Given or there already: either will do.
+    assert app_settings.gate(present(neither), asked(tmp_path, what_if(*NUMBERS)), NUMBERS) == []
+    assert app_settings.gate(present(NUMBERS), asked(tmp_path, what_if(*NUMBERS)), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "planned", "stops"),
+    [
+        ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://A.table.example.com", False),
+        ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://b.table.example.com/", True),
+        ("TABLES_ENDPOINT", "", "https://b.table.example.com/", False),
+        ("EVENT_SOURCES", f"{HERE}a", f"{HERE}A;{TOPIC}", False),
+        ("EVENT_SOURCES", f"{HERE}a", f"{HERE}b;{HERE}a", True),
+        ("EVENT_SOURCES", "", f"{HERE}b", False),
+    ],
+)
+def test_a_deployment_that_would_leave_the_state_or_the_numbers_behind_stops(
+    name: str, now: str, planned: str, stops: bool, tmp_path: Path
+) -> None:
+    """With the parameters of another environment everything else looks as it should."""
+    what = what_if(*NUMBERS, **{name: planned})
+    told = app_settings.gate(present(NUMBERS | {name: now}), asked(tmp_path, what), {})
+    assert [each.split()[0] for each in told] == ([name] if stops else [])
+    assert "example.com" not in "".join(told)
+
+
+def test_azd_keeps_no_setting_in_its_file() -> None:
+    called: list[Sequence[str]] = []
+
+    def call(command: Sequence[str]) -> str:
+        called.append(command)
+        return ""
+
+    app_settings.forget(call)
+    assert called == [["azd", "env", "set", "CURRENT_SETTINGS", "{}"]]
 
 
 def test_a_deployment_of_something_else_stops_too(tmp_path: Path) -> None:
-    assert app_settings.gate(present({}), asked(tmp_path, {"changes": []}))
+    assert app_settings.gate(present({}), asked(tmp_path, {"changes": []}), NUMBERS)
     unread = what_if("A")
     unread["changes"][0]["after"]["properties"]["siteConfig"]["appSettings"] = "[unknown]"
-    assert app_settings.gate(present({}), asked(tmp_path, unread))
+    assert app_settings.gate(present({}), asked(tmp_path, unread), NUMBERS)
 
 
 @pytest.mark.parametrize("name", sorted(FORBIDDEN - {"WEBSITE_HOSTNAME"}))
 def test_a_forbidden_setting_stops_the_deployment(name: str, tmp_path: Path) -> None:
-    assert app_settings.gate(present({name.lower(): "1"}), asked(tmp_path, None))
+    assert app_settings.gate(present({name.lower(): "1"}), asked(tmp_path, None), {})
 
 
 def test_the_present_settings_go_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,7 @@ REFUSED = {
         "guard@example",
         "a@b@example.com",
         "a..b@example.com",
-        "guard@desk.local",
+        "guard@localhost.test",
         f"{'a' * 65}@example.com",
         "Front Desk <>",
     ),
@@ -109,7 +109,7 @@ def named(name: str) -> dict[str, Any]:
 
 def accepts(element: dict[str, Any], text: str) -> bool:
     """What a field says of a text while the others are as they are."""
-    numbers = {} if element["name"] == "callbackNumbers" else {"callbackNumbers": "+14255550777"}
+    numbers = {} if element["name"] == "callbackNumbers" else {"callbackNumbers": "+14255550107"}
     return Portal(**numbers, **{element["name"]: text}).accepts(element["name"], text)
 
 
@@ -394,6 +394,10 @@ def test_every_zone_of_the_iana_table_can_be_written() -> None:
     assert [name for name in names if not accepts(SETTING_BOXES["TIME_ZONE"], name)] == []
 
 
+# A pool whose number begins as the fallback number does.
+LONGER = f"{'+14255550101'}2; +14255550103"
+
+
 @pytest.mark.parametrize(
     ("choices", "refused"),
     [
@@ -401,7 +405,7 @@ def test_every_zone_of_the_iana_table_can_be_written() -> None:
         ({"fallbackCallbackNumber": "+14255550101"}, ["fallbackCallbackNumber"]),
         ({"securityDesk": "+14255550199;+14255550102"}, ["securityDesk"]),
         # The beginning of a number is not that number.
-        ({"fallbackCallbackNumber": "+1425555010"}, []),
+        ({"callbackNumbers": LONGER, "fallbackCallbackNumber": "+14255550101"}, []),
         ({"presenceBackend": "dynamics365"}, ["dynamics365Url"]),
         ({"presenceBackend": "dynamics365", "dynamics365Url": "https://contoso.crm.dynamics.com"}, []),
     ],

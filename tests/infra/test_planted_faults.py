@@ -80,6 +80,26 @@ FAULTS = (
     Fault("a form's output without a parameter", '"timeZone": "[steps', '"timeZones": "[steps', (FORM,)),
     Fault("a form that lets anything through", "\\\\+[1-9][0-9]{6,14}", "\\\\+[0-9]{1,20}", (FORM,)),
     Fault("a form that hides the price", "some 340 USD", "some more", (FORM,)),
+    Fault("a transformation that is refused", "parse_json(Properties)", "todynamic(Properties)"),
+    Fault(
+        "a property that is kept by name",
+        'pack(\\"Category',
+        'pack(\\"HttpPath\\", tostring(all.HttpPath), \\"Category',
+    ),
+    Fault("secrets of a key vault that nobody may read", "keyVaultReferenceIdentity", "keyVaultIdentity"),
+    Fault("a second run that forgets", "steps('app').settings.properties.TIME_ZONE", "steps('app').none", (FORM,)),
+    Fault("a drop-down that takes its first entry", '"label": "off"', '"label": "No"', (FORM,)),
+    Fault(
+        "a fallback number of the pool",
+        "[not(contains(concat(';', replace(coalesce(steps('numbers').callback",
+        "[not(contains(concat(';', replace(coalesce(steps('numbers').security",
+        (FORM,),
+    ),
+    Fault("an environment's parameters left out", "infra/parameters.py >>", "infra/live.py --help >>", (DEPLOY,)),
+    Fault("a gate that lets the state move", ", *moving(now, planned)]", "]", ("infra/app_settings.py",)),
+    Fault(
+        "a dead letter that nobody hears of", '"resource": "customTopic"', '"resource": "none"', ("infra/alerts.json",)
+    ),
     Fault("azd in the wrong order", "azd: provision events", "azd: provision all", ("azure.yaml",)),
     Fault("a button of another tag", "{repository}/{tag}/infra", "{repository}/main/infra", ("infra/button.py",)),
     Fault(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra import button, live
+from infra import button, live, parameters
 from tests.infra.compiler import ROOT
 
 WORKFLOWS = {path.name: path.read_text("utf-8") for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
@@ -124,9 +127,30 @@ def test_a_package_is_attested_before_it_is_released() -> None:
         "make package",
         "attest-build-provenance",
         "infra/button.py",
+        'git push "https://github.com/$REPOSITORY.git" "package-$TAG"',
         "gh release create",
-        "packages/$TAG",
     )
+
+
+def test_a_pull_request_reads_no_setting() -> None:
+    """Its own code runs with the identity that it is given: a setting may be a secret."""
+    ((_, plan),) = [(job, part) for job, part in jobs(WORKFLOWS["check.yml"]) if job == "what-if"]
+    assert "app_settings.py" not in plan
+    assert "--validation-level ProviderNoRbac" in plan
+    assert "head.repo.full_name == github.repository" in plan
+
+
+def test_an_infrastructure_is_deployed_with_what_was_chosen_for_it() -> None:
+    """Without it the templates' defaults would be deployed: another resource, another place of the state."""
+    for name in ("check.yml", "deploy.yml"):
+        text = WORKFLOWS[name]
+        assert in_order(text, "VARIABLES: ${{ toJSON(vars) }}", "infra/parameters.py", "az deployment group what-if")
+    deploy = WORKFLOWS["deploy.yml"]
+    places = [match.start() for match in re.finditer("infra/live.py idle", deploy)]
+    infrastructure, code = deploy.index('--name "platform-$TAG"'), deploy.index("Azure/functions-action@")
+    # Before anything, and again before the code: the infrastructure takes minutes.
+    assert any(place < infrastructure for place in places)
+    assert any(infrastructure < place < code for place in places)
 
 
 # azd ------------------------------------------------------------------------------------------------------------------
@@ -134,7 +158,9 @@ def test_a_package_is_attested_before_it_is_released() -> None:
 
 def test_azd_deploys_in_the_order_that_works() -> None:
     assert in_order(AZURE_YAML, "provision platform", "deploy --all", "provision events")
-    assert in_order(AZURE_YAML, "name: platform", "app_settings.py read --azd", "name: events")
+    assert in_order(
+        AZURE_YAML, "name: platform", "app_settings.py read --azd", "app_settings.py forget --azd", "name: events"
+    )
     # With layers, azd refuses a path of the whole.
     assert not re.search(r"^  (path|module):", AZURE_YAML, re.MULTILINE)
 
@@ -157,7 +183,7 @@ def test_the_button_opens_form_and_template_of_one_tag() -> None:
     link = button.link("contoso/emergency-calling", "v1.2.0")
     assert link.startswith("https://portal.azure.com/#create/Microsoft.Template/uri/")
     template, _, form = link.partition("/uri/")[2].partition("/createUIDefinitionUri/")
-    base = "https://raw.githubusercontent.com/contoso/emergency-calling/v1.2.0/infra"
+    base = "https://raw.githubusercontent.com/contoso/emergency-calling/package-v1.2.0/packages/v1.2.0"
     assert urllib.parse.unquote(template) == f"{base}/azuredeploy.json"
     assert urllib.parse.unquote(form) == f"{base}/createUiDefinition.json"
     assert urllib.parse.unquote(button.events_link("contoso/emergency-calling", "v1.2.0")).endswith(
@@ -165,6 +191,28 @@ def test_the_button_opens_form_and_template_of_one_tag() -> None:
     )
     assert button.package("contoso/emergency-calling", "v1.2.0").endswith("/packages/v1.2.0/released-package.zip")
     assert link in button.notes("contoso/emergency-calling", "v1.2.0")
+
+
+def test_the_form_behind_the_button_deploys_the_code_of_its_tag(tmp_path: Path) -> None:
+    button.lay_out(tmp_path, "contoso/emergency-calling", "v1.2.0")
+    kept = json.loads((ROOT / "infra" / button.FORM).read_text("utf-8"))
+    laid_out = json.loads((tmp_path / button.FORM).read_text("utf-8"))
+
+    def field(form: dict[str, Any]) -> dict[str, Any]:
+        (found,) = [
+            each for step in form["parameters"]["steps"] for each in step["elements"] if each["name"] == "packageUri"
+        ]
+        return dict(found)
+
+    address = field(laid_out)["defaultValue"]
+    assert address == button.package("contoso/emergency-calling", "v1.2.0")
+    (rule,) = field(kept)["constraints"]["validations"]
+    assert re.search(rule["regex"], address)
+    # Nothing else of it is another one, and the templates are those of the tag.
+    assert field(laid_out) == field(kept) | {"defaultValue": address}
+    assert len(json.dumps(laid_out)) - len(json.dumps(kept)) < len(address) + 30
+    for name in (button.TEMPLATE, button.EVENTS):
+        assert (tmp_path / name).read_bytes() == (ROOT / "infra" / name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -204,8 +252,9 @@ REFUSED = answer(401, "{}", live.PROBLEM)
 type Command = Callable[[live.Ask, Callable[[float], None], argparse.Namespace], str]
 
 
-def told(command: Command, app: App) -> str:
-    return command(app, app.pause, argparse.Namespace(agent="agent-1", wait_minutes=2))
+def told(command: Command, app: App, **more: object) -> str:
+    asked = {"agent": "agent-1", "wait_minutes": 2, "even_if_down": False} | more
+    return command(app, app.pause, argparse.Namespace(**asked))
 
 
 def test_a_well_app_passes_the_smoke_test() -> None:
@@ -237,6 +286,106 @@ def test_a_deployment_waits_for_an_emergency_to_end() -> None:
     assert "live board answers 403" in told(live.idle, App(emergencies=[answer(403)]))
     # What cannot be read is not taken for silence.
     assert "in progress" in told(live.idle, App(emergencies=[answer(200, '{"other": 1}')]))
+
+
+@pytest.mark.parametrize("status", [0, 500, 503])
+def test_one_can_go_back_from_a_version_that_is_down(status: int) -> None:
+    """Its live board cannot be asked: without a way past that gate nobody could deploy the version before."""
+    down = App(emergencies=[answer(status)])
+    assert f"live board answers {status}" in told(live.idle, down)
+    assert told(live.idle, down, even_if_down=True) == ""
+    # It was asked more than once: a restart is not an app that is down.
+    assert down.waited_s > 0
+    restarted = App(emergencies=[answer(status), answer(200, '[{"emergency": "1"}]')])
+    assert "in progress" in told(live.idle, restarted, even_if_down=True)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_is_no_app_that_is_down(status: int) -> None:
+    assert f"answers {status}" in told(live.idle, App(emergencies=[answer(status)]), even_if_down=True)
+
+
+STARTED = {
+    "id": "1",
+    "topic": "/subscriptions/s/providers/Microsoft.Communication/communicationServices/c",
+    "subject": "call",
+    "eventType": "Microsoft.Communication.CallStarted",
+    "eventTime": "2026-11-26T03:00:00Z",
+    "data": {"serverCallId": "x"},
+    "dataVersion": "1.0",
+    "metadataVersion": "1",
+}
+ENDED = {
+    "id": "2",
+    "specversion": "1.0",
+    "type": "EmergencyCalling.CallEnded",
+    "source": "/s",
+    "data": {"call_id": "c"},
+}
+GIVEN_UP = {
+    "deadLetterReason": "TimeToLiveExceeded",
+    "deliveryAttempts": 30,
+    "lastDeliveryOutcome": "NotFound",
+    "lastHttpStatusCode": 404,
+    "publishTime": "2026-11-26T03:00:01Z",
+    "lastDeliveryAttemptTime": "2026-11-26T03:00:02Z",
+}
+
+
+def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.json"
+    letter.write_text(json.dumps([STARTED | GIVEN_UP, ENDED | {"deadletterreason": "TimeToLiveExceeded"}]), "utf-8")
+    sent: list[tuple[str, str, object]] = []
+
+    def ask(method: str, path: str, headers: Mapping[str, str], body: object) -> live.Answer:
+        assert method == "POST"
+        assert headers["aeg-event-type"] == "Notification"
+        sent.append((path.rpartition("?")[0], path.rpartition("=")[2], body))
+        return answer(202)
+
+    assert live.replay(ask, lambda _: None, argparse.Namespace(file=letter)) == ""
+    webhook = "/runtime/webhooks/eventgrid"
+    assert sent == [(webhook, "call_started_event", [STARTED]), (webhook, "call_ended_event", [ENDED])]
+    letter.write_text(json.dumps(STARTED | {"eventType": "Contoso.Other"}), "utf-8")
+    assert "Contoso.Other" in live.replay(ask, lambda _: None, argparse.Namespace(file=letter))
+
+
+def test_a_dead_letter_that_is_not_taken_is_told(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.json"
+    letter.write_text(json.dumps(STARTED), "utf-8")
+    refused = live.replay(lambda *_: answer(401), lambda _: None, argparse.Namespace(file=letter))
+    assert refused == "call_started_event answers 401: is EVENT_GRID_KEY set?"
+
+
+# The parameters of an environment -------------------------------------------------------------------------------------
+
+CHOSEN = {
+    "AZURE_ENV_NAME": "production",
+    "AZURE_LOCATION": "eastus2",
+    "ALERT_EMAILS": "desk@example.com",
+    "EXISTING_COMMUNICATION_SERVICE_ID": "none",
+}
+
+
+def test_what_was_chosen_for_an_environment_is_handed_over_and_nothing_else() -> None:
+    given = CHOSEN | {"USE_COSMOS": "true", "CALLBACK_NUMBERS": "+14255550101;\n+14255550102", "PATH": "/tmp", "A": "b"}
+    text = parameters.environment_file(given, "END")
+    read = dict(re.findall(r"^([A-Z0-9_]+)<<END\n(.*?)\nEND$", text, re.MULTILINE | re.DOTALL))
+    wanted = {name: value for name, value in given.items() if name not in ("PATH", "A")}
+    assert read == wanted | {"EXISTING_COMMUNICATION_SERVICE_ID": ""}
+
+
+@pytest.mark.parametrize("name", parameters.NEEDED)
+def test_nothing_is_deployed_by_default_for_what_somebody_chose(name: str) -> None:
+    for value in (None, " "):
+        given = {key: each for key, each in CHOSEN.items() if key != name} | ({} if value is None else {name: value})
+        with pytest.raises(ValueError, match=name):
+            parameters.environment_file(given, "END")
+
+
+def test_the_settings_of_the_app_are_no_variables() -> None:
+    assert "CURRENT_SETTINGS" not in parameters.names()
+    assert {"USE_COSMOS", "VIRTUAL_NETWORK", "CALLBACK_NUMBERS", "AUTH_CLIENT_ID"} <= set(parameters.names())
 
 
 def test_a_drill_that_fails_fails_the_deployment() -> None:
