@@ -16,7 +16,6 @@ import pytest
 
 from tests.infra.compiler import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.process]
 TEMPLATES = ("infra/*.bicep", "infra/modules/*.bicep", "infra/*.json", "tests/infra/params/*.json")
 CHECK, DEPLOY = ".github/workflows/check.yml", ".github/workflows/deploy.yml"
 FORM = "infra/createUiDefinition.json"
@@ -101,7 +100,7 @@ FAULTS = (
         "a dead letter that nobody hears of", '"resource": "customTopic"', '"resource": "none"', ("infra/alerts.json",)
     ),
     Fault("azd in the wrong order", "azd: provision events", "azd: provision all", ("azure.yaml",)),
-    Fault("a button of another tag", "{repository}/{tag}/infra", "{repository}/main/infra", ("infra/button.py",)),
+    Fault("a button of another tag", "package-{tag}/packages", "package-main/packages", ("infra/button.py",)),
     Fault(
         "a role without its id",
         "4d9c1a52-5f3e-4c1b-8a60-0b7f2d5c9e04",
@@ -138,11 +137,15 @@ def planted(fault: Fault, folder: Path) -> int:
     return count
 
 
+@pytest.mark.long
+@pytest.mark.process
 def test_a_copy_without_a_fault_passes(tmp_path: Path) -> None:
     done = suite(copied(tmp_path))
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.long
+@pytest.mark.process
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_found(fault: Fault, tmp_path: Path) -> None:
     folder = copied(tmp_path)
@@ -154,3 +157,10 @@ def test_a_planted_fault_is_found(fault: Fault, tmp_path: Path) -> None:
 
 def test_there_are_enough_of_them() -> None:
     assert len(FAULTS) >= 15
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_there_is_something_to_plant_a_fault_in(fault: Fault) -> None:
+    files = [path for pattern in fault.where for path in ROOT.glob(pattern)]
+    assert any(fault.before in path.read_text("utf-8") for path in files)
