@@ -11,17 +11,17 @@ const BASE = new URL("..", location.href).href;
 
 /**
  * Ask the API. Gives `{ status, ok, data, etag, problem, missing }`: status 0 where nothing came back, `missing` where
- * the server has no such route.
+ * the server has no such route. `raw`: text or bytes, sent as they are.
  */
-export async function request(method, path, { body, text, type = "application/json", headers = {} } = {}) {
-  const sent = text ?? (body === undefined ? undefined : JSON.stringify(body));
+export async function request(method, path, { body, raw, type = "application/json", headers = {}, withinMs = ANSWER_WITHIN_MS } = {}) {
+  const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
     const response = await fetch(BASE + path, {
       method,
       body: sent,
       headers: { ...(sent === undefined ? {} : { "content-type": type }), ...headers },
       cache: "no-store",
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout(withinMs),
     });
     const kind = response.headers.get("content-type") ?? "";
     const data = kind.includes("json") ? await response.json() : await response.text();

@@ -6,6 +6,11 @@ import { recordForm } from "./console-forms.js";
 const SEARCH_AFTER_MS = 250;
 const PAGE_OF = 50;
 const LOOK_AT_IMPORT_MS = 1000;
+// As long as the server takes for the whole directory, and the way there.
+const WHOLE_DIRECTORY_MS = 60000;
+// The import that was begun on this page: it goes on, and shows how far it is, whatever section is open.
+let importUnderWay = null;
+let showImport = null;
 
 const AGENT_FIELDS = [
   { name: "agent_id", kind: "text", required: true },
@@ -50,12 +55,13 @@ export function agentsSection(main, context) {
   const more = el("button", { type: "button", hidden: true, onclick: () => look(false) }, t("more"));
   const detail = el("div", {});
   const fault = el("div", {});
+  const importing = importCard(context, () => look(true));
   main.append(
     el("h2", { tabindex: "-1" }, t("agents")),
     el("div", { class: "row" }, el("div", { class: "field grow" }, el("label", { for: "agents-search" }, t("search_agents")), search), admin ? el("button", { type: "button", onclick: () => open(null) }, t("new_agent")) : null),
     fault,
     el("div", { class: "split" }, el("div", {}, list, more, status), detail),
-    importCard(context, () => look(true)),
+    importing.card,
   );
 
   function later() {
@@ -109,7 +115,10 @@ export function agentsSection(main, context) {
   }
 
   look(true);
-  return () => clearTimeout(timer);
+  return () => {
+    clearTimeout(timer);
+    importing.stop();
+  };
 }
 
 /** Import with a dry run first: what is imported is what was checked. */
@@ -117,14 +126,19 @@ function importCard({ t, admin }, imported) {
   const file = el("input", { type: "file", id: "import-file", accept: ".csv,text/csv", onchange: () => check() });
   const says = el("p", { role: "status", class: "status" });
   const result = el("div", {});
-  let text = null;
+  let raw = null;
+  let timer = null;
+  let stopped = false;
+  const send = (query) => request("POST", `manage/agents/import?${query}`, { raw, type: "text/csv", withinMs: WHOLE_DIRECTORY_MS });
 
   async function check() {
     result.replaceChildren();
     if (!file.files[0]) return;
-    text = await file.files[0].text();
     setText(says, t("checking"));
-    const answer = await request("POST", "manage/agents/import?dry_run=1", { text, type: "text/csv" });
+    // Its bytes, not its text: what is sent is checked as the file has it, whatever encoding it was saved in.
+    raw = await file.files[0].arrayBuffer().catch(() => null);
+    if (raw === null) return setText(says, t("file_unreadable"));
+    const answer = await send("dry_run=1");
     if (!answer.ok) return setText(says, reasonOf(answer, t));
     const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = answer.data;
     setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
@@ -139,27 +153,40 @@ function importCard({ t, admin }, imported) {
   }
 
   async function run(digest) {
-    const answer = await request("POST", `manage/agents/import?digest=${encodeURIComponent(digest)}`, { text, type: "text/csv" });
+    result.replaceChildren();
+    setText(says, t("import_begins"));
+    const answer = await send(`digest=${encodeURIComponent(digest)}`);
     if (!answer.ok) return setText(says, reasonOf(answer, t));
+    importUnderWay = answer.data.operation_id;
+    showImport?.();
+  }
+
+  function show() {
     const bar = el("progress", { max: "1", "aria-label": t("import") });
     result.replaceChildren(bar);
-    follow(answer.data.operation_id, bar);
+    follow(importUnderWay, bar);
   }
 
   async function follow(operation, bar) {
     const answer = await request("GET", `manage/agents/import/${encodeURIComponent(operation)}`);
+    if (stopped || operation !== importUnderWay) return;
+    if (answer.status === 404) importUnderWay = null;
+    if (answer.status !== 0 && answer.status < 500 && !answer.ok) return setText(says, reasonOf(answer, t));
     if (answer.ok) {
       const { state, done, rows } = answer.data;
       bar.max = Math.max(rows, 1);
       bar.value = done;
       setText(says, t(`import_${state}`, { done, rows }));
-      if (state !== "running") return imported();
+      if (state !== "running") {
+        importUnderWay = null;
+        return imported();
+      }
     }
-    setTimeout(() => follow(operation, bar), LOOK_AT_IMPORT_MS);
+    timer = setTimeout(() => follow(operation, bar), LOOK_AT_IMPORT_MS);
   }
 
   async function save() {
-    const answer = await request("GET", "manage/agents/export");
+    const answer = await request("GET", "manage/agents/export", { withinMs: WHOLE_DIRECTORY_MS });
     if (!answer.ok) return setText(says, reasonOf(answer, t));
     const address = URL.createObjectURL(new Blob(["\ufeff", String(answer.data).replace(/^\ufeff/, "")], { type: "text/csv" }));
     el("a", { href: address, download: "agents.csv" }).click();
@@ -167,7 +194,16 @@ function importCard({ t, admin }, imported) {
   }
 
   const give = el("button", { type: "button", onclick: save }, t("export"));
-  return el("section", { class: "card", "aria-label": t("import_export") }, el("h3", {}, t("import_export")), admin ? el("div", { class: "field" }, el("label", { for: "import-file" }, t("import_file")), file) : null, says, result, el("p", { class: "row" }, give));
+  const choose = admin ? el("div", { class: "field" }, el("label", { for: "import-file" }, t("import_file")), file) : null;
+  const card = el("section", { class: "card", "aria-label": t("import_export") }, el("h3", {}, t("import_export")), choose, says, result, el("p", { class: "row" }, give));
+  showImport = show;
+  if (importUnderWay) show();
+  const stop = () => {
+    stopped = true;
+    if (showImport === show) showImport = null;
+    clearTimeout(timer);
+  };
+  return { card, stop };
 }
 
 /** Sites: who is told and which desk rings follow from where a desktop is. */

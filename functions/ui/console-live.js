@@ -5,6 +5,7 @@ import { faultBox, momentOf, reasonOf, request, twoStep } from "./console-api.js
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
 const BEEPS = [880, 660, 880];
+const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refused: "alert" };
 
 /** Show the board in `main`; gives a function that stops it. */
 export function liveSection(main, { t, locale, office }) {
@@ -107,10 +108,13 @@ export function liveSection(main, { t, locale, office }) {
       element.querySelector(".notices"),
       row.notices ?? [],
       (notice) => notice.recipient,
-      (notice) => el("li", {}, icon("info"), el("span", {}, notice.recipient), ": ", el("strong", {})),
+      (notice) => el("li", {}, el("span", {}, notice.recipient), ": ", el("strong", {})),
       (item, notice) => {
         setText(item.lastElementChild, t(`notice_${notice.state}`));
+        if (item.dataset.state === notice.state) return;
         item.dataset.state = notice.state;
+        item.querySelector("svg")?.remove();
+        item.prepend(icon(NOTICE_ICONS[notice.state] ?? "info"));
       },
     );
     const hold = element.querySelector('[data-of="hold"]');

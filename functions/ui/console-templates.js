@@ -16,7 +16,8 @@ export function templatesSection(main, { t, admin, language }) {
   const kind = choice("template-kind", KINDS, (value) => t(`kind_${value}`), "call");
   const locale = choice("template-locale", LOCALES, (value) => t(`language_${value}`), language);
   const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: !admin, oninput: later })]));
-  const lint = el("ul", { class: "lint", "aria-label": t("lint") });
+  const lints = Object.fromEntries(PARTS.map(([part]) => [part, el("ul", { class: "lint", id: `template-${part}-lint`, hidden: true, "aria-label": t("lint_of", { part: t(`part_${part}`) }) })]));
+  const lint = el("ul", { class: "lint", hidden: true, "aria-label": t("lint") });
   const lintSays = el("p", { role: "status", class: "status" });
   const status = el("p", { role: "status", class: "status" });
   const fault = el("div", {});
@@ -29,6 +30,7 @@ export function templatesSection(main, { t, admin, language }) {
     post();
   };
   addEventListener("message", hear);
+  const moved = el("div", { role: "alert", tabindex: "-1" });
 
   main.append(
     el("h2", { tabindex: "-1" }, t("templates")),
@@ -41,9 +43,10 @@ export function templatesSection(main, { t, admin, language }) {
       el(
         "div",
         {},
-        ...PARTS.map(([part]) => field(`template-${part}`, t(`part_${part}`), areas[part])),
+        ...PARTS.map(([part]) => field(`template-${part}`, t(`part_${part}`), lints[part], areas[part])),
         lintSays,
         lint,
+        moved,
         admin ? el("p", { class: "row" }, el("button", { type: "button", class: "primary", onclick: save }, t("save")), twoStep(t("built_in"), t("built_in_sure"), reset, t)) : null,
         status,
       ),
@@ -51,8 +54,8 @@ export function templatesSection(main, { t, admin, language }) {
     ),
   );
 
-  function field(id, label, input) {
-    return el("div", { class: "field" }, el("label", { for: id }, label), input);
+  function field(id, label, ...inputs) {
+    return el("div", { class: "field" }, el("label", { for: id }, label), ...inputs);
   }
 
   function choice(id, values, label, chosen) {
@@ -67,6 +70,7 @@ export function templatesSection(main, { t, admin, language }) {
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
     if (!answer.ok) return;
     etag = answer.etag;
+    moved.replaceChildren();
     for (const [part] of PARTS) areas[part].value = answer.data[part] ?? "";
     setText(status, "");
     preview();
@@ -103,19 +107,42 @@ export function templatesSection(main, { t, admin, language }) {
       area.focus();
       area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
     };
-    lint.replaceChildren(
-      ...faults.map(({ part, line, message }) =>
-        el("li", {}, icon("alert"), el("span", {}, `${part ? t(`part_${part}`) : ""} ${line ?? ""}: ${message}`), part ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null),
-      ),
-    );
+    const told = ({ part, line, message }) =>
+      el("li", {}, icon("alert"), el("span", {}, `${line ? `${t("line")} ${line}: ` : ""}${message}`), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
+    for (const [part] of PARTS) fill(lints[part], faults.filter((each) => each.part === part).map(told), areas[part]);
+    fill(lint, faults.filter((each) => !areas[each.part]).map(told));
+  }
+
+  /** In its place: at the text that it is about, of which it is also the description. */
+  function fill(list, items, area) {
+    list.replaceChildren(...items);
+    list.hidden = items.length === 0;
+    if (!area) return;
+    area.toggleAttribute("aria-invalid", items.length > 0);
+    if (items.length) area.setAttribute("aria-invalid", "true");
+    if (items.length) area.setAttribute("aria-describedby", list.id);
+    else area.removeAttribute("aria-describedby");
   }
 
   async function save() {
     const answer = await request("PUT", path(), { body: body(), headers: etag ? { "if-match": etag } : {} });
+    if (answer.status === 412) return overtaken();
     if (answer.ok) etag = answer.etag;
+    moved.replaceChildren();
     const faults = answer.data?.lint;
     if (Array.isArray(faults) && !answer.ok) showLint(faults);
     setText(status, answer.ok ? t("saved") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
+  }
+
+  /** Somebody else saved one meanwhile: theirs can be taken; another Save keeps what is here. */
+  async function overtaken() {
+    const theirs = await request("GET", path());
+    if (!theirs.ok) return setText(status, reasonOf(theirs, t));
+    etag = theirs.etag;
+    setText(status, "");
+    const parts = PARTS.filter(([part]) => theirs.data[part] !== areas[part].value).map(([part]) => el("details", {}, el("summary", {}, `${t("theirs")}: ${t(`part_${part}`)}`), el("pre", { tabindex: "0" }, theirs.data[part])));
+    moved.replaceChildren(el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, t("changed_meanwhile")), ...parts, el("p", { class: "row" }, el("button", { type: "button", onclick: load }, t("take_theirs")), t("save_keeps_mine")))));
+    moved.focus();
   }
 
   async function reset() {

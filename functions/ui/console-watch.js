@@ -4,6 +4,7 @@ import { faultBox, momentOf, reasonOf, request } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
+const CHECK_ICONS = { ok: "ok", warning: "alert", problem: "alert" };
 
 /** Problems first; each says what, why, and what to do. */
 export function readinessSection(main, { t, locale }) {
@@ -26,14 +27,14 @@ export function readinessSection(main, { t, locale }) {
     if (!answer.ok) return;
     const { state, at, checks } = answer.data;
     setText(overall, t("readiness_at", { state: t(`state_${state}`), at: momentOf(at, locale) }));
-    keyed(list, checks, (check) => `${check.subject} ${check.id}`, makeCheck, updateCheck);
+    keyed(list, checks, (check) => `${check.subject} ${check.id} ${check.state}`, makeCheck, updateCheck);
   }
 
   function makeCheck(check) {
     return el(
       "li",
       { class: "check" },
-      el("p", {}, icon("info"), " ", el("strong", { class: "state" }), " ", el("span", {}, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
+      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", {}, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
       el("p", { class: "reason" }),
       el("p", { class: "remedy" }),
     );

@@ -43,6 +43,7 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
     // A server that was never heard: nobody here knows whether there is an emergency.
     known: panel !== null || mode !== "normal",
     test: panel?.banner_key === "test_in_progress" && !ringing,
+    drill: bannerKey === "drill_in_progress",
     server: server.status,
     controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, dropped),
     formActions: mode === "normal" ? (over ? null : panel?.form_actions) ?? ["save", "refresh"] : [],
