@@ -571,16 +571,33 @@ def _communication_connection(text: str) -> str | None:
     return f"endpoint={endpoint};accesskey={key}" if _is_url(endpoint, bare=True) and _is_key(key) else None
 
 
+_DEVELOPMENT = "UseDevelopmentStorage=true"
+_OF_TABLES = (
+    "DefaultEndpointsProtocol",
+    "AccountName",
+    "AccountKey",
+    "SharedAccessSignature",
+    "TableEndpoint",
+    "EndpointSuffix",
+)
+
+
 def _tables_connection(text: str) -> str | None:
-    return text if _is_tables_connection(text) else None
+    """The connection string as its SDK's parser reads it: that one refuses blanks, empty parts and a proxy."""
+    parts = _parts_of(text)
+    if "usedevelopmentstorage" in parts:
+        return _DEVELOPMENT if len(parts) == 1 and parts["usedevelopmentstorage"].casefold() == "true" else None
+    if not _is_tables_connection(parts):
+        return None
+    return ";".join(f"{name}={parts[name.casefold()]}" for name in _OF_TABLES if parts.get(name.casefold()))
 
 
-def _is_tables_connection(connection: str) -> bool:
-    parts = _parts_of(connection)
-    if parts.get("usedevelopmentstorage", "").casefold() == "true":
-        return True
+def _is_tables_connection(parts: Mapping[str, str]) -> bool:
     endpoint = parts.get("tableendpoint")
-    if endpoint is not None and not _is_url(endpoint):
-        return False
+    if endpoint is None:
+        # What is signed with the account's key goes over TLS, wherever it goes.
+        safe = parts.get("defaultendpointsprotocol", "https").casefold() == "https"
+    else:
+        safe = _is_url(endpoint)
     keyed = bool(parts.get("accountname")) and _is_key(parts.get("accountkey", ""))
-    return keyed or bool(endpoint and parts.get("sharedaccesssignature"))
+    return safe and (keyed or bool(endpoint and parts.get("sharedaccesssignature")))

@@ -159,7 +159,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `place` is then theirs among so
     many. `presence_due_at` is when the owed reconciling of the agent's presence is next due, `presence_look_at` when it
     is looked whether a presence that is held is still what we set; None when not. `situation` is what was established
-    at the latest dial.
+    at the latest dial. `past` are the latest legs that are no longer kept: reports of them that come late are of a call
+    that was served long ago.
     """
 
     agent_id: str
@@ -181,6 +182,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None
+    past: tuple[str, ...] = ()
 
     @property
     def presence_id(self) -> str:
@@ -380,7 +382,8 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     continued = same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
-    started = structs.replace(emergency, legs=(*kept, leg), sightings=sightings, lease=lease)
+    past = (*emergency.past, *(each.leg_id for each in emergency.legs if each not in kept))[-MOST_LEGS:]
+    started = structs.replace(emergency, legs=(*kept, leg), past=past, sightings=sightings, lease=lease)
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
 

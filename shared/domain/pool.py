@@ -8,6 +8,7 @@ transaction to find out.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -113,6 +114,8 @@ TOLL_FREE_ZONE = "NANP"
 NO_ZONE = "ZZ"
 
 
+# Every transaction of an emergency names the zone of its number, and a parse costs as much as the rest of its rows.
+@lru_cache(maxsize=16_384)
 def zone_of_number(e164: str) -> str:
     """Whose domestic number it is: a country's ISO 3166-1 code, `TOLL_FREE_ZONE`, or `NO_ZONE` where nobody can say."""
     import phonenumbers

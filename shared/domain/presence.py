@@ -70,8 +70,12 @@ class Presence(Struct, frozen=True, kw_only=True):
     @property
     def changed_by(self) -> SetBy:
         """Who set it, in the words of today."""
-        said = self.set_by or SetBy.UNKNOWN
-        return _SAID_BEFORE.get(said) or (SetBy(said) if said in SetBy else SetBy.UNKNOWN)
+        return _in_words_of_today(self.set_by)
+
+
+def _in_words_of_today(set_by: str | None) -> SetBy:
+    said = set_by or SetBy.UNKNOWN
+    return _SAID_BEFORE.get(said) or (SetBy(said) if said in SetBy else SetBy.UNKNOWN)
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -144,7 +148,7 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
         # Nothing to hold now. Whatever the next login gives is held anew, unless a person ended the hold.
         return Settle(hold if hold.settled else structs.replace(hold, applied=False))
     ours = _is_ours(hold, current)
-    if current.hold_id is not None and hold.before != _snapshot(hold, current):
+    if current.hold_id is not None and hold.before != _with_found(hold, current).before:
         # A mark set in an outage, or by a late write. What it found comes along with it.
         return Remember(_with_found(hold, current))
     if ours and current.status is PresenceStatus.DO_NOT_DISTURB and not current.fading:
@@ -170,7 +174,7 @@ def _may_be_own(hold: Hold, current: Presence) -> bool:
 
 def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
     if current.hold_id is not None:
-        return SetPresence(returned_presence(_snapshot(hold, current), current))
+        return SetPresence(_found_by(_with_found(hold, current), current))
     if _may_be_restored(hold, current, now):
         return Settle(structs.replace(hold, look_again_at=now + LOOK_WHILE_HELD))
     by_the_service = _is_ours(hold, current) or current.changed_by is SetBy.SYSTEM
@@ -196,11 +200,6 @@ def _state_of(current: Presence) -> tuple[PresenceStatus, str | None]:
     return current.status, current.native
 
 
-def _snapshot(hold: Hold, current: Presence) -> PresenceStatus:
-    """What to return to: a mark carries what it replaced, which is never older than our own snapshot."""
-    return current.before or hold.before or hold.previous or UNKNOWN_BEFORE
-
-
 def with_snapshot(hold: Hold, found: Presence) -> Hold:
     """The hold with what the service shows as the state to return to."""
     return structs.replace(
@@ -213,9 +212,13 @@ def with_snapshot(hold: Hold, found: Presence) -> Hold:
 
 
 def _with_found(hold: Hold, mark: Presence) -> Hold:
-    """The hold with what a mark of ours found."""
+    """The hold with what a mark of ours found, which is never older than our own snapshot."""
     if mark.before is None:
-        return structs.replace(hold, before=_snapshot(hold, mark))
+        return structs.replace(hold, before=hold.before or hold.previous or UNKNOWN_BEFORE)
+    ours_was_replaced = hold.touched and not hold.settled and hold.before is not None
+    if ours_was_replaced and _in_words_of_today(mark.before_set_by) is SetBy.SYSTEM:
+        # Set in an outage, just after the service had put its own in place of ours (S2): nobody's decision.
+        return hold
     return structs.replace(
         hold,
         before=mark.before,
@@ -236,16 +239,9 @@ def _found_by(hold: Hold, current: Presence) -> Presence:
     )
 
 
-def returned_presence(status: PresenceStatus, current: Presence) -> Presence:
+def _returned(mark: Presence) -> Presence:
     """What our mark replaced, set by whom and when it was: not by us, and not at the end of an emergency (B8)."""
-    unchanged = status is current.before
-    return Presence(
-        status=status,
-        native=current.before_native if unchanged else None,
-        set_by=current.before_set_by if unchanged else None,
-        since=current.before_since if unchanged else None,
-        version=current.version,
-    )
+    return _found_by(_with_found(Hold(hold_id=""), mark), mark)
 
 
 def may_be_stray(current: Presence, now: datetime) -> bool:
@@ -263,7 +259,7 @@ def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
     """
     if current.hold_id != hold_id and not may_be_stray(current, now):
         return current
-    return returned_presence(current.before or UNKNOWN_BEFORE, current)
+    return _returned(current)
 
 
 def held_presence(hold: Hold, current: Presence) -> Presence:

@@ -418,7 +418,10 @@ class _Course:
             if emergency is not None and leg.leg_id == self._leg_id:
                 return Started(self._answer(emergency, leg, now, known=True))
         self._situate(now)
-        return self._stale() if self._too_late(self._dialled_at(now), now) else None
+        past = emergency is not None and self._leg_id in emergency.past
+        # A softphone may use an id again: whoever dials now is never told that it was long ago.
+        late = self._too_late(self._dialled_at(now), now) or (past and self._dial.by_event)
+        return self._stale() if late else None
 
     def _too_late(self, dialled_at: datetime, now: datetime) -> bool:
         # Of a request only a repeat of our own can be: whoever asked was answered when it came.

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.adapters.deadline_pool import DeadlinePool
 from shared.adapters.sdk_table import SdkTable
@@ -17,6 +19,7 @@ from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowCo
 from shared.adapters.table_account import THREADS, TableAccount, TableRefused, connection_string_is_usable
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
+from shared.settings import read_settings
 from tests.contract.table_servers import (
     KEY,
     Server,
@@ -550,6 +553,56 @@ def test_settings_of_which_the_sdk_makes_no_client_are_a_store_that_is_away(wher
         with pytest.raises(Unavailable):
             table.get("row", soon()).result()
     account.close()
+
+
+ODD_PARTS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            (
+                "",
+                " ",
+                "AccountName=a",
+                "accountname = a",
+                "AccountName=a b",
+                f"AccountKey={KEY}",
+                "AccountKey=***",
+                "TableEndpoint=https://a.table.example",
+                " TableEndpoint=https://a.table.example/ ",
+                "TableEndpoint=http://a.example",
+                "EndpointSuffix=x.example",
+                "DefaultEndpointsProtocol=https",
+                "DefaultEndpointsProtocol=http",
+                "SharedAccessSignature=sv=1&sig=x",
+                "UseDevelopmentStorage=true",
+                "DevelopmentStorageProxyUri=http://127.0.0.1",
+                "BlobEndpoint=https://a.blob.example",
+                "=",
+            )
+        ),
+        st.text(alphabet="=;aA /:", max_size=6),
+    ),
+    max_size=7,
+)
+
+
+@given(parts=ODD_PARTS)
+def test_of_whatever_the_settings_let_pass_the_sdk_makes_a_client(parts: list[str]) -> None:
+    settings = read_settings({"TABLES_CONNECTION_STRING": ";".join(parts)})
+    where = settings.tables.connection_string
+    assert where is None or connection_string_is_usable(where)
+
+
+@pytest.mark.parametrize("written", [GOOD.replace(";", ";;", 1), GOOD.replace(";", "; "), f" ; {GOOD} ;"])
+def test_blanks_and_empty_parts_are_no_reason_to_be_without_a_store(written: str) -> None:
+    settings = read_settings({"TABLES_CONNECTION_STRING": written})
+    assert settings.tables.connection_string is not None
+    assert connection_string_is_usable(settings.tables.connection_string)
+
+
+def test_a_development_store_behind_a_proxy_is_a_fault() -> None:
+    settings = read_settings({"TABLES_CONNECTION_STRING": UNUSABLE[1]})
+    assert not settings.tables.configured
+    assert "TABLES_CONNECTION_STRING" in {fault.setting for fault in settings.faults}
 
 
 def test_settings_of_which_the_sdk_makes_a_client_are_usable() -> None:

@@ -16,6 +16,7 @@ from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
+from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.panels import Banner, Mode
 from shared.domain.presence import PEOPLE, PresenceStatus
 from shared.ports import Email, Holder
@@ -59,6 +60,14 @@ class Recorded(Struct):
     worth_until: datetime
 
 
+class Expected(Struct, frozen=True, kw_only=True):
+    """A notice that has a cause: whose call it is of, and who called back; `closing`: it says that it is over."""
+
+    agent_id: str
+    responder: "Responder | None" = None
+    closing: bool = False
+
+
 class Instant(RedirectsOnly):
     """Call control that connects everybody at once, for probes."""
 
@@ -79,7 +88,12 @@ class Checks:
         self.legs: dict[str, Recorded] = {}
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
-        self.expected: dict[str, Responder | None] = {}
+        self.expected: dict[str, Expected] = {}
+        # When an accepted message told somebody of an agent's call, and that it is over, each for the last time.
+        self.told: dict[tuple[str, str], datetime] = {}
+        self.told_over: dict[tuple[str, str], datetime] = {}
+        # By which notice somebody is told that a thread is over.
+        self.closings: dict[tuple[str, str], str] = {}
         self.probes = 0
 
     # After every transaction
@@ -106,6 +120,7 @@ class Checks:
             self.world.tell(after.agent_id, f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
         self._new_legs(before, after, writes)
+        self._over_when_it_is(after, writes)
         self._facts_were_reported(after)
         self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
@@ -153,7 +168,7 @@ class Checks:
         later = [write.key for write in writes if isinstance(write, Put) and write.key.startswith("outbox|")]
         later = [key for key in later if "|notice|" in key]
         for key in later:
-            self.expect_notice(key.rpartition("|")[2])
+            self.expect_notice(key.rpartition("|")[2], about)
         told = bool(notices or later)
         require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
         require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
@@ -161,6 +176,21 @@ class Checks:
             require(leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about)
         worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
+
+    def _over_when_it_is(self, emergency: Emergency, writes: Sequence[Write]) -> None:
+        """Who was told, and nobody else, is told that it is over; never while it is not (B6)."""
+        about = emergency.agent_id
+        for notice in filter(None, map(_closing_in, writes)):
+            verdict = self._judged(emergency)
+            held = verdict.held_until is not None and self.world.clock.now() < verdict.held_until
+            require(not verdict.running and not held, "nobody is told that it is over while it is not", notice, about)
+            assert emergency.thread is not None
+            for recipient in notice.recipients:
+                require((about, recipient) in self.told, "only who was told is told that it is over", notice, about)
+                thread = (emergency.thread.opened_by, recipient)
+                once = self.closings.setdefault(thread, notice.notice_id) == notice.notice_id
+                require(once, "nobody is told twice that it is over", notice, about)
+            self.expected[notice.notice_id] = Expected(agent_id=about, closing=True)
 
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
@@ -334,15 +364,17 @@ class Checks:
     def mail_accepted(self, email: Email) -> None:
         """The e-mail service took a message; its subject is the notice's id."""
         require(email.subject in self.expected, "no notice without a cause", email.subject)
-        responder = self.expected[email.subject]
-        if responder is not None:
-            responder.is_told_of(email.subject)
+        cause = self.expected[email.subject]
+        if cause.responder is not None:
+            cause.responder.is_told_of(email.subject)
         for recipient in email.recipients:
             self.accepted[email.subject, recipient] += 1
+            heard = self.told_over if cause.closing else self.told
+            heard[cause.agent_id, recipient] = self.world.clock.now()
 
-    def expect_notice(self, notice_id: str, responder: "Responder | None" = None) -> None:
+    def expect_notice(self, notice_id: str, agent_id: str, responder: "Responder | None" = None) -> None:
         """This notice has a cause: a dial, or a responder's callback."""
-        self.expected[notice_id] = responder
+        self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder)
 
     def was_told(self, notice_id: str) -> bool:
         """Whether anybody received it."""
@@ -384,6 +416,15 @@ class Checks:
                 for contact in self.world.contacts(leg.agent_id):
                     came = (derived(leg_id, "notice"), contact) in self.accepted or self.world.refuses(contact)
                     require(came, "every leg's notice arrives", leg, leg.agent_id)
+        self._told_that_it_is_over()
+
+    def _told_that_it_is_over(self) -> None:
+        if not (self.world.deployment.closing_notices and self.world.faults.climate.fair):
+            return
+        for (agent_id, contact), at in self.told.items():
+            over_at = self.told_over.get((agent_id, contact))
+            told = over_at is not None and over_at >= at
+            require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
 
     def _nothing_is_left(self) -> None:
         keys = self.world.table.keys()
@@ -412,3 +453,11 @@ class Checks:
             detail = (presence, chosen)
             require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
             require(presence.status is chosen, "presence ends where people left it", detail, agent_id)
+
+
+def _closing_in(write: Write) -> Notice | None:
+    """The closing notice that a write owes, if it does."""
+    if isinstance(write, Delete) or not write.key.startswith("outbox|") or "|notice|" not in write.key:
+        return None
+    notice = msgspec.json.decode(str(write.values["state"]), type=Notice)
+    return notice if notice.kind is NoticeKind.CLOSING else None

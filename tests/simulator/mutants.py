@@ -229,9 +229,9 @@ MUTANTS = (
     Mutant(
         "restore without compare",
         PRESENCE,
-        "    if current.hold_id is not None:\n        return SetPresence(returned",
+        "    if current.hold_id is not None:\n        return SetPresence(_found_by(_with_found",
         "    if current.hold_id is not None or (hold.applied and current.status is not hold.before):\n"
-        "        return SetPresence(returned",
+        "        return SetPresence(_found_by(_with_found",
     ),
     Mutant(
         "a change of the service is taken for a person's",
@@ -299,6 +299,43 @@ MUTANTS = (
         LEASES,
         "return window_ends if self.kept_until is None else max(window_ends, self.kept_until)",
         "return window_ends",
+    ),
+    Mutant(
+        "an outage's mark is believed over what was there before the first leg",
+        PRESENCE,
+        "if ours_was_replaced and _in_words_of_today(mark.before_set_by) is SetBy.SYSTEM:",
+        "if not ours_was_replaced and mark.before is None:",
+    ),
+    Mutant(
+        "a call of the lease before is recorded again by its late event",
+        START,
+        "or (past and self._dial.by_event)",
+        "",
+    ),
+    Mutant("nobody is told that it is over", FACTS, "return structs.replace(thread, close_at=now)", "return thread"),
+    Mutant(
+        "told that it is over while it is not",
+        FACTS,
+        "    if not is_over(emergency, rules, now):\n        return structs.replace(thread, close_at=None, looks=0)\n",
+        "    if thread.close_at is None:\n        return structs.replace(thread, close_at=now)\n",
+    ),
+    Mutant(
+        "a redial does not open the thread again",
+        FACTS,
+        "thread=Thread(opened_by=leg_id, told=told)",
+        "thread=emergency.thread or Thread(opened_by=leg_id, told=told)",
+    ),
+    Mutant(
+        "told again that it is over at each look",
+        FACTS,
+        "closed_for=thread.told, looks=thread.looks + 1",
+        "looks=thread.looks + 1",
+    ),
+    Mutant(
+        "who is told late is never told that it is over",
+        FACTS,
+        "    later = None if now >= ends_at else min(again_at, ends_at)\n",
+        "    later = None if again_at else ends_at\n",
     ),
     Mutant(
         "a late mark is looked for at once only",

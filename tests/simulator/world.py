@@ -108,8 +108,7 @@ class World:
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
             callback_notices=plan.choice(list(CallbackNotices)),
-            # The oracle does not know closing notices yet: they are shown on the core in memory.
-            closing_notices=False,
+            closing_notices=self.seed % 4 != 3,
             callback_events_url=EVENTS_URL if self.faults.climate.answers_calls else None,
         )
         directory = AgentTable(self.directory_table, self.clock)

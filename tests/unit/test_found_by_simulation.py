@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.lending import REGISTERED_FOR
 from shared.adapters.table import Delete, Row, Write
@@ -459,3 +460,17 @@ def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(h
     house.clock.advance(after(hours=3))
     house.tick()
     assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def test_a_call_of_the_lease_before_is_not_recorded_again_by_its_late_event(house: House) -> None:
+    begun = house.clock.now()
+    # The desktop's clock is half an hour behind: its lease ends as much earlier than the event can come late.
+    house.dial(structs.replace(dial(house, "ana"), dialled_at=begun - after(minutes=30)))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.clock.advance(after(minutes=31))
+    house.dial(dial(house, "ana", "2"))
+    house.end(End(call_id="ana/2", by_agent=True))
+    house.clock.advance(after(minutes=20))
+    late = house.dial_by_event(structs.replace(dial(house, "ana"), dialled_at=begun))
+    assert late.stale
+    assert house.status("ana") is PresenceStatus.AVAILABLE and len(house.mail.accepted) == 2

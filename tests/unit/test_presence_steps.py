@@ -115,6 +115,17 @@ def test_a_change_of_the_service_that_nobody_undid_in_time_does_not_outlive_the_
     assert next_step(APPLIED, held=False, current=back, now=NOW) == Settle(structs.replace(APPLIED, settled=True))
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_mark_of_an_outage_that_found_what_the_service_put_in_place_of_ours_is_no_decision(held: bool) -> None:
+    offline = {"before": PresenceStatus.OFFLINE, "before_set_by": "system"}
+    mark = shown(DND, hold_id="hold of the outage", **offline)
+    step = next_step(APPLIED, held=held, current=mark, now=NOW)
+    if held:
+        assert step == Settle(APPLIED), "what was there before the first leg is still remembered"
+    else:
+        assert step == SetPresence(Presence(status=AVAILABLE, set_by="agent", since=NOW, version="1"))
+
+
 def test_ours_but_not_do_not_disturb_is_set_again() -> None:
     step = next_step(APPLIED, held=True, current=shown(AVAILABLE, hold_id="hold-1", before=AVAILABLE), now=NOW)
     assert isinstance(step, SetPresence)
