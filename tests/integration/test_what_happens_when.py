@@ -89,6 +89,39 @@ def test_the_agents_end_gives_presence_back_and_the_number_stays(local: Stack, d
     assert {"save", "refresh"} <= set(panel.form_actions)
 
 
+def test_each_contact_is_told_once_that_it_is_over_and_nothing_of_the_call(local: Stack, dana: Softphone) -> None:
+    call = new_id()
+    lent = dana.dial(call, location={"address": "9 Live Street", "at": local.now().isoformat()})
+    first, second = contacts(dana.agent)
+    local.wait_for_email(first)
+    local.advance(timedelta(minutes=3))
+    dana.end(call)
+    closing = local.wait_for_email(first, count=2)
+    local.wait_until_nothing_is_owed()
+    local.run_timers()
+    local.wait_until_nothing_is_owed()
+    assert sorted(closing.recipients) == sorted([first, second])
+    assert [len(local.emails_to(each)) for each in (first, second)] == [2, 2]
+    assert lent.callback_number is not None and dana.agent.name is not None
+    for told in (closing.subject, closing.plain_text, closing.html):
+        assert lent.callback_number.removeprefix("+1") not in told and "9 Live Street" not in told
+    assert "over" in closing.subject.casefold() and dana.agent.name in closing.plain_text
+
+
+def test_a_redial_opens_the_thread_again_and_its_end_is_told_once_more(local: Stack, dana: Softphone) -> None:
+    [first, _] = contacts(dana.agent)
+    for told in (2, 4):
+        call = new_id()
+        dana.dial(call)
+        local.wait_for_email(first, count=told - 1)
+        local.advance(timedelta(minutes=1))
+        dana.end(call)
+        local.wait_for_email(first, count=told)
+    local.wait_until_nothing_is_owed()
+    over = [email for email in local.emails_to(first) if "over" in email.subject.casefold()]
+    assert len(local.emails_to(first)) == 4 and len({email.operation_id for email in over}) == 2
+
+
 # Rows
 
 
