@@ -34,7 +34,8 @@ MOST_SIGHTINGS = 12
 MOST_CLAIMS_A_LEG = 2
 GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
 GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
-CLOSING_LOOK_AGAIN = timedelta(seconds=30)
+# Nobody is told that it is over before they are told of it; but within a minute of the end (B6).
+HEARD_WITHIN = timedelta(seconds=40)
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
 _NO_END = datetime.max.replace(tzinfo=UTC)
@@ -136,15 +137,17 @@ class Ringing(Struct, frozen=True):
 class Thread(Struct, frozen=True, kw_only=True):
     """What the contacts are told of an emergency, from a leg that owed a notice until it is over (B6).
 
-    `told`: to whom a notice was accepted; `closed_for`: who is owed, or was sent, that it is over. `close_at`: when it
-    is looked next whether somebody is left, None while it is not over; `looks`: how often that was done.
+    `opened_by` is that notice, and `heard` whether it was accepted for anybody. `told`: to whom any notice was
+    accepted; `closed_for`: who is owed, or was sent, that it is over. `close_at` is when that is to be owed, None while
+    it is not over and once it is `closed`.
     """
 
     opened_by: str
+    heard: bool = False
     told: tuple[str, ...] = ()
     closed_for: tuple[str, ...] = ()
     close_at: datetime | None = None
-    looks: int = 0
+    closed: bool = False
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -365,7 +368,7 @@ def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
     released_at = emergency.lease.released_at(rules)
     owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
     thread = emergency.thread
-    unclosed = thread is not None and thread.close_at is not None and not thread.looks
+    unclosed = thread is not None and thread.close_at is not None and not thread.closed
     return now >= released_at and not owed and not (unclosed and now < released_at + GIVE_CLOSING_UP_AFTER)
 
 
@@ -583,33 +586,34 @@ def without_lease(emergency: Emergency) -> Emergency:
     return structs.replace(emergency, lease=structs.replace(emergency.lease, lost=True))
 
 
-def with_thread_opened(emergency: Emergency, leg_id: str) -> Emergency:
+def with_thread_opened(emergency: Emergency, notice_id: str, rules: Rules, now: datetime) -> Emergency:
     """A leg owes a notice: everybody who was told of the emergency is told once more when it is over."""
     told = emergency.thread.told if emergency.thread is not None else ()
-    return structs.replace(emergency, thread=Thread(opened_by=leg_id, told=told))
+    return settle(structs.replace(emergency, thread=Thread(opened_by=notice_id, told=told)), rules, now)
 
 
-def with_told(emergency: Emergency, addresses: Iterable[str], now: datetime) -> Emergency:
+def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], now: datetime) -> Emergency:
     """A notice of the thread was accepted for these; where it is over already, they are told that now."""
     thread = emergency.thread
     if thread is None:
         return emergency
     known = {address.casefold() for address in thread.told}
     new = [address for address in dict.fromkeys(addresses) if address.casefold() not in known]
-    told = (*thread.told, *new)[:MAX_TOLD]
-    close_at = min(thread.close_at, now) if thread.close_at is not None and new else thread.close_at
-    return structs.replace(emergency, thread=structs.replace(thread, told=told, close_at=close_at))
+    heard = thread.heard or notice_id == thread.opened_by
+    thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], heard=heard)
+    awaited = thread.close_at is not None and (new or heard)
+    if awaited or (thread.closed and new):
+        thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
+    return structs.replace(emergency, thread=thread)
 
 
-def with_closing_look(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
-    """Whoever was left is owed the closing notice; who is told yet later is looked for until the lease's end."""
-    thread, lease = emergency.thread, emergency.lease
-    assert thread is not None and lease is not None
-    again_at = now + CLOSING_LOOK_AGAIN * (1 << min(thread.looks, 6))
-    ends_at = lease.ends_at(rules)
-    later = None if now >= ends_at else min(again_at, ends_at)
-    closed = structs.replace(thread, closed_for=thread.told, looks=thread.looks + 1, close_at=later)
-    return structs.replace(emergency, thread=closed)
+def with_closing(emergency: Emergency) -> Emergency:
+    """Whoever was told is owed the closing notice."""
+    thread = emergency.thread
+    assert thread is not None
+    return structs.replace(
+        emergency, thread=structs.replace(thread, closed_for=thread.told, close_at=None, closed=True)
+    )
 
 
 def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:
@@ -620,13 +624,15 @@ def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:
 
 
 def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread | None:
-    thread = emergency.thread
+    thread, lease = emergency.thread, emergency.lease
     if thread is None:
         return None
     if not is_over(emergency, rules, now):
-        return structs.replace(thread, close_at=None, looks=0)
-    if thread.close_at is None and not thread.looks:
-        return structs.replace(thread, close_at=now)
+        return structs.replace(thread, close_at=None, closed=False)
+    if thread.close_at is None and not thread.closed:
+        # Nothing is sent once the lease is gone.
+        at_once = thread.heard or lease is None or not lease.lives(rules, now)
+        return structs.replace(thread, close_at=now if at_once else now + HEARD_WITHIN)
     return thread
 
 

@@ -2,7 +2,7 @@
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, is_over, standing, with_closing_look
+from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, is_over, standing, with_closing
 from shared.domain.errors import Conflict
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
@@ -31,9 +31,9 @@ def close_thread(
             return ()
         left = thread.left
         notice = _notice(emergency, left, directory, clock, deployment, deadline) if left else None
-        closed = with_closing_look(emergency, deployment.rules, now)
+        change = Change(stored=stored, emergency=with_closing(emergency), now=now, notice=notice)
         try:
-            committed = emergencies.commit(Change(stored=stored, emergency=closed, now=now, notice=notice), deadline)
+            committed = emergencies.commit(change, deadline)
         except Conflict:
             deadline.require()
         else:

@@ -95,7 +95,7 @@ def _note_told(
     now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
     change_emergency(
         notice.agent_key,
-        lambda emergency: with_told(emergency, addresses, now),
+        lambda emergency: with_told(emergency, notice.notice_id, addresses, now),
         emergencies=emergencies,
         now=now,
         deadline=deadline,

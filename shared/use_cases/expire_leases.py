@@ -15,7 +15,7 @@ from shared.domain.emergencies import (
     timed_out_legs,
     with_expiry,
 )
-from shared.domain.errors import EmergencyCallingError, Unreadable
+from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
 from shared.domain.leases import called
 from shared.ports import (
     MAX_DISCARDED_AT_ONCE,
@@ -127,10 +127,15 @@ class _Sweep:
         if due.subject != "agent":
             self._emergencies.discard(due, self._deadline)
             return True
-        stored = self._emergencies.load(due.key, self._deadline).result()
-        if stored.emergency is None or due.row not in stored.index:
-            return False
-        return self._advance(stored, stored.emergency, now)
+        while True:
+            stored = self._emergencies.load(due.key, self._deadline).result()
+            if stored.emergency is None or due.row not in stored.index:
+                return False
+            try:
+                return self._advance(stored, stored.emergency, now)
+            except Conflict:
+                # A look at the presence, or a notice, is written at any time: no lease ends a minute later for that.
+                self._deadline.require()
 
     def _advance(self, stored: Stored, emergency: Emergency, now: datetime) -> bool:
         assert emergency.lease is not None

@@ -583,9 +583,10 @@ class _Course:
             claims=(key_of(self._dial.server_call_id),) if self._dial.server_call_id else (),
         )
         known = self._emergency(stored.emergency, loan)
-        if recipients and self._deployment.closing_notices:
-            known = with_thread_opened(known, self._leg_id)
         emergency = with_outage_hold(with_leg(known, leg, lease, self._rules, now), self._outage_hold)
+        notice = self._notice(emergency, leg, recipients, now) if recipients else None
+        if notice is not None and self._deployment.closing_notices:
+            emergency = with_thread_opened(emergency, notice.notice_id, self._rules, now)
         return Change(
             stored=stored,
             emergency=emergency,
@@ -593,7 +594,7 @@ class _Course:
             loan=loan,
             new_call=self._call_row,
             late_for=self._late_for,
-            notice=self._notice(emergency, leg, recipients, now) if recipients else None,
+            notice=notice,
             ration_row=ration,
             notice_from=ration_over(now) if self.rationed else None,
         )

@@ -61,10 +61,14 @@ class Recorded(Struct):
 
 
 class Expected(Struct, frozen=True, kw_only=True):
-    """A notice that has a cause: whose call it is of, and who called back; `closing`: it says that it is over."""
+    """A notice that has a cause: whose call it is of, and who called back.
+
+    `opens`: that what it tells of is over is told after it; `closing`: it tells that.
+    """
 
     agent_id: str
     responder: "Responder | None" = None
+    opens: bool = False
     closing: bool = False
 
 
@@ -89,9 +93,11 @@ class Checks:
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
         self.expected: dict[str, Expected] = {}
-        # When an accepted message told somebody of an agent's call, and that it is over, each for the last time.
+        # When an accepted message told somebody of an agent's call, and that it is over, each for the last time; and
+        # the last that is to be followed by one which tells that.
         self.told: dict[tuple[str, str], datetime] = {}
         self.told_over: dict[tuple[str, str], datetime] = {}
+        self.told_of: dict[tuple[str, str], datetime] = {}
         # By which notice somebody is told that a thread is over.
         self.closings: dict[tuple[str, str], str] = {}
         self.probes = 0
@@ -369,12 +375,16 @@ class Checks:
             cause.responder.is_told_of(email.subject)
         for recipient in email.recipients:
             self.accepted[email.subject, recipient] += 1
-            heard = self.told_over if cause.closing else self.told
-            heard[cause.agent_id, recipient] = self.world.clock.now()
+            now, whose = self.world.clock.now(), (cause.agent_id, recipient)
+            (self.told_over if cause.closing else self.told)[whose] = now
+            if cause.opens:
+                self.told_of[whose] = now
 
-    def expect_notice(self, notice_id: str, agent_id: str, responder: "Responder | None" = None) -> None:
+    def expect_notice(
+        self, notice_id: str, agent_id: str, responder: "Responder | None" = None, *, opens: bool = False
+    ) -> None:
         """This notice has a cause: a dial, or a responder's callback."""
-        self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder)
+        self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder, opens=opens)
 
     def was_told(self, notice_id: str) -> bool:
         """Whether anybody received it."""
@@ -421,7 +431,7 @@ class Checks:
     def _told_that_it_is_over(self) -> None:
         if not (self.world.deployment.closing_notices and self.world.faults.climate.fair):
             return
-        for (agent_id, contact), at in self.told.items():
+        for (agent_id, contact), at in self.told_of.items():
             over_at = self.told_over.get((agent_id, contact))
             told = over_at is not None and over_at >= at
             require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)

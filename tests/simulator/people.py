@@ -106,7 +106,7 @@ class Person:
             self.agent_id, world.key_of(self.agent_id), f"{self.agent_id}/{self._calls}", world.clock.now(), dialled
         )
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
-        world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id)
+        world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True)
         by_event_only = chance.random() < 0.1
         if by_event_only or chance.random() < 0.3:
             self.world.courier.send(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)

@@ -123,7 +123,8 @@ class Responder:
 
     def _expect_notices(self, agent_id: str) -> None:
         for kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED):
-            self.world.checks.expect_notice(self._notice_id(agent_id, kind), agent_id, self)
+            answered = kind is NoticeKind.CALLBACK_RECEIVED
+            self.world.checks.expect_notice(self._notice_id(agent_id, kind), agent_id, self, opens=answered)
 
     def _notice_id(self, agent_id: str, kind: NoticeKind) -> str:
         return derived(f"{self._callback_id}|{self.world.key_of(agent_id)}", kind.value)

@@ -8,6 +8,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import Email, RenderedNotice
+from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
@@ -111,6 +112,36 @@ def test_whoever_is_reached_only_after_the_end_is_told_that_too(house: House) ->
     house.mail.fail = well
     live(house, 12)
     assert sorted(house.mail.received()) == sorted(CONTACTS * 2) and told(house) == list(CONTACTS)
+
+
+def test_whoever_hangs_up_at_once_is_first_told_of_and_then_told_to_be_safe(house: House) -> None:
+    house.performs = False
+    dial(house)
+    end(house)
+    owed, house.owed = house.owed, []
+    house.performs = True
+    house.do(effect for effect in owed if not isinstance(effect, DeliverNotice))
+    assert house.mail.accepted == [], "nobody is told that it is over before they are told of it"
+    house.do(effect for effect in owed if isinstance(effect, DeliverNotice))
+    live(house, 2)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds.index(NoticeKind.CLOSING) > 0 and told(house) == list(CONTACTS)
+
+
+def test_a_notice_that_never_comes_keeps_nobody_waiting_for_the_end(house: House) -> None:
+    def not_for_calls(email: Email) -> None:
+        if email.subject == NoticeKind.CALL:
+            raise Unavailable
+
+    dial(house)
+    end(house, by_agent=False)
+    house.mail.fail = not_for_calls
+    dial(house, "call-2")
+    end(house, "call-2")
+    assert closings(house) == []
+    house.clock.advance(after(seconds=50))
+    house.sweep()
+    assert told(house) == list(CONTACTS), "within a minute of the end"
 
 
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
