@@ -39,7 +39,6 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import with_thread_opened
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
-from shared.domain.notifications import NoticeKind
 from shared.domain.phone_numbers import is_e164
 from shared.ports import (
     AgentDirectory,
@@ -294,7 +293,8 @@ class _Climb:
                 spent=spent,
                 deadline=self._deadline,
             )
-        if owed.notice is not None and kind is NoticeKind.CALLBACK_RECEIVED and self._deployment.closing_notices:
+        answered = any(leg.callback == told.callback_id for leg in changed.legs)
+        if owed.notice is not None and answered and self._deployment.closing_notices:
             changed = with_thread_opened(changed, owed.notice.notice_id, self._deployment.rules, now)
         if changed == emergency and owed.notice is None:
             return None

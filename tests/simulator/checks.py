@@ -285,6 +285,9 @@ class Checks:
         shown = self.world.presence.read(agent_id, self.world.endless)
         if emergency is None or emergency.hold is None or shown.changed_by in PEOPLE:
             return
+        if shown.since is not None and shown.since > since and shown.hold_id is None:
+            # The service has changed it once more: that has a look of its own.
+            return
         until = self._judged(emergency).held_until
         served = self.world.served_from(since, now) == since
         if served and not emergency.hold.settled and until is not None and now < until:
@@ -377,8 +380,14 @@ class Checks:
             self.accepted[email.subject, recipient] += 1
             now, whose = self.world.clock.now(), (cause.agent_id, recipient)
             (self.told_over if cause.closing else self.told)[whose] = now
-            if cause.opens:
+            if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
+
+    def _answered(self, cause: Expected) -> bool:
+        """Whether the agent themselves answered the callback that it tells of."""
+        emergency = self.emergencies.get(self.world.key_of(cause.agent_id))
+        callbacks = {leg.callback for leg in emergency.legs} if emergency is not None else set()
+        return cause.responder is not None and cause.responder.callback_id in callbacks
 
     def expect_notice(
         self, notice_id: str, agent_id: str, responder: "Responder | None" = None, *, opens: bool = False

@@ -340,8 +340,8 @@ MUTANTS = (
     Mutant(
         "an answered callback does not open the thread again",
         CLIMB,
-        "kind is NoticeKind.CALLBACK_RECEIVED and self._deployment.closing_notices",
-        "kind is NoticeKind.CLOSING and self._deployment.closing_notices",
+        "owed.notice is not None and answered and self._deployment.closing_notices",
+        "owed.notice is None and answered and self._deployment.closing_notices",
     ),
     Mutant(
         "who is told late is never told that it is over",

@@ -46,7 +46,7 @@ class Responder:
         self.number = number
         self.context = context
         self._about = about
-        self._callback_id = callback_id_of(context)
+        self.callback_id = callback_id_of(context)
         self._right: set[str] = set()
         self._troubles = world.faults.near_callbacks()
         self._away = world.faults.store_away
@@ -67,7 +67,7 @@ class Responder:
         """Dial, and wait: most of them until somebody answers."""
         world, chance = self.world, self.world.chance
         world.control.dial(self)
-        world.tell(self._about, f"is called back, callback {self._callback_id[:8]}")
+        world.tell(self._about, f"is called back, callback {self.callback_id[:8]}")
         if chance.random() < 0.25:
             world.clock.spawn(self.puts_down, chance.random() ** 2 * 600)
         if chance.random() < 0.3:
@@ -104,7 +104,7 @@ class Responder:
             return
         self._over = True
         self._note_whether_missed()
-        self.world.tell(self._about, f"puts down, callback {self._callback_id[:8]}")
+        self.world.tell(self._about, f"puts down, callback {self.callback_id[:8]}")
         self.world.control.give_up(self.context)
         if self.world.chance.random() < 0.3:
             self.world.courier.send(lambda process: process.see(self._server_call(ended=True)))
@@ -123,11 +123,10 @@ class Responder:
 
     def _expect_notices(self, agent_id: str) -> None:
         for kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED):
-            answered = kind is NoticeKind.CALLBACK_RECEIVED
-            self.world.checks.expect_notice(self._notice_id(agent_id, kind), agent_id, self, opens=answered)
+            self.world.checks.expect_notice(self._notice_id(agent_id, kind), agent_id, self)
 
     def _notice_id(self, agent_id: str, kind: NoticeKind) -> str:
-        return derived(f"{self._callback_id}|{self.world.key_of(agent_id)}", kind.value)
+        return derived(f"{self.callback_id}|{self.world.key_of(agent_id)}", kind.value)
 
     def _alternates(self) -> set[str]:
         agents = (self.world.agent_of(identity) for identity in self._right - NOBODY_S)
@@ -149,7 +148,7 @@ class Responder:
         """Somebody is rung for it."""
         self._see_who_is_right()
         world, target = self.world, invite.target
-        world.tell(self._about, f"rings {target}, callback {self._callback_id[:8]}")
+        world.tell(self._about, f"rings {target}, callback {self.callback_id[:8]}")
         allowed = self._right | self._alternates() | NOBODY_S
         require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
         if self._calm():
@@ -158,7 +157,7 @@ class Responder:
             first = self._rung or target in self._right or self._engaged_lately()
             require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
-        if try_without_state(self._callback_id, invite.invitation_id) is None:
+        if try_without_state(self.callback_id, invite.invitation_id) is None:
             # Without the store nobody can know whether somebody talks.
             self._nobody_talks()
         self._rung = self._rung or target in self._right
@@ -223,7 +222,7 @@ class Responder:
         """They talk."""
         world = self.world
         self._reached = True
-        world.tell(self._about, f"is answered by {invite.target}, callback {self._callback_id[:8]}")
+        world.tell(self._about, f"is answered by {invite.target}, callback {self.callback_id[:8]}")
         self.changed()
         if world.faults.climate.fair and world.faults.climate.prompt and self._calm():
             answered_at, drop_outs = world.clock.now(), self._drop_outs
@@ -237,7 +236,7 @@ class Responder:
         still = self.world.control.still_rung(self.context, answered_at)
         require(not still, "the others ring no more when one answers", still, self._about)
         agent_id = self.world.agent_of(invite.target)
-        legs = self.world.checks.callback_legs(self.world.key_of(agent_id), self._callback_id)
+        legs = self.world.checks.callback_legs(self.world.key_of(agent_id), self.callback_id)
         held = legs is None or any(leg.holds_presence for leg in legs)
         require(held, "whoever answers a callback is in an emergency", (agent_id, legs), self._about)
 
@@ -248,7 +247,7 @@ class Responder:
         if how < 0.3 and self._drop_outs < MOST_DROP_OUTS:
             # The ladder goes on from the top.
             self._drop_outs += 1
-            world.tell(self._about, f"loses {invite.target}, callback {self._callback_id[:8]}")
+            world.tell(self._about, f"loses {invite.target}, callback {self.callback_id[:8]}")
             world.control.drops_out(self.context, invite.target)
             return
         if how < 0.6 and invite.target.startswith("8:"):
