@@ -239,7 +239,7 @@ def _found_by(hold: Hold, current: Presence) -> Presence:
     )
 
 
-def _returned(mark: Presence) -> Presence:
+def returned_presence(mark: Presence) -> Presence:
     """What our mark replaced, set by whom and when it was: not by us, and not at the end of an emergency (B8)."""
     return _found_by(_with_found(Hold(hold_id=""), mark), mark)
 
@@ -259,7 +259,7 @@ def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
     """
     if current.hold_id != hold_id and not may_be_stray(current, now):
         return current
-    return _returned(current)
+    return returned_presence(current)
 
 
 def held_presence(hold: Hold, current: Presence) -> Presence:

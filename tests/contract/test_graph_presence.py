@@ -57,7 +57,7 @@ class Case:
     def give_back(self) -> Presence:
         current = self.read()
         assert current.hold_id is not None and current.before is not None
-        return self.gateway.write("a", returned_presence(current.before, current), self.soon)
+        return self.gateway.write("a", returned_presence(current), self.soon)
 
     def later(self, by: timedelta = LATER) -> None:
         self.service.pass_time(by)

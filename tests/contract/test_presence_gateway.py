@@ -63,7 +63,7 @@ def give_back(service: Service, agent_id: str) -> Presence:
     soon = Deadline(service.clock, 10)
     current = service.gateway.read(agent_id, soon)
     assert current.before is not None
-    return service.gateway.write(agent_id, returned_presence(current.before, current), soon)
+    return service.gateway.write(agent_id, returned_presence(current), soon)
 
 
 class TestEvery:
