@@ -41,12 +41,14 @@ class Refusal(Struct, frozen=True):
     code: str
 
 
+# No line of a body can be one of them: line breaks within a text are escaped in JSON, and quoted in a row's address.
+_BOUNDARIES = f"batch_{uuid.uuid4()}", f"changeset_{uuid.uuid4()}"
 _UNREADABLE = Refusal(0, HTTPStatus.BAD_GATEWAY, "UnreadableAnswer")
 
 
 def encode(writes: Sequence[Write], *, table_url: str, partition: str) -> Batch:
     """The transaction's body; `table_url` is the table's address without a trailing slash."""
-    batch, changes = f"batch_{uuid.uuid4()}", f"changeset_{uuid.uuid4()}"
+    batch, changes = _BOUNDARIES
     parts = [f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changes}\r\n\r\n".encode()]
     for number, write in enumerate(writes):
         parts.append(f"--{changes}\r\n".encode())

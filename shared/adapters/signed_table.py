@@ -5,6 +5,7 @@ the rows that the first one wrote, and is refused as if somebody else had been f
 else's doing begins nothing of what follows. So every row carries the signature of the commit that wrote it.
 """
 
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -17,8 +18,12 @@ SIGNATURE = "commit"
 _CHANGED_SINCE = "W/\"datetime'1970-01-01T00%3A00%3A00.0000000Z'\""
 
 
+# Of this process, and of one commit in it: asking the system for chance lets go of the interpreter each time.
+_PROCESS, _commits = uuid.uuid4().hex, itertools.count()
+
+
 def _new_signature() -> str:
-    return uuid.uuid4().hex
+    return f"{_PROCESS}{next(_commits):x}"
 
 
 class SignedTable:

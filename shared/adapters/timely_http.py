@@ -18,7 +18,7 @@ import ssl
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 # Shorter than any load balancer's idle limit, so that a connection which died silently is not met after a quiet night.
 IDLE_LIMIT_S = 60.0
+# No server closes a connection so soon. To look at each one would let go of the interpreter once more for each request,
+# and sixty dials at once wait for it in line.
+FRESH_S = 1.0
 IDENTITY_CONNECT_S, IDENTITY_READ_S, IDENTITY_CONNECTIONS = 1.0, 5.0, 8
 MAX_HEADERS, MAX_LINE_BYTES, BUFFER_BYTES = 200, 65_536, 32_768
 _PORTS = {"http": 80, "https": 443}
@@ -61,10 +64,19 @@ class HttpTransport(AzureTransport[Any, Any]):
     count for nothing.
     """
 
-    def __init__(self, *, connect_s: float, read_s: float, pool_size: int, ca_bundle: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect_s: float,
+        read_s: float,
+        pool_size: int,
+        ca_bundle: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         # Here and not at the first request, whose time is the service's.
         self._context = _trust(ca_bundle)
         self._connect_s, self._read_s, self._pool_size = connect_s, read_s, pool_size
+        self._monotonic = monotonic
         self._idle: dict[Address, deque[_Connection]] = {}
         self._closed = False
         # The credential's transport lives as long as the process: nobody closes it.
@@ -87,6 +99,7 @@ class HttpTransport(AzureTransport[Any, Any]):
         address = (url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
         sent = _request_bytes(request, url)
         connection = self._connection(address)
+        connection.used_at = self._monotonic()
         try:
             received = connection.exchange(request.method, sent)
         except BaseException:
@@ -102,7 +115,7 @@ class HttpTransport(AzureTransport[Any, Any]):
         idle = self._idle.setdefault(address, deque())
         # The one that was used last: those beyond what is needed grow old and are given up.
         while (connection := _popped(idle)) is not None:
-            if connection.lives():
+            if connection.lives(self._monotonic()):
                 return connection
             connection.close()
         return _Connection(address, self._context, connect_s=self._connect_s, read_s=self._read_s)
@@ -286,7 +299,7 @@ class _Connection:
     def __init__(self, address: Address, context: ssl.SSLContext, *, connect_s: float, read_s: float) -> None:
         """Connect; raises `ServiceRequestError`."""
         self._read_s = read_s
-        self._used_at = time.monotonic()
+        self.used_at = 0.0
         self.stays_open = True
         try:
             self._socket = _connected(address, context, connect_s)
@@ -295,9 +308,12 @@ class _Connection:
         except (OSError, UnicodeError) as error:
             raise ServiceRequestError(str(error), error=error) from None
 
-    def lives(self) -> bool:
+    def lives(self, now: float) -> bool:
         """Whether it may be used once more: not idle for too long, and not closed by the other side."""
-        if time.monotonic() - self._used_at >= IDLE_LIMIT_S:
+        idle_s = now - self.used_at
+        if idle_s < FRESH_S:
+            return True
+        if idle_s >= IDLE_LIMIT_S:
             return False
         look = select.poll()
         look.register(self._socket, select.POLLIN)
@@ -306,7 +322,6 @@ class _Connection:
 
     def exchange(self, method: str, sent: bytes) -> _Received:
         """Send a request and read its answer to the end; raises `AzureError`."""
-        self._used_at = time.monotonic()
         try:
             self._socket.settimeout(seconds_left(self._read_s))
             self._socket.sendall(sent)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.key_table import KeyTable
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
@@ -86,6 +87,7 @@ class Reply(Struct, frozen=True):
     status: int
     body: bytes
     took_s: float
+    tag: str = ""
 
     def json(self) -> Any:
         """The document in it."""
@@ -106,7 +108,7 @@ class Line:
         self._connection.request(method, path, sent, dict(headers))
         answer = self._connection.getresponse()
         content = answer.read()
-        return Reply(answer.status, content, time.perf_counter() - began)
+        return Reply(answer.status, content, time.perf_counter() - began, answer.getheader("ETag", ""))
 
     def dial(self, agent_id: str, call_id: str) -> Reply:
         """Report a dial."""
@@ -145,6 +147,8 @@ class Deployment:
 
     def fill(self) -> None:
         """Put the pool and the agents into the tables, as the app would, but faster."""
+        # Before there is any row: else the app would look for those of a version before under their older names, too.
+        KeyTable(self.directory, CLOCK, ()).ring(within())
         chance = random.Random(1)
         rules = Rules()
         numbers = NumbersTable(self.emergencies, pool=self.pool, rules=rules, chance=chance)

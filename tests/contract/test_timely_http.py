@@ -1,7 +1,8 @@
 """The HTTP of the Azure SDKs: whom it believes, what it sends, and when it keeps a connection."""
 
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
@@ -13,7 +14,7 @@ from azure.core.exceptions import AzureError, IncompleteReadError, ServiceRespon
 from azure.core.pipeline.transport import HttpRequest
 from azure.core.rest import HttpRequest as RestRequest
 
-from shared.adapters.timely_http import HttpTransport
+from shared.adapters.timely_http import FRESH_S, IDLE_LIMIT_S, HttpTransport
 from tests.contract.table_servers import Server
 
 pytestmark = pytest.mark.process
@@ -108,9 +109,22 @@ def answering(*answers: bytes) -> Iterator[tuple[str, list[bytes], Server]]:
         server.close()
 
 
+class Ticking:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+
+    def __call__(self) -> float:
+        return self._seconds
+
+    def advance(self, seconds: float) -> None:
+        self._seconds += seconds
+
+
 @contextmanager
-def transport() -> Iterator[HttpTransport]:
-    http = HttpTransport(connect_s=PATIENCE_S, read_s=PATIENCE_S, pool_size=2)
+def transport(clock: Callable[[], float] = time.monotonic) -> Iterator[HttpTransport]:
+    http = HttpTransport(connect_s=PATIENCE_S, read_s=PATIENCE_S, pool_size=2, monotonic=clock)
     try:
         yield http
     finally:
@@ -138,13 +152,24 @@ def test_answers_of_every_framing_leave_the_connection_to_the_next_request() -> 
     "last", [ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b"HTTP/1.0 200 OK\r\n\r\nok", ANSWER]
 )
 def test_a_connection_that_was_hung_up_is_not_used_again(last: bytes) -> None:
-    with answering(last) as (url, _, server), transport() as http:
+    clock = Ticking()
+    with answering(last) as (url, _, server), transport(clock) as http:
         assert http.send(RestRequest("GET", url)).read() == b"ok"
         server.wait_until_hung_up()
+        clock.advance(FRESH_S)
         # The second is hung up on before it says anything.
         with pytest.raises(ServiceResponseError):
             http.send(RestRequest("GET", url))
         assert server.connections == 2
+
+
+def test_a_connection_that_idled_too_long_is_given_up() -> None:
+    clock = Ticking()
+    with answering(ANSWER, ANSWER, ANSWER) as (url, _, server), transport(clock) as http:
+        for idle_s, connections in ((0.0, 1), (IDLE_LIMIT_S - 1, 1), (IDLE_LIMIT_S, 2)):
+            clock.advance(idle_s)
+            http.send(RestRequest("GET", url))
+            assert server.connections == connections
 
 
 @pytest.mark.parametrize("half", [ANSWER[:-1], CHUNKED[:-7], CHUNKED[:-12]])
