@@ -66,6 +66,7 @@ from shared.ports import (
     NoticeTemplate,
     Notifier,
     NumberPool,
+    OutboundProfiles,
     PresenceGateway,
     RecordingStore,
     SignIn,
@@ -226,6 +227,7 @@ def compose(
             graph_mail=settings.email_backend is EmailBackend.GRAPH,
             secrets_set=bool(settings.key_secrets),
             pings={Service.CALLS: services.router.ping, Service.EMAIL: services.notifier.ping},
+            profiles=presence.profiles,
         ),
         warm_up=WarmUp(
             prepare,
@@ -357,6 +359,7 @@ class _Presence(Struct, frozen=True, kw_only=True):
 
     gateway: PresenceGateway
     warm_ups: tuple[Callable[[], None], ...] = ()
+    profiles: OutboundProfiles | None = None
 
 
 def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys) -> _Presence:
@@ -365,6 +368,8 @@ def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Cl
         case PresenceBackend.GRAPH:
             gateway = _graph_presence(settings, table, directory, clock, keys)
             return _Presence(gateway=gateway, warm_ups=(gateway.warm_up,))
+        case PresenceBackend.DYNAMICS365:
+            return _dynamics_presence(settings, table, directory, clock, keys)
         case _:
             return _Presence(gateway=PresenceTable(table, clock, keys))
 
@@ -388,6 +393,30 @@ def _graph_presence(
     users = PresenceUsers(directory, lambda agent: agent.entra_object_id, by_object_id=True)
     return GraphPresence(
         service, StoredHolds(users, PresenceMarks(table, keys)), app_id=settings.client_id, clock=clock
+    )
+
+
+def _dynamics_presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys) -> _Presence:
+    from shared.adapters.bearer_client import BearerService
+    from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE, DynamicsPresence
+    from shared.adapters.dynamics_profiles import DynamicsProfiles
+    from shared.adapters.presence_holds import StoredHolds
+    from shared.adapters.presence_marks import PresenceMarks
+    from shared.adapters.presence_users import PresenceUsers
+
+    service = BearerService(
+        "dynamics",
+        url=settings.dynamics365_url,
+        clock=clock,
+        ca_bundle=settings.ca_bundle,
+        threads=REQUESTS_AT_ONCE,
+    )
+    users = PresenceUsers(directory, lambda agent: agent.dynamics_user_id, by_object_id=False)
+    gateway = DynamicsPresence(service, StoredHolds(users, PresenceMarks(table, keys)), clock=clock)
+    return _Presence(
+        gateway=gateway,
+        warm_ups=(gateway.warm_up,),
+        profiles=DynamicsProfiles(service),
     )
 
 
@@ -471,6 +500,7 @@ def administer(
     graph_mail: bool,
     secrets_set: bool,
     pings: Mapping[Service, Ping],
+    profiles: OutboundProfiles | None = None,
 ) -> Administration:
     """Put the office together over the product."""
     clock, telemetry = calling.clock, calling.telemetry
@@ -491,6 +521,7 @@ def administer(
         drills=calling.drills,
         census=look("census", partial(_census, calling), within_s=CENSUS_WITHIN_S, remembered_s=CENSUS_REMEMBERED_S),
         sites=calling.sites,
+        profiles=profiles,
     )
     return Administration(
         office=office,

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.deadlines import Deadline
-from shared.domain.agents import Agent, AgentsPage
+from shared.domain.agents import Agent, AgentsPage, CapacityProfile
 from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import Recording
@@ -720,6 +720,14 @@ class PresenceGateway(Protocol):
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep nothing here of this agent, who has left; what a service outside keeps is its own."""
+        ...
+
+
+class OutboundProfiles(Protocol):
+    """What the contact centre itself knows of whether an agent may call out."""
+
+    def of(self, agent: Agent, deadline: Deadline) -> tuple[CapacityProfile, ...]:
+        """The agent's capacity profiles there. Raises `Unavailable`."""
         ...
 
 

@@ -97,7 +97,8 @@ SETTINGS = (
     Setting("GRAPH_URL", GRAPH_URL, "Microsoft Graph; another address in sovereign clouds"),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
-    Setting("PRESENCE_BACKEND", "table", "the presence service: table, or graph for that of Microsoft Teams"),
+    Setting("PRESENCE_BACKEND", "table", "the presence service: table, graph (that of Microsoft Teams) or dynamics365"),
+    Setting("DYNAMICS365_URL", "", "the organisation, https://….crm.dynamics.com, whose presence dynamics365 is"),
     Setting("KEY_SECRETS", "", "secrets of the keyed hashes, the first writes, all are read; empty: one made once"),
     Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
     Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
@@ -154,10 +155,6 @@ class PresenceBackend(StrEnum):
     DYNAMICS365 = "dynamics365"
 
 
-# A service enters once its gateway is built.
-_PRESENCE_BACKENDS = (PresenceBackend.TABLE, PresenceBackend.GRAPH)
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """Every app setting, checked. Numbers are E.164; origins as browsers write them.
 
@@ -165,8 +162,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     left out: it may have been the one that reports callbacks. Of who signs mid-call events, and of where the keys are,
     None stands for a setting that cannot be used: then nobody's events count.
     `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
-    authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent. `graph_url` is an origin;
-    None stands for a setting that cannot be used. `client_id` is that of the app's identity, as the platform tells it.
+    authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent. `graph_url` and
+    `dynamics365_url` are origins; None stands for a setting that cannot be used. `client_id` is that of the app's
+    identity, as the platform tells it.
     """
 
     communication: Service = Service()
@@ -189,6 +187,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     email_backend: EmailBackend = EmailBackend.ACS
     presence_backend: PresenceBackend = PresenceBackend.TABLE
     graph_url: str | None = GRAPH_URL
+    dynamics365_url: str | None = None
     public_base_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     key_secrets: tuple[Secret, ...] = ()
@@ -239,6 +238,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         email_backend=read.email_backend(),
         presence_backend=read.presence_backend(),
         graph_url=read.graph_url(),
+        dynamics365_url=read.dynamics365_url(),
         public_base_url=read.public_base_url(),
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
@@ -493,12 +493,25 @@ class _Reader:
         return url
 
     def presence_backend(self) -> PresenceBackend:
-        name, known = "PRESENCE_BACKEND", " or ".join(_PRESENCE_BACKENDS)
-        text = (self.text(name) or _DEFAULTS[name]).casefold()
-        if text in _PRESENCE_BACKENDS:
-            return PresenceBackend(text)
-        self.fault(name, "names no presence service of this version; table is used", f"set {known}")
-        return PresenceBackend.TABLE
+        name = "PRESENCE_BACKEND"
+        try:
+            return PresenceBackend((self.text(name) or _DEFAULTS[name]).casefold())
+        except ValueError:
+            self.fault(name, "is none of the values known; table is used", "set table, graph or dynamics365")
+            return PresenceBackend.TABLE
+
+    def dynamics365_url(self) -> str | None:
+        name, mend = "DYNAMICS365_URL", "set the organisation's address, such as https://contoso.crm.dynamics.com"
+        text = self.text(name)
+        if text is None:
+            chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
+            if chosen == PresenceBackend.DYNAMICS365:
+                self.fault("PRESENCE_BACKEND", f"is dynamics365, and {name} is missing: nothing can be held", mend)
+            return None
+        origin = origin_of(text)
+        if origin is None:
+            self.fault(name, "is not the origin of an https address", mend)
+        return origin
 
     def client_id(self) -> str | None:
         """That of the identity that infra gives the app; Graph names the sessions of an application by it."""

@@ -159,8 +159,14 @@ class DynamicsPresence:
         self._holds.remove(agent_id, None, deadline)
 
     def ping(self, deadline: Deadline) -> None:
-        """Ask for the row of nobody: that takes the right that a look takes. Raises `Unavailable`."""
-        self._agents.row(NOBODY, deadline)
+        """Ask for the row of nobody: that takes the right that a look takes. Raises `Unavailable`, `Refused`."""
+        try:
+            self._agents.row(NOBODY, deadline)
+        except Unavailable as away:
+            if away.reason:
+                # It answered: somebody has to mend something.
+                raise Refused(code=away.reason) from None
+            raise
 
     def warm_up(self) -> None:
         """Import what it needs, make the client and fetch a token, so that the first hold need not wait for that."""

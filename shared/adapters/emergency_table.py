@@ -80,6 +80,7 @@ MOST_SHOWN = 5_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
 MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
+MOST_LOOKS_READ = 250
 # A recording may be of any of these agents' emergencies.
 MOST_UNTIED_READ = 1000
 # With them go the emergency's own row, the number's slot, and its free row.
@@ -368,7 +369,8 @@ class EmergencyTable:
         """What is owed by now: the callbacks, and so many of the presences to be reconciled and of the notices."""
         # A responder who waits does not stand in line behind a service that is away.
         reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MOST_CALLBACKS_READ, deadline)
-        looks = self._table.between("look|", f"look|{moment(now)}~", limit, deadline)
+        # Of a crisis every presence that is held is to be looked at every 30 s, which is three sweeps.
+        looks = self._table.between("look|", f"look|{moment(now)}~", MOST_LOOKS_READ, deadline)
         others = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
         rows = [*reading.result(), *others, *looks.result()]
         broken = self._broken(rows, now, deadline)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from shared.domain.agents import Agent, OutboundProfile
+from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.deployment import Deployment
 from shared.domain.emergency_numbers import PLACED
 from shared.domain.locations import Desktop, Permission
@@ -21,7 +21,10 @@ _ONE_CALL = 1
 
 
 class KnownOfAgent(Struct, frozen=True, kw_only=True):
-    """All that is known of an agent when somebody asks; None where it was not answered."""
+    """All that is known of an agent when somebody asks; None where it was not answered.
+
+    `profiles` are the agent's capacity profiles as the contact centre tells them.
+    """
 
     agent: Agent
     deployment: Deployment
@@ -29,6 +32,7 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
     desktops: tuple[Desktop, ...] | None = None
     deliveries: Mapping[str, Delivery] | None = None
     sites: SiteMap | None = None
+    profiles: tuple[CapacityProfile, ...] | None = None
 
     @property
     def site(self) -> Site | None:
@@ -43,7 +47,9 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     yield from _desktops(known, subject, now)
     yield from _site(known, subject, now)
     profile = known.agent.outbound_profile
-    yield _profile(profile, subject, now)
+    yield (
+        _profile(profile, subject, now) if known.profiles is None else _capacity(known.profiles, profile, subject, now)
+    )
     stated = profile.caller_id if profile is not None else None
     caller_ids = (stated,) if stated else known.deployment.callback_numbers
     yield emergency_path(caller_ids, known.telephony, subject)
@@ -199,6 +205,39 @@ def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
     if not found:
         place = "a position was seen" if desktop.location and desktop.location.has_position else "the place is stated"
         yield ok("desktop", f"A desktop was seen lately; {place}, not checked.", desktop.at, subject)
+
+
+def _capacity(found: Sequence[CapacityProfile], stated: OutboundProfile | None, subject: str, now: datetime) -> Check:
+    """What the contact centre tells, in place of what an administrator stated."""
+    unseen = "Which of them an outbound profile is tied to cannot be seen from here."
+    if not found:
+        return warning(
+            "outbound_profile",
+            "The contact centre has no capacity profile for this agent: they may be unable to dial.",
+            "Assign one that is tied to an outbound profile, in Customer Service admin center.",
+            now,
+            subject,
+        )
+    limits = ", ".join(f"{each.name}: {'none' if each.limit is None else each.limit}" for each in found)
+    if any(each.limit == _ONE_CALL for each in found):
+        return warning(
+            "outbound_profile",
+            f"A capacity profile has a work item limit of 1 ({limits}, as read in the contact centre): an agent on a "
+            f"customer's call may be unable to dial. {unseen}",
+            "Raise the limit, or tell the agent to end the call first.",
+            now,
+            subject,
+        )
+    if stated is not None and stated.work_item_limit not in {None, *(each.limit for each in found)}:
+        return warning(
+            "outbound_profile",
+            f"The work item limit that was stated, {stated.work_item_limit}, is none of the contact centre's "
+            f"({limits}).",
+            "Correct `outbound_profile` in the entry.",
+            now,
+            subject,
+        )
+    return ok("outbound_profile", f"Work item limits as read in the contact centre: {limits}. {unseen}", now, subject)
 
 
 def _profile(profile: OutboundProfile | None, subject: str, now: datetime) -> Check:

@@ -16,6 +16,13 @@ class OutboundProfile(Struct, frozen=True, kw_only=True):
     caller_id: str | None = None
 
 
+class CapacityProfile(Struct, frozen=True, kw_only=True):
+    """A capacity profile that an agent has in the contact centre; `limit` is its work item limit, None where unset."""
+
+    name: str
+    limit: int | None = None
+
+
 class Agent(Struct, frozen=True, kw_only=True):
     """A directory entry.
 

@@ -9,8 +9,9 @@ LATE_SET_RECHECK = timedelta(seconds=90)
 STRAY_AFTER = timedelta(minutes=10)
 # Dynamics 365 restores a broken connection's presence for 2.5 minutes; later it is made anew.
 RESTORED_WITHIN = timedelta(minutes=3)
-# So often it is looked whether a presence that is held is still what we set.
-LOOK_WHILE_HELD = timedelta(seconds=30)
+# So long after a look the next is due whether a presence that is held is still what we set. The sweep that takes it up
+# runs every ten seconds, so that it is looked at every 30 s at least.
+LOOK_WHILE_HELD = timedelta(seconds=20)
 
 
 class PresenceStatus(StrEnum):

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
+from shared.domain.agents import Agent, CapacityProfile
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import Census, Known, SettingFault, StoreFacts, deployment_checks
 from shared.domain.drills import Drill
@@ -22,6 +23,7 @@ from shared.ports import (
     Desktops,
     Drills,
     EmergencyStore,
+    OutboundProfiles,
     Services,
     SiteRegister,
     SlowLook,
@@ -37,7 +39,7 @@ ANSWERS_FOR = timedelta(hours=1)
 class Office(Struct, frozen=True, kw_only=True):
     """What readiness looks at. `faults` are the settings'; `secrets_set` of KEY_SECRETS.
 
-    `sender` is EMAIL_SENDER, whose mail Graph may send.
+    `sender` is EMAIL_SENDER, whose mail Graph may send. `profiles` are the contact centre's, where it can be asked.
     """
 
     faults: tuple[SettingFault, ...]
@@ -55,6 +57,7 @@ class Office(Struct, frozen=True, kw_only=True):
     census: SlowLook[Census]
     sites: SiteRegister
     secrets_set: bool = False
+    profiles: OutboundProfiles | None = None
 
 
 def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, deadline: Deadline) -> Readiness:
@@ -101,6 +104,7 @@ def show_agent_readiness(
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
         deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
         sites=_answered(lambda: _sites(office, deadline)),
+        profiles=_profiles(agent, office, deadline),
     )
     now = clock.now()
     return readiness(agent_checks(known, now), now)
@@ -115,6 +119,11 @@ def _answered[T](ask: Callable[[], T]) -> T | None:
 
 def _sites(office: Office, deadline: Deadline) -> SiteMap:
     return SiteMap(office.sites.all(deadline))
+
+
+def _profiles(agent: Agent, office: Office, deadline: Deadline) -> tuple[CapacityProfile, ...] | None:
+    profiles = office.profiles
+    return None if profiles is None else _answered(lambda: profiles.of(agent, deadline))
 
 
 def _telephony(office: Office, clock: Clock, deadline: Deadline) -> Telephony:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters.dynamics_presence import DynamicsPresence
+from shared.adapters.bearer_client import BearerService
+from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE, DynamicsPresence
+from shared.adapters.dynamics_profiles import DynamicsProfiles
+from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_marks import PresenceMarks
 from shared.domain.agents import Agent
+from shared.domain.errors import Refused, Unavailable
 from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
-from tests.contract.presence_services import Tokens, dynamics_gateway
+from tests.contract.presence_services import Tokens, dynamics_gateway, dynamics_user_of
 from tests.fakes.house import HandClock, House
 from tests.local.dynamics import (
     AVAILABLE,
@@ -27,10 +34,13 @@ from tests.local.dynamics import (
     OFFLINE,
     QUIET,
     TRAINING,
+    CapacityProfile,
     Fault,
     LocalDynamics,
 )
+from tests.local.dynamics.limits import MOST_AT_ONCE, MOST_REQUESTS
 from tests.local.dynamics.organisation import ROWS
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
 DANA, DANA_USER = "agent-dana", "22222222-0000-0000-0000-00000000000a"
@@ -89,6 +99,10 @@ class World:
         call_id = f"call-{next(self.calls)}"
         self.house.dial(Dial(call_id=call_id, agent_id=DANA, dialled="911"))
         return call_id
+
+    def dial_is_remembered(self) -> None:
+        """This process has read Dana's entry before, as one that served her panel has."""
+        self.house.directory.find(DANA, self.house.within()).result()
 
     def end(self, call_id: str) -> None:
         self.house.end(End(call_id=call_id, by_agent=True, agent_id=DANA))
@@ -443,3 +457,157 @@ class TestFaults:
         asked = len(world.dynamics.requests)
         assert 10 < asked < 30
         return asked
+
+
+class TestReadsThatLag:
+    def test_what_is_not_seen_yet_is_set_once_more_and_comes_back(self, world: World) -> None:
+        world.organisation.choose(DANA_USER, TRAINING)
+        world.dynamics.advance(60)
+        world.organisation.lag = timedelta(seconds=8)
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        assert world.shown == "Busy DND"
+        world.end(call)
+        world.pass_time(timedelta(minutes=3))
+        assert (world.shown, world.marks) == (NAMES[TRAINING], [])
+
+
+class TestOutage:
+    """The store is away: presence lies elsewhere, and is held all the same."""
+
+    def test_it_is_held_and_the_repeated_dial_gives_back_what_was_there(self, world: World) -> None:
+        world.organisation.choose(DANA_USER, TRAINING)
+        world.dial_is_remembered()
+        world.house.line.away = True
+        call = world.dial()
+        assert (world.shown, world.marks) == ("Busy DND", [])
+        world.house.line.away = False
+        world.house.dial(Dial(call_id=call, agent_id=DANA, dialled="911"))
+        world.pass_time(timedelta(minutes=1))
+        world.end(call)
+        assert (world.shown, world.marks) == (NAMES[TRAINING], [])
+
+    def test_where_the_process_died_meanwhile_it_comes_back_to_away(self, world: World) -> None:
+        """Nobody knows what was there: the mark died with the process, and the row says that it was us."""
+        world.organisation.choose(DANA_USER, TRAINING)
+        world.dial_is_remembered()
+        world.house.line.away = True
+        call = world.dial()
+        assert world.shown == "Busy DND"
+        world.house.line.away = False
+        world.house.outage = OutageMemory()
+        world.gateway = world.house.presence = world.another_process()
+        ago = timedelta(seconds=30)
+        world.dynamics.advance(ago.total_seconds())
+        world.clock.advance(ago)
+        world.house.dial(Dial(call_id=call, agent_id=DANA, dialled="911", dialled_ago=ago + timedelta(seconds=5)))
+        world.end(call)
+        assert world.shown == "Away"
+
+    def test_whom_nobody_remembers_cannot_be_held(self, world: World) -> None:
+        assert world.gateway.in_outage(None).read("stranger", world.house.within()).settable is False
+        assert world.dynamics.requests == []
+
+
+class TestThrottling:
+    def test_a_pause_that_was_asked_for_is_kept_by_all(self, world: World) -> None:
+        world.dynamics.faults.append(Fault("status", 429, retry_after_s=60))
+        call = world.dial()
+        asked = len(world.dynamics.requests)
+        world.pass_time(timedelta(seconds=50))
+        assert (world.shown, len(world.dynamics.requests)) == ("Available", asked)
+        world.pass_time(timedelta(seconds=30))
+        assert world.shown == "Busy DND"
+        world.end(call)
+        assert world.shown == "Available"
+
+    def test_so_many_at_once_and_no_more(self, world: World) -> None:
+        soon = world.house.within()
+        with ThreadPoolExecutor(40) as executor:
+            list(executor.map(lambda _: world.gateway.read(DANA, soon), range(40)))
+        assert 1 <= world.dynamics.limits.most_seen_at_once <= REQUESTS_AT_ONCE
+        assert REQUESTS_AT_ONCE * 4 <= MOST_AT_ONCE, "four processes share the limit of one user"
+
+    @pytest.mark.long
+    def test_two_hundred_agents_in_a_crisis(self, running: LocalDynamics) -> None:
+        """Held, looked at every 30 s, and given back within the documented limits of one user and web server."""
+        world = signed_in(running)
+        agents = [f"agent-{n}" for n in range(200)]
+        for agent in agents:
+            user_id = dynamics_user_of(agent)
+            world.house.add_agent(Agent(agent_id=agent, country="US", dynamics_user_id=user_id))
+            world.organisation.sign_in(user_id)
+        for agent in agents:
+            world.house.dial(Dial(call_id=f"call of {agent}", agent_id=agent, dialled="911"))
+        held_at = world.dynamics.now()
+        world.pass_time(timedelta(minutes=4))
+        until = world.dynamics.now()
+        assert {world.organisation.presence(dynamics_user_of(agent)) for agent in agents} == {"Busy DND"}
+        for agent in agents:
+            world.house.end(End(call_id=f"call of {agent}", by_agent=True, agent_id=agent))
+        assert {world.organisation.presence(dynamics_user_of(agent)) for agent in agents} == {"Available"}
+        assert world.dynamics.limits.refused == 0
+        assert world.dynamics.limits.most_seen_in_window < MOST_REQUESTS
+        for agent in agents:
+            looks = [each.at for each in world.dynamics.requests if each.about == dynamics_user_of(agent)]
+            between = [at for at in looks if held_at <= at <= until]
+            gaps = [later - earlier for earlier, later in itertools.pairwise([held_at, *between, until])]
+            # The clock of the test goes on while it works.
+            assert max(gaps) <= timedelta(seconds=30) + SWEEP, agent
+        world.gateway.close()
+
+
+class TestReadiness:
+    def test_the_ping_asks_as_a_look_does(self, world: World) -> None:
+        world.gateway.ping(world.house.within())
+        world.organisation.privileged.clear()
+        with pytest.raises(Refused) as caught:
+            world.gateway.ping(world.house.within())
+        assert caught.value.code == "right"
+        world.dynamics.faults.append(Fault("status", 503))
+        with pytest.raises(Unavailable):
+            world.gateway.ping(world.house.within())
+
+    def test_capacity_profiles_are_read(self, world: World) -> None:
+        world.organisation.capacity[DANA_USER] = [
+            CapacityProfile("Default voice outbound", 1),
+            CapacityProfile("Chat", 3, units=2),
+        ]
+        profiles = DynamicsProfiles(service_of(world))
+        found = profiles.of(Agent(agent_id=DANA, dynamics_user_id=DANA_USER.upper()), world.house.within())
+        assert [(each.name, each.limit) for each in found] == [("Default voice outbound", 1), ("Chat", 2)]
+        world.organisation.capacity.clear()
+        assert profiles.of(Agent(agent_id=DANA, dynamics_user_id=DANA_USER), world.house.within()) == ()
+
+    @pytest.mark.parametrize("fault", [Fault("status", 403), Fault("body", body='{"value": [{}]}'), Fault("drop")])
+    def test_what_cannot_be_read_is_not_known(self, world: World, fault: Fault) -> None:
+        world.dynamics.faults += [fault, fault]
+        profiles = DynamicsProfiles(service_of(world))
+        with pytest.raises(Unavailable):
+            profiles.of(Agent(agent_id=DANA, dynamics_user_id=DANA_USER), world.house.within())
+        with pytest.raises(Unavailable):
+            profiles.of(Agent(agent_id=DANA), world.house.within())
+
+
+def service_of(world: World) -> BearerService:
+    """Another line to the stand-in."""
+    tokens = Tokens(world.dynamics)
+    return BearerService(
+        "dynamics",
+        url=world.dynamics.url,
+        clock=world.clock,
+        ca_bundle=world.dynamics.ca_file,
+        credential=lambda: tokens,
+        threads=1,
+    )
+
+
+@pytest.mark.parametrize(("backend", "loaded"), [("table", False), ("graph", False), ("dynamics365", True)])
+def test_a_backend_that_is_not_chosen_costs_no_import(backend: str, loaded: bool) -> None:
+    code = (
+        "import sys; from shared.bootstrap import compose; "
+        f"compose({{'PRESENCE_BACKEND': {backend!r}, 'DYNAMICS365_URL': 'https://contoso.crm.dynamics.com'}}); "
+        "print('shared.adapters.dynamics_presence' in sys.modules, 'shared.adapters.dynamics_profiles' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"{loaded} {loaded}"

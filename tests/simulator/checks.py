@@ -38,8 +38,8 @@ MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
 # The timer runs every minute, and its run takes a moment.
 EXPIRED_WITHIN = timedelta(seconds=75)
-# Looked at every 30 s by a timer that runs every ten, set within 15 s of the look; effects may begin 20 s late here.
-HELD_AGAIN_WITHIN = timedelta(seconds=30 + 10 + 15 + 20)
+# Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
+HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 

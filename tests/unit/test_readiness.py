@@ -9,7 +9,8 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put
 from shared.deadlines import Deadline
-from shared.domain.agents import Agent
+from shared.domain.agent_checks import KnownOfAgent, agent_checks
+from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.deployment_checks import SettingFault
 from shared.domain.drills import Drill, DrillState, DrillStep
 from shared.domain.errors import NotFound, Unavailable
@@ -402,3 +403,37 @@ def test_a_pool_is_large_enough_for_a_load_or_says_how_many_are_missing() -> Non
     needed = numbers_needed(3.0, 120)
     assert blocking(needed, 6.0) <= 0.001 < blocking(needed - 1, 6.0)
     assert numbers_needed(0.0, 120) == 1
+
+
+INBOUND = CapacityProfile(name="Default voice inbound", limit=2)
+OUTBOUND = CapacityProfile(name="Default voice outbound", limit=1)
+
+
+@pytest.mark.parametrize(
+    ("found", "stated", "state", "said"),
+    [
+        ((), None, CheckState.WARNING, "no capacity profile"),
+        ((INBOUND, OUTBOUND), None, CheckState.WARNING, "Default voice outbound: 1"),
+        ((INBOUND,), OutboundProfile(work_item_limit=3), CheckState.WARNING, "that was stated, 3, is none"),
+        ((INBOUND,), OutboundProfile(work_item_limit=2), CheckState.OK, "Default voice inbound: 2"),
+        ((INBOUND,), OutboundProfile(name="Outbound"), CheckState.OK, "as read in the contact centre"),
+        ((CapacityProfile(name="Chat"),), None, CheckState.OK, "Chat: none"),
+        (None, None, CheckState.UNKNOWN, "Nobody has stated"),
+        (None, OutboundProfile(work_item_limit=1), CheckState.WARNING, "As an administrator stated"),
+    ],
+)
+def test_what_the_contact_centre_tells_of_capacity_outranks_what_was_stated(
+    house: House,
+    found: tuple[CapacityProfile, ...] | None,
+    stated: OutboundProfile | None,
+    state: CheckState,
+    said: str,
+) -> None:
+    known = KnownOfAgent(
+        agent=structs.replace(ANA, outbound_profile=stated),
+        deployment=house.deployment,
+        telephony=Telephony(),
+        profiles=found,
+    )
+    [check] = [each for each in agent_checks(known, house.clock.now()) if each.id == "outbound_profile"]
+    assert check.state is state and said in check.reason

@@ -100,6 +100,8 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EMAIL_SENDER", "nobody", "email_sender", None),
         ("EMAIL_BACKEND", "smtp", "email_backend", EmailBackend.ACS),
         # Not the public cloud's in its place: a sovereign cloud's notices would be sent there.
+        ("DYNAMICS365_URL", "http://contoso.crm.dynamics.com", "dynamics365_url", None),
+        ("DYNAMICS365_URL", "https://contoso.crm.dynamics.com/api/data", "dynamics365_url", None),
         ("GRAPH_URL", "http://graph.microsoft.com", "graph_url", None),
         ("GRAPH_URL", "https://graph.microsoft.com/v1.0", "graph_url", None),
         ("GRAPH_URL", "@Microsoft.KeyVault(SecretUri=https://x)", "graph_url", None),
@@ -199,7 +201,7 @@ def test_our_own_origin_follows_from_our_address(changes: dict[str, str], origin
     assert read(**changes).own_origin == origin
 
 
-@pytest.mark.parametrize("value", ["Dynamics365", "skype", "table;graph"])
+@pytest.mark.parametrize("value", ["skype", "table;graph"])
 def test_a_presence_service_that_is_not_built_is_a_fault(value: str) -> None:
     settings = read(PRESENCE_BACKEND=value)
     assert faulty(settings) == {"PRESENCE_BACKEND"} and not settings.valid
@@ -217,6 +219,17 @@ def test_presence_in_graph_needs_the_apps_own_client_id() -> None:
         assert "PRESENCE_BACKEND" in faulty(settings)
         assert settings.presence_backend is PresenceBackend.GRAPH, "not another service than the one that was chosen"
         assert read(AZURE_CLIENT_ID="app").faults == ()
+
+
+def test_presence_in_dynamics_needs_the_organisation() -> None:
+    settings = read(PRESENCE_BACKEND="Dynamics365", DYNAMICS365_URL="https://Contoso.CRM.dynamics.com/")
+    assert settings.faults == ()
+    assert settings.presence_backend is PresenceBackend.DYNAMICS365
+    assert settings.dynamics365_url == "https://contoso.crm.dynamics.com"
+    settings = read(PRESENCE_BACKEND="dynamics365")
+    assert faulty(settings) == {"PRESENCE_BACKEND"} and not settings.valid
+    assert settings.presence_backend is PresenceBackend.DYNAMICS365, "not another service than the one that was chosen"
+    assert read().faults == ()
 
 
 def test_what_sends_notifications() -> None:

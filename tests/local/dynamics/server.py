@@ -50,11 +50,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that came: what for, and which of its headers name somebody to impersonate."""
+    """A request that came: what for, about whom and when, and whom its headers want to impersonate."""
 
     method: str
     operation: str
     impersonates: str | None
+    about: str | None
+    at: datetime
 
 
 @dataclass
@@ -269,7 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = dynamics.faults.pop(0) if dynamics.faults else None
         try:
-            dynamics.requests.append(_asked(self.command, self.path, headers))
+            dynamics.requests.append(_asked(self.command, self.path, headers, dynamics.now()))
             with dynamics.limits.request():
                 if fault is not None and fault.kind != "lost":
                     self._fail(dynamics, fault, headers, content)
@@ -320,6 +322,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: it would stand among the output of the tests."""
 
 
-def _asked(method: str, target: str, headers: dict[str, str]) -> Asked:
+def _asked(method: str, target: str, headers: dict[str, str], now: datetime) -> Asked:
     impersonates = next((headers[name] for name in _IMPERSONATION if name in headers), None)
-    return Asked(method, operation_of(target), impersonates)
+    about = _GUID.search(target)
+    return Asked(method, operation_of(target), impersonates, about[0] if about else None, now)
