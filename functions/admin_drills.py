@@ -4,13 +4,14 @@ import uuid
 
 import azure.functions as func
 
-from functions.http import administered, caller, composed, json_answer
+from functions.http import PRIVATE, administered, caller, composed, json_answer
 from functions.problems import answered
 from functions.wire.http import decode, path_id
 from functions.wire.office import DrillBegun, DrillBody, drill_answer
 
 ROUTE = "manage/drills"
 ROUTE_OF_ONE = "manage/drills/{drill_id}"
+LAST = "last"
 
 blueprint = func.Blueprint()
 
@@ -32,9 +33,13 @@ def admin_drill_started(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route=ROUTE_OF_ONE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_drill_read(req: func.HttpRequest) -> func.HttpResponse:
-    """How a drill stands, step by step; of those that are over, only the last one is known."""
+    """How a drill stands, step by step; of those that are over, only the last one is known, which is also `last`."""
     app = composed()
     caller("admin_drill_read", req, app.sign_in)
     drill_id = path_id(req.route_params.get("drill_id"), "drill_id")
-    calling = app.calling
-    return json_answer(drill_answer(calling.show_drill(drill_id, deadline=calling.within(calling.budgets.directory_s))))
+    calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
+    drill = calling.drills.last(deadline) if drill_id == LAST else calling.show_drill(drill_id, deadline=deadline)
+    # A page that looks for the last one asks for nothing that is not there.
+    return (
+        func.HttpResponse(status_code=204, headers=dict(PRIVATE)) if drill is None else json_answer(drill_answer(drill))
+    )

@@ -365,8 +365,8 @@ OPERATIONS = (
         function="admin_drill_read",
         method="get",
         path="/manage/drills/{drill_id}",
-        says="How a drill stands; of those that are over, only the last one is known.",
-        answers={200: DrillAnswer},
+        says="How a drill stands; of those that are over, only the `last` is known: 204 where there never was one.",
+        answers={200: DrillAnswer, 204: None},
         others=(HTTPStatus.NOT_FOUND,),
     ),
     Operation(

@@ -97,7 +97,7 @@ export function liveSection(main, { t, locale, office }) {
     const facts = [
       ["since", momentOf(row.since, locale)],
       ["site", row.site ?? t("site_unknown")],
-      ["mode", t(`mode_${row.mode}`)],
+      ["mode", t(row.drill ? "mode_drill" : `mode_${row.mode}`)],
       ["presence", row.presence ? t(`presence_${row.presence}`) : "—"],
       ["callback_number", `${row.callback_number ?? "—"}${row.shared ? ` (${t("shared")})` : ""}`],
       ["until", momentOf(row.expires_at, locale)],

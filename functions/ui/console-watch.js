@@ -94,40 +94,65 @@ export function numbersSection(main, { t, locale }) {
 }
 
 /** One request plays the whole chain for an agent, marked as a drill everywhere; here its steps as they come. */
-export function drillsSection(main, { t, admin }) {
+export function drillsSection(main, { t, locale, admin }) {
   let timer = null;
+  let stopped = false;
+  // What was asked before another drill was begun here tells nothing of that one.
+  let followed = 0;
   const agent = el("input", { id: "drill-agent", autocomplete: "off", required: true });
   const recipients = el("textarea", { id: "drill-recipients", rows: "2", "aria-describedby": "drill-hint" });
-  const status = el("p", { role: "status", class: "status" });
+  const status = el("p", { role: "status", class: "status verdict" });
+  const when = el("p", { class: "hint" });
   const steps = el("ol", { class: "steps", "aria-label": t("steps") });
+  const begin = el("button", { type: "submit", class: "primary" }, t("drill_start"));
   const form = el(
     "form",
     { class: "card form", onsubmit: (event) => (event.preventDefault(), start()) },
     el("div", { class: "field" }, el("label", { for: "drill-agent" }, t("drill_agent")), agent),
     el("div", { class: "field" }, el("label", { for: "drill-recipients" }, t("drill_recipients")), el("span", { class: "hint", id: "drill-hint" }, t("drill_hint")), recipients),
-    el("p", { class: "row" }, el("button", { type: "submit", class: "primary" }, t("drill_start"))),
+    el("p", { class: "row" }, begin),
   );
-  main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), status, steps);
+  main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), status, when, steps);
+  if (admin) follow("last", ++followed);
 
   async function start() {
-    clearTimeout(timer);
-    steps.replaceChildren();
     const to = recipients.value.split(/[;\n]/).map((each) => each.trim()).filter(Boolean);
     if (!agent.value.trim()) return agent.focus();
-    setText(status, t("drill_running"));
+    clearTimeout(timer);
+    const mine = ++followed;
+    begin.setAttribute("aria-busy", "true");
     const answer = await request("POST", "manage/drills", { body: { agent_id: agent.value.trim(), ...(to.length ? { recipients: to } : {}) } });
-    if (!answer.ok) return setText(status, answer.problem?.detail ?? reasonOf(answer, t));
-    follow(answer.data.drill_id);
+    begin.removeAttribute("aria-busy");
+    if (stopped || mine !== followed) return;
+    if (answer.ok) return follow(answer.data.drill_id, mine);
+    setText(status, refusalOf(answer));
+    status.dataset.state = "";
+    // Another one's drill runs: its steps are what there is to see.
+    if (answer.status === 409) timer = setTimeout(() => follow("last", mine), DRILL_LOOK_MS);
   }
 
-  async function follow(drill) {
+  function refusalOf(answer) {
+    if (answer.status === 409) return t("drill_busy");
+    if (answer.status === 404 && !answer.missing) return t("drill_nobody");
+    return answer.problem?.detail ?? reasonOf(answer, t);
+  }
+
+  async function follow(drill, mine) {
     const answer = await request("GET", `manage/drills/${encodeURIComponent(drill)}`);
+    if (stopped || mine !== followed) return;
+    if (answer.status === 204) return setText(status, t("drill_never"));
     if (answer.ok) {
-      keyed(steps, answer.data.steps, (step) => step.step, makeStep, updateStep);
-      setText(status, t(`drill_${answer.data.state}`));
+      show(answer.data);
       if (answer.data.state !== "running") return;
     } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
-    timer = setTimeout(() => follow(drill), DRILL_LOOK_MS);
+    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, mine), DRILL_LOOK_MS);
+  }
+
+  function show(drill) {
+    keyed(steps, drill.steps, (step) => step.step, makeStep, updateStep);
+    setText(status, t(`drill_${drill.state}`));
+    status.dataset.state = drill.state;
+    setText(when, drill.at ? t("drill_at", { at: momentOf(drill.at, locale) }) : "");
   }
 
   function makeStep(step) {
@@ -140,5 +165,8 @@ export function drillsSection(main, { t, admin }) {
     setText(item.lastElementChild, `${t(`step_state_${step.state}`)}${took}${step.reason ? `: ${step.reason}` : ""}`);
   }
 
-  return () => clearTimeout(timer);
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
 }

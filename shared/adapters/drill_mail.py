@@ -1,13 +1,15 @@
 """What the emergencies' table holds of drills' messages: who is owed one, and how those that were sent fared."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from shared.adapters.emergency_rows import due_row, map_readable, read_dispatch, read_owed_notice
-from shared.adapters.table import Delete, Row, RowConflict, Table, with_prefix
+from shared.adapters.table import Delete, Row, RowConflict, Table, Write, with_prefix
 from shared.deadlines import Deadline
-from shared.ports import Dispatch, DrillMail
+from shared.ports import DrillMail
 
 MAX_READ = 5_000
+TRIES = 5
 
 
 def drill_mail(table: Table, deadline: Deadline) -> DrillMail:
@@ -20,22 +22,29 @@ def drill_mail(table: Table, deadline: Deadline) -> DrillMail:
 
 
 def forget_drill_mail(table: Table, deadline: Deadline) -> None:
-    """Remove it. One that somebody else has just moved is there to remove next time, or goes with its due row."""
-    owed, sent = _rows(table, deadline)
-    for row in owed:
-        if any(each.notice.drill for each in map_readable(read_owed_notice, [row])):
+    """Remove it: again where a delivery report has changed a row meanwhile. What is left goes with its due row."""
+    for _ in range(TRIES):
+        owed, sent = _rows(table, deadline)
+        writes = [*_of_owed(owed), *_of_sent(sent)]
+        if not writes:
+            return
+        for group in writes:
             with suppress(RowConflict):
-                table.commit([Delete(row.key, row.version)], deadline)
-    for row in sent:
+                table.commit(group, deadline)
+
+
+def _of_owed(rows: Sequence[Row]) -> Iterator[list[Write]]:
+    for row in rows:
+        if any(each.notice.drill for each in map_readable(read_owed_notice, [row])):
+            yield [Delete(row.key, row.version)]
+
+
+def _of_sent(rows: Sequence[Row]) -> Iterator[list[Write]]:
+    for row in rows:
         for dispatch in map_readable(read_dispatch, [row]):
             if dispatch.drill:
-                _forget_dispatch(table, row, dispatch, deadline)
-
-
-def _forget_dispatch(table: Table, row: Row, dispatch: Dispatch, deadline: Deadline) -> None:
-    due = due_row(dispatch.expires_at, "mail", dispatch.operation_id)
-    with suppress(RowConflict):
-        table.commit([Delete(row.key, row.version), Delete(due)], deadline)
+                due = due_row(dispatch.expires_at, "mail", dispatch.operation_id)
+                yield [Delete(row.key, row.version), Delete(due)]
 
 
 def _rows(table: Table, deadline: Deadline) -> tuple[list[Row], list[Row]]:

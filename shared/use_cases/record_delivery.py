@@ -22,7 +22,7 @@ def record_delivery(
     Raises `Unavailable`.
     """
     dispatch = emergencies.record_delivery(message_id, recipient, delivery, deadline)
-    if dispatch is not None and dispatch.agent_key is not None:
+    if dispatch is not None and dispatch.agent_key is not None and not dispatch.drill:
         # For readiness only: the next report of that address brings it.
         with suppress(EmergencyCallingError):
             emergency = emergencies.load(dispatch.agent_key, deadline).result().emergency

@@ -108,13 +108,22 @@ RENDERED = {
     "</script><img src=x onerror=\"document.body.textContent='ran'\"><p>Dana Example</p>",
     "lint": [{"code": "missing", "part": "text", "line": 2, "message": "The callback number is missing."}],
 }
-DRILL = {
+DRILL_STEPS: list[dict[str, Any]] = [
+    {"step": step, "state": "passed", "ms": ms, "reason": None}
+    for step, ms in (
+        ("lease", 12),
+        ("presence", 140),
+        ("email", 310),
+        ("callback", 95),
+        ("restore", 80),
+        ("release", 9),
+    )
+]
+DRILL: dict[str, Any] = {
+    "drill_id": "drill-1",
+    "at": "2026-11-26T09:00:00Z",
     "state": "passed",
-    "steps": [
-        {"step": step, "state": "passed", "ms": ms, "reason": None}
-        for step, ms in (("lease", 12), ("presence", 140), ("email", 310), ("callback", 95), ("restore", 80))
-    ]
-    + [{"step": "release", "state": "passed", "ms": 9, "reason": None}],
+    "steps": DRILL_STEPS,
 }
 
 
@@ -133,4 +142,5 @@ def answers() -> dict[str, Any]:
         "GET manage/callback-numbers": NUMBERS,
         "POST manage/drills": {"drill_id": "drill-1"},
         "GET manage/drills/drill-1": DRILL,
+        "GET manage/drills/last": 204,
     }

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
-from tests.browser.console_answers import AGENT
+from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS
 from tests.browser.desk import Desk, Scripted
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
@@ -140,3 +140,45 @@ def test_the_preview_shows_styles_and_runs_nothing(page: Page, desk: Desk, said:
     # What the sandbox stopped is told by the browser, and by nobody else.
     assert all("Content Security Policy" in each for each in said)
     said.clear()
+
+
+# Drills ----------------------------------------------------------------------------------------------------------------
+
+
+def test_that_there_never_was_a_drill_is_said(page: Page, desk: Desk) -> None:
+    open_console(page, desk, "drills")
+    expect(page.get_by_text("There never was a drill.")).to_be_visible()
+
+
+def test_the_last_drill_is_there_without_one_being_begun(page: Page, desk: Desk) -> None:
+    reason = "The e-mail service did not take it (quota)."
+    failed = [step | {"state": "failed", "reason": reason} if step["step"] == "email" else step for step in DRILL_STEPS]
+    open_console(page, desk, "drills", others={"GET manage/drills/last": DRILL | {"state": "failed", "steps": failed}})
+    expect(page.get_by_text("The drill failed.")).to_be_visible()
+    expect(page.get_by_text("Begun 11/26/26, 9:00:00")).to_be_visible()
+    expect(page.get_by_role("list", name="Steps")).to_contain_text(f"E-mail: failed (310 ms): {reason}")
+
+
+def test_a_drill_that_runs_is_followed_step_by_step(page: Page, desk: Desk) -> None:
+    half = [step if step["step"] == "lease" else step | {"state": "waiting", "ms": None} for step in DRILL_STEPS]
+    running = DRILL | {"state": "running", "steps": half}
+    open_console(page, desk, "drills", others={"GET manage/drills/last": running, "GET manage/drills/drill-1": running})
+    steps = page.get_by_role("list", name="Steps").get_by_role("listitem")
+    expect(steps.nth(0)).to_have_text("Number lent: passed (12 ms)")
+    expect(steps.nth(5)).to_have_text("Number released: waiting")
+    desk.others["GET manage/drills/drill-1"] = DRILL
+    expect(page.get_by_text("The drill passed.")).to_be_visible()
+    expect(steps.nth(5)).to_have_text("Number released: passed (9 ms)")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(409, "A drill is running already. Its steps are shown below."), (404, "Nobody in the directory has this id.")],
+)
+def test_why_a_drill_cannot_begin_is_said(page: Page, desk: Desk, said: list[str], status: int, words: str) -> None:
+    refused = Scripted({"title": "refused", "status": status}, status=status)
+    open_console(page, desk, "drills", others={"POST manage/drills": refused})
+    page.get_by_label("Agent id").fill("agent-1")
+    page.get_by_role("button", name="Start the drill").click()
+    expect(page.get_by_text(words)).to_be_visible()
+    without_network_words(said)

@@ -75,6 +75,7 @@ ROUTES = {
     "admin_agent_saved": Request("PUT", f"manage/{OF_DANA}", lambda: {"name": DANA.name}, {"admin"}),
     "admin_emergency_contacts_saved": Request("PUT", f"manage/{OF_DANA}/emergency-contacts",
                                               lambda: {"text": "Desk <desk@example.com>"}, {"admin"}),
+    "admin_drill_read": Request("GET", "manage/drills/last", nothing, {"admin"}),
 }  # fmt: skip
 
 

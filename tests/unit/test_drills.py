@@ -16,6 +16,7 @@ from shared.domain.board import LiveEmergency
 from shared.domain.deployment import CallbackNotices
 from shared.domain.drills import CLAIMED_FOR, Drill, DrillState
 from shared.domain.errors import Conflict, NotFound, Unavailable
+from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
 from shared.domain.pool_numbers import NumberState
 from shared.domain.presence import Presence, PresenceStatus
@@ -23,7 +24,7 @@ from shared.ports import Email
 from shared.use_cases.effects import CarryOnDrill, Effect
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import DESK, House, after, numbers, office
+from tests.fakes.house import DESK, House, Overtaken, after, numbers, office
 from tests.fakes.memory_table import MemoryTable
 from tests.leaks import Kind, Registry, Scanner
 
@@ -274,6 +275,23 @@ def test_with_the_mail_service_down_the_step_says_so_and_nobody_is_told_later(ho
     house.mail.fail = lambda _email: None
     house.wait(600)
     assert house.mail.accepted == []
+
+
+def test_a_delivery_report_that_comes_while_the_drill_cleans_up_leaves_nothing(house: Theatre) -> None:
+    house = Theatre(table=(table := Overtaken()))
+    table.kind = "mail"
+
+    def reported() -> None:
+        for email in house.mail.accepted:
+            house.emergencies.record_delivery(email.operation_id, WARDEN, Delivery.DELIVERED, house.within())
+
+    def from_now_on() -> None:
+        table.meanwhile = reported
+
+    house.before("release", from_now_on)
+    assert house.play(WARDEN).state is DrillState.PASSED
+    assert table.meanwhile is None
+    assert_nothing_is_left(house)
 
 
 def test_with_presence_down_the_rest_is_played_and_nothing_is_left(house: Theatre) -> None:
