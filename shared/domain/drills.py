@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 # Whoever plays a drill keeps it for so long at a time: longer than any one step takes.
-CLAIMED_FOR = timedelta(seconds=60)
+CLAIMED_FOR = timedelta(seconds=90)
 # Then only what is left of it is cleaned up. Its lease, which ends by itself, lasts a minute longer.
 GIVEN_UP_AFTER = timedelta(minutes=4)
 # A drill whose row says for so long that it runs is in nobody's way any more.

@@ -69,8 +69,9 @@ from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.start_call import Dial, lend_for_drill
 
-# Services outside show a presence some seconds after they took it.
-LOOKS, LOOK_EVERY_S = 11, 1.0
+# A service outside is taken at its word for some seconds, because it shows later what it took; then it must show it.
+WORD_LASTS_S = 6.0
+LOOKS = 2
 STEP_WITHIN_S = 10.0
 CLEAN_UP_TRIES = 5
 THE_AGENTS = (Rung.AGENT, Rung.ENGAGED, Rung.ALTERNATE)
@@ -293,18 +294,23 @@ class _Playing:
         if wrong is not None:
             return _failed(f"The presence service did not take Do not disturb{_named(wrong)}.")
         shown = self._shown(emergency, lambda each: each.status is PresenceStatus.DO_NOT_DISTURB)
+        if not shown.settable:
+            return _failed("Nobody can be set there: the agent is not known to the presence service, or not logged in.")
         if shown.status is not PresenceStatus.DO_NOT_DISTURB:
             return _failed(f"The presence service took Do not disturb, and shows {shown.status.value}.")
         return PASSED
 
     def _shown(self, emergency: Emergency, as_wanted: Callable[[Presence], bool]) -> Presence:
-        """What the presence service shows, once that is as wanted, or after some seconds."""
+        """What the presence service shows, once that is as wanted, or was set once more."""
         for look in range(LOOKS):
+            if not self._stage.presence.embedded:
+                self._stage.pause(WORD_LASTS_S)
             shown = self._stage.presence.read(emergency.presence_id, self._deadline)
             if as_wanted(shown):
                 break
             if look + 1 < LOOKS:
-                self._stage.pause(LOOK_EVERY_S)
+                # What something else hides there is set once more, and more strongly.
+                self._perform([ReconcilePresence(emergency.agent_key)])
         return shown
 
     def _mail(self) -> Outcome:
@@ -448,19 +454,28 @@ class _Playing:
             emergency = stored.emergency
             if emergency is None:
                 return PASSED
-            hold = emergency.hold
-            if hold is not None and hold.before is not None and not hold.settled:
+            if not self._forgets_presence(emergency):
                 return _failed("The number is kept until the presence can be given back; both are tried on.")
             try:
                 self._stage.emergencies.forget(stored, self._now(), self._deadline)
             except Conflict:
                 continue
-            # It was given back: this is for a service that carries more than the state.
-            with suppress(EmergencyCallingError):
-                if hold is not None and hold.settled:
-                    self._stage.presence.forget(emergency.presence_id, hold.hold_id, self._deadline)
             return PASSED
         return _failed("The number could not be given back now; it is within some minutes.")
+
+    def _forgets_presence(self, emergency: Emergency) -> bool:
+        """Whether nothing of the hold is left. Afterwards nobody would know that anything is, so it comes first."""
+        hold = emergency.hold
+        if hold is None or hold.before is None:
+            # Nothing was ever set: what was found is remembered before.
+            return True
+        if not hold.settled:
+            return False
+        try:
+            self._stage.presence.forget(emergency.presence_id, hold.hold_id, self._deadline)
+        except EmergencyCallingError:
+            return False
+        return True
 
     def _tell_over(self) -> None:
         """Those who were told of the drill are told that it is over: its own thread went with the real call."""

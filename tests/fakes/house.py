@@ -307,6 +307,10 @@ class House:
         self.numbers = NumbersTable(self.line, pool=tuple(pool), rules=rules, chance=self.chance, keys=self.keys)
         self.emergencies = EmergencyTable(self.line, numbers=self.numbers, rules=rules, keys=self.keys)
 
+    def pause(self, seconds: float) -> None:
+        """So many seconds pass."""
+        self.clock.advance(timedelta(seconds=seconds))
+
     def words(self) -> str:
         """What the log calls the next emergency."""
         return word_of(self._words.getrandbits(WORD_BITS))
@@ -339,7 +343,7 @@ class House:
             deliveries=self.deliveries,
             imports=self.imports,
             drills=self.drills,
-            pause=lambda seconds: self.clock.advance(timedelta(seconds=seconds)),
+            pause=self.pause,
             presence=self.presence,
             keys=self.keys,
             router=self.switchboard,

@@ -31,9 +31,8 @@ RIM = {
 }
 # Of the simulator: a line to the deployed presence table, and the deployed crews, watched.
 SIMULATED = {"presence": "LinePresence", "effects": "WatchedEffects"}
-# Of the core in memory: effects are done before anybody is answered, repeats when a test says so, and a pause moves its
-# clock.
-IN_MEMORY = {"effects": "DoneAtOnce", "repeats": "Kept", "pause": "function"}
+# Of the core in memory: effects are done before anybody is answered, and repeats when a test says so.
+IN_MEMORY = {"effects": "DoneAtOnce", "repeats": "Kept"}
 
 
 def parts(calling: EmergencyCalling) -> dict[str, str]:

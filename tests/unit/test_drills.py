@@ -1,6 +1,7 @@
 """A drill plays the whole chain, marked everywhere; whatever fails is said, and nothing of it is left (B9)."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import pytest
 from msgspec import structs
@@ -335,6 +336,37 @@ class Breaking(PresenceTable):
         if self.broken:
             raise Unavailable
         return super().read(agent_id, deadline)
+
+
+class Hiding(PresenceTable):
+    """A service outside: it is taken at its word for 5 s, and then something there hides what was set."""
+
+    told_at: datetime | None = None
+    now: Callable[[], datetime]
+
+    @property
+    def embedded(self) -> bool:
+        return False
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        self.told_at = self.now()
+        return super().write(agent_id, presence, deadline)
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        shown = super().read(agent_id, deadline)
+        hidden = shown.hold_id is not None and self.told_at is not None and self.now() - self.told_at > after(seconds=5)
+        return structs.replace(shown, status=PresenceStatus.BUSY) if hidden else shown
+
+
+def test_what_a_service_took_and_does_not_show_has_failed(house: Theatre) -> None:
+    hiding = Hiding(house.presence_rows, house.clock)
+    hiding.now = house.clock.now
+    house.presence = hiding
+    drill = house.play()
+    assert (drill.state, states(drill)["presence"]) == (DrillState.FAILED, "failed")
+    assert reason(drill, "presence") == "The presence service took Do not disturb, and shows busy."
+    assert house.status(DANA) is PresenceStatus.AVAILABLE
+    assert_nothing_is_left(house)
 
 
 def test_an_empty_pool_fails_at_the_lease(house: Theatre) -> None:
