@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from shared.adapters.emergency_rows import due_row, map_readable, read_dispatch, read_owed_notice
+from shared.adapters.emergency_rows import dispatch_due_row, map_readable, read_dispatch, read_owed_notice
 from shared.adapters.table import Delete, Row, RowConflict, Table, Write, with_prefix
 from shared.deadlines import Deadline
 from shared.ports import DrillMail
@@ -43,8 +43,7 @@ def _of_sent(rows: Sequence[Row]) -> Iterator[list[Write]]:
     for row in rows:
         for dispatch in map_readable(read_dispatch, [row]):
             if dispatch.drill:
-                due = due_row(dispatch.expires_at, "mail", dispatch.operation_id)
-                yield [Delete(row.key, row.version), Delete(due)]
+                yield [Delete(row.key, row.version), Delete(dispatch_due_row(dispatch))]
 
 
 def _rows(table: Table, deadline: Deadline) -> tuple[list[Row], list[Row]]:

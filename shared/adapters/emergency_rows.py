@@ -192,6 +192,11 @@ def callback_row(callback_id: str) -> str:
     return f"callback|{callback_id}"
 
 
+def dispatch_due_row(dispatch: Dispatch) -> str:
+    """When a message's way to its recipients is to be forgotten."""
+    return bare_row(dispatch.expires_at, "mail", dispatch.operation_id)
+
+
 def callback_due_row(at: datetime, callback: Callback) -> str:
     """A callback that the sweep is to take up or, of a closed one, to forget."""
     if callback.closed:

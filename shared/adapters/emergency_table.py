@@ -15,6 +15,7 @@ from shared.adapters.emergency_rows import (
     call_row,
     callback_due_row,
     callback_row,
+    dispatch_due_row,
     emergency_values,
     holder_row,
     index_rows,
@@ -524,7 +525,7 @@ def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
     for dispatch in dispatches:
         row = _mail_row(dispatch.operation_id)
         yield Put(row, state_values(dispatch))
-        yield Put(bare_row(dispatch.expires_at, "mail", dispatch.operation_id), {"schema": SCHEMA, "row": row})
+        yield Put(dispatch_due_row(dispatch), {"schema": SCHEMA, "row": row})
 
 
 def _mail_row(operation_id: str) -> str:

@@ -142,7 +142,7 @@ def test_the_preview_shows_styles_and_runs_nothing(page: Page, desk: Desk, said:
     said.clear()
 
 
-# Drills ----------------------------------------------------------------------------------------------------------------
+# Drills ---------------------------------------------------------------------------------------------------------------
 
 
 def test_that_there_never_was_a_drill_is_said(page: Page, desk: Desk) -> None:
