@@ -43,6 +43,11 @@ STATES: dict[str, tuple[dict[str, Any], list[str], str | None]] = {
         ["Call 911 again", "End the hold", *USUAL, *FORM, *DEVICES_AND_END],
         WORDS["en"]["held_after_drop"],
     ),
+    "drill": (
+        panel(banner="…", banner_key="drill_in_progress", presence="do_not_disturb", poll_after_s=2),
+        [*USUAL, *FORM, *DEVICES_AND_END],
+        WORDS["en"]["drill_in_progress"],
+    ),
 }
 INERT_MS = 600
 
@@ -87,7 +92,7 @@ def test_each_state_offers_exactly_its_controls_and_says_what_is_going_on(page: 
     order = [name for name in buttons(page) if name in {"Answer", *DEVICES_AND_END, "Call 911 again", "End the hold"}]
     if state == "held":
         assert order[:2] == ["Call 911 again", "End the hold"]
-    elif state != "normal":
+    elif state not in {"normal", "drill"}:
         assert order == controls
 
 

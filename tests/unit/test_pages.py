@@ -11,7 +11,9 @@ import pytest
 
 from functions import pages
 from functions.pages import FOLDER, SCRIPTS, STYLES, accepts_gzip, frame_ancestors, join
+from functions.wire.banners import BANNERS
 from shared.bootstrap import compose, install
+from shared.domain.panels import Banner
 from tests.rules.sources import ROOT
 
 HOST_PAGE = "https://desk.example.com"
@@ -182,3 +184,10 @@ def test_every_language_has_the_same_words_and_places_to_fill(kind: str) -> None
             places = sorted(re.findall(r"\{\w+\}", text))
             assert places == sorted(re.findall(r"\{\w+\}", read["en"][key])), (language, key)
             assert text.strip(), (language, key)
+
+
+@pytest.mark.parametrize("language", BANNERS)
+def test_the_panel_says_a_banner_as_the_server_does(language: str) -> None:
+    """The panel's own words stand in where the server is away: two wordings of one state would be read out twice."""
+    words = json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8"))
+    assert {banner: words.get(banner) for banner in Banner} == BANNERS[language]
