@@ -112,8 +112,10 @@ def simulators(browser: Browser, folder: Path) -> None:
                 desk.get_by_role("region", name="Say this").wait_for()
                 page.wait_for_timeout(DRAWN_MS)
                 page.screenshot(path=folder / f"simulator-{width}-{scheme}.png", full_page=True)
-                desk.get_by_role("button", name="End call").click()
+                # Just after a change of mode it does nothing.
                 page.wait_for_timeout(DRAWN_MS)
+                desk.get_by_role("button", name="End call").click()
+                desk.get_by_role("heading", name="No emergency call").wait_for()
 
 
 PARTS = {"panel": panels, "console": consoles, "simulator": simulators}
