@@ -95,6 +95,8 @@ class Budgets(Struct, frozen=True, kw_only=True):
     # A recorder that waits for us records meanwhile.
     judge_call_s: float = 0.4
     show_panel_s: float = 0.4
+    # What only looks lets dials go first, for so long: its own time begins afterwards.
+    poll_stands_back_s: float = 0.2
     presence_s: float = 2.0
     directory_s: float = 2.0
     reindex_s: float = 10.0

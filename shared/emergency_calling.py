@@ -176,6 +176,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         # A machine polls for many, none of whom waits less than another.
         principal = caller.owner if caller is not None and caller.is_agent else None
         with self.polls.turn(principal) as in_turn:
+            if in_turn:
+                self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
 
     def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> AbstractContextManager[bool]:

@@ -1010,6 +1010,10 @@ class Turns(Protocol):
         """
         ...
 
+    def wait_until_quiet(self, most_s: float) -> None:
+        """Stand back while anybody has a turn or waits for one, but not longer than `most_s`."""
+        ...
+
 
 class SharedLook(Protocol):
     """One look for all who ask at once."""

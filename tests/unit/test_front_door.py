@@ -1,5 +1,6 @@
 """The front door: turns, patience, repeats, and how long each use case may take."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Dial
 from tests.fakes.house import DAWN, House, after, everybody, person
 
+SOON_S = 10.0
 DIAL = Dial(call_id="ana/1", agent_id="ana", dialled="911")
 
 
@@ -35,6 +37,9 @@ class Line:
         self.house.clock.advance(after(seconds=self.waits_s))
         self.turns.append(self.in_time)
         yield self.in_time
+
+    def wait_until_quiet(self, most_s: float) -> None:
+        """It is."""
 
 
 def slow(house: House, seconds: float) -> None:
@@ -143,6 +148,28 @@ class Named:
     def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
         self.seen.append((principal, most_waiting))
         yield True
+
+    def wait_until_quiet(self, most_s: float) -> None:
+        """It is."""
+
+
+def test_a_poll_lets_dials_go_first_for_a_moment() -> None:
+    calling = structs.replace(House().calling, budgets=Budgets(poll_stands_back_s=SOON_S))
+    polled = threading.Event()
+
+    def poll() -> None:
+        with calling.polling(1.0):
+            polled.set()
+
+    waiting = threading.Thread(target=poll)
+    with calling.dials.turn():
+        waiting.start()
+        assert not polled.wait(0.1)
+    waiting.join(SOON_S)
+    assert polled.is_set()
+    brief = structs.replace(calling, budgets=Budgets(poll_stands_back_s=0.01))
+    with brief.dials.turn(), brief.polling(1.0) as deadline:
+        assert not deadline.passed(), "nobody who looks waits for ever"
 
 
 def test_an_agent_is_one_principal_and_so_is_each_listed_agent_that_a_machine_names() -> None:
