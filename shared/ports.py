@@ -471,6 +471,21 @@ class AgentDirectory(Protocol):
         ...
 
 
+class Entries(Protocol):
+    """The entries of a directory as they were at one moment, each with its version; only who gave it reads it."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+
+class ImportChunk(Struct, frozen=True):
+    """A piece of an import that waits to be done."""
+
+    name: str
+    changes: list[AgentChange]
+
+
 class AgentRegister(AgentDirectory, Protocol):
     """The directory as administrators see it. Everything raises `Unavailable`."""
 
@@ -500,8 +515,12 @@ class AgentRegister(AgentDirectory, Protocol):
         """The next entries in the order of their keys, from behind this one on; such as cannot be read are left out."""
         ...
 
-    def apply(self, changes: Sequence[AgentChange], deadline: Deadline) -> int:
-        """Write what an import says of these agents; gives of how many it could."""
+    def look(self, deadline: Deadline) -> Entries:
+        """All entries as they are now, for `apply`."""
+        ...
+
+    def apply(self, changes: Sequence[AgentChange], entries: Entries | None, deadline: Deadline) -> int:
+        """Write what an import says of these agents; gives of how many it could. Without `entries` each is read."""
         ...
 
     def reindex(self, deadline: Deadline) -> int:
@@ -524,12 +543,12 @@ class Imports(Protocol):
         """The ids of imports that are to be carried on; forgets such as are over for long."""
         ...
 
-    def next_chunk(self, operation_id: str, deadline: Deadline) -> tuple[str, list[AgentChange]] | None:
-        """The next piece, with its name; None where nothing is left. A piece that cannot be read is empty."""
+    def next_chunks(self, operation_id: str, deadline: Deadline) -> list[ImportChunk]:
+        """The next pieces; none where nothing is left. A piece that cannot be read is empty."""
         ...
 
-    def chunk_done(self, operation_id: str, chunk: str, done: int, deadline: Deadline) -> None:
-        """So many entries of a piece are written; once, whoever says it."""
+    def chunks_done(self, operation_id: str, chunks: Sequence[str], done: int, deadline: Deadline) -> None:
+        """So many entries of these pieces are written; once, whoever says it."""
         ...
 
     def close(self, operation_id: str, deadline: Deadline) -> None:

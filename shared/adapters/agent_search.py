@@ -42,10 +42,12 @@ def page_of(table: Table, starts_with: str, limit: int, cursor: str, deadline: D
     if not sought:
         return _whole_list(table, limit, cursor, deadline)
     first, end = with_prefix(f"term|{_hex(sought)}")
-    rows = table.between(first, end, MAX_ROWS_READ, deadline).result() if not cursor.startswith("~") else []
-    if len(rows) < MAX_ROWS_READ and not cursor.startswith("~"):
-        return _in_order(rows, sought, limit, cursor)
-    return _by_term(table, sought, limit, cursor, deadline)
+    further = cursor.startswith("~")
+    start = _behind("term|", cursor.removeprefix("~")) if further else first
+    rows = table.between(start, end, MAX_ROWS_READ, deadline).result()
+    if further or len(rows) == MAX_ROWS_READ:
+        return _by_term(rows, sought, limit)
+    return _in_order(rows, sought, limit, cursor)
 
 
 def _whole_list(table: Table, limit: int, cursor: str, deadline: Deadline) -> AgentsPage:
@@ -66,11 +68,8 @@ def _in_order(rows: list[Row], sought: str, limit: int, cursor: str) -> AgentsPa
     return AgentsPage(tuple(found[place] for place in places[:limit]), more)
 
 
-def _by_term(table: Table, sought: str, limit: int, cursor: str, deadline: Deadline) -> AgentsPage:
+def _by_term(rows: list[Row], sought: str, limit: int) -> AgentsPage:
     """So many fit that sorting them would mean reading them all: in the order of what was found in them, each once."""
-    _, end = with_prefix(f"term|{_hex(sought)}")
-    start = _behind("term|", cursor.removeprefix("~")) if cursor.startswith("~") else f"term|{_hex(sought)}"
-    rows = table.between(start, end, MAX_ROWS_READ, deadline).result()
     first_ones = [row for row in rows if _is_first(row, sought)]
     if len(first_ones) <= limit and len(rows) == MAX_ROWS_READ:
         agents = [listed for listed in map(_listed, first_ones) if listed is not None]

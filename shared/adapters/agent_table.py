@@ -42,13 +42,14 @@ from shared.domain.errors import Conflict, NotFound, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
-from shared.ports import Pending
+from shared.ports import Entries, Pending
 
 SCHEMA = 1
 # Raised where an entry gets other index rows: a pass over all entries then writes them (`reindex`).
 INDEX = 1
 ENTRIES_A_PASS = 200
 MAX_LEAVING_READ = 50
+MAX_LOOKED_AT = 100_000
 _PASS_ROW, _PASS_OVER = "pass|entries", "over"
 REMEMBERED_S = 60.0
 MOST_REMEMBERED = 20_000
@@ -249,13 +250,23 @@ class AgentTable:
         rows = self._table.between(first, end, limit, deadline).result()
         return [agent for agent in map(_readable, rows) if agent is not None]
 
-    def apply(self, changes: Sequence[AgentChange], deadline: Deadline) -> int:
+    def look(self, deadline: Deadline) -> dict[str, Row]:
+        """All entries as they are now, for `apply`. Raises `Unavailable`."""
+        rows = self._table.between(*with_prefix("entry|"), MAX_LOOKED_AT, deadline).result()
+        return {row.key: row for row in rows}
+
+    def apply(self, changes: Sequence[AgentChange], entries: Entries | None, deadline: Deadline) -> int:
         """Write what an import says of these agents, several in each transaction; gives of how many it could.
 
-        One whose entry cannot be read is left as it is. Raises `Unavailable`.
+        One whose entry cannot be read is left as it is; where `entries` are old by now, they are read anew. Raises
+        `Unavailable`.
         """
-        reads = [self._table.get(_entry_row(agent_key_of(each.agent_id)), deadline) for each in changes]
-        rows = [read.result() for read in reads]
+        keys = [_entry_row(agent_key_of(each.agent_id)) for each in changes]
+        if isinstance(entries, dict) and len(entries) < MAX_LOOKED_AT:
+            rows: list[Row | None] = [entries.get(key) for key in keys]
+        else:
+            reads = [self._table.get(key, deadline) for key in keys]
+            rows = [read.result() for read in reads]
         done, group = 0, _Group()
         for change, before in zip(changes, rows, strict=True):
             try:

@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import structs
 
-from shared.adapters.table import Delete, Put, Replace, RowConflict, Table, Values, Write, read_state, with_prefix
+from shared.adapters.table import Delete, Put, Replace, Row, RowConflict, Table, Values, Write, read_state, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.imports import AgentChange, Import, ImportState
+from shared.ports import ImportChunk
 
 SCHEMA = 1
 KEPT_FOR = timedelta(days=1)
@@ -25,6 +26,8 @@ MAX_IMPORTS_READ = 50
 # A text of Table storage holds 32,768 UTF-16 units; characters outside the BMP take two.
 LONGEST_CHUNK = 14_000
 CHUNKS_A_COMMIT = 40
+# Some hundred entries: about as many transactions as a second takes.
+CHUNKS_AT_ONCE = 4
 
 
 class ImportTable:
@@ -66,25 +69,21 @@ class ImportTable:
                     self._table.commit([Delete(row.key, row.version)], deadline)
         return found
 
-    def next_chunk(self, operation_id: str, deadline: Deadline) -> tuple[str, list[AgentChange]] | None:
-        """The next piece, with its name; None where nothing is left. A piece that cannot be read is empty."""
-        rows = self._table.between(*with_prefix(f"importrow|{operation_id}|"), 1, deadline).result()
-        if not rows:
-            return None
-        try:
-            return rows[0].key, read_state(rows[0], list[AgentChange])
-        except Unreadable:
-            return rows[0].key, []
+    def next_chunks(self, operation_id: str, deadline: Deadline) -> list[ImportChunk]:
+        """The next pieces; none where nothing is left. A piece that cannot be read is empty."""
+        rows = self._table.between(*with_prefix(f"importrow|{operation_id}|"), CHUNKS_AT_ONCE, deadline).result()
+        return [ImportChunk(row.key, _changes_in(row)) for row in rows]
 
-    def chunk_done(self, operation_id: str, chunk: str, done: int, deadline: Deadline) -> None:
-        """The entries of a piece are written; somebody else who had it too has said so already on `RowConflict`."""
+    def chunks_done(self, operation_id: str, chunks: Sequence[str], done: int, deadline: Deadline) -> None:
+        """The entries of these are written; somebody else who had them too has said so already on `RowConflict`."""
         row = self._table.get(_head_row(operation_id), deadline).result()
         if row is None:
             return
         before = read_state(row, Import)
         after = structs.replace(before, done=before.done + done)
         with suppress(RowConflict):
-            self._table.commit([Delete(chunk), Replace(row.key, _values(after), row.version)], deadline)
+            gone: list[Write] = [Delete(chunk) for chunk in chunks]
+            self._table.commit([*gone, Replace(row.key, _values(after), row.version)], deadline)
 
     def close(self, operation_id: str, deadline: Deadline) -> None:
         """Nothing is left to do of it: done, or failed where some rows could not be."""
@@ -107,6 +106,13 @@ def _chunks(changes: Sequence[AgentChange]) -> Iterator[tuple[str, int]]:
         parts.append(part)
     if parts:
         yield f"[{','.join(parts)}]", len(parts)
+
+
+def _changes_in(row: Row) -> list[AgentChange]:
+    try:
+        return read_state(row, list[AgentChange])
+    except Unreadable:
+        return []
 
 
 def _values(state: Import) -> Values:

@@ -1,20 +1,35 @@
 """Imports of the directory go on, a piece at a time, after all that is owed to emergencies."""
 
 from shared.deadlines import Deadline
+from shared.domain.errors import Unavailable
 from shared.ports import AgentRegister, Imports
+
+# With more to do than that, the directory is read in pages of a thousand: a request for each entry takes longer.
+MANY = 500
 
 
 def carry_on_import(operation_id: str, *, imports: Imports, directory: AgentRegister, deadline: Deadline) -> bool:
-    """Do as much of an import as there is time for; gives whether something is left. Raises `Unavailable`.
+    """Do as much of an import as there is time for; gives whether something is left.
 
-    Idempotent: a piece that two do at once, or that was cut off, writes the same entries once more.
+    Idempotent: pieces that two do at once, or that were cut off, write the same entries once more. Raises `Unavailable`
+    where nothing could be done.
     """
-    while not deadline.passed():
-        chunk = imports.next_chunk(operation_id, deadline)
-        if chunk is None:
-            imports.close(operation_id, deadline)
-            return False
-        name, changes = chunk
-        done = directory.apply(changes, deadline)
-        imports.chunk_done(operation_id, name, done, deadline)
+    known = imports.read(operation_id, deadline)
+    if known is None:
+        return False
+    progress = False
+    try:
+        entries = directory.look(deadline) if known.rows - known.done > MANY else None
+        while not deadline.passed():
+            chunks = imports.next_chunks(operation_id, deadline)
+            if not chunks:
+                imports.close(operation_id, deadline)
+                return False
+            done = directory.apply([each for chunk in chunks for each in chunk.changes], entries, deadline)
+            imports.chunks_done(operation_id, [chunk.name for chunk in chunks], done, deadline)
+            progress = True
+    except Unavailable:
+        # Time was up in the middle of a piece: the next run does it once more.
+        if not progress:
+            raise
     return True

@@ -99,7 +99,7 @@ def test_an_import_that_was_cut_anywhere_is_carried_on_by_the_sweep_and_leaves_n
         house.sweep()
     assert state_of(house, operation_id) == (ImportState.DONE, 200, 200)
     assert bytes_of(house) == bytes_of(whole)
-    assert house.imports.next_chunk(operation_id, house.within()) is None
+    assert house.imports.next_chunks(operation_id, house.within()) == []
 
 
 def test_of_an_import_that_is_over_only_counts_are_kept_and_for_a_day() -> None:
