@@ -1,11 +1,21 @@
 """Each route for each role: itself, another agent, the other roles, an unknown role, and nobody."""
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 
+from functions.openapi import OPERATIONS
+from functions.openapi_document import Operation
+from functions.openapi_examples import AGENT_ID as EXAMPLE_ID
+from functions.openapi_examples import EXAMPLES
+from functions.rights import RIGHTS
 from tests.integration.used import new_agent, new_id
+from tests.local.acs import poll
 from tests.local.stack import ADMIN, AGENT, MACHINE, SUPERVISOR, Stack
 
 pytestmark = pytest.mark.process
@@ -77,6 +87,82 @@ ROUTES = {
                                               lambda: {"text": "Desk <desk@example.com>"}, {"admin"}),
     "admin_drill_read": Request("GET", "manage/drills/last", nothing, {"admin"}),
 }  # fmt: skip
+
+
+# Every operation as its example in the description has it.
+OF_THE_ROLE = {AGENT: "agent", SUPERVISOR: "supervisor", ADMIN: "admin", MACHINE: "machine"}
+# A dial and an end are taken as the caller's own, whoever's record they name (specification, who speaks for whom).
+NEVER_REFUSED = {"call_started", "call_ended"}
+SIGNED_FOR_AN_ADMIN = base64.b64encode(
+    json.dumps({"auth_typ": "aad", "claims": [{"typ": "roles", "val": ADMIN}], "role_typ": "roles"}).encode()
+).decode()
+
+
+def by_example(local: Stack, operation: Operation, principal: str | None, **headers: str) -> httpx.Response:
+    example = EXAMPLES[operation.function]
+    path = operation.path.lstrip("/").format(**example.get("path", {}))
+    query = urlencode(example.get("query", {}))
+    body = example.get("body")
+    content = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
+    headers |= {"Content-Type": "text/csv"} if isinstance(body, str) else {}
+    return local.ask(
+        operation.method.upper(),
+        f"{path}?{query}" if query else path,
+        principal=principal,
+        content=content,
+        headers=headers,
+    )
+
+
+WALKED = [operation for operation in OPERATIONS if not RIGHTS[operation.function].anyone]
+
+
+def test_the_walk_leaves_no_function_out() -> None:
+    decided = {name for name, rule in RIGHTS.items() if not rule.anyone}
+    assert {operation.function for operation in WALKED} == decided
+
+
+@pytest.mark.parametrize("operation", WALKED, ids=lambda operation: operation.function)
+def test_each_role_nobody_and_a_header_that_the_platform_did_not_set(local: Stack, operation: Operation) -> None:
+    rule = RIGHTS[operation.function]
+    entry = EXAMPLES["admin_agent_saved"]["body"] | {"emergency_contacts": ""}
+    local.ask("PUT", f"manage/agents/{EXAMPLE_ID}", entry, principal=ADMIN).raise_for_status()
+    if "call_id" in EXAMPLES[operation.function].get("path", {}):
+        started = next(each for each in OPERATIONS if each.function == "call_started")
+        by_example(local, started, f"{AGENT};{EXAMPLE_ID}").raise_for_status()
+    local.wait_until_nothing_is_owed()
+    before = settled(local.rows())
+    refused = {
+        "nobody": by_example(local, operation, None),
+        "a header": by_example(local, operation, None, **{"X-MS-CLIENT-PRINCIPAL": SIGNED_FOR_AN_ADMIN}),
+        "no role": by_example(local, operation, EXAMPLE_ID),
+    }
+    for said in refused.values():
+        assert (said.status_code, set(said.json())) == (401, {"type", "title", "status"})
+    roles = {role: f"{role};{EXAMPLE_ID}" if role == AGENT else role for role in OF_THE_ROLE}
+    strangers = [principal for role, principal in roles.items() if rule.roles and role not in rule.roles]
+    if rule.roles and operation.function not in NEVER_REFUSED:
+        strangers.append("EmergencyCalling.Janitor")
+        strangers += [f"{AGENT};{EVE.agent_id}"] if AGENT in rule.roles else []
+    for principal in strangers:
+        answer = by_example(local, operation, principal)
+        assert (answer.status_code, set(answer.json())) == (403, {"type", "title", "status"}), principal
+    assert settled(local.rows()) == before
+    for role, principal in roles.items():
+        if not rule.roles or role in rule.roles:
+            answer = by_example(local, operation, principal)
+            assert answer.status_code not in (401, 403), role
+            if operation.function == "admin_drill_started":
+                wait_for_drill(local, answer.json()["drill_id"])
+    local.ask("DELETE", f"manage/agents/{EXAMPLE_ID}", principal=ADMIN)
+
+
+def wait_for_drill(local: Stack, drill_id: str) -> None:
+    def over() -> bool:
+        state: str = local.ask("GET", f"manage/drills/{drill_id}", principal=ADMIN).json()["state"]
+        return state != "running"
+
+    poll(over, within_s=60.0, what="the drill's end")
 
 
 # Held presence is looked at every 30 s, whoever asks for what meanwhile: that moves the emergency's own row.
