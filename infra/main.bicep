@@ -634,7 +634,6 @@ module alerts 'modules/alerts.bicep' = {
     emails: filter(map(split(alertEmails, ';'), email => trim(email)), email => !empty(email))
     workspaceId: monitoring.outputs.workspaceId
     componentId: monitoring.outputs.componentId
-    functionAppId: functionApp.id
     resourceIds: {
       systemTopic: systemTopicId
       customTopic: customTopic ? topic!.outputs.id : ''

@@ -16,9 +16,6 @@ param workspaceId string
 @description('The resources that the metric rules name: systemTopic, customTopic, hostStorage, stateStorage. Empty where there is none.')
 param resourceIds object
 
-@description('The function app.')
-param functionAppId string
-
 @description('The Application Insights component.')
 param componentId string
 
@@ -35,6 +32,13 @@ param webTestName string
 param actionGroupName string
 
 var alerts = loadJsonContent('../alerts.json')
+var changes = [
+  'Microsoft.Web/sites/write'
+  'Microsoft.Web/sites/config/write'
+  'Microsoft.Web/sites/restart/action'
+  'Microsoft.Web/sites/stop/action'
+  'Microsoft.Web/sites/delete'
+]
 var places = ['us-va-ash-azr', 'us-il-ch1-azr', 'us-ca-sjc-azr', 'us-tx-sn1-azr', 'us-fl-mia-edge']
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
@@ -175,8 +179,9 @@ resource changeRule 'Microsoft.Insights/activityLogAlerts@2026-01-01' = {
     condition: {
       allOf: [
         { field: 'category', equals: 'Administrative' }
-        { field: 'resourceId', equals: functionAppId }
         { field: 'status', equals: 'Succeeded' }
+        // Settings are a resource below the app; whoever only reads them writes a line too.
+        { anyOf: [for operation in changes: { field: 'operationName', equals: operation }] }
       ]
     }
     actions: { actionGroups: [{ actionGroupId: people.id }] }

@@ -14,7 +14,7 @@ param skuName string
 @description('The one container of the account.')
 param containerName string
 
-@description('Keep earlier versions of a blob. Never where a blob can hold what must be forgotten.')
+@description('Keep earlier versions of a blob for 30 days. Never where a blob can hold what must be forgotten.')
 param keepVersions bool
 
 @description('Delete blobs this many days after they were written; 0 keeps them.')
@@ -69,7 +69,8 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-08-01' = {
   name: 'default'
 }
 
-resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08-01' = if (deleteAfterDays > 0) {
+// The host writes the state of its timers every minute, and each time leaves a version behind.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08-01' = if (keepVersions || deleteAfterDays > 0) {
   parent: account
   name: 'default'
   properties: {
@@ -80,8 +81,10 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: ['blockBlob', 'appendBlob'] }
-            actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: deleteAfterDays } } }
+            filters: { blobTypes: keepVersions ? ['blockBlob'] : ['blockBlob', 'appendBlob'] }
+            actions: keepVersions
+              ? { version: { delete: { daysAfterCreationGreaterThan: 30 } } }
+              : { baseBlob: { delete: { daysAfterModificationGreaterThan: deleteAfterDays } } }
           }
         }
       ]

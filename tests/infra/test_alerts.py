@@ -183,7 +183,11 @@ def test_every_alert_is_deployed_and_tells_somebody(name: str) -> None:
         assert rule["properties"]["actions"]["actionGroups"] == [people["id"]]
     for rule in metrics:
         assert rule["properties"]["actions"] == [{"actionGroupId": people["id"]}]
-    assert of_type(name, "Microsoft.Insights/activityLogAlerts")
+    (changes,) = of_type(name, "Microsoft.Insights/activityLogAlerts")
+    (operations,) = [each["anyOf"] for each in changes["properties"]["condition"]["allOf"] if "anyOf" in each]
+    assert {"Microsoft.Web/sites/write", "Microsoft.Web/sites/config/write"} <= {each["equals"] for each in operations}
+    # Reading the settings, which the form does, changes nothing.
+    assert not [each for each in operations if "list" in each["equals"]]
 
 
 def test_those_who_are_told_are_those_who_were_named() -> None:

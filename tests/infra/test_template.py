@@ -284,11 +284,15 @@ def test_nothing_is_kept_that_must_be_forgotten() -> None:
             assert properties["deleteRetentionPolicy"] == {"enabled": False}
             assert properties["containerDeleteRetentionPolicy"] == {"enabled": False}
             assert properties["changeFeed"] == {"enabled": False}
-        (lifecycle,) = of_type(name, "Microsoft.Storage/storageAccounts/managementPolicies")
-        assert lifecycle["name"].startswith("ststate")
-        (rule,) = lifecycle["properties"]["policy"]["rules"]
-        assert rule["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 1}}}
-        assert "prefixMatch" not in rule["definition"]["filters"]
+        rules = {
+            each["name"].partition("/")[0][:6]: each["properties"]["policy"]["rules"]
+            for each in of_type(name, "Microsoft.Storage/storageAccounts/managementPolicies")
+        }
+        assert {account: [rule["definition"]["actions"] for rule in found] for account, found in rules.items()} == {
+            "ststat": [{"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 1}}}],
+            "sthost": [{"version": {"delete": {"daysAfterCreationGreaterThan": 30}}}],
+        }
+        assert all("prefixMatch" not in rule["definition"]["filters"] for found in rules.values() for rule in found)
 
 
 @pytest.mark.parametrize("name", COMPILED.values())
