@@ -167,7 +167,7 @@ def replay(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespa
             return f"no subscription brings events of the type {kind or 'that is missing'}"
         bare = {name: value for name, value in event.items() if not name.lower().startswith(ADDED)}
         headers = {"aeg-event-type": "Notification", "aeg-sas-key": os.environ.get("EVENT_GRID_KEY", "")}
-        answer = ask("POST", f"/runtime/webhooks/eventgrid?functionName={function}", headers, [bare])
+        answer = ask("POST", f"/runtime/webhooks/EventGrid?functionName={function}", headers, [bare])
         if answer.status not in (200, 202):
             return f"{function} answers {answer.status}: is EVENT_GRID_KEY set?"
         print(f"{function} took an event")

@@ -23,13 +23,15 @@ HOME = ROOT / ".cache" / "checkov"
 ACCEPTED = ROOT / "tests" / "infra" / "accepted.json"
 # A little below what passes today.
 MIN_PASSED = {
-    "azuredeploy.json": 15,
-    "events.deploy.json": 0,
-    "everything.json": 20,
-    "existing.json": 15,
-    "minimal.json": 15,
-    "network.json": 20,
+    "azuredeploy.json": 28,
+    "events.deploy.json": 4,
+    "everything.json": 31,
+    "existing.json": 24,
+    "minimal.json": 22,
+    "network.json": 31,
 }
+# checkov has no check of event subscriptions: whether it reads their template is seen by what is put in beside them.
+NOTHING_TO_CHECK = "events.deploy.json"
 
 
 def main() -> None:
@@ -40,6 +42,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     for name in COMPILED.values():
         shutil.copy(INFRA / name, folder / name)
+    with_a_control(folder / NOTHING_TO_CHECK)
     for snapshot in sorted(PARAMS.glob("*.snapshot.json")):
         name = snapshot.name.replace(".snapshot", "")
         if name in MIN_PASSED:
@@ -47,6 +50,15 @@ def main() -> None:
     faults = judged(_report(program, folder), json.loads(ACCEPTED.read_text("utf-8")))
     if faults:
         raise InfraError("checkov:\n" + "\n".join(faults))
+
+
+def with_a_control(file: Path) -> None:
+    """Put an account that is deployed elsewhere, and is judged there, into a template."""
+    template = json.loads(file.read_text("utf-8"))
+    snapshot = json.loads((PARAMS / "minimal.snapshot.json").read_text("utf-8"))
+    kind = "Microsoft.Storage/storageAccounts"
+    account = next(each for each in flat(snapshot)["resources"] if each["type"] == kind)
+    file.write_text(json.dumps(template | {"resources": [*template["resources"], account]}), "utf-8")
 
 
 def flat(snapshot: dict[str, Any]) -> dict[str, Any]:

@@ -344,7 +344,7 @@ def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path) -> 
         return answer(202)
 
     assert live.replay(ask, lambda _: None, argparse.Namespace(file=letter)) == ""
-    webhook = "/runtime/webhooks/eventgrid"
+    webhook = "/runtime/webhooks/EventGrid"
     assert sent == [(webhook, "call_started_event", [STARTED]), (webhook, "call_ended_event", [ENDED])]
     letter.write_text(json.dumps(STARTED | {"eventType": "Contoso.Other"}), "utf-8")
     assert "Contoso.Other" in live.replay(ask, lambda _: None, argparse.Namespace(file=letter))
