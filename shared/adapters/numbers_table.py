@@ -14,6 +14,7 @@ from shared.adapters.emergency_rows import (
     OfNumber,
     free_row,
     has_zone,
+    holder_row,
     map_readable,
     number_in,
     outside_row,
@@ -158,13 +159,12 @@ class NumbersTable:
 
     def given_back(self, number: str, agent_key: str, now: datetime, deadline: Deadline) -> Iterable[Write]:
         """What becomes of a number that this agent holds no longer: somebody else's, free, or gone."""
-        # Whether there is another one besides.
-        found = self._slot_and_holders(number, 2, deadline)
-        slot = found.slot
+        # Whether there is another one besides, by the keys alone: what stands in a row may be unreadable.
+        rows = {row.key: row for row in self._prefixed(slot_row(number), 3, deadline)}
+        slot = rows.pop(slot_row(number), None)
         if slot is None:
             return
-        # One that cannot be read may be anybody's, and is not the emergency's that has just been read.
-        if found.unreadable or any(holder.agent_key != agent_key for holder in found.holders):
+        if rows.keys() - {holder_row(number, agent_key)}:
             yield Replace(slot.key, slot.values, slot.version)
         elif _leaves(slot):
             yield Delete(slot.key, slot.version)

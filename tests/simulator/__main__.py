@@ -72,15 +72,17 @@ def _replay(seed: int) -> int:
 
 def _summary(outcomes: list[Outcome], seconds: float) -> dict[str, object]:
     faults: Counter[str] = Counter()
+    in_calls: Counter[str] = Counter()
     for outcome in outcomes:
         faults.update(outcome.faults)
+        in_calls.update(outcome.in_calls)
     emergencies = sum(outcome.emergencies for outcome in outcomes)
     return {
         "seeds": len(outcomes),
         "emergencies": emergencies,
         "callbacks": sum(outcome.callbacks for outcome in outcomes),
         "probes": sum(outcome.probes for outcome in outcomes),
-        "faults": dict(sorted(faults.items())),
+        "faults": {kind: [count, in_calls[kind]] for kind, count in sorted(faults.items())},
         "cpu_seconds": round(sum(outcome.cpu_seconds for outcome in outcomes), 1),
         "seconds": round(seconds, 1),
         "emergencies_per_second": round(emergencies / seconds) if seconds else 0,
@@ -90,8 +92,9 @@ def _summary(outcomes: list[Outcome], seconds: float) -> dict[str, object]:
 def _print(summary: dict[str, object], failed: list[Outcome]) -> None:
     for name, value in summary.items():
         if isinstance(value, dict):
-            for kind, count in value.items():
-                print(f"  fault: {kind:<24}{count:>12,}")
+            print("  faults, and how many of them struck while a leg was in progress:")
+            for kind, (count, in_calls) in value.items():
+                print(f"  fault: {kind:<24}{count:>12,}{in_calls:>12,}")
         else:
             print(f"{name:<24}{value:>20,}")
     for outcome in sorted(failed, key=lambda each: each.seed)[:20]:

@@ -28,7 +28,6 @@ from tests.fakes.house import DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
-from tests.simulator.story import require
 
 if TYPE_CHECKING:
     from tests.simulator.responders import Responder
@@ -141,7 +140,7 @@ class Checks:
         kept = after.lease if after is not None else None
         if kept is None or kept.lost or kept.number != before.lease.number:
             ended = not self._judged(before).lease_lives
-            require(ended, "a live lease never moves", before.lease.number, before.agent_id)
+            self.world.require(ended, "a live lease never moves", before.lease.number, before.agent_id)
 
     def _judged(self, emergency: Emergency) -> Verdict:
         return judge(emergency, self.world.rules, self.world.clock.now())
@@ -165,9 +164,9 @@ class Checks:
         self.world.tell(about, f"leg {leg.leg_id[:8]} recorded, number {leg.number} shared={leg.shared}")
         if leg.callback is not None:
             joined = self.world.control.has_joined(leg.callback, about)
-            require(joined, "a callback's leg is somebody's answer", leg, about)
+            self.world.require(joined, "a callback's leg is somebody's answer", leg, about)
             return
-        require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
+        self.world.require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
         owed = f"|notice|{derived(leg.leg_id, 'notice')}"
         notices = [write for write in writes if isinstance(write, Insert) and write.key.endswith(owed)]
         # What is beyond a ration is owed later, in one notice for all of them.
@@ -176,10 +175,12 @@ class Checks:
         for key in later:
             self.expect_notice(key.rpartition("|")[2], about)
         told = bool(notices or later)
-        require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
-        require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
+        self.world.require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
+        self.world.require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
         if not self.world.is_unknown(about):
-            require(leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about)
+            self.world.require(
+                leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about
+            )
         worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
 
@@ -189,26 +190,30 @@ class Checks:
         for notice in filter(None, map(_closing_in, writes)):
             verdict = self._judged(emergency)
             held = verdict.held_until is not None and self.world.clock.now() < verdict.held_until
-            require(not verdict.running and not held, "nobody is told that it is over while it is not", notice, about)
+            self.world.require(
+                not verdict.running and not held, "nobody is told that it is over while it is not", notice, about
+            )
             assert emergency.thread is not None
             for recipient in notice.recipients:
-                require((about, recipient) in self.told, "only who was told is told that it is over", notice, about)
+                self.world.require(
+                    (about, recipient) in self.told, "only who was told is told that it is over", notice, about
+                )
                 thread = (emergency.thread.opened_by, recipient)
                 once = self.closings.setdefault(thread, notice.notice_id) == notice.notice_id
-                require(once, "nobody is told twice that it is over", notice, about)
+                self.world.require(once, "nobody is told twice that it is over", notice, about)
             self.expected[notice.notice_id] = Expected(agent_id=about, closing=True)
 
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
             if leg.left_at is not None:
                 left = leg.callback is not None and self.world.control.has_left(leg.callback, emergency.agent_id)
-                require(left, "whoever talks in a callback is not taken for gone", leg, emergency.agent_id)
+                self.world.require(left, "whoever talks in a callback is not taken for gone", leg, emergency.agent_id)
             if leg.reported_end is None:
                 continue
             said = self.world.ends_said.get(leg.leg_id, set())
             fits = any(at == leg.reported_end.at for at, _ in said)
             fits = fits and (not leg.reported_end.by_agent or any(by_agent for _, by_agent in said))
-            require(fits, "an end is as it was reported", (leg.reported_end, said), emergency.agent_id)
+            self.world.require(fits, "an end is as it was reported", (leg.reported_end, said), emergency.agent_id)
 
     def _ends_only_get_earlier(self, before: Emergency | None, after: Emergency) -> None:
         known = {leg.leg_id: leg.reported_end for leg in before.legs} if before is not None else {}
@@ -216,7 +221,7 @@ class Checks:
             old, new = known.get(leg.leg_id), leg.reported_end
             if old is not None and new is not old:
                 kept = new is not None and new.at <= old.at and (new.by_agent or not old.by_agent)
-                require(kept, "of several ends the earliest counts", (old, new), after.agent_id)
+                self.world.require(kept, "of several ends the earliest counts", (old, new), after.agent_id)
 
     def _one_undeclared_holder(self, emergency: Emergency) -> None:
         if emergency.lease is None or emergency.lease.lost:
@@ -225,11 +230,11 @@ class Checks:
         live = [e for e in (self.emergencies[key] for key in keys) if self._judged(e).lease_lives]
         undeclared = [e for e in live if e.lease is not None and not e.lease.shared]
         detail = [(e.agent_id, e.lease.shared, str(e.lease.lent_at)) for e in live if e.lease]
-        require(len(undeclared) < 2, "one live holder unless shared", detail, emergency.agent_id)
+        self.world.require(len(undeclared) < 2, "one live holder unless shared", detail, emergency.agent_id)
         if len(live) > 1 and not emergency.lease.shared:
             others = [e.lease.lent_at for e in live if e is not emergency and e.lease is not None]
             late = any(at <= emergency.lease.lent_at for at in others)
-            require(not late, "one live holder unless shared", detail, emergency.agent_id)
+            self.world.require(not late, "one live holder unless shared", detail, emergency.agent_id)
 
     def _holder_row_agrees(self, key: str, emergency: Emergency) -> None:
         lease = emergency.lease
@@ -237,7 +242,7 @@ class Checks:
             return
         row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
         told = None if row is None else msgspec.json.decode(str(row.values["state"]), type=Holder).lease
-        require(told == lease, "a number's row tells its holder's lease", (told, lease), emergency.agent_id)
+        self.world.require(told == lease, "a number's row tells its holder's lease", (told, lease), emergency.agent_id)
 
     def _expiry_is_true(self, key: str, emergency: Emergency) -> None:
         lease, verdict = emergency.lease, self._judged(emergency)
@@ -245,7 +250,7 @@ class Checks:
             return
         if lease.expired_at is not None:
             over = not verdict.lease_lives and lease.expired_at == verdict.lease_ends_at
-            require(over, "a lease that is written as expired is over", (lease, verdict), emergency.agent_id)
+            self.world.require(over, "a lease that is written as expired is over", (lease, verdict), emergency.agent_id)
         elif self.world.faults.climate.fair and verdict.lease_ends_at < FAR_FUTURE:
             # An end that is told late ends the lease in the past: the timer has its minute from then on.
             since, ends_at = max(verdict.lease_ends_at, self.world.clock.now()), verdict.lease_ends_at
@@ -260,7 +265,7 @@ class Checks:
             return
         served = self.world.served_from(since - EXPIRED_WITHIN, now) <= since
         if served and self._judged(emergency).lease_ends_at == ends_at:
-            require(
+            self.world.require(
                 kept.expired_at == ends_at, "the timer expires the number within a minute", kept, emergency.agent_id
             )
 
@@ -292,7 +297,7 @@ class Checks:
         served = self.world.served_from(since, now) == since
         if served and not emergency.hold.settled and until is not None and now < until:
             again = shown.status is PresenceStatus.DO_NOT_DISTURB
-            require(again, "do not disturb is set again", (shown, emergency.hold), agent_id)
+            self.world.require(again, "do not disturb is set again", (shown, emergency.hold), agent_id)
 
     # Probes: what a caller would see at a moment, above all on both sides of an edge
 
@@ -310,7 +315,7 @@ class Checks:
     def probe(self, agent_id: str, key: str) -> None:
         """The panel, the number's holders, and a callback, as they are at this very moment."""
         emergency = self.emergencies.get(key)
-        if emergency is None or emergency.lease is None:
+        if emergency is None or emergency.lease is None or self.world.breakage.excuses(agent_id):
             return
         self.probes += 1
         world, verdict = self.world, self._judged(emergency)
@@ -327,17 +332,23 @@ class Checks:
         rings = any(each.until > world.clock.now() for each in emergency.ringing)
         in_progress = Mode.EMERGENCY if verdict.running else Mode.NORMAL
         right = Mode.RINGING if rings else in_progress
-        require(panel.mode is right, "the panel shows what is in progress", (panel.mode, right), agent_id)
+        self.world.require(panel.mode is right, "the panel shows what is in progress", (panel.mode, right), agent_id)
         if verdict.running:
             offered = (["answer"] if rings else []) + ["device_settings", "end_call"]
-            require(list(panel.controls) == offered, "End call stays while a leg is in progress", panel, agent_id)
+            self.world.require(
+                list(panel.controls) == offered, "End call stays while a leg is in progress", panel, agent_id
+            )
         held = verdict.held_until is not None and not verdict.running and not rings
         told = panel.banner is Banner.HELD_AFTER_DROP
-        require(told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id)
+        self.world.require(
+            told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id
+        )
         if not emergency.lease.lost:
             number = emergency.lease.number
             said = panel.callback_number == number
-            require(said == verdict.lease_lives, "the panel shows the number while the lease lives", verdict, agent_id)
+            self.world.require(
+                said == verdict.lease_lives, "the panel shows the number while the lease lives", verdict, agent_id
+            )
             self._probe_callback(number, agent_id)
 
     def _probe_callback(self, number: str, agent_id: str) -> None:
@@ -352,9 +363,9 @@ class Checks:
             telemetry=world.nobody_listens,
             deadline=world.endless,
         )
-        require(len(calls.reached) == 1, "a callback reaches one", calls.reached, agent_id)
+        self.world.require(len(calls.reached) == 1, "a callback reaches one", calls.reached, agent_id)
         right = self.right_targets(number)
-        require(calls.reached[0] in right, "a callback reaches its holder", (calls.reached, right), agent_id)
+        self.world.require(calls.reached[0] in right, "a callback reaches its holder", (calls.reached, right), agent_id)
 
     def right_targets(self, number: str) -> set[str]:
         """Who may be rung for a callback to this number now: live holders, else the last one, else the desk."""
@@ -372,7 +383,7 @@ class Checks:
 
     def mail_accepted(self, email: Email) -> None:
         """The e-mail service took a message; its subject is the notice's id."""
-        require(email.subject in self.expected, "no notice without a cause", email.subject)
+        self.world.require(email.subject in self.expected, "no notice without a cause", email.subject)
         cause = self.expected[email.subject]
         if cause.responder is not None:
             cause.responder.is_told_of(email.subject)
@@ -429,12 +440,14 @@ class Checks:
     def _notices_came(self) -> None:
         for (notice_id, recipient), count in self.accepted.items():
             allowed = 1 + self.incidents[notice_id]
-            require(count <= allowed, "no mail comes twice without a cause", (notice_id, recipient, count, allowed))
+            self.world.require(
+                count <= allowed, "no mail comes twice without a cause", (notice_id, recipient, count, allowed)
+            )
         for leg_id, leg in self.legs.items():
             if leg.notified and leg.worth_until - self.world.served_from(leg.at, leg.worth_until) > ENOUGH:
                 for contact in self.world.contacts(leg.agent_id):
                     came = (derived(leg_id, "notice"), contact) in self.accepted or self.world.refuses(contact)
-                    require(came, "every leg's notice arrives", leg, leg.agent_id)
+                    self.world.require(came, "every leg's notice arrives", leg, leg.agent_id)
         self._told_that_it_is_over()
 
     def _told_that_it_is_over(self) -> None:
@@ -443,17 +456,17 @@ class Checks:
         for (agent_id, contact), at in self.told_of.items():
             over_at = self.told_over.get((agent_id, contact))
             told = over_at is not None and over_at >= at
-            require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
+            self.world.require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
 
     def _nothing_is_left(self) -> None:
         keys = self.world.table.keys()
         left = [key for key in keys if key.split("|")[0] not in LEFT_IN_THE_END]
-        require(not left, "nothing is left in the end", left[:5], self._whose(left))
+        self.world.require(not left, "nothing is left in the end", left[:5], self._whose(left))
         pool = sorted(number.removeprefix("+") for number in self.world.deployment.callback_numbers)
         free = sorted(key.split("|")[3] for key in keys if key.startswith("free|"))
         slots = sorted(key.split("|", 1)[1] for key in keys if key.startswith("number|"))
-        require(free == pool, "all numbers are free in the end", set(free) ^ set(pool))
-        require(slots == [f"{number}|" for number in pool], "only the pool has slots in the end", slots)
+        self.world.require(free == pool, "all numbers are free in the end", set(free) ^ set(pool))
+        self.world.require(slots == [f"{number}|" for number in pool], "only the pool has slots in the end", slots)
 
     def _whose(self, keys: Sequence[str]) -> str | None:
         return next((self.world.agent_with_key.get(key.rsplit("|", 1)[1]) for key in keys), None)
@@ -470,8 +483,8 @@ class Checks:
                 deadline=self.world.endless,
             )
             detail = (presence, chosen)
-            require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
-            require(presence.status is chosen, "presence ends where people left it", detail, agent_id)
+            self.world.require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
+            self.world.require(presence.status is chosen, "presence ends where people left it", detail, agent_id)
 
 
 def _closing_in(write: Write) -> Notice | None:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from msgspec import Struct
@@ -39,6 +39,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     answers_calls: bool
     refuses_addresses: bool
     refuses_sender: float
+    rows_broken: int
 
     @property
     def fair(self) -> bool:
@@ -72,15 +73,19 @@ def climate_of(chance: random.Random) -> Climate:
         answers_calls=chance.random() < 0.8,
         refuses_addresses=chance.random() < 0.3,
         refuses_sender=0.0 if fine else chance.choice([0.0, 0.0, 0.1, 0.3]),
+        rows_broken=0 if fine else chance.choice([0, 0, 10, 60]),
     )
 
 
 class Faults:
     """Draws single faults, and counts them by kind."""
 
-    def __init__(self, climate: Climate, chance: random.Random) -> None:
+    def __init__(self, climate: Climate, chance: random.Random, in_a_call: Callable[[], bool]) -> None:
         self.climate = climate
         self.counts: Counter[str] = Counter()
+        # The same, of those that struck while somebody's leg was in progress.
+        self.in_calls: Counter[str] = Counter()
+        self._in_a_call = in_a_call
         self._chance = chance
         self.store_away = False
         self.over = False
@@ -98,7 +103,7 @@ class Faults:
         if self.over or self._chance.random() >= self._any_trouble:
             return ()
         (found,) = self._chance.choices(list(self._troubles), list(self._troubles.values()))
-        self.counts[f"{port} {found}"] += 1
+        self._count(f"{port} {found}")
         return (found, *self.befalling(port))
 
     def of_port(self, port: str) -> int:
@@ -114,8 +119,13 @@ class Faults:
         """Whether this fault happens now."""
         if self.over or not likelihood or self._chance.random() >= likelihood:
             return False
-        self.counts[kind] += 1
+        self._count(kind)
         return True
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] += 1
+        if self._in_a_call():
+            self.in_calls[kind] += 1
 
     def end(self) -> None:
         """From now on nothing goes wrong any more."""

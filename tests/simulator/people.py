@@ -12,8 +12,8 @@ from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
 from shared.use_cases.start_call import Dial
 from tests.simulator.checks import Place
+from tests.simulator.oracle import SKEW
 from tests.simulator.ports import Died
-from tests.simulator.story import require
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
@@ -101,6 +101,9 @@ class Person:
         world.emergencies += 1
         self._calls += 1
         ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200, -7200, -1800]))
+        world.talking += 1
+        if abs(ahead) > SKEW:
+            world.faults.strikes("clock wrong", 1.0)
         dialled = "933" if chance.random() < 0.05 else "911"
         call = Call(
             self.agent_id, world.key_of(self.agent_id), f"{self.agent_id}/{self._calls}", world.clock.now(), dialled
@@ -123,6 +126,7 @@ class Person:
         if chance.random() < 0.15:
             world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 4 * 3600)
         world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))
+        world.talking -= 1
         self._over(call)
 
     def _is_called_back(self, call: Call) -> None:
@@ -142,12 +146,14 @@ class Person:
                 break
             world.clock.sleep(2.0)
         else:
-            require(False, "a dial is recorded once the store answers", call.leg_id, call.agent_id)
+            self.world.require(False, "a dial is recorded once the store answers", call.leg_id, call.agent_id)
         world.tell(call.agent_id, f"answered for leg {call.leg_id[:8]}: {answer.callback_number}")
         if not answer.stale:
-            require(call.leg_id in world.checks.legs, "what was answered is recorded", call.leg_id, call.agent_id)
+            self.world.require(
+                call.leg_id in world.checks.legs, "what was answered is recorded", call.leg_id, call.agent_id
+            )
             same = call.number in {None, answer.callback_number}
-            require(same, "the same answer to a retry", (call.number, answer.callback_number), call.agent_id)
+            self.world.require(same, "the same answer to a retry", (call.number, answer.callback_number), call.agent_id)
             call.number = answer.callback_number
 
     def _dial(self, call: Call, dialled_at: datetime) -> Dial:

@@ -17,7 +17,6 @@ from tests.fakes.house import DESK, FALLBACK
 from tests.fakes.switchboard import PSAP
 from tests.simulator.clockwork import SECOND, microseconds
 from tests.simulator.ports import Died
-from tests.simulator.story import require
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
@@ -78,7 +77,7 @@ class Responder:
             if self._arrives():
                 return
             world.clock.sleep(1.0 + attempt)
-        require(self._over, "no callback is lost", self.number, self._about)
+        self.world.require(self._over, "no callback is lost", self.number, self._about)
 
     def _arrives(self) -> bool:
         """Whether the event of it needs to come no more."""
@@ -142,7 +141,7 @@ class Responder:
         self._sent = True
         allowed = self._right if self._calm() else self._right | self._alternates() | NOBODY_S
         self.world.tell(self._about, f"is sent on to {target}")
-        require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
+        self.world.require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
 
     def hears_ring(self, invite: Invite) -> None:
         """Somebody is rung for it."""
@@ -150,12 +149,14 @@ class Responder:
         world, target = self.world, invite.target
         world.tell(self._about, f"rings {target}, callback {self.callback_id[:8]}")
         allowed = self._right | self._alternates() | NOBODY_S
-        require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
+        self.world.require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
         if self._calm():
             expected = None if target.startswith("8:") else self.number
-            require(invite.caller_id == expected, "telephones are shown the number", invite.caller_id, self._about)
+            self.world.require(
+                invite.caller_id == expected, "telephones are shown the number", invite.caller_id, self._about
+            )
             first = self._rung or target in self._right or self._engaged_lately()
-            require(first, "its holder is rung first", (target, self._right), self._about)
+            self.world.require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
         if try_without_state(self.callback_id, invite.invitation_id) is None:
             # Without the store nobody can know whether somebody talks.
@@ -171,15 +172,17 @@ class Responder:
         if climate.fair and climate.prompt and self._was_served(self._alone_since):
             # Where the desk itself calls, it stands in for the desk.
             early = target == FALLBACK and waited < FALLBACK_AFTER and self.caller == PSAP
-            require(not early, "the fallback number is rung after five minutes", waited, self._about)
+            self.world.require(not early, "the fallback number is rung after five minutes", waited, self._about)
             late = target != FALLBACK and waited > FALLBACK_AFTER + timedelta(seconds=60)
-            require(not late, "after five minutes the fallback number is rung for good", (target, waited), self._about)
+            self.world.require(
+                not late, "after five minutes the fallback number is rung for good", (target, waited), self._about
+            )
 
     def _nobody_talks(self) -> None:
         if self._talking_since is not None and self._was_served(self._talking_since):
             talked = self.world.clock.now() - self._talking_since
             limit = DECIDED_BEFORE if self.world.faults.climate.fair and self._calm() else SILENCE
-            require(talked <= limit, "nobody is rung while somebody talks", talked, self._about)
+            self.world.require(talked <= limit, "nobody is rung while somebody talks", talked, self._about)
 
     def _was_served(self, since: datetime) -> bool:
         return self.world.served_from(since, self.world.clock.now()) == since
@@ -216,7 +219,7 @@ class Responder:
         if served_from > from_when:
             self._look_again(silent_since, served_from)
             return
-        require(False, "somebody rings while a responder waits", (self.number, silent_since), self._about)
+        self.world.require(False, "somebody rings while a responder waits", (self.number, silent_since), self._about)
 
     def is_answered_by(self, invite: Invite) -> None:
         """They talk."""
@@ -234,11 +237,11 @@ class Responder:
         if self._over or self._drop_outs != drop_outs or not self._calm():
             return
         still = self.world.control.still_rung(self.context, answered_at)
-        require(not still, "the others ring no more when one answers", still, self._about)
+        self.world.require(not still, "the others ring no more when one answers", still, self._about)
         agent_id = self.world.agent_of(invite.target)
         legs = self.world.checks.callback_legs(self.world.key_of(agent_id), self.callback_id)
         held = legs is None or any(leg.holds_presence for leg in legs)
-        require(held, "whoever answers a callback is in an emergency", (agent_id, legs), self._about)
+        self.world.require(held, "whoever answers a callback is in an emergency", (agent_id, legs), self._about)
 
     def _talk_ends(self, invite: Invite) -> None:
         world, how = self.world, self.world.chance.random()
@@ -264,7 +267,7 @@ class Responder:
         climate = self.world.faults.climate
         missed = {self._notice_id(self.world.agent_of(each), NoticeKind.CALLBACK_MISSED) for each in self._holders()}
         if notice_id in missed and climate.fair and climate.prompt and self._calm():
-            require(not self._reached, "only missed callbacks are told as missed", self.number, self._about)
+            self.world.require(not self._reached, "only missed callbacks are told as missed", self.number, self._about)
 
     def _holders(self) -> set[str]:
         return self._right - NOBODY_S
@@ -283,7 +286,7 @@ class Responder:
     def at_the_end(self) -> None:
         """Whoever waited was reached; whoever did not was told of."""
         through = self._reached or self._sent or self._over or self._left_alone
-        require(through, "every responder who waits reaches somebody", self.number, self._about)
+        self.world.require(through, "every responder who waits reaches somebody", self.number, self._about)
         if self._missed_worth is None or not (self.world.faults.climate.fair and self._calm()):
             return
         since, until = self._missed_worth
@@ -291,7 +294,7 @@ class Responder:
         if self.world.is_unknown(agent_id) or until - self.world.served_from(since, until) <= ENOUGH:
             return
         told = self.world.checks.was_told(self._notice_id(agent_id, NoticeKind.CALLBACK_MISSED))
-        require(told, "a missed callback is told", self.number, self._about)
+        self.world.require(told, "a missed callback is told", self.number, self._about)
 
 
 def _ends(process: "Process", end: End) -> None:

@@ -31,9 +31,3 @@ class Violation(AssertionError):
         super().__init__(f"{invariant}: {detail}")
         self.invariant = invariant
         self.about = about
-
-
-def require(holds: bool, invariant: str, detail: object, about: str | None = None) -> None:
-    """Raise `Violation` unless it holds."""
-    if not holds:
-        raise Violation(invariant, str(detail), about)

@@ -21,6 +21,7 @@ from shared.domain.ids import agent_key_of
 from shared.domain.presence import PresenceStatus
 from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, key_outside, numbers
 from tests.fakes.memory_table import MemoryTable
+from tests.simulator.breakage import Breakage
 from tests.simulator.call_control import CallControl
 from tests.simulator.checks import Checks
 from tests.simulator.clockwork import SECOND, Clockwork
@@ -51,6 +52,7 @@ class Outcome(Struct, kw_only=True):
     callbacks: int
     probes: int
     faults: dict[str, int]
+    in_calls: dict[str, int]
     cpu_seconds: float
     invariant: str | None = None
     detail: str = ""
@@ -69,7 +71,8 @@ class World:
         self.chance = seeded(seed, "what happens")
         self.probe_chance = seeded(seed, "probes")
         plan = seeded(seed, "plan")
-        self.faults = Faults(climate_of(plan), seeded(seed, "faults"))
+        self.talking = 0
+        self.faults = Faults(climate_of(plan), seeded(seed, "faults"), lambda: self.talking > 0)
         self.courier, self.control = Courier(self), CallControl(self)
         self.responders: list[Responder] = []
         self.table, self.directory_table = MemoryTable(), MemoryTable()
@@ -82,6 +85,7 @@ class World:
         self._population(plan)
         self.rules = self.deployment.rules
         self.checks = Checks(self)
+        self.breakage = Breakage(self)
         self.timers: list[Timer] = []
         self.unserved: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment
@@ -193,6 +197,11 @@ class World:
         self.responders.append(Responder(self, number, context, about))
         return self.responders[-1]
 
+    def require(self, holds: bool, invariant: str, detail: object, about: str | None = None) -> None:
+        """Raise `Violation` unless it holds; what is told of one whose rows could not be read proves nothing."""
+        if not holds and not self.breakage.excuses(about):
+            raise Violation(invariant, str(detail), about)
+
     def tell(self, about: str, what: str) -> None:
         """A line of the story."""
         self.story.tell(self.clock.now(), about, what)
@@ -227,6 +236,8 @@ class World:
             self.clock.spawn(self._timer_pause, self.chance.random() * span_s)
         if climate.settings_differ:
             self.clock.spawn(self._new_settings, self.chance.random() * span_s)
+        for _ in range(climate.rows_broken):
+            self.clock.spawn(self.breakage.strike, self.chance.random() * span_s)
 
     def _store_outage(self) -> None:
         if self.faults.strikes("store outage", 1.0):
@@ -282,6 +293,7 @@ def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
         callbacks=len(world.responders),
         probes=world.checks.probes,
         faults=dict(world.faults.counts),
+        in_calls=dict(world.faults.in_calls),
         cpu_seconds=process_time() - began,
         invariant=invariant,
         detail=detail,

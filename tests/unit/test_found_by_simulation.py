@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.lending import REGISTERED_FOR
-from shared.adapters.table import Delete, Row, Write
+from shared.adapters.table import Delete, Put, Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
@@ -474,3 +474,16 @@ def test_a_call_of_the_lease_before_is_not_recorded_again_by_its_late_event(hous
     late = house.dial_by_event(structs.replace(dial(house, "ana"), dialled_at=begun))
     assert late.stale
     assert house.status("ana") is PresenceStatus.AVAILABLE and len(house.mail.accepted) == 2
+
+
+def test_a_number_comes_free_though_the_row_of_its_holder_cannot_be_read() -> None:
+    house = House(pool=numbers(1))
+    house.add_agent(Agent(agent_id="ana"))
+    house.tick()
+    house.dial(dial(house, "ana"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    [holder] = [key for key in house.rows() if key.startswith("number|") and not key.endswith("|")]
+    house.table.commit([Put(holder, {"schema": 1, "state": "{"})], house.within())
+    house.clock.advance(after(minutes=121))
+    house.tick()
+    assert {row.partition("|")[0] for row in house.rows()} == {"free", "number", "pool"}
