@@ -52,7 +52,7 @@ from shared.adapters.turns import Turns
 from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Clock, Deadline
-from shared.domain.deployment import Deployment
+from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.deployment_checks import Census, SettingFault
 from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
@@ -73,7 +73,7 @@ from shared.ports import (
     Telemetry,
     TelephonyReader,
 )
-from shared.settings import EmailBackend, Fault, PresenceBackend, Settings, Severity, read_settings
+from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
@@ -97,8 +97,6 @@ PROBE_WITHIN_S = 0.3
 READ_KEYS_WITHIN_S = 2.0
 # A directory of 10,000 takes seconds to count; nobody waits for all of it.
 CENSUS_WITHIN_S, CENSUS_REMEMBERED_S = 60.0, 300.0
-# Whom the presence service is asked for, to see that it answers: in the form of an object id, and nobody's.
-NOBODY = "00000000-0000-4000-8000-000000000000"
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
 # Who calls is not known, and so neither is their language; the countries in use speak English first.
 PROMPT_PATH = "api/ui/prompts/en.wav"
@@ -517,11 +515,12 @@ def administer(
         templates=templates,
         telephony=look("telephony", calling.telephony.read, within_s=READ_WITHIN_S, remembered_s=0.0),
         routes=calling.routes,
-        services=ServiceReach({**pings, Service.PRESENCE: partial(calling.presence.read, NOBODY)}, clock, telemetry),
+        services=ServiceReach({**pings, Service.PRESENCE: calling.presence.ping}, clock, telemetry),
         drills=calling.drills,
         census=look("census", partial(_census, calling), within_s=CENSUS_WITHIN_S, remembered_s=CENSUS_REMEMBERED_S),
         sites=calling.sites,
         profiles=profiles,
+        presence=calling.presence,
     )
     return Administration(
         office=office,
@@ -582,6 +581,7 @@ def _deployment(settings: Settings) -> Deployment:
         pool_low_water_percent=settings.pool_low_water,
         callback_notices=settings.callback_notices,
         closing_notices=settings.closing_notices,
+        presence_backend=settings.presence_backend,
         time_zone=settings.time_zone,
         callback_events_url=_callback_events_url(settings),
         prompt_url=f"{settings.public_base_url}/{PROMPT_PATH}" if settings.public_base_url else None,

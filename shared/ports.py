@@ -730,15 +730,20 @@ class PresenceGateway(Protocol):
         """Set it; where the service can, only over `presence.version` (`Conflict`). Gives it with its new version."""
         ...
 
-    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
         """Leave nothing of this hold, neither in the agent's presence nor behind it.
 
-        If it is still in place it ends with it. `Conflict`: somebody else changed it meanwhile.
+        If it is still in place it ends with it. Gives when to do so once more, where something of it may still land or
+        show until then; None where nothing is left. `Conflict`: somebody else changed it meanwhile.
         """
         ...
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep nothing here of this agent, who has left; what a service outside keeps is its own."""
+        ...
+
+    def ping(self, deadline: Deadline) -> None:
+        """See that the service answers, and lets the app set presences (`Refused`); nobody's is touched."""
         ...
 
 

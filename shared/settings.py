@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
-from shared.domain.deployment import CallbackNotices
+from shared.domain.deployment import CallbackNotices, PresenceBackend
 from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower
 from shared.domain.keys import Secret
@@ -145,14 +145,6 @@ class EmailBackend(StrEnum):
 
     ACS = "acs"
     GRAPH = "graph"
-
-
-class PresenceBackend(StrEnum):
-    """Where agents' presence lies: in a table of ours, or where their telephony is."""
-
-    TABLE = "table"
-    GRAPH = "graph"
-    DYNAMICS365 = "dynamics365"
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ FETCH_AHEAD_S = 900.0
 # In between, one request in so many seconds tries to fetch the next one; the others use the one that there is.
 FETCH_AGAIN_AFTER_S = 30.0
 LONGEST_REASON = 40
+# Reasons of a service that answers, and not for us.
+REFUSALS = (IDENTITY, RIGHT) = ("identity", "right")
 _ELSEWHERE = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 _NOT_ENABLED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
@@ -93,7 +95,7 @@ class BearerClient:
             return self._credential.get_token(self._scope)
         except (AzureError, OSError):
             # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
-            raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason="identity") from None
+            raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY) from None
 
     def drop_token(self) -> None:
         """The service did not take the token, which the credential remembers, too: begin with a new one."""
@@ -164,7 +166,9 @@ class BearerService:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send a request that may be repeated.
+        """Send a request that may be repeated: once, where a kept connection turned out to be dead (`Reply.repeated`).
+
+        The first one may have arrived, and may still: whoever sent it has to know.
 
         `NotFound` (404, 405): the service does not know whom it is about, or does not do this for them. `Refused`
         (400): it would refuse it again. `Unavailable` for anything else, with its Retry-After, and with a `reason`
@@ -222,9 +226,9 @@ def _refusal(answered: Answered) -> Exception:
     if answered.status in _NOT_ENABLED:
         return NotFound(f"the service answered {answered.status}")
     if answered.status == HTTPStatus.UNAUTHORIZED:
-        return Unavailable("the token is not taken", retry_after_s=MENDING_S, reason="identity")
+        return Unavailable("the token is not taken", retry_after_s=MENDING_S, reason=IDENTITY)
     if answered.status == HTTPStatus.FORBIDDEN:
-        return Unavailable("the app may not do this", retry_after_s=MENDING_S, reason="right")
+        return Unavailable("the app may not do this", retry_after_s=MENDING_S, reason=RIGHT)
     if answered.status in _ELSEWHERE:
         return Unavailable(f"the service answered {answered.status}")
     return Refused(f"the service answered {answered.status}", code=answered.code.lower()[:LONGEST_REASON])

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.adapters.presence_marks import Mark
-from shared.domain.presence import PresenceStatus
+from shared.domain.presence import LATE_SET_RECHECK, PresenceStatus
 
 SESSION, PREFERRED = "session", "preferred"
 # How old a presence may be that is read: a few seconds were seen, no document says.
@@ -21,6 +21,8 @@ LAG = timedelta(seconds=5)
 LASTS, LASTS_IN_OUTAGE = timedelta(hours=1), timedelta(minutes=30)
 HELD = "DoNotDisturb/Presenting"
 HELD_BY_PREFERENCE = "DoNotDisturb/DoNotDisturb"
+# There a preference shows nothing.
+SIGNED_IN_NOWHERE = "Offline/Offline"
 # What a preference shows and nothing else does; and what a session may show as well.
 _CERTAIN = (HELD_BY_PREFERENCE, "BeRightBack/BeRightBack", "Offline/OffWork")
 _UNSURE = ("Available/Available", "Busy/Busy", "Away/Away")
@@ -125,9 +127,10 @@ def _stands_unseen(mark: Mark, native: str, age: timedelta) -> Standing:
     return Standing.LOST if mark.failed else Standing.HIDDEN
 
 
-def may_land(mark: Mark) -> bool:
+def may_land(mark: Mark, at: datetime) -> bool:
     """Whether something that was set for it may still be on its way to Graph: nobody has seen it in place."""
-    return bool(mark.ways) and not mark.confirmed
+    late = mark.unsure_at is not None and at - mark.unsure_at < LATE_SET_RECHECK
+    return bool(mark.ways) and (late or not mark.confirmed)
 
 
 def landed_late(mark: Mark, native: str, now: datetime) -> bool:
@@ -135,4 +138,4 @@ def landed_late(mark: Mark, native: str, now: datetime) -> bool:
     assert mark.returned_at is not None, "a hold that lasts does not land late"
     shows = status_of(native) is PresenceStatus.DO_NOT_DISTURB and mark.before is not PresenceStatus.DO_NOT_DISTURB
     by_us = native != HELD_BY_PREFERENCE or PREFERRED in mark.ways
-    return shows and by_us and may_land(mark) and now - mark.returned_at >= LAG
+    return shows and by_us and may_land(mark, mark.returned_at) and now - mark.returned_at >= LAG

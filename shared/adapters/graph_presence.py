@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 from msgspec import Struct, structs
 
-from shared.adapters.bearer_client import BearerService
+from shared.adapters.bearer_client import REFUSALS, BearerService
 from shared.adapters.graph_holds import (
     HELD,
     LAG,
     PREFERRED,
     PREFERRED_OF,
     SESSION,
+    SIGNED_IN_NOWHERE,
     Standing,
     landed_late,
     lasts,
@@ -31,8 +32,8 @@ from shared.adapters.graph_holds import (
 from shared.adapters.presence_holds import Holds
 from shared.adapters.presence_marks import Mark, mark_of, marked
 from shared.deadlines import Clock, Deadline
-from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Unavailable, Unreadable
-from shared.domain.presence import STRAY_AFTER, Presence, PresenceStatus, SetBy
+from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
+from shared.domain.presence import LATE_SET_RECHECK, STRAY_AFTER, Presence, PresenceStatus, SetBy
 
 REQUESTS_AT_ONCE = 16
 # A request that takes longer leaves time for another one within what an effect may take.
@@ -40,6 +41,7 @@ REQUEST_WITHIN_S = 5.0
 KEEP_WITHIN_S = 1.0
 # What nobody knows any more is shown for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
+NOBODY = "00000000-0000-0000-0000-000000000000"
 # Nobody is there whose presence could be set.
 UNKNOWN_USER = Presence(status=PresenceStatus.OFFLINE, settable=False)
 
@@ -113,28 +115,34 @@ class GraphPresence:
             # A single 404 was asked about once more.
             return UNKNOWN_USER
 
-    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
         """Take away what is left of this hold, and its mark; what a person has changed since stays."""
         try:
             mark = self._holds.mark(agent_id, deadline)
         except Unreadable:
             # Nobody can tell any more what was set; it ends by itself.
             self._holds.remove(agent_id, None, deadline)
-            return
+            return None
         now = self._clock.now()
         if mark is None or (mark.hold_id != hold_id and now - mark.set_at < STRAY_AFTER):
-            return
-        if mark.returned_at is not None and now - mark.returned_at < LAG:
-            # What is read is still that of before: the mark says so until the lease ends.
-            return
-        shown = self._look(mark.user_id, deadline) if mark.returned_at is None or may_land(mark) else None
-        if shown is not None:
-            self._take_away(mark, shown, now, deadline)
-        self._holds.remove(agent_id, mark, deadline)
+            return None
+        end = self._end if mark.returned_at is None else self._end_returned
+        return end(agent_id, mark, now, deadline)
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep no mark of this agent."""
         self._holds.remove(agent_id, None, deadline)
+
+    def ping(self, deadline: Deadline) -> None:
+        """Take nobody's session away: that takes the same right as to set one. Raises `Unavailable`, `Refused`."""
+        try:
+            self._act_once(NOBODY, "clearPresence", {"sessionId": self._session_id()}, deadline)
+        except NotFound:
+            return
+        except Unavailable as failure:
+            if failure.reason in REFUSALS:
+                raise Refused(code=failure.reason) from None
+            raise
 
     def _user_of(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> str | None:
         """Whom a hold was set for is whose presence comes back, whatever the directory says by now."""
@@ -158,34 +166,48 @@ class GraphPresence:
         lasting = mark if mark is not None and mark.returned_at is None else None
         standing = stands(lasting, native, now) if lasting is not None else None
         if lasting is not None and standing is Standing.SEEN:
-            kept = self._holds.keep(agent_id, structs.replace(lasting, confirmed=True, failed=False), deadline)
+            seen = structs.replace(lasting, hold_id=wanted.hold_id or lasting.hold_id, confirmed=True, failed=False)
+            kept = self._holds.keep(agent_id, seen, deadline)
             return _as_held(Shown(native), kept, now)
         ways = stronger(lasting, standing) if lasting is not None and standing is not None else ways_to_hold(native)
+        if wanted.before_native is None:
+            # What is shown may be our own, of an outage: all of it is taken away in the end.
+            ways = tuple(dict.fromkeys((*ways, *ways_shown(native))))
         if PREFERRED in ways:
             self._require_unchanged(user_id, native, deadline)
         # Nothing is set where the agent prefers it already: then it is in place.
         new = mark_of(wanted, user_id, now)
-        new = structs.replace(new, ways=ways, confirmed=not ways, version=mark.version if mark else "")
+        new = structs.replace(new, ways=ways, confirmed=not ways)
+        if mark is not None:
+            new = structs.replace(new, unsure_at=mark.unsure_at, version=mark.version)
         kept = self._holds.keep(agent_id, new, deadline)
         try:
-            self._set(kept, deadline)
+            repeated = self._set(kept, deadline)
         except EmergencyCallingError:
             self._note_failure(agent_id, kept)
             raise
+        if repeated:
+            kept = self._holds.keep(agent_id, structs.replace(kept, unsure_at=now), deadline)
         return _unseen(kept) if ways else _as_held(Shown(native), kept, now)
 
-    def _set(self, mark: Mark, deadline: Deadline) -> None:
-        expiration = _duration(lasts(mark))
+    def _set(self, mark: Mark, deadline: Deadline) -> bool:
+        """Whether a part of it was sent twice: then the first one may still land, whenever that is."""
+        expiration, repeated = _duration(lasts(mark)), False
         if SESSION in mark.ways:
             body = {"sessionId": self._session_id(), "availability": "DoNotDisturb", "activity": "Presenting"}
-            self._act(mark.user_id, "setPresence", body | expiration, deadline)
+            repeated |= self._act(mark.user_id, "setPresence", body | expiration, deadline)
         if PREFERRED in mark.ways:
-            self._prefer(mark.user_id, PREFERRED_OF[PresenceStatus.DO_NOT_DISTURB], deadline, expiration)
+            repeated |= self._prefer(mark.user_id, PREFERRED_OF[PresenceStatus.DO_NOT_DISTURB], deadline, expiration)
+        return repeated
 
     def _note_failure(self, agent_id: str, mark: Mark) -> None:
         """Else the next look takes a presence that was never set for one that something hides."""
         try:
-            self._holds.keep(agent_id, structs.replace(mark, failed=True), Deadline(self._clock, KEEP_WITHIN_S))
+            self._holds.keep(
+                agent_id,
+                structs.replace(mark, failed=True, unsure_at=self._clock.now()),
+                Deadline(self._clock, KEEP_WITHIN_S),
+            )
         except EmergencyCallingError:
             return
 
@@ -205,7 +227,7 @@ class GraphPresence:
         now = self._clock.now()
         # Only now: whoever finds a mark that is not returned gives back again, which does no harm.
         self._holds.keep(agent_id, structs.replace(mark, returned_at=now), deadline)
-        return structs.replace(given_back, may_land=may_land(mark))
+        return structs.replace(given_back, may_land=may_land(mark, now))
 
     def _undo(
         self, user_id: str, ways: tuple[str, ...], status: PresenceStatus, native: str | None, deadline: Deadline
@@ -219,20 +241,53 @@ class GraphPresence:
         elif PREFERRED in ways:
             self._act(user_id, "clearUserPreferredPresence", {}, deadline)
 
-    def _take_away(self, mark: Mark, shown: Shown, now: datetime, deadline: Deadline) -> None:
-        """What is left of a hold that nobody gave back; where a person has changed it, only what that hides."""
-        if mark.returned_at is not None:
-            left = landed_late(mark, shown.native, now)
-        else:
-            left = stands(mark, shown.native, now) is not Standing.TAKEN
-        if left:
+    def _end(self, agent_id: str, mark: Mark, now: datetime, deadline: Deadline) -> datetime | None:
+        """End a hold that nobody gave back; where a person has changed it, take away only what that hides."""
+        lands = may_land(mark, now)
+        shown = self._look(mark.user_id, deadline)
+        if shown is not None and stands(mark, shown.native, now) is Standing.TAKEN:
+            # Written first: once our session is gone, nothing may show any more what the agent chose.
+            taken = structs.replace(mark, before=status_of(shown.native), before_native=shown.native, returned_at=now)
+            taken = structs.replace(taken, unsure_at=mark.unsure_at or now)
+            mark = self._holds.keep(agent_id, taken, deadline)
+            if SESSION in mark.ways:
+                self._clear_session(mark.user_id, deadline)
+        elif shown is not None:
+            self._undo(mark.user_id, mark.ways, mark.before, mark.before_native, deadline)
+        if not lands:
+            self._holds.remove(agent_id, mark, deadline)
+            return None
+        if mark.returned_at is None:
+            self._holds.keep(agent_id, structs.replace(mark, returned_at=now), deadline)
+        return now + LATE_SET_RECHECK
+
+    def _end_returned(self, agent_id: str, mark: Mark, now: datetime, deadline: Deadline) -> datetime | None:
+        """Take away what landed after the hold was given back, once nothing can land any more."""
+        returned_at = mark.returned_at or now
+        if may_land(mark, returned_at):
+            if now - returned_at < LATE_SET_RECHECK:
+                return returned_at + LATE_SET_RECHECK
+            self._take_away_late(mark, now, deadline)
+        elif now - returned_at < LAG:
+            # What is read may still be that of before: until then the mark tells so.
+            return returned_at + LAG
+        self._holds.remove(agent_id, mark, deadline)
+        return None
+
+    def _take_away_late(self, mark: Mark, now: datetime, deadline: Deadline) -> None:
+        shown = self._look(mark.user_id, deadline)
+        if shown is None:
+            return
+        # Where nobody is signed in a preference does not show.
+        unseen = PREFERRED in mark.ways and shown.native == SIGNED_IN_NOWHERE
+        if unseen or landed_late(mark, shown.native, now):
             self._undo(mark.user_id, mark.ways, mark.before, mark.before_native, deadline)
         elif SESSION in mark.ways:
             self._clear_session(mark.user_id, deadline)
 
     def _clear_session(self, user_id: str, deadline: Deadline) -> None:
         try:
-            self._act_once(user_id, "clearPresence", {"sessionId": self._session_id()}, deadline)
+            self._act(user_id, "clearPresence", {"sessionId": self._session_id()}, deadline)
         except NotFound:
             # It has ended by itself, or never came.
             return
@@ -257,20 +312,20 @@ class GraphPresence:
         if shown.native != native:
             raise Conflict
 
-    def _prefer(self, user_id: str, native: str, deadline: Deadline, expiration: dict[str, str]) -> None:
+    def _prefer(self, user_id: str, native: str, deadline: Deadline, expiration: dict[str, str]) -> bool:
         availability, _, activity = native.partition("/")
         body = {"availability": availability, "activity": activity}
-        self._act(user_id, "setUserPreferredPresence", body | expiration, deadline)
+        return self._act(user_id, "setUserPreferredPresence", body | expiration, deadline)
 
-    def _act(self, user_id: str, action: str, body: dict[str, str], deadline: Deadline) -> None:
-        """Raises `NotFound` once it was said twice."""
+    def _act(self, user_id: str, action: str, body: dict[str, str], deadline: Deadline) -> bool:
+        """Whether the request was sent twice. Raises `NotFound` once that was said twice."""
         try:
-            self._act_once(user_id, action, body, deadline)
+            return self._act_once(user_id, action, body, deadline)
         except NotFound:
-            self._act_once(user_id, action, body, deadline)
+            return self._act_once(user_id, action, body, deadline)
 
-    def _act_once(self, user_id: str, action: str, body: dict[str, str], deadline: Deadline) -> None:
-        self._service.ask("POST", f"{_path(user_id)}/{action}", self._soon(deadline), body=body)
+    def _act_once(self, user_id: str, action: str, body: dict[str, str], deadline: Deadline) -> bool:
+        return self._service.ask("POST", f"{_path(user_id)}/{action}", self._soon(deadline), body=body).repeated
 
     def _session_id(self) -> str:
         if self._app_id is None:

@@ -31,9 +31,10 @@ class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `user_id` is the service's own id of the agent. `before` and what follows it is what the hold found. `set_at` is
     when the set began that this mark was written for, `failed` that the service is not known to have taken it,
     `confirmed` that the service was seen to show it, `ways` the gateway's own words for what it sets, `returned_at`
-    when it was given back. `over` is the service's stamp of what the latest set was put over, `seen` that of the hold
-    when it was first seen; `away` that the agent was seen signed out since, `unsure` that an earlier set may still be
-    on its way. `version` is the row's, "" for a mark that no row was written for yet.
+    when it was given back. `unsure_at` is when a set was last not known to have been taken: it may still land. `over`
+    is the service's stamp of what the latest set was put over, `seen` that of the hold when it was first seen; `away`
+    that the agent was seen signed out since, `unsure` that an earlier set may still be on its way. `version` is the
+    row's, "" for a mark that no row was written for yet.
     """
 
     hold_id: str
@@ -48,6 +49,7 @@ class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ways: tuple[str, ...] = ()
     in_outage: bool = False
     returned_at: datetime | None = None
+    unsure_at: datetime | None = None
     over: str = ""
     seen: str = ""
     away: bool = False

@@ -4,6 +4,7 @@ The agent's id is a keyed hash. A row under the key of another secret, or of non
 """
 
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 from msgspec import structs
@@ -17,6 +18,7 @@ from shared.domain.presence import Presence, PresenceStatus, without_mark
 from shared.ports import Keys
 
 SCHEMA = 1
+NOBODY = ""
 NEVER_HEARD_OF = Presence(status=PresenceStatus.OFFLINE)
 
 
@@ -83,12 +85,18 @@ class PresenceTable:
                 raise Conflict from None
         return NEVER_HEARD_OF
 
-    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
         """Leave nothing of this hold; `Conflict` if somebody else changed it meanwhile."""
         current = self.read(agent_id, deadline)
         plain = without_mark(current, hold_id, self._clock.now())
         if plain != current:
             self.write(agent_id, plain, deadline)
+        # What lands late is a write over a version that is gone.
+        return None
+
+    def ping(self, deadline: Deadline) -> None:
+        """Read nobody's row."""
+        self.read(NOBODY, deadline)
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep nothing of this agent."""

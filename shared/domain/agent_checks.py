@@ -12,6 +12,8 @@ from shared.domain.locations import Desktop, Permission
 from shared.domain.notifications import Delivery
 from shared.domain.path_checks import emergency_path
 from shared.domain.pool import domestic_zones, zone_of_number
+from shared.domain.presence import Presence
+from shared.domain.presence_checks import agent_presence_checks
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import Telephony
@@ -23,7 +25,8 @@ _ONE_CALL = 1
 class KnownOfAgent(Struct, frozen=True, kw_only=True):
     """All that is known of an agent when somebody asks; None where it was not answered.
 
-    `profiles` are the agent's capacity profiles as the contact centre tells them.
+    `profiles` are the agent's capacity profiles as the contact centre tells them. `presence` is what a presence service
+    outside shows; `presence_asked`: whether anybody asked it, as nobody does for all agents at once.
     """
 
     agent: Agent
@@ -33,6 +36,8 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
     deliveries: Mapping[str, Delivery] | None = None
     sites: SiteMap | None = None
     profiles: tuple[CapacityProfile, ...] | None = None
+    presence: Presence | None = None
+    presence_asked: bool = False
 
     @property
     def site(self) -> Site | None:
@@ -44,6 +49,8 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     """Every check of one agent."""
     subject = f"agent:{known.agent.agent_id}"
     yield from _entry(known, subject, now)
+    backend, shown = known.deployment.presence_backend, known.presence
+    yield from agent_presence_checks(known.agent, backend, shown, now, asked=known.presence_asked)
     yield from _desktops(known, subject, now)
     yield from _site(known, subject, now)
     profile = known.agent.outbound_profile

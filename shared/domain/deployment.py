@@ -16,6 +16,14 @@ class CallbackNotices(StrEnum):
     ALL = "all"
 
 
+class PresenceBackend(StrEnum):
+    """Where agents' presence lies: in a table of ours, or where their telephony is."""
+
+    TABLE = "table"
+    GRAPH = "graph"
+    DYNAMICS365 = "dynamics365"
+
+
 class Deployment(Struct, frozen=True, kw_only=True):
     """The settings that the use cases follow.
 
@@ -34,6 +42,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     pool_low_water_percent: int = 20
     callback_notices: CallbackNotices = CallbackNotices.MISSED
     closing_notices: bool = True
+    presence_backend: PresenceBackend = PresenceBackend.TABLE
     time_zone: str = "UTC"
     callback_events_url: str | None = None
     prompt_url: str | None = None

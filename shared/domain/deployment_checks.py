@@ -11,6 +11,7 @@ from shared.domain.ids import normal_id
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
+from shared.domain.presence_checks import presence_checks
 from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
 from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
 from shared.domain.site_checks import site_checks
@@ -89,6 +90,7 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield ok("key_secrets", OF_THE_SETTING if known.secrets_set else OF_THE_TABLE, now)
     yield from _store(known.store, now)
     yield from service_checks(known.services)
+    yield from presence_checks(known.deployment.presence_backend, now)
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)
     yield from _census(known)

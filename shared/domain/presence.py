@@ -69,6 +69,11 @@ class Presence(Struct, frozen=True, kw_only=True):
     may_land: bool = False
 
     @property
+    def in_place(self) -> bool:
+        """Whether Do not disturb is seen to be there: not only set, and as far as is known."""
+        return self.status is PresenceStatus.DO_NOT_DISTURB and not self.fading and self.look_at is None
+
+    @property
     def changed_by(self) -> SetBy:
         """Who set it, in the words of today."""
         return _in_words_of_today(self.set_by)
@@ -157,8 +162,11 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
     by_the_service = ours or current.changed_by is SetBy.SYSTEM
     if hold.applied and (hold.settled or not by_the_service):
         return Settle(structs.replace(hold, settled=True))
-    if hold.before is None and _may_be_own(hold, current):
-        return Remember(structs.replace(hold, before=UNKNOWN_BEFORE))
+    if _may_be_own(hold, current):
+        # It is no news of the agent's.
+        if hold.before is None:
+            return Remember(structs.replace(hold, before=UNKNOWN_BEFORE))
+        return SetPresence(held_presence(hold, current))
     if hold.before is None or (not by_the_service and (hold.before, hold.before_native) != _state_of(current)):
         return Remember(with_snapshot(hold, current))
     return SetPresence(held_presence(hold, current))
@@ -166,7 +174,8 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
 
 def _may_be_own(hold: Hold, current: Presence) -> bool:
     """Whether an unmarked Do not disturb may be our own of an outage: nothing tells that it is older than the dial."""
-    if hold.repeated is None or current.status is not PresenceStatus.DO_NOT_DISTURB or current.changed_by in PEOPLE:
+    unmarked = current.hold_id is None and current.status is PresenceStatus.DO_NOT_DISTURB
+    if hold.repeated is None or not unmarked or current.changed_by in PEOPLE:
         return False
     if current.since is None:
         return current.changed_by is SetBy.UNKNOWN

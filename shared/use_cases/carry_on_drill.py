@@ -293,7 +293,7 @@ class _Playing:
         wrong = self._perform([ReconcilePresence(emergency.agent_key)])
         if wrong is not None:
             return _failed(f"The presence service did not take Do not disturb{_named(wrong)}.")
-        shown = self._shown(emergency, lambda each: each.status is PresenceStatus.DO_NOT_DISTURB)
+        shown = self._shown(emergency, lambda each: each.in_place)
         if not shown.settable:
             return _failed("Nobody can be set there: the agent is not known to the presence service, or not logged in.")
         if shown.status is not PresenceStatus.DO_NOT_DISTURB:
@@ -472,10 +472,9 @@ class _Playing:
         if not hold.settled:
             return False
         try:
-            self._stage.presence.forget(emergency.presence_id, hold.hold_id, self._deadline)
+            return self._stage.presence.forget(emergency.presence_id, hold.hold_id, self._deadline) is None
         except EmergencyCallingError:
             return False
-        return True
 
     def _tell_over(self) -> None:
         """Those who were told of the drill are told that it is over: its own thread went with the real call."""

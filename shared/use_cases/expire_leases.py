@@ -158,11 +158,12 @@ class _Sweep:
         assert emergency.lease is not None
         if emergency.hold is not None:
             try:
-                self._presence.forget(emergency.presence_id, emergency.hold.hold_id, self._deadline)
+                left = self._presence.forget(emergency.presence_id, emergency.hold.hold_id, self._deadline) is not None
             except EmergencyCallingError:
                 self._telemetry.emit("presence_failed", **called(emergency.lease))
-                if now < emergency.lease.released_at(self._rules) + GIVE_PRESENCE_UP_AFTER:
-                    return False
+                left = True
+            if left and now < emergency.lease.released_at(self._rules) + GIVE_PRESENCE_UP_AFTER:
+                return False
         self._emergencies.forget(stored, now, self._deadline)
         self._tell_expiry(emergency, settled)
         self._telemetry.emit("number_released", **called(emergency.lease))

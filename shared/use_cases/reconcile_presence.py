@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from msgspec import structs
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import settle, standing, with_hold, with_look, with_presence_put_off
@@ -78,9 +80,10 @@ def _reconcile(
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                 case Settle(hold):
-                    if hold.settled and not emergency.hold.settled:
+                    if hold.settled and (not emergency.hold.settled or emergency.hold.look_again_at is not None):
                         # It is nobody's but the agent's now: whatever of ours is hidden behind it goes.
-                        presence.forget(emergency.presence_id, hold.hold_id, deadline)
+                        again_at = presence.forget(emergency.presence_id, hold.hold_id, deadline)
+                        hold = structs.replace(hold, look_again_at=again_at)
                     # The commit is the check: had anything changed meanwhile, it fails, and all is read again.
                     # This commit moves the due row, too: where the hold has ended, that is written here.
                     over = emergency.held and not held

@@ -12,5 +12,8 @@ def return_presence(
 
     Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
-    if emergencies.find(agent_key_of(agent_id), deadline).result().emergency is None:
-        presence.forget(agent_id, hold_id, deadline)
+    if emergencies.find(agent_key_of(agent_id), deadline).result().emergency is not None:
+        return
+    if presence.forget(agent_id, hold_id, deadline) is not None:
+        # Nobody would look once more; what still lands ends by itself.
+        presence.remove(agent_id, deadline)

@@ -24,6 +24,7 @@ from shared.ports import (
     Drills,
     EmergencyStore,
     OutboundProfiles,
+    PresenceGateway,
     Services,
     SiteRegister,
     SlowLook,
@@ -56,6 +57,7 @@ class Office(Struct, frozen=True, kw_only=True):
     drills: Drills
     census: SlowLook[Census]
     sites: SiteRegister
+    presence: PresenceGateway
     secrets_set: bool = False
     profiles: OutboundProfiles | None = None
 
@@ -96,7 +98,7 @@ def show_agent_readiness(
     found = office.directory.read(agent_id, deadline)
     if found is None:
         raise NotFound
-    agent = found[0]
+    agent, embedded = found[0], office.presence.embedded
     known = KnownOfAgent(
         agent=agent,
         deployment=deployment,
@@ -105,6 +107,9 @@ def show_agent_readiness(
         deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
         sites=_answered(lambda: _sites(office, deadline)),
         profiles=_profiles(agent, office, deadline),
+        # Our own needs no check: whoever has no presence there gets one.
+        presence=None if embedded else _answered(lambda: office.presence.read(agent.agent_id, deadline)),
+        presence_asked=not embedded,
     )
     now = clock.now()
     return readiness(agent_checks(known, now), now)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 from azure.core.credentials import AccessToken
+from azure.identity import CredentialUnavailableError
 
 from shared.adapters.bearer_client import BearerService
 from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE as DYNAMICS_AT_ONCE
@@ -33,6 +34,14 @@ from tests.local.graph.server import APP_ID
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 
 
+class MovingClock(Clock, Protocol):
+    """A clock that tests move."""
+
+    def advance(self, by: timedelta, /) -> None:
+        """Let time pass."""
+        ...
+
+
 class TestClock:
     """Port `Clock`: the time of day stands still but for `advance`; the steady one is the machine's."""
 
@@ -55,7 +64,7 @@ class Service(Protocol):
     """A presence service."""
 
     gateway: PresenceGateway
-    clock: TestClock
+    clock: MovingClock
 
     def show(self, agent_id: str, status: PresenceStatus) -> None:
         """The agent sets their presence by hand."""
@@ -74,7 +83,7 @@ class OwnTable:
     """The embedded one."""
 
     def __init__(self, table: Table) -> None:
-        self.clock = TestClock()
+        self.clock: MovingClock = TestClock()
         self.gateway: PresenceGateway = PresenceTable(table, self.clock)
 
     def show(self, agent_id: str, status: PresenceStatus) -> None:
@@ -96,10 +105,14 @@ class Tokens:
         self._running = running
         self.claims = claims
         self.fetched = 0
+        self.lives_s = 3600
+        self.away = False
 
     def get_token(self, *_scopes: str, **_: Any) -> AccessToken:
+        if self.away:
+            raise CredentialUnavailableError
         self.fetched += 1
-        return AccessToken(self._running.token(**self.claims), int(time.time()) + 3600)
+        return AccessToken(self._running.token(**self.claims), int(time.time()) + self.lives_s)
 
 
 class Everybody:
@@ -143,14 +156,19 @@ STATUSES = {name: status for status, name in PAIRS.items()} | {"Offline": Presen
 class MicrosoftGraph:
     """Graph, whose clock goes with the gateway's."""
 
-    def __init__(self, running: LocalGraph, table: Table, clock: TestClock | None = None) -> None:
+    def __init__(self, running: LocalGraph, table: Table, clock: MovingClock | None = None) -> None:
         running.reset()
         self.graph = running
-        self.clock = clock or TestClock()
+        self.clock: MovingClock = clock or TestClock()
         self.tokens = Tokens(running)
         self.entries = Everybody()
-        self.gateway: PresenceGateway = graph_gateway(running, table, self.clock, self.entries, lambda: self.tokens)
+        self.table = table
+        self.gateway: PresenceGateway = self.another()
         self.known: set[str] = set()
+
+    def another(self) -> GraphPresence:
+        """The gateway of a process that remembers nothing."""
+        return graph_gateway(self.graph, self.table, self.clock, self.entries, lambda: self.tokens)
 
     def user(self, agent_id: str) -> str:
         """The agent's id there; they are signed in to Teams."""
@@ -178,20 +196,21 @@ def graph_gateway(
     clock: Clock,
     entries: Everybody,
     credential: Callable[[], Tokens],
-    **service: Any,
+    *,
+    url: str | None = "",
+    app_id: str | None = APP_ID,
 ) -> GraphPresence:
-    """A gateway to the stand-in."""
+    """A gateway to the stand-in, or to another `url`."""
     bearer = BearerService(
         "graph-presence",
-        url=running.url,
+        url=running.url if url == "" else url,
         clock=clock,
         ca_bundle=running.ca_file,
         credential=credential,
         threads=REQUESTS_AT_ONCE,
-        **service,
     )
     users = PresenceUsers(entries, lambda agent: agent.entra_object_id, by_object_id=True)
-    return GraphPresence(bearer, StoredHolds(users, PresenceMarks(table)), app_id=APP_ID, clock=clock)
+    return GraphPresence(bearer, StoredHolds(users, PresenceMarks(table)), app_id=app_id, clock=clock)
 
 
 ROWS = {
@@ -208,7 +227,7 @@ class Dynamics365:
     def __init__(self, running: LocalDynamics, table: Table) -> None:
         running.reset()
         self.dynamics = running
-        self.clock = TestClock()
+        self.clock: MovingClock = TestClock()
         tokens = Tokens(running)
         marks = PresenceMarks(table)
         self.gateway: PresenceGateway = dynamics_gateway(running, marks, self.clock, Everybody(), lambda: tokens)

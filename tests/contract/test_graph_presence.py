@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
+from msgspec import structs
 
+from shared.adapters.table import Replace
 from shared.deadlines import Deadline
+from shared.domain.errors import Conflict, Refused, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence, returned_presence
-from tests.contract.presence_services import MicrosoftGraph, object_id_of
+from tests.contract.presence_services import MicrosoftGraph, graph_gateway, object_id_of
 from tests.fakes.memory_table import MemoryTable
-from tests.local.graph import LocalGraph
+from tests.local.graph import Fault, LocalGraph
 from tests.local.graph.presence import NOBODY, Pair
-from tests.local.graph.server import APP_ID
+from tests.local.graph.server import APP_ID, PRESENCE, READ_PRESENCE, SEND
+from tests.rules.sources import ROOT
 
 DND = PresenceStatus.DO_NOT_DISTURB
 USER = object_id_of("a")
@@ -184,3 +194,346 @@ class TestEveryState:
         assert held.before_native == "/".join(shown)
         case.give_back()
         assert case.people.merged(USER) == shown
+
+
+class TestWhileItLasts:
+    """Renewed, ended by itself, changed by the agent or by nobody."""
+
+    def test_it_is_renewed_every_half_hour_and_ends_by_itself_after_an_hour(self, case: Case) -> None:
+        as_it_was(case, ("Available", "Available"), ("BeRightBack", "BeRightBack"))
+        case.hold()
+        case.later(timedelta(minutes=29))
+        assert not case.read().fading
+        case.later(timedelta(minutes=1))
+        assert case.read().fading
+        case.hold()
+        sessions, preference = case.people.ends_in_s(USER)
+        assert preference is not None and all(3500 < each <= 3600 for each in (*sessions, preference))
+        case.later(timedelta(hours=1))
+        assert case.people.left(USER) == ({}, None), "a process that died holds nobody for a day"
+
+    def test_in_an_outage_it_ends_after_half_an_hour(self, case: Case) -> None:
+        as_it_was(case, ("Available", "Available"), ("BeRightBack", "BeRightBack"))
+        away = case.gateway.in_outage(None)
+        away.write("a", held_presence(Hold(hold_id="h"), away.read("a", case.soon)), case.soon)
+        assert case.rows() == [], "the store is away"
+        sessions, preference = case.people.ends_in_s(USER)
+        assert preference is not None and all(1700 < each <= 1800 for each in (*sessions, preference))
+        case.later()
+        case.hold()
+        assert case.rows() == [f"presencemark|{case.rows()[0].partition('|')[2]}"], "it is, as soon as it can be"
+        case.give_back()
+        assert case.people.merged(USER) == ("BeRightBack", "BeRightBack")
+
+    def test_who_signs_in_is_held_in_an_outage_though_nobody_knows_their_entry(self, case: Case) -> None:
+        case.service.entries.strangers.add("a")
+        case.people.sign_in(USER)
+        assert not case.gateway.in_outage(None).read("a", case.soon).settable
+        away = case.gateway.in_outage(USER.upper())
+        away.write("a", held_presence(Hold(hold_id="h"), away.read("a", case.soon)), case.soon)
+        assert case.people.merged(USER) == OURS
+
+    def test_what_ended_by_itself_is_nobodys_decision(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.hold()
+        case.later(timedelta(minutes=61))
+        shown = case.read()
+        assert (shown.status, shown.hold_id, shown.changed_by) == (PresenceStatus.AVAILABLE, "h", SetBy.SYSTEM)
+        case.hold()
+        assert case.people.left(USER) == ({APP_ID: OURS}, None)
+
+    def test_what_no_preference_can_show_is_no_persons_change(self, case: Case) -> None:
+        as_it_was(case, ("Busy", "InAMeeting"), None)
+        case.hold()
+        case.people.expire(USER)
+        shown = case.read()
+        assert (shown.native, shown.hold_id, shown.changed_by) == ("Busy/InAMeeting", "h", SetBy.SYSTEM)
+
+    @pytest.mark.parametrize("before", [None, *UNSURE, *CERTAIN])
+    @pytest.mark.parametrize("chosen", [("Busy", "Busy"), ("Offline", "OffWork"), ("Available", "Available")])
+    def test_what_the_agent_sets_meanwhile_stays_and_our_session_goes(
+        self, case: Case, before: Pair | None, chosen: Pair
+    ) -> None:
+        as_it_was(case, ("Available", "Available"), before)
+        case.hold()
+        case.people.prefer(USER, *chosen)
+        seen = case.read()
+        assert (seen.native, seen.hold_id, seen.changed_by) == ("/".join(chosen), None, SetBy.UNKNOWN)
+        assert case.gateway.forget("a", "h", case.soon) is None
+        assert case.people.left(USER) == ({}, chosen) and case.rows() == []
+
+    def test_a_preference_that_changed_just_now_is_not_replaced(self, case: Case) -> None:
+        as_it_was(case, ("Available", "Available"), ("BeRightBack", "BeRightBack"))
+        wanted = held_presence(Hold(hold_id="h"), case.read())
+        case.people.prefer(USER, "Busy")
+        with pytest.raises(Conflict):
+            case.gateway.write("a", wanted, case.soon)
+        assert case.people.left(USER) == ({}, ("Busy", "Busy")) and case.rows() == []
+        case.hold()
+        back = case.read()
+        assert back.before is PresenceStatus.BUSY
+        case.people.prefer(USER, "Away")
+        with pytest.raises(Conflict):
+            case.gateway.write("a", returned_presence(back), case.soon)
+        assert case.people.left(USER)[1] == ("Away", "Away")
+
+    def test_another_dial_right_after_the_return_does_not_take_what_it_reads_for_the_agents_own(
+        self, case: Case
+    ) -> None:
+        as_it_was(case, ("Available", "Available"), ("BeRightBack", "BeRightBack"))
+        case.hold()
+        case.give_back()
+        case.gateway.forget("a", "h", case.soon)
+        case.people.lag_s = 5.0
+        case.later(timedelta(seconds=2))
+        shown = case.read()
+        assert (shown.native, shown.hold_id) == ("BeRightBack/BeRightBack", None)
+        with pytest.raises(Conflict):
+            case.set_once("another")
+        case.later()
+        case.hold()
+        case.give_back()
+        assert case.people.left(USER) == ({}, ("BeRightBack", "BeRightBack"))
+
+    def test_where_no_mark_is_left_what_is_shown_tells_what_to_take_away(self, case: Case) -> None:
+        for preferred in (None, ("BeRightBack", "BeRightBack")):
+            as_it_was(case, ("Available", "Available"), preferred)
+            found = case.read()
+            case.hold()
+            case.gateway.remove("a", case.soon)
+            shown = case.read()
+            assert (shown.status, shown.hold_id) == (DND, None)
+            wanted = structs.replace(found, version=shown.version)
+            case.gateway.write("a", wanted, case.soon)
+            assert case.people.left(USER) == ({}, preferred)
+            case.later()
+
+    def test_what_nobody_knows_any_more_is_away_for_an_hour(self, case: Case) -> None:
+        as_it_was(case, ("Available", "Available"), PREFERRED)
+        shown = case.read()
+        unknown = held_presence(Hold(hold_id="h", before=PresenceStatus.AWAY), shown)
+        case.gateway.write("a", unknown, case.soon)
+        case.give_back()
+        preference = case.people.ends_in_s(USER)[1]
+        assert case.people.left(USER) == ({}, ("Away", "Away"))
+        assert preference is not None and 3500 < preference <= 3600
+
+    def test_a_mark_that_nobody_can_read_is_gone_with_the_hold(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.hold()
+        [row] = case.table.between("!", "~", 10, case.soon).result()
+        case.table.commit([Replace(row.key, {"state": "{"}, row.version)], case.soon)
+        with pytest.raises(Unavailable):
+            case.read()
+        case.gateway.forget("a", "h", case.soon)
+        assert case.rows() == []
+        assert case.read().status is DND, "until it ends by itself"
+
+
+class TestWhatGraphAnswers:
+    """Each answer is classified once."""
+
+    def test_one_token_serves_all_and_the_next_one_is_fetched_ahead(self, case: Case) -> None:
+        case.gateway.warm_up()  # type: ignore[attr-defined]
+        case.people.sign_in(USER)
+        case.hold()
+        case.give_back()
+        assert case.service.tokens.fetched == 1
+
+    def test_a_token_near_its_end_is_replaced_and_serves_where_there_is_no_other(self, case: Case) -> None:
+        tokens = case.service.tokens
+        tokens.lives_s = 600
+        case.read()
+        tokens.away = True
+        assert case.read().settable, "it is not over yet"
+        tokens.away = False
+        fetched = tokens.fetched
+        case.read()
+        assert tokens.fetched == fetched, "not with every request while the endpoint is in trouble"
+
+    def test_a_token_that_is_not_taken_is_replaced_once(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.graph.faults.append(Fault(status=401))
+        assert case.read().settable
+        assert (case.service.tokens.fetched, case.asked()) == (2, ["presence", "presence"])
+        case.graph.faults += [Fault(status=401)] * 2
+        with pytest.raises(Unavailable) as caught:
+            case.read()
+        assert caught.value.reason == "identity"
+
+    @pytest.mark.parametrize("roles", [[], [SEND], [READ_PRESENCE]])
+    def test_a_right_that_is_missing_is_for_somebody_to_mend(self, case: Case, roles: list[str]) -> None:
+        case.people.sign_in(USER)
+        case.service.tokens.claims["roles"] = roles
+        with pytest.raises(Unavailable) as caught:
+            case.set_once()
+        assert caught.value.reason == "right" and USER not in str(caught.value)
+        with pytest.raises(Refused):
+            case.gateway.ping(case.soon)
+        case.service.tokens.claims["roles"] = [PRESENCE]
+
+    def test_whether_it_serves_us_can_be_asked_without_touching_anybody(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.gateway.ping(case.soon)
+        assert case.people.merged(USER) == ("Available", "Available")
+        case.graph.faults.append(Fault(status=503))
+        with pytest.raises(Unavailable):
+            case.gateway.ping(case.soon)
+
+    def test_a_single_404_is_asked_about_once_more(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.graph.faults.append(Fault(status=404))
+        assert case.read().settable
+
+    def test_whom_it_does_not_know_nothing_is_set_for(self, case: Case) -> None:
+        case.service.entries.strangers.add("b")
+        for agent_id in ("b", "another"):
+            shown = case.gateway.read(agent_id, case.soon)
+            assert (shown.status, shown.settable) == (PresenceStatus.OFFLINE, False)
+        case.people.sign_in(USER)
+        current = case.read()
+        case.graph.faults += [Fault(status=404, of="setPresence")] * 2
+        shown = case.gateway.write("a", held_presence(Hold(hold_id="h"), current), case.soon)
+        assert not shown.settable
+        case.gateway.forget("a", "h", case.soon)
+
+    def test_a_pause_that_it_asks_for_is_kept_without_waiting(self, case: Case) -> None:
+        case.people.sign_in(USER)
+        case.graph.faults.append(Fault(status=429, retry_after_s=7))
+        with pytest.raises(Unavailable) as caught:
+            case.read()
+        assert caught.value.retry_after_s == 7
+        case.asked()
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            case.read()
+        assert 6 < caught.value.retry_after_s <= 7 and time.monotonic() - began < 1
+        assert case.asked() == []
+
+    @pytest.mark.parametrize("status", [409, 412, 500, 502, 503, 504])
+    def test_what_may_pass_is_tried_later(self, case: Case, status: int) -> None:
+        case.graph.faults.append(Fault(status=status, retry_after_s=9))
+        with pytest.raises(Unavailable) as caught:
+            case.read()
+        assert caught.value.reason == ""
+
+    def test_what_it_refuses_for_good_is_no_matter_of_time(self, case: Case) -> None:
+        case.graph.faults.append(Fault(status=400))
+        with pytest.raises(Refused):
+            case.read()
+
+    @pytest.mark.parametrize("body", ["<html>", "", "null", "[]", "{}", '{"availability": 1}', '{"availability": ""}'])
+    def test_an_answer_that_cannot_be_read_is_none(self, case: Case, body: str) -> None:
+        case.graph.faults.append(Fault(status=200, body=body))
+        with pytest.raises(Unavailable):
+            case.read()
+
+    def test_a_service_that_hangs_is_given_up_at_the_deadline(self, case: Case) -> None:
+        case.graph.faults.append(Fault("hang"))
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            case.gateway.read("a", Deadline(case.service.clock, 0.5))
+        assert time.monotonic() - began < 2
+
+    def test_without_its_own_settings_it_is_for_somebody_to_mend(self, case: Case) -> None:
+        nowhere = graph_gateway(
+            case.graph, case.table, case.service.clock, case.service.entries, lambda: case.service.tokens, url=None
+        )
+        with pytest.raises(Unavailable) as caught:
+            nowhere.read("a", case.soon)
+        assert caught.value.reason == "settings"
+        nobody = graph_gateway(
+            case.graph, case.table, case.service.clock, case.service.entries, lambda: case.service.tokens, app_id=None
+        )
+        case.people.sign_in(USER)
+        with pytest.raises(Unavailable) as caught:
+            nobody.write("a", held_presence(Hold(hold_id="h"), nobody.read("a", case.soon)), case.soon)
+        assert caught.value.reason == "settings"
+
+
+class TestStandIn:
+    """It is as strict as the documents."""
+
+    def post(self, case: Case, action: str, body: Any, *, user: str = USER, **claims: Any) -> int:
+        headers = {"Authorization": f"Bearer {case.graph.token(**claims)}"}
+        url = f"{case.graph.url}/v1.0/users/{user}/presence/{action}"
+        context = ssl.create_default_context(cafile=case.graph.ca_file)
+        return httpx.post(url, json=body, headers=headers, verify=context, trust_env=False).status_code
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"availability": "DoNotDisturb", "activity": "Presenting"}, 204),
+            ({"availability": "DoNotDisturb", "activity": "DoNotDisturb"}, 400),
+            ({"availability": "doNotDisturb", "activity": "presenting"}, 400),
+            ({"availability": "Busy", "activity": "InAMeeting"}, 400),
+            ({"availability": "Away", "activity": "Away", "expirationDuration": "PT5M"}, 204),
+            ({"availability": "Away", "activity": "Away", "expirationDuration": "PT4M"}, 400),
+            ({"availability": "Away", "activity": "Away", "expirationDuration": "PT4H1M"}, 400),
+            ({"availability": "Away", "activity": "Away", "expirationDuration": "1 hour"}, 400),
+            ({"availability": "Away", "activity": "Away", "sessionId": USER}, 400),
+            ({"availability": "Away", "activity": "Away", "statusMessage": ""}, 400),
+            ({"availability": "Away"}, 400),
+        ],
+    )
+    def test_a_session_is_one_of_five_pairs_for_minutes_to_hours(
+        self, case: Case, body: dict[str, str], status: int
+    ) -> None:
+        assert self.post(case, "setPresence", {"sessionId": APP_ID} | body) == status
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            ({"availability": "Offline", "activity": "OffWork"}, 204),
+            ({"availability": "Offline", "activity": "Offline"}, 400),
+            ({"availability": "Busy", "activity": "InACall"}, 400),
+            ({"availability": "Busy", "activity": "Busy", "expirationDuration": "P8D"}, 400),
+            ({"availability": "Busy", "activity": "Busy", "sessionId": APP_ID}, 400),
+        ],
+    )
+    def test_a_preference_is_one_of_six(self, case: Case, body: dict[str, str], status: int) -> None:
+        assert self.post(case, "setUserPreferredPresence", body) == status
+
+    def test_who_may_ask_and_of_whom(self, case: Case) -> None:
+        body = {"sessionId": APP_ID, "availability": "Away", "activity": "Away"}
+        assert self.post(case, "setPresence", body, roles=[READ_PRESENCE]) == 403
+        assert self.post(case, "setPresence", body, audience="https://graph.example.com") == 401
+        assert self.post(case, "setPresence", body, for_s=-60) == 401
+        assert self.post(case, "setPresence", body, user="dana@example.com") == 404
+        assert self.post(case, "setPresence", body, user=object_id_of("nobody")) == 404
+        assert self.post(case, "setStatusMessage", {}) == 400
+        assert self.post(case, "clearPresence", {"sessionId": APP_ID}) == 404
+
+    def test_how_one_presence_is_made_of_many(self, case: Case) -> None:
+        people = case.people
+        people.prefer(USER, "Busy")
+        assert people.merged(USER) == NOBODY, "a preference shows nothing where nobody is signed in"
+        people.sign_in(USER)
+        assert people.merged(USER) == ("Busy", "Busy")
+        people.prefer(USER, None)
+        self.post(case, "setPresence", {"sessionId": APP_ID, "availability": "Away", "activity": "Away"})
+        assert people.merged(USER) == ("Available", "Available"), "Available outranks Away"
+        self.post(case, "setPresence", {"sessionId": APP_ID, "availability": "Busy", "activity": "InACall"})
+        assert people.merged(USER) == ("Busy", "InACall")
+        case.later(timedelta(minutes=5))
+        assert people.merged(USER) == ("Available", "Available"), "five minutes where nothing else is said"
+
+    def test_beyond_the_documented_limit_it_throttles(self, case: Case) -> None:
+        for _ in range(10_000):
+            case.people.count()
+        with pytest.raises(Unavailable):
+            case.read()
+        case.later(timedelta(seconds=30))
+        case.people.count()
+
+
+@pytest.mark.parametrize(("backend", "loaded"), [("table", False), ("graph", True)])
+def test_a_backend_that_is_not_chosen_costs_no_import(backend: str, loaded: bool) -> None:
+    modules = ["graph_presence", "graph_holds", "bearer_client", "presence_marks", "presence_holds", "presence_users"]
+    names = [f"shared.adapters.{each}" for each in modules]
+    code = (
+        "import sys; from shared.bootstrap import compose; "
+        f"compose({{'PRESENCE_BACKEND': {backend!r}}}); print([name in sys.modules for name in {names!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == str([loaded] * len(names))

@@ -1,5 +1,8 @@
 """`make demo`: the main job once, end to end, on the local stack, as a timeline.
 
+`PRESENCE=graph` keeps presence in Microsoft Graph's stand-in, `EMAIL=graph` sends the notices through it: the story is
+the same, and what is shown is asked there and not of the app.
+
 Every line that states something was checked when it was printed. The time in the margin is the story's, hours and
 minutes since the dial, on a clock that the demo moves; times in milliseconds are real.
 """
@@ -25,6 +28,7 @@ from tests.local import stack
 from tests.local.acs import CallView, Script, poll
 from tests.local.host.process import TimerError
 from tests.local.node_packages import InstallError
+from tests.local.outside import Letter, Mailer, Where
 from tests.local.processes import ChildError, end_on_signals
 from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack
 
@@ -33,6 +37,7 @@ MARGIN = " " * 8
 TEXT_WIDTH = 110
 WINDOW, COOL_DOWN = timedelta(minutes=60), timedelta(minutes=60)
 CALL_ID, SERVER_CALL_ID = "call-of-the-demo", "server-call-of-the-demo"
+DANAS_OBJECT_ID = "7f1c2a94-0000-4000-8000-0000000000da"
 EMERGENCY_CONTROLS = ("device_settings", "end_call")
 LEFT_WHEN_ALL_IS_OVER = frozenset({"free", "number", "pool"})
 
@@ -85,10 +90,13 @@ class Timeline:
 class Story:
     """An agent dials 911, the call drops, the responder calls back, and an hour later the number is free again."""
 
-    def __init__(self, local: Stack, timeline: Timeline) -> None:
+    def __init__(self, local: Stack, timeline: Timeline, *, presence: Where = "table", email: Mailer = "acs") -> None:
         self._local = local
         self._say = timeline
-        self._dana: Softphone = local.softphone(local.add_agent(DANA))
+        dana = msgspec.structs.replace(DANA, entra_object_id=DANAS_OBJECT_ID)
+        self._dana: Softphone = local.softphone(local.add_agent(dana))
+        self._presence = presence
+        self._email = email
         self._number = ""
         self._expires_at = local.now()
 
@@ -105,10 +113,10 @@ class Story:
 
     def before(self) -> None:
         """An ordinary moment."""
-        self._dana.show("available")
+        self._show_available()
         self._local.will_answer(DANA.acs_user_id, after_s=0.0)
         self._local.will_answer(DESK, after_s=0.0)
-        require(self._dana.presence().status == "available", "Dana's presence must be available before the call")
+        require(self._seen() == "available", "Dana's presence must be available before the call")
         require(self._dana.panel().mode == "normal", "Dana's panel must be in its normal mode before the call")
         self._say.step("before", f"{DANA.name} is available and takes customers' calls.")
         self._say.fact("directory", f"when she calls for help, these are told: {DANA.emergency_contacts}")
@@ -126,7 +134,7 @@ class Story:
         self._say.fact(
             "number", f"{spoken(self._number)} is lent to her for {minutes} minutes, until {clock(lent.expires_at)}"
         )
-        self._dana.wait_for_presence("do_not_disturb")
+        self._wait_for_presence("do_not_disturb")
         self._say.fact("presence", f"available -> do not disturb, seen {ms(time.monotonic() - began)} after the dial")
         panel = self._dana.panel()
         require(panel.mode == "emergency" and panel.controls == EMERGENCY_CONTROLS, "the panel must be restricted")
@@ -136,13 +144,15 @@ class Story:
     def mail(self) -> None:
         """The people who must know."""
         contacts = DANA.emergency_contacts.split("; ")
-        email = self._local.wait_for_email(contacts[0])
+        email = self._wait_for_letter(1)
         require(set(contacts) <= set(email.recipients), "all contacts must get the message")
-        require(len(self._local.control.emails()) == 1, "one dial owes one message")
-        require(self._number in digits(email.plain_text), "the message must tell the number to call back")
+        require(len(self._letters()) == 1, "one dial owes one message")
+        require(self._number in digits(email.text), "the message must tell the number to call back")
         self._local.wait_until_nothing_is_owed()
-        self._say.fact("e-mail", f"one message, delivered to {len(contacts)} contacts who do not see each other:")
-        self._say.letter(f"Subject: {email.subject}\n\n{email.plain_text}")
+        # Graph tells nothing of a message after it has accepted it.
+        fate = "delivered to" if self._email == "acs" else "accepted for"
+        self._say.fact("e-mail", f"one message, {fate} {len(contacts)} contacts who do not see each other:")
+        self._say.letter(f"Subject: {email.subject}\n\n{email.text}")
 
     def drop(self) -> None:
         """The line breaks."""
@@ -153,8 +163,8 @@ class Story:
         control.call_ended(DANA.acs_user_id, SERVER_CALL_ID, duration_s=120.0, at=self._local.now())
         poll(lambda: self._dana.panel().mode == "normal" or None, what="the end of the call on the panel")
         self._say.step("0:02", "The call drops. Azure Communication Services reports an end that Dana did not cause.")
-        panel, presence = self._dana.panel(), self._dana.presence()
-        require(presence.status == "do_not_disturb", "presence must stay held after a drop")
+        panel = self._dana.panel()
+        require(self._seen() == "do_not_disturb", "presence must stay held after a drop")
         require(panel.callback_number == self._number, "the number must stay Dana's")
         require(panel.controls[:2] == ("call_again", "end_hold"), "after a drop, calling again must come first")
         self._say.fact(
@@ -179,15 +189,15 @@ class Story:
         """It is over."""
         self._local.advance(timedelta(minutes=4))
         self._dana.release()
-        self._dana.wait_for_presence("available")
+        self._wait_for_presence("available")
         self._say.step("0:07", "Help is on its way, the responder hangs up. Dana ends the hold.")
         require(self._dana.panel().mode == "normal", "the panel must be in its normal mode")
         self._say.fact("presence", "do not disturb -> available, as it was before the call")
         self._say.fact("number", "stays hers: a responder may still call")
         contacts = DANA.emergency_contacts.split("; ")
-        email = self._local.wait_for_email(contacts[0], count=2)
+        email = self._wait_for_letter(2)
         require(set(contacts) <= set(email.recipients), "whoever was told of the call must be told that it is over")
-        require(self._number not in digits(email.plain_text), "what is over must give no number away")
+        require(self._number not in digits(email.text), "what is over must give no number away")
         self._say.fact("e-mail", f"the {len(contacts)} contacts are told so, with neither number nor place:")
         self._say.letter(f"Subject: {email.subject}")
 
@@ -207,8 +217,8 @@ class Story:
         self._local.end_callback(call)
         self._local.advance(timedelta(seconds=30))
         self._local.run_timers("outbox_sweep")
-        email = self._local.wait_for_email(DANA.emergency_contacts.split("; ")[0], count=3)
-        require("NOBODY ANSWERED" in email.plain_text, "the contacts must be told of a callback that nobody answered")
+        email = self._wait_for_letter(3)
+        require("NOBODY ANSWERED" in email.text, "the contacts must be told of a callback that nobody answered")
         self._say.fact("e-mail", "that caller hung up before anybody answered, so the contacts are told")
 
     def _written_expiry(self) -> datetime | None:
@@ -235,7 +245,49 @@ class Story:
         require(kinds <= LEFT_WHEN_ALL_IS_OVER, f"rows are left: {sorted(kinds - LEFT_WHEN_ALL_IS_OVER)}")
         free = sum(row["RowKey"].startswith("free|") for row in rows)
         require(free == len(stack.POOL), f"all {len(stack.POOL)} numbers must be free, not {free}")
+        self._require_nothing_left_of_the_hold()
         self._say.fact("storage", f"nothing is left of the call: the table holds {free} free numbers and no more")
+
+    def _require_nothing_left_of_the_hold(self) -> None:
+        marks = [row for row in self._local.rows()["presence"] if row["RowKey"].startswith("presencemark|")]
+        require(not marks, "no mark of the hold may be left")
+        graph = self._local.outside.graph
+        if self._presence == "graph" and graph is not None:
+            left = graph.presence.left(DANAS_OBJECT_ID)
+            require(left == ({}, None), "nothing of the hold may be left in Graph")
+
+    def _show_available(self) -> None:
+        """Dana shows that she is available, in the service where her presence lies."""
+        graph = self._local.outside.graph
+        if self._presence == "graph" and graph is not None:
+            graph.presence.sign_in(graph.presence.add(DANAS_OBJECT_ID))
+        else:
+            self._dana.show("available")
+
+    def _seen(self) -> str:
+        """What everybody sees of Dana's presence: asked of the service where it lies."""
+        if self._presence == "graph":
+            return self._local.outside.seen(DANAS_OBJECT_ID)
+        return self._dana.presence().status
+
+    def _wait_for_presence(self, status: str) -> None:
+        poll(lambda: self._seen() == status or None, what=f"presence {status}")
+
+    def _letters(self) -> list[Letter]:
+        """Every message that was accepted by the service which sends them."""
+        if self._email == "graph":
+            return self._local.outside.letters()
+        return [Letter(each.recipients, each.subject, each.plain_text) for each in self._local.control.emails()]
+
+    def _wait_for_letter(self, count: int) -> Letter:
+        """The last of so many messages to Dana's contacts."""
+        contact = DANA.emergency_contacts.split("; ")[0]
+
+        def all_there() -> list[Letter] | None:
+            found = [each for each in self._letters() if contact in each.recipients]
+            return found if len(found) >= count else None
+
+        return poll(all_there, what=f"{count} messages")[-1]
 
     def _ring(self) -> tuple[float, CallView]:
         """The responder calls; gives the seconds until a phone rang, and the call as it stood then."""
@@ -267,16 +319,16 @@ def ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
 
 
-def play(timeline: Timeline, folder: Path) -> None:
+def play(timeline: Timeline, folder: Path, *, presence: Where = "table", email: Mailer = "acs") -> None:
     """Start the stack, tell the story, end the stack."""
     timeline.title("An agent dials 911: the main job once, end to end, on this machine.")
     began = time.monotonic()
-    with stack.running(folder=folder) as local:
+    with stack.running(folder=folder, presence=presence, email=email) as local:
         took_s = time.monotonic() - began
         timeline.title(
             f"Storage, telephony, e-mail, events and the app on the Functions runtime: ready in {took_s:.1f} s."
         )
-        Story(local, timeline).tell()
+        Story(local, timeline, presence=presence, email=email).tell()
     timeline.end(f"Everything was as it must be. {time.monotonic() - began:.1f} s; nothing is left running.")
 
 
@@ -297,12 +349,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the demo; the exit status."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep-logs", action="store_true", help="keep the logs also when all went well")
-    keep = parser.parse_args(arguments).keep_logs
+    parser.add_argument("--presence", choices=["table", "graph"], default="table", help="where presence lies")
+    parser.add_argument("--email", choices=["acs", "graph"], default="acs", help="what sends the notices")
+    chosen = parser.parse_args(arguments)
     end_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="emergency-calling-demo-"))
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    status = attempt(lambda: play(Timeline(colour=colour), folder), folder)
-    if status == 0 and keep:
+    timeline = Timeline(colour=colour)
+    status = attempt(lambda: play(timeline, folder, presence=chosen.presence, email=chosen.email), folder)
+    if status == 0 and chosen.keep_logs:
         print(f"The logs are in {folder}")
     elif status != 1:
         shutil.rmtree(folder)

@@ -24,11 +24,12 @@ import httpx
 import msgspec
 from azure.data.tables import TableServiceClient
 
-from tests.local import azurite
+from tests.local import azurite, outside
 from tests.local.acs import AcceptedEmail, CallView, Control, LocalAcs, Script, poll
 from tests.local.azurite import Azurite
 from tests.local.host import process as host_process
 from tests.local.host.process import HostProcess, TimerError
+from tests.local.outside import Mailer, Outside, Where
 
 # From the range that is reserved for examples.
 POOL = tuple(f"+1425555{number:04}" for number in range(101, 105))
@@ -185,6 +186,7 @@ class Stack:
         self._tables = TableServiceClient.from_connection_string(storage.connection_string)
         self._ahead = timedelta(0)
         self._port = 0
+        self.outside = Outside()
 
     # Parts
 
@@ -363,6 +365,8 @@ class Stack:
         self._ahead += by
         self._move_clock(by)
         self.control.clock(advance_s=by.total_seconds())
+        for advance in self.outside.clocks:
+            advance(by)
 
     def host_is_moved_on(self, by: timedelta) -> bool:
         """As `advance`, where a worker may have died just now: False, and nothing has changed, where it was asked."""
@@ -443,6 +447,8 @@ def running(
     port: int = 0,
     folder: Path | None = None,
     storage: Azurite | None = None,
+    presence: Where = "table",
+    email: Mailer = "acs",
 ) -> Iterator[Stack]:
     """Run the stack until the end of the block.
 
@@ -454,6 +460,8 @@ def running(
         port: of the host; 0 takes a free one.
         folder: where the logs go; None keeps them only as long as the stack runs.
         storage: one that runs already; None starts one of its own.
+        presence: where it lies, the app's table or a service outside.
+        email: what sends the notices.
     """
     with ExitStack() as undo:
         if folder is None:
@@ -461,7 +469,10 @@ def running(
         if storage is None:
             storage = undo.enter_context(azurite.running(services=["table"]))
         acs = undo.enter_context(LocalAcs.start(log=folder / "acs.log"))
-        local = Stack(storage, acs, example_settings(storage, acs, pool) | dict(settings or {}), folder)
+        services = undo.enter_context(outside.running(folder, acs, presence=presence, email=email))
+        chosen = example_settings(storage, acs, pool) | services.settings | dict(settings or {})
+        local = Stack(storage, acs, chosen, folder)
+        local.outside = services
         undo.callback(local.close)
         local.start_host(workers=workers, ticking=ticking, port=port)
         yield local

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -197,8 +198,11 @@ class LinePresence:
 
         return self._line.request(act, deadline)
 
-    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
-        self._line.request(lambda: self._service.forget(agent_id, hold_id, self._world.endless), deadline)
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
+        return self._line.request(lambda: self._service.forget(agent_id, hold_id, self._world.endless), deadline)
+
+    def ping(self, deadline: Deadline) -> None:
+        self._line.request(lambda: self._service.ping(self._world.endless), deadline)
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         self._line.request(lambda: self._service.remove(agent_id, self._world.endless), deadline)

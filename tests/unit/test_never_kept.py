@@ -9,6 +9,7 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Row, Table
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
@@ -181,10 +182,10 @@ def test_a_presence_that_cannot_be_cleaned_now_is_cleaned_later(deployment: Depl
     class Away(PresenceTable):
         away = True
 
-        def forget(self, agent_id: str, hold_id: str, deadline: object) -> None:
+        def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
             if self.away:
                 raise Unavailable
-            super().forget(agent_id, hold_id, deadline)  # type: ignore[arg-type]
+            return super().forget(agent_id, hold_id, deadline)
 
     house = deployment.house
     gateway = Away(deployment.presences, house.clock)
@@ -200,7 +201,7 @@ def test_a_presence_that_cannot_be_cleaned_now_is_cleaned_later(deployment: Depl
 
 def test_a_presence_service_that_is_away_for_a_day_keeps_nobodys_emergency(deployment: Deployment) -> None:
     class Gone(PresenceTable):
-        def forget(self, agent_id: str, hold_id: str, deadline: object) -> None:
+        def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
             raise Refused
 
     house = deployment.house

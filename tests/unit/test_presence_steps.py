@@ -250,6 +250,9 @@ def test_do_not_disturb_that_may_be_our_own_of_an_outage_is_not_what_comes_back(
     step = next_step(REPEATED, held=True, current=current, now=NOW)
     assert isinstance(step, Remember)
     assert step.hold.before is before
+    step = next_step(step.hold, held=True, current=current, now=NOW)
+    assert isinstance(step, SetPresence)
+    assert step.presence.before is before, "and it does not become so by a second look"
     step = next_step(HOLD, held=True, current=current, now=NOW)
     assert isinstance(step, Remember)
     assert step.hold.before is current.status, "a dial that was reported at once was held by nobody before"

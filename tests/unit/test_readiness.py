@@ -11,6 +11,7 @@ from shared.adapters.table import Put
 from shared.deadlines import Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
+from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import SettingFault
 from shared.domain.drills import Drill, DrillState, DrillStep
 from shared.domain.errors import NotFound, Unavailable
@@ -18,8 +19,8 @@ from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
 from shared.domain.pool_size import blocking, numbers_needed
-from shared.domain.presence import Presence
-from shared.domain.readiness import CheckState, Readiness
+from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.readiness import Check, CheckState, Readiness
 from shared.domain.service_checks import Service
 from shared.domain.sites import Site
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
@@ -437,3 +438,66 @@ def test_what_the_contact_centre_tells_of_capacity_outranks_what_was_stated(
     )
     [check] = [each for each in agent_checks(known, house.clock.now()) if each.id == "outbound_profile"]
     assert check.state is state and said in check.reason
+
+
+class Elsewhere(PresenceTable):
+    """Presence in a service outside, as far as readiness asks it."""
+
+    @property
+    def embedded(self) -> bool:
+        return False
+
+    shown: Presence | None = Presence(status=PresenceStatus.BUSY, native="Busy/InAMeeting")
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        if self.shown is None:
+            raise Unavailable
+        return self.shown
+
+
+def in_graph(house: House, shown: Presence | None = Elsewhere.shown) -> None:
+    house.deployment = structs.replace(house.deployment, presence_backend=PresenceBackend.GRAPH)
+    house.presence = gateway = Elsewhere(MemoryTable(), house.clock)
+    gateway.shown = shown
+
+
+def presence_of_ana(house: House) -> Check:
+    [check] = [each for each in house.administration.show_agent_readiness("ana").checks if each.id == "presence"]
+    return check
+
+
+def test_where_presence_lies_is_told_and_what_cannot_be_seen_there(house: House) -> None:
+    def told() -> str:
+        [check] = [each for each in house.administration.show_readiness().checks if each.id == "presence"]
+        assert check.state is CheckState.OK
+        return check.reason
+
+    assert "table of ours" in told()
+    in_graph(house)
+    assert "cannot be seen there" in told()
+
+
+@pytest.mark.parametrize(
+    ("shown", "state", "said"),
+    [
+        (Presence(status=PresenceStatus.BUSY, native="Busy/InAMeeting"), CheckState.OK, "Busy/InAMeeting"),
+        (Presence(status=PresenceStatus.OFFLINE, settable=False), CheckState.PROBLEM, "does not know this agent"),
+        (None, CheckState.UNKNOWN, "did not answer"),
+    ],
+)
+def test_whether_an_agents_presence_can_be_held_in_graph(
+    house: House, shown: Presence | None, state: CheckState, said: str
+) -> None:
+    in_graph(house, shown)
+    check = presence_of_ana(house)
+    assert (check.state, check.subject) == (state, "agent:ana") and said in check.reason
+
+
+def test_graph_knows_nobody_without_an_object_id(house: House) -> None:
+    house.add_agent(structs.replace(ANA, entra_object_id=None))
+    assert "presence" not in states(house.administration.show_agent_readiness("ana"))
+    in_graph(house)
+    check = presence_of_ana(house)
+    assert check.state is CheckState.PROBLEM and "entra_object_id" in check.reason
+    [agents] = [each for each in house.administration.show_readiness().checks if each.id == "agent_states"]
+    assert agents.state is CheckState.PROBLEM, "though nobody asks the service about all agents"

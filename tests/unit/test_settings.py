@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.deployment import Deployment
+from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.leases import Rules
 from shared.settings import (
     LONGEST_SETTING,
     MOST_CALLBACK_NUMBERS,
     SETTINGS,
     EmailBackend,
-    PresenceBackend,
     Service,
     Settings,
     Severity,
