@@ -9,12 +9,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import chain, cold, imports, latency, pool_sizes, throughput
+from tests.benchmarks import chain, cold, flood, imports, latency, pool_sizes, throughput
 from tests.benchmarks.figures import Figure, table, write_json
 from tests.benchmarks.plan import Plan
 from tests.local.host.process import REPOSITORY
 
-PARTS = {part.NAME: part for part in (imports, cold, latency, throughput, chain, pool_sizes)}
+PARTS = {part.NAME: part for part in (imports, cold, latency, throughput, chain, pool_sizes, flood)}
 RESULTS = REPOSITORY / "bench-results"
 ABOUT = """Ratios compare two things that were measured in turns in this very run; a figure is the ratio of their
 medians, and its spread says how far apart the run's parts were. Times depend on the machine, ratios far less."""

@@ -10,6 +10,8 @@ from shared.domain.principals import Principal
 
 HEADER = "x-development-principal"
 ROLE_PREFIX = "EmergencyCalling."
+# As Microsoft Entra says who somebody is, where the directory of agents is to tell which agent that is.
+OBJECT_ID_PREFIX = "oid:"
 BEARER = "Bearer "
 # A page cannot send a header when it is opened. One sign-in of each kind at once, so that a panel and a console can
 # stand side by side: the first of these that comes with a request counts.
@@ -17,7 +19,10 @@ COOKIES = ("dev-manage", "dev-agent", "dev-office")
 
 
 class DevelopmentSignIn:
-    """Believes the header `X-Development-Principal: role[;role][;agent_id]`, else a bearer token or cookie of that."""
+    """Believes the header `X-Development-Principal: role[;role][;agent_id]`, else a bearer token or cookie of that.
+
+    Instead of an agent's id it may be their object id, `oid:…`.
+    """
 
     def principal(self, headers: Mapping[str, str]) -> Principal | None:
         """Return who the header names; None without the header, or when it is malformed.
@@ -30,7 +35,10 @@ class DevelopmentSignIn:
         others = [part for part in parts if not part.startswith(ROLE_PREFIX)]
         if not roles or len(others) > 1 or "" in others:
             return None
-        return Principal(roles=roles, agent_id=others[0] if others else None)
+        said = others[0] if others else None
+        if said is not None and said.startswith(OBJECT_ID_PREFIX):
+            return Principal(roles=roles, object_id=said.removeprefix(OBJECT_ID_PREFIX))
+        return Principal(roles=roles, agent_id=said)
 
 
 def _claimed(headers: Mapping[str, str]) -> str:

@@ -3,11 +3,13 @@
 Rations, places among those who are rung, and places in the pool belong to a principal (contract, *Who is who*).
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from shared.adapters.allowances import Allowances
+from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
@@ -183,6 +185,74 @@ def test_who_had_no_presence_has_none_afterwards(house: House, caller: Caller) -
     house.end(End(call_id=f"{caller.name}/real", by_agent=True), caller)
     wait(house, 3)
     assert list(house.presence_rows.keys()) == []
+
+
+def in_an_outage(house: House, caller: Caller, agent_id: str) -> None:
+    house.line.away = True
+    dial(house, caller, "real", agent_id)
+    house.line.away = False
+    for again in list(house.repeats.kept.values()):
+        again()
+    house.end(End(call_id=f"{caller.name}/real", by_agent=True), caller)
+
+
+def never_recorded(house: House, caller: Caller, agent_id: str) -> None:
+    """The process that answered in an outage died, and nobody ever reports it again; somebody looks who is there."""
+    house.line.away = True
+    dial(house, caller, "real", agent_id)
+    house.line.away = False
+    house.repeats.kept.clear()
+    house.outage = OutageMemory()
+    house.clock.advance(after(minutes=20))
+    house.calling.show_presence(presence_id(caller, agent_id), deadline=house.within())
+
+
+def dropped(house: House, caller: Caller, agent_id: str) -> None:
+    dial(house, caller, "real", agent_id)
+    house.end(End(call_id=f"{caller.name}/real", by_agent=False), caller)
+
+
+def dropped_and_dialled_again(house: House, caller: Caller, agent_id: str) -> None:
+    dropped(house, caller, agent_id)
+    dial(house, caller, "again", agent_id)
+    house.end(End(call_id=f"{caller.name}/again", by_agent=True), caller)
+
+
+def never_ended(house: House, caller: Caller, agent_id: str) -> None:
+    dial(house, caller, "real", agent_id)
+
+
+def ended_before_it_began(house: House, caller: Caller, agent_id: str) -> None:
+    house.end(End(call_id=f"{caller.name}/real", agent_id=agent_id, by_agent=True), caller)
+    dial(house, caller, "real", agent_id)
+
+
+def presence_id(caller: Caller, agent_id: str) -> str:
+    """An unlisted agent's presence is that of who signed in."""
+    return caller.name if caller is EVE else agent_id
+
+
+WAYS = [in_an_outage, never_recorded, dropped, dropped_and_dialled_again, never_ended, ended_before_it_began]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("who", ["listed", "unlisted", "a machine's unlisted", "a machine's listed"])
+def test_nothing_is_left_in_the_presence_table_after_the_long_end(
+    house: House, who: str, way: Callable[[House, Caller, str], None]
+) -> None:
+    caller, agent_id = {
+        "listed": (DANA, "dana"),
+        "unlisted": (EVE, "eve"),
+        "a machine's unlisted": (MACHINE, "served"),
+        "a machine's listed": (MACHINE, "dana"),
+    }[who]
+    way(house, caller, agent_id)
+    for _ in range(36):
+        house.clock.advance(after(minutes=20))
+        house.tick()
+        house.sweep()
+    assert list(house.presence_rows.keys()) == []
+    assert {key.partition("|")[0] for key in house.rows()} == {"free", "number", "pool"}
 
 
 # What is kept for outsiders delays nobody

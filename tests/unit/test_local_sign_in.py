@@ -25,6 +25,11 @@ def test_a_header_a_token_and_a_cookie_say_the_same() -> None:
     assert principal(cookie=cookie("dev-agent", AGENT)) == by_header
 
 
+def test_an_object_id_stands_for_the_agent_whom_the_directory_knows_by_it() -> None:
+    signed_in = principal(x_development_principal="EmergencyCalling.Agent;oid:0f0e")
+    assert signed_in is not None and (signed_in.object_id, signed_in.agent_id) == ("0f0e", None)
+
+
 def test_the_header_outranks_the_token_and_the_token_the_cookie() -> None:
     signed_in = principal(x_development_principal=ADMIN, authorization=f"Bearer {AGENT}")
     assert signed_in is not None and signed_in.roles == {ADMIN}

@@ -1,0 +1,204 @@
+"""Who may do what with whose record: every route about an agent by whose it is by every role, through the host.
+
+An Agent gets one answer for whatever is not their own, whether it exists or not: status, headers and body are equal
+but for ids, and so is the time that it takes (specification, *who speaks for whom*).
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.integration.used import new_agent, new_id, note
+from tests.leaks import Kind
+from tests.local.stack import ADMIN, AGENT, MACHINE, SUPERVISOR, Stack
+
+pytestmark = pytest.mark.process
+
+UNTOLD_HEADERS = {"date", "server", "connection", "x-request-id"}
+TIMED = 200
+
+
+class Record(NamedTuple):
+    """Somebody's record: the id for the routes, and a call of theirs."""
+
+    agent_id: str
+    call_id: str
+
+
+class Scene(NamedTuple):
+    """Who there is: records by whose they are, and who asks."""
+
+    local: Stack
+    records: Mapping[str, Record]
+    dana: str
+    eve: str
+
+
+def signed_in(object_id: str) -> str:
+    """An Agent's sign-in as Microsoft Entra gives it: an object id, and no more."""
+    return f"{AGENT};oid:{object_id}"
+
+
+def new_object_id() -> str:
+    made = str(uuid4())
+    note(made, kind=Kind.AGENT)
+    return made
+
+
+@pytest.fixture(scope="module")
+def scene(wide_stack: Stack) -> Iterator[Scene]:
+    """All of them are in an emergency, but for the one of whom nobody knows."""
+    local, dana, eve, zoe = wide_stack, new_object_id(), new_object_id(), new_object_id()
+    listed = new_agent(entra_object_id=dana)
+    another = new_agent(entra_object_id=new_object_id())
+    nameless = new_agent()
+    for agent in (listed, another, nameless):
+        local.add_agent(agent)
+    records = {
+        "listed": Record(listed.agent_id, dialled(local, listed.agent_id, signed_in(dana))),
+        "unlisted": Record(own := new_id("agent"), dialled(local, own, signed_in(eve))),
+        "another's listed": Record(another.agent_id, dialled(local, another.agent_id, MACHINE)),
+        "another's unlisted": Record(other := new_id("agent"), dialled(local, other, signed_in(zoe))),
+        "a machine's unlisted": Record(served := new_id("agent"), dialled(local, served, MACHINE)),
+        "without object id": Record(nameless.agent_id, dialled(local, nameless.agent_id, MACHINE)),
+        "unknown": Record(new_id("agent"), new_id()),
+    }
+    local.wait_until_nothing_is_owed()
+    yield Scene(local, records, dana, eve)
+    for record in records.values():
+        local.ask("POST", f"agents/{record.agent_id}/release", {"legs": True}, principal=SUPERVISOR)
+    local.wait_until_nothing_is_owed()
+
+
+def dialled(local: Stack, agent_id: str, principal: str) -> str:
+    body = {"call_id": new_id(), "agent_id": agent_id, "dialled": "911"}
+    answer = local.ask("POST", "emergency-calls", body, principal=principal).raise_for_status().json()
+    assert (answer["agent_id"], answer["ignored"], answer["degraded"]) == (agent_id, [], False)
+    return str(body["call_id"])
+
+
+class Route(NamedTuple):
+    """A request about a record. `changes`: it would change what the next one finds, and is asked by strangers only."""
+
+    method: str
+    path: Callable[[Record], str]
+    body: object = None
+    listed_only: bool = False
+    changes: bool = False
+
+
+ROUTES = {
+    "panel_state": Route("GET", lambda each: f"agents/{each.agent_id}/panel"),
+    "presence_state": Route("GET", lambda each: f"agents/{each.agent_id}/presence", listed_only=True),
+    "presence_set": Route(
+        "PUT", lambda each: f"agents/{each.agent_id}/presence", {"status": "busy"}, listed_only=True, changes=True
+    ),
+    "presence_released": Route("POST", lambda each: f"agents/{each.agent_id}/release"),
+    "desktop_reported": Route(
+        "PUT", lambda each: f"agents/{each.agent_id}/desktop", {"desktop_id": "walk"}, listed_only=True, changes=True
+    ),
+    "desktop_read": Route("GET", lambda each: f"agents/{each.agent_id}/desktop", listed_only=True),
+    "call_updated": Route(
+        "PATCH", lambda each: f"emergency-calls/{each.call_id}", {"server_call_id": "s"}, changes=True
+    ),
+}  # fmt: skip
+
+
+def asked(scene: Scene, route: str, record: str, principal: str) -> httpx.Response:
+    how, whose = ROUTES[route], scene.records[record]
+    return scene.local.ask(how.method, how.path(whose), how.body, principal=principal)
+
+
+def told(answer: httpx.Response) -> tuple[int, dict[str, str], bytes]:
+    """All that an answer tells."""
+    headers = {name: value for name, value in answer.headers.items() if name.lower() not in UNTOLD_HEADERS}
+    return answer.status_code, headers, answer.content
+
+
+@pytest.mark.parametrize("asking", ["listed", "unlisted", "nobody's"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_agent_gets_one_answer_for_whatever_is_not_their_own(scene: Scene, route: str, asking: str) -> None:
+    who = {"listed": scene.dana, "unlisted": scene.eve, "nobody's": new_object_id()}[asking]
+    others = [record for record in scene.records if record != asking]
+    answers = {record: told(asked(scene, route, record, signed_in(who))) for record in others}
+    assert len({str(answer) for answer in answers.values()}) == 1, answers
+    [status] = {answer[0] for answer in answers.values()}
+    assert status == 403
+
+
+@pytest.mark.parametrize("asking", ["listed", "unlisted"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_an_agent_may_do_all_that_is_their_own(scene: Scene, route: str, asking: str) -> None:
+    how = ROUTES[route]
+    answer = asked(scene, route, asking, signed_in(scene.dana if asking == "listed" else scene.eve))
+    if asking == "unlisted" and how.listed_only:
+        # What is kept beside the directory is kept of those who are in it.
+        assert answer.status_code == 403
+    elif route == "desktop_read":
+        assert answer.status_code in (200, 404)
+    else:
+        assert answer.status_code == 200
+
+
+def test_an_end_of_what_is_not_ones_own_is_kept_and_tells_nothing(scene: Scene) -> None:
+    answers = {}
+    for record, whose in scene.records.items():
+        for principal in (signed_in(scene.dana), signed_in(scene.eve)):
+            if record not in ("listed", "unlisted"):
+                answer = scene.local.ask("POST", f"emergency-calls/{whose.call_id}/end", principal=principal)
+                plain = answer.text.replace(whose.call_id, "ID")
+                answers[record, principal] = (answer.status_code, plain)
+    assert set(answers.values()) == {(202, '{"call_id":"ID","known":false}')}, answers
+    for record in ("another's listed", "a machine's unlisted", "without object id"):
+        panel = asked(scene, "panel_state", record, MACHINE).json()
+        assert panel["mode"] == "emergency", record
+
+
+@pytest.mark.parametrize("route", ["panel_state", "presence_released", "call_updated"])
+def test_a_machine_learns_nothing_of_whom_another_reported(scene: Scene, route: str) -> None:
+    """Nor may it speak for them; whom an object id names is anybody's to report."""
+    other = f"{MACHINE};oid:{new_object_id()}"
+    records = ["a machine's unlisted", "unknown"] + (["another's unlisted"] if route == "panel_state" else [])
+    answers = {record: told(asked(scene, route, record, other)) for record in records}
+    assert len({str(answer) for answer in answers.values()}) == 1, answers
+    for record in ("listed", "another's listed", "without object id"):
+        status = asked(scene, route, record, other).status_code
+        assert status == (403 if route == "presence_released" else 200), record
+    if route != "presence_released":
+        assert asked(scene, route, "a machine's unlisted", MACHINE).status_code == 200
+
+
+@pytest.mark.parametrize("principal", [SUPERVISOR, ADMIN], ids=["supervisor", "admin"])
+@pytest.mark.parametrize("record", ["listed", "unlisted", "another's unlisted", "a machine's unlisted"])
+def test_the_office_sees_everybodys(scene: Scene, record: str, principal: str) -> None:
+    answer = asked(scene, "panel_state", record, principal)
+    assert answer.status_code == 200 and answer.json()["mode"] == "emergency"
+    assert asked(scene, "presence_state", record, principal).status_code == 200
+    assert asked(scene, "call_updated", record, principal).status_code == 403
+    assert asked(scene, "desktop_read", record, principal).status_code == 403
+
+
+@pytest.mark.long
+def test_the_time_that_an_answer_takes_tells_nothing(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """200 of each in turn: own, another's and unknown; medians within 10 %."""
+    kinds = ("unlisted", "another's listed", "another's unlisted", "unknown")
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    chance = random.Random(7)
+    for _ in range(TIMED):
+        # In another order each time: what came before an answer must tell nothing either.
+        for kind in chance.sample(kinds, len(kinds)):
+            began = time.perf_counter()
+            asked(scene, "panel_state", kind, signed_in(scene.eve))
+            taken[kind].append(time.perf_counter() - began)
+    medians = {kind: statistics.median(each) * 1000 for kind, each in taken.items()}
+    with capsys.disabled():
+        print("", *(f"\n  {kind}: {ms:.2f} ms" for kind, ms in medians.items()))
+    assert max(medians.values()) <= 1.1 * min(medians.values()), medians
