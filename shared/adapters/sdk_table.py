@@ -89,10 +89,10 @@ class SdkTable:
         return row
 
     def _between(self, client: TableClient, first: str, end: str, limit: int, deadline: Deadline) -> list[Row]:
-        partition, first, end = (each.replace("'", "''") for each in (self._partition, first, end))
-        within = quote(f"PartitionKey eq '{partition}' and RowKey ge '{first}' and RowKey lt '{end}'", safe="")
+        partition, least, most = (each.replace("'", "''") for each in (self._partition, first, end))
+        within = quote(f"PartitionKey eq '{partition}' and RowKey ge '{least}' and RowKey lt '{most}'", safe="")
         rows: list[Row] = []
-        following = ""
+        following = before = ""
         while True:
             top = min(limit - len(rows), MOST_ROWS_A_PAGE)
             url = f"{self._url(client)}()?$top={top}&$filter={within}{following}"
@@ -103,8 +103,13 @@ class SdkTable:
                 for name, header in _CONTINUATION.items()
                 if header in response.headers
             )
+            if not all(first <= row.key < end for row in rows):
+                raise TypeError("entities other than those asked for are no answer")
             if not following or len(rows) >= limit:
                 return rows[:limit]
+            if following == before:
+                raise TypeError("a continuation that leads to itself would never end")
+            before = following
             deadline.require()
 
     def _commit(self, client: TableClient, writes: tuple[Write, ...]) -> list[str | None]:

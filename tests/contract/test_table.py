@@ -502,6 +502,8 @@ NO_ANSWERS = (
     "7",
     '{"value":null}',
     '{"value":[null]}',
+    '{"PartitionKey":"p","RowKey":"z","odata.etag":"v1"}',
+    '{"value":[{"PartitionKey":"p","RowKey":"z","odata.etag":"v1"}]}',
     "{",
     "\x00",
 )
@@ -520,6 +522,18 @@ def test_an_answer_with_200_that_cannot_be_read_is_none(body: str) -> None:
             with pytest.raises(Unavailable):
                 table.commit(writes, soon())
         assert "breaker_open" in counter.events
+        table.close()
+
+
+def test_a_list_that_leads_to_itself_is_no_answer() -> None:
+    """Nobody asks for it again and again until the deadline."""
+    following = ("x-ms-continuation-NextPartitionKey: p", "x-ms-continuation-NextRowKey: r")
+    with serving(answers(200, "OK", *following, body='{"value":[]}')) as server:
+        table = broken(server)
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            table.between("a", "b", 10, soon()).result()
+        assert time.monotonic() - began < soon().remaining_s() / 2
         table.close()
 
 
