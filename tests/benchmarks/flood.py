@@ -207,6 +207,7 @@ def _crisis(made: Deployment) -> Iterator[Figure]:
     def report(first: int) -> None:
         with Line(made.local.host.url) as line:
             for n in range(first, CRISIS_AGENTS, 8):
+                # Each is due at its time, whatever became of the one before.
                 time.sleep(max(0.0, began + n * CRISIS_S / CRISIS_AGENTS - time.perf_counter()))
                 agent_id = agents[n]
                 reply = line.dial(agent_id, f"crisis-of-{agent_id}")
@@ -255,6 +256,7 @@ class Flood:
     def __enter__(self) -> Flood:
         self._process.start()
         while self._ready.value < CONNECTIONS:
+            # Until the connections are open.
             time.sleep(0.02)
         return self
 
