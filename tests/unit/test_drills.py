@@ -555,6 +555,23 @@ def test_a_drill_ends_by_itself_where_its_own_row_is_lost(house: Theatre, step: 
     assert house.free() == 4
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_drill_whose_store_goes_away_is_cleaned_up_when_it_is_back(house: Theatre, step: str) -> None:
+    def goes_away() -> None:
+        house.line.away = True
+
+    house.before(step, goes_away)
+    assert house.play(WARDEN).state is DrillState.RUNNING
+    house.line.away = False
+    house.clock.advance(CLAIMED_FOR)
+    house.sweep()
+    drill = house.report()
+    assert drill.state is (DrillState.PASSED if step in ("restore", "release") else DrillState.FAILED)
+    assert states(drill)[step] == ("passed" if step in ("restore", "release") else "failed")
+    assert house.status(DANA) is PresenceStatus.AVAILABLE
+    assert_nothing_is_left(house)
+
+
 def test_two_who_carry_on_at_once_play_it_once(house: Theatre) -> None:
     house.performs = False
     house.play(WARDEN)
