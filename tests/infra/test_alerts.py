@@ -29,6 +29,15 @@ KNOWN_METRICS = {
 }
 
 
+# What a rule names, by the word for it in alerts.json.
+RESOURCES = {
+    "systemTopic": "Microsoft.EventGrid/systemTopics",
+    "customTopic": "Microsoft.EventGrid/topics",
+    "hostStorage": "Microsoft.Storage/storageAccounts",
+    "stateStorage": "Microsoft.Storage/storageAccounts",
+}
+
+
 def queries() -> list[str]:
     workbook = data("workbook.json")["items"]
     return [
@@ -153,6 +162,7 @@ def test_a_responders_call_that_is_not_delivered_is_heard_at_once() -> None:
 def test_metrics_are_known() -> None:
     for alert in METRICS:
         assert alert["metric"] in KNOWN_METRICS[alert["namespace"]]
+        assert RESOURCES[alert["resource"]] == alert["namespace"]
 
 
 @pytest.mark.parametrize(("alert", "name"), [("dead-letter", "events"), ("dead-letter-custom", "events")])
@@ -179,10 +189,17 @@ def test_every_alert_is_deployed_and_tells_somebody(name: str) -> None:
     left_out = {"existing": {"health"}}.get(name, set()) | ({"dead-letter-custom"} if name != "everything" else set())
     assert told == ({alert["name"] for alert in METRICS} | {"health"}) - left_out
     (people,) = of_type(name, "Microsoft.Insights/actionGroups")
+    by_name = {alert["name"]: alert for alert in (*LOGS, *METRICS)}
     for rule in rules:
-        assert rule["properties"]["actions"]["actionGroups"] == [people["id"]]
+        alert, properties = by_name[rule["name"].split("-", 2)[2]], rule["properties"]
+        assert properties["actions"]["actionGroups"] == [people["id"]]
+        assert properties["severity"] == alert["severity"]
+        assert [each["query"] for each in properties["criteria"]["allOf"]] == ["\n".join(alert["query"])]
     for rule in metrics:
         assert rule["properties"]["actions"] == [{"actionGroupId": people["id"]}]
+        alert = by_name.get(rule["name"].split("-", 2)[2], {"severity": 0, "namespace": "Microsoft.Insights/webtests"})
+        assert rule["properties"]["severity"] == alert["severity"]
+        assert alert["namespace"] in rule["properties"]["scopes"][0]
     (changes,) = of_type(name, "Microsoft.Insights/activityLogAlerts")
     (operations,) = [each["anyOf"] for each in changes["properties"]["condition"]["allOf"] if "anyOf" in each]
     assert {"Microsoft.Web/sites/write", "Microsoft.Web/sites/config/write"} <= {each["equals"] for each in operations}
