@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 ADMIN = {"agent_id": None, "name": "Ada Example", "roles": ["EmergencyCalling.Admin"], "locale": None}
-SUPERVISOR = {"agent_id": None, "name": "Sam Example", "roles": ["EmergencyCalling.Supervisor"], "locale": None}
 AGENT = {
     "agent_id": "agent-1",
     "name": "Dana Example",

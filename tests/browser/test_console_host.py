@@ -107,14 +107,11 @@ def cost_of(page: Page, tapped: Tapped, section: str) -> Cost:
 
 
 @pytest.mark.parametrize("section", SHOWN)
-def test_no_request_grows_with_the_directory(
-    large: Tapped, cheap: dict[str, Cost], page: Page, section: str, said: list[str]
-) -> None:
+def test_no_request_grows_with_the_directory(large: Tapped, cheap: dict[str, Cost], page: Page, section: str) -> None:
     few, many = cheap[section], cost_of(page, large, section)
     # A look in the background may fall into the time of one and not of the other.
     assert many.storage <= few.storage + 2
     assert many.largest <= few.largest * 1.2 + 200
-    said.clear()
 
 
 @pytest.mark.parametrize("section", FIRST_ROW)
@@ -153,7 +150,7 @@ def test_the_board_shows_the_three_as_they_are(large: Tapped, robins_number: str
     [("en", "light", 1280), ("es", "dark", 320), ("fr", "light", 320), ("it", "dark", 1280), ("en", "forced", 1280)],
 )
 def test_axe_finds_nothing_with_ten_thousand_agents(
-    large: Tapped, page: Page, axe: Callable[[Page], list[str]], locale: str, scheme: str, width: int, said: list[str]
+    large: Tapped, page: Page, axe: Callable[[Page], list[str]], locale: str, scheme: str, width: int
 ) -> None:
     page.emulate_media(
         color_scheme="dark" if scheme == "dark" else "light",
@@ -169,7 +166,6 @@ def test_axe_finds_nothing_with_ten_thousand_agents(
             expect(page.locator("form textarea").first).to_be_visible()
         assert axe(page) == [], section
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width, section
-    said.clear()
 
 
 def test_a_word_of_a_name_finds_one_of_ten_thousand(large: Tapped, page: Page) -> None:
