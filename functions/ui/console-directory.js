@@ -44,7 +44,7 @@ const labelling = (t, kind) => (field) => t(field.of ? `${field.of}_${field.name
 
 /** The directory, by the start of an id, a name or a word of a name: a page of it costs the same at any size. */
 export function agentsSection(main, context) {
-  const { t, admin } = context;
+  const { t, admin, leaving, edited } = context;
   let cursor = null;
   let timer = null;
   let asked = 0;
@@ -58,7 +58,7 @@ export function agentsSection(main, context) {
   const importing = importCard(context, () => look(true));
   main.append(
     el("h2", { tabindex: "-1" }, t("agents")),
-    el("div", { class: "row" }, el("div", { class: "field grow" }, el("label", { for: "agents-search" }, t("search_agents")), search), admin ? el("button", { type: "button", onclick: () => open(null) }, t("new_agent")) : null),
+    el("div", { class: "row" }, el("div", { class: "field grow" }, el("label", { for: "agents-search" }, t("search_agents")), search), admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_agent")) : null),
     fault,
     el("div", { class: "split" }, el("div", {}, list, more, status), detail),
     importing.card,
@@ -85,7 +85,7 @@ export function agentsSection(main, context) {
   }
 
   function makeChoice(agent) {
-    return el("li", {}, el("button", { type: "button", class: "choice", onclick: () => open(agent.agent_id) }, el("strong", {}), el("span", {})));
+    return el("li", {}, el("button", { type: "button", class: "choice", onclick: () => leaving(() => open(agent.agent_id)) }, el("strong", {}), el("span", {})));
   }
 
   function updateChoice(item, agent) {
@@ -104,6 +104,7 @@ export function agentsSection(main, context) {
       id,
       t,
       writable: admin,
+      edited,
       label: labelling(t, "agent"),
       done: (saved) => {
         if (saved === null) detail.replaceChildren();
@@ -207,14 +208,14 @@ function importCard({ t, admin }, imported) {
 }
 
 /** Sites: who is told and which desk rings follow from where a desktop is. */
-export function sitesSection(main, { t, admin }) {
+export function sitesSection(main, { t, admin, leaving, edited }) {
   const list = el("ul", { class: "choices", "aria-label": t("sites") });
   const status = el("p", { role: "status", class: "status" });
   const detail = el("div", {});
   const fault = el("div", {});
   main.append(
     el("h2", { tabindex: "-1" }, t("sites")),
-    el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => open(null) }, t("new_site")) : null),
+    el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_site")) : null),
     fault,
     el("div", { class: "split" }, el("div", {}, list, status), detail),
   );
@@ -228,7 +229,7 @@ export function sitesSection(main, { t, admin }) {
       list,
       sites,
       (site) => site.site_id,
-      (site) => el("li", {}, el("button", { type: "button", class: "choice", onclick: () => open(site.site_id) }, el("strong", {}), el("span", {}))),
+      (site) => el("li", {}, el("button", { type: "button", class: "choice", onclick: () => leaving(() => open(site.site_id)) }, el("strong", {}), el("span", {}))),
       (item, site) => {
         setText(item.firstElementChild.children[0], site.name ?? site.site_id);
         setText(item.firstElementChild.children[1], [site.site_id, site.country, site.address].filter(Boolean).join(" · "));
@@ -242,7 +243,7 @@ export function sitesSection(main, { t, admin }) {
       if (saved === null) detail.replaceChildren();
       look();
     };
-    const form = await recordForm({ title: id === null ? t("new_site") : id, path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, id, t, writable: admin, label: labelling(t, "site"), done });
+    const form = await recordForm({ title: id === null ? t("new_site") : id, path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, id, t, writable: admin, edited, label: labelling(t, "site"), done });
     detail.replaceChildren(form);
     form.querySelector("h3").focus();
   }

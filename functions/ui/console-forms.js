@@ -8,7 +8,7 @@ const SPLITS = { lines: "\n", text: null };
  * A form for a record. `fields`: `{ name, kind: "text" | "lines" | "area" | "number", hint?, required?, of? }`, where `of`
  * names the object that the field is part of. `done(id)` is called after a change, null when the record is gone.
  */
-export async function recordForm({ title, path, idField, fields, id, t, done, writable, label }) {
+export async function recordForm({ title, path, idField, fields, id, t, done, writable, label, edited }) {
   const box = el("section", { class: "card form", "aria-label": title });
   const known = id === null ? { ok: true, data: {}, etag: null } : await request("GET", `${path}/${encodeURIComponent(id)}`);
   if (!known.ok) {
@@ -77,6 +77,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     const take = () => {
       for (const field of fields) inputs.get(keyOfField(field)).value = textOf(field, theirs.data);
       summary.hidden = true;
+      edited(false);
     };
     const head = el("tr", {}, el("th", { scope: "col" }, t("field")), el("th", { scope: "col" }, t("mine")), el("th", { scope: "col" }, t("theirs")));
     summary.replaceChildren(
@@ -102,16 +103,19 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     etag = answer.etag;
     summary.hidden = true;
     status.textContent = t("saved");
+    edited(false);
     done(record[idField]);
   };
 
   const remove = async () => {
     const answer = await request("DELETE", `${path}/${encodeURIComponent(id)}`, { headers: etag ? { "if-match": etag } : {} });
-    if (answer.ok) done(null);
-    else status.textContent = reasonOf(answer, t);
+    if (answer.ok) {
+      edited(false);
+      done(null);
+    } else status.textContent = reasonOf(answer, t);
   };
 
-  const form = el("form", { novalidate: true, onsubmit: (event) => (event.preventDefault(), save()) }, summary, ...rows, writable
+  const form = el("form", { novalidate: true, oninput: () => edited(true), onsubmit: (event) => (event.preventDefault(), save()) }, summary, ...rows, writable
     ? el("p", { class: "row" }, el("button", { type: "submit", class: "primary" }, t("save")), id !== null ? twoStep(t("remove"), t("remove_sure"), remove, t) : null)
     : el("p", {}, t("read_only")));
   box.append(el("h3", { tabindex: "-1" }, title), form, status);

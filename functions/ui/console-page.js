@@ -1,5 +1,5 @@
 // The administrators' console: who is signed in, and one section at a time.
-import { el } from "./dom.js";
+import { el, icon } from "./dom.js";
 import { CONSOLE_WORDS, request } from "./console-api.js";
 import { languageOf, speaking } from "./i18n.js";
 import { liveSection } from "./console-live.js";
@@ -26,6 +26,8 @@ let language = languageOf(query.get("locale") ?? navigator.language);
 let t = speaking(CONSOLE_WORDS, language);
 let me = null;
 let stop = () => {};
+let unsaved = false;
+let shownHash = "";
 
 async function identify() {
   const answer = await request("GET", "me");
@@ -42,7 +44,7 @@ function build(answer) {
   document.title = t("title");
   const languages = el(
     "select",
-    { id: "language", onchange: (event) => ((language = event.target.value), (t = speaking(CONSOLE_WORDS, language)), build(answer)) },
+    { id: "language", onchange: (event) => speakInstead(event.target, answer) },
     ...Object.entries(LANGUAGE_NAMES).map(([code, name]) => el("option", { value: code, selected: code === language, lang: code }, name)),
   );
   const links = Object.keys(SECTIONS).map((name) => el("li", {}, el("a", { href: `#${name}` }, t(name))));
@@ -56,9 +58,42 @@ function build(answer) {
   show();
 }
 
+function speakInstead(select, answer) {
+  const wanted = select.value;
+  select.value = language;
+  leaving(() => {
+    language = wanted;
+    t = speaking(CONSOLE_WORDS, language);
+    build(answer);
+  });
+}
+
+/** Go on; where something is not saved yet, say so first, and go on at a button. */
+function leaving(next) {
+  if (!unsaved) return next();
+  document.querySelector(".unsaved")?.remove();
+  const go = () => {
+    unsaved = false;
+    bar.remove();
+    next();
+  };
+  const ask = el("div", {}, el("p", {}, t("unsaved")), el("p", { class: "row" }, el("button", { type: "button", onclick: go }, t("leave_unsaved"))));
+  const bar = el("div", { class: "fault unsaved", tabindex: "-1" }, icon("alert"), ask);
+  document.querySelector("main").prepend(bar);
+  bar.focus();
+}
+
+/** What is on the page differs from what is kept, or does not any more. */
+function edited(differs) {
+  unsaved = differs;
+  if (!differs) document.querySelector(".unsaved")?.remove();
+}
+
 function show(focus = false) {
   const name = Object.hasOwn(SECTIONS, location.hash.slice(1)) ? location.hash.slice(1) : "live";
   stop();
+  edited(false);
+  shownHash = location.hash;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -66,9 +101,15 @@ function show(focus = false) {
   const main = document.querySelector("main");
   main.replaceChildren();
   document.title = `${t(name)} – ${t("title")}`;
-  stop = SECTIONS[name](main, { t, language, locale: language, admin: isAdmin(), office: isOffice() });
+  stop = SECTIONS[name](main, { t, language, locale: language, admin: isAdmin(), office: isOffice(), leaving, edited });
   if (focus) main.querySelector("h2")?.focus();
 }
 
-addEventListener("hashchange", () => show(true));
+addEventListener("hashchange", () => {
+  const wanted = location.hash;
+  if (!unsaved) return show(true);
+  history.replaceState(null, "", shownHash || location.pathname + location.search);
+  leaving(() => (location.hash = wanted));
+});
+addEventListener("beforeunload", (event) => unsaved && event.preventDefault());
 build(await identify());

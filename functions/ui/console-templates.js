@@ -7,7 +7,8 @@ const KINDS = ["call", "callback", "closing"];
 const LOCALES = ["en", "es", "fr", "it"];
 const PARTS = [["subject", 2], ["text", 14], ["html", 14]];
 
-export function templatesSection(main, { t, admin, language }) {
+export function templatesSection(main, { t, admin, language, leaving, edited }) {
+  let shown = { kind: "call", locale: language };
   let etag = null;
   let timer = null;
   let asked = 0;
@@ -15,7 +16,7 @@ export function templatesSection(main, { t, admin, language }) {
   let rendered = "";
   const kind = choice("template-kind", KINDS, (value) => t(`kind_${value}`), "call");
   const locale = choice("template-locale", LOCALES, (value) => t(`language_${value}`), language);
-  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: !admin, oninput: later })]));
+  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: !admin, oninput: () => (edited(true), later()) })]));
   const lints = Object.fromEntries(PARTS.map(([part]) => [part, el("ul", { class: "lint", id: `template-${part}-lint`, hidden: true, "aria-label": t("lint_of", { part: t(`part_${part}`) }) })]));
   const lint = el("ul", { class: "lint", hidden: true, "aria-label": t("lint") });
   const lintSays = el("p", { role: "status", class: "status" });
@@ -59,7 +60,17 @@ export function templatesSection(main, { t, admin, language }) {
   }
 
   function choice(id, values, label, chosen) {
-    return el("select", { id, onchange: load }, ...values.map((value) => el("option", { value, selected: value === chosen }, label(value))));
+    return el("select", { id, onchange: another }, ...values.map((value) => el("option", { value, selected: value === chosen }, label(value))));
+  }
+
+  /** Another kind or language: what is shown and what would be saved are always of the same. */
+  function another() {
+    const wanted = { kind: kind.value, locale: locale.value };
+    [kind.value, locale.value] = [shown.kind, shown.locale];
+    leaving(() => {
+      [kind.value, locale.value] = [wanted.kind, wanted.locale];
+      load();
+    });
   }
 
   const path = (more = "") => `manage/notification-template${more}?kind=${kind.value}&locale=${locale.value}`;
@@ -68,7 +79,9 @@ export function templatesSection(main, { t, admin, language }) {
   async function load() {
     const answer = await request("GET", path());
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
-    if (!answer.ok) return;
+    if (!answer.ok) return void ([kind.value, locale.value] = [shown.kind, shown.locale]);
+    shown = { kind: kind.value, locale: locale.value };
+    edited(false);
     etag = answer.etag;
     moved.replaceChildren();
     for (const [part] of PARTS) areas[part].value = answer.data[part] ?? "";
@@ -128,6 +141,7 @@ export function templatesSection(main, { t, admin, language }) {
     const answer = await request("PUT", path(), { body: body(), headers: etag ? { "if-match": etag } : {} });
     if (answer.status === 412) return overtaken();
     if (answer.ok) etag = answer.etag;
+    if (answer.ok) edited(false);
     moved.replaceChildren();
     const faults = answer.data?.lint;
     if (Array.isArray(faults) && !answer.ok) showLint(faults);

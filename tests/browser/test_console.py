@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
-from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS
+from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS, RENDERED
 from tests.browser.desk import Desk, Scripted
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
@@ -125,6 +125,40 @@ def test_what_moved_meanwhile_is_shown_beside_ones_own(page: Page, desk: Desk, s
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert [each.if_match for each in desk.requests("PUT", "agents/agent-1")] == ['"1"', '"2"']
     without_network_words(said)
+
+
+def test_what_is_not_saved_yet_is_not_lost_by_a_click(page: Page, desk: Desk) -> None:
+    harmless = {**RENDERED, "html": "<p>Dana Example</p>"}
+    saves = {"PUT manage/agents/agent-1": Scripted(AGENT, etag='"2"')}
+    open_agent(page, desk, others=saves | {"POST manage/notification-template/preview": harmless})
+    contacts = page.get_by_label("Emergency Call Notifications")
+    contacts.fill("guard@example.com")
+    for leave in (
+        lambda: page.get_by_role("link", name="Sites").click(),
+        lambda: page.get_by_role("button", name="Agent Example 2 agent-2").click(),
+        lambda: page.get_by_label("Language", exact=True).first.select_option("it"),
+    ):
+        leave()
+        expect(page.get_by_text("Not saved yet. Save first, or leave without saving.")).to_be_visible()
+        expect(contacts).to_have_value("guard@example.com")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Not saved yet.")).to_have_count(0)
+    contacts.fill("other@example.com")
+    page.get_by_role("link", name="Sites").click()
+    page.get_by_role("button", name="Leave without saving").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Sites")
+    page.get_by_role("link", name="Templates").click()
+    text = page.get_by_label("Plain text", exact=True)
+    expect(text).not_to_have_value("")
+    text.fill("Mine.")
+    kind = page.get_by_label("Kind")
+    kind.select_option("closing")
+    expect(page.get_by_text("Not saved yet.")).to_be_visible()
+    expect(kind).to_have_value("call")
+    page.get_by_role("button", name="Leave without saving").click()
+    expect(kind).to_have_value("closing")
+    expect(text).not_to_have_value("Mine.")
 
 
 # Templates -----------------------------------------------------------------------------------------------------------

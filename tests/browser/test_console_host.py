@@ -297,7 +297,7 @@ def carried_on(local: Stack, shown: Locator) -> None:
     poll(over, what="the end of the import", within_s=120)
 
 
-def test_an_import_shows_how_far_it_is(large: Tapped, page: Page) -> None:
+def test_an_import_shows_how_far_it_is(large: Tapped, page: Page, said: list[str]) -> None:
     open_section(page, large.local, "agents")
     rows = "".join(f"agent-bar-{n:04},Bo Example {n:04}\r\n" for n in range(600))
     page.get_by_label("A CSV file to import").set_input_files(csv(f"agent_id,name\r\n{rows}"))
@@ -306,6 +306,8 @@ def test_an_import_shows_how_far_it_is(large: Tapped, page: Page) -> None:
     carried_on(large.local, page.get_by_text("All 600 rows are in (600)."))
     assert page.get_by_role("progressbar", name="Import").evaluate("(it) => it.value / it.max") == 1
     expect(page.get_by_role("list", name="Agents").get_by_role("button").first).to_be_visible()
+    # A look may come while the table is busy with the import: 503, and the next look shows it.
+    without_network_words(said)
 
 
 def test_a_template_is_previewed_refused_in_its_place_saved_and_given_back(
