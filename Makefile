@@ -16,7 +16,7 @@ RUN := exec .venv/bin/python -m
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: python azurite ## the main job once, end to end, on the local stack (PRESENCE=graph, EMAIL=graph)
+demo: python azurite ## the main job once, end to end, on the local stack (PRESENCE=graph or dynamics365, EMAIL=graph)
 	@$(RUN) tests.local.demo $(if $(PRESENCE),--presence $(PRESENCE)) $(if $(EMAIL),--email $(EMAIL))
 
 run: python azurite ## the local stack in the foreground, until Ctrl-C

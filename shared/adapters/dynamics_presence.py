@@ -24,8 +24,8 @@ from shared.adapters.bearer_client import BearerService
 from shared.adapters.presence_holds import Holds
 from shared.adapters.presence_marks import Mark, mark_of, marked
 from shared.deadlines import Clock, Deadline
-from shared.domain.errors import Conflict, NotFound, Refused, Unavailable, Unreadable
-from shared.domain.presence import STRAY_AFTER, Presence, PresenceStatus, SetBy, without_mark
+from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
+from shared.domain.presence import LATE_SET_RECHECK, STRAY_AFTER, Presence, PresenceStatus, SetBy, without_mark
 
 API = "/api/data/v9.2"
 ODATA = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
@@ -58,6 +58,7 @@ LOOK_AFTER_SET = timedelta(seconds=5)
 # Whom the service refused to set is looked at again so much later; while held that is the next look.
 REFUSED_FOR_S = 25.0
 ASK_WHO_AGAIN_S = 60.0
+KEEP_WITHIN_S = 1.0
 _EXPAND = "msdyn_currentpresenceid($select=msdyn_basepresencestatus,msdyn_canuserset)"
 NOBODY = "00000000-0000-0000-0000-000000000000"
 _NOBODY = Presence(status=PresenceStatus.OFFLINE, settable=False)
@@ -132,27 +133,47 @@ class DynamicsPresence:
         row = self._agents.unchanged_row(user_id, presence.version, deadline)
         if (kept := _kept(presence, mark, row, user_id, self._clock.now())) is not None:
             mark = self._holds.keep(agent_id, kept, deadline)
-        repeated = self._agents.set(user_id, _row_for(presence), row, deadline)
+        try:
+            repeated = self._agents.set(user_id, _row_for(presence), row, deadline)
+        except Unavailable:
+            self._note_unsure(agent_id, mark)
+            raise
         if mark is not None and repeated and presence.hold_id is not None:
             mark = self._holds.keep(agent_id, structs.replace(mark, unsure=True), deadline)
         return self._agents.as_set(presence, mark)
 
-    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> None:
-        """Leave nothing of this hold; where it is still in place, what it found comes back first."""
+    def _note_unsure(self, agent_id: str, mark: Mark | None) -> None:
+        """A set that nobody answered may land late, whatever is set until then."""
+        if mark is None or mark.returned_at is not None:
+            return
+        with suppress(EmergencyCallingError):
+            self._holds.keep(agent_id, structs.replace(mark, unsure=True), Deadline(self._clock, KEEP_WITHIN_S))
+
+    def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
+        """Leave nothing of this hold; where it is still in place, what it found comes back first.
+
+        Where a set of it may still land, its mark stays until then, with what is shown now as what comes back.
+        """
         now = self._clock.now()
         try:
             mark = self._holds.mark(agent_id, deadline)
         except Unreadable:
             # Nobody can tell any more what it found.
             self._holds.remove(agent_id, None, deadline)
-            return
+            return None
         if mark is None or (mark.hold_id != hold_id and now - mark.set_at < STRAY_AFTER):
-            return
+            return None
         current = self.read(agent_id, deadline)
         plain = without_mark(current, hold_id, now)
         if plain != current:
             self.write(agent_id, plain, deadline)
-        self._holds.remove(agent_id, self._holds.mark(agent_id, deadline), deadline)
+        mark = self._holds.mark(agent_id, deadline)
+        lands_until = mark.set_at + LATE_SET_RECHECK if mark is not None and mark.unsure else now
+        if mark is not None and now < lands_until:
+            self._holds.keep(agent_id, _given_up(mark, self.read(agent_id, deadline), now), deadline)
+            return lands_until
+        self._holds.remove(agent_id, mark, deadline)
+        return None
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep no mark of this agent."""
@@ -306,6 +327,19 @@ def _kept(presence: Presence, mark: Mark | None, row: _StatusRow, user_id: str, 
         over=row.stamp,
         unsure=unsure,
         version=mark.version if mark is not None else "",
+    )
+
+
+def _given_up(mark: Mark, shown: Presence, now: datetime) -> Mark:
+    """The mark of a hold that is over, for a set of it that lands late: what is shown now comes back then."""
+    return structs.replace(
+        mark,
+        before=shown.status,
+        before_native=shown.native,
+        before_set_by=shown.set_by,
+        before_since=shown.since,
+        returned_at=now,
+        over=shown.version or "",
     )
 
 

@@ -19,7 +19,8 @@ _SEEN: dict[PresenceBackend, str] = {
     ),
     PresenceBackend.DYNAMICS365: (
         "Presence lies in Dynamics 365. Agents are held while they are signed in there, else at the next sign-in; in "
-        "an outage of the store only those whom this process remembers."
+        "an outage of the store only those whom this process remembers, and where the host dies in it, too, they come "
+        "back to Away. Whether a workstream gives work to Busy - DND as well cannot be seen."
     ),
 }
 

@@ -207,7 +207,7 @@ class TestAsItWas:
 
 
 # What the documents leave open: what the API is said to have been, and whether the organisation names users.
-ATTRIBUTIONS = [("SYSTEM", True), ("AGENT", True), (None, True), ("API", False), ("SYSTEM", False), (None, False)]
+ATTRIBUTIONS = [("SYSTEM", True), ("AGENT", True), (None, True), ("SYSTEM", False), ("AGENT", False), (None, False)]
 
 
 @pytest.fixture(params=ATTRIBUTIONS, ids=str)
@@ -441,6 +441,21 @@ class TestFaults:
             self.play(world, fault, at, land_at_the_end=land_at_the_end)
             assert (world.shown, world.marks) == (NAMES[TRAINING], []), at
             world.gateway.close()
+
+    def test_what_lands_after_the_agents_own_choice_gives_way_to_it(self, world: World) -> None:
+        world.dynamics.faults += [None, None, None, Fault("late")]
+        call = world.dial()
+        world.pass_time(timedelta(seconds=20))
+        assert world.shown == "Busy DND"
+        world.organisation.choose(DANA_USER, BUSY)
+        world.pass_time(timedelta(seconds=30))
+        assert world.marks, "a set may still land"
+        assert world.dynamics.land() == 1
+        assert world.shown == "Busy DND"
+        world.pass_time(timedelta(minutes=2))
+        assert (world.shown, world.marks) == ("Busy", [])
+        world.end(call)
+        assert world.shown == "Busy"
 
     @pytest.mark.parametrize("fault", [Fault(), Fault("lost")], ids=str)
     def test_what_the_agent_chose_is_not_overwritten(self, running: LocalDynamics, fault: Fault) -> None:

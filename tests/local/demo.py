@@ -1,7 +1,7 @@
 """`make demo`: the main job once, end to end, on the local stack, as a timeline.
 
-`PRESENCE=graph` keeps presence in Microsoft Graph's stand-in, `EMAIL=graph` sends the notices through it: the story is
-the same, and what is shown is asked there and not of the app.
+`PRESENCE=graph` keeps presence in the stand-in of Microsoft Graph, `PRESENCE=dynamics365` in that of Dynamics 365, and
+`EMAIL=graph` sends the notices through Graph's: the story is the same, and what is shown is asked there and not of us.
 
 Every line that states something was checked when it was printed. The time in the margin is the story's, hours and
 minutes since the dial, on a clock that the demo moves; times in milliseconds are real.
@@ -38,6 +38,7 @@ TEXT_WIDTH = 110
 WINDOW, COOL_DOWN = timedelta(minutes=60), timedelta(minutes=60)
 CALL_ID, SERVER_CALL_ID = "call-of-the-demo", "server-call-of-the-demo"
 DANAS_OBJECT_ID = "7f1c2a94-0000-4000-8000-0000000000da"
+DANAS_USER_ID = "7f1c2a94-0000-4000-8000-0000000365da"
 EMERGENCY_CONTROLS = ("device_settings", "end_call")
 LEFT_WHEN_ALL_IS_OVER = frozenset({"free", "number", "pool"})
 
@@ -93,7 +94,7 @@ class Story:
     def __init__(self, local: Stack, timeline: Timeline, *, presence: Where = "table", email: Mailer = "acs") -> None:
         self._local = local
         self._say = timeline
-        dana = msgspec.structs.replace(DANA, entra_object_id=DANAS_OBJECT_ID)
+        dana = msgspec.structs.replace(DANA, entra_object_id=DANAS_OBJECT_ID, dynamics_user_id=DANAS_USER_ID)
         self._dana: Softphone = local.softphone(local.add_agent(dana))
         self._presence = presence
         self._email = email
@@ -258,16 +259,18 @@ class Story:
 
     def _show_available(self) -> None:
         """Dana shows that she is available, in the service where her presence lies."""
-        graph = self._local.outside.graph
-        if self._presence == "graph" and graph is not None:
+        graph, dynamics = self._local.outside.graph, self._local.outside.dynamics
+        if dynamics is not None:
+            dynamics.organisation.sign_in(DANAS_USER_ID)
+        elif self._presence == "graph" and graph is not None:
             graph.presence.sign_in(graph.presence.add(DANAS_OBJECT_ID))
         else:
             self._dana.show("available")
 
     def _seen(self) -> str:
         """What everybody sees of Dana's presence: asked of the service where it lies."""
-        if self._presence == "graph":
-            return self._local.outside.seen(DANAS_OBJECT_ID)
+        if self._presence != "table":
+            return self._local.outside.seen(DANAS_OBJECT_ID if self._presence == "graph" else DANAS_USER_ID)
         return self._dana.presence().status
 
     def _wait_for_presence(self, status: str) -> None:
@@ -349,7 +352,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the demo; the exit status."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep-logs", action="store_true", help="keep the logs also when all went well")
-    parser.add_argument("--presence", choices=["table", "graph"], default="table", help="where presence lies")
+    parser.add_argument(
+        "--presence", choices=["table", "graph", "dynamics365"], default="table", help="where presence lies"
+    )
     parser.add_argument("--email", choices=["acs", "graph"], default="acs", help="what sends the notices")
     chosen = parser.parse_args(arguments)
     end_on_signals()

@@ -1,4 +1,4 @@
-"""The services outside that a deployment may choose, beside the stack: Microsoft Graph, for presence or for mail.
+"""The services outside that a deployment may choose, beside the stack: Microsoft Graph and Dynamics 365.
 
     with outside.running(folder, acs, presence="graph", email="graph") as services:
         settings |= services.settings
@@ -18,12 +18,13 @@ from html import unescape
 from pathlib import Path
 from typing import Literal
 
-from tests.local import identity
+from tests.local import dynamics, identity
 from tests.local.acs import LocalAcs
+from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
 from tests.local.graph.server import PRESENCE, SEND, SENDER
 
-type Where = Literal["table", "graph"]
+type Where = Literal["table", "graph", "dynamics365"]
 type Mailer = Literal["acs", "graph"]
 # What Graph calls what the app's own presence service calls otherwise.
 _STATUSES = {
@@ -33,6 +34,14 @@ _STATUSES = {
     "BeRightBack": "be_right_back",
     "Away": "away",
     "Offline": "offline",
+}
+# The same of Dynamics 365, which has no Be right back.
+_ROWS = {
+    dynamics.AVAILABLE: "available",
+    dynamics.BUSY: "busy",
+    dynamics.BUSY_DND: "do_not_disturb",
+    dynamics.AWAY: "away",
+    dynamics.OFFLINE: "offline",
 }
 
 
@@ -51,11 +60,17 @@ class Outside:
 
     settings: dict[str, str] = field(default_factory=dict)
     graph: LocalGraph | None = None
+    dynamics: LocalDynamics | None = None
+    tokens: list[str] = field(default_factory=list)
+    """The resources that the app has fetched tokens for."""
     clocks: list[Callable[[timedelta], None]] = field(default_factory=list)
     """Each is told when the story's time goes on."""
 
     def seen(self, user_id: str) -> str:
-        """What everybody sees of a user in Graph."""
+        """What everybody sees of a user where presence lies outside."""
+        if self.dynamics is not None:
+            row = self.dynamics.organisation.status(user_id)
+            return "offline" if row is None else _ROWS.get(row.presence_id, row.presence_id)
         assert self.graph is not None, "presence lies in Graph"
         return _STATUSES[self.graph.presence.merged(user_id)[0]]
 
@@ -73,20 +88,38 @@ def running(folder: Path, acs: LocalAcs, *, presence: Where = "table", email: Ma
     """Run what is chosen until the end of the block; nothing where the app needs nothing outside."""
     outside = Outside()
     with ExitStack() as undo:
+        authorities = [acs.ca_file]
         if "graph" in (presence, email):
             graph = outside.graph = undo.enter_context(LocalGraph.start())
-            managed = undo.enter_context(identity.running(key=graph.key))
-            managed.roles[graph.url] = [PRESENCE, SEND]
             outside.clocks.append(graph.advance)
-            outside.settings |= managed.app_settings() | {
-                "GRAPH_URL": graph.url,
-                "REQUESTS_CA_BUNDLE": _trusted(folder, acs.ca_file, graph.ca_file),
-            }
+            outside.settings["GRAPH_URL"] = graph.url
+            authorities.append(graph.ca_file)
+        if presence == "dynamics365":
+            organisation = outside.dynamics = undo.enter_context(LocalDynamics.start())
+            outside.clocks.append(lambda by: organisation.advance(by.total_seconds()))
+            outside.settings |= {"PRESENCE_BACKEND": presence, "DYNAMICS365_URL": organisation.url}
+            authorities.append(organisation.ca_file)
+        if len(authorities) > 1:
+            outside.settings |= undo.enter_context(_identity(outside))
+            outside.settings["REQUESTS_CA_BUNDLE"] = _trusted(folder, *authorities)
         if presence == "graph":
             outside.settings["PRESENCE_BACKEND"] = "graph"
         if email == "graph":
             outside.settings |= {"EMAIL_BACKEND": "graph", "EMAIL_SENDER": SENDER}
         yield outside
+
+
+@contextmanager
+def _identity(outside: Outside) -> Iterator[dict[str, str]]:
+    """The app's identity, whose tokens all that runs outside believes; the settings that the platform gives it."""
+    key = next(each.key for each in (outside.graph, outside.dynamics) if each is not None)
+    with identity.running(key=key) as managed:
+        outside.tokens = managed.asked
+        if outside.graph is not None:
+            managed.roles[outside.graph.url] = [PRESENCE, SEND]
+        if outside.dynamics is not None:
+            outside.dynamics.key = key
+        yield managed.app_settings()
 
 
 def _trusted(folder: Path, *authorities: str) -> str:

@@ -61,6 +61,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent_id: str
     name: str | None = None
     entra_object_id: str | None = None
+    dynamics_user_id: str | None = None
     acs_user_ids: tuple[str, ...] = ()
     country: str | None = "US"
     locale: str | None = None

@@ -501,3 +501,25 @@ def test_graph_knows_nobody_without_an_object_id(house: House) -> None:
     assert check.state is CheckState.PROBLEM and "entra_object_id" in check.reason
     [agents] = [each for each in house.administration.show_readiness().checks if each.id == "agent_states"]
     assert agents.state is CheckState.PROBLEM, "though nobody asks the service about all agents"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "shown", "state"),
+    [
+        (None, Elsewhere.shown, CheckState.PROBLEM),
+        ("0f0e0d0c-0b0a-4908-8706-0504030201ff", Elsewhere.shown, CheckState.OK),
+        (
+            "0f0e0d0c-0b0a-4908-8706-0504030201ff",
+            Presence(status=PresenceStatus.OFFLINE, settable=False),
+            CheckState.UNKNOWN,
+        ),
+    ],
+)
+def test_whether_an_agents_presence_can_be_held_in_dynamics(
+    house: House, user_id: str | None, shown: Presence | None, state: CheckState
+) -> None:
+    house.add_agent(structs.replace(ANA, dynamics_user_id=user_id))
+    in_graph(house, shown)
+    house.deployment = structs.replace(house.deployment, presence_backend=PresenceBackend.DYNAMICS365)
+    check = presence_of_ana(house)
+    assert check.state is state and (state is CheckState.OK or "dynamics_user_id" in (check.remedy or ""))
