@@ -213,7 +213,7 @@ class World:
         for person in self.people:
             self.living += 1
             self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
-        self.timers = [Timer(self, ["due"], 60, Process.tick), Timer(self, OWED, 10, Process.sweep)]
+        self.timers = [Timer(self, ["due", "bare"], 60, Process.tick), Timer(self, OWED, 10, Process.sweep)]
         self._weather()
         while self.living:
             self.clock.run_until(self.clock.at_us + 600 * SECOND)
