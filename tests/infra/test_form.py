@@ -45,6 +45,7 @@ REFUSED = {
         "guard@localhost.test",
         f"{'a' * 65}@example.com",
         "Front Desk <>",
+        "guard@example.c om, Front Desk <desk@example.com>",
     ),
     "EMERGENCY_COUNTRIES": ("USA", "1", "XX", "US,CA"),
     "EMAIL_SENDER": ("example.com", "a b@example.com", "Emergency <a@example.com>", "a@example.test"),
