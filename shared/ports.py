@@ -106,6 +106,13 @@ class Loan(Struct, frozen=True, kw_only=True):
     quota_row: str | None = None
 
 
+class Quota(Struct, frozen=True, kw_only=True):
+    """A place among those of agents who are not in the directory; `row` is None where they hold enough `numbers`."""
+
+    row: str | None
+    numbers: tuple[str, ...] = ()
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
@@ -393,13 +400,18 @@ class NumberPool(Protocol):
         ...
 
     def loan(
-        self, *, country: str | None, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True
+        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
     ) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
 
-        One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one.
-        `takes`: whether a resting number may be taken from those who held it last.
+        One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one. `quota` is
+        for agents who are not in the directory. `takes`: whether a resting number may be taken from those who held it
+        last.
         """
+        ...
+
+    def quota(self, deadline: Deadline) -> Pending[Quota]:
+        """Whether agents who are not in the directory may have one more number between them."""
         ...
 
     def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:

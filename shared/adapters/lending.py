@@ -29,7 +29,7 @@ from shared.adapters.emergency_rows import (
     read_stored,
     slot_row,
 )
-from shared.adapters.table import Row, Table, Values, with_prefix
+from shared.adapters.table import Read, Row, Table, Values, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable, Unreadable
 from shared.domain.ids import key_of
@@ -45,7 +45,7 @@ from shared.domain.pool import (
     zone_of_number,
     zones_in_order,
 )
-from shared.ports import Loan, LoanKind, Pending, Stored
+from shared.ports import Loan, LoanKind, Pending, Quota, Stored
 
 REMEMBERED = 128
 # Longer than a dial has; then it is over, and so is a reading that began before its end.
@@ -153,21 +153,18 @@ class Lending:
             zone.expect(deadline)
 
     def find(
-        self, *, country: str | None, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True
+        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
     ) -> Loan:
         """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
-        quota_row = None
-        if not in_directory:
-            quota_row, theirs = self._place_for_unknown(deadline)
-            if quota_row is None:
-                if not theirs:
-                    raise NotFound("All numbers that agents outside the directory hold have left the pool.")
-                return Loan(number=self._chance.choice(theirs), kind=LoanKind.SHARED)
+        if quota is not None and quota.row is None:
+            if not quota.numbers:
+                raise NotFound("All numbers that agents outside the directory hold have left the pool.")
+            return Loan(number=self._chance.choice(quota.numbers), kind=LoanKind.SHARED)
         loan = self._find_unshared(country, now, deadline, takes=takes)
         loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
-        return structs.replace(loan, quota_row=quota_row)
+        return structs.replace(loan, quota_row=quota.row if quota is not None else None)
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         seen: list[_Zone] = []
@@ -207,13 +204,17 @@ class Lending:
         own, foreign = zones_in_order(self._sizes, country)
         return [self._zones[zone] for zone in (*own, *foreign)]
 
-    def _place_for_unknown(self, deadline: Deadline) -> tuple[str | None, list[str]]:
+    def quota(self, deadline: Deadline) -> Pending[Quota]:
         """A free place among those of agents who are not in the directory; or none, and the numbers they hold."""
         places = places_for_unknown(self.pool)
-        rows = self._table.between(*with_prefix("unknown|"), places, deadline).result()
-        taken = {row.key: str(row.values["number"]) for row in rows}
-        left = [place for place in map(place_row, range(places)) if place not in taken]
-        return (self._chance.choice(left) if left else None), sorted(set(taken.values()) & set(self.pool))
+
+        def left(rows: list[Row]) -> Quota:
+            taken = {row.key: str(row.values["number"]) for row in rows}
+            free = [place for place in map(place_row, range(places)) if place not in taken]
+            numbers = tuple(sorted(set(taken.values()) & set(self.pool)))
+            return Quota(row=self._chance.choice(free) if free else None, numbers=numbers)
+
+        return Read(self._table.between(*with_prefix("unknown|"), places, deadline), left)
 
 
 class _Means(Struct, frozen=True):

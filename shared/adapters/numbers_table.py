@@ -55,7 +55,7 @@ from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once
 from shared.domain.pool_numbers import NumberLeases
-from shared.ports import Holder, Keys, Loan, LoanKind, Pending
+from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota
 
 MOST_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
@@ -115,10 +115,14 @@ class NumbersTable:
         self._lending.expect(country, deadline)
 
     def loan(
-        self, *, country: str | None, in_directory: bool, now: datetime, deadline: Deadline, takes: bool = True
+        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
     ) -> Loan:
         """A number to lend: free, else resting, else shared, a domestic one first; `NotFound` without a pool (B2)."""
-        return self._lending.find(country=country, in_directory=in_directory, now=now, deadline=deadline, takes=takes)
+        return self._lending.find(country=country, quota=quota, now=now, deadline=deadline, takes=takes)
+
+    def quota(self, deadline: Deadline) -> Pending[Quota]:
+        """Whether agents who are not in the directory may have one more number between them."""
+        return self._lending.quota(deadline)
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()

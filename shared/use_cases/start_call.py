@@ -54,6 +54,7 @@ from shared.ports import (
     OutageDial,
     OutageLog,
     Pending,
+    Quota,
     SiteRegister,
     Stored,
     Telemetry,
@@ -271,6 +272,14 @@ def _ms_since(began: float, clock: Clock) -> int:
     return round((clock.monotonic() - began) * 1000)
 
 
+class _Outside(Struct, frozen=True, kw_only=True):
+    """What is asked for an agent who is not in the directory: all of it is bounded."""
+
+    place: Pending[str | None]
+    ration: Pending[str | None]
+    quota: Pending[Quota]
+
+
 class _Course:
     """The way of one dial through read, decide, commit; again after a conflict, until the deadline."""
 
@@ -342,13 +351,15 @@ class _Course:
         with suppress(Unavailable):
             self._find_site(sites.result(), now)
         while True:
+            # Asked before the emergency is there, so that an agent who is not in the directory waits for all at once.
+            outside = self._ask_outside(now) if self._agent is None else None
             stored = reading.result()
             self._key = self._stored_under(stored)
             early = self._known_or_stale(stored, now)
             if early is not None:
                 return early
             try:
-                return self._commit(stored, now)
+                return self._commit(stored, outside, now)
             except CallIdTaken:
                 self._look_up_call_id()
             except TooManyRows:
@@ -489,15 +500,14 @@ class _Course:
 
     # The transition
 
-    def _commit(self, stored: Stored, now: datetime) -> Started:
-        # Asked before the number is, so that an agent who is not in the directory waits for both at once.
-        rationing = self._ask_ration(now)
-        placing = self._ask_place(stored)
-        self._place = placing.result() if placing is not None else None
-        if placing is not None and self._place is None:
-            raise TooManyUnlisted
-        loan, lease = self._lend(stored.emergency, now)
-        change = self._change(stored, loan, lease, rationing.result() if rationing else None, now)
+    def _commit(self, stored: Stored, outside: _Outside | None, now: datetime) -> Started:
+        if outside is not None and stored.emergency is None:
+            self._place = outside.place.result()
+            if self._place is None:
+                raise TooManyUnlisted
+        loan, lease = self._lend(stored.emergency, outside, now)
+        ration = outside.ration.result() if outside is not None and self._recipients() else None
+        change = self._change(stored, loan, lease, ration, now)
         committed = self._emergencies.commit(change, self._deadline)
         emergency = committed.stored.emergency
         assert emergency is not None
@@ -505,33 +515,35 @@ class _Course:
         leg = next(leg for leg in emergency.legs if leg.leg_id == self._leg_id)
         return Started(self._answer(emergency, leg, now, known=False), self._effects(committed))
 
-    def _lend(self, emergency: Emergency | None, now: datetime) -> tuple[Loan | None, Lease]:
+    def _lend(self, emergency: Emergency | None, outside: _Outside | None, now: datetime) -> tuple[Loan | None, Lease]:
         """The number to give: a redial keeps its own, also from its cool-down; else one that can be lent."""
         current = emergency.lease if emergency else None
         if self._is_drill:
             return self._lend_for_drill(current, now)
         if current is not None and current.drill:
             # A real call wins: the number is here, and whatever else is the drill's ends with it.
-            return self._lend_anew(current, self.word, now)
+            return self._lend_anew(current, outside, self.word, now)
         if current is not None and current.lives(self._rules, now):
             return None, current
-        return self._lend_anew(current, (current.word if current is not None else "") or self.word, now)
+        return self._lend_anew(current, outside, (current.word if current is not None else "") or self.word, now)
 
     def _new_lease(self, word: str, now: datetime) -> Lease:
         epoch = derived(self._leg_id, "lease")
         return Lease(number="", epoch=epoch, shared=False, lent_at=now, dialled_at=self._dialled_at(now), word=word)
 
-    def _lend_anew(self, current: Lease | None, word: str, now: datetime) -> tuple[Loan | None, Lease]:
+    def _lend_anew(
+        self, current: Lease | None, outside: _Outside | None, word: str, now: datetime
+    ) -> tuple[Loan | None, Lease]:
         lease = self._new_lease(word, now)
         if current is not None and not current.lost:
             shared = self._held_by_others(current.number, now)
             return None, structs.replace(lease, number=current.number, shared=shared)
         try:
             # The fifth for agents outside the directory does not hold while nobody has been entered (contract).
-            alone = self._nobody_entered
+            alone = self._nobody_entered is not None and self._nobody_entered.result()
             loan = self._numbers.loan(
                 country=self.situation.country,
-                in_directory=self._agent is not None or (alone is not None and alone.result()),
+                quota=outside.quota.result() if outside is not None and not alone else None,
                 now=now,
                 deadline=self._deadline,
                 takes=self._takes,
@@ -552,7 +564,7 @@ class _Course:
         if self._numbers.free_count(LEAST_FREE_FOR_DRILL, self._deadline) < LEAST_FREE_FOR_DRILL:
             raise NotFound
         loan = self._numbers.loan(
-            country=self.situation.country, in_directory=True, now=now, deadline=self._deadline, takes=False
+            country=self.situation.country, quota=None, now=now, deadline=self._deadline, takes=False
         )
         if loan.kind not in (LoanKind.FREE, LoanKind.NEW):
             raise NotFound
@@ -615,15 +627,12 @@ class _Course:
             return self._dial.drill_for
         return recipients_of(self._contacts(), self._deployment.default_contacts)
 
-    def _ask_ration(self, now: datetime) -> Pending[str | None] | None:
-        if self._agent is not None or not self._recipients():
-            return None
-        return self._numbers.ration(self.subject.owner, now, self._deadline)
-
-    def _ask_place(self, stored: Stored) -> Pending[str | None] | None:
-        if self._agent is not None or stored.emergency is not None:
-            return None
-        return self._numbers.place_outside(self._caller, self._deadline)
+    def _ask_outside(self, now: datetime) -> _Outside:
+        return _Outside(
+            place=self._numbers.place_outside(self._caller, self._deadline),
+            ration=self._numbers.ration(self.subject.owner, now, self._deadline),
+            quota=self._numbers.quota(self._deadline),
+        )
 
     def _early_end(self) -> LegEnd | None:
         end = self._late_for

@@ -440,7 +440,9 @@ MUTANTS = (
         "        yield Put(loan.row, _BARE)\n",
     ),
     Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
-    Mutant("quota ignored", LENDING, "if quota_row is None:", "if theirs == ['']:"),
+    Mutant(
+        "quota ignored", LENDING, "if quota is not None and quota.row is None:", "if quota is None and country == '':"
+    ),
     Mutant("share order reversed", POOL, "least = min(", "least = max("),
     Mutant(
         "the least active holder speaks for a number",

@@ -18,7 +18,7 @@ def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anyth
     house.tick()
 
     def find() -> Loan:
-        return house.numbers.loan(country="US", in_directory=True, now=house.clock.now(), deadline=house.within())
+        return house.numbers.loan(country="US", quota=None, now=house.clock.now(), deadline=house.within())
 
     # Under way: they have numbers in mind, and may lose them to dials of another process.
     first, second, third = find(), find(), find()
@@ -60,9 +60,7 @@ class TwoDials:
         self.first = self.find()
 
     def find(self) -> Loan:
-        return self.lending.find(
-            country=None, in_directory=True, now=self.house.clock.now(), deadline=self.house.within()
-        )
+        return self.lending.find(country=None, quota=None, now=self.house.clock.now(), deadline=self.house.within())
 
     def first_is_lent(self) -> None:
         self.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
@@ -116,5 +114,5 @@ def test_what_is_forgotten_right_after_it_was_read_is_read_again_and_not_taken_f
         lock.forget = lending.forget
 
     lock.forget = at_the_next
-    loan = lending.find(country=None, in_directory=True, now=clock.now(), deadline=house.within())
+    loan = lending.find(country=None, quota=None, now=clock.now(), deadline=house.within())
     assert loan.kind is LoanKind.FREE
