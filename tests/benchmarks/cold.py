@@ -1,13 +1,17 @@
 """From the start of a cold process to the first answer, against a function app of a few lines on the same host.
 
-Both sides pay for the host: its supervisor, its web server, the runtime library, and the byte code that is there.
+What starts is the package that is deployed, unpacked, with the packages and the byte code that it brings. Both sides
+pay for the host: its supervisor, its web server, the runtime library.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +36,17 @@ DELIVERED = 202
 def measure(plan: Plan) -> Iterator[Figure]:
     """First dial and first callback of a process."""
     rounds = plan.rounds(ROUNDS)
-    with telephony() as acs, deployed(acs, pool=100, agents=rounds + 2) as made:
-        cold = Cold(acs, made)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        telephony() as acs,
+        deployed(acs, pool=100, agents=rounds + 2) as made,
+    ):
+        cold = Cold(acs, made, unpacked(Path(folder)))
         series: dict[str, list[float]] = {name: [] for name in cold.kinds}
         for number in range(rounds + 1):
             for name, take in cold.kinds.items():
                 took_s = take()
-                # The first round compiles.
+                # The first round reads the files into memory, and compiles the host.
                 if number:
                     series[name].append(took_s)
     yield from _figures(series, cold.degraded)
@@ -61,11 +69,21 @@ def _figures(series: Mapping[str, list[float]], degraded: int) -> Iterator[Figur
     )
 
 
+def unpacked(folder: Path) -> Path:
+    """The package that is deployed, made and unpacked in this folder."""
+    package, app = folder / "released-package.zip", folder / "app"
+    command = [sys.executable, str(REPOSITORY / "infra" / "package.py"), "--output", str(package)]
+    subprocess.run([*command, "--cache", str(REPOSITORY / ".cache" / "package")], check=True, stdout=subprocess.DEVNULL)
+    with zipfile.ZipFile(package) as opened:
+        opened.extractall(app)
+    return app
+
+
 class Cold:
     """Starts a process for each measurement."""
 
-    def __init__(self, acs: LocalAcs, made: Deployment) -> None:
-        self._made = made
+    def __init__(self, acs: LocalAcs, made: Deployment, package: Path) -> None:
+        self._made, self._package = made, package
         self.degraded = 0
         with Line(made.local.host.url) as line:
             self._responder = Responder(acs, self._number(line))
@@ -84,7 +102,7 @@ class Cold:
 
     def _dial(self) -> float:
         agent = self._made.next_agent()
-        with self._process(REPOSITORY) as (url, began), Line(url) as line:
+        with self._process(self._package) as (url, began), Line(url) as line:
             reply = line.dial(agent.agent_id, f"call-of-{agent.agent_id}")
             took_s = time.perf_counter() - began
             self.degraded += not is_lent(reply)
@@ -96,7 +114,7 @@ class Cold:
             return time.perf_counter() - began
 
     def _callback(self) -> float:
-        with self._process(REPOSITORY) as (url, began), Line(url) as line:
+        with self._process(self._package) as (url, began), Line(url) as line:
             call = self._responder.ring()
             line.ask("POST", call.path, call.events, call.headers)
             return self._responder.routed_at(call) - began
@@ -112,9 +130,12 @@ class Cold:
     def _process(self, app: Path) -> Iterator[tuple[str, float]]:
         """A host that listens by now, and when it was started."""
         port = free_ports(1)[0]
-        command = [sys.executable, "-m", "tests.local.host", "--port", str(port), "--no-timers"]
+        # Of the checkout only the host is to be found: the app and what it needs come before it.
+        command = [sys.executable, "-P", "-m", "tests.local.host", "--port", str(port), "--no-timers"]
         command += ["--app-directory", str(app)]
+        path = [app, self._package / ".python_packages" / "lib" / "site-packages", REPOSITORY]
+        settings = {**self._settings, "PYTHONPATH": os.pathsep.join(map(str, path))}
         began = time.perf_counter()
-        with start(command, name="the host", environment=self._settings, cwd=REPOSITORY):
+        with start(command, name="the host", environment=settings, cwd=app):
             until_connected(port)
             yield f"http://127.0.0.1:{port}", began
