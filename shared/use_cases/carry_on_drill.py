@@ -6,7 +6,7 @@ the row that it reads anyway, and takes its place in its own transaction; the dr
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
@@ -74,6 +74,7 @@ WORD_LASTS_S = 6.0
 LOOKS = 2
 STEP_WITHIN_S = 10.0
 CLEAN_UP_TRIES = 5
+LONGEST_TOLD = timedelta(hours=24)
 THE_AGENTS = (Rung.AGENT, Rung.ENGAGED, Rung.ALTERNATE)
 # The number that stands for the emergency services of wherever the agent is (RFC 5031).
 EMERGENCY_SERVICES = "urn:service:sos"
@@ -192,8 +193,9 @@ class _Playing:
         if told.state is DrillState.PASSED:
             self._stage.drills.passed(told.at, self._deadline)
         self._stage.drills.keep(told, self._claim, self._deadline)
-        took_s = (self._now() - told.at).total_seconds()
-        self._stage.telemetry.emit("drill_over", outcome=told.state.value, ms=round(took_s * 1000))
+        # One that nobody carried on for days says no more by how long.
+        took = min(self._now() - told.at, LONGEST_TOLD)
+        self._stage.telemetry.emit("drill_over", outcome=told.state.value, ms=round(took.total_seconds() * 1000))
 
     def _outcome_of(self, name: StepName) -> Outcome:
         if name not in LAST_STEPS:

@@ -83,6 +83,7 @@ OTHERS: dict[str, tuple[str, str, str, object]] = {
 
 def refused(local: Stack, method: str, path: str, sent: object, field: str) -> None:
     """The request is refused with the field named, its value not repeated, and nothing is written."""
+    local.wait_until_nothing_is_owed()
     before = local.rows()
     content = sent if isinstance(sent, bytes) else None
     principal = ADMIN if "manage/" in path or "release" in path else MACHINE

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -353,7 +354,9 @@ class TestDeaths:
             began = time.monotonic()
             assert httpx.get(f"{host.url}/api/things/7", timeout=DEADLINE_S).status_code == 200
             assert time.monotonic() - began > 1.4
-            assert httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S).status_code == 500
+            # The host ends with its last worker: whether its answer is out by then is nobody's promise.
+            with suppress(httpx.RemoteProtocolError):
+                assert httpx.post(f"{host.url}/api/dies", timeout=DEADLINE_S).status_code == 500
             assert host.child.wait() != 0
 
 
