@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
+    "test_closing_notices.py",
     "test_flood.py",
     "test_turns.py",
     "test_confidentiality.py",
@@ -321,9 +322,8 @@ MUTANTS = (
     Mutant(
         "told that it is over while it is not",
         FACTS,
-        "    if not is_over(emergency, rules, now):\n"
-        "        return structs.replace(thread, close_at=None, closed=False)\n",
-        "",
+        "return not stands.in_progress and (not stands.held or",
+        "return not stands.in_progress or (not stands.held or",
     ),
     Mutant(
         "told that it is over before they are told of it",
