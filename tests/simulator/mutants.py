@@ -338,12 +338,6 @@ MUTANTS = (
         "thread=emergency.thread or Thread(opened_by=notice_id, told=told)",
     ),
     Mutant(
-        "an answered callback does not open the thread again",
-        CLIMB,
-        "owed.notice is not None and answered and self._deployment.closing_notices",
-        "owed.notice is None and answered and self._deployment.closing_notices",
-    ),
-    Mutant(
         "who is told late is never told that it is over",
         FACTS,
         "    if awaited or (thread.closed and new):\n",
