@@ -52,6 +52,7 @@ from shared.adapters.turns import Turns
 from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Clock, Deadline
+from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.deployment_checks import Census, SettingFault
 from shared.domain.emergency_numbers import recognise
@@ -79,8 +80,10 @@ from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
 
 if TYPE_CHECKING:
+    from shared.adapters.bearer_client import BearerService
     from shared.adapters.graph_email import GraphEmail
     from shared.adapters.graph_presence import GraphPresence
+    from shared.adapters.presence_holds import StoredHolds
 
 TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
@@ -179,10 +182,8 @@ def compose(
 ) -> App:
     """Put the app together from its settings; connects to nothing yet. Faulty settings are reported, never fatal."""
     settings = read_settings(environment)
-    quiet_sdk_logging()
     clock = clock or SystemClock()
-    telemetry = LogTelemetry()
-    _report(settings.faults, telemetry)
+    telemetry = _telemetry(settings.faults)
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
@@ -206,8 +207,7 @@ def compose(
         notifier=services.notifier,
         template=services.template,
         recordings=services.recordings,
-        # Of a store that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
-        store_alive=lambda: tables.breaker.unheard or tables.breaker.answered_within(ALIVE_FOR_S),
+        store_alive=tables.alive,
         prepare=prepare,
         words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
     )
@@ -217,24 +217,8 @@ def compose(
         sign_in=sign_in or EasyAuthSignIn(settings.sign_in_enabled),
         call_events=services.call_events,
         calling=core.calling,
-        administration=administer(
-            core.calling,
-            templates=templates,
-            faults=[_told(fault) for fault in settings.faults],
-            sender=settings.email_sender,
-            graph_mail=settings.email_backend is EmailBackend.GRAPH,
-            secrets_set=bool(settings.key_secrets),
-            pings={Service.CALLS: services.router.ping, Service.EMAIL: services.notifier.ping},
-            profiles=presence.profiles,
-        ),
-        warm_up=WarmUp(
-            prepare,
-            partial(_read_keys, keys, clock),
-            partial(_register_pool, core.calling),
-            *presence.warm_ups,
-            *services.warm_ups,
-            stand_back=core.stand_back,
-        ),
+        administration=_office(core.calling, settings, templates, services, presence),
+        warm_up=_warm_up(core, *presence.warm_ups, *services.warm_ups),
         take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
     )
 
@@ -330,6 +314,13 @@ class _Tables(Struct, frozen=True, kw_only=True):
     presence: Table
     warm_ups: tuple[Callable[[], None], ...]
 
+    def alive(self) -> bool:
+        """Whether storage answered lately.
+
+        Of one that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
+        """
+        return self.breaker.unheard or self.breaker.answered_within(ALIVE_FOR_S)
+
 
 def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
     account = TableAccount(
@@ -375,47 +366,38 @@ def _presence(settings: Settings, table: Table, directory: AgentTable, clock: Cl
 def _graph_presence(
     settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys
 ) -> "GraphPresence":
-    from shared.adapters.bearer_client import BearerService
     from shared.adapters.graph_presence import REQUESTS_AT_ONCE, GraphPresence
-    from shared.adapters.presence_holds import StoredHolds
-    from shared.adapters.presence_marks import PresenceMarks
-    from shared.adapters.presence_users import PresenceUsers
 
-    service = BearerService(
-        "graph-presence",
-        url=settings.graph_url,
-        clock=clock,
-        ca_bundle=settings.ca_bundle,
-        threads=REQUESTS_AT_ONCE,
-    )
-    users = PresenceUsers(directory, lambda agent: agent.entra_object_id, by_object_id=True)
-    return GraphPresence(
-        service, StoredHolds(users, PresenceMarks(table, keys)), app_id=settings.client_id, clock=clock
-    )
+    service = _bearer_service("graph-presence", settings.graph_url, settings, clock, threads=REQUESTS_AT_ONCE)
+    holds = _holds(table, keys, directory, lambda agent: agent.entra_object_id, by_object_id=True)
+    return GraphPresence(service, holds, app_id=settings.client_id, clock=clock)
 
 
 def _dynamics_presence(settings: Settings, table: Table, directory: AgentTable, clock: Clock, keys: Keys) -> _Presence:
-    from shared.adapters.bearer_client import BearerService
     from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE, DynamicsPresence
     from shared.adapters.dynamics_profiles import DynamicsProfiles
+
+    service = _bearer_service("dynamics", settings.dynamics365_url, settings, clock, threads=REQUESTS_AT_ONCE)
+    holds = _holds(table, keys, directory, lambda agent: agent.dynamics_user_id, by_object_id=False)
+    gateway = DynamicsPresence(service, holds, clock=clock)
+    return _Presence(gateway=gateway, warm_ups=(gateway.warm_up,), profiles=DynamicsProfiles(service))
+
+
+def _bearer_service(name: str, url: str | None, settings: Settings, clock: Clock, *, threads: int) -> "BearerService":
+    from shared.adapters.bearer_client import BearerService
+
+    return BearerService(name, url=url, clock=clock, ca_bundle=settings.ca_bundle, threads=threads)
+
+
+def _holds(
+    table: Table, keys: Keys, directory: AgentTable, user_of: Callable[[Agent], str | None], *, by_object_id: bool
+) -> "StoredHolds":
     from shared.adapters.presence_holds import StoredHolds
     from shared.adapters.presence_marks import PresenceMarks
     from shared.adapters.presence_users import PresenceUsers
 
-    service = BearerService(
-        "dynamics",
-        url=settings.dynamics365_url,
-        clock=clock,
-        ca_bundle=settings.ca_bundle,
-        threads=REQUESTS_AT_ONCE,
-    )
-    users = PresenceUsers(directory, lambda agent: agent.dynamics_user_id, by_object_id=False)
-    gateway = DynamicsPresence(service, StoredHolds(users, PresenceMarks(table, keys)), clock=clock)
-    return _Presence(
-        gateway=gateway,
-        warm_ups=(gateway.warm_up,),
-        profiles=DynamicsProfiles(service),
-    )
+    users = PresenceUsers(directory, user_of, by_object_id=by_object_id)
+    return StoredHolds(users, PresenceMarks(table, keys))
 
 
 class _Services(Struct, frozen=True, kw_only=True):
@@ -459,6 +441,25 @@ def _services(
     )
 
 
+def _office(
+    calling: EmergencyCalling,
+    settings: Settings,
+    templates: TemplateTable,
+    services: _Services,
+    presence: _Presence,
+) -> Administration:
+    return administer(
+        calling,
+        templates=templates,
+        faults=[_told(fault) for fault in settings.faults],
+        sender=settings.email_sender,
+        graph_mail=settings.email_backend is EmailBackend.GRAPH,
+        secrets_set=bool(settings.key_secrets),
+        pings={Service.CALLS: services.router.ping, Service.EMAIL: services.notifier.ping},
+        profiles=presence.profiles,
+    )
+
+
 def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
     if settings.email_backend is EmailBackend.GRAPH:
         # Here, so that a deployment without it does not pay for its import.
@@ -476,12 +477,18 @@ def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
     )
 
 
+def _warm_up(core: Core, *services: Callable[[], None]) -> WarmUp:
+    calling = core.calling
+    first = (calling.prepare, partial(_read_keys, calling), partial(_register_pool, calling))
+    return WarmUp(*first, *services, stand_back=core.stand_back)
+
+
 def _register_pool(calling: EmergencyCalling) -> None:
     calling.numbers.register_pool(calling.clock.now(), calling.within(READ_KEYS_WITHIN_S))
 
 
-def _read_keys(keys: Keys, clock: Clock) -> None:
-    keys.ring(Deadline(clock, READ_KEYS_WITHIN_S))
+def _read_keys(calling: EmergencyCalling) -> None:
+    calling.keys.ring(calling.within(READ_KEYS_WITHIN_S))
 
 
 def _recognise_any(deployment: Deployment) -> None:
@@ -559,6 +566,13 @@ def store_answers(numbers: NumberPool, clock: Clock) -> bool:
     except Unavailable:
         return False
     return True
+
+
+def _telemetry(faults: Iterable[Fault]) -> LogTelemetry:
+    quiet_sdk_logging()
+    telemetry = LogTelemetry()
+    _report(faults, telemetry)
+    return telemetry
 
 
 def _report(faults: Iterable[Fault], telemetry: Telemetry) -> None:

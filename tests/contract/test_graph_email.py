@@ -1,6 +1,5 @@
 """What is Graph's own in e-mail: tokens, the mailbox's limits, threads, and copies that are recognised."""
 
-import ast
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -195,18 +194,6 @@ def test_without_an_address_of_graph_it_is_for_somebody_to_mend() -> None:
         send(adapter, DESK)
     assert caught.value.reason == "settings"
     adapter.close()
-
-
-def test_the_stand_in_imports_nothing_of_the_product() -> None:
-    imported = set()
-    for path in (ROOT / "tests/local/graph").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module or "")
-    ours = {name for name in imported if name.split(".")[0] in ("shared", "functions", "function_app", "tests")}
-    assert ours and all(name.startswith("tests.local.graph") for name in ours)
 
 
 @pytest.mark.parametrize(("backend", "loaded"), [("acs", False), ("graph", True)])

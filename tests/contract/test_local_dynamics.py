@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ import pytest
 
 from tests.local.dynamics import AVAILABLE, AWAY, BUSY_DND, INACTIVE, OFFLINE, TRAINING, Fault, LocalDynamics
 from tests.local.dynamics.limits import MOST_AT_ONCE, MOST_REQUESTS
-from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
 AGENT = "22222222-0000-0000-0000-00000000000a"
@@ -275,15 +273,3 @@ class TestLimitsAndFaults:
         assert dynamics.organisation.presence(AGENT) == shown
         assert dynamics.land() == (kind == "late")
         assert dynamics.organisation.presence(AGENT) == "Busy DND"
-
-
-def test_the_stand_in_imports_nothing_of_the_product() -> None:
-    imported = set()
-    for path in (ROOT / "tests/local/dynamics").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module or "")
-    ours = {name for name in imported if name.split(".")[0] in ("shared", "functions", "function_app", "tests")}
-    assert ours and all(name.startswith("tests.local.dynamics") for name in ours)

@@ -273,19 +273,11 @@ class House:
         self._words = random.Random(seed)
         self.line = TableLine(self.table)
         self.lend_from(base.callback_numbers)
-        self.directory_table = directory_table = MemoryTable()
+        self._furnish(MemoryTable())
         self.pings: dict[Service, Ping] = {Service.CALLS: _answers, Service.EMAIL: _answers}
-        self.directory = AgentTable(directory_table, self.clock)
-        self.desktops = DesktopTable(directory_table, self.keys)
-        self.routes = VoiceRouteTable(directory_table)
-        self.sites = SiteTable(directory_table, self.clock, self.routes)
-        self.deliveries = DeliveryTable(directory_table, self.keys)
-        self.drills = DrillTable(directory_table)
         self.telephony = Exchange()
         self.faults: tuple[SettingFault, ...] = ()
-        self.templates = TemplateTable(directory_table, self.clock)
         self.template: NoticeTemplate = PlainTemplate()
-        self.imports = ImportTable(directory_table)
         self.presence_rows = MemoryTable()
         self.presence: PresenceGateway = PresenceTable(self.presence_rows, self.clock, self.keys)
         self.mail = Mailbox()
@@ -300,6 +292,18 @@ class House:
         self.owed: list[Effect] = []
 
     # Set-up
+
+    def _furnish(self, table: MemoryTable) -> None:
+        """What the directory's table holds."""
+        self.directory_table = table
+        self.directory = AgentTable(table, self.clock)
+        self.desktops = DesktopTable(table, self.keys)
+        self.routes = VoiceRouteTable(table)
+        self.sites = SiteTable(table, self.clock, self.routes)
+        self.deliveries = DeliveryTable(table, self.keys)
+        self.drills = DrillTable(table)
+        self.templates = TemplateTable(table, self.clock)
+        self.imports = ImportTable(table)
 
     def lend_from(self, pool: Iterable[str]) -> None:
         """A process with this pool in its settings, which remembers nothing."""

@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
+
+from tests.local.loopback import LoopbackHandler, LoopbackServer
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SECRET = "0000000000000000-of-the-identity-endpoint"
@@ -77,7 +78,7 @@ class ManagedIdentity:
 def running(*, key: str) -> Iterator[ManagedIdentity]:
     """Serve until the end of the block. `key` signs the tokens: the access key of the stand-in that checks them."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -89,21 +90,12 @@ def running(*, key: str) -> Iterator[ManagedIdentity]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing: it would stand among the output of the tests."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    identity = ManagedIdentity(f"http://127.0.0.1:{server.server_port}{PATH}", key)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield identity
-    finally:
-        identity.ended.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with LoopbackServer(Handler) as server:
+        identity = ManagedIdentity(f"{server.url}{PATH}", key)
+        try:
+            yield identity
+        finally:
+            identity.ended.set()
 
 
 def _answer(identity: ManagedIdentity, target: str, headers: dict[str, str]) -> tuple[int, str]:

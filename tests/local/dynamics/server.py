@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import jwt
-import trustme
 
 from tests.local.dynamics.errors import DataverseError, forbidden, malformed, not_a_member
 from tests.local.dynamics.limits import ServiceProtection
 from tests.local.dynamics.organisation import Organisation
 from tests.local.dynamics.queries import answer_query
+from tests.local.loopback import TlsHandler, over_tls
 
 ISSUER = "https://sts.windows.net/00000000-0000-0000-0000-000000000002/"
 APP_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -82,25 +78,11 @@ class LocalDynamics:
     @contextmanager
     def start() -> Iterator[LocalDynamics]:
         """Serve until the end of the block."""
-        authority = trustme.CA()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-        server = _Server(("127.0.0.1", 0), context)
-        with tempfile.TemporaryDirectory() as folder:
-            ca_file = Path(folder) / "dynamics-ca.pem"
-            authority.cert_pem.write_to_path(str(ca_file))
-            url = f"https://127.0.0.1:{server.server_port}"
-            dynamics = LocalDynamics(url, str(ca_file), secrets.token_hex(32))
-            server.dynamics = dynamics
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
+        with over_tls(_Handler, lambda url, ca_file: LocalDynamics(url, ca_file, secrets.token_hex(32))) as dynamics:
             try:
                 yield dynamics
             finally:
                 dynamics.ended.set()
-                server.shutdown()
-                server.server_close()
-                thread.join()
 
     def now_s(self) -> float:
         """Seconds on the stand-in's clock."""
@@ -239,36 +221,12 @@ def _arguments(content: bytes) -> tuple[str, str]:
     return agent_id, presence_id
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    dynamics: LocalDynamics
-
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
-        super().__init__(address, _Handler)
-        # The handshake is the connection's own thread's: a client that stops in it keeps nobody else waiting.
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def handle_error(self, *_: object) -> None:
-        """Clients that give up are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def handle_one_request(self) -> None:
-        """As inherited; a connection that breaks is closed."""
-        try:
-            super().handle_one_request()
-        except OSError:
-            self.close_connection = True
-
+class _Handler(TlsHandler):
     def do_POST(self) -> None:
         """Serve it, or do what the fault says that is this request's."""
-        dynamics = self.server.dynamics
-        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        dynamics: LocalDynamics = self.stand_in
+        content = self.read_content()
+        headers = self.lower_headers()
         fault = dynamics.faults.pop(0) if dynamics.faults else None
         try:
             dynamics.requests.append(_asked(self.command, self.path, headers, dynamics.now()))
@@ -301,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: str, retry_after_s: int | None = None) -> None:
         content = body.encode() if status != 401 else b""
-        requests_left, seconds_left = self.server.dynamics.limits.remaining
+        requests_left, seconds_left = self.stand_in.limits.remaining
         self.send_response(status)
         self.send_header("Content-Type", "application/json; odata.metadata=minimal")
         self.send_header("Content-Length", str(len(content)))
@@ -317,9 +275,6 @@ class _Handler(BaseHTTPRequestHandler):
             )
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: it would stand among the output of the tests."""
 
 
 def _asked(method: str, target: str, headers: dict[str, str], now: datetime) -> Asked:

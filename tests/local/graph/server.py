@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import jwt
-import trustme
 
 from tests.local.graph.errors import GraphError, malformed
 from tests.local.graph.mail import Mailboxes
 from tests.local.graph.presence import Presences
+from tests.local.loopback import TlsHandler, over_tls
 
 SENDER = "emergency@alerts.example.com"
 ISSUER = "https://sts.windows.net/00000000-0000-0000-0000-000000000002/"
@@ -76,25 +72,11 @@ class LocalGraph:
     @contextmanager
     def start() -> Iterator[LocalGraph]:
         """Serve until the end of the block."""
-        authority = trustme.CA()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-        server = _Server(("127.0.0.1", 0), context)
-        with tempfile.TemporaryDirectory() as folder:
-            ca_file = Path(folder) / "graph-ca.pem"
-            authority.cert_pem.write_to_path(str(ca_file))
-            url = f"https://127.0.0.1:{server.server_port}"
-            graph = LocalGraph(url, str(ca_file), secrets.token_hex(32))
-            server.graph = graph
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
+        with over_tls(_Handler, lambda url, ca_file: LocalGraph(url, ca_file, secrets.token_hex(32))) as graph:
             try:
                 yield graph
             finally:
                 graph.ended.set()
-                server.shutdown()
-                server.server_close()
-                thread.join()
 
     def now_s(self) -> float:
         """The time on the stand-in's clock, in seconds."""
@@ -198,40 +180,14 @@ def _json(headers: dict[str, str], content: bytes) -> Any:
         raise malformed("Unable to read JSON request payload.") from None
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    graph: LocalGraph
-
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
-        super().__init__(address, _Handler)
-        # The handshake is the connection's own thread's: a client that stops in it keeps nobody else waiting.
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def handle_error(self, *_: object) -> None:
-        """Clients that give up are part of the tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Head and body are two writes: the second would wait 40 ms for the acknowledgement of the first.
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def handle_one_request(self) -> None:
-        """As inherited; a connection that breaks is closed."""
-        try:
-            super().handle_one_request()
-        except OSError:
-            self.close_connection = True
-
+class _Handler(TlsHandler):
     def do_POST(self) -> None:
         """Serve it, or do what the next fault says."""
-        graph = self.server.graph
-        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        graph: LocalGraph = self.stand_in
+        content = self.read_content()
         graph.requests.append(self.path)
         fault = graph.next_fault(self.path)
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers = self.lower_headers()
         if fault is not None and fault.kind == "late":
             graph.late.append((self.command, self.path, headers, content))
         if fault is not None and fault.kind != "lost":
@@ -251,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, fault: Fault) -> None:
         if fault.kind == "hang":
-            self.server.graph.ended.wait()
+            self.stand_in.ended.wait()
         if fault.kind != "status":
             self.close_connection = True
             return
@@ -269,6 +225,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("WWW-Authenticate", 'Bearer realm="", authorization_uri="https://login.example/"')
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: it would stand among the output of the tests."""
