@@ -8,7 +8,7 @@ import azure.functions as func
 import msgspec
 
 from functions.http import JSON, entity_tag, matches
-from functions.openapi_document import CONDITIONAL, TAGGED, Operation, Text, document
+from functions.openapi_document import CONDITIONAL, TAGGED, TEXT, Operation, Text, document
 from functions.problems import answered
 from functions.wire.directory_csv import CSV, CheckedImport, ImportAnswer, ImportBegun
 from functions.wire.http import (
@@ -44,7 +44,6 @@ from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSour
 from shared.domain.readiness import Readiness
 from shared.domain.sites import Site
 
-TEXT = {"type": "string"}
 FLAG = {"type": "string", "description": "on, unless it is empty or 0"}
 PAGE = {"type": "integer", "minimum": 1, "maximum": MAX_A_PAGE}
 TEMPLATE = {

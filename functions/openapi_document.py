@@ -14,7 +14,7 @@ from functions.problems import PROBLEM_JSON, Problem, example_of
 from functions.rights import RIGHTS, Rule
 
 VERSION = "1.0.0"
-TEXT: Mapping[str, Any] = {"type": "string"}
+TEXT: dict[str, Any] = {"type": "string"}
 _COMPONENTS = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w{1,40})\}")
 TAGGED = (HTTPStatus.NOT_MODIFIED,)

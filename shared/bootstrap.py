@@ -98,6 +98,8 @@ STAND_BACK_S = 1.0
 WARM_WITHIN_S = 20.0
 PROBE_WITHIN_S = 0.3
 READ_KEYS_WITHIN_S = 2.0
+# One look serves all of one readiness, also where it is over at once because the platform refuses.
+ONE_READINESS_S = 2.0
 # A directory of 10,000 takes seconds to count; nobody waits for all of it.
 CENSUS_WITHIN_S, CENSUS_REMEMBERED_S = 60.0, 300.0
 CALLBACK_EVENTS_PATH = "api/call-automation-events"
@@ -520,7 +522,7 @@ def administer(
         desktops=calling.desktops,
         deliveries=calling.deliveries,
         templates=templates,
-        telephony=look("telephony", calling.telephony.read, within_s=READ_WITHIN_S, remembered_s=0.0),
+        telephony=look("telephony", calling.telephony.read, within_s=READ_WITHIN_S, remembered_s=ONE_READINESS_S),
         routes=calling.routes,
         services=ServiceReach({**pings, Service.PRESENCE: calling.presence.ping}, clock, telemetry),
         drills=calling.drills,

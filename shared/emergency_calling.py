@@ -22,6 +22,7 @@ from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
+from shared.domain.setup import Outlook
 from shared.domain.sites import Site
 from shared.ports import (
     AgentRegister,
@@ -54,7 +55,7 @@ from shared.use_cases.begin_drill import begin_drill
 from shared.use_cases.carry_on_drill import Stage, carry_on_drill
 from shared.use_cases.carry_on_import import carry_on_import
 from shared.use_cases.check_health import check_health
-from shared.use_cases.check_import import ImportOutlook, check_import
+from shared.use_cases.check_import import check_import
 from shared.use_cases.close_thread import close_thread
 from shared.use_cases.continue_callback import MidCall, continue_callback
 from shared.use_cases.deliver_notice import deliver_notice
@@ -509,7 +510,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         with suppress(EmergencyCallingError):
             self._forget_agents(deadline)
 
-    def check_import(self, changes: Sequence[AgentChange], *, deadline: Deadline) -> ImportOutlook:
+    def check_import(self, changes: Sequence[AgentChange], *, deadline: Deadline) -> Outlook:
         """What an import would do. Raises `Unavailable`."""
         return check_import(changes, directory=self.directory, deadline=deadline)
 
@@ -555,7 +556,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             raise NotFound
         return last
 
-    def _carry_on_drill(self, drill_id: str) -> bool:
+    def _carry_on_drill(self, drill_id: str) -> None:
         stage = Stage(
             drills=self.drills,
             emergencies=self.emergencies,
@@ -574,7 +575,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             pause=self.pause,
         )
         deadline = self.within(self.budgets.drill_s)
-        return carry_on_drill(drill_id, claim=self.words(), stage=stage, perform=self.perform, deadline=deadline)
+        carry_on_drill(drill_id, claim=self.words(), stage=stage, perform=self.perform, deadline=deadline)
 
     def _take_up_drill(self) -> None:
         """One whose process died, or had no more time."""

@@ -18,7 +18,7 @@ from msgspec import Struct
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
 from shared.domain.deployment import CallbackNotices, PresenceBackend
 from shared.domain.identities import is_desk
-from shared.domain.ids import ascii_lower
+from shared.domain.ids import ascii_lower, guid_of
 from shared.domain.keys import Secret
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
@@ -45,7 +45,6 @@ _ISO_COUNTRY_CODES = (
     "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 )
 _ISO_COUNTRIES = frozenset(_ISO_COUNTRY_CODES.split())
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 # Shorter ones can be tried out one after another against a key of somebody who is known.
 LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
@@ -437,8 +436,8 @@ class _Reader:
     def resource_id(self) -> str | None:
         name = "COMMUNICATION_SERVICES_RESOURCE_ID"
         resource_id = self.text(name)
-        if resource_id is not None and _GUID.fullmatch(resource_id):
-            return resource_id.lower()
+        if resource_id is not None and (known := guid_of(resource_id)) is not None:
+            return known
         problem = "is missing" if resource_id is None else "is not a GUID"
         mend = "set the immutable resource id that the portal shows for the Communication Services resource"
         self.fault(name, f"{problem}: the events of a callback cannot be verified", mend)
@@ -509,7 +508,7 @@ class _Reader:
         """That of the identity that infra gives the app; Graph names the sessions of an application by it."""
         name = "AZURE_CLIENT_ID"
         text = self.text(name)
-        known = text.lower() if text is not None and _GUID.fullmatch(text) else None
+        known = guid_of(text) if text is not None else None
         chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
         if known is None and chosen == PresenceBackend.GRAPH:
             mend = "set AZURE_CLIENT_ID to the client id of the app's identity, as infra does"

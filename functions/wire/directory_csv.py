@@ -14,7 +14,7 @@ from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
 from shared.domain.imports import PROFILE, AgentChange, Import, ImportState
 from shared.domain.notifications import split_list
-from shared.use_cases.check_import import ImportOutlook
+from shared.domain.setup import Outlook
 
 PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
 COLUMNS = (*(each for each in Agent.__struct_fields__ if each != "outbound_profile"), *PROFILE_COLUMNS)
@@ -89,7 +89,7 @@ class ImportAnswer(Struct, frozen=True, kw_only=True):
     rows: int
 
 
-def checked_answer(digest: str, file: CsvFile, outlook: ImportOutlook) -> CheckedImport:
+def checked_answer(digest: str, file: CsvFile, outlook: Outlook) -> CheckedImport:
     """What a file would do to the directory."""
     return CheckedImport(
         digest=digest,

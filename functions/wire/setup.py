@@ -1,7 +1,7 @@
 """Sites and templates as one file, both ways; the export is the same bytes for the same setup."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -10,7 +10,7 @@ from functions.wire.decoding import convert, decode, plain_id
 from functions.wire.http import Id, SiteBody, site_of
 from functions.wire.office import TemplateBody, TemplatePart
 from shared.domain.errors import Malformed
-from shared.domain.notice_templates import TemplateKind
+from shared.domain.notice_templates import Language, TemplateKind
 from shared.domain.setup import EditedTemplate, Outlook, Setup
 from shared.domain.sites import Site, site_key_of
 from shared.use_cases.import_setup import SetupOutlook
@@ -30,7 +30,7 @@ class TemplateEntry(Struct, frozen=True, kw_only=True):
     """A template of the file: which one, and its three texts."""
 
     kind: TemplateKind
-    locale: Literal["en", "es", "fr", "it"]
+    locale: Language
     subject: TemplatePart
     text: TemplatePart
     html: TemplatePart
@@ -80,8 +80,7 @@ class _Loose(Struct, frozen=True, kw_only=True):
 def written(setup: Setup) -> bytes:
     """The file: JSON in the order of ids, one field a line."""
     templates = [
-        TemplateEntry(kind=each.kind, locale=each.language, **each.sources.parts())  # type: ignore[arg-type]
-        for each in setup.templates
+        TemplateEntry(kind=each.kind, locale=each.language, **each.sources.parts()) for each in setup.templates
     ]
     body = msgspec.json.encode(SetupAnswer(sites=setup.sites, templates=templates))
     return msgspec.json.format(body, indent=2) + b"\n"

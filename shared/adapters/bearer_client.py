@@ -55,15 +55,27 @@ class BearerClient:
         self._client: PipelineClient[Any, Any] = PipelineClient(origin, policies=[], transport=options["transport"])
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """Send a request. Raises `AzureError` for any answer but a success, and `Unavailable` without a token."""
-        from azure.core.exceptions import HttpResponseError
-        from azure.core.rest import HttpRequest
+        """Send a request, and once more with another token where the first was not taken.
 
-        bearer = {"Authorization": f"Bearer {self._current_token()}", "Accept": "application/json"}
-        request = HttpRequest(method, self._origin + path, json=body, headers=bearer | dict(headers or {}))
-        response: HttpResponse = self._client.send_request(request)
+        Raises `AzureError` for any answer but a success, and `Unavailable` without a token.
+        """
+        from azure.core.exceptions import HttpResponseError
+
+        token = self._current_token()
+        response = self._sent(method, path, body, headers, token)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            self._drop(token)
+            response = self._sent(method, path, body, headers, self._current_token())
         if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
             raise HttpResponseError(response=response)
+        return response
+
+    def _sent(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None, token: str) -> HttpResponse:
+        from azure.core.rest import HttpRequest
+
+        bearer = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        request = HttpRequest(method, self._origin + path, json=body, headers=bearer | dict(headers or {}))
+        response: HttpResponse = self._client.send_request(request)
         return response
 
     def fetch_token(self) -> None:
@@ -97,10 +109,14 @@ class BearerClient:
             # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
             raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY) from None
 
-    def drop_token(self) -> None:
-        """The service did not take the token, which the credential remembers, too: begin with a new one."""
+    def _drop(self, refused: str) -> None:
+        """The service did not take the token, which the credential remembers, too: begin with a new one.
+
+        Of requests that were refused together the first one does so: the others find the new one.
+        """
         with self._lock:
-            self._token, self._credential = None, self._make_credential()
+            if self._token is not None and self._token.token == refused:
+                self._token, self._credential = None, self._make_credential()
 
 
 def _managed_credential() -> TokenCredential:
@@ -116,13 +132,12 @@ def _new_managed_credential() -> TokenCredential:
 
 
 class Reply(Struct, frozen=True):
-    """An answer of success: its JSON, None where it has no body, and its ETag.
+    """An answer of success: its JSON, None where it has no body.
 
     `repeated`: an earlier try was never answered, and may yet be done.
     """
 
     body: Any = None
-    etag: str = ""
     repeated: bool = False
 
 
@@ -182,7 +197,7 @@ class BearerService:
         def sent(client: BearerClient) -> Reply:
             nonlocal tries
             tries += 1
-            return _read(_sent(client, method, path, body, headers))
+            return _read(client.send(method, path, body, headers))
 
         try:
             reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
@@ -203,23 +218,10 @@ class BearerService:
         self._service.close()
 
 
-def _sent(client: BearerClient, method: str, path: str, body: Any, headers: Mapping[str, str] | None) -> HttpResponse:
-    """Send a request, and once more with another token where the first was not taken."""
-    from azure.core.exceptions import HttpResponseError
-
-    try:
-        return client.send(method, path, body, headers)
-    except HttpResponseError as refused:
-        if refused.status_code != HTTPStatus.UNAUTHORIZED:
-            raise
-    client.drop_token()
-    return client.send(method, path, body, headers)
-
-
 def _read(response: HttpResponse) -> Reply:
     """Raises `ValueError` where an answer of success is no JSON: as if it had not answered."""
     text = response.text()
-    return Reply(json.loads(text) if text.strip() else None, response.headers.get("ETag", ""))
+    return Reply(json.loads(text) if text.strip() else None)
 
 
 def _refusal(answered: Answered) -> Exception:

@@ -20,12 +20,12 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from shared.adapters.acs_service import MENDING_S
-from shared.adapters.bearer_client import BearerService
+from shared.adapters.bearer_client import REFUSALS, BearerService
 from shared.adapters.presence_holds import Holds
 from shared.adapters.presence_marks import Mark, mark_of, marked
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
-from shared.domain.presence import LATE_SET_RECHECK, STRAY_AFTER, Presence, PresenceStatus, SetBy, without_mark
+from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end, without_mark
 
 API = "/api/data/v9.2"
 ODATA = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
@@ -58,6 +58,9 @@ LOOK_AFTER_SET = timedelta(seconds=5)
 # Whom the service refused to set is looked at again so much later; while held that is the next look.
 REFUSED_FOR_S = 25.0
 ASK_WHO_AGAIN_S = 60.0
+# A hold waits no longer for what it can do without.
+WHO_WITHIN_S = 1.0
+ORGANISATION = "organisation"
 KEEP_WITHIN_S = 1.0
 _EXPAND = "msdyn_currentpresenceid($select=msdyn_basepresencestatus,msdyn_canuserset)"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -121,8 +124,15 @@ class DynamicsPresence:
             return _NOBODY
         row, own_id = self._agents.row(user_id, deadline), self._agents.own_id(deadline)
         if row is not None and mark is not None and (seen := _with_sight(row, mark, own_id)) != mark:
-            mark = self._holds.keep(agent_id, seen, deadline)
+            mark = self._keep_sight(agent_id, seen, deadline)
         return self._agents.shown(row, mark, user_id, own_id)
+
+    def _keep_sight(self, agent_id: str, seen: Mark, deadline: Deadline) -> Mark | None:
+        """Keep what was seen; where somebody else has just done so, theirs."""
+        try:
+            return self._holds.keep(agent_id, seen, deadline)
+        except Conflict:
+            return self._holds.mark(agent_id, deadline)
 
     def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
         """Set it, if the row is still as it was read (`Conflict`). The mark of a hold is written before."""
@@ -161,7 +171,7 @@ class DynamicsPresence:
             # Nobody can tell any more what it found.
             self._holds.remove(agent_id, None, deadline)
             return None
-        if mark is None or (mark.hold_id != hold_id and now - mark.set_at < STRAY_AFTER):
+        if mark is None or not may_end(hold_id, mark.hold_id, mark.set_at, now):
             return None
         current = self.read(agent_id, deadline)
         plain = without_mark(current, hold_id, now)
@@ -184,8 +194,8 @@ class DynamicsPresence:
         try:
             self._agents.row(NOBODY, deadline)
         except Unavailable as away:
-            if away.reason:
-                # It answered: somebody has to mend something.
+            if away.reason in (*REFUSALS, ORGANISATION):
+                # It answered, and not for us: somebody has to mend something.
                 raise Refused(code=away.reason) from None
             raise
 
@@ -235,7 +245,8 @@ class _Agents:
             self._ask_who_at_s = self._clock.monotonic() + ASK_WHO_AGAIN_S
         # Without an answer what is ours is known by its time.
         with suppress(Unavailable):
-            self._own_id = self._ask("WhoAmI", _User, deadline).user_id.lower()
+            soon = Deadline(self._clock, min(WHO_WITHIN_S, deadline.remaining_s()))
+            self._own_id = self._ask("WhoAmI", _User, soon).user_id.lower()
         return self._own_id
 
     def shown(self, row: _StatusRow | None, mark: Mark | None, user_id: str, own_id: str | None) -> Presence:
@@ -298,12 +309,13 @@ class _Agents:
             return msgspec.convert(answer.body, kind)
         except (NotFound, Refused):
             # A table that is not there: another organisation, or one without the contact centre.
-            raise Unavailable(retry_after_s=MENDING_S, reason="organisation") from None
+            raise Unavailable(retry_after_s=MENDING_S, reason=ORGANISATION) from None
         except msgspec.ValidationError:
             raise Unavailable from None
 
     def warm_up(self) -> None:
         self._service.warm_up()
+        self.own_id(Deadline(self._clock, WHO_WITHIN_S))
 
     def close(self) -> None:
         self._service.close()
@@ -367,7 +379,7 @@ def _with_sight(row: _StatusRow, mark: Mark, own_id: str | None) -> Mark:
         return structs.replace(mark, away=True)
     nameless = own_id is None or row.changed_by_user is None
     if nameless and row.presence_id == BUSY_DND and not mark.seen and row.stamp != mark.over:
-        return structs.replace(mark, seen=row.stamp, confirmed=True)
+        return structs.replace(mark, seen=row.stamp)
     return mark
 
 

@@ -39,7 +39,6 @@ import msgspec
 
 from shared.adapters.table import Row, Values, kind_of, read_row, read_state
 from shared.domain.callbacks import Callback
-from shared.domain.callers import CallerKind
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, due_at, standing
 from shared.domain.errors import Unreadable
@@ -213,7 +212,7 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     """Every row that belongs to the emergency besides its own."""
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
-    ranked: Values = {"schema": SCHEMA, "rank": _rank(emergency)}
+    ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
     rows: dict[str, Values] = {
         leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, owner=emergency.owner, leg_id=leg.leg_id))
         for leg in emergency.legs
@@ -235,13 +234,6 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     if emergency.thread is not None and emergency.thread.close_at is not None:
         rows[closing_row(emergency.thread.close_at, key)] = bare
     return rows
-
-
-def _rank(emergency: Emergency) -> int:
-    """Whose emergencies an event is told first: those of the directory, then of who signed in, then claimed ones."""
-    if emergency.owner is None:
-        return 0
-    return 1 if emergency.owner.startswith(f"{CallerKind.AGENT.value}:") else 2
 
 
 def by_rank(rows: Iterable[Row]) -> list[Row]:

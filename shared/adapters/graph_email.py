@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
-from shared.adapters.bearer_client import BearerClient
+from shared.adapters.bearer_client import LONGEST_REASON, TOKEN_WITHIN_S, BearerClient
 from shared.adapters.email_refusals import named_in
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # "MailboxConcurrency" in Microsoft's list of service limits: more requests at once to one mailbox are throttled.
 REQUESTS_AT_ONCE = 4
-TOKEN_WITHIN_S = 10.0
-LONGEST_REASON = 40
 MAX_ACCEPTED_KEPT = 1_000
 # Codes of a 400 that are about the sender, its quota or the request itself. Any other 400 may be about a recipient.
 _NOT_OF_A_RECIPIENT = frozenset(

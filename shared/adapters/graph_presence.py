@@ -33,7 +33,7 @@ from shared.adapters.presence_holds import Holds
 from shared.adapters.presence_marks import Mark, mark_of, marked
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
-from shared.domain.presence import LATE_SET_RECHECK, STRAY_AFTER, Presence, PresenceStatus, SetBy
+from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end
 
 REQUESTS_AT_ONCE = 16
 # A request that takes longer leaves time for another one within what an effect may take.
@@ -124,7 +124,7 @@ class GraphPresence:
             self._holds.remove(agent_id, None, deadline)
             return None
         now = self._clock.now()
-        if mark is None or (mark.hold_id != hold_id and now - mark.set_at < STRAY_AFTER):
+        if mark is None or not may_end(hold_id, mark.hold_id, mark.set_at, now):
             return None
         end = self._end if mark.returned_at is None else self._end_returned
         return end(agent_id, mark, now, deadline)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.adapters.table import Insert, Put, Row, RowConflict, Table, Values
+from shared.adapters.table import Insert, Replace, Row, RowConflict, Table, Values
 from shared.deadlines import Clock, Deadline
 from shared.domain.keys import KeyRing, Secret
 
@@ -70,7 +70,9 @@ class KeyTable:
             until = _text(row, "plain_until") if row is not None else self._plain_from_now(deadline)
             values: Values = {"schema": SCHEMA, "secret": "" if self._settings else self._make(), "plain_until": until}
             try:
-                self._table.commit([Insert(ROW, values) if row is None else Put(ROW, values)], deadline)
+                self._table.commit(
+                    [Insert(ROW, values) if row is None else Replace(ROW, values, row.version)], deadline
+                )
             except RowConflict:
                 # Another process has made it meanwhile: its secret is the one.
                 deadline.require()

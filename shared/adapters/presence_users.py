@@ -1,14 +1,12 @@
 """How a presence service outside knows an agent: by the object id or the user id in their directory entry."""
 
-import re
 from collections.abc import Callable
 from typing import Protocol
 
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.ids import guid_of
 from shared.ports import Pending
-
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
 class Entries(Protocol):
@@ -53,11 +51,7 @@ class PresenceUsers:
         return self._object_id(object_id or presence_id)
 
     def _of(self, entry: Agent) -> str | None:
-        return _guid(self._id_in(entry) or "")
+        return guid_of(self._id_in(entry) or "")
 
     def _object_id(self, text: str) -> str | None:
-        return _guid(text) if self._by_object_id else None
-
-
-def _guid(text: str) -> str | None:
-    return text.lower() if _GUID.fullmatch(text) else None
+        return guid_of(text) if self._by_object_id else None

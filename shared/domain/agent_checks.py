@@ -44,6 +44,11 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
         """The site that the entry names, where there is one."""
         return self.sites.named(self.agent.site) if self.sites is not None else None
 
+    @property
+    def site_unread(self) -> bool:
+        """Whether it names one that was not answered: what that has is not known."""
+        return self.sites is None and self.agent.site is not None
+
 
 def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     """Every check of one agent."""
@@ -94,7 +99,7 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
         or (known.site.emergency_contacts if known.site else ())
         or known.deployment.default_contacts
     )
-    if not told:
+    if not told and not known.site_unread:
         yield problem(
             "contacts",
             "Nobody is told of a call by this agent.",
@@ -102,7 +107,7 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    if not agent.address and not (known.site and known.site.address):
+    if not agent.address and not known.site_unread and not (known.site and known.site.address):
         yield problem(
             "address",
             "Neither the entry nor its site has an address: where nothing live is known, the location is unknown.",
@@ -137,6 +142,8 @@ def country_of_agent(known: KnownOfAgent) -> str | None:
 
 def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
     country = country_of_agent(known)
+    if country is None and known.site_unread:
+        return
     if country is None:
         yield warning(
             "country",

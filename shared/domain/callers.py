@@ -48,6 +48,11 @@ def owner_named(object_id: str) -> str:
     return f"{CallerKind.AGENT.value}:{object_id.lower()}"
 
 
+def is_of_an_agent(owner: str) -> bool:
+    """Whether the owner is an agent, who has one emergency, whatever id they give; not all of whom a machine speaks."""
+    return owner.startswith(f"{CallerKind.AGENT.value}:")
+
+
 def same_agent(one: str, other: str) -> bool:
     """Whether two ids are one agent's, however they are written."""
     return normal_id(one) == normal_id(other)

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from shared.domain.deployment import Deployment
 from shared.domain.drills import Drill, DrillState
-from shared.domain.ids import normal_id
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
@@ -241,9 +240,15 @@ def _untold(known: Known, census: Census) -> int:
     """How many agents there are of whose calls nobody is told: neither their own, nor their site's, nor default."""
     if known.deployment.default_contacts:
         return 0
-    sites = known.sites or SiteMap()
-    told = {normal_id(site.site_id) for site in sites.sites if site.emergency_contacts}
-    return sum(agents for each, agents in census.without_contacts.items() if each not in told)
+
+    def may_tell(named: str) -> bool:
+        if known.sites is None:
+            # What was not read tells nothing against it.
+            return bool(named)
+        site = known.sites.named(named)
+        return site is not None and bool(site.emergency_contacts)
+
+    return sum(agents for each, agents in census.without_contacts.items() if not may_tell(each))
 
 
 def _states(census: Census | None) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.callers import is_of_an_agent
 from shared.domain.ids import derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.presence import LOOK_WHILE_HELD, Hold
@@ -191,6 +192,13 @@ class Emergency(Struct, frozen=True, kw_only=True):
     def presence_id(self) -> str:
         """The id under which presence services know the agent."""
         return presence_id_of(self.agent_id, self.owner)
+
+    @property
+    def rank(self) -> int:
+        """Whose an event is told first: those of the directory, then of who signed in, then claimed ones."""
+        if self.owner is None:
+            return 0
+        return 1 if is_of_an_agent(self.owner) else 2
 
     @property
     def dialled_at(self) -> datetime:

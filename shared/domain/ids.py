@@ -14,6 +14,7 @@ WORD_SYLLABLES = 5
 WORD_BITS = 30
 _CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aiou"
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-]\d\d):?(\d\d)?)?", re.ASCII)
 
 
@@ -54,6 +55,11 @@ def _as_moment(outside_id: str) -> str | None:
     except (ValueError, OverflowError):
         return None
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{(fraction or '').ljust(3, '0')[:3]}Z"
+
+
+def guid_of(text: str) -> str | None:
+    """The GUID that the text is, in lower case; None where it is none."""
+    return text.lower() if _GUID.fullmatch(text) else None
 
 
 def ascii_lower(text: str) -> str:

@@ -1,10 +1,12 @@
 """The Emergency Call Notification Template: its kinds, its facts, and what a template may say (contract, *Notices*)."""
 
 from enum import StrEnum
+from typing import Literal, get_args
 
 from msgspec import Struct
 
-LANGUAGES = ("en", "es", "fr", "it")
+type Language = Literal["en", "es", "fr", "it"]
+LANGUAGES: tuple[Language, ...] = get_args(Language.__value__)
 DEFAULT_LANGUAGE = "en"
 MAX_SUBJECT_CHARACTERS = 1_000
 MAX_PART_CHARACTERS = 100_000

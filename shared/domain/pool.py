@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from shared.domain.callers import Caller, CallerKind
+from shared.domain.callers import Caller, is_of_an_agent
 from shared.domain.emergency_numbers import US_TERRITORIES
 from shared.domain.leases import Lease
 
@@ -193,7 +193,7 @@ def ration_over(now: datetime) -> datetime:
 
 def notices_a_window(owner: str | None) -> int:
     """How many notices one principal may cause: an agent, or all of whom a machine speaks outside the directory."""
-    own = owner is None or owner.startswith(f"{CallerKind.AGENT.value}:")
+    own = owner is None or is_of_an_agent(owner)
     return MAX_NOTICES_A_WINDOW if own else MAX_NOTICES_OF_UNLISTED_A_WINDOW
 
 

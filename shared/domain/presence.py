@@ -262,6 +262,11 @@ def may_be_stray(current: Presence, now: datetime) -> bool:
     return current.hold_id is not None and current.since is not None and now - current.since >= STRAY_AFTER
 
 
+def may_end(hold_id: str, mark_of: str, set_at: datetime, now: datetime) -> bool:
+    """Whether a mark goes with this hold: its own, or a stray one; a fresh one is of an emergency just begun."""
+    return mark_of == hold_id or now - set_at >= STRAY_AFTER
+
+
 def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:
     """The presence with nothing in it of this hold (B8).
 

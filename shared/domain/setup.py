@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
+from shared.domain.notice_templates import LANGUAGES, Language, TemplateKind, TemplateSources
 from shared.domain.sites import Site
 
 ALL_TEMPLATES = tuple((kind, language) for kind in TemplateKind for language in LANGUAGES)
@@ -12,7 +12,7 @@ class EditedTemplate(Struct, frozen=True, kw_only=True):
     """A template in place of the built-in one."""
 
     kind: TemplateKind
-    language: str
+    language: Language
     sources: TemplateSources
 
 

@@ -1,5 +1,6 @@
 """What is looked at for each site (B10, B14)."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -20,8 +21,9 @@ def site_checks(
     if sites is None:
         yield unknown("sites", "The sites could not be read in time.", "Ask again in a minute.", None)
         return
+    networks = Counter(network for site in sites.sites for network in _networks_of(site))
     for site in sites.sites:
-        found = list(_site(site, sites, deployment, now))
+        found = list(_site(site, networks, deployment, now))
         yield from found or [ok("site", "Somebody is told, and it has an address.", now, _subject(site.site_id))]
     for named, agents in agents_by_site.items():
         if named and sites.named(named) is None:
@@ -34,7 +36,7 @@ def site_checks(
             )
 
 
-def _site(site: Site, sites: SiteMap, deployment: Deployment, now: datetime) -> Iterator[Check]:
+def _site(site: Site, networks: Counter[str], deployment: Deployment, now: datetime) -> Iterator[Check]:
     subject = _subject(site.site_id)
     if not site.emergency_contacts and not deployment.default_contacts:
         yield warning(
@@ -68,10 +70,10 @@ def _site(site: Site, sites: SiteMap, deployment: Deployment, now: datetime) -> 
             now,
             subject,
         )
-    yield from _networks(site, sites, now)
+    yield from _networks(site, networks, now)
 
 
-def _networks(site: Site, sites: SiteMap, now: datetime) -> Iterator[Check]:
+def _networks(site: Site, networks: Counter[str], now: datetime) -> Iterator[Check]:
     subject = _subject(site.site_id)
     if not site.networks:
         yield warning(
@@ -81,8 +83,7 @@ def _networks(site: Site, sites: SiteMap, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    own = {normal_id(each) for each in site.networks}
-    if any(own & {normal_id(each) for each in other.networks} for other in sites.sites if other is not site):
+    if any(networks[network] > 1 for network in _networks_of(site)):
         yield problem(
             "site_networks",
             "Another site has a network of this one: whoever is there is taken to be at one of the two.",
@@ -90,6 +91,10 @@ def _networks(site: Site, sites: SiteMap, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
+
+
+def _networks_of(site: Site) -> set[str]:
+    return {normal_id(each) for each in site.networks}
 
 
 def _subject(site_id: str) -> str:

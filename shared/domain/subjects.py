@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from shared.domain.agents import Agent
-from shared.domain.callers import Caller, CallerKind, owner_named, same_agent
+from shared.domain.callers import Caller, CallerKind, is_of_an_agent, owner_named, same_agent
 from shared.domain.ids import key_of, normal_id
 
 
@@ -47,7 +47,7 @@ def unlisted(agent_id: str, owner: str) -> Subject:
 
 def unlisted_key(agent_id: str, owner: str) -> str:
     """What the emergency of (agent id, owner) is stored under; of an agent there is only one."""
-    if owner.startswith(f"{CallerKind.AGENT.value}:"):
+    if is_of_an_agent(owner):
         return key_of(owner)
     return key_of(f"{owner}|{normal_id(agent_id)}")
 
@@ -76,4 +76,4 @@ def may_speak_for(caller: Caller, owner: str | None) -> bool:
     if owner is None or caller.kind is CallerKind.OFFICE:
         return True
     # An unlisted agent of one machine is nobody of another's; those whom an object id names are anybody's to report.
-    return owner == caller.owner or owner.startswith(f"{CallerKind.AGENT.value}:")
+    return owner == caller.owner or is_of_an_agent(owner)

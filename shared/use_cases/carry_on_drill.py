@@ -117,17 +117,16 @@ def carry_on_drill(
     stage: Stage,
     perform: Callable[[Effect], Sequence[Effect]],
     deadline: Deadline,
-) -> bool:
-    """Play as much of the drill as there is time for; gives whether something is left. Raises `Unavailable`.
+) -> None:
+    """Play as much of the drill as there is time for; what is left another one takes up. Raises `Unavailable`.
 
     `claim` is who plays it: nobody else does until it is over, or has lapsed. `perform` does what the chain owes.
     Idempotent: a step that a process died in is done once more.
     """
     now = stage.clock.now()
     drill = stage.drills.claim(drill_id, claim, now, now + CLAIMED_FOR, stage_deadline(stage))
-    if drill is None or drill.play is None:
-        return False
-    return _Playing(drill, drill.play, claim, stage, perform).go_on(deadline)
+    if drill is not None and drill.play is not None:
+        _Playing(drill, drill.play, claim, stage, perform).go_on(deadline)
 
 
 def stage_deadline(stage: Stage) -> Deadline:
@@ -160,11 +159,11 @@ class _Playing:
             StepName.RELEASE: self._release,
         }
 
-    def go_on(self, deadline: Deadline) -> bool:
-        """Step by step; gives whether something is left when the time is over."""
+    def go_on(self, deadline: Deadline) -> None:
+        """Step by step, until the last one or the end of the time."""
         while (name := step_to_do(self._drill)) is not None:
             if deadline.passed():
-                return True
+                return
             self._keep(DrillStep(step=name, state=StepState.RUNNING))
             began = self._stage.clock.monotonic()
             state, reason = self._outcome_of(name)
@@ -172,7 +171,6 @@ class _Playing:
             self._keep(DrillStep(step=name, state=state, ms=ms, reason=reason))
             self._stage.telemetry.emit("drill_step", step=name.value, state=state.value, ms=ms)
         self._conclude()
-        return False
 
     # The frame
 

@@ -20,12 +20,13 @@ def hold_in_outage(
     deadline: Deadline,
 ) -> None:
     """Set Do not disturb, carrying what it replaces; the repeated request finds the mark and takes it over."""
-    if outage.dialling(agent_id, clock.now()) is None:
-        # Late: the store knows the call by now, and may know its end, after which nobody would take the mark away.
+    if outage.dialling(agent_id, clock.now()) is None or outage.held(hold.hold_id) is not None:
+        # Held already; or late: the store knows the call by now, and may know its end, after which nobody would take
+        # the mark away.
         return
     presence = presence.in_outage(object_id)
     current = presence.read(presence_id, deadline)
-    if current.hold_id is not None or outage.held(hold.hold_id) is not None or not current.settable:
+    if current.hold_id is not None or not current.settable:
         return
     presence.write(presence_id, held_presence(hold, current), deadline)
     # A later reading of a service that carries no mark would take our own for the agent's choice.

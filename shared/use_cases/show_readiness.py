@@ -102,7 +102,6 @@ def show_agent_readiness(
     known = KnownOfAgent(
         agent=agent,
         deployment=deployment,
-        telephony=_telephony(office, clock, deadline),
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
         deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
         sites=_answered(lambda: _sites(office, deadline)),
@@ -110,6 +109,8 @@ def show_agent_readiness(
         # Our own needs no check: whoever has no presence there gets one.
         presence=None if embedded else _answered(lambda: office.presence.read(agent.agent_id, deadline)),
         presence_asked=not embedded,
+        # Last of all, as it waits as long as it may: no other reading goes without its time.
+        telephony=_telephony(office, clock, deadline),
     )
     now = clock.now()
     return readiness(agent_checks(known, now), now)

@@ -276,7 +276,7 @@ class _Outside(Struct, frozen=True, kw_only=True):
     """What is asked for an agent who is not in the directory: all of it is bounded."""
 
     place: Pending[str | None]
-    ration: Pending[str | None]
+    ration: Pending[str | None] | None
     quota: Pending[Quota]
 
 
@@ -335,10 +335,11 @@ class _Course:
         dial, deadline = self._dial, self._deadline
         # Begun for the one who is named, whom nearly every dial is of: nobody but a stranger waits for two readings.
         named = agent_key_of(dial.agent_id)
-        reading = self._emergencies.find(named, deadline)
-        desktops = self._desktops.of(dial.agent_id, deadline)
+        # These two first: what is kept of people is found by their keys, which a cold process has to read.
         sites = self._sites.known(deadline)
         self._numbers.expect_loan(dial.country, deadline)
+        reading = self._emergencies.find(named, deadline)
+        desktops = self._desktops.of(dial.agent_id, deadline)
         self._identify()
         self._outage_hold = outage.held(self._hold.hold_id)
         if self.subject.key != named:
@@ -506,7 +507,7 @@ class _Course:
             if self._place is None:
                 raise TooManyUnlisted
         loan, lease = self._lend(stored.emergency, outside, now)
-        ration = outside.ration.result() if outside is not None and self._recipients() else None
+        ration = outside.ration.result() if outside is not None and outside.ration is not None else None
         change = self._change(stored, loan, lease, ration, now)
         committed = self._emergencies.commit(change, self._deadline)
         emergency = committed.stored.emergency
@@ -630,7 +631,7 @@ class _Course:
     def _ask_outside(self, now: datetime) -> _Outside:
         return _Outside(
             place=self._numbers.place_outside(self._caller, self._deadline),
-            ration=self._numbers.ration(self.subject.owner, now, self._deadline),
+            ration=self._numbers.ration(self.subject.owner, now, self._deadline) if self._recipients() else None,
             quota=self._numbers.quota(self._deadline),
         )
 

@@ -86,6 +86,13 @@ class TestTokens:
             send(line(graph, Tokens(graph, **claims)), DESK)
         assert (caught.value.reason, caught.value.retry_after_s) == (reason, MENDING_S)
 
+    def test_a_token_that_is_not_taken_is_replaced_once(self, graph: LocalGraph) -> None:
+        tokens = Tokens(graph)
+        adapter = line(graph, tokens)
+        graph.faults.append(Fault(status=401))
+        send(adapter, DESK)
+        assert len(graph.mail.accepted) == 1 and len(tokens.scopes) == 2
+
     def test_an_identity_that_gets_no_token_is_no_refusal_of_the_message(self, graph: LocalGraph) -> None:
         adapter = line(graph, NoIdentity())
         for attempt in (lambda: send(adapter, DESK), adapter.warm_up):

@@ -216,8 +216,11 @@ def test_a_secret_is_made_once_and_all_processes_read_the_same() -> None:
     assert rings == [KeyRing((Secret("first made"),))] * 2
 
 
-def test_two_processes_that_make_one_at_once_agree() -> None:
+@pytest.mark.parametrize("before", [None, (NEW,)], ids=["no row", "the setting was emptied"])
+def test_two_processes_that_make_one_at_once_agree(before: tuple[Secret, ...] | None) -> None:
     clock, table = HandClock(), MemoryTable()
+    if before is not None:
+        KeyTable(table, clock, before).ring(soon(clock))
     other = KeyTable(table, clock, (), make=lambda: "the other's")
 
     def overtaken() -> str:

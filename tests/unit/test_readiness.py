@@ -12,7 +12,7 @@ from shared.deadlines import Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.deployment import PresenceBackend
-from shared.domain.deployment_checks import SettingFault
+from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
 from shared.domain.drills import Drill, DrillState, DrillStep
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
@@ -22,7 +22,7 @@ from shared.domain.pool_size import blocking, numbers_needed
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.readiness import Check, CheckState, Readiness
 from shared.domain.service_checks import Service
-from shared.domain.sites import Site
+from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.start_call import Dial
@@ -294,13 +294,61 @@ def test_what_the_entry_lacks_its_site_may_have(house: House) -> None:
     assert set(of_all.values()) == {CheckState.OK}
 
 
-def test_a_site_that_cannot_be_read_is_unknown(house: House) -> None:
-    house.add_agent(structs.replace(ANA, site="north"))
+def test_a_site_that_cannot_be_read_is_unknown_and_so_is_what_it_has(house: House) -> None:
+    nobody_by_default(house)
+    house.add_agent(structs.replace(ANA, site="north", emergency_contacts=(), address=None, country=None))
     site(house)
-
     house.sites = SitesThatAreAway(MemoryTable(), house.clock)
-    assert states(house.administration.show_agent_readiness("ana"))["site"] is CheckState.UNKNOWN
+    of_ana = states(house.administration.show_agent_readiness("ana"))
+    assert of_ana["site"] is CheckState.UNKNOWN and of_ana.keys().isdisjoint({"contacts", "address", "country"})
     assert states(house.administration.show_readiness())["sites"] is CheckState.UNKNOWN
+
+
+class TelephonyThatTakesAllTheTime:
+    """Port `SlowLook`: whoever waits for it has no time left."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def begin(self) -> None:
+        """It takes longer than anybody waits."""
+
+    def seen(self, deadline: Deadline) -> None:
+        self._house.clock.advance(after(seconds=deadline.remaining_s()))
+
+
+def test_a_platform_that_does_not_answer_takes_no_other_readings_time(house: House) -> None:
+    house.add_agent(structs.replace(ANA, site="north", emergency_contacts=(), address=None, country=None))
+    nobody_by_default(house)
+    site(house)
+    administration = house.administration
+    slow = structs.replace(administration.office, telephony=TelephonyThatTakesAllTheTime(house))
+    found = states(structs.replace(administration, office=slow).show_agent_readiness("ana"))
+    assert {"site", "contacts", "address", "desktop"}.isdisjoint(
+        each for each, state in found.items() if state in (CheckState.PROBLEM, CheckState.UNKNOWN)
+    )
+
+
+@pytest.mark.parametrize(("sites", "state"), [(None, CheckState.OK), (SiteMap(), CheckState.PROBLEM)])
+def test_agents_counted_before_are_not_untold_because_the_sites_are_not_read(
+    house: House, sites: SiteMap | None, state: CheckState
+) -> None:
+    nobody_by_default(house)
+    now = house.clock.now()
+    at_north = {"north": 1}
+    census = Census(
+        agents=1,
+        by_site=at_north,
+        by_country={"US": 1},
+        by_state={},
+        without_contacts=at_north,
+        without_identity=0,
+        at=now,
+    )
+    known = Known(
+        deployment=house.deployment, sender=None, faults=(), telephony=Telephony(), census=census, sites=sites
+    )
+    assert {each.state for each in deployment_checks(known, now) if each.id == "contacts"} == {state}
 
 
 @pytest.mark.parametrize(
