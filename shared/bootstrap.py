@@ -189,7 +189,7 @@ def compose(
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
-    keys = KeyTable(tables.agents, clock, settings.key_secrets, others=(tables.emergencies, tables.presence))
+    keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people)
     services = _services(settings, clock, telemetry, recordings_route, templates)
     directory = AgentTable(tables.agents, clock)
     presence = _presence(settings, tables.presence, directory, clock, keys)
@@ -315,6 +315,13 @@ class _Tables(Struct, frozen=True, kw_only=True):
     agents: Table
     presence: Table
     warm_ups: tuple[Callable[[], None], ...]
+
+    @property
+    def of_people(self) -> tuple[tuple[Table, str], ...]:
+        """What begins the keys of rows that are kept of people. A pool or a directory alone has none of them."""
+        emergencies = ((self.emergencies, kind) for kind in ("agent|", "call|"))
+        agents = ((self.agents, kind) for kind in ("desktop|", "delivery|"))
+        return (*emergencies, *agents, (self.presence, "presence|"))
 
     def alive(self) -> bool:
         """Whether storage answered lately.

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.adapters.table import Insert, Replace, Row, RowConflict, Table, Values
+from shared.adapters.table import Insert, Replace, Row, RowConflict, Table, Values, with_prefix
 from shared.deadlines import Clock, Deadline
 from shared.domain.keys import KeyRing, Secret
 
@@ -32,7 +32,7 @@ class KnownKeys:
 
 
 class KeyTable:
-    """Port `Keys`. `settings` are the secrets of KEY_SECRETS; `others` the tables in which older rows may be."""
+    """Port `Keys`. `settings` are the secrets of KEY_SECRETS; `older` the tables and prefixes of rows of people."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class KeyTable:
         clock: Clock,
         settings: Sequence[Secret],
         *,
-        others: Sequence[Table] = (),
+        older: Sequence[tuple[Table, str]] = (),
         make: Callable[[], str] = lambda: secrets.token_urlsafe(_SECRET_BYTES),
     ) -> None:
         self._table = table
         self._clock = clock
         self._settings = tuple(settings)
-        self._others = others
+        self._older = older
         self._make = make
         self._known: tuple[Secret, ...] | None = None
         self._plain_until: datetime | None = None
@@ -78,8 +78,8 @@ class KeyTable:
                 deadline.require()
 
     def _plain_from_now(self, deadline: Deadline) -> str:
-        """Until when rows of the version before are looked for; not at all where there is none of any kind."""
-        reads = [table.between("!", "~", 1, deadline) for table in (self._table, *self._others)]
+        """Until when rows of the version before are looked for; not at all where there is none."""
+        reads = [table.between(*with_prefix(kind), 1, deadline) for table, kind in self._older]
         found = [rows for rows in (read.result() for read in reads) if rows]
         return (self._clock.now() + PLAIN_FOR).isoformat() if found else ""
 

@@ -244,15 +244,17 @@ def test_where_the_setting_has_a_secret_none_is_made_until_it_is_emptied() -> No
     assert KeyTable(table, clock, (NEW,)).ring(soon(clock)).secrets == (NEW, own)
 
 
-@pytest.mark.parametrize("older", [0, 1])
-def test_rows_of_the_version_before_are_looked_for_until_they_have_run_out(older: int) -> None:
-    clock, table, others = HandClock(), MemoryTable(), [MemoryTable(), MemoryTable()]
-    assert not KeyTable(MemoryTable(), clock, (), others=others).ring(soon(clock)).plain, "a new deployment has none"
-    others[older].commit([Put("presence|a", {"schema": 1})], soon(clock))
-    keys = KeyTable(table, clock, (), others=others)
+@pytest.mark.parametrize("kind", [0, 1])
+def test_rows_of_the_version_before_are_looked_for_until_they_have_run_out(kind: int) -> None:
+    clock, table, others = HandClock(), MemoryTable(), (MemoryTable(), MemoryTable())
+    older = ((others[0], "agent|"), (others[1], "presence|"))
+    others[0].commit([Put("pool", {"schema": 1}), Put("number|1|", {"schema": 1})], soon(clock))
+    assert not KeyTable(MemoryTable(), clock, (), older=older).ring(soon(clock)).plain, "a new deployment has none"
+    others[kind].commit([Put(f"{older[kind][1]}a", {"schema": 1})], soon(clock))
+    keys = KeyTable(table, clock, (), older=older)
     assert keys.ring(soon(clock)).plain
     clock.advance(PLAIN_FOR - timedelta(seconds=1))
-    assert keys.ring(soon(clock)).plain and KeyTable(table, clock, (), others=others).ring(soon(clock)).plain
+    assert keys.ring(soon(clock)).plain and KeyTable(table, clock, (), older=older).ring(soon(clock)).plain
     clock.advance(timedelta(seconds=1))
     assert not keys.ring(soon(clock)).plain
 
