@@ -1,6 +1,7 @@
 """Imports of the directory: checked first, carried on by whoever is there, cut anywhere and repeated."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,16 @@ import pytest
 from functions.wire import directory_csv
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.import_table import ImportTable
+from shared.adapters.table import Write
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.imports import AgentChange, ImportState
-from tests.fakes.house import House, TableLine
+from tests.fakes.house import House
 from tests.fakes.memory_table import MemoryTable
+
+# More than `MANY`: the directory is read in pages at first, and entry by entry at the end.
+ROWS_OF_CUT = 510
 
 
 def body_of(count: int, name: str = "Ana") -> bytes:
@@ -70,36 +76,64 @@ def test_an_export_imported_into_an_empty_directory_is_exported_as_the_same_byte
     assert bytes_of(empty) == bytes_of(house)
 
 
-class Cutting:
-    """Hears of every request to a table, and cuts one of its commits off."""
+class Cutting(MemoryTable):
+    """A table whose nth commit fails: before it has been written, or after, where only the answer is lost."""
 
-    def __init__(self, cut_at: int) -> None:
-        self.left = cut_at
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits = 0
+        self.cut_at = 0
+        self.written = False
 
-    def __call__(self, request: str) -> None:
-        self.left -= request == "commit"
-        if self.left == 0:
-            self.left = -1
-            raise Unavailable
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self.commits += 1
+        if self.commits != self.cut_at:
+            return super().commit(writes, deadline)
+        if self.written:
+            super().commit(writes, deadline)
+        raise Unavailable
 
 
-@pytest.mark.parametrize("cut_at", range(1, 40, 3))
-def test_an_import_that_was_cut_anywhere_is_carried_on_by_the_sweep_and_leaves_no_row(cut_at: int) -> None:
-    house, whole = House(), House()
-    body = body_of(200)
+def on(table: Cutting) -> House:
+    house = House()
+    house.directory, house.imports = AgentTable(table, house.clock), ImportTable(table)
+    return house
+
+
+def listed(house: House) -> list[str]:
+    found, cursor = [], ""
+    while True:
+        page = house.directory.listed("", 50, cursor, house.within())
+        found += [each.agent_id for each in page.agents]
+        cursor = page.cursor or ""
+        if not cursor:
+            return found
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["not written", "written, and the answer lost"])
+def test_an_import_that_was_cut_at_any_commit_and_repeated_is_the_same_directory_and_leaves_no_row(
+    written: bool,
+) -> None:
+    body = body_of(ROWS_OF_CUT)
+    uncut = Cutting()
+    whole = on(uncut)
     begin(whole, body)
-    line = TableLine(MemoryTable())
-    house.directory, house.imports = AgentTable(line, house.clock), ImportTable(line)
-    line.asked = Cutting(cut_at)
-    try:
-        operation_id = begin(house, body)
-    except EmergencyCallingError:
-        operation_id = begin(house, body)
-    for _ in range(2):
-        house.sweep()
-    assert state_of(house, operation_id) == (ImportState.DONE, 200, 200)
-    assert bytes_of(house) == bytes_of(whole)
-    assert house.imports.next_chunks(operation_id, house.within()) == []
+    assert uncut.commits > 25
+    for cut_at in range(1, uncut.commits + 1):
+        table = Cutting()
+        table.cut_at, table.written = cut_at, written
+        house = on(table)
+        try:
+            operation_id = begin(house, body)
+        except EmergencyCallingError:
+            operation_id = begin(house, body)
+        for _ in range(2):
+            house.sweep()
+        assert table.commits >= cut_at, "it was cut"
+        assert state_of(house, operation_id) == (ImportState.DONE, ROWS_OF_CUT, ROWS_OF_CUT), cut_at
+        assert bytes_of(house) == bytes_of(whole), cut_at
+        assert listed(house) == listed(whole), cut_at
+        assert house.imports.next_chunks(operation_id, house.within()) == [], cut_at
 
 
 def test_of_an_import_that_is_over_only_counts_are_kept_and_for_a_day() -> None:
