@@ -11,9 +11,9 @@ const BASE = new URL("..", location.href).href;
 
 /**
  * Ask the API. Gives `{ status, ok, data, etag, problem, missing }`: status 0 where nothing came back, `missing` where
- * the server has no such route. `raw`: text or bytes, sent as they are.
+ * the server has no such route. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
  */
-export async function request(method, path, { body, raw, type = "application/json", headers = {}, withinMs = ANSWER_WITHIN_MS } = {}) {
+export async function request(method, path, { body, raw, type = "application/json", headers = {}, whole = false, withinMs = ANSWER_WITHIN_MS } = {}) {
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   try {
     const response = await fetch(BASE + path, {
@@ -24,7 +24,7 @@ export async function request(method, path, { body, raw, type = "application/jso
       signal: AbortSignal.timeout(withinMs),
     });
     const kind = response.headers.get("content-type") ?? "";
-    const data = kind.includes("json") ? await response.json() : await response.text();
+    const data = whole && response.ok ? await response.blob() : kind.includes("json") ? await response.json() : await response.text();
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
     return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), problem, missing };

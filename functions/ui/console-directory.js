@@ -1,13 +1,12 @@
 // Agents and sites: search, one form for an entry, import and export.
 import { el, keyed, setText } from "./dom.js";
 import { faultBox, reasonOf, request } from "./console-api.js";
+import { faultTable, filesCard, sendFile, setupCard } from "./console-files.js";
 import { recordForm } from "./console-forms.js";
 
 const SEARCH_AFTER_MS = 250;
 const PAGE_OF = 50;
 const LOOK_AT_IMPORT_MS = 1000;
-// As long as the server takes for the whole directory, and the way there.
-const WHOLE_DIRECTORY_MS = 60000;
 // The import that was begun on this page: it goes on, and shows how far it is, whatever section is open.
 let importUnderWay = null;
 let showImport = null;
@@ -124,39 +123,27 @@ export function agentsSection(main, context) {
 
 /** Import with a dry run first: what is imported is what was checked. */
 function importCard({ t, admin }, imported) {
-  const file = el("input", { type: "file", id: "import-file", accept: ".csv,text/csv", onchange: () => check() });
-  const says = el("p", { role: "status", class: "status" });
-  const result = el("div", {});
-  let raw = null;
+  const file = admin ? { id: "import-file", label: t("import_file"), accept: ".csv,text/csv" } : null;
+  const given = { label: t("export"), path: "manage/agents/export", name: "agents.csv" };
+  const { card, says, result, offer } = filesCard(t, t("import_export"), { file, given, check });
   let timer = null;
   let stopped = false;
-  const send = (query) => request("POST", `manage/agents/import?${query}`, { raw, type: "text/csv", withinMs: WHOLE_DIRECTORY_MS });
 
-  async function check() {
-    result.replaceChildren();
-    if (!file.files[0]) return;
-    setText(says, t("checking"));
-    // Its bytes, not its text: what is sent is checked as the file has it, whatever encoding it was saved in.
-    raw = await file.files[0].arrayBuffer().catch(() => null);
-    if (raw === null) return setText(says, t("file_unreadable"));
-    const answer = await send("dry_run=1");
-    if (!answer.ok) return setText(says, reasonOf(answer, t));
-    const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = answer.data;
+  async function check(bytes) {
+    const answer = await sendFile("manage/agents/import?dry_run=1", bytes, "text/csv");
+    return () => (answer.ok ? showChecked(answer.data, bytes) : setText(says, reasonOf(answer, t)));
+  }
+
+  function showChecked(checked, bytes) {
+    const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = checked;
     setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
-    if (total) result.replaceChildren(faultTable(faults, total));
-    else result.replaceChildren(el("button", { type: "button", class: "primary", onclick: () => run(digest) }, t("import_now", { rows })));
+    const words = faults.map((fault) => [String(fault.line), fault.column ?? "", fault.reason]);
+    if (total) result.replaceChildren(faultTable(t, t("faults_shown", { shown: faults.length, total }), ["line", "column", "reason"], words));
+    else offer(t("import_now", { rows }), () => run(bytes, digest));
   }
 
-  function faultTable(faults, total) {
-    const head = el("tr", {}, ...["line", "column", "reason"].map((key) => el("th", { scope: "col" }, t(key))));
-    const body = faults.map((fault) => el("tr", {}, el("td", {}, String(fault.line)), el("td", {}, fault.column ?? ""), el("td", {}, fault.reason)));
-    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("faults") }, el("table", {}, el("caption", {}, t("faults_shown", { shown: faults.length, total })), el("thead", {}, head), el("tbody", {}, ...body)));
-  }
-
-  async function run(digest) {
-    result.replaceChildren();
-    setText(says, t("import_begins"));
-    const answer = await send(`digest=${encodeURIComponent(digest)}`);
+  async function run(bytes, digest) {
+    const answer = await sendFile(`manage/agents/import?digest=${encodeURIComponent(digest)}`, bytes, "text/csv");
     if (!answer.ok) return setText(says, reasonOf(answer, t));
     importUnderWay = answer.data.operation_id;
     showImport?.();
@@ -186,17 +173,6 @@ function importCard({ t, admin }, imported) {
     timer = setTimeout(() => follow(operation, bar), LOOK_AT_IMPORT_MS);
   }
 
-  async function save() {
-    const answer = await request("GET", "manage/agents/export", { withinMs: WHOLE_DIRECTORY_MS });
-    if (!answer.ok) return setText(says, reasonOf(answer, t));
-    const address = URL.createObjectURL(new Blob(["\ufeff", String(answer.data).replace(/^\ufeff/, "")], { type: "text/csv" }));
-    el("a", { href: address, download: "agents.csv" }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 10000);
-  }
-
-  const give = el("button", { type: "button", onclick: save }, t("export"));
-  const choose = admin ? el("div", { class: "field" }, el("label", { for: "import-file" }, t("import_file")), file) : null;
-  const card = el("section", { class: "card", "aria-label": t("import_export") }, el("h3", {}, t("import_export")), choose, says, result, el("p", { class: "row" }, give));
   showImport = show;
   if (importUnderWay) show();
   const stop = () => {
@@ -218,6 +194,8 @@ export function sitesSection(main, { t, admin, leaving, edited }) {
     el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_site")) : null),
     fault,
     el("div", { class: "split" }, el("div", {}, list, status), detail),
+    // The file has templates too, which are an administrator's alone.
+    ...(admin ? [setupCard(t, look)] : []),
   );
 
   async function look() {

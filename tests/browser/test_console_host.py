@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -277,8 +278,78 @@ def test_a_file_is_checked_imported_and_exported(large: Tapped, page: Page) -> N
     expect(page.get_by_role("list", name="Agents").get_by_role("button").first).to_contain_text("Åsa Example 000")
     with page.expect_download() as given:
         page.get_by_role("button", name="Export all agents as CSV").click()
-    text = given.value.path().read_bytes().decode("utf-8-sig")
+    exported = given.value.path().read_bytes()
+    assert exported == large.local.ask("GET", "manage/agents/export", principal=stack.ADMIN).content
+    text = exported.decode("utf-8-sig")
     assert "Åsa Example 199" in text and text.count("\r\n") > AGENTS
+
+
+def setup_file(body: bytes) -> FilePayload:
+    return FilePayload(name="setup.json", mimeType="application/json", buffer=body)
+
+
+def setup_card(page: Page, local: Stack) -> tuple[Locator, Locator, Locator]:
+    """The card of sites and templates, its words, and its field."""
+    open_section(page, local, "sites")
+    card = page.get_by_role("region", name="Sites and templates as one file")
+    return card, card.get_by_role("status"), card.get_by_label("A file of sites and templates to import")
+
+
+def setup_of(local: Stack) -> bytes:
+    return local.ask("GET", "manage/setup/export", principal=stack.ADMIN).content
+
+
+def test_sites_and_templates_are_exported_as_one_file_and_checked_before_they_are_imported(
+    large: Tapped, page: Page, axe: Callable[[Page], list[str]], said: list[str]
+) -> None:
+    card, says, choose = setup_card(page, large.local)
+    importing = card.get_by_role("button", name="Import sites and templates")
+    with page.expect_download() as given:
+        card.get_by_role("button", name="Export sites and templates").click()
+    exported = given.value.path().read_bytes()
+    assert exported == setup_of(large.local)
+    choose.set_input_files(setup_file(exported))
+    expect(says).to_contain_text("Nothing in the file differs from what is here.")
+    expect(importing).to_have_count(0)
+    sites = json.loads(exported)["sites"]
+    choose.set_input_files(setup_file(json.dumps({"sites": [*sites, {"site_id": "west", "country": "USA"}]}).encode()))
+    expect(says).to_have_text("Nothing is imported before this is mended. Faults shown: 1.")
+    faults = card.get_by_role("region", name="Faults")
+    expect(faults.get_by_role("row").nth(1)).to_contain_text(f"sites[{len(sites)}].country")
+    expect(importing).to_have_count(0)
+    assert axe(page) == []
+    with page.expect_file_chooser() as chooser:
+        choose.press("Enter")
+    # Chromium tells of no change where the file that is chosen is the one that is there.
+    expect(choose).to_have_value("")
+    chooser.value.set_files(setup_file(b"[]"))
+    expect(faults).to_have_count(0)
+    expect(importing).to_have_count(0)
+    without_network_words(said)
+
+
+def test_a_file_of_sites_and_templates_is_imported_with_the_keyboard(large: Tapped, page: Page) -> None:
+    local = large.local
+    card, says, choose = setup_card(page, local)
+    closing, west = "manage/notification-template?kind=closing&locale=it", "manage/sites/west"
+    built_in = local.ask("GET", closing, principal=stack.ADMIN).json()
+    text = {part: built_in[part] for part in ("text", "html")} | {"subject": f"West: {built_in['subject']}"}
+    body = json.loads(setup_of(local))
+    known = len(body["sites"])
+    body["sites"] += [{"site_id": "west", "name": "West building", "country": "US"}]
+    body["templates"] += [{"kind": "closing", "locale": "it", **text}]
+    choose.set_input_files(setup_file(json.dumps(body).encode()))
+    counts = f"Sites: 1 new, 0 changed, {known} unchanged. Templates: 1 new, 0 changed, "
+    expect(says).to_contain_text(counts)
+    assert local.ask("GET", west, principal=stack.ADMIN).status_code == 404
+    card.get_by_role("button", name="Import sites and templates").press("Enter")
+    expect(says).to_contain_text(f"Imported. {counts}")
+    expect(choose).to_be_focused()
+    expect(page.get_by_role("list", name="Sites").get_by_role("button", name="West building")).to_be_visible()
+    saved = local.ask("GET", closing, principal=stack.ADMIN).json()
+    assert {part: saved[part] for part in text} == text
+    for path in (closing, west):
+        local.ask("DELETE", path, principal=stack.ADMIN).raise_for_status()
 
 
 def _entry(local: Stack, agent_id: str) -> dict[str, Any] | None:
@@ -392,7 +463,7 @@ def test_a_supervisor_is_offered_no_change(large: Tapped, page: Page, said: list
         if section in FIRST_ROW:
             page.locator(".choice").first.click()
             expect(page.get_by_text("You can read this, not change it.")).to_be_visible()
-        for name in ("Save", "Remove", "New agent", "New site", "Start the drill"):
+        for name in ("Save", "Remove", "New agent", "New site", "Export sites and templates", "Start the drill"):
             expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     # Templates are an administrator's alone: said in the page, and by Chromium on its console.
     without_network_words(said)
