@@ -136,6 +136,7 @@ class AgentTable:
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
         self._owners: OrderedDict[str, _Remembered] = OrderedDict()
+        self._pass_is_over = False
 
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
         """An agent's entry, which may be a minute old."""
@@ -302,11 +303,15 @@ class AgentTable:
     def reindex(self, deadline: Deadline) -> int:
         """Give the next entries that an earlier version wrote the rows that they lack; gives how many got them.
 
-        A pass goes on where the last run ended, and is over for good once it has seen all. Raises `Unavailable`.
+        A pass goes on where the last run ended, and is over for good once it has seen all: from then on nothing is
+        asked. Raises `Unavailable`.
         """
+        if self._pass_is_over:
+            return 0
         mark = self._table.get(_PASS_ROW, deadline).result()
         after = str(mark.values.get("after", "")) if mark is not None and mark.values.get("index") == INDEX else ""
         if after == _PASS_OVER:
+            self._pass_is_over = True
             return 0
         rows = self._table.between(f"entry|{after}", with_prefix("entry|")[1], ENTRIES_A_PASS, deadline).result()
         lacking = [row for row in rows if row.values.get("index") != INDEX]

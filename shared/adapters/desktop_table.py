@@ -56,6 +56,7 @@ class DesktopTable:
     def __init__(self, table: Table, keys: Keys | None = None) -> None:
         self._table = table
         self._keys = keys or KnownKeys()
+        self._gone_before = ""
 
     def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:
         """What the agent's desktops reported, the latest first."""
@@ -104,13 +105,19 @@ class DesktopTable:
                 self._remove([row.key, _day_row(agent_key, row)], deadline)
 
     def remove_old(self, now: datetime, deadline: Deadline) -> int:
-        """Remove reports that are older than they may be kept; gives how many, at most `MAX_REMOVED_A_RUN`."""
+        """Remove reports that are older than they may be kept; gives how many, at most `MAX_REMOVED_A_RUN`.
+
+        They are found by their day: once a day's are gone, nothing is asked before the next day's may go.
+        """
         first, _ = with_prefix("reported|")
         end = f"reported|{_day(now - KEPT_FOR)}"
         removed = 0
+        if self._gone_before >= end:
+            return removed
         while removed < MAX_REMOVED_A_RUN and not deadline.passed():
             days = self._table.between(first, end, _REMOVED_AT_ONCE, deadline).result()
             if not days:
+                self._gone_before = end
                 break
             for row in days:
                 _, _, agent_key, desktop_key = row.key.split("|")

@@ -156,6 +156,15 @@ def test_entries_of_the_version_before_are_found_after_a_pass(
     assert partition.get("entry|broken", soon).result() is not None
 
 
+def test_a_pass_that_is_over_asks_for_nothing_any_more(soon: Deadline) -> None:
+    line = TableLine(MemoryTable())
+    register = AgentTable(line, StillClock())
+    assert [register.reindex(soon) for _ in range(2)] == [0, 0]
+    requests: list[str] = []
+    line.asked = requests.append
+    assert (register.reindex(soon), requests) == (0, [])
+
+
 def test_all_entries_are_read_in_one_order(partition: Table, register: AgentTable, soon: Deadline) -> None:
     for number in range(5):
         register.save(Agent(agent_id=f"agent-{number}"), None, soon)

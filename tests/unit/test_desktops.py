@@ -12,7 +12,7 @@ from shared.domain.locations import Environment, Location, LocationSource
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.start_call import Dial
-from tests.fakes.house import House, after
+from tests.fakes.house import House, TableLine, after
 from tests.fakes.memory_table import MemoryTable
 
 DANA = "agent-dana"
@@ -90,6 +90,19 @@ def test_what_is_kept_can_be_read_and_is_removed_after_thirty_days(house: House)
     house.tick()
     with pytest.raises(NotFound):
         house.calling.show_desktop(DANA, "desk-1", deadline=house.within())
+
+
+def test_old_reports_are_asked_for_once_a_day(house: House) -> None:
+    line = TableLine(MemoryTable())
+    requests: list[str] = []
+    line.asked = requests.append
+    desktops, now = DesktopTable(line), house.clock.now()
+    desktops.save(DANA, house.calling.report_desktop(DANA, DESK, deadline=house.within()), house.within())
+    removed = [desktops.remove_old(now + after(days=days), house.within()) for days in (1, 29, 31)]
+    assert removed == [0, 0, 1]
+    requests.clear()
+    later = [desktops.remove_old(now + after(days=31, hours=hours), house.within()) for hours in (0, 0, 24)]
+    assert (later, requests) == ([0, 0, 0], ["read"])
 
 
 def test_an_agent_has_a_bounded_number_of_desktops_and_nothing_is_left_of_one_who_is_forgotten(house: House) -> None:
