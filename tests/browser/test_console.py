@@ -13,9 +13,9 @@ from functions.pages import FOLDER
 from tests.browser import console_answers
 from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS, RENDERED
 from tests.browser.desk import Desk, Scripted
+from tests.browser.looks import LANGUAGES
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
-LANGUAGES = ("en", "es", "fr", "it")
 SETTLE_MS = 8000
 WORDS = {language: json.loads((FOLDER / f"console.{language}.json").read_text("utf-8")) for language in LANGUAGES}
 

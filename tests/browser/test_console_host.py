@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, expect
 
 from tests.browser import scene
+from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on
 from tests.browser.scene import LEE, ROBIN
 from tests.browser.test_console import SECTIONS, WORDS, without_network_words
 from tests.integration.tapped import Tapped, tapped_stack
@@ -146,18 +147,11 @@ def test_the_board_shows_the_three_as_they_are(large: Tapped, robins_number: str
     expect(page.get_by_role("alert")).to_contain_text("EMERGENCY: Dana Example")
 
 
-@pytest.mark.parametrize(
-    ("locale", "scheme", "width"),
-    [("en", "light", 1280), ("es", "dark", 320), ("fr", "light", 320), ("it", "dark", 1280), ("en", "forced", 1280)],
-)
+@pytest.mark.parametrize(("locale", "scheme", "width"), EVERY_LOOK)
 def test_axe_finds_nothing_with_ten_thousand_agents(
     large: Tapped, page: Page, axe: Callable[[Page], list[str]], locale: str, scheme: str, width: int
 ) -> None:
-    page.emulate_media(
-        color_scheme="dark" if scheme == "dark" else "light",
-        forced_colors="active" if scheme == "forced" else "none",
-    )
-    page.set_viewport_size({"width": width, "height": 800})
+    put_on(page, scheme, width)
     for section in SECTIONS:
         open_section(page, large.local, section, locale=locale)
         if section in FIRST_ROW:
@@ -166,7 +160,7 @@ def test_axe_finds_nothing_with_ten_thousand_agents(
             page.locator(".choice").nth(1).click()
             expect(page.locator("form textarea").first).to_be_visible()
         assert axe(page) == [], section
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width, section
+        assert not is_too_wide(page), section
 
 
 def test_a_word_of_a_name_finds_one_of_ten_thousand(large: Tapped, page: Page) -> None:

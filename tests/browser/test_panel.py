@@ -13,8 +13,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from functions.pages import FOLDER
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, SAY, Desk, after_drop, in_emergency, panel, ringing
+from tests.browser.looks import EVERY_LOOK, LANGUAGES, is_too_wide, put_on
 
-LANGUAGES = ("en", "es", "fr", "it")
 WORDS = {language: json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8")) for language in LANGUAGES}
 USUAL = ["Answer", "Decline", "Dial", "Keypad", "Mute", "Hold", "Transfer", "Conference"]
 FORM = ["Save", "Refresh"]
@@ -402,25 +402,18 @@ def test_an_emergency_comes_before_the_question_where_the_desktop_is(page: Page,
 # For everybody -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("language", "scheme", "width"),
-    [("en", "light", 1280), ("es", "dark", 320), ("fr", "light", 320), ("it", "dark", 1280), ("en", "forced", 320)],
-)
+@pytest.mark.parametrize(("language", "scheme", "width"), EVERY_LOOK)
 def test_axe_finds_nothing(
     page: Page, desk: Desk, axe: Callable[[Page], list[str]], language: str, scheme: str, width: int
 ) -> None:
-    page.emulate_media(
-        color_scheme="dark" if scheme == "dark" else "light",
-        forced_colors="active" if scheme == "forced" else "none",
-        reduced_motion="reduce",
-    )
-    page.set_viewport_size({"width": width, "height": 800})
+    put_on(page, scheme, width)
     open_panel(page, desk, locale=language)
     for name, (shown, _, _) in STATES.items():
         desk.panel = shown
         look_again(page)
         page.wait_for_timeout(100)
         assert axe(page) == [], name
+        assert not is_too_wide(page), name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

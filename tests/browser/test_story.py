@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error, FrameLocator, Locator, Page, expect
 
+from tests.browser.looks import SCHEMES, WIDTHS, is_too_wide, put_on
 from tests.local import stack
 from tests.local.acs import Script, poll
 from tests.local.psap import Simulator
@@ -198,10 +199,14 @@ def test_an_administrator_makes_and_changes_an_entry_in_the_console(local: Stack
     said[:] = [each for each in said if not each.startswith("Failed to load resource")]
 
 
-def test_axe_finds_nothing_on_the_simulator(both: Page, axe: Callable[[Page], list[str]]) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_on_the_simulator(
+    both: Page, axe: Callable[[Page], list[str]], scheme: str, width: int
+) -> None:
+    put_on(both, scheme, width)
     assert axe(both) == []
-    both.set_viewport_size({"width": 360, "height": 800})
-    assert both.evaluate("() => document.documentElement.scrollWidth") <= 360
+    assert not is_too_wide(both)
 
 
 def test_a_scripted_answer_by_hand(local: Stack) -> None:

@@ -115,11 +115,15 @@ def test_the_examples_are_answered_as_described(described: Stack, tmp_path: Path
 
 @pytest.mark.long
 @pytest.mark.parametrize("role", ROLES)
-def test_every_answer_is_as_described(described: Stack, role: str, tmp_path: Path) -> None:
+def test_every_answer_is_as_described(
+    described: Stack, role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     set_up(described)
     done, report = generated(described, ROLES[role], tmp_path, "examples,coverage,fuzzing,stateful")
     assert done.returncode == 0, done.stdout[-8000:]
     count, found = statuses(report)
+    with capsys.disabled():
+        print(f"\n  {role}: {count} requests", end="")
     assert count >= FEWEST_CASES
     name = ROLES[role].partition(";")[0]
     for label, operation in OPERATIONS.items():

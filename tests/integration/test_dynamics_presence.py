@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -20,6 +23,7 @@ from tests.local.dynamics.organisation import ROWS
 from tests.local.stack import ADMIN, Softphone, Stack
 
 pytestmark = pytest.mark.process
+ROOT = Path(__file__).resolve().parents[2]
 BUDGET_S = 0.9
 # What a test machine that is busy adds to the budget of an answer.
 BUSY_S = 1.5
@@ -140,3 +144,11 @@ def test_a_service_that_hangs_costs_neither_dial_nor_mail_a_fifth(work: Work) ->
     for each in (0, 1):
         healthy, hanging = (statistics.median(times[each] for times in took[hangs]) for hangs in (False, True))
         assert hanging < healthy * 1.2 + 0.02, (each, healthy, hanging)
+
+
+def test_the_demo_tells_the_same_story_with_presence_in_dynamics() -> None:
+    command = [sys.executable, "-m", "tests.local.demo", "--presence", "dynamics365"]
+    played = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert played.returncode == 0, played.stdout + played.stderr
+    for line in ("available -> do not disturb", "do not disturb -> available"):
+        assert line in played.stdout
