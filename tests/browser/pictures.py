@@ -90,6 +90,9 @@ def section_of(page: Page, local: Stack, section: str) -> None:
     if section == "drills":
         page.get_by_label("Agent id").fill(f"agent-{FEW - 1:05}")
         page.get_by_role("button", name="Start the drill").click()
+    if section == "templates":
+        # Chromium draws a frame once it has been in view.
+        page.locator("iframe").scroll_into_view_if_needed()
     page.wait_for_timeout(DRAWN_MS)
 
 
