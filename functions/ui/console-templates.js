@@ -160,7 +160,8 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   }
 
   async function reset() {
-    const answer = await request("DELETE", path());
+    const answer = await request("DELETE", path(), { headers: etag ? { "if-match": etag } : {} });
+    if (answer.status === 412) return overtaken();
     if (!answer.ok) return setText(status, reasonOf(answer, t));
     await load();
     setText(status, t("built_in_again"));

@@ -11,12 +11,14 @@ from playwright.sync_api import Page, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
-from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS, RENDERED
+from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS, RENDERED, TEMPLATE
 from tests.browser.desk import Desk, Scripted
 from tests.browser.looks import LANGUAGES
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
 SETTLE_MS = 8000
+# A preview of which the browser has nothing to say.
+HARMLESS = {"POST manage/notification-template/preview": RENDERED | {"html": "<p>Dana Example</p>"}}
 WORDS = {language: json.loads((FOLDER / f"console.{language}.json").read_text("utf-8")) for language in LANGUAGES}
 
 
@@ -128,9 +130,8 @@ def test_what_moved_meanwhile_is_shown_beside_ones_own(page: Page, desk: Desk, s
 
 
 def test_what_is_not_saved_yet_is_not_lost_by_a_click(page: Page, desk: Desk) -> None:
-    harmless = {**RENDERED, "html": "<p>Dana Example</p>"}
     saves = {"PUT manage/agents/agent-1": Scripted(AGENT, etag='"2"')}
-    open_agent(page, desk, others=saves | {"POST manage/notification-template/preview": harmless})
+    open_agent(page, desk, others=saves | HARMLESS)
     contacts = page.get_by_label("Emergency Call Notifications")
     contacts.fill("guard@example.com")
     for leave in (
@@ -174,6 +175,24 @@ def test_the_preview_shows_styles_and_runs_nothing(page: Page, desk: Desk, said:
     # What the sandbox stopped is told by the browser, and by nobody else.
     assert all("Content Security Policy" in each for each in said)
     said.clear()
+
+
+def test_what_somebody_else_saved_is_shown_before_it_is_discarded(page: Page, desk: Desk, said: list[str]) -> None:
+    read, removed = "GET manage/notification-template", "DELETE manage/notification-template"
+    known = {read: Scripted(TEMPLATE, etag='"1"'), removed: Scripted({}, status=412)}
+    open_console(page, desk, "templates", others=known | HARMLESS)
+    expect(page.get_by_label("Plain text", exact=True)).not_to_have_value("")
+    desk.others[read] = Scripted({**TEMPLATE, "text": "Theirs."}, etag='"2"')
+    for status in (412, 204):
+        desk.others[removed] = Scripted({}, status=status) if status == 412 else status
+        page.get_by_role("button", name="Back to the built-in one").click()
+        page.get_by_role("button", name="Press again: your text is lost").click()
+        if status == 412:
+            moved = page.get_by_role("alert").filter(has_text="Somebody changed it meanwhile.")
+            expect(moved).to_contain_text("Theirs.")
+    expect(page.get_by_text("The built-in template counts again.")).to_be_visible()
+    assert [each.if_match for each in desk.requests("DELETE", "notification-template")] == ['"1"', '"2"']
+    without_network_words(said)
 
 
 # Drills ---------------------------------------------------------------------------------------------------------------
