@@ -38,6 +38,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
+from shared.adapters.sent_table import SentTable
 from shared.adapters.service_reach import Ping, ServiceReach
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.signed_table import SignedTable
@@ -58,6 +59,7 @@ from shared.domain.deployment_checks import Census, SettingFault
 from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import (
@@ -212,6 +214,7 @@ def compose(
         store_alive=tables.alive,
         prepare=prepare,
         words=lambda: word_of(random.SystemRandom().getrandbits(WORD_BITS)),
+        sender_quota=settings.sender_quota,
     )
     core = assemble(rim, deployment)
     return App(
@@ -248,6 +251,7 @@ class Rim(Struct, frozen=True, kw_only=True):
     directory: AgentTable | None = None
     threads: Threads = OS_THREADS
     keys: Keys = KnownKeys()
+    sender_quota: SenderQuota = SenderQuota()
 
 
 class Core(Struct, frozen=True, kw_only=True):
@@ -288,6 +292,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telephony=rim.telephony,
         routes=routes,
         notifier=rim.notifier,
+        mail_quota=SentTable(rim.agents, rim.sender_quota, rim.clock, threads.lock),
         template=rim.template,
         recordings=rim.recordings,
         recording_outbox=RecordingTable(rim.emergencies),

@@ -35,6 +35,7 @@ from shared.ports import (
     EmergencyStore,
     Imports,
     Keys,
+    MailQuota,
     NoticeTemplate,
     Notifier,
     NumberPool,
@@ -135,6 +136,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     keys: Keys
     router: CallRouter
     notifier: Notifier
+    mail_quota: MailQuota
     template: NoticeTemplate
     recordings: RecordingStore
     recording_outbox: RecordingOutbox
@@ -566,6 +568,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             sites=self.sites,
             presence=self.presence,
             notifier=self.notifier,
+            quota=self.mail_quota,
             template=self.template,
             outage=self.outage,
             clock=self.clock,
@@ -632,7 +635,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """Try again what is owed. Raises `Unavailable`."""
         deadline = self.within(self.budgets.take_up_outbox_s)
         effects = [
-            *take_up_outbox(emergencies=self.emergencies, clock=self.clock, telemetry=self.telemetry, deadline=deadline)
+            *take_up_outbox(
+                emergencies=self.emergencies,
+                quota=self.mail_quota,
+                clock=self.clock,
+                telemetry=self.telemetry,
+                deadline=deadline,
+            )
         ]
         try:
             effects += take_up_recordings(
@@ -738,8 +747,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> None:
         deliver_notice(
             effect.owed,
+            granted=effect.granted,
             emergencies=self.emergencies,
             notifier=self.notifier,
+            quota=self.mail_quota,
             template=self.template,
             clock=self.clock,
             telemetry=self.telemetry,
@@ -767,6 +778,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             effect.leg_id,
             effect.notice,
             notifier=self.notifier,
+            quota=self.mail_quota,
             template=self.template,
             outage=self.outage,
             clock=self.clock,

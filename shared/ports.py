@@ -168,6 +168,13 @@ class OwedNotice(Struct, frozen=True, kw_only=True):
     notice: Notice
 
 
+class WaitingNotice(Struct, frozen=True, kw_only=True):
+    """A notice that the sender's quota keeps waiting; `first_word`: it tells somebody of its emergency first."""
+
+    owed: OwedNotice
+    first_word: bool
+
+
 class Broken(Struct, frozen=True, kw_only=True):
     """A row that brings something up that cannot be read.
 
@@ -212,7 +219,8 @@ class Holder(Struct, frozen=True, kw_only=True):
 class Dispatch(Struct, frozen=True, kw_only=True):
     """A message that the e-mail service accepted, and what is known of its way to each recipient.
 
-    `agent_key` names the emergency that it is about, None in rows of an older version. `drill`: it is a drill's.
+    `agent_key` names the emergency that it is about, None in rows of an older version and where `notice`, which it
+    carries, merges those of several. `drill`: it is a drill's.
     """
 
     operation_id: str
@@ -220,6 +228,13 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     agent_key: str | None = None
     drill: bool = False
+    notice: Notice | None = None
+
+    @property
+    def agent_keys(self) -> tuple[str, ...]:
+        """The emergencies that it is about."""
+        named = (self.agent_key, *(part.agent_key for part in (self.notice.parts if self.notice is not None else ())))
+        return tuple(dict.fromkeys(key for key in named if key is not None))
 
 
 class DrillMail(Struct, frozen=True):
@@ -379,6 +394,29 @@ class EmergencyStore(Protocol):
 
     def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
+        ...
+
+    def let_wait(
+        self,
+        owed: OwedNotice,
+        rest: Notice,
+        dispatches: Sequence[Dispatch],
+        deadline: Deadline,
+        *,
+        first_word: bool,
+        begun: bool,
+    ) -> None:
+        """The rest of the notice waits for the sender's quota; `begun`: it may have been sent. Else as `put_off`."""
+        ...
+
+    def waiting(self, limit: int, deadline: Deadline) -> list[WaitingNotice | Broken]:
+        """What waits for the sender's quota, oldest first."""
+        ...
+
+    def merge(
+        self, parts: Sequence[WaitingNotice], merged: Notice, until: datetime, deadline: Deadline
+    ) -> tuple[OwedNotice, tuple[WaitingNotice, ...]]:
+        """Make what waits a notice of its own, claimed until then; gives it, and what waits on for others."""
         ...
 
     def record_delivery(
@@ -789,6 +827,21 @@ class Notifier(Protocol):
 
         `RecipientsRefused` names the addresses that the service will not take. `Refused`: perhaps for a recipient.
         """
+        ...
+
+
+class MailQuota(Protocol):
+    """How many messages the sender may send, of all processes together. Nothing here raises."""
+
+    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False) -> int:
+        """How many of so many messages may be sent now; `in_turn`: they waited already.
+
+        Where the store cannot count, what this process may send in an outage.
+        """
+        ...
+
+    def take_in_outage(self, wanted: int) -> int:
+        """The same without the store: each process has a third."""
         ...
 
 

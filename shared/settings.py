@@ -23,11 +23,13 @@ from shared.domain.keys import Secret
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
+from shared.domain.sender_quota import SenderQuota
 
 MOST_CALLBACK_NUMBERS = 10_000
 MOST_DESKS = 20
 MOST_SOURCES = 100
 MOST_ORIGINS = 100
+MOST_MESSAGES = 999_999
 LONGEST_SETTING = 256 * 1024
 LEAST_MINUTES, MOST_MINUTES = 10, 1440
 # With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
@@ -93,6 +95,8 @@ SETTINGS = (
     Setting("CLOSING_NOTICES", "on", "whether the contacts are told that it is over: on or off"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("EMAIL_BACKEND", "acs", "what sends notifications: acs, or graph as the mailbox of the sender"),
+    Setting("EMAIL_PER_MINUTE", "30", "messages a minute; beyond it those to one recipient are merged, and wait"),
+    Setting("EMAIL_PER_HOUR", "100", "messages an hour, likewise"),
     Setting("GRAPH_URL", GRAPH_URL, "Microsoft Graph; another address in sovereign clouds"),
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
@@ -176,6 +180,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     email_sender: str | None = None
     email_backend: EmailBackend = EmailBackend.ACS
+    sender_quota: SenderQuota = SenderQuota()
     presence_backend: PresenceBackend = PresenceBackend.TABLE
     graph_url: str | None = GRAPH_URL
     dynamics365_url: str | None = None
@@ -227,6 +232,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         time_zone=read.time_zone(),
         email_sender=read.email_sender(),
         email_backend=read.email_backend(),
+        sender_quota=read.sender_quota(),
         presence_backend=read.presence_backend(),
         graph_url=read.graph_url(),
         dynamics365_url=read.dynamics365_url(),
@@ -308,6 +314,12 @@ class _Reader:
             cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
             hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
             max_call_minutes=self.whole("MAX_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+        )
+
+    def sender_quota(self) -> SenderQuota:
+        return SenderQuota(
+            per_minute=self.whole("EMAIL_PER_MINUTE", 1, MOST_MESSAGES),
+            per_hour=self.whole("EMAIL_PER_HOUR", 1, MOST_MESSAGES),
         )
 
     def fallback_number(self) -> str | None:

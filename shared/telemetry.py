@@ -47,6 +47,8 @@ class Event(StrEnum):
     NOTICE_GIVEN_UP = "notice_given_up"
     UNLISTED_BOUNDED = "unlisted_bounded"
     NOTICE_RATIONED = "notice_rationed"
+    NOTICE_WAITS = "notice_waits"
+    NOTICES_MERGED = "notices_merged"
     EMAIL_BLOCKED = "email_blocked"
     RECIPIENT_REFUSED = "recipient_refused"
     DELIVERY_REPORT = "delivery_report"
@@ -124,6 +126,8 @@ VOCABULARY: dict[str, Entry] = {
     Event.NOTICE_GIVEN_UP: _entry(logging.ERROR, "emergency"),
     Event.UNLISTED_BOUNDED: _entry(logging.ERROR),
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
+    Event.NOTICE_WAITS: _entry(logging.WARNING, "emergency"),
+    Event.NOTICES_MERGED: _entry(logging.INFO, "notices", "recipients"),
     Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.RECIPIENT_REFUSED: _entry(logging.ERROR, "emergency"),
     Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),

@@ -2,9 +2,9 @@
 
     broken|{look again at}|{hash of the key}   what stood at the key, until whatever it names can be read
 
-Moved are rows that bring something up (`due`, `bare`, `outbox`, `look`, `ladder`, `deletion`), never what they name: an
-agent's own row stays where it is, so that their requests get the answer of an outage and are served as soon as it can
-be read.
+Moved are rows that bring something up (`due`, `bare`, `outbox`, `waiting`, `look`, `ladder`, `deletion`), never what
+they name: an agent's own row stays where it is, so that their requests get the answer of an outage and are served as
+soon as it can be read.
 """
 
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def _fate(table: Table, row: Row, deadline: Deadline) -> Fate:
     subject = rest.split("|")[1:2]
     own = _named_by(row)
     try:
-        if kind == "outbox" and subject == ["notice"]:
+        if kind in ("outbox", "waiting") and subject == ["notice"]:
             read_owed_notice(row)
             return Fate.BACK
         if own is None:

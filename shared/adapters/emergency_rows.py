@@ -13,6 +13,7 @@
     callback|{id}                    a responder's callback, while it lasts and a little longer
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
+    waiting|{at}|notice|{id}         a notice that waits for the sender's quota; the time is that of what it tells of
     look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set;
                                      look|{at}|{agent}|closing: whether somebody must be told that it is over
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
@@ -37,7 +38,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.adapters.table import Row, Values, kind_of, read_row, read_state
+from shared.adapters.table import Row, Values, kind_of, long_state_values, read_long_state, read_row, read_state
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, due_at, standing
@@ -49,11 +50,13 @@ from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of
 from shared.domain.pool import Hold, Rest, zone_of_number
-from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback
+from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback, WaitingNotice
 
 SCHEMA = 1
 BUSY_RANK = "9"
 POOL_ROW = "pool"
+# Half of what one text takes: the letters of some languages count twice.
+LONGEST_STATE = 15_000
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 RESTS_LONGEST = datetime(2000, 1, 1, tzinfo=UTC)
 _INDEX = msgspec.json.Decoder(tuple[str, ...])
@@ -171,6 +174,11 @@ def notice_row(at: datetime, notice_id: str) -> str:
     return f"outbox|{moment(at)}|notice|{notice_id}"
 
 
+def waiting_row(notice: Notice) -> str:
+    """A notice that the sender's quota keeps waiting."""
+    return f"waiting|{moment(notice.happened_at)}|notice|{notice.notice_id}"
+
+
 def presence_row(at: datetime, agent_key: str) -> str:
     """An owed reconciling of an agent's presence."""
     return f"outbox|{moment(at)}|presence|{agent_key}"
@@ -206,6 +214,18 @@ def callback_due_row(at: datetime, callback: Callback) -> str:
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:
     """A row that holds `state`, with its schema version."""
     return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode(), **more}
+
+
+def mail_values(state: Notice | Dispatch, **more: str | int) -> Values:
+    """A row that holds `state`: in several texts where it merges so many notices that one cannot hold it."""
+    values = state_values(state, **more)
+    short = len(str(values["state"])) <= LONGEST_STATE
+    return values if short else {**long_state_values(state, schema=SCHEMA), **more}
+
+
+def read_mail_state[T](row: Row, kind: type[T]) -> T:
+    """What `mail_values` wrote; raises `Unreadable`."""
+    return read_long_state(row, kind) if "parts" in row.values else read_state(row, kind)
 
 
 def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing) -> dict[str, Values]:
@@ -360,12 +380,18 @@ def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
 
 def read_dispatch(row: Row) -> Dispatch:
     """A message's way to its recipients."""
-    return read_state(row, Dispatch)
+    return read_mail_state(row, Dispatch)
 
 
 def read_owed_notice(row: Row) -> OwedNotice:
     """An owed notice."""
-    notice = read_state(row, Notice)
+    notice = read_mail_state(row, Notice)
     attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
     due_at = read_row(row, lambda each: moment_in(each.key))
     return OwedNotice(row=row.key, due_at=due_at, version=row.version, attempts=attempts, notice=notice)
+
+
+def read_waiting_notice(row: Row) -> WaitingNotice:
+    """A notice that waits; one that was tried may have been sent."""
+    first_word = read_row(row, lambda each: bool(each.values.get("first_word")))
+    return WaitingNotice(owed=read_owed_notice(row), first_word=first_word)

@@ -19,6 +19,7 @@ from shared.adapters.emergency_rows import (
     emergency_values,
     holder_row,
     index_rows,
+    mail_values,
     map_readable,
     moment,
     moment_in,
@@ -28,7 +29,9 @@ from shared.adapters.emergency_rows import (
     read_dispatch,
     read_owed_notice,
     read_stored,
+    read_waiting_notice,
     state_values,
+    waiting_row,
 )
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable, lent
@@ -72,6 +75,7 @@ from shared.ports import (
     Pending,
     Stored,
     StoredCallback,
+    WaitingNotice,
 )
 
 MOST_ROWS_A_POOL = 200_000
@@ -158,14 +162,15 @@ class EmergencyTable:
 
     def going_on(self, deadline: Deadline) -> GoingOn:
         """Every emergency that is kept, with its notices; what cannot be read is left out."""
-        agents, mails, outbox = (
-            self._table.between(*with_prefix(f"{kind}|"), MOST_SHOWN, deadline) for kind in ("agent", "mail", "outbox")
+        agents, mails, outbox, waiting = (
+            self._table.between(*with_prefix(f"{kind}|"), MOST_SHOWN, deadline)
+            for kind in ("agent", "mail", "outbox", "waiting")
         )
         stored = map_readable(read_stored, agents.result())
-        owed = (row for row in outbox.result() if row.key.split("|")[2:3] == ["notice"])
+        owed = [row for row in outbox.result() if row.key.split("|")[2:3] == ["notice"]]
         return GoingOn(
             emergencies=tuple(each.emergency for each in stored if each.emergency is not None),
-            owed=tuple(each.notice for each in map_readable(read_owed_notice, owed)),
+            owed=tuple(each.notice for each in map_readable(read_owed_notice, [*owed, *waiting.result()])),
             dispatches=tuple(map_readable(read_dispatch, mails.result())),
         )
 
@@ -432,7 +437,7 @@ class EmergencyTable:
         row, attempts = notice_row(until, owed.notice.notice_id), owed.attempts + 1
         writes: list[Write] = [
             Delete(owed.row, owed.version),
-            Insert(row, state_values(owed.notice, attempts=attempts)),
+            Insert(row, mail_values(owed.notice, attempts=attempts)),
         ]
         versions = self._table.commit(writes, deadline)
         return OwedNotice(row=row, due_at=until, version=versions[1], attempts=attempts, notice=owed.notice)
@@ -441,7 +446,7 @@ class EmergencyTable:
         self, owed: OwedNotice, rest: Notice, until: datetime, dispatches: Sequence[Dispatch], deadline: Deadline
     ) -> None:
         """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
-        row, values = notice_row(until, rest.notice_id), state_values(rest, attempts=owed.attempts + 1)
+        row, values = notice_row(until, rest.notice_id), mail_values(rest, attempts=owed.attempts + 1)
         writes: list[Write] = [Delete(owed.row, owed.version), Insert(row, values)]
         if row == owed.row:
             # The claim has put it off to that very moment already, and a commit takes each row once.
@@ -452,11 +457,53 @@ class EmergencyTable:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
         self._table.commit([Delete(owed.row, owed.version), *_tracked(dispatches)], deadline)
 
+    def let_wait(
+        self,
+        owed: OwedNotice,
+        rest: Notice,
+        dispatches: Sequence[Dispatch],
+        deadline: Deadline,
+        *,
+        first_word: bool,
+        begun: bool,
+    ) -> None:
+        """The rest of the notice waits for the sender's quota; what was sent is tracked."""
+        values = mail_values(rest, attempts=max(owed.attempts, 1) if begun else 0, first_word=int(first_word))
+        writes: list[Write] = [Delete(owed.row, owed.version), Insert(waiting_row(rest), values)]
+        self._table.commit([*writes, *_tracked(dispatches)], deadline)
+
+    def waiting(self, limit: int, deadline: Deadline) -> list[WaitingNotice | Broken]:
+        """What waits for the sender's quota, oldest first."""
+        found: list[WaitingNotice | Broken] = []
+        for row in self._prefixed("waiting|", limit, deadline):
+            try:
+                found.append(read_waiting_notice(row))
+            except Unreadable as unreadable:
+                found.append(Broken(row=row.key, kind=unreadable.kind))
+        return found
+
+    def merge(
+        self, parts: Sequence[WaitingNotice], merged: Notice, until: datetime, deadline: Deadline
+    ) -> tuple[OwedNotice, tuple[WaitingNotice, ...]]:
+        """Make what waits a notice of its own, claimed until then; `Conflict` if somebody else has any of it."""
+        row, attempts = notice_row(until, merged.notice_id), max(each.owed.attempts for each in parts) + 1
+        kept = [structs.replace(each, owed=_without(each.owed, merged.recipients)) for each in parts]
+        writes: list[Write] = [Insert(row, mail_values(merged, attempts=attempts)), *map(_waits_on, kept)]
+        versions = self._table.commit(writes, deadline)
+        owed = OwedNotice(row=row, due_at=until, version=versions[0], attempts=attempts, notice=merged)
+        waits = (
+            structs.replace(each, owed=structs.replace(each.owed, version=version))
+            for each, version in zip(kept, versions[1:], strict=True)
+            if version is not None
+        )
+        return owed, tuple(waits)
+
     def state_of_outbox(self, deadline: Deadline) -> tuple[datetime | None, int]:
         """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them."""
-        oldest = self._table.between(*with_prefix("outbox|"), 1, deadline)
+        first = [self._table.between(*with_prefix(kind), 1, deadline) for kind in ("outbox|", "waiting|")]
         broken = self._table.between(*with_prefix("broken|"), MOST_SHOWN, deadline)
-        return next(iter(map_readable(lambda row: moment_in(row.key), oldest.result())), None), len(broken.result())
+        rows = [row for read in first for row in read.result()]
+        return min(map_readable(lambda row: moment_in(row.key), rows), default=None), len(broken.result())
 
     def record_delivery(
         self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline
@@ -473,7 +520,7 @@ class EmergencyTable:
                 return dispatch if address is not None else None
             noted = structs.replace(dispatch, deliveries=dispatch.deliveries | {address: delivery})
             try:
-                self._table.commit([Replace(row.key, state_values(noted), row.version)], deadline)
+                self._table.commit([Replace(row.key, mail_values(noted), row.version)], deadline)
             except RowConflict:
                 deadline.require()
             else:
@@ -511,10 +558,10 @@ def _owed_notice(change: Change) -> OwedNotice | None:
 def _owed_writes(change: Change) -> Iterable[Write]:
     if change.notice is not None and change.notice_from is not None:
         row = notice_row(change.notice_from, change.notice.notice_id)
-        yield Put(row, state_values(change.notice, attempts=0))
+        yield Put(row, mail_values(change.notice, attempts=0))
     elif change.notice is not None:
         row = notice_row(change.now + FIRST_TRY_WITHIN, change.notice.notice_id)
-        yield Insert(row, state_values(change.notice, attempts=0))
+        yield Insert(row, mail_values(change.notice, attempts=0))
     if change.ration_row is not None:
         over = moment_in(change.ration_row) + timedelta(minutes=RATION_WINDOW_MINUTES)
         yield Insert(change.ration_row, _BARE)
@@ -524,8 +571,23 @@ def _owed_writes(change: Change) -> Iterable[Write]:
 def _tracked(dispatches: Sequence[Dispatch]) -> Iterable[Write]:
     for dispatch in dispatches:
         row = _mail_row(dispatch.operation_id)
-        yield Put(row, state_values(dispatch))
+        yield Put(row, mail_values(dispatch))
         yield Put(dispatch_due_row(dispatch), {"schema": SCHEMA, "row": row})
+
+
+def _without(owed: OwedNotice, recipients: Sequence[str]) -> OwedNotice:
+    served = {address.casefold() for address in recipients}
+    left = tuple(address for address in owed.notice.recipients if address.casefold() not in served)
+    return structs.replace(owed, notice=structs.replace(owed.notice, recipients=left))
+
+
+def _waits_on(waiting: WaitingNotice) -> Write:
+    """What is left of a notice waits on; nothing does where nobody is left."""
+    owed = waiting.owed
+    if not owed.notice.recipients or owed.version is None:
+        return Delete(owed.row, owed.version)
+    values = mail_values(owed.notice, attempts=owed.attempts, first_word=int(waiting.first_word))
+    return Replace(owed.row, values, owed.version)
 
 
 def _mail_row(operation_id: str) -> str:

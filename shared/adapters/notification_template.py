@@ -6,7 +6,7 @@ and if even that could not be rendered, the bare facts are sent: a notice is nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from html import escape
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from shared.adapters.built_in_templates import built_in_sources, words
 from shared.adapters.notice_facts import facts_of, one_line
 from shared.adapters.template_language import compiled
+from shared.domain.ids import ascii_lower
 from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources, language_of
 from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import RenderedNotice, Telemetry
@@ -41,7 +42,9 @@ class NotificationTemplate:
         self._telemetry = telemetry
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
-        """The words of a notice. It never fails."""
+        """The words of a notice, of a merged one those of each part by itself. It never fails."""
+        if notice.parts:
+            return _joined([self.render(part, now) for part in notice.parts], notice)
         facts = facts_of(notice, now)
         kind, language = template_kind(notice.kind), language_of(notice.locale)
         for sources in (self._edited, built_in_sources):
@@ -105,6 +108,29 @@ def _marked(notice: RenderedNotice, of: Notice, language: str) -> RenderedNotice
     said = words(language)[f"mark_{mark.lower()}"]
     subject = one_line(f"{said}: {notice.subject}", MAX_SUBJECT_CHARACTERS)
     return RenderedNotice(subject=subject, text=f"{said}\n{notice.text}", html=f"<p>{escape(said)}</p>{notice.html}")
+
+
+def _joined(parts: Sequence[RenderedNotice], merged: Notice) -> RenderedNotice:
+    """Several notices in one message, under a subject that says how many."""
+    if len(parts) == 1:
+        return parts[0]
+    language = language_of(merged.locale)
+    bodies = (f"<h2>{escape(part.subject)}</h2>\n{_body(part.html)}" for part in parts)
+    joined = RenderedNotice(
+        subject=words(language)["subject_merged"].format(count=len(parts)),
+        text="\n".join(f"{part.subject}\n\n{part.text}\n{'-' * 40}" for part in parts) + "\n",
+        html=f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="utf-8"></head>\n<body>\n'
+        + "\n<hr>\n".join(bodies)
+        + "\n</body>\n</html>\n",
+    )
+    return _marked(joined, merged, language)
+
+
+def _body(html: str) -> str:
+    """What a document shows; all of a text that is none."""
+    folded = ascii_lower(html)
+    begins, ends = folded.find(">", max(folded.find("<body"), 0)), folded.rfind("</body>")
+    return html[begins + 1 : ends] if "<body" in folded and begins < ends else html
 
 
 _BARE_WORDS = {

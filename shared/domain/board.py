@@ -92,7 +92,12 @@ def live_emergency(
 def notice_states(agent_key: str, owed: Iterable[Notice], sent: Sequence[SentNotice]) -> tuple[NoticeState, ...]:
     """Each recipient once, in the order of their addresses."""
     states: dict[str, str] = {}
-    found = [(address, OWED) for notice in owed if notice.agent_key == agent_key for address in notice.recipients]
+    found = [
+        (address, OWED)
+        for notice in owed
+        if any(part.agent_key == agent_key for part in notice.singly)
+        for address in notice.recipients
+    ]
     found += [
         (address, delivery.value)
         for each in sent

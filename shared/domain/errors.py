@@ -9,6 +9,7 @@ EmergencyCallingError
 ├── NotFound           404
 ├── Unavailable        503 with Retry-After; an event is raised and redelivered
 │   ├── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
+│   ├── Rationed       the sender's quota: what is owed waits for its turn
 │   └── TooManyUnlisted  a bound on agents outside the directory: for one more, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
@@ -73,6 +74,10 @@ class Unavailable(EmergencyCallingError):
 
 class TooManyUnlisted(Unavailable):
     """So many agents outside the directory have an emergency that another one gets the answer of an outage."""
+
+
+class Rationed(Unavailable):
+    """The sender may send no more for now."""
 
 
 class Unreadable(Unavailable):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import ToldLocation
@@ -26,6 +26,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     `dialled_at` is when the agent dialled or, of a callback, when the responder did.
     `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
     `claimed`: the agent is nobody in the directory. `time_zone` is an IANA name, UTC where it is None.
+    `parts`: the notices that this one merges, each of its own emergency; its own facts are then those of the first.
     `agent_key`: whose emergency's thread it belongs to, None where it is told of no emergency that is kept.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
@@ -55,11 +56,26 @@ class Notice(Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
     ended_at: datetime | None = None
     word: str = ""
+    parts: tuple["Notice", ...] = ()
 
     @property
     def called(self) -> dict[str, str]:
         """What names its emergency in a log line; nothing where that has no word."""
         return {"emergency": self.word} if self.word else {}
+
+    @property
+    def happened_at(self) -> datetime:
+        """When that happened which it tells of."""
+        return self.ended_at or self.dialled_at
+
+    @property
+    def singly(self) -> tuple["Notice", ...]:
+        """Each notice of one emergency that it consists of."""
+        return self.parts or (self,)
+
+    def at(self, now: datetime) -> "Notice":
+        """It without the parts that are not to be sent any more."""
+        return structs.replace(self, parts=tuple(part for part in self.parts if now < part.give_up_at))
 
 
 class Delivery(StrEnum):

@@ -49,6 +49,7 @@ from shared.ports import (
     Desktops,
     Drills,
     EmergencyStore,
+    MailQuota,
     NoticeTemplate,
     Notifier,
     NumberPool,
@@ -97,6 +98,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     sites: SiteRegister
     presence: PresenceGateway
     notifier: Notifier
+    quota: MailQuota
     template: NoticeTemplate
     outage: OutageLog
     clock: Clock
@@ -508,7 +510,14 @@ class _Playing:
             give_up_at=now,
             kind=NoticeKind.CLOSING,
         )
-        sending = Sending(notice, self._stage.template.render(notice, now), self._stage.notifier, self._stage.telemetry)
+        stage, words = self._stage, self._stage.template.render(notice, now)
+        sending = Sending(
+            notice,
+            words,
+            stage.notifier,
+            stage.telemetry,
+            may_send=lambda: stage.quota.take(1, self._deadline) == 1,
+        )
         with suppress(EmergencyCallingError):
             sending.send_to_all(self._deadline)
 

@@ -1,20 +1,23 @@
 """Send an owed notice to its recipients (S7, B6)."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.crisis_mail import is_first_word
 from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, with_told
-from shared.domain.errors import Conflict, RecipientsRefused, Refused, Unavailable
+from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
 from shared.ports import (
     Dispatch,
     Email,
     EmergencyStore,
+    MailQuota,
     NoticeTemplate,
     Notifier,
     OwedNotice,
@@ -37,8 +40,10 @@ COMMIT = timedelta(seconds=0.5)
 def deliver_notice(
     owed: OwedNotice,
     *,
+    granted: bool = False,
     emergencies: EmergencyStore,
     notifier: Notifier,
+    quota: MailQuota,
     template: NoticeTemplate,
     clock: Clock,
     telemetry: Telemetry,
@@ -48,7 +53,8 @@ def deliver_notice(
 
     A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
     refuses does not keep the notice from the others; a service that takes it for nobody refuses us, not them. Nothing
-    is sent beyond the claim: when it lapses, another process takes the notice up.
+    is sent beyond the claim: when it lapses, another process takes the notice up. Beyond the sender's quota it waits;
+    `granted`: its first message is counted already.
     """
     now = clock.now()
     if now >= owed.due_at:
@@ -58,27 +64,29 @@ def deliver_notice(
         emergencies.strike_off(owed, (), deadline)
         telemetry.emit("notice_given_up", **owed.notice.called)
         return
+    tried = owed.attempts > 0
     if owed.due_at - now < LEAST_TRY:
         try:
             owed = emergencies.claim(owed, now + FIRST_TRY_WITHIN, deadline)
         except Conflict:
             return
-    sending = Sending(owed.notice, template.render(owed.notice, now), notifier, telemetry)
-    claimed_s = (owed.due_at - now - COMMIT).total_seconds()
+    until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
+    notice = owed.notice.at(now)
+    sending = Sending(
+        notice,
+        template.render(notice, now),
+        notifier,
+        telemetry,
+        may_send=lambda: quota.take(1, until_lapse) == 1,
+        granted=granted,
+    )
     try:
-        sending.send_to_all(Deadline(clock, min(claimed_s, deadline.remaining_s())))
+        sending.send_to_all(until_lapse)
     except Unavailable as failure:
-        _note_told(owed.notice, sending.dispatches, emergencies, clock, deadline)
-        if owed.notice.drill:
-            # A drill shows what happens now; nobody shall be told of it when it is over.
-            emergencies.strike_off(owed, tuple(sending.dispatches), deadline)
-            raise
-        rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
-        wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
-        emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
-        telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
-        raise
-    _note_told(owed.notice, sending.dispatches, emergencies, clock, deadline)
+        _note_told(notice, sending.dispatches, emergencies, clock, deadline)
+        _owe_further(owed, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
+        return
+    _note_told(notice, sending.dispatches, emergencies, clock, deadline)
     emergencies.strike_off(owed, sending.dispatches, deadline)
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
@@ -86,31 +94,81 @@ def deliver_notice(
         telemetry.emit("notice_given_up", **owed.notice.called)
 
 
+def _owe_further(
+    owed: OwedNotice,
+    sending: "Sending",
+    failure: Unavailable,
+    emergencies: EmergencyStore,
+    clock: Clock,
+    telemetry: Telemetry,
+    deadline: Deadline,
+    *,
+    tried: bool,
+) -> None:
+    """Owe the rest of the notice, and raise what went wrong unless it only waits for the sender's quota."""
+    if owed.notice.drill:
+        # A drill shows what happens now; nobody shall be told of it when it is over.
+        emergencies.strike_off(owed, tuple(sending.dispatches), deadline)
+        raise failure
+    rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
+    if isinstance(failure, Rationed):
+        first_word = _is_first_word(rest, emergencies, deadline)
+        begun = tried or sending.asked
+        emergencies.let_wait(owed, rest, sending.dispatches, deadline, first_word=first_word, begun=begun)
+        telemetry.emit("notice_waits", **owed.notice.called)
+        return
+    wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
+    emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
+    telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
+    raise failure
+
+
+def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
+    for notice in rest.singly:
+        known = emergencies.load(notice.agent_key, deadline).result().emergency if notice.agent_key else None
+        if is_first_word(structs.replace(notice, recipients=rest.recipients), known):
+            return True
+    return False
+
+
 def _note_told(
     notice: Notice, dispatches: Sequence[Dispatch], emergencies: EmergencyStore, clock: Clock, deadline: Deadline
 ) -> None:
     """Whoever was told is told when it is over, too. Before the notice is struck off: a repeat is the same message."""
-    if notice.agent_key is None or not dispatches:
-        return
     now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
-    change_emergency(
-        notice.agent_key,
-        lambda emergency: with_told(emergency, notice.notice_id, addresses, now),
-        emergencies=emergencies,
-        now=now,
-        deadline=deadline,
-    )
+    for each in notice.singly if dispatches else ():
+        if each.agent_key is not None:
+            change_emergency(
+                each.agent_key,
+                partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now),
+                emergencies=emergencies,
+                now=now,
+                deadline=deadline,
+            )
 
 
 class Sending:
     """One notice on its way: what was accepted, and whom it has not reached yet."""
 
-    def __init__(self, notice: Notice, words: RenderedNotice, notifier: Notifier, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        notice: Notice,
+        words: RenderedNotice,
+        notifier: Notifier,
+        telemetry: Telemetry,
+        *,
+        may_send: Callable[[], bool],
+        granted: bool = False,
+    ) -> None:
+        """`may_send` takes one message of the sender's quota; `granted`: one was taken already."""
         self._notice = notice
         self._words = words
         self._notifier = notifier
         self._telemetry = telemetry
+        self._may_send = may_send
+        self._granted = granted
         self._refusals = 0
+        self.asked = False
         self._refused_alone: list[str] = []
         self.unsent: list[str] = list(notice.recipients)
         self.dispatches: list[Dispatch] = []
@@ -121,7 +179,7 @@ class Sending:
         return sum(len(dispatch.deliveries) for dispatch in self.dispatches)
 
     def send_to_all(self, deadline: Deadline) -> None:
-        """Raises `Unavailable`, and then `unsent` says whom it did not reach."""
+        """Raises `Unavailable`, `Rationed` beyond the quota, and then `unsent` says whom it did not reach."""
         try:
             self._send_groups(deadline)
             if self._refused_alone and not self.dispatches:
@@ -140,13 +198,21 @@ class Sending:
         while groups:
             group = groups.popleft()
             try:
-                self._notifier.send(self._email(group), deadline)
+                self._send(group, deadline)
             except RecipientsRefused as refusal:
                 groups.extend(self._without_refused(group, refusal))
             except Refused:
                 groups.extend(self._halves(group))
             else:
                 self._accepted(group)
+
+    def _send(self, group: Sequence[str], deadline: Deadline) -> None:
+        """What is refused was not sent: what the quota granted for it serves the next request."""
+        if not self._granted and not self._may_send():
+            raise Rationed
+        self._granted, self.asked = True, True
+        self._notifier.send(self._email(group), deadline)
+        self._granted = False
 
     def _email(self, group: Sequence[str]) -> Email:
         # The same recipients make the same message, in every attempt; fewer make another.
@@ -195,6 +261,7 @@ class Sending:
                 expires_at=self._notice.give_up_at,
                 agent_key=self._notice.agent_key,
                 drill=self._notice.drill,
+                notice=self._notice,
             )
         )
 

@@ -26,9 +26,10 @@ class CloseThread(Struct, frozen=True):
 
 
 class DeliverNotice(Struct, frozen=True):
-    """Send a notice that the outbox holds."""
+    """Send a notice that the outbox holds. `granted`: the sender's quota has counted its message already."""
 
     owed: OwedNotice
+    granted: bool = False
 
 
 class HoldInOutage(Struct, frozen=True):

@@ -1,9 +1,9 @@
 """The default contacts of a dial are told at once, though the store is away (B1)."""
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.errors import EmergencyCallingError
+from shared.domain.errors import EmergencyCallingError, Rationed
 from shared.domain.notifications import Notice
-from shared.ports import NoticeTemplate, Notifier, OutageLog, Telemetry
+from shared.ports import MailQuota, NoticeTemplate, Notifier, OutageLog, Telemetry
 from shared.use_cases.deliver_notice import Sending
 
 
@@ -12,20 +12,28 @@ def mail_in_outage(
     notice: Notice,
     *,
     notifier: Notifier,
+    quota: MailQuota,
     template: NoticeTemplate,
     outage: OutageLog,
     clock: Clock,
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> None:
-    """Mail the default contacts, once. Its message ids are those of the notice that will be owed."""
+    """Mail the default contacts, once, as far as this process's part of the sender's quota goes.
+
+    Its message ids are those of the notice that will be owed.
+    """
     if not outage.claim_mail(leg_id):
         return
-    sending = Sending(notice, template.render(notice, clock.now()), notifier, telemetry)
+    words = template.render(notice, clock.now())
+    sending = Sending(notice, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
     try:
         sending.send_to_all(deadline)
-    except EmergencyCallingError:
+    except EmergencyCallingError as failure:
+        # The dial is repeated until the store has it, and each repeat tries.
         outage.return_mail(leg_id)
-        raise
+        if not isinstance(failure, Rationed):
+            raise
+        telemetry.emit("notice_waits", **notice.called)
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=1)

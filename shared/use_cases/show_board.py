@@ -28,7 +28,7 @@ def show_board(
     kept = emergencies.going_on(deadline)
     live = [each for each in kept.emergencies if is_live(each, rules, now)]
     live = sorted(live, key=lambda each: each.dialled_at, reverse=True)[:MAX_ROWS]
-    sent = [SentNotice(each.agent_key, each.deliveries) for each in kept.dispatches if each.agent_key is not None]
+    sent = [SentNotice(key, each.deliveries) for each in kept.dispatches for key in each.agent_keys]
     names = _names(live, directory, deadline)
     return [
         live_emergency(

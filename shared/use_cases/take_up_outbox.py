@@ -1,25 +1,31 @@
 """Take up what is still owed: effects that failed, or that a host's death cut off (B6)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.notifications import NoticeKind
-from shared.ports import EmergencyStore, Owed, Telemetry
+from shared.ports import Broken, EmergencyStore, MailQuota, Owed, Telemetry, WaitingNotice
 from shared.use_cases.effects import CloseThread, ContinueCallback, DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.merge_waiting import merge_waiting
 from shared.use_cases.set_aside import set_aside
 
 OWED_AT_ONCE = 50
+# A page of the service: what is sent first is chosen among so many, oldest first.
+MOST_WAITING = 1_000
 
 
 def take_up_outbox(
-    *, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
+    *, emergencies: EmergencyStore, quota: MailQuota, clock: Clock, telemetry: Telemetry, deadline: Deadline
 ) -> tuple[Effect, ...]:
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
     owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
-    _tell(owed, now, telemetry)
+    found = emergencies.waiting(MOST_WAITING, deadline)
+    waiting = [each for each in found if isinstance(each, WaitingNotice)]
+    _tell(owed, waiting, now, telemetry)
     # A responder who waits comes first.
     effects: list[Effect] = [ContinueCallback(callback_id) for callback_id in owed.callbacks]
     effects += [ReconcilePresence(agent_key) for agent_key in owed.presences]
@@ -32,15 +38,19 @@ def take_up_outbox(
         except Unavailable:
             # The others are still owed, whatever this one met with.
             continue
-    for broken in owed.broken:
+    effects += merge_waiting(
+        waiting, emergencies=emergencies, quota=quota, clock=clock, telemetry=telemetry, deadline=deadline
+    )
+    for broken in (*owed.broken, *(each for each in found if isinstance(each, Broken))):
         set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)
 
 
-def _tell(owed: Owed, now: datetime, telemetry: Telemetry) -> None:
+def _tell(owed: Owed, waiting: Sequence[WaitingNotice], now: datetime, telemetry: Telemetry) -> None:
     """Say how much is owed, and for how many seconds already: operators are alerted by `oldest_s`."""
-    count = len(owed.callbacks) + len(owed.presences) + len(owed.notices) + len(owed.broken)
+    count = len(owed.callbacks) + len(owed.presences) + len(owed.notices) + len(owed.broken) + len(waiting)
     # A notice that failed is due later each time: what counts is when the agent dialled.
-    dialled = (each.notice.dialled_at for each in owed.notices if each.notice.kind is NoticeKind.CALL)
+    notices = (*(each.notice for each in owed.notices), *(each.owed.notice for each in waiting))
+    dialled = (notice.dialled_at for notice in notices if notice.kind is NoticeKind.CALL)
     oldest = min((at for at in (owed.oldest_due_at, *dialled) if at is not None), default=now)
     telemetry.emit("outbox", owed=count, oldest_s=max(0, round((now - oldest).total_seconds())))

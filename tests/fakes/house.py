@@ -16,6 +16,7 @@ from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.recording_table import RecordingTable
+from shared.adapters.sent_table import SentTable
 from shared.adapters.service_reach import Ping
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.site_table import SiteTable
@@ -39,6 +40,7 @@ from shared.domain.ids import WORD_BITS, agent_key_of, word_of
 from shared.domain.notifications import Notice
 from shared.domain.panels import Panel
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
@@ -60,6 +62,8 @@ FALLBACK = "+14255550199"
 DESK = "+14255550198"
 DEFAULT_CONTACT = "desk@example.com"
 EVENTS_URL = "https://app.example.com/api/call-automation-events"
+# Tests that look at it set one.
+PLENTY = SenderQuota(per_minute=10_000, per_hour=100_000)
 PATIENCE_S = 5.0
 SWEEP_EVERY_S = 10
 
@@ -111,7 +115,10 @@ class PlainTemplate:
     """A template of one line."""
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
-        return RenderedNotice(notice.kind.value, notice.callback_number, "")
+        if not notice.parts:
+            return RenderedNotice(notice.kind.value, notice.callback_number, "")
+        lines = [f"{part.kind.value} {part.agent_id}" for part in notice.parts]
+        return RenderedNotice(f"{len(lines)} notices", "\n".join(lines), "")
 
 
 class Mailbox:
@@ -255,6 +262,7 @@ class House:
         clock: HandClock | None = None,
         seed: int = 7,
         keys: Keys | None = None,
+        sender_quota: SenderQuota = PLENTY,
     ) -> None:
         self.keys = keys or KnownKeys()
         self.clock = clock or HandClock()
@@ -284,6 +292,7 @@ class House:
         self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()
         self.recording_outbox = RecordingTable(self.line)
+        self.mail_quota = SentTable(self.directory_table, sender_quota, self.clock)
         self.telemetry = Counter()
         self.outage = OutageMemory()
         self.repeats = Kept()
@@ -352,6 +361,7 @@ class House:
             keys=self.keys,
             router=self.switchboard,
             notifier=self.mail,
+            mail_quota=self.mail_quota,
             template=self.template,
             recordings=self.tapes,
             recording_outbox=self.recording_outbox,

@@ -17,13 +17,13 @@ from shared.settings import SETTINGS, Severity, read_settings
 from tests.infra.compiler import INFRA
 from tests.infra.deployed import template
 from tests.infra.portal import FORM, Portal, elements
-from tests.infra.test_settings import CONTRACT, DERIVED, LATER, WITH_A_KEY, parameter_of, setting_of
+from tests.infra.test_settings import CONTRACT, DERIVED, WITH_A_KEY, parameter_of, setting_of
 
 OUTPUTS: dict[str, str] = FORM["parameters"]["outputs"]
 NO_TOOLTIP = ("InfoBox", "Section", "TextBlock", "ArmApiControl")
 # Not asked for: what a template computes, what only a shell can say, and secrets, which a history would show.
 NOT_ASKED = {"tags", "keySecrets", "pythonVersion", "existingStateEndpoint", "deployEvents"}
-READ_TODAY = {setting.name for setting in SETTINGS} - LATER
+READ_TODAY = {setting.name for setting in SETTINGS}
 # Least and most of the contract; the form allows exactly these.
 RANGES = {
     "CALLBACK_WINDOW_MINUTES": (10, 1440),

@@ -43,11 +43,6 @@ CONTRACT = {
     "EXPIRY_SCHEDULE": "0 * * * * *",
     "OUTBOX_SCHEDULE": "*/10 * * * * *",
 }
-# Deployed already, although the code that reads them comes later. Whoever adds one to SETTINGS takes it out here.
-LATER = {
-    "EMAIL_PER_MINUTE",
-    "EMAIL_PER_HOUR",
-}
 WITH_A_KEY = {"COMMUNICATION_SERVICES_CONNECTION_STRING", "TABLES_CONNECTION_STRING"}
 # What the platform and the SDKs read beside the app.
 PLATFORM = {

@@ -21,6 +21,8 @@ SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
     "test_closing_notices.py",
+    "test_sender_quota.py",
+    "test_crisis_mail.py",
     "test_flood.py",
     "test_turns.py",
     "test_confidentiality.py",
@@ -107,6 +109,9 @@ SIGNED = "shared/adapters/signed_table.py"
 EFFECTS = "shared/adapters/effect_threads.py"
 REPEATS = "shared/adapters/repeats.py"
 OUTAGE = "shared/adapters/outage_memory.py"
+SENDER = "shared/domain/sender_quota.py"
+CRISIS = "shared/domain/crisis_mail.py"
+WAITING = "shared/use_cases/merge_waiting.py"
 
 MUTANTS = (
     Mutant(
@@ -201,7 +206,7 @@ MUTANTS = (
     Mutant(
         "what is rationed is dropped",
         STORE,
-        "        yield Put(row, state_values(change.notice, attempts=0))\n",
+        "        yield Put(row, mail_values(change.notice, attempts=0))\n",
         "        del row\n",
     ),
     Mutant("no ration in an outage", START, " and self._mail_granted(outage, now)", ""),
@@ -641,7 +646,12 @@ MUTANTS = (
         "    except Exception as error:  # noqa",
         "    except ZeroDivisionError as error:  # noqa",
     ),
-    Mutant("a broken notice stays at the head", OUTBOX, "    for broken in owed.broken:\n", "    for broken in ():\n"),
+    Mutant(
+        "a broken notice stays at the head",
+        OUTBOX,
+        "in (*owed.broken, *(each",
+        "in (*(), *(each",
+    ),
     Mutant(
         "what nobody can read stays for ever",
         BROKEN,
@@ -684,6 +694,27 @@ MUTANTS = (
         "                if not self._store_answers():\n                    return\n                continue\n",
         "                return\n",
     ),
+    Mutant("repeats before first words", CRISIS, "return (not self.first_word,", "return (self.first_word,"),
+    Mutant(
+        "what may have been sent is merged anew",
+        CRISIS,
+        "(begun if each.begun else kinds",
+        "(begun if each.begun and not each.notice.word else kinds",
+    ),
+    Mutant("a test is merged with what is real", CRISIS, "setdefault(each.notice.test, [])", "setdefault(False, [])"),
+    Mutant(
+        "what is new goes before what waits",
+        SENDER,
+        "if not in_turn and is_crisis(sent, now):",
+        "if not in_turn and quota.per_minute < 0:",
+    ),
+    Mutant(
+        "beyond the quota nothing is owed further",
+        NOTICE,
+        "emergencies.let_wait(owed, rest, sending.dispatches, deadline, ",
+        "dict(",
+    ),
+    Mutant("more is sent than was granted", WAITING, "planned[:granted]", "planned[: granted and len(planned)]"),
     Mutant(
         "effects that cannot be begun raise",
         EFFECTS,

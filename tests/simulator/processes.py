@@ -22,7 +22,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import Exchange, TapeStore, everybody
+from tests.fakes.house import PLENTY, Exchange, TapeStore, everybody
 from tests.simulator.ports import Died, LineCalls, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 
@@ -81,6 +81,7 @@ class Process:
             prepare=lambda: None,
             words=lambda: "",
             threads=threads,
+            sender_quota=PLENTY,
         )
         core = assemble(rim, deployment)
         self.calling = structs.replace(core.calling, effects=WatchedEffects(self, core.calling.effects))

@@ -16,6 +16,7 @@ from shared.adapters.drill_table import DrillTable
 from shared.adapters.import_table import ImportTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.sent_table import SentTable
 from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row, Values, Write, kind_of
 from shared.adapters.template_table import TemplateTable
@@ -30,13 +31,14 @@ from shared.domain.locations import Location
 from shared.domain.notice_templates import TemplateKind
 from shared.domain.notifications import Delivery
 from shared.domain.presence import PresenceStatus
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import Site
 from shared.domain.voice_routes import Telephony
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import House, after, numbers
+from tests.fakes.house import PLENTY, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 
 ADAPTERS = Path(shared.adapters.__file__).parent
@@ -80,6 +82,7 @@ class Story:
         house.deliveries = DeliveryTable(self.tables[1])
         house.drills = DrillTable(self.tables[1])
         house.directory_table = self.tables[1]
+        house.mail_quota = SentTable(self.tables[1], PLENTY, house.clock)
         house.telephony.known = Telephony(routes=(), routes_at=house.clock.now())
         house.drills.begin(Drill(drill_id="d", at=house.clock.now()), house.clock.now(), house.within())
         for kind in TemplateKind:
@@ -116,10 +119,20 @@ class Story:
         house.end(End(call_id="ana/1", by_agent=False, agent_id="ana"))
         house.responder_calls(lent)
         house.tie("ana/1", "server-1")
+        self.one_waits()
         house.performs = False
         self.dial("ana", "2")
         house.end(End(call_id="ana/2", by_agent=False, agent_id="ana"))
         house.performs = True
+
+    def one_waits(self) -> None:
+        """A notice of ana's is beyond the sender's quota, which is large enough again for all that follow."""
+        house, plenty = self.house, self.house.mail_quota
+        house.mail_quota = SentTable(self.tables[1], SenderQuota(1, 1), house.clock)
+        self.dial("ana", "beyond")
+        house.end(End(call_id="ana/beyond", by_agent=False, agent_id="ana"))
+        house.clock.advance(after(minutes=2))
+        house.mail_quota = plenty
 
     def dial(self, name: str, call: str) -> Answer:
         return self.house.dial(

@@ -283,3 +283,32 @@ def test_a_position_is_told_where_a_template_tells_addresses_only() -> None:
     position = ToldLocation(source=LocationSource.LIVE, latitude=47.5, longitude=-122.25)
     for words in both(rendered(edited, location=position)):
         assert "47.500000, -122.250000" in words
+
+
+def merged(*parts: Notice, **facts: Any) -> RenderedNotice:
+    return NotificationTemplate().render(structs.replace(NOTICE, parts=parts, **facts), DIALLED)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_in_one_message_are_each_told_as_it_is_by_itself_under_their_number(language: str) -> None:
+    jane = structs.replace(NOTICE, locale=language)
+    joe = structs.replace(NOTICE, locale=language, agent_name="Joe <Example>", kind=NoticeKind.CLOSING)
+    told = merged(jane, joe, locale=language)
+    assert told.subject.startswith("2 ") and "Jane" not in told.subject
+    assert told.html.count("<html") == told.html.count("</body>") == 1 and "Joe <Example>" not in told.html
+    for part in (jane, joe):
+        alone = NotificationTemplate().render(part, DIALLED)
+        assert alone.subject in told.text and alone.text in told.text
+        shown = alone.html[alone.html.index("<body") : alone.html.index("</body>")].partition(">")[2]
+        assert shown in told.html
+    assert told.text.index("Jane") < told.text.index("Joe")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_tests_in_one_message_say_test_in_its_subject(language: str) -> None:
+    tried = structs.replace(NOTICE, test=True, locale=language)
+    assert "TEST" in merged(tried, tried, test=True, locale=language).subject
+
+
+def test_what_is_left_alone_of_several_is_told_as_it_is() -> None:
+    assert merged(NOTICE) == NotificationTemplate().render(NOTICE, DIALLED)

@@ -1,0 +1,85 @@
+"""How many messages the sender was granted, in the directory's table (port `MailQuota`).
+
+    sent|   the counts of this minute and this hour, of all processes together
+
+Beside the emergencies, not among them: in a crisis their partition has enough to do.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+import msgspec
+
+from shared.adapters.table import Insert, Put, Replace, RowConflict, Table, Values, read_state
+from shared.deadlines import Clock, Deadline
+from shared.domain.errors import Unavailable, Unreadable
+from shared.domain.sender_quota import SenderQuota, Sent, grant
+
+SCHEMA = 1
+ROW = "sent|"
+# A notice does not wait for its count: by then the store counts as away.
+COUNTED_WITHIN_S = 2.0
+
+
+class SentTable:
+    """Port `MailQuota`. In an outage of the store this process counts for itself, up to a third."""
+
+    def __init__(
+        self,
+        table: Table,
+        quota: SenderQuota,
+        clock: Clock,
+        make_lock: Callable[[], AbstractContextManager[object]] = threading.Lock,
+    ) -> None:
+        self._table = table
+        self._quota = quota
+        self._clock = clock
+        self._lock = make_lock()
+        self._sent_in_outage = Sent()
+
+    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False) -> int:
+        """How many of so many messages may be sent now."""
+        within = Deadline(self._clock, min(COUNTED_WITHIN_S, deadline.remaining_s()))
+        try:
+            while True:
+                granted = self._try(wanted, self._clock.now(), within, in_turn=in_turn)
+                if granted is not None:
+                    return granted
+                within.require()
+        except Unavailable:
+            return self.take_in_outage(wanted)
+
+    def _try(self, wanted: int, now: datetime, deadline: Deadline, *, in_turn: bool) -> int | None:
+        """None where another process counted meanwhile."""
+        row = self._table.get(ROW, deadline).result()
+        sent = Sent()
+        if row is not None:
+            try:
+                sent = read_state(row, Sent)
+            except Unreadable:
+                # Counted anew: a row that cannot be read must not silence us.
+                self._table.commit([Put(ROW, _values(sent))], deadline)
+                return None
+        granted, after = grant(sent, self._quota, wanted, now, in_turn=in_turn)
+        if after == sent or (granted == 0 and after.short_at == sent.short_at):
+            return granted
+        values = _values(after)
+        try:
+            self._table.commit([Replace(ROW, values, row.version) if row else Insert(ROW, values)], deadline)
+        except RowConflict:
+            return None
+        return granted
+
+    def take_in_outage(self, wanted: int) -> int:
+        """The same without the store."""
+        with self._lock:
+            granted, self._sent_in_outage = grant(
+                self._sent_in_outage, self._quota.third, wanted, self._clock.now(), in_turn=True
+            )
+        return granted
+
+
+def _values(sent: Sent) -> Values:
+    return {"schema": SCHEMA, "state": msgspec.json.encode(sent).decode()}

@@ -1,0 +1,71 @@
+"""How many messages the sender may send, and how many of them were sent (B6): for all processes together.
+
+Counted by the clock's minute and hour, not by the last sixty seconds: whoever has to wait is then served when the
+minute is over at the latest. Across that edge the service may see up to twice as many in sixty seconds; what it refuses
+for that is tried again.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct, structs
+
+MINUTE = timedelta(minutes=1)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class SenderQuota(Struct, frozen=True):
+    """Messages a minute and an hour, whatever number of recipients each has."""
+
+    per_minute: int = 30
+    per_hour: int = 100
+
+    @property
+    def third(self) -> "SenderQuota":
+        """What each process may send while nobody can count for all, one at least: there are rarely more than three."""
+        return SenderQuota(max(1, self.per_minute // 3), max(1, self.per_hour // 3))
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """How many messages were granted in the minute and in the hour that began then.
+
+    `short_at` is the last minute in which the quota was too small for what was wanted.
+    """
+
+    minute: datetime = _LONG_AGO
+    in_minute: int = 0
+    hour: datetime = _LONG_AGO
+    in_hour: int = 0
+    short_at: datetime = _LONG_AGO
+
+
+def grant(sent: Sent, quota: SenderQuota, wanted: int, now: datetime, *, in_turn: bool) -> tuple[int, Sent]:
+    """How many of the wanted messages may be sent now, and what was sent then.
+
+    Once somebody had to wait, only those in turn are served, for the rest of that minute and the next one: else what is
+    new would go before what waits, and in a message of its own.
+    """
+    sent = _by_now(sent, now)
+    if not in_turn and is_crisis(sent, now):
+        return 0, sent
+    left = min(quota.per_minute - sent.in_minute, quota.per_hour - sent.in_hour)
+    granted = max(0, min(wanted, left))
+    return granted, structs.replace(
+        sent,
+        in_minute=sent.in_minute + granted,
+        in_hour=sent.in_hour + granted,
+        short_at=sent.minute if granted < wanted else sent.short_at,
+    )
+
+
+def is_crisis(sent: Sent, now: datetime) -> bool:
+    """Whether more was wanted than the quota allows, in this minute or in the last one."""
+    return _by_now(sent, now).minute - sent.short_at <= MINUTE
+
+
+def _by_now(sent: Sent, now: datetime) -> Sent:
+    """The counts of this minute and hour. A clock that runs behind another one opens no window again."""
+    minute = now.replace(second=0, microsecond=0)
+    hour = minute.replace(minute=0)
+    if minute > sent.minute:
+        sent = structs.replace(sent, minute=minute, in_minute=0)
+    return structs.replace(sent, hour=hour, in_hour=0) if hour > sent.hour else sent

@@ -1,0 +1,70 @@
+"""Send what the sender's quota kept waiting, as far as it goes now: first words first, merged (B6)."""
+
+from collections.abc import Iterable, Sequence
+
+from shared.deadlines import Clock, Deadline
+from shared.domain.crisis_mail import Message, Waiting, messages
+from shared.domain.emergencies import backoff
+from shared.domain.errors import Conflict, Unavailable
+from shared.ports import EmergencyStore, MailQuota, Telemetry, WaitingNotice
+from shared.use_cases.effects import DeliverNotice
+
+# Until a claim lapses: as long as for a notice that was tried once.
+CLAIMED_FOR = backoff(2)
+
+
+def merge_waiting(
+    found: Iterable[WaitingNotice],
+    *,
+    emergencies: EmergencyStore,
+    quota: MailQuota,
+    clock: Clock,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> tuple[DeliverNotice, ...]:
+    """The messages that may be sent now, each claimed whole before anybody sends it; the others wait on.
+
+    What is in a message is settled in the transaction that claims it: whoever sends it once more sends the same.
+    """
+    waiting: dict[str, WaitingNotice] = {}
+    for each in found:
+        if clock.now() < each.owed.notice.give_up_at:
+            waiting[each.owed.notice.notice_id] = each
+            continue
+        try:
+            emergencies.strike_off(each.owed, (), deadline)
+        except (Conflict, Unavailable):
+            continue
+        telemetry.emit("notice_given_up", **each.owed.notice.called)
+    planned = messages(
+        Waiting(notice=each.owed.notice, first_word=each.first_word, begun=each.owed.attempts > 0)
+        for each in waiting.values()
+    )
+    if not planned:
+        return ()
+    granted = quota.take(len(planned), deadline, in_turn=True)
+    return _claimed(planned[:granted], waiting, emergencies, clock, telemetry, deadline)
+
+
+def _claimed(
+    planned: Sequence[Message],
+    waiting: dict[str, WaitingNotice],
+    emergencies: EmergencyStore,
+    clock: Clock,
+    telemetry: Telemetry,
+    deadline: Deadline,
+) -> tuple[DeliverNotice, ...]:
+    effects: list[DeliverNotice] = []
+    for message in planned:
+        parts = [waiting[each.notice.notice_id] for each in message.waiting]
+        try:
+            owed, left = emergencies.merge(parts, message.notice, clock.now() + CLAIMED_FOR, deadline)
+        except (Conflict, Unavailable):
+            # Whatever happened to this one, the others wait too.
+            continue
+        # What waits on for others has another version by now.
+        waiting |= {each.owed.notice.notice_id: each for each in left}
+        effects.append(DeliverNotice(owed, granted=True))
+        if owed.notice.parts:
+            telemetry.emit("notices_merged", notices=len(parts), recipients=len(message.recipients))
+    return tuple(effects)

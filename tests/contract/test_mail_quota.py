@@ -1,0 +1,67 @@
+"""Port `MailQuota`, over the table in memory and over Table storage."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from shared.adapters.sent_table import ROW, SentTable
+from shared.adapters.table import Put, Table
+from shared.deadlines import Deadline
+from shared.domain.sender_quota import SenderQuota
+from tests.fakes.house import HandClock, TableLine
+
+QUOTA = SenderQuota(per_minute=9, per_hour=15)
+
+
+def within(clock: HandClock) -> Deadline:
+    return Deadline(clock, 10)
+
+
+def test_all_processes_share_it(partition: Table) -> None:
+    clock = HandClock()
+    one, other = SentTable(partition, QUOTA, clock), SentTable(partition, QUOTA, clock)
+    assert [one.take(5, within(clock)), other.take(4, within(clock)), one.take(1, within(clock))] == [5, 4, 0]
+    clock.advance(timedelta(minutes=1))
+    assert [other.take(1, within(clock)), other.take(9, within(clock), in_turn=True)] == [0, 6]
+
+
+def test_many_who_count_at_once_never_take_more_than_there_is(partition: Table) -> None:
+    clock = HandClock()
+    processes = [SentTable(partition, QUOTA, clock) for _ in range(8)]
+    with ThreadPoolExecutor(len(processes)) as pool:
+        taken = list(pool.map(lambda process: sum(process.take(1, within(clock)) for _ in range(3)), processes))
+    assert sum(taken) == QUOTA.per_minute
+
+
+def test_a_count_that_cannot_be_read_is_begun_anew(partition: Table) -> None:
+    clock = HandClock()
+    quota = SentTable(partition, QUOTA, clock)
+    partition.commit([Put(ROW, {"state": "{"})], within(clock))
+    assert quota.take(20, within(clock)) == QUOTA.per_minute
+    assert quota.take(1, within(clock)) == 0
+
+
+def test_without_the_store_each_process_has_a_third(partition: Table) -> None:
+    clock = HandClock()
+    line = TableLine(partition)
+    quota = SentTable(line, QUOTA, clock)
+    line.away = True
+    assert [quota.take(1, within(clock)) for _ in range(4)] == [1, 1, 1, 0]
+    assert SentTable(line, QUOTA, clock).take_in_outage(9) == 3
+    clock.advance(timedelta(minutes=1))
+    assert quota.take(9, within(clock)) == 2, "a third of the hour's, too"
+    line.away = False
+    assert quota.take(9, within(clock)) == 9
+
+
+def test_a_message_is_counted_with_one_reading_and_one_write_and_a_refused_one_with_a_reading(
+    partition: Table,
+) -> None:
+    clock, asked = HandClock(), list[str]()
+    line = TableLine(partition)
+    line.asked = asked.append
+    quota = SentTable(line, QUOTA, clock)
+    quota.take(9, within(clock))
+    assert asked == ["read", "commit"]
+    quota.take(1, within(clock))
+    asked.clear()
+    assert quota.take(1, within(clock)) == 0 and asked == ["read"]
