@@ -17,7 +17,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
-from shared.domain.imports import AgentChange, ImportState
+from shared.domain.imports import AgentChange
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
@@ -523,7 +523,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def begin_import(self, operation_id: str, changes: Sequence[AgentChange], *, deadline: Deadline) -> None:
         """Import these, beginning in this process; one that runs already goes on. Raises `Unavailable`."""
         known = self.imports.read(operation_id, deadline)
-        if known is None or known.state is not ImportState.RUNNING:
+        if known is None or not known.is_under_way:
             self.imports.begin(operation_id, changes, self.clock.now(), deadline)
         self.effects.start([CarryOnImport(operation_id)], self.perform)
 

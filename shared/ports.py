@@ -590,7 +590,7 @@ class Imports(Protocol):
         ...
 
     def running(self, now: datetime, deadline: Deadline) -> list[str]:
-        """The ids of imports that are to be carried on; forgets such as are over for long."""
+        """The ids of imports that are to be carried on; forgets others that began long ago."""
         ...
 
     def next_chunks(self, operation_id: str, deadline: Deadline) -> list[ImportChunk]:

@@ -4,7 +4,7 @@
     importrow|{operation}|{chunk}    what is still to be done, removed in the order of the chunks
 
 A chunk goes when its entries are written, in a transaction with the count: cut anywhere, it is done once more, which
-changes nothing.
+changes nothing. The head is there before the chunks, so that those of an import that is cut while it begins are found.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,18 +37,19 @@ class ImportTable:
         self._table = table
 
     def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> Import:
-        """Keep what is to be done; its head comes last, so that half of it is never carried on."""
+        """Keep what is to be done; only then it is whole, so that a part of it is never carried on."""
         chunks = list(_chunks(changes))
+        begun = Import(operation_id=operation_id, began_at=now, rows=len(changes), chunks=len(chunks), whole=False)
+        self._keep(begun, deadline)
         writes: list[Write] = [
             Put(_chunk_row(operation_id, number), {"schema": SCHEMA, "state": text, "rows": rows})
             for number, (text, rows) in enumerate(chunks)
         ]
         for first in range(0, len(writes), CHUNKS_A_COMMIT):
             self._table.commit(writes[first : first + CHUNKS_A_COMMIT], deadline)
-        begun = Import(operation_id=operation_id, began_at=now, rows=len(changes), chunks=len(chunks))
-        if not chunks:
-            begun = structs.replace(begun, state=ImportState.DONE)
-        self._table.commit([Put(_head_row(operation_id), _values(begun))], deadline)
+        state = ImportState.RUNNING if chunks else ImportState.DONE
+        begun = structs.replace(begun, whole=True, state=state)
+        self._keep(begun, deadline)
         return begun
 
     def read(self, operation_id: str, deadline: Deadline) -> Import | None:
@@ -57,21 +58,29 @@ class ImportTable:
         return None if row is None else read_state(row, Import)
 
     def running(self, now: datetime, deadline: Deadline) -> list[str]:
-        """The ids of imports that are to be carried on; forgets such as are over for a day."""
+        """The ids of imports that are to be carried on; a day after they began, forgets those that are not."""
         rows = self._table.between(*with_prefix("importing|"), MAX_IMPORTS_READ, deadline).result()
         found: list[str] = []
         for row in rows:
             with suppress(Unreadable, RowConflict):
                 known = read_state(row, Import)
-                if known.state is ImportState.RUNNING:
+                if known.is_under_way:
                     found.append(known.operation_id)
                 elif now - known.began_at > KEPT_FOR:
-                    self._table.commit([Delete(row.key, row.version)], deadline)
+                    self._forget(row, known.operation_id, deadline)
         return found
+
+    def _keep(self, state: Import, deadline: Deadline) -> None:
+        self._table.commit([Put(_head_row(state.operation_id), _values(state))], deadline)
+
+    def _forget(self, head: Row, operation_id: str, deadline: Deadline) -> None:
+        while chunks := self._table.between(*_chunks_of(operation_id), CHUNKS_A_COMMIT, deadline).result():
+            self._table.commit([Delete(chunk.key) for chunk in chunks], deadline)
+        self._table.commit([Delete(head.key, head.version)], deadline)
 
     def next_chunks(self, operation_id: str, deadline: Deadline) -> list[ImportChunk]:
         """The next pieces; none where nothing is left. A piece that cannot be read is empty."""
-        rows = self._table.between(*with_prefix(f"importrow|{operation_id}|"), CHUNKS_AT_ONCE, deadline).result()
+        rows = self._table.between(*_chunks_of(operation_id), CHUNKS_AT_ONCE, deadline).result()
         return [ImportChunk(row.key, _changes_in(row)) for row in rows]
 
     def chunks_done(self, operation_id: str, chunks: Sequence[str], done: int, deadline: Deadline) -> None:
@@ -121,6 +130,10 @@ def _values(state: Import) -> Values:
 
 def _head_row(operation_id: str) -> str:
     return f"importing|{operation_id}"
+
+
+def _chunks_of(operation_id: str) -> tuple[str, str]:
+    return with_prefix(f"importrow|{operation_id}|")
 
 
 def _chunk_row(operation_id: str, number: int) -> str:

@@ -38,7 +38,10 @@ class ImportState(StrEnum):
 
 
 class Import(Struct, frozen=True, kw_only=True):
-    """An import: `done` of `rows` are in the directory; `chunks` is how many pieces wait, or waited, in the table."""
+    """An import: `done` of `rows` are in the directory; `chunks` is how many pieces wait, or waited, in the table.
+
+    Until it is `whole`, only a part of them may be there.
+    """
 
     operation_id: str
     began_at: datetime
@@ -46,3 +49,9 @@ class Import(Struct, frozen=True, kw_only=True):
     chunks: int
     done: int = 0
     state: ImportState = ImportState.RUNNING
+    whole: bool = True
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is to be carried on."""
+        return self.whole and self.state is ImportState.RUNNING

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,28 @@ def test_an_import_that_was_cut_at_any_commit_and_repeated_is_the_same_directory
         assert bytes_of(house) == bytes_of(whole), cut_at
         assert listed(house) == listed(whole), cut_at
         assert house.imports.next_chunks(operation_id, house.within()) == [], cut_at
+
+
+def test_of_an_import_that_was_cut_and_never_repeated_nothing_is_left_after_a_day() -> None:
+    body, uncut = body_of(200), Cutting()
+    begin(on(uncut), body)
+    assert len(rows_of_imports(uncut)) == 1, "how it ended"
+    for cut_at in range(1, uncut.commits + 1):
+        table = Cutting()
+        table.cut_at = cut_at
+        house = on(table)
+        with suppress(EmergencyCallingError):
+            begin(house, body)
+        house.sweep()
+        assert len(listed(house)) in (0, 200), "one of which only a part is kept is never carried on"
+        house.clock.advance(timedelta(hours=25))
+        house.sweep()
+        assert rows_of_imports(table) == [], cut_at
+
+
+def rows_of_imports(table: MemoryTable) -> list[str]:
+    within = House().within()
+    return [row.key for row in table.between("importing|", "importrow~", 1000, within).result()]
 
 
 def test_of_an_import_that_is_over_only_counts_are_kept_and_for_a_day() -> None:
