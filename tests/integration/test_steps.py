@@ -43,9 +43,9 @@ LONG_ENOUGH_S = 60.0
 MOST_OF = {"cold": (2, 6), "warm": (2, 4), "redial": (2, 3), "unlisted": (3, 9)}
 # What the timers ask where nothing has come about. `lease_expiry`: the hosts' pools; rows set aside; what is due; the
 # free numbers up to the low-water mark; what is only to be removed; agents who left; the age of the last drill.
-# `outbox_sweep`: callbacks, looks and effects that are owed (one step); recordings to delete; imports; the last drill,
-# whose process may have died.
-AT_REST = 7 + 6
+# `outbox_sweep`: callbacks, looks and effects that are owed (one step); notices that wait for their turn; recordings to
+# delete; imports; the last drill, whose process may have died.
+AT_REST = 7 + 7
 # Besides, now and then: this host's pool is written again (two minutes), desktops' reports of a day that is too old are
 # looked for (a day), the age of the drill is kept as told (six hours), and the voice routes as read.
 NOW_AND_THEN = 4
