@@ -18,6 +18,7 @@ from shared.adapters.emergency_rows import (
     map_readable,
     number_in,
     outside_row,
+    place_row,
     ration_row,
     read_holder,
     read_slot_and_holders,
@@ -25,16 +26,8 @@ from shared.adapters.emergency_rows import (
     slots_and_held,
 )
 from shared.adapters.key_table import KnownKeys
-from shared.adapters.lending import (
-    MAX_POOLS_READ,
-    REGISTERED_AGAIN_AFTER,
-    REGISTERED_FOR,
-    Lending,
-    LockMaker,
-    registered,
-    registration_row,
-    seen_at,
-)
+from shared.adapters.lending import Lending, LockMaker
+from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import (
     MOST_ROWS_A_COMMIT,
     Delete,
@@ -53,7 +46,7 @@ from shared.deadlines import Deadline
 from shared.domain.callers import Caller
 from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
-from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once
+from shared.domain.pool import notices_a_window, places_for_unknown, ration_window, unlisted_at_once
 from shared.domain.pool_numbers import NumberLeases
 from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota
 
@@ -80,10 +73,9 @@ class NumbersTable:
     ) -> None:
         self._table = table
         self._keys = keys or KnownKeys()
-        self._registration = registration_row(pool)
-        self._own = tuple(pool)
         self._chance = chance
-        self._lending = Lending(table, pool=pool, rules=rules, chance=chance, make_lock=make_lock)
+        self._pools = RegisteredPools(table, pool)
+        self._lending = Lending(table, pools=self._pools, rules=rules, chance=chance, make_lock=make_lock)
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
@@ -122,7 +114,14 @@ class NumbersTable:
 
     def quota(self, deadline: Deadline) -> Pending[Quota]:
         """Whether agents who are not in the directory may have one more number between them."""
-        return self._lending.quota(deadline)
+        pool = self._pools.pool.numbers
+        places = [place_row(place) for place in range(places_for_unknown(pool))]
+
+        def left(rows: list[Row]) -> Quota:
+            held = {str(row.values["number"]) for row in rows}
+            return Quota(row=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
+
+        return Read(self._table.between(*with_prefix("unknown|"), len(places), deadline), left)
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
@@ -131,13 +130,8 @@ class NumbersTable:
         most, name = notices_a_window(owner), key_of(owner or "")
         owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
-
-        def left(rows: list[Row]) -> str | None:
-            taken = {row.key for row in rows}.union(besides)
-            free = [row for row in ration if row not in taken]
-            return self._chance.choice(free) if free else None
-
-        return Read(self._table.between(ration[0], f"{ration[-1]}~", most, deadline), left)
+        read = self._table.between(ration[0], f"{ration[-1]}~", most, deadline)
+        return Read(read, lambda rows: self._one_left(ration, rows, besides))
 
     def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:
         """A row for an emergency outside the directory that the caller reports; None where there are enough of them."""
@@ -145,13 +139,14 @@ class NumbersTable:
         # Agents are many principals with one emergency each: they are bounded together.
         together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
         places = [outside_row(together, place) for place in range(most)]
+        read = self._table.between(*with_prefix(f"outside|{together}|"), most, deadline)
+        return Read(read, lambda rows: self._one_left(places, rows))
 
-        def left(rows: list[Row]) -> str | None:
-            taken = {row.key for row in rows}
-            free = [place for place in places if place not in taken]
-            return self._chance.choice(free) if free else None
-
-        return Read(self._table.between(*with_prefix(f"outside|{together}|"), most, deadline), left)
+    def _one_left(self, places: Sequence[str], taken: Iterable[Row], besides: Collection[str] = ()) -> str | None:
+        """One of the places that is not taken, at random, so that two who ask at once rarely meet."""
+        gone = {row.key for row in taken}.union(besides)
+        left = [place for place in places if place not in gone]
+        return self._chance.choice(left) if left else None
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The transaction that lends it was applied, or was not."""
@@ -172,7 +167,7 @@ class NumbersTable:
             yield Replace(slot.key, slot.values, slot.version)
         elif _leaves(slot):
             yield Delete(slot.key, slot.version)
-        elif number in self._lending.pool:
+        elif number in self._pools.pool.numbers:
             yield Replace(slot.key, _BARE, slot.version)
             yield Insert(free_row(number, now), _BARE)
         else:
@@ -188,16 +183,16 @@ class NumbersTable:
 
     def register_pool(self, now: datetime, deadline: Deadline) -> None:
         """Tell other hosts which numbers this one has in its setting: they take none of them away."""
-        self._table.commit([Put(self._registration, registered(self._own, now))], deadline)
+        self._pools.register(now, deadline)
 
     def sync_pool(self, now: datetime, deadline: Deadline) -> None:
         """Bring the slots in line with CALLBACK_NUMBERS, and those of hosts with other settings that run still.
 
         A number that leaves while it is lent keeps its holders and its slot, which says that it does not come free.
         """
-        rows = self._prefixed(POOL_ROW, MAX_POOLS_READ, deadline)
-        self._keep_registered(rows, now, deadline)
-        if self._lending.learn(rows, now):
+        rows = self._pools.read(deadline).result()
+        self._pools.keep(rows, now, deadline)
+        if self._pools.learn(rows, now):
             return
         # Whoever stops half way leaves it marked as not in line; whoever comes second makes the first one stop.
         [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
@@ -207,26 +202,15 @@ class NumbersTable:
                 mark = self._change_pool(group, mark, deadline)
             # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
             if not changes:
-                self._mark_pool({"schema": SCHEMA, "pool": self._lending.fingerprint()}, [], mark, deadline)
+                self._mark_pool({"schema": SCHEMA, "pool": self._pools.fingerprint()}, [], mark, deadline)
         self._lending.forget()
-
-    def _keep_registered(self, rows: Sequence[Row], now: datetime, deadline: Deadline) -> None:
-        known = {row.key: seen_at(row) for row in rows if row.key != POOL_ROW}
-        mine = known.get(self._registration)
-        if mine is None or now - mine >= REGISTERED_AGAIN_AFTER:
-            self.register_pool(now, deadline)
-        for key, seen in known.items():
-            if key != self._registration and (seen is None or now - seen >= REGISTERED_FOR):
-                # Another host removes it too.
-                with suppress(RowConflict):
-                    self._table.commit([Delete(key)], deadline)
 
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
         slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
         free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
         changes: list[list[Write]] = []
-        pool = self._lending.pool
+        pool = self._pools.pool.numbers
         staying = frozenset(pool)
         for number in pool:
             slot = slots.get(number)

@@ -6,15 +6,16 @@ a foreign one that nobody holds before a domestic one that is shared. What may b
 transaction to find out.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import groupby
 
 from msgspec import Struct
 
 from shared.domain.callers import Caller, is_of_an_agent
 from shared.domain.emergency_numbers import US_TERRITORIES
-from shared.domain.leases import Lease
+from shared.domain.leases import Lease, Rules
 
 UNKNOWN_AGENTS_SHARE = 5
 RATION_WINDOW_MINUTES = 10
@@ -62,11 +63,6 @@ class Activity(Struct, frozen=True):
         return Activity(True, self.sharers + 1, self.last)
 
 
-def held_unseen(now: datetime) -> Activity:
-    """A number that somebody holds although the reading, which has an end, did not show who."""
-    return Activity(True, 1, now)
-
-
 def activity_of(holds: Iterable[Hold], pool: Collection[str]) -> dict[str, Activity]:
     """What is going on with each number that somebody holds; one that left the pool is nobody's to join."""
     members = frozenset(pool)
@@ -102,6 +98,45 @@ def numbers_to_share(activity: Mapping[str, Activity]) -> tuple[str, ...]:
     welcomes = {number: each.welcome for number, each in activity.items()}
     least = min(welcomes.values(), default=None)
     return tuple(number for number, welcome in welcomes.items() if welcome == least)
+
+
+class Exhausted(Struct):
+    """What one reading showed of a zone in which nothing is free: what rests, the longest first, and what is held.
+
+    All dials that waited for the reading share it: what one is given, the next one is not.
+    """
+
+    resting: tuple[str, ...]
+    activity: dict[str, Activity]
+
+    def unseen(self, numbers: Iterable[str]) -> list[str]:
+        """Of these numbers, those whose holders the reading did not show: never lent, or held by too many to see."""
+        return [number for number in numbers if number not in self.activity]
+
+    def hold(self, numbers: Iterable[str], now: datetime) -> None:
+        """Somebody holds these numbers, although the reading, which has an end, did not show who."""
+        self.activity |= {number: Activity(True, 1, now) for number in numbers}
+
+    def take_resting(self) -> str | None:
+        """The longest resting number, which is nobody else's to try; None where none is left."""
+        first, self.resting = self.resting[:1], self.resting[1:]
+        return first[0] if first else None
+
+    def share(self, choose: Callable[[Sequence[str]], str]) -> str | None:
+        """The number to share, which has one sharer more from then on; None where nobody holds any."""
+        equal = numbers_to_share(self.activity)
+        if not equal:
+            return None
+        number = choose(equal)
+        self.activity[number] = self.activity[number].joined()
+        return number
+
+
+def may_be_taken(lease: Lease | None, number: str, rules: Rules, now: datetime) -> bool:
+    """Whether a number that rests, or is a drill's, may be taken from a holder with this lease."""
+    if lease is None or lease.number != number or lease.lost:
+        return False
+    return not lease.keeps_number(rules, now)
 
 
 # Countries ------------------------------------------------------------------------------------------------------------
@@ -153,6 +188,24 @@ def is_foreign(e164: str, country: str | None) -> bool:
     """Whether the number is of another country than the caller's, where both are known."""
     zone = zone_of_number(e164)
     return country is not None and zone != NO_ZONE and zone not in domestic_zones(country)
+
+
+class Pool(Struct, frozen=True):
+    """The callback numbers, and those of each zone."""
+
+    numbers: tuple[str, ...]
+    by_zone: Mapping[str, tuple[str, ...]]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many numbers each zone has."""
+        return {zone: len(numbers) for zone, numbers in self.by_zone.items()}
+
+
+def pool_of(numbers: Sequence[str]) -> Pool:
+    """The pool of these numbers."""
+    in_zones = groupby(sorted(numbers, key=zone_of_number), key=zone_of_number)
+    return Pool(tuple(numbers), {zone: tuple(some) for zone, some in in_zones})
 
 
 def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

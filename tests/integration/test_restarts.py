@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.adapters.lending import REGISTERED_FOR
+from shared.adapters.registered_pools import REGISTERED_FOR
 from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, note, watch
 from tests.leaks import Kind

@@ -35,6 +35,7 @@ SUITES = (
     "test_found_by_simulation.py",
     "test_lending.py",
     "test_pool.py",
+    "test_two_hosts.py",
     "test_front_door.py",
     "test_presence_steps.py",
     "test_emergency_flow.py",
@@ -92,6 +93,7 @@ ENDS = "shared/use_cases/end_call.py"
 STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
+POOLS = "shared/adapters/registered_pools.py"
 NUMBERS = "shared/adapters/numbers_table.py"
 TURNS = "shared/adapters/turns.py"
 POOL = "shared/domain/pool.py"
@@ -455,6 +457,31 @@ MUTANTS = (
     Mutant(
         "the shortest resting first", POOL, "key=lambda rest: rest.ends_at)", "key=lambda rest: now - rest.ends_at)"
     ),
+    Mutant("no second look at what other dials are after", LENDING, "MOST_LOOKS = 2", "MOST_LOOKS = 1"),
+    Mutant(
+        "what a dial has in mind is another's too",
+        LENDING,
+        "self._chosen(free, leaving_out=self._taken)",
+        "self._chosen(free, leaving_out=())",
+    ),
+    Mutant(
+        "two dials try one resting number",
+        POOL,
+        "first, self.resting = self.resting[:1], self.resting[1:]",
+        "first = self.resting[:1]",
+    ),
+    Mutant(
+        "a number is taken from whoever holds it",
+        POOL,
+        "    return not lease.keeps_number(rules, now)\n",
+        "    return lease.last_ended_at is not None or not lease.keeps_number(rules, now)\n",
+    ),
+    Mutant(
+        "a host that is gone keeps its numbers in the pool",
+        POOLS,
+        "(seen := _seen_at(row)) is not None and now - seen < REGISTERED_FOR",
+        "_seen_at(row) is not None",
+    ),
     Mutant("a burst comes to one number", POOL, "Activity(True, self.sharers + 1, self.last)", "self"),
     Mutant("unknown agents may hold the whole pool", POOL, "UNKNOWN_AGENTS_SHARE = 5", "UNKNOWN_AGENTS_SHARE = 1"),
     Mutant("a window of notices of a minute", POOL, "now.minute - now.minute % RATION_WINDOW_MINUTES", "now.minute"),
@@ -467,7 +494,7 @@ MUTANTS = (
     Mutant(
         "shared before resting",
         LENDING,
-        "return new or (self._resting_loan(picture, now, deadline) if takes else None)",
+        "return new or (self._reader.resting_loan(picture, now, deadline) if takes else None)",
         "return new",
     ),
     Mutant("an event's dial counts though the store has not got it", DOOR, "        started.require_recorded()\n", ""),

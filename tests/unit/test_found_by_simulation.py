@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec import structs
 
-from shared.adapters.lending import REGISTERED_FOR
+from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.adapters.table import Delete, Put, Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent

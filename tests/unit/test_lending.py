@@ -1,16 +1,20 @@
 """Which number is lent while other dials of the same process are under way."""
 
 import random
+import threading
 from collections.abc import Callable
 
-from shared.adapters.lending import REGISTERED_FOR, SHARE_ROWS_READ, UNDER_WAY, Lending
-from shared.adapters.table import Put
+from shared.adapters.exhausted_zone import SHARE_ROWS_READ
+from shared.adapters.lending import UNDER_WAY, Lending, LockMaker
+from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
+from shared.adapters.table import Put, Row, Table
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
 from shared.use_cases.start_call import Dial
 from tests.fakes.house import HandClock, House, Overtaken, numbers
-from tests.fakes.memory_table import MemoryTable
+from tests.fakes.memory_table import Known, MemoryTable
 
 
 def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anything_yet() -> None:
@@ -50,13 +54,31 @@ def test_a_number_whose_holder_no_reading_shows_is_not_taken_for_one_that_was_ne
     assert (answer.callback_number, answer.shared, answer.degraded) == (stays, True, False)
 
 
+def lending_of(table: Table, count: int, make_lock: LockMaker = threading.Lock) -> Lending:
+    pools = RegisteredPools(table, numbers(count))
+    return Lending(table, pools=pools, rules=Rules(), chance=random.Random(1), make_lock=make_lock)
+
+
+class Counted(Overtaken):
+    """Counts the readings of free numbers; something may happen before the second one."""
+
+    looks = 0
+    before_second: Callable[[], None] = staticmethod(lambda: None)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        self.looks += first.startswith("free|")
+        if self.looks == 2:
+            self.before_second()
+        return super().between(first, end, limit, deadline)
+
+
 class TwoDials:
     """A pool of one number, which one dial has in mind and then is lent, and another dial."""
 
     def __init__(self) -> None:
-        self.house = House(pool=numbers(1), table=Overtaken())
+        self.house = House(pool=numbers(1), table=Counted())
         self.house.tick()
-        self.lending = Lending(self.house.table, pool=numbers(1), rules=Rules(), chance=random.Random(1))
+        self.lending = lending_of(self.house.table, 1)
         self.first = self.find()
 
     def find(self) -> Loan:
@@ -80,12 +102,31 @@ def test_where_others_are_after_all_that_is_free_the_next_look_tells_who_has_got
     assert (dials.first.kind, dials.find().kind) == (LoanKind.FREE, LoanKind.SHARED)
 
 
+def test_what_another_dial_lets_go_of_meanwhile_goes_before_a_shared_number() -> None:
+    table = Counted()
+    house = House(pool=numbers(2), table=table)
+    house.tick()
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+    lending = lending_of(table, 2)
+
+    def find() -> Loan:
+        return lending.find(country=None, quota=None, now=house.clock.now(), deadline=house.within())
+
+    first = find()
+    table.looks, table.before_second = 0, lambda: lending.over(first, lent=False)
+    assert (first.kind, find().kind, table.looks) == (LoanKind.FREE, LoanKind.FREE, 2)
+
+
 def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() -> None:
     dials = TwoDials()
     # Lent by another process; the dial that had it in mind never comes to an end.
     dials.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
     assert dials.find().kind is LoanKind.SHARED
-    assert dials.lending.reserved == 0
+    table = dials.house.table
+    assert isinstance(table, Counted)
+    table.looks = 0
+    assert dials.find().kind is LoanKind.SHARED
+    assert table.looks == 1, "nobody is after anything: one look is enough to know"
 
 
 class LosesOnce:
@@ -104,7 +145,7 @@ class LosesOnce:
 
 def test_what_is_forgotten_right_after_it_was_read_is_read_again_and_not_taken_for_nothing() -> None:
     table, lock, clock = MemoryTable(), LosesOnce(), HandClock()
-    lending = Lending(table, pool=numbers(2), rules=Rules(), chance=random.Random(1), make_lock=lambda: lock)
+    lending = lending_of(table, 2, make_lock=lambda: lock)
     house = House(pool=numbers(2), table=table)
     house.tick()
     house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.adapters.lending import REGISTERED_FOR
+from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.domain.agents import Agent
 from shared.domain.board import NoticeState
 from shared.domain.errors import Unavailable

@@ -3,18 +3,21 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
-from shared.domain.leases import Lease
+from shared.domain.leases import Lease, Rules
 from shared.domain.pool import (
+    Exhausted,
     Hold,
     Rest,
     activity_of,
     had_enough,
-    held_unseen,
     leases_to_ring,
+    may_be_taken,
     notices_a_window,
     numbers_to_share,
     places_for_unknown,
+    pool_of,
     ration_over,
     ration_window,
     resting_numbers,
@@ -58,13 +61,8 @@ def test_where_all_are_in_a_call_the_one_with_the_fewest_sharers_is_shared() -> 
 def test_among_equals_chance_decides_so_that_a_burst_spreads() -> None:
     holds = [in_a_call(number, minutes) for minutes, number in enumerate(POOL, start=1)]
     assert set(shared_out(*holds)) == set(POOL)
-    activity = activity_of(holds, POOL)
-    taken = []
-    for _ in POOL:
-        number = numbers_to_share(activity)[0]
-        activity[number] = activity[number].joined()
-        taken.append(number)
-    assert sorted(taken) == sorted(POOL)
+    exhausted = Exhausted((), activity_of(holds, POOL))
+    assert sorted(exhausted.share(min) or "" for _ in POOL) == sorted(POOL)
 
 
 def test_nobody_joins_or_follows_on_a_number_that_left_the_pool() -> None:
@@ -88,8 +86,35 @@ def test_a_number_rests_once_every_holders_lease_is_over_the_longest_resting_fir
 
 
 def test_a_number_whose_holders_no_reading_shows_counts_as_one_in_a_call() -> None:
-    activity = activity_of([idle(ONE, 5)], POOL) | {TWO: held_unseen(NOW)}
-    assert numbers_to_share(activity) == (ONE,)
+    exhausted = Exhausted((), activity_of([in_a_call(ONE), in_a_call(ONE)], POOL))
+    assert exhausted.unseen(POOL) == [TWO, THREE]
+    exhausted.hold([TWO], NOW)
+    assert exhausted.unseen(POOL) == [THREE]
+    assert exhausted.share(min) == TWO, "one sharer is fewer than two"
+
+
+def test_what_rests_is_for_one_dial_of_a_burst_to_try_the_longest_first() -> None:
+    exhausted = Exhausted((TWO, ONE), {})
+    assert [exhausted.take_resting() for _ in range(3)] == [TWO, ONE, None]
+    assert exhausted.share(min) is None, "nobody holds anything"
+
+
+def test_a_number_is_taken_only_from_whoever_had_it_last_and_lost_it_to_time() -> None:
+    over = Lease(number=ONE, epoch="1", shared=False, lent_at=ago(60), dialled_at=ago(60), last_ended_at=ago(30))
+    lives = structs.replace(over, dialled_at=ago(59))
+    assert may_be_taken(over, ONE, Rules(), NOW)
+    assert not may_be_taken(lives, ONE, Rules(), NOW)
+    assert may_be_taken(structs.replace(lives, drill=True), ONE, Rules(), NOW), "a drill's number is anybody's"
+    assert not may_be_taken(structs.replace(over, lost=True), ONE, Rules(), NOW), "somebody took it already"
+    assert not may_be_taken(over, TWO, Rules(), NOW), "they have another one by now"
+    assert not may_be_taken(None, ONE, Rules(), NOW)
+
+
+def test_each_number_is_in_the_pool_of_its_zone_in_the_order_of_the_setting() -> None:
+    canada = "+14165550100"
+    pool = pool_of((TWO, canada, ONE))
+    assert pool.numbers == (TWO, canada, ONE)
+    assert pool.by_zone == {"CA": (canada,), "US": (TWO, ONE)} and pool.sizes == {"CA": 1, "US": 2}
 
 
 def test_agents_outside_the_directory_have_a_fifth_of_the_pool_and_always_one() -> None:

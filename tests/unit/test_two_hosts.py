@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.adapters.lending import REGISTERED_FOR
+from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.use_cases.end_call import End

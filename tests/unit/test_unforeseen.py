@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.emergency_table import MOST_FORGOTTEN_AT_ONCE
-from shared.adapters.lending import MOST_TAKEN_FROM
+from shared.adapters.exhausted_zone import MOST_TAKEN_FROM
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent

@@ -1,0 +1,133 @@
+"""A zone of the pool in which nothing is free: one reading of it, and what can be lent all the same (B2).
+
+The order is the domain's (`shared/domain/pool.py`); here stand the rows that tell what it needs, and how many are read.
+"""
+
+import random
+import threading
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from shared.adapters.emergency_rows import (
+    agent_row,
+    map_readable,
+    read_hold,
+    read_rest,
+    read_slot_and_holders,
+    read_stored,
+    slot_row,
+)
+from shared.adapters.registered_pools import RegisteredPools
+from shared.adapters.table import Row, Table, with_prefix
+from shared.deadlines import Deadline
+from shared.domain.errors import Unreadable
+from shared.domain.leases import Rules
+from shared.domain.pool import Exhausted, activity_of, may_be_taken, resting_numbers
+from shared.ports import Loan, LoanKind, Pending
+
+REMEMBERED = 128
+REST_ROWS_READ = 1000
+SHARE_ROWS_READ = 1000
+MOST_CANDIDATES = 4
+# Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
+MOST_TAKEN_FROM = 12
+
+
+class Picture(Struct, frozen=True):
+    """One reading of a zone: the rows of what is free, and else what is held and what rests.
+
+    `synced`: every number has a slot, so that none can be one that was never lent.
+    """
+
+    free: dict[str, Row]
+    held: Exhausted
+    synced: bool
+
+
+class ZoneReader(Struct, frozen=True):
+    """Reads one zone of the pool. `lock` is held while a picture changes, which several dials share."""
+
+    zone: str
+    table: Table
+    pools: RegisteredPools
+    rules: Rules
+    chance: random.Random
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers of the zone."""
+        return self.pools.pool.by_zone.get(self.zone, ())
+
+    def free(self, deadline: Deadline) -> Pending[list[Row]]:
+        """The longest-free numbers."""
+        return self.table.between(*with_prefix(f"free|{self.zone}|"), REMEMBERED, deadline)
+
+    def picture(self, now: datetime, deadline: Deadline) -> Picture:
+        """All of it, in one step; what other hosts have in their settings is read with it."""
+        free, pools = self.free(deadline), self.pools.read(deadline)
+        resting = self.table.between(*with_prefix(f"rest|{self.zone}|"), REST_ROWS_READ, deadline)
+        shared = self.table.between(*with_prefix(f"share|{self.zone}|"), SHARE_ROWS_READ, deadline)
+        rows = {row.key: row for row in free.result()}
+        synced = self.pools.learn(pools.result(), now)
+        activity = activity_of(map_readable(read_hold, shared.result()), self.numbers)
+        rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
+        return Picture(rows, Exhausted(rests, activity), synced)
+
+    def new_loan(self, picture: Picture, now: datetime, deadline: Deadline) -> Loan | None:
+        """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""
+        if picture.synced:
+            return None
+        with self.lock:
+            unseen = picture.held.unseen(self.numbers)
+        some = self.chance.sample(unseen, min(len(unseen), MOST_CANDIDATES))
+        reads = [self.table.get(slot_row(number), deadline) for number in some]
+        new = [number for number, read in zip(some, reads, strict=True) if read.result() is None]
+        with self.lock:
+            # Where thousands hold numbers, no reading shows them all: these are held by somebody.
+            picture.held.hold([number for number in some if number not in new], now)
+        return Loan(number=new[0], kind=LoanKind.NEW) if new else None
+
+    def resting_loan(self, picture: Picture, now: datetime, deadline: Deadline) -> Loan | None:
+        """The longest-resting number all of whose holders' leases are over.
+
+        Of those that look so, only some are looked at: where thousands hold a few numbers, no reading shows them all,
+        and a shared number in time is better than the search for one that rests.
+        """
+        for _ in range(MOST_CANDIDATES):
+            with self.lock:
+                number = picture.held.take_resting()
+            if number is None:
+                return None
+            loan = self._taken_from_holders(number, now, deadline)
+            if loan is not None:
+                return loan
+        return None
+
+    def shared_loan(self, picture: Picture) -> Loan | None:
+        """Of the numbers that the reading showed, the one that is to be shared."""
+        with self.lock:
+            number = picture.held.share(self.chance.choice)
+        return Loan(number=number, kind=LoanKind.SHARED) if number is not None else None
+
+    def _taken_from_holders(self, number: str, now: datetime, deadline: Deadline) -> Loan | None:
+        # The slot, and one holder more than it may have.
+        rows = self.table.between(*with_prefix(slot_row(number)), MOST_TAKEN_FROM + 2, deadline).result()
+        found = read_slot_and_holders(number, rows)
+        # Whether a holder that cannot be read rests, nobody can tell.
+        if found.slot is None or not 0 < len(found.holders) <= MOST_TAKEN_FROM or found.unreadable:
+            return None
+        if not all(may_be_taken(holder.lease, number, self.rules, now) for holder in found.holders):
+            return None
+        # The transaction replaces their emergencies, on the versions that are read here.
+        reads = [self.table.get(agent_row(holder.agent_key), deadline) for holder in found.holders]
+        try:
+            stored = tuple(read_stored(read.result()) for read in reads)
+        except Unreadable:
+            return None
+        leases = [each.emergency.lease if each.emergency is not None else None for each in stored]
+        if not all(may_be_taken(lease, number, self.rules, now) for lease in leases):
+            return None
+        row, version = found.slot.key, found.slot.version
+        return Loan(number=number, kind=LoanKind.RESTING, row=row, version=version, from_holders=stored)

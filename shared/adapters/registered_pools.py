@@ -1,0 +1,84 @@
+"""Which callback numbers the hosts that run have in their settings, each as its row `pool|{hash}` says.
+
+Two hosts have different settings while a change rolls out: the order of lending (B2) holds over the union.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import batched
+
+from shared.adapters.emergency_rows import POOL_ROW, SCHEMA, moment, moment_of
+from shared.adapters.table import Delete, Put, Row, RowConflict, Table, Values, with_prefix
+from shared.deadlines import Deadline
+from shared.domain.ids import key_of
+from shared.domain.phone_numbers import is_e164
+from shared.domain.pool import pool_of
+from shared.ports import Pending
+
+# A host tells the others of its numbers when it starts and at its timers; a change rolls out within minutes, and what
+# an administrator took out is lent for no longer than that.
+REGISTERED_FOR = timedelta(minutes=5)
+REGISTERED_AGAIN_AFTER = timedelta(minutes=2)
+MAX_POOLS_READ = 20
+_NUMBERS_A_TEXT = 2_000
+# Since zones stand in the keys of free numbers, a pool without them is brought in line anew.
+_ROW_FORM = 2
+
+
+class RegisteredPools:
+    """The union of this host's numbers, `own`, and those that other hosts' rows told of last: `pool`."""
+
+    def __init__(self, table: Table, own: Sequence[str]) -> None:
+        self._table = table
+        self._own = tuple(own)
+        self._row = f"{POOL_ROW}|{key_of(';'.join(sorted(own)))}"
+        self.pool = pool_of(self._own)
+
+    def read(self, deadline: Deadline) -> Pending[list[Row]]:
+        """The rows of all hosts, and the marker of the slots (`POOL_ROW`)."""
+        return self._table.between(*with_prefix(POOL_ROW), MAX_POOLS_READ, deadline)
+
+    def learn(self, rows: Sequence[Row], now: datetime) -> bool:
+        """Take in what those rows say; whether the slots stand for the numbers of all hosts."""
+        live = [row for row in rows if (seen := _seen_at(row)) is not None and now - seen < REGISTERED_FOR]
+        union = tuple(dict.fromkeys((*self._own, *sorted(number for row in live for number in _numbers_in(row)))))
+        if union != self.pool.numbers:
+            # One assignment: a dial that reads it meanwhile has the pool of before or this one, and each is whole.
+            self.pool = pool_of(union)
+        return any(row.key == POOL_ROW and row.values.get("pool") == self.fingerprint() for row in rows)
+
+    def fingerprint(self) -> str:
+        """The pool and the form of its rows, in short: what the marker says once the slots stand for them."""
+        return key_of(f"{_ROW_FORM};{';'.join(sorted(self.pool.numbers))}")
+
+    def register(self, now: datetime, deadline: Deadline) -> None:
+        """Tell other hosts which numbers this one has in its setting."""
+        texts = [";".join(group) for group in batched(self._own, _NUMBERS_A_TEXT, strict=False)]
+        numbers: Values = {f"numbers{place}": text for place, text in enumerate(texts)}
+        self._table.commit([Put(self._row, {"schema": SCHEMA, "seen": moment(now), **numbers})], deadline)
+
+    def keep(self, rows: Sequence[Row], now: datetime, deadline: Deadline) -> None:
+        """Register again in time, and remove the rows of hosts that are gone."""
+        known = {row.key: _seen_at(row) for row in rows if row.key != POOL_ROW}
+        mine = known.pop(self._row, None)
+        if mine is None or now - mine >= REGISTERED_AGAIN_AFTER:
+            self.register(now, deadline)
+        for key, seen in known.items():
+            if seen is None or now - seen >= REGISTERED_FOR:
+                # Another host removes it too.
+                with suppress(RowConflict):
+                    self._table.commit([Delete(key)], deadline)
+
+
+def _seen_at(row: Row) -> datetime | None:
+    """When a host with these numbers was there last; None where the row does not say."""
+    try:
+        return moment_of(str(row.values["seen"]))
+    except (LookupError, ValueError):
+        return None
+
+
+def _numbers_in(row: Row) -> list[str]:
+    texts = (text for name, text in row.values.items() if name.startswith("numbers") and isinstance(text, str))
+    return [number for text in texts for number in text.split(";") if is_e164(number)]
