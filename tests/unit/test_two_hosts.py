@@ -2,12 +2,13 @@
 
 import pytest
 
+from shared.adapters.emergency_rows import POOL_ROW
 from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.use_cases.end_call import End
 from shared.use_cases.start_call import Answer, Dial
-from tests.fakes.house import House, after, numbers
+from tests.fakes.house import House, Overtaken, after, numbers
 
 CANADA = ("+16475550150", "+16475550151")
 POOLS = {
@@ -95,6 +96,28 @@ def test_a_number_that_is_in_one_hosts_setting_stays_however_often_the_others_ti
         hosts.old.clock.advance(after(minutes=1))
         hosts.tick(1)
         assert free(hosts.old) == hosts.union
+
+
+def test_whoever_brings_the_pool_in_line_second_makes_the_first_one_stop() -> None:
+    table = Overtaken()
+    table.kind = "number"
+    old = House(pool=numbers(2), table=table)
+    new = House(pool=numbers(3), table=table, clock=old.clock)
+
+    def marker() -> object:
+        row = table.get(POOL_ROW, old.within()).result()
+        return row and row.values["pool"]
+
+    said: list[object] = []
+
+    def new_syncs() -> None:
+        for _ in range(2):
+            new.tick()
+        said.append(marker())
+
+    table.meanwhile = new_syncs
+    old.tick()
+    assert said == [marker()] != [""], "what the slots stand for now is the newer host's to say"
 
 
 def test_a_registration_that_cannot_be_read_counts_for_nothing() -> None:
