@@ -14,6 +14,7 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
+from shared.domain.dials import Dial
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
@@ -52,6 +53,7 @@ from shared.ports import (
     VoiceRoutes,
 )
 from shared.use_cases.answer_callback import answer_callback
+from shared.use_cases.answer_dial import Answer, Started
 from shared.use_cases.begin_drill import begin_drill
 from shared.use_cases.carry_on_drill import Stage, carry_on_drill
 from shared.use_cases.carry_on_import import carry_on_import
@@ -100,7 +102,7 @@ from shared.use_cases.settle_recording import settle_held_recordings, settle_rec
 from shared.use_cases.show_desktop import show_desktop
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from shared.use_cases.start_call import Answer, Dial, Started, start_call
+from shared.use_cases.start_call import start_call
 from shared.use_cases.stop_recording import stop_recording
 from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings

@@ -26,10 +26,10 @@ from functions.wire.decoding import (
 )
 from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, EndBody, Id, dial_body
 from shared.domain.contacts import LONGEST_ADDRESS
+from shared.domain.dials import Dial
 from shared.domain.errors import Malformed
 from shared.domain.identities import number_in
 from shared.domain.ids import ascii_lower
-from shared.use_cases.start_call import Dial
 
 ACS_PREFIX = "Microsoft.Communication."
 ACS_CALL_STARTED = "Microsoft.Communication.CallStarted"

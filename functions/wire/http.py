@@ -13,6 +13,7 @@ from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every us
 from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent, OutboundProfile, is_reserved
 from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
+from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
 from shared.domain.identities import is_desk
@@ -23,8 +24,8 @@ from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
 from shared.domain.sites import Site, network_of
 from shared.domain.situations import Say
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
-from shared.use_cases.start_call import Answer, Dial
 
 LONGEST_ID = 600
 LONGEST_AGO_MS = 24 * 3600 * 1000

@@ -14,6 +14,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.callbacks import Connected, Fact, Invitation, Joined, Over, Rung
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.deployment import Deployment
+from shared.domain.dials import Dial
 from shared.domain.drills import (
     CLAIMED_FOR,
     GIVEN_UP_AFTER,
@@ -68,7 +69,7 @@ from shared.use_cases.deliver_notice import Sending
 from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.route_callback import Incoming
-from shared.use_cases.start_call import Dial, lend_for_drill
+from shared.use_cases.start_call import lend_for_drill
 
 # A service outside is taken at its word for some seconds, because it shows later what it took; then it must show it.
 WORD_LASTS_S = 6.0

@@ -10,8 +10,8 @@ from msgspec import Struct, structs
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Replace, Row, Table, Write, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.ports import Pending
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House
 from tests.fakes.memory_table import MemoryTable
 

@@ -19,10 +19,10 @@ from shared.adapters.dynamics_profiles import DynamicsProfiles
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_marks import PresenceMarks
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.contract.presence_services import Tokens, dynamics_gateway, dynamics_user_of
 from tests.fakes.house import HandClock, House
 from tests.local.dynamics import (

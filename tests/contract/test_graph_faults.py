@@ -14,9 +14,9 @@ import pytest
 
 from shared.adapters.outage_memory import OutageMemory
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.contract.presence_services import MicrosoftGraph, object_id_of
 from tests.fakes.house import HandClock, House, TableLine, everybody, person
 from tests.fakes.memory_table import MemoryTable

@@ -34,6 +34,7 @@ from shared.domain.callers import Caller, CallerKind
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import SettingFault
+from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, word_of
@@ -47,13 +48,13 @@ from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import Email, Keys, NoticeTemplate, Pending, PresenceGateway, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import Effect
 from shared.use_cases.end_call import End, Ended
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.memory_table import Known, MemoryTable
 from tests.fakes.switchboard import PSAP, Switchboard
 

@@ -4,9 +4,9 @@ import code
 from datetime import timedelta
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, numbers
 
 BANNER = """\

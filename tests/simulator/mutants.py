@@ -78,6 +78,9 @@ PANELS = "shared/domain/panels.py"
 FACTS = "shared/domain/emergencies.py"
 PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
+ANSWERS = "shared/use_cases/answer_dial.py"
+OUTAGE_ANSWER = "shared/use_cases/answer_in_outage.py"
+DIALS = "shared/domain/dials.py"
 SWEEP = "shared/use_cases/expire_leases.py"
 CALLBACK = "shared/use_cases/route_callback.py"
 CALLBACKS = "shared/domain/callbacks.py"
@@ -211,7 +214,7 @@ MUTANTS = (
         "        yield Put(row, mail_values(change.notice, attempts=0))\n",
         "        del row\n",
     ),
-    Mutant("no ration in an outage", START, " and self._mail_granted(outage, now)", ""),
+    Mutant("no ration in an outage", OUTAGE_ANSWER, " and _mail_granted(facts, outage)", ""),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
     Mutant(
@@ -283,13 +286,13 @@ MUTANTS = (
         "return Remember(with_snapshot(hold, current))",
         "return SetPresence(Presence(status=PresenceStatus.BUSY, hold_id=hold.hold_id, version=current.version))",
     ),
-    Mutant("dialled_at not clamped", START, "return min(said, received_at)", "return said"),
-    Mutant("stale start believed", START, "return now - reported_at > self._rules.window", "return False"),
+    Mutant("dialled_at not clamped", DIALS, "return min(self._said_at, self.received_at)", "return self._said_at"),
+    Mutant("stale start believed", DIALS, "return self.now - reported_at > self.rules.window", "return False"),
     Mutant(
         "redial does not keep its number",
         START,
-        "if current is not None and current.lives(self._rules, now):",
-        "if current is not None and current.lives(self._rules, now) and current.number > '0':",
+        "if current is not None and current.lives(facts.rules, facts.now):",
+        "if current is not None and current.lives(facts.rules, facts.now) and current.number > '0':",
     ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
     Mutant("claim believed without starter", TIES, "if starter in starters:", "if starter:"),
@@ -317,7 +320,7 @@ MUTANTS = (
     Mutant(
         "a call of the lease before is recorded again by its late event",
         START,
-        "or (past and self._dial.by_event)",
+        "or (past and facts.dial.by_event)",
         "",
     ),
     Mutant(
@@ -418,8 +421,8 @@ MUTANTS = (
     ),
     Mutant(
         "a stale start leaves presence held",
-        START,
-        "(ReturnPresence(dial.agent_id, self._hold.hold_id),)",
+        ANSWERS,
+        "(ReturnPresence(facts.dial.agent_id, facts.hold.hold_id),)",
         "()",
     ),
     Mutant(
@@ -440,7 +443,7 @@ MUTANTS = (
         "        yield Delete(loan.row, loan.version)\n",
         "        yield Put(loan.row, _BARE)\n",
     ),
-    Mutant("the tombstone is ignored", START, "self._late_for = ends[0] if ends else None", "self._late_for = None"),
+    Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
         "quota ignored", LENDING, "if quota is not None and quota.row is None:", "if quota is None and country == '':"
     ),
@@ -610,15 +613,15 @@ MUTANTS = (
     ),
     Mutant(
         "a far clock is believed",
-        START,
-        "if not self._dial.by_event and abs(said - received_at) > self._rules.window:",
-        "if False:",
+        DIALS,
+        "return not self.dial.by_event and abs(self._said_at - self.received_at) > self.rules.window",
+        "return False",
     ),
     Mutant(
         "what was measured counts last",
-        START,
-        "said = received_at - ago if ago is not None else",
-        "said = received_at - ago if ago is not None and self._dial.dialled_at is None else",
+        DIALS,
+        "return self.received_at - ago if ago is not None else",
+        "return self.received_at - ago if ago is not None and self.dial.dialled_at is None else",
     ),
     Mutant(
         "a server call of long before ties",

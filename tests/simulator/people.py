@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import Malformed, NotFound, Unavailable
 from shared.domain.ids import derived, leg_id_of
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
-from shared.use_cases.start_call import Dial
 from tests.simulator.checks import Place
 from tests.simulator.oracle import SKEW
 from tests.simulator.ports import Died

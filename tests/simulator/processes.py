@@ -12,16 +12,17 @@ from msgspec import structs
 from shared.adapters.take_up import TakeUp
 from shared.bootstrap import ALIVE_FOR_S, Rim, assemble
 from shared.domain.deployment import Deployment
+from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import Effects, RenderedNotice
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import PLENTY, Exchange, TapeStore, everybody
 from tests.simulator.ports import Died, LineCalls, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks

@@ -23,6 +23,7 @@ from shared.adapters.template_table import TemplateTable
 from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import key_of
@@ -34,10 +35,10 @@ from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import Site
 from shared.domain.voice_routes import Telephony
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import PLENTY, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 

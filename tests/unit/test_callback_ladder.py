@@ -11,6 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state, on_the_call
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
 from shared.domain.deployment import CallbackNotices
+from shared.domain.dials import Dial
 from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_expiry, with_ringing
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
@@ -23,7 +24,6 @@ from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DESK, FALLBACK, House, after, numbers, person
 from tests.fakes.switchboard import PSAP
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback
+from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.panels import Mode
 from shared.use_cases.continue_callback import MidCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, numbers
 
 AGENTS = ("agent-ana", "agent-ben")

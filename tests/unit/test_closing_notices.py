@@ -4,13 +4,13 @@ import pytest
 from msgspec import structs
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
 
 DANA = "agent-dana"

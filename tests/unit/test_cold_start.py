@@ -11,8 +11,8 @@ from shared.adapters.effect_threads import MAX_WAITING_A_KIND, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.threads import OsThreads
 from shared.bootstrap import Preparation, WarmUp
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import Counter, HandClock, House, everybody
 
 

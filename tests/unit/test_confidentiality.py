@@ -9,6 +9,7 @@ from msgspec import structs
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
+from shared.domain.dials import Dial
 from shared.domain.emergencies import TieKind, standing, ties
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
@@ -16,7 +17,6 @@ from shared.use_cases.effects import SettleRecording, StopRecording
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
 
 DANA, EVE = "agent-dana", "agent-eve"

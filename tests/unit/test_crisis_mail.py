@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from shared.domain.agents import Agent
 from shared.domain.crisis_mail import MOST_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
@@ -17,7 +18,6 @@ from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DAWN, House, after, numbers
 
 MINUTE = timedelta(minutes=1)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.ports import Email
 from shared.use_cases.deliver_notice import MAX_REFUSALS
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
 
 DANA = "agent-dana"

@@ -6,12 +6,12 @@ from msgspec import structs
 from shared.adapters.desktop_table import MAX_DESKTOPS, DesktopTable
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound
 from shared.domain.locations import Environment, Location, LocationSource
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import DesktopReport
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, TableLine, after
 from tests.fakes.memory_table import MemoryTable
 

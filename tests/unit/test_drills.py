@@ -15,6 +15,7 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.board import LiveEmergency
 from shared.domain.deployment import CallbackNotices
+from shared.domain.dials import Dial
 from shared.domain.drills import CLAIMED_FOR, Drill, DrillState
 from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.notifications import Delivery
@@ -24,7 +25,6 @@ from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Email
 from shared.use_cases.effects import CarryOnDrill, Effect
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DESK, House, Overtaken, after, numbers, office
 from tests.fakes.memory_table import MemoryTable
 from tests.leaks import Kind, Registry, Scanner

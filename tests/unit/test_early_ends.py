@@ -1,10 +1,10 @@
 """An end that is kept for a late start, and its due row, while the timer comes to forget it (B7)."""
 
 from shared.adapters.table import Put
+from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import key_of
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, Overtaken, after
 
 

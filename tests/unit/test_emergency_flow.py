@@ -12,6 +12,7 @@ from shared.adapters.table import Delete, Put
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
+from shared.domain.dials import Dial
 from shared.domain.emergencies import standing, ties
 from shared.domain.errors import NotAllowed, NotAnEmergency, Unavailable
 from shared.domain.ids import key_of
@@ -19,10 +20,10 @@ from shared.domain.leases import Rules
 from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import (
     DAWN,
     DEFAULT_CONTACT,

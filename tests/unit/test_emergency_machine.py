@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.adapters.table import RowConflict, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
@@ -23,11 +24,11 @@ from shared.domain.panels import Mode
 from shared.domain.pool import MAX_NOTICES_A_WINDOW, ration_window
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email, PresenceGateway
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DAWN, DESK, House, after, key_outside, numbers
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.oracle import judge, moments

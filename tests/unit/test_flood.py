@@ -13,13 +13,14 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.subjects import unlisted_key
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"

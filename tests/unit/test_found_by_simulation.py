@@ -10,6 +10,7 @@ from shared.adapters.table import Delete, Put, Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
@@ -18,7 +19,6 @@ from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.show_presence import show_presence
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import FALLBACK, House, Overtaken, after, numbers
 from tests.fakes.memory_table import Known, MemoryTable
 

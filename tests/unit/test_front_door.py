@@ -11,12 +11,12 @@ from msgspec import structs
 from shared.deadlines import Budgets
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of
 from shared.emergency_calling import MAX_WAITING_OF_AN_AGENT, EmergencyCalling
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DAWN, House, after, everybody, person
 
 SOON_S = 10.0

@@ -13,6 +13,7 @@ from shared.bootstrap import compose
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment_checks import OF_THE_SETTING, OF_THE_TABLE
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing, Secret
@@ -20,10 +21,10 @@ from shared.domain.notifications import Delivery
 from shared.domain.panels import Mode
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.settings import read_settings
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DAWN, HandClock, House, TableLine, after, everybody, numbers, person
 from tests.fakes.memory_table import MemoryTable
 

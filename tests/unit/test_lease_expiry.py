@@ -6,10 +6,11 @@ import pytest
 
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
+from shared.domain.dials import Dial
 from shared.domain.leases import Lease, Rules
 from shared.domain.presence import PresenceStatus
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DAWN, DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, House, after, numbers
 
 ANA, BEN = "agent-ana", "agent-ben"

@@ -10,9 +10,9 @@ from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
 from shared.adapters.table import Put, Row, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import HandClock, House, Overtaken, numbers
 from tests.fakes.memory_table import Known, MemoryTable
 

@@ -7,6 +7,7 @@ import pytest
 from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.domain.agents import Agent
 from shared.domain.board import NoticeState
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Mode
@@ -14,7 +15,6 @@ from shared.domain.pool_numbers import NumberState
 from shared.domain.presence import PresenceStatus
 from shared.ports import Email
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DAWN, House, after, numbers
 
 

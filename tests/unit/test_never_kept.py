@@ -11,6 +11,7 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Row, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.locations import Location
@@ -21,7 +22,6 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 

@@ -8,9 +8,9 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Row, Write
 from shared.deadlines import Deadline
 from shared.domain.callers import Caller
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Banner, Panel
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 

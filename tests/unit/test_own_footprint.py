@@ -10,11 +10,11 @@ from shared.adapters.signed_table import SignedTable
 from shared.adapters.table import Delete, Insert, Miss, Put, Replace, RowConflict, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 

@@ -3,11 +3,12 @@
 import pytest
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.leases import Rules
 from shared.domain.pool import NO_ZONE, domestic_zones, is_foreign, zone_of_number, zones_in_order
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House, after
 
 US_1, US_2 = "+14255550100", "+12065550101"

@@ -13,6 +13,7 @@ from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
+from shared.domain.dials import Dial
 from shared.domain.drills import Drill, DrillState, DrillStep
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
@@ -25,7 +26,6 @@ from shared.domain.service_checks import Service
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.use_cases.report_desktop import DesktopReport
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 

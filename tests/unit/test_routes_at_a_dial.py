@@ -8,12 +8,13 @@ from shared.adapters.site_table import SiteTable
 from shared.adapters.table import Put, Row
 from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Deadline
+from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.sites import Site
 from shared.domain.situations import Say
 from shared.domain.voice_routes import RoutesRead, Telephony, VoiceRoute
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House
 from tests.fakes.memory_table import Known, MemoryTable
 

@@ -4,13 +4,14 @@ import pytest
 
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import key_of
 from shared.domain.locations import Location, LocationSource
 from shared.domain.panels import Banner
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import FALLBACK, House, after
 
 DANA = "agent-dana"

@@ -13,13 +13,14 @@ from functions.wire.http import SiteBody, decode, site_of
 from shared.adapters.site_table import REMEMBERED_S, SiteTable
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
+from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable
 from shared.domain.locations import Environment, LocationSource
 from shared.domain.sites import Site, SiteMap
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import DEFAULT_CONTACT, DESK, House, TableLine
 from tests.fakes.memory_table import MemoryTable
 

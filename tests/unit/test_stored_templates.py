@@ -4,9 +4,9 @@ import pytest
 
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.notification_template import NotificationTemplate
+from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Faulty, Unavailable
 from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
 
 CALL, CLOSING = TemplateKind.CALL, TemplateKind.CLOSING

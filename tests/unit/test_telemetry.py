@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.telemetry import VOCABULARY, Event, LogTelemetry, quiet_sdk_logging, spoken
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House, after
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.ports import Email
 from shared.use_cases.route_callback import Incoming
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import House
 from tests.fakes.switchboard import PSAP
 

@@ -6,8 +6,9 @@ from shared.adapters.emergency_rows import POOL_ROW
 from shared.adapters.registered_pools import REGISTERED_FOR
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House, Overtaken, after, numbers
 
 CANADA = ("+16475550150", "+16475550151")

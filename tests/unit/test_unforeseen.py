@@ -10,6 +10,7 @@ from shared.adapters.exhausted_zone import MOST_TAKEN_FROM
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
+from shared.domain.dials import Dial
 from shared.domain.emergencies import MOST_CLAIMS_A_LEG, MOST_LEGS, MOST_SIGHTINGS, without_lease
 from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
@@ -17,7 +18,6 @@ from shared.ports import Change
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Dial
 from tests.fakes.house import FALLBACK, House, after, key_outside, numbers, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 

@@ -5,17 +5,18 @@ import pytest
 from shared.adapters.agent_table import AgentTable
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
+from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import NotAllowed, NotFound, Unavailable
 from shared.domain.locations import Location
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
 from shared.domain.subjects import unlisted_key
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
-from shared.use_cases.start_call import Answer, Dial
 from tests.fakes.house import House, TableLine, everybody, numbers, office, person
 from tests.fakes.memory_table import MemoryTable
 

@@ -36,7 +36,7 @@ from shared.domain.errors import Malformed
 from shared.domain.panels import Banner, emergency_panel, with_number
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.situations import Situation
-from shared.use_cases.start_call import Answer
+from shared.use_cases.answer_dial import Answer
 
 LEAST: dict[str, Any] = {"call_id": "c", "agent_id": "a", "dialled": "911"}
 SECRET = "moonstone"

@@ -1,0 +1,302 @@
+"""A reported dial, and what is known of it by now: whose it is, where they are, when it was (S1, B1, B14)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct, field, structs
+
+from shared.domain.agents import Agent
+from shared.domain.callers import Caller
+from shared.domain.deployment import Deployment
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, without_drill
+from shared.domain.emergency_numbers import EmergencyNumber, recognise
+from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.leases import Lease, Rules
+from shared.domain.locations import Desktop, Location, country_of, told_location
+from shared.domain.notifications import Notice, recipients_of
+from shared.domain.pool import had_enough, is_foreign, ration_over
+from shared.domain.presence import Hold
+from shared.domain.sites import Site, SiteMap, site_now
+from shared.domain.situations import Situation, situation_of
+from shared.domain.subjects import Subject
+from shared.domain.voice_routes import VoiceRoute, routed
+
+# They are kept in the emergency's own row, whose text Table storage bounds at 32,768 characters.
+MAX_CONTACTS_KEPT_CHARACTERS = 6_000
+
+
+class Dial(Struct, frozen=True, kw_only=True):
+    """A reported dial; times are UTC, the country ISO 3166-1 alpha-2, identities raw ACS ids.
+
+    `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
+    `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
+    `desktop_id` is where it was dialled, `client_network` the address that an agent's own request came from; with
+    `caller_id_ours` responders see the number that the softphone is lent.
+    `entra_object_id` is what a machine or an event says of the agent. `ignored` names fields that cannot be used.
+    `drill_for` are those whom a drill tells, None for a real dial.
+    """
+
+    call_id: str
+    agent_id: str
+    dialled: str
+    entra_object_id: str | None = None
+    dialled_at: datetime | None = None
+    dialled_ago: timedelta | None = None
+    received_at: datetime | None = None
+    by_event: bool = False
+    country: str | None = None
+    acs_user_id: str | None = None
+    server_call_id: str | None = None
+    location: Location | None = None
+    locale: str | None = None
+    desktop_id: str | None = None
+    client_network: str | None = None
+    caller_id_ours: bool = False
+    ignored: tuple[str, ...] = ()
+    drill_for: tuple[str, ...] | None = None
+
+
+class DialFacts(Struct, frozen=True, kw_only=True):
+    """What is known of a dial by `now`; each step of a dial makes a fuller one, and an outage uses what there is.
+
+    `identified`: the directory was asked whose it is; before, `subject` is presumed. `identity` is the ACS identity
+    that was said, unless it is somebody else's. `number` and `situation` are there once it is `situated`.
+    """
+
+    dial: Dial
+    caller: Caller
+    deployment: Deployment
+    now: datetime
+    subject: Subject
+    identity: str | None
+    identified: bool = False
+    ignored: tuple[str, ...] = ()
+    desktop: Desktop | None = None
+    site: Site | None = None
+    number: EmergencyNumber | None = None
+    situation: Situation = field(default_factory=Situation)
+
+    @property
+    def rules(self) -> Rules:
+        """The times that hold."""
+        return self.deployment.rules
+
+    @property
+    def agent(self) -> Agent | None:
+        """The entry of whoever dialled, None for an agent who is not in the directory."""
+        return self.subject.entry
+
+    @property
+    def is_drill(self) -> bool:
+        """Whether nobody dialled (B9)."""
+        return self.dial.drill_for is not None
+
+    @property
+    def leg_id(self) -> str:
+        """The leg that this dial is, however often it is reported."""
+        return leg_id_of(self.subject.key, self.dial.call_id)
+
+    @property
+    def hold(self) -> Hold:
+        """The hold on presence that follows from it, in an outage as well."""
+        return Hold(hold_id=derived(self.leg_id, "hold"))
+
+    @property
+    def all_ignored(self) -> tuple[str, ...]:
+        """The fields that could not be used, or were not believed."""
+        return tuple(dict.fromkeys((*self.dial.ignored, *self.ignored)))
+
+    @property
+    def received_at(self) -> datetime:
+        """When the report first reached us."""
+        return self.dial.received_at or self.now
+
+    @property
+    def _said_at(self) -> datetime:
+        ago = self.dial.dialled_ago
+        return self.received_at - ago if ago is not None else self.dial.dialled_at or self.received_at
+
+    @property
+    def clock_wrong(self) -> bool:
+        """Whether the desktop says a time that is further away than the window: a request proves that it is now."""
+        return not self.dial.by_event and abs(self._said_at - self.received_at) > self.rules.window
+
+    @property
+    def dialled_at(self) -> datetime:
+        """When it was dialled, as far as the clock that says so can be believed. An event may come a day late."""
+        if self.clock_wrong:
+            return self.received_at
+        # A desktop whose clock runs ahead must not lengthen the lease.
+        return min(self._said_at, self.received_at)
+
+    @property
+    def too_late(self) -> bool:
+        """Whether it is reported after the window (B3)."""
+        # Of a request only a repeat of our own can be: whoever asked was answered when it came.
+        reported_at = self.dialled_at if self.dial.by_event else self.received_at
+        return self.now - reported_at > self.rules.window
+
+    @property
+    def contacts(self) -> tuple[str, ...]:
+        """The agent's own, and those of the site where the desktop is now (B14)."""
+        own = self.agent.emergency_contacts if self.agent else ()
+        return (*own, *(self.site.emergency_contacts if self.site else ()))
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom a notice of it goes to."""
+        if self.dial.drill_for is not None:
+            return self.dial.drill_for
+        return recipients_of(self.contacts, self.deployment.default_contacts)
+
+    def at_site(self, sites: SiteMap) -> "DialFacts":
+        """With the site where the desktop is now."""
+        site = site_now(
+            sites,
+            desktop_id=self.dial.desktop_id,
+            desktop=self.desktop,
+            client=self.dial.client_network,
+            registered=self.agent.site if self.agent else None,
+            now=self.now,
+        )
+        return structs.replace(self, site=site)
+
+    def situated(self, routes: tuple[VoiceRoute, ...] | None) -> "DialFacts":
+        """With which emergency number it is, and what holds for the caller; raises `NotAnEmergency`."""
+        dial, countries = self.dial, self.deployment.countries
+        # What is registered: the entry's first, then the site's.
+        registered = [each for each in (self.agent, self.site) if each is not None]
+        country = country_of(dial.country, self.desktop, [each.country for each in registered], self.now)
+        number = recognise(dial.dialled, country=country, countries=countries)
+        situation = situation_of(
+            number,
+            told=told_location(dial.location, self.desktop, [each.address for each in registered], self.now),
+            country=country,
+            configured=countries,
+            number_shown=dial.caller_id_ours,
+            routed=routed(number.number, routes),
+        )
+        zones = [self.site.time_zone if self.site else None, self.agent.time_zone if self.agent else None]
+        recipients = self.recipients
+        situation = structs.replace(
+            situation,
+            site=(self.site.name or self.site.site_id) if self.site else None,
+            time_zone=next((zone for zone in zones if zone), None),
+            contacts=recipients if sum(map(len, recipients)) <= MAX_CONTACTS_KEPT_CHARACTERS else None,
+        )
+        return structs.replace(self, number=number, situation=situation)
+
+
+# What a dial makes ----------------------------------------------------------------------------------------------------
+
+
+def new_lease(facts: DialFacts, word: str) -> Lease:
+    """The lease that this dial begins, of a number that is still to be found."""
+    epoch = derived(facts.leg_id, "lease")
+    return Lease(number="", epoch=epoch, shared=False, lent_at=facts.now, dialled_at=facts.dialled_at, word=word)
+
+
+def new_leg(facts: DialFacts, lease: Lease, call_row: str, ended: LegEnd | None, *, holds_presence: bool) -> Leg:
+    """The leg that this dial is; `ended` is an end that came before it."""
+    assert facts.number is not None
+    server_call_id = facts.dial.server_call_id
+    return Leg(
+        leg_id=facts.leg_id,
+        call_row=call_row,
+        dialled_at=facts.dialled_at,
+        received_at=facts.received_at,
+        by_event=facts.dial.by_event,
+        number=lease.number,
+        shared=lease.shared,
+        test=facts.number.test,
+        notified=len(facts.recipients),
+        holds_presence=holds_presence,
+        reported_end=ended,
+        claims=(key_of(server_call_id),) if server_call_id else (),
+    )
+
+
+def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> Emergency:
+    """The emergency of whoever dialled, as they can be reached now; without the new leg."""
+    subject, agent, said = facts.subject, facts.agent, facts.identity
+    listed = agent.acs_user_ids if agent else ()
+    starters = listed or ((said,) if said else ())
+    first = (said,) if said in starters and said else ()
+    # Those of an entry without an object id, which the agent named, may be rung; they tie nothing.
+    rung = subject.named.acs_user_ids if subject.named else ()
+    new = Emergency(agent_id=subject.agent_id, agent_key=agent_key, in_directory=False)
+    base = without_drill(known) if known else new
+    return structs.replace(
+        base,
+        agent_id=subject.agent_id,
+        in_directory=agent is not None,
+        owner=subject.owner,
+        starters=starters or base.starters,
+        reach=Reach(
+            acs_user_ids=tuple(dict.fromkeys((*first, *starters, *rung))) or base.reach.acs_user_ids,
+            alternate_numbers=agent.alternate_numbers if agent else (),
+            desk=facts.site.security_desk if facts.site else (),
+        ),
+        situation=facts.situation,
+    )
+
+
+def beyond_ration(legs: Iterable[Leg], now: datetime) -> bool:
+    """Whether the dials of a listed agent have caused as many notices as they may for now."""
+    return had_enough((leg.received_at or leg.dialled_at for leg in legs if leg.notified), now)
+
+
+def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -> Notice:
+    """A notice that says what is known without the store: the fallback number, for the window."""
+    agent, number = facts.agent, facts.number
+    until = facts.dialled_at + facts.rules.window
+    return Notice(
+        notice_id=derived(facts.leg_id, "notice"),
+        recipients=recipients,
+        agent_key=agent_key,
+        agent_id=facts.subject.agent_id,
+        agent_name=agent.name if agent else None,
+        dialled=number.number if number else "",
+        claimed=facts.identified and agent is None,
+        dialled_at=facts.dialled_at,
+        callback_number=facts.deployment.fallback_number or "",
+        reachable_until=until,
+        shared=False,
+        test=False,
+        drill=facts.is_drill,
+        degraded=False,
+        location=facts.situation.told,
+        site=facts.situation.site,
+        placeable=facts.situation.placement.placeable,
+        number_shown=facts.situation.number_shown,
+        locale=facts.dial.locale or (agent.locale if agent else None),
+        time_zone=facts.situation.time_zone or facts.deployment.time_zone,
+        give_up_at=until,
+    )
+
+
+def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: bool) -> Notice:
+    """The notice of a dial that has its number."""
+    assert emergency.lease is not None
+    until = emergency.lease.promised_until(facts.rules)
+    bare = bare_notice(facts, emergency.agent_key, facts.recipients)
+    if rationed:
+        # One for all of this emergency's dials beyond the ration: the latest says all that the earlier ones did.
+        one_for_all = derived(f"{emergency.lease.epoch}|{ration_over(facts.now).isoformat()}", "notice")
+        bare = structs.replace(bare, notice_id=one_for_all)
+    return structs.replace(
+        bare,
+        callback_number=leg.number,
+        reachable_until=until,
+        word=emergency.lease.word,
+        shared=leg.shared,
+        foreign=has_foreign_number(emergency, leg),
+        test=leg.test,
+        give_up_at=until,
+    )
+
+
+def has_foreign_number(emergency: Emergency, leg: Leg) -> bool:
+    """Whether the leg's number is of another country than the caller was in when they dialled."""
+    lost = emergency.lease is None or emergency.lease.lost
+    return not lost and emergency.situation is not None and is_foreign(leg.number, emergency.situation.country)

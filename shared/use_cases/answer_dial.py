@@ -1,0 +1,103 @@
+"""What a softphone is told of its dial, and what is owed then."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from shared.domain.deployment import Deployment
+from shared.domain.dials import Dial, DialFacts, has_foreign_number
+from shared.domain.emergencies import Emergency, Leg
+from shared.domain.emergency_numbers import Placeable
+from shared.domain.errors import Unavailable
+from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
+from shared.domain.situations import Situation
+from shared.use_cases.effects import Effect, ReturnPresence
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the softphone is told. `known`: the call had been reported before; `stale`: an event that came too late.
+
+    `foreign`: the number is of another country than the caller; `dial`: the digits that the platform connects (B13).
+    """
+
+    call_id: str
+    agent_id: str
+    panel: Panel
+    callback_number: str | None = None
+    expires_at: datetime | None = None
+    shared: bool = False
+    foreign: bool = False
+    test: bool = False
+    degraded: bool = False
+    notified: int = 0
+    placeable: Placeable = Placeable.UNKNOWN
+    dial: str | None = None
+    ignored: tuple[str, ...] = ()
+    known: bool = False
+    stale: bool = False
+
+    @classmethod
+    def in_the_dark(cls, dial: Dial, deployment: Deployment, now: datetime) -> "Answer":
+        """That of an outage where even the way to it has failed: nothing is made of the dial but its ids (B1)."""
+        number, expires_at = deployment.fallback_number, now + deployment.rules.window
+        panel = with_number(emergency_panel(test=False), number, expires_at, Situation())
+        return cls(
+            call_id=dial.call_id,
+            agent_id=dial.agent_id,
+            callback_number=number,
+            expires_at=expires_at,
+            degraded=True,
+            panel=panel,
+        )
+
+
+class Started(Struct, frozen=True):
+    """The answer, and what is owed. `bounded`: too many agents outside the directory have an emergency already."""
+
+    answer: Answer
+    effects: tuple[Effect, ...] = ()
+    bounded: bool = False
+
+    @property
+    def owed(self) -> bool:
+        """Whether this process is to report it again until the store has it: not what a bound has kept out."""
+        return self.answer.degraded and not self.bounded
+
+    def require_recorded(self) -> None:
+        """Raise `Unavailable` if the store knows nothing of it yet: whoever can report it again must."""
+        if self.answer.degraded:
+            raise Unavailable
+
+
+def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: bool) -> Answer:
+    """That of a dial which the store has; `known`: it had it before."""
+    assert emergency.lease is not None
+    placement = (emergency.situation or Situation()).placement
+    return Answer(
+        call_id=facts.dial.call_id,
+        agent_id=facts.subject.agent_id,
+        callback_number=leg.number or None,
+        expires_at=emergency.lease.promised_until(facts.rules),
+        shared=leg.shared,
+        foreign=has_foreign_number(emergency, leg),
+        test=leg.test,
+        notified=leg.notified,
+        placeable=placement.placeable,
+        dial=placement.dial,
+        ignored=facts.all_ignored,
+        panel=panel_of(emergency, facts.rules, facts.now),
+        known=known,
+    )
+
+
+def stale(facts: DialFacts) -> Started:
+    """That of an event which came too late."""
+    answer = Answer(
+        call_id=facts.dial.call_id,
+        agent_id=facts.subject.agent_id,
+        panel=Panel(),
+        ignored=facts.all_ignored,
+        stale=True,
+    )
+    # It may have been reported before, in an outage: then nobody but this knows that presence was held.
+    return Started(answer, (ReturnPresence(facts.dial.agent_id, facts.hold.hold_id),))
