@@ -29,7 +29,10 @@ try:
 except ImportError:
     from tests.house import House
 from shared.domain.agents import Agent
-from shared.domain.dials import Dial
+try:
+    from shared.domain.dials import Dial
+except ImportError:
+    from shared.use_cases.start_call import Dial
 house = House()
 house.add_agent(Agent(agent_id="ana", acs_user_ids=("8:acs:example_ana",), emergency_contacts=("a@example.com",)))
 house.tick()
