@@ -28,6 +28,7 @@ from tests.fakes.house import DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
+from tests.simulator.strangers import THIEVES, is_stranger
 
 if TYPE_CHECKING:
     from tests.simulator.responders import Responder
@@ -39,6 +40,10 @@ ENOUGH = timedelta(minutes=40)
 EXPIRED_WITHIN = timedelta(seconds=75)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
 HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
+# A lease that ends with its last leg leaves two minutes, which threads that get their turn late may use up.
+OUTLASTS_LATE_THREADS = timedelta(minutes=5)
+# The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
+LASTS_LONGER_THAN_A_REFUSAL = timedelta(minutes=20)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -97,8 +102,9 @@ class Checks:
         self.told: dict[tuple[str, str], datetime] = {}
         self.told_over: dict[tuple[str, str], datetime] = {}
         self.told_of: dict[tuple[str, str], datetime] = {}
+        self.unheard: set[tuple[str, str]] = set()
         # By which notice somebody is told that a thread is over.
-        self.closings: dict[tuple[str, str], str] = {}
+        self.closings: dict[tuple[str, str, str], str] = {}
         self.probes = 0
 
     # After every transaction
@@ -122,7 +128,7 @@ class Checks:
         self._unindex(key, before)
         self.emergencies[key] = after
         if not self.world.story.deaf and (before is None or before.hold != after.hold):
-            self.world.tell(after.agent_id, f"hold is now {after.hold}, due {after.presence_due_at}")
+            self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
         self._new_legs(before, after, writes)
         self._over_when_it_is(after, writes)
@@ -140,7 +146,10 @@ class Checks:
         kept = after.lease if after is not None else None
         if kept is None or kept.lost or kept.number != before.lease.number:
             ended = not self._judged(before).lease_lives
-            self.world.require(ended, "a live lease never moves", before.lease.number, before.agent_id)
+            self.world.require(ended, "a live lease never moves", before.lease.number, self._agent(before))
+
+    def _agent(self, emergency: Emergency) -> str:
+        return self.world.whose(emergency)
 
     def _judged(self, emergency: Emergency) -> Verdict:
         return judge(emergency, self.world.rules, self.world.clock.now())
@@ -160,7 +169,7 @@ class Checks:
                 self._leg_recorded(after, leg, writes)
 
     def _leg_recorded(self, emergency: Emergency, leg: Leg, writes: Sequence[Write]) -> None:
-        now, about = self.world.clock.now(), emergency.agent_id
+        now, about = self.world.clock.now(), self._agent(emergency)
         self.world.tell(about, f"leg {leg.leg_id[:8]} recorded, number {leg.number} shared={leg.shared}")
         if leg.callback is not None:
             joined = self.world.control.has_joined(leg.callback, about)
@@ -186,7 +195,7 @@ class Checks:
 
     def _over_when_it_is(self, emergency: Emergency, writes: Sequence[Write]) -> None:
         """Who was told, and nobody else, is told that it is over; never while it is not (B6)."""
-        about = emergency.agent_id
+        about = self._agent(emergency)
         for notice in filter(None, map(_closing_in, writes)):
             verdict = self._judged(emergency)
             held = verdict.held_until is not None and self.world.clock.now() < verdict.held_until
@@ -198,7 +207,7 @@ class Checks:
                 self.world.require(
                     (about, recipient) in self.told, "only who was told is told that it is over", notice, about
                 )
-                thread = (emergency.thread.opened_by, recipient)
+                thread = (emergency.thread.opened_by, emergency.legs[-1].leg_id, recipient)
                 once = self.closings.setdefault(thread, notice.notice_id) == notice.notice_id
                 self.world.require(once, "nobody is told twice that it is over", notice, about)
             self.expected[notice.notice_id] = Expected(agent_id=about, closing=True)
@@ -206,14 +215,17 @@ class Checks:
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
             if leg.left_at is not None:
-                left = leg.callback is not None and self.world.control.has_left(leg.callback, emergency.agent_id)
-                self.world.require(left, "whoever talks in a callback is not taken for gone", leg, emergency.agent_id)
-            if leg.reported_end is None:
+                left = leg.callback is not None and self.world.control.has_left(leg.callback, self._agent(emergency))
+                self.world.require(
+                    left, "whoever talks in a callback is not taken for gone", leg, self._agent(emergency)
+                )
+            # A stranger who gives another's call id takes on the end that a machine reports of it.
+            if leg.reported_end is None or is_stranger(self._agent(emergency)):
                 continue
             said = self.world.ends_said.get(leg.leg_id, set())
             fits = any(at == leg.reported_end.at for at, _ in said)
             fits = fits and (not leg.reported_end.by_agent or any(by_agent for _, by_agent in said))
-            self.world.require(fits, "an end is as it was reported", (leg.reported_end, said), emergency.agent_id)
+            self.world.require(fits, "an end is as it was reported", (leg.reported_end, said), self._agent(emergency))
 
     def _ends_only_get_earlier(self, before: Emergency | None, after: Emergency) -> None:
         known = {leg.leg_id: leg.reported_end for leg in before.legs} if before is not None else {}
@@ -221,7 +233,7 @@ class Checks:
             old, new = known.get(leg.leg_id), leg.reported_end
             if old is not None and new is not old:
                 kept = new is not None and new.at <= old.at and (new.by_agent or not old.by_agent)
-                self.world.require(kept, "of several ends the earliest counts", (old, new), after.agent_id)
+                self.world.require(kept, "of several ends the earliest counts", (old, new), self._agent(after))
 
     def _one_undeclared_holder(self, emergency: Emergency) -> None:
         if emergency.lease is None or emergency.lease.lost:
@@ -229,12 +241,12 @@ class Checks:
         keys = self.holders[emergency.lease.number]
         live = [e for e in (self.emergencies[key] for key in keys) if self._judged(e).lease_lives]
         undeclared = [e for e in live if e.lease is not None and not e.lease.shared]
-        detail = [(e.agent_id, e.lease.shared, str(e.lease.lent_at)) for e in live if e.lease]
-        self.world.require(len(undeclared) < 2, "one live holder unless shared", detail, emergency.agent_id)
+        detail = [(self._agent(e), e.lease.shared, str(e.lease.lent_at)) for e in live if e.lease]
+        self.world.require(len(undeclared) < 2, "one live holder unless shared", detail, self._agent(emergency))
         if len(live) > 1 and not emergency.lease.shared:
             others = [e.lease.lent_at for e in live if e is not emergency and e.lease is not None]
             late = any(at <= emergency.lease.lent_at for at in others)
-            self.world.require(not late, "one live holder unless shared", detail, emergency.agent_id)
+            self.world.require(not late, "one live holder unless shared", detail, self._agent(emergency))
 
     def _holder_row_agrees(self, key: str, emergency: Emergency) -> None:
         lease = emergency.lease
@@ -242,7 +254,9 @@ class Checks:
             return
         row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
         told = None if row is None else msgspec.json.decode(str(row.values["state"]), type=Holder).lease
-        self.world.require(told == lease, "a number's row tells its holder's lease", (told, lease), emergency.agent_id)
+        self.world.require(
+            told == lease, "a number's row tells its holder's lease", (told, lease), self._agent(emergency)
+        )
 
     def _expiry_is_true(self, key: str, emergency: Emergency) -> None:
         lease, verdict = emergency.lease, self._judged(emergency)
@@ -250,7 +264,9 @@ class Checks:
             return
         if lease.expired_at is not None:
             over = not verdict.lease_lives and lease.expired_at == verdict.lease_ends_at
-            self.world.require(over, "a lease that is written as expired is over", (lease, verdict), emergency.agent_id)
+            self.world.require(
+                over, "a lease that is written as expired is over", (lease, verdict), self._agent(emergency)
+            )
         elif self.world.faults.climate.fair and verdict.lease_ends_at < FAR_FUTURE:
             # An end that is told late ends the lease in the past: the timer has its minute from then on.
             since, ends_at = max(verdict.lease_ends_at, self.world.clock.now()), verdict.lease_ends_at
@@ -266,16 +282,20 @@ class Checks:
         served = self.world.served_from(since - EXPIRED_WITHIN, now) <= since
         if served and self._judged(emergency).lease_ends_at == ends_at:
             self.world.require(
-                kept.expired_at == ends_at, "the timer expires the number within a minute", kept, emergency.agent_id
+                kept.expired_at == ends_at,
+                "the timer expires the number within a minute",
+                kept,
+                self._agent(emergency),
             )
 
     def place_of_presence(self, agent_id: str) -> Place:
         """Whose business the agent's presence is now."""
         emergency = self.emergencies.get(self.world.key_of(agent_id))
         hold = emergency.hold if emergency is not None else None
-        if emergency is None or hold is None or hold.settled:
-            return Place.THEIRS
         marked = self.world.presence.read(agent_id, self.world.endless).hold_id is not None
+        if emergency is None or hold is None or hold.settled:
+            # Held in an outage, and not recorded yet.
+            return Place.UNCERTAIN if marked else Place.THEIRS
         held = self._judged(emergency).held_until is not None
         return Place.OURS if marked and held and hold.touched else Place.UNCERTAIN
 
@@ -309,7 +329,7 @@ class Checks:
         if not edges:
             return
         when = chance.choice(edges) + chance.choice((-1, 0, 0, 1)) * MICROSECOND
-        agent_id, key = emergency.agent_id, emergency.agent_key
+        agent_id, key = self._agent(emergency), emergency.agent_key
         self.world.clock.call_at(microseconds(when), lambda: self.probe(agent_id, key))
 
     def probe(self, agent_id: str, key: str) -> None:
@@ -320,7 +340,8 @@ class Checks:
         self.probes += 1
         world, verdict = self.world, self._judged(emergency)
         panel, _ = show_panel(
-            agent_id,
+            emergency.agent_id,
+            emergency=emergency.live_id,
             caller=office(),
             emergencies=world.clear_sight,
             directory=AgentTable(world.directory_table, world.clock),
@@ -369,15 +390,20 @@ class Checks:
 
     def right_targets(self, number: str) -> set[str]:
         """Who may be rung for a callback to this number now: live holders, else the last one, else the desk."""
+        agents = self.right_agents(number)
+        # An identity that the directory gives to somebody is nobody else's, whatever a thief says.
+        return {self.world.identity(each) for each in agents if not each.startswith(THIEVES)} or {DESK, FALLBACK}
+
+    def right_agents(self, number: str) -> set[str]:
+        """Whose emergency a callback to this number belongs to now: the live holders', else the last one's."""
         found = [self.emergencies[key] for key in self.holders.get(number, ())]
         judged = [(emergency, self._judged(emergency)) for emergency in found]
         live = [emergency for emergency, verdict in judged if verdict.lease_lives]
         if live:
-            return {self.world.identity(emergency.agent_id) for emergency in live}
+            return {self._agent(emergency) for emergency in live}
         resting = [emergency for emergency, verdict in judged if verdict.rests]
         newest = max((e.lease.dialled_at for e in resting if e.lease), default=None)
-        last = {self.world.identity(e.agent_id) for e in resting if e.lease and e.lease.dialled_at == newest}
-        return last or {DESK, FALLBACK}
+        return {self._agent(e) for e in resting if e.lease and e.lease.dialled_at == newest}
 
     # Mail
 
@@ -393,6 +419,12 @@ class Checks:
             (self.told_over if cause.closing else self.told)[whose] = now
             if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
+
+    def mail_refused(self, email: Email) -> None:
+        """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
+        cause = self.expected.get(email.subject)
+        if cause is not None and cause.closing and self.world.rules.after_call < LASTS_LONGER_THAN_A_REFUSAL:
+            self.unheard |= {(cause.agent_id, recipient) for recipient in email.recipients}
 
     def _answered(self, cause: Expected) -> bool:
         """Whether the agent themselves answered the callback that it tells of."""
@@ -453,9 +485,11 @@ class Checks:
     def _told_that_it_is_over(self) -> None:
         if not (self.world.deployment.closing_notices and self.world.faults.climate.fair):
             return
+        if self.world.rules.after_call < OUTLASTS_LATE_THREADS:
+            return
         for (agent_id, contact), at in self.told_of.items():
             over_at = self.told_over.get((agent_id, contact))
-            told = over_at is not None and over_at >= at
+            told = (over_at is not None and over_at >= at) or (agent_id, contact) in self.unheard
             self.world.require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
 
     def _nothing_is_left(self) -> None:

@@ -40,6 +40,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     refuses_addresses: bool
     refuses_sender: float
     rows_broken: int
+    strangers: int
 
     @property
     def fair(self) -> bool:
@@ -74,6 +75,7 @@ def climate_of(chance: random.Random) -> Climate:
         refuses_addresses=chance.random() < 0.3,
         refuses_sender=0.0 if fine else chance.choice([0.0, 0.0, 0.1, 0.3]),
         rows_broken=0 if fine else chance.choice([0, 0, 10, 60]),
+        strangers=chance.choice([0, 0, 2, 5]),
     )
 
 

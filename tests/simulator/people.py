@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
-from shared.domain.errors import Malformed, NotFound, Unavailable
+from shared.domain.errors import Malformed, NotAllowed, NotFound, Unavailable
 from shared.domain.ids import derived, leg_id_of
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
+from tests.fakes.house import person
 from tests.simulator.checks import Place
 from tests.simulator.oracle import SKEW
 from tests.simulator.ports import Died
+from tests.simulator.processes import EVERYBODY
 
 if TYPE_CHECKING:
     from tests.simulator.processes import Process
@@ -50,6 +52,10 @@ class Person:
         self.world = world
         self.agent_id = agent_id
         self.unknown = unknown
+        # Every third one's softphone reports as who signed in there, the others' as a machine.
+        self.signs_in = not unknown and int(agent_id.removeprefix("agent-")) % 3 == 0
+        self.caller = person(f"object of {agent_id}") if self.signs_in else EVERYBODY
+        self.latest_call = ""
         self._calls = 0
 
     def entry(self) -> Agent:
@@ -58,6 +64,7 @@ class Person:
             agent_id=self.agent_id,
             acs_user_ids=(self.world.identity(self.agent_id),),
             country="US",
+            entra_object_id=f"object of {self.agent_id}",
             alternate_numbers=self.world.alternates(self.agent_id),
             emergency_contacts=contacts_of(self.agent_id),
         )
@@ -108,6 +115,7 @@ class Person:
         call = Call(
             self.agent_id, world.key_of(self.agent_id), f"{self.agent_id}/{self._calls}", world.clock.now(), dialled
         )
+        self.latest_call = call.call_id
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
         world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True)
         by_event_only = chance.random() < 0.1
@@ -124,7 +132,9 @@ class Person:
         if chance.random() < 0.2:
             world.clock.spawn(self._service_changes_presence, chance.random() * 600)
         if chance.random() < 0.15:
-            world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 4 * 3600)
+            rules = world.rules
+            kept = rules.window + rules.after_call + rules.cool_down
+            world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 1.6 * kept.total_seconds())
         world.clock.sleep(chance.choice(TALKS_S) * (0.5 + chance.random()))
         world.talking -= 1
         self._over(call)
@@ -138,7 +148,7 @@ class Person:
         dial = self._dial(call, call.dialled_at + ahead)
         for _ in range(MOST_REPEATS):
             try:
-                answer = world.any_process().dial(dial)
+                answer = world.any_process().dial(dial, self.caller)
             except Died:
                 world.clock.sleep(1.0)
                 continue
@@ -173,8 +183,8 @@ class Person:
         world = self.world
         for _ in range(20):
             try:
-                world.any_process().tie(call.call_id, call.server_call_id)
-            except (Died, NotFound, Unavailable):
+                world.any_process().tie(call.call_id, call.server_call_id, self.caller)
+            except (Died, NotAllowed, NotFound, Unavailable):
                 world.clock.sleep(2.0)
             else:
                 return
@@ -210,7 +220,7 @@ class Person:
     def _releases(self) -> None:
         for _ in range(10):
             try:
-                self.world.any_process().release(self.agent_id)
+                self.world.any_process().release(self.agent_id, self.caller)
             except (Died, Unavailable):
                 self.world.clock.sleep(2.0)
             else:

@@ -220,6 +220,7 @@ class LineMail:
     def _take(self, email: Email) -> None:
         if self._world.refuses_sender():
             self._world.faults.strikes("sender refused", 1.0)
+            self._world.checks.mail_refused(email)
             # The service says what is not there, or only that it takes nothing.
             raise Unavailable(reason="domainnotlinked") if self._world.chance.random() < 0.5 else Refused()
         refused = frozenset(filter(self._world.refuses, email.recipients))

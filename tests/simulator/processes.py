@@ -11,10 +11,13 @@ from msgspec import structs
 
 from shared.adapters.take_up import TakeUp
 from shared.bootstrap import ALIVE_FOR_S, Rim, assemble
+from shared.deadlines import Deadline
+from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, EmergencyCallingError
 from shared.domain.notifications import Notice
+from shared.domain.panels import Panel
 from shared.emergency_calling import EmergencyCalling
 from shared.ports import Effects, RenderedNotice
 from shared.use_cases.answer_dial import Answer
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from tests.simulator.world import World
 
 EVERYBODY = everybody()
+LOOK_WITHIN_S = 1.0
 
 
 class BareTemplate:
@@ -116,9 +120,9 @@ class Process:
         finally:
             self.take_up.served()
 
-    def dial(self, dial: Dial) -> Answer:
+    def dial(self, dial: Dial, caller: Caller = EVERYBODY) -> Answer:
         with self._serving() as calling:
-            return calling.start_call(dial, caller=EVERYBODY)
+            return calling.start_call(dial, caller=caller)
 
     def dial_by_event(self, dial: Dial) -> Answer:
         with self._serving() as calling:
@@ -128,17 +132,25 @@ class Process:
         with self._serving() as calling:
             calling.end_call_from_event(end, caller=EVERYBODY)
 
-    def tie(self, call_id: str, server_call_id: str) -> None:
+    def say_end(self, end: End, caller: Caller) -> None:
         with self._serving() as calling:
-            calling.tie_call(call_id, server_call_id, caller=EVERYBODY)
+            calling.end_call(end, caller=caller)
+
+    def tie(self, call_id: str, server_call_id: str, caller: Caller = EVERYBODY) -> None:
+        with self._serving() as calling:
+            calling.tie_call(call_id, server_call_id, caller=caller)
 
     def see(self, call: ServerCall) -> None:
         with self._serving() as calling:
             calling.see_server_call(call)
 
-    def release(self, agent_id: str) -> None:
+    def release(self, agent_id: str, caller: Caller = EVERYBODY) -> None:
         with self._serving() as calling:
-            calling.release_presence(agent_id, caller=EVERYBODY)
+            calling.release_presence(agent_id, caller=caller)
+
+    def panel(self, agent_id: str, caller: Caller) -> Panel:
+        with self._serving() as calling:
+            return calling.show_panel(agent_id, caller=caller, deadline=Deadline(self.world.clock, LOOK_WITHIN_S))[0]
 
     def call_back(self, number: str, context: str, caller: str) -> None:
         with self._serving() as calling:

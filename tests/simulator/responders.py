@@ -117,8 +117,8 @@ class Responder:
         """Whoever holds the number by the time that its holders are looked up."""
         if not self._rung:
             self._right |= self.world.checks.right_targets(self.number)
-            for identity in self._right - NOBODY_S:
-                self._expect_notices(self.world.agent_of(identity))
+            for agent_id in self.world.checks.right_agents(self.number):
+                self._expect_notices(agent_id)
 
     def _expect_notices(self, agent_id: str) -> None:
         for kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED):

@@ -16,10 +16,14 @@ from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import Write
 from shared.deadlines import Deadline
 from shared.domain.deployment import CallbackNotices, Deployment
+from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import agent_key_of
+from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
+from shared.domain.subjects import unlisted_key
 from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, key_outside, numbers
+from tests.fakes.house import person as signed_in
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
 from tests.simulator.call_control import CallControl
@@ -32,6 +36,7 @@ from tests.simulator.ports import seeded
 from tests.simulator.processes import DEAF, Process
 from tests.simulator.responders import Responder
 from tests.simulator.story import Story, Violation
+from tests.simulator.strangers import STRANGERS, THIEVES, Stranger, is_stranger
 from tests.simulator.timers import Timer, first_due_us
 
 HOUR_S = 3600
@@ -41,6 +46,9 @@ MANY_AGENTS = 3000
 # A domain is linked, a right assigned, within minutes.
 SENDER_SLOT_S = 120
 DRAIN_HOURS = 34
+# The times that administrators may set, the least among them; most worlds are short, so that there can be many.
+DEFAULTS_IN = 0.2
+WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 2, 10), (10, 30, 60)
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 
 
@@ -102,6 +110,9 @@ class World:
         self.people: list[Person] = []
         for n in range(count):
             self.people.append(Person(self, f"agent-{n}", unknown=plan.random() < 0.1))
+        self.strangers = [Stranger(self, f"{STRANGERS}{n}") for n in range(self.faults.climate.strangers)]
+        self.strangers += [Stranger(self, f"{THIEVES}{n}") for n in range(self.faults.climate.strangers // 2)]
+        self.agent_with_key |= {stranger.key: stranger.name for stranger in self.strangers}
         self.emergencies_each = max(2, min(40, plan.choice([200, 400, 800]) // count))
         if self.brief:
             self.emergencies_each = 8
@@ -112,6 +123,7 @@ class World:
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
             callback_notices=plan.choice(list(CallbackNotices)),
+            rules=rules_of(seeded(self.seed, "times")),
             closing_notices=self.seed % 4 != 3,
             callback_events_url=EVENTS_URL if self.faults.climate.answers_calls else None,
         )
@@ -166,15 +178,25 @@ class World:
 
     def alternates(self, agent_id: str) -> tuple[str, ...]:
         """An agent's other telephones, which every second one has."""
+        if is_stranger(agent_id):
+            return ()
         number = int(agent_id.removeprefix("agent-"))
         return () if number % 2 or self.is_unknown(agent_id) else (f"{TELEPHONES}{number:04}",)
 
     def key_of(self, agent_id: str) -> str:
         """The key of the agent's emergency, as the desktops' back end reports it."""
+        if is_stranger(agent_id):
+            return unlisted_key(agent_id, signed_in(agent_id).owner)
         return key_outside(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
+
+    def whose(self, emergency: Emergency) -> str:
+        """Whose emergency it is, whatever id it goes by: a stranger's may go by that of another unlisted agent."""
+        return self.agent_with_key.get(emergency.agent_key, emergency.agent_id)
 
     def is_unknown(self, agent_id: str) -> bool:
         """Whether the agent is not in the directory."""
+        if is_stranger(agent_id):
+            return True
         number = int(agent_id.removeprefix("agent-"))
         return number < len(self.people) and self.people[number].unknown
 
@@ -213,6 +235,9 @@ class World:
         for person in self.people:
             self.living += 1
             self.clock.spawn(person.live, self.chance.random() * 2 * HOUR_S)
+        for stranger in self.strangers:
+            self.living += 1
+            self.clock.spawn(stranger.live, self.chance.random() * 4 * HOUR_S)
         self.timers = [Timer(self, ["due", "bare"], 60, Process.tick), Timer(self, OWED, 10, Process.sweep)]
         self._weather()
         while self.living:
@@ -274,6 +299,19 @@ class World:
         for process in tuple(self.processes):
             if process.deployment is not self.newest:
                 process.die()
+
+
+def rules_of(chance: random.Random) -> Rules:
+    """What administrators may have set."""
+    if chance.random() < DEFAULTS_IN:
+        return Rules()
+    return Rules(
+        window_minutes=chance.choice(WINDOWS),
+        after_call_minutes=chance.choice(AFTER_CALLS),
+        cool_down_minutes=chance.choice(COOL_DOWNS),
+        hold_after_drop_minutes=chance.choice(HOLDS),
+        max_call_minutes=chance.choice(LONGEST_CALLS),
+    )
 
 
 def simulate(seed: int, *, deaf: bool = True, brief: bool = False) -> Outcome:
