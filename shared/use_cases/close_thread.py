@@ -2,7 +2,7 @@
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import FIRST_TRY_WITHIN, Emergency, is_over, standing, with_closing
+from shared.domain.emergencies import GIVE_CLOSING_UP_AFTER, Emergency, is_over, standing, with_closing
 from shared.domain.errors import Conflict
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
@@ -55,8 +55,10 @@ def _notice(
     ends = standing(emergency, rules, clock.now()).ends
     dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
     ended_at = max((end.at for end in ends.values()), default=clock.now())
+    # What is beyond a ration is one notice for several legs, of which a later one opens the thread again.
+    closed = f"{thread.opened_by}|{emergency.legs[-1].leg_id}|{';'.join(recipients)}"
     return Notice(
-        notice_id=derived(f"{thread.opened_by}|{';'.join(recipients)}", NoticeKind.CLOSING.value),
+        notice_id=derived(closed, NoticeKind.CLOSING.value),
         recipients=recipients,
         agent_id=emergency.agent_id,
         agent_name=agent.name if agent is not None else None,
@@ -72,7 +74,7 @@ def _notice(
         location=ToldLocation(),
         locale=agent.locale if agent is not None else None,
         time_zone=deployment.time_zone,
-        # Nothing is sent once the lease is gone; one that ends with its last leg is told within a minute of it.
-        give_up_at=max(lease.ends_at(rules), clock.now() + 2 * FIRST_TRY_WITHIN),
+        # Nothing is sent once the lease is gone; one that ends with its last leg leaves time for another try.
+        give_up_at=max(lease.ends_at(rules), clock.now() + GIVE_CLOSING_UP_AFTER),
         kind=NoticeKind.CLOSING,
     )

@@ -214,3 +214,23 @@ def test_it_tells_times_and_the_name_and_neither_number_nor_place(house: House) 
     assert dispatched is not None and dispatched.thread is not None
     assert dispatched.thread.closed_for == CONTACTS
     assert seen == []
+
+
+def test_a_leg_beyond_the_ration_that_opens_a_closed_thread_again_is_closed_by_a_message_of_its_own(
+    house: House,
+) -> None:
+    def away(_email: Email) -> None:
+        raise Unavailable
+
+    well, house.mail.fail = house.mail.fail, away
+    for n in range(1, 7):
+        dial(house, f"call-{n}")
+        end(house, f"call-{n}")
+    assert house.telemetry.count("notice_rationed") == 1
+    house.mail.fail = well
+    live(house, 2)
+    dial(house, "call-7")
+    end(house, "call-7")
+    assert house.telemetry.count("notice_rationed") == 2, "the same notice has room for both"
+    live(house, 2)
+    assert len({email.operation_id for email in closings(house)}) == len(closings(house)) == 2
