@@ -474,14 +474,19 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def record_delivery(self, message_id: str, recipient: str, delivery: Delivery) -> bool:
         """Whether the message is one of ours, so that its delivery was noted. Raises `Unavailable`."""
-        return record_delivery(
+        recorded = record_delivery(
             message_id,
             recipient,
             delivery,
             emergencies=self.emergencies,
             deliveries=self.deliveries,
+            clock=self.clock,
+            deployment=self.deployment,
+            telemetry=self.telemetry,
             deadline=self.within(self.budgets.record_delivery_s),
         )
+        self.effects.finish(recorded.effects, self.perform)
+        return recorded.ours
 
     def check_health(self) -> bool:
         """Whether the table answers."""

@@ -52,6 +52,7 @@ class Event(StrEnum):
     EMAIL_BLOCKED = "email_blocked"
     RECIPIENT_REFUSED = "recipient_refused"
     DELIVERY_REPORT = "delivery_report"
+    NOTICE_PASSED_ON = "notice_passed_on"
     CALL_JUDGED = "call_judged"
     RECORDING_DELETED = "recording_deleted"
     RECORDING_HELD_BACK = "recording_held_back"
@@ -131,6 +132,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.RECIPIENT_REFUSED: _entry(logging.ERROR, "emergency"),
     Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
+    Event.NOTICE_PASSED_ON: _entry(logging.WARNING, "recipients", "emergency"),
     Event.CALL_JUDGED: _entry(logging.INFO, "kind"),
     Event.RECORDING_DELETED: _entry(logging.WARNING, "chunks", "gone", "attempt"),
     Event.RECORDING_HELD_BACK: _entry(logging.WARNING, "kind", "chunks"),

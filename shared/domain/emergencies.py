@@ -39,6 +39,8 @@ GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
 HEARD_WITHIN = timedelta(seconds=40)
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
+# A notice of each leg, and one of each callback.
+MOST_PASSED_ON = 24
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -164,7 +166,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     many. `presence_due_at` is when the owed reconciling of the agent's presence is next due, `presence_look_at` when it
     is looked whether a presence that is held is still what we set; None when not. `situation` is what was established
     at the latest dial. `past` are the latest legs that are no longer kept: reports of them that come late are of a call
-    that was served long ago.
+    that was served long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts.
     """
 
     agent_id: str
@@ -187,6 +189,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     situation: Situation | None = None
     thread: Thread | None = None
     past: tuple[str, ...] = ()
+    passed_on: tuple[str, ...] = ()
 
     @property
     def presence_id(self) -> str:
@@ -622,6 +625,21 @@ def with_closing(emergency: Emergency) -> Emergency:
     return structs.replace(
         emergency, thread=structs.replace(thread, closed_for=thread.told, close_at=None, closed=True)
     )
+
+
+def with_passed_on(
+    emergency: Emergency, notice_id: str, reached: Iterable[str], default_contacts: Iterable[str]
+) -> tuple[Emergency, tuple[str, ...]]:
+    """A notice bounced: the default contacts who were not told yet are, once; gives who that is.
+
+    `reached` are those to whom the notice went, or is owed still.
+    """
+    told = emergency.thread.told if emergency.thread is not None else ()
+    known = {address.casefold() for address in (*told, *reached)}
+    new = tuple(address for address in default_contacts if address.casefold() not in known)
+    if not new or notice_id in emergency.passed_on:
+        return emergency, ()
+    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id)[-MOST_PASSED_ON:]), new
 
 
 def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:

@@ -55,6 +55,19 @@ def test_the_service_refuses_the_message_for_one_address(local: Stack, dana: Sof
     assert "recipient_refused" in local.logs()["host.log"]
 
 
+def test_a_bounce_goes_on_to_the_default_contact_who_is_told_that_it_is_over_too(local: Stack, dana: Softphone) -> None:
+    good, bad = contacts(dana.agent)
+    local.control.email_rules(EmailRules(outcomes={bad.lower(): "Bounced"}))
+    call = new_id()
+    dana.dial(call)
+    passed_on = local.wait_for_email(DEFAULT_CONTACT)
+    assert passed_on.recipients == [DEFAULT_CONTACT] and dana.agent.agent_id in passed_on.plain_text
+    dana.end(call)
+    local.wait_for_email(good, count=2)
+    local.wait_until_nothing_is_owed()
+    assert len(local.emails_to(DEFAULT_CONTACT)) == 2, "the call and its end, each once, though two reports came"
+
+
 def test_fifty_contacts_the_most_that_there_can_be_get_one_message(local: Stack) -> None:
     mark = new_id("mark")
     many = "; ".join(f"{mark}.{number}@example.com" for number in range(50))

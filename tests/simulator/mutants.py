@@ -23,6 +23,7 @@ SUITES = (
     "test_closing_notices.py",
     "test_sender_quota.py",
     "test_crisis_mail.py",
+    "test_bounces.py",
     "test_flood.py",
     "test_turns.py",
     "test_confidentiality.py",
@@ -723,6 +724,12 @@ MUTANTS = (
         REPEATS,
         "                if not self._store_answers():\n                    return\n                continue\n",
         "                return\n",
+    ),
+    Mutant(
+        "every report of a bounce tells them again",
+        FACTS,
+        "if not new or notice_id in emergency.passed_on:",
+        "if not new:",
     ),
     Mutant("repeats before first words", CRISIS, "return (not self.first_word,", "return (self.first_word,"),
     Mutant(
