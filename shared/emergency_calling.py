@@ -71,6 +71,7 @@ from shared.use_cases.effects import (
     Effect,
     HoldInOutage,
     MailInOutage,
+    MergeWaiting,
     ReconcilePresence,
     ReconcilePresenceOf,
     ReturnPresence,
@@ -87,6 +88,7 @@ from shared.use_cases.forget_agents import forget_agents
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
+from shared.use_cases.merge_waiting import merge_waiting
 from shared.use_cases.read_voice_routes import read_voice_routes
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.record_delivery import record_delivery
@@ -642,13 +644,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """Try again what is owed. Raises `Unavailable`."""
         deadline = self.within(self.budgets.take_up_outbox_s)
         effects = [
-            *take_up_outbox(
-                emergencies=self.emergencies,
-                quota=self.mail_quota,
-                clock=self.clock,
-                telemetry=self.telemetry,
-                deadline=deadline,
-            )
+            *take_up_outbox(emergencies=self.emergencies, clock=self.clock, telemetry=self.telemetry, deadline=deadline)
         ]
         try:
             effects += take_up_recordings(
@@ -681,6 +677,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 self._reconcile_presence(agent_key, deadline)
             case CloseThread(agent_key):
                 return self._close_thread(agent_key, deadline)
+            case MergeWaiting():
+                return self._merge_waiting(deadline)
             case DeliverNotice():
                 self._deliver_notice(effect, deadline)
             case MailInOutage():
@@ -748,6 +746,15 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             directory=self.directory,
             clock=self.clock,
             deployment=self.deployment,
+            deadline=deadline,
+        )
+
+    def _merge_waiting(self, deadline: Deadline) -> tuple[Effect, ...]:
+        return merge_waiting(
+            emergencies=self.emergencies,
+            quota=self.mail_quota,
+            clock=self.clock,
+            telemetry=self.telemetry,
             deadline=deadline,
         )
 

@@ -32,6 +32,10 @@ class DeliverNotice(Struct, frozen=True):
     granted: bool = False
 
 
+class MergeWaiting(Struct, frozen=True):
+    """Send what waits for the sender's quota, as far as that goes by now."""
+
+
 class HoldInOutage(Struct, frozen=True):
     """Hold presence although the store is away; the repeated request finds the hold by its id.
 
@@ -104,6 +108,7 @@ type Effect = (
     | ReconcilePresenceOf
     | DeliverNotice
     | CloseThread
+    | MergeWaiting
     | HoldInOutage
     | ReturnPresence
     | MailInOutage

@@ -1,20 +1,21 @@
 """Send what the sender's quota kept waiting, as far as it goes now: first words first, merged (B6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.crisis_mail import Message, Waiting, messages
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
-from shared.ports import EmergencyStore, MailQuota, Telemetry, WaitingNotice
+from shared.ports import Broken, EmergencyStore, MailQuota, Telemetry, WaitingNotice
 from shared.use_cases.effects import DeliverNotice
 
+# A page of the service: what is sent first is chosen among so many, oldest first.
+MOST_WAITING = 1_000
 # Until a claim lapses: as long as for a notice that was tried once.
 CLAIMED_FOR = backoff(2)
 
 
 def merge_waiting(
-    found: Iterable[WaitingNotice],
     *,
     emergencies: EmergencyStore,
     quota: MailQuota,
@@ -27,7 +28,9 @@ def merge_waiting(
     What is in a message is settled in the transaction that claims it: whoever sends it once more sends the same.
     """
     waiting: dict[str, WaitingNotice] = {}
-    for each in found:
+    for each in emergencies.waiting(MOST_WAITING, deadline):
+        if isinstance(each, Broken):
+            continue
         if clock.now() < each.owed.notice.give_up_at:
             waiting[each.owed.notice.notice_id] = each
             continue

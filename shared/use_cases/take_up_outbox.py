@@ -7,18 +7,23 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.notifications import NoticeKind
-from shared.ports import Broken, EmergencyStore, MailQuota, Owed, Telemetry, WaitingNotice
-from shared.use_cases.effects import CloseThread, ContinueCallback, DeliverNotice, Effect, ReconcilePresence
-from shared.use_cases.merge_waiting import merge_waiting
+from shared.ports import Broken, EmergencyStore, Owed, Telemetry, WaitingNotice
+from shared.use_cases.effects import (
+    CloseThread,
+    ContinueCallback,
+    DeliverNotice,
+    Effect,
+    MergeWaiting,
+    ReconcilePresence,
+)
+from shared.use_cases.merge_waiting import MOST_WAITING
 from shared.use_cases.set_aside import set_aside
 
 OWED_AT_ONCE = 50
-# A page of the service: what is sent first is chosen among so many, oldest first.
-MOST_WAITING = 1_000
 
 
 def take_up_outbox(
-    *, emergencies: EmergencyStore, quota: MailQuota, clock: Clock, telemetry: Telemetry, deadline: Deadline
+    *, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
 ) -> tuple[Effect, ...]:
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
@@ -38,9 +43,9 @@ def take_up_outbox(
         except Unavailable:
             # The others are still owed, whatever this one met with.
             continue
-    effects += merge_waiting(
-        waiting, emergencies=emergencies, quota=quota, clock=clock, telemetry=telemetry, deadline=deadline
-    )
+    if waiting:
+        # An effect of its own: who rings for a responder does not wait until all of it is claimed.
+        effects.append(MergeWaiting())
     for broken in (*owed.broken, *(each for each in found if isinstance(each, Broken))):
         set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)

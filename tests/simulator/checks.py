@@ -408,13 +408,17 @@ class Checks:
     # Mail
 
     def mail_accepted(self, email: Email) -> None:
-        """The e-mail service took a message; its subject is the notice's id."""
-        self.world.require(email.subject in self.expected, "no notice without a cause", email.subject)
-        cause = self.expected[email.subject]
+        """The e-mail service took a message; its subject names the notices that it tells."""
+        for notice_id in email.subject.split(";"):
+            self._notice_accepted(notice_id, email.recipients)
+
+    def _notice_accepted(self, notice_id: str, recipients: Sequence[str]) -> None:
+        self.world.require(notice_id in self.expected, "no notice without a cause", notice_id)
+        cause = self.expected[notice_id]
         if cause.responder is not None:
-            cause.responder.is_told_of(email.subject)
-        for recipient in email.recipients:
-            self.accepted[email.subject, recipient] += 1
+            cause.responder.is_told_of(notice_id)
+        for recipient in recipients:
+            self.accepted[notice_id, recipient] += 1
             now, whose = self.world.clock.now(), (cause.agent_id, recipient)
             (self.told_over if cause.closing else self.told)[whose] = now
             if cause.opens or self._answered(cause):
@@ -422,9 +426,9 @@ class Checks:
 
     def mail_refused(self, email: Email) -> None:
         """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
-        cause = self.expected.get(email.subject)
-        if cause is not None and cause.closing and self.world.rules.after_call < LASTS_LONGER_THAN_A_REFUSAL:
-            self.unheard |= {(cause.agent_id, recipient) for recipient in email.recipients}
+        for cause in filter(None, map(self.expected.get, email.subject.split(";"))):
+            if cause.closing and self.world.rules.after_call < LASTS_LONGER_THAN_A_REFUSAL:
+                self.unheard |= {(cause.agent_id, recipient) for recipient in email.recipients}
 
     def _answered(self, cause: Expected) -> bool:
         """Whether the agent themselves answered the callback that it tells of."""

@@ -26,7 +26,7 @@ from shared.use_cases.effects import DeliverNotice, Effect, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import PLENTY, Exchange, TapeStore, everybody
+from tests.fakes.house import Exchange, TapeStore, everybody
 from tests.simulator.ports import Died, LineCalls, LineMail, LinePresence, LineTable
 from tests.simulator.tasks import Tasks
 
@@ -38,10 +38,10 @@ LOOK_WITHIN_S = 1.0
 
 
 class BareTemplate:
-    """Port `NoticeTemplate`: a message that says which notice it is."""
+    """Port `NoticeTemplate`: a message that says which notice it is, or which ones it merges."""
 
     def render(self, notice: Notice, now: datetime) -> RenderedNotice:
-        return RenderedNotice(notice.notice_id, "", "")
+        return RenderedNotice(";".join(part.notice_id for part in notice.singly), "", "")
 
 
 TEMPLATE = BareTemplate()
@@ -86,7 +86,7 @@ class Process:
             prepare=lambda: None,
             words=lambda: "",
             threads=threads,
-            sender_quota=PLENTY,
+            sender_quota=world.sender_quota,
         )
         core = assemble(rim, deployment)
         self.calling = structs.replace(core.calling, effects=WatchedEffects(self, core.calling.effects))
@@ -202,7 +202,8 @@ class WatchedEffects:
             # Where all services answer in time, nobody comes to claim what is being sent.
             expected = not (isinstance(failure, Conflict) and self._process.world.faults.climate.fair)
             if isinstance(effect, DeliverNotice) and expected:
-                checks.delivery_failed(effect.owed.notice.notice_id)
+                for part in effect.owed.notice.singly:
+                    checks.delivery_failed(part.notice_id)
             raise
         finally:
             if isinstance(effect, MailInOutage):

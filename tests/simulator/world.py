@@ -21,8 +21,9 @@ from shared.domain.errors import EmergencyCallingError
 from shared.domain.ids import agent_key_of
 from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.subjects import unlisted_key
-from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, key_outside, numbers
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_outside, numbers
 from tests.fakes.house import person as signed_in
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
@@ -40,12 +41,14 @@ from tests.simulator.strangers import STRANGERS, THIEVES, Stranger, is_stranger
 from tests.simulator.timers import Timer, first_due_us
 
 HOUR_S = 3600
-OWED = ("ladder", "look", "outbox")
+OWED = ("ladder", "look", "outbox", "waiting")
 AGENTS = (3, 8, 20, 50, 120, 120, 300)
 MANY_AGENTS = 3000
 # A domain is linked, a right assigned, within minutes.
 SENDER_SLOT_S = 120
 DRAIN_HOURS = 34
+# So few messages a minute that most notices wait, and are merged.
+FEW = SenderQuota(per_minute=2, per_hour=1_000)
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.2
 WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 2, 10), (10, 30, 60)
@@ -94,6 +97,7 @@ class World:
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.breakage = Breakage(self)
+        self.sender_quota = FEW if seed % 5 == 2 else PLENTY
         self.timers: list[Timer] = []
         self.unserved: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment

@@ -16,7 +16,7 @@ from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email, RenderedNotice
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, MergeWaiting
 from shared.use_cases.end_call import End
 from tests.fakes.house import DAWN, House, after, numbers
 
@@ -332,7 +332,7 @@ def test_a_process_that_dies_before_it_sends_loses_nothing() -> None:
     house.clock.advance(MINUTE)
     house.performs = False
     house.sweep()
-    assert sum(isinstance(effect, DeliverNotice) for effect in house.owed) == 1
+    assert [type(effect) for effect in house.calling.perform(MergeWaiting())] == [DeliverNotice]
     house.owed.clear()
     house.performs = True
     for _ in range(30):
