@@ -612,7 +612,8 @@ def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], no
     new = [address for address in dict.fromkeys(addresses) if address.casefold() not in known]
     heard = thread.heard or notice_id == thread.opened_by
     thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], heard=heard)
-    awaited = thread.close_at is not None and (new or heard)
+    # Who was told of an earlier leg alone waits for the notice of the last one.
+    awaited = thread.close_at is not None and heard
     if awaited or (thread.closed and new):
         thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
     return structs.replace(emergency, thread=thread)

@@ -169,6 +169,7 @@ class Sending:
         self._granted = granted
         self._refusals = 0
         self.asked = False
+        self._doubted: list[str] = []
         self._refused_alone: list[str] = []
         self.unsent: list[str] = list(notice.recipients)
         self.dispatches: list[Dispatch] = []
@@ -182,7 +183,7 @@ class Sending:
         """Raises `Unavailable`, `Rationed` beyond the quota, and then `unsent` says whom it did not reach."""
         try:
             self._send_groups(deadline)
-            if self._refused_alone and not self.dispatches:
+            if self._doubted:
                 # Nobody's message was taken: that says nothing of this recipient.
                 raise Unavailable(reason="refused")
         except Unavailable as failure:
@@ -194,7 +195,13 @@ class Sending:
                 self._drop(self._refused_alone)
 
     def _send_groups(self, deadline: Deadline) -> None:
-        groups = deque(_groups(self._notice.recipients))
+        self._send_each(deque(_groups(self._notice.recipients)), deadline)
+        if self.dispatches:
+            # Refused before anybody's was taken: it may have been the sender's fault, which was mended meanwhile.
+            doubted, self._doubted = [[address] for address in self._doubted], []
+            self._send_each(deque(doubted), deadline)
+
+    def _send_each(self, groups: deque[list[str]], deadline: Deadline) -> None:
         while groups:
             group = groups.popleft()
             try:
@@ -242,7 +249,7 @@ class Sending:
         if self._refusals >= MAX_REFUSALS and not self.dispatches:
             raise Unavailable(reason="refused")
         if len(group) == 1:
-            self._refused_alone.extend(group)
+            (self._refused_alone if self.dispatches else self._doubted).extend(group)
             return []
         middle = len(group) // 2
         return [list(group[:middle]), list(group[middle:])]

@@ -40,6 +40,8 @@ ENOUGH = timedelta(minutes=40)
 EXPIRED_WITHIN = timedelta(seconds=75)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
 HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
+# It waits for the notice of the last leg, and that of an earlier one may be slower.
+BEHIND_THE_LAST = timedelta(seconds=40)
 # A lease that ends with its last leg leaves two minutes, which threads that get their turn late may use up.
 OUTLASTS_LATE_THREADS = timedelta(minutes=5)
 # The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
@@ -493,7 +495,8 @@ class Checks:
             return
         for (agent_id, contact), at in self.told_of.items():
             over_at = self.told_over.get((agent_id, contact))
-            told = (over_at is not None and over_at >= at) or (agent_id, contact) in self.unheard
+            told = over_at is not None and over_at >= at - BEHIND_THE_LAST
+            told = told or (agent_id, contact) in self.unheard
             self.world.require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
 
     def _nothing_is_left(self) -> None:

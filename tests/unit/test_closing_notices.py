@@ -234,3 +234,22 @@ def test_a_leg_beyond_the_ration_that_opens_a_closed_thread_again_is_closed_by_a
     assert house.telemetry.count("notice_rationed") == 2, "the same notice has room for both"
     live(house, 2)
     assert len({email.operation_id for email in closings(house)}) == len(closings(house)) == 2
+
+
+def test_a_late_notice_of_an_earlier_leg_does_not_bring_the_end_before_the_notice_of_the_last_leg(
+    house: House,
+) -> None:
+    house.performs = False
+    for call in ("call-1", "call-2"):
+        dial(house, call)
+        end(house, call)
+    owed, house.owed = house.owed, []
+    house.performs = True
+    first, last = (effect for effect in owed if isinstance(effect, DeliverNotice))
+    house.do(effect for effect in owed if not isinstance(effect, DeliverNotice))
+    house.do([first])
+    house.sweep()
+    assert len(house.mail.accepted) == 1 and closings(house) == []
+    house.do([last])
+    live(house, 1)
+    assert [email.subject == NoticeKind.CLOSING for email in house.mail.accepted] == [False, False, True]

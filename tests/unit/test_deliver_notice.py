@@ -156,3 +156,19 @@ def test_the_messages_of_one_emergency_are_one_thread_and_nobody_elses() -> None
     of_dana = {email.thread for email in house.mail.accepted if email.recipients == tuple(addresses(2))}
     assert len(house.mail.accepted) == 3 and len(of_dana) == 1 and all(threads.values())
     assert threads[("lee@example.com",)] not in of_dana
+
+
+def test_a_recipient_who_was_refused_before_the_sender_was_mended_is_tried_once_more() -> None:
+    contacts = addresses(2)
+    house = house_with(*contacts)
+    tries: list[tuple[str, ...]] = []
+
+    def mended_for_the_third(email: Email) -> None:
+        tries.append(email.recipients)
+        if len(tries) < 3:
+            raise Refused
+
+    house.mail.fail = mended_for_the_third
+    dial(house)
+    assert sorted(house.mail.received()) == sorted(contacts) and house.telemetry.count("recipient_refused") == 0
+    assert [len(each) for each in tries] == [2, 1, 1, 1]
