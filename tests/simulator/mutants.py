@@ -115,6 +115,9 @@ SIGNED = "shared/adapters/signed_table.py"
 EFFECTS = "shared/adapters/effect_threads.py"
 REPEATS = "shared/adapters/repeats.py"
 OUTAGE = "shared/adapters/outage_memory.py"
+CLOSING = "shared/use_cases/close_thread.py"
+SUBJECTS = "shared/domain/subjects.py"
+IDENTIFY = "shared/use_cases/identify.py"
 SENDER = "shared/domain/sender_quota.py"
 CRISIS = "shared/domain/crisis_mail.py"
 WAITING = "shared/use_cases/merge_waiting.py"
@@ -369,8 +372,50 @@ MUTANTS = (
     Mutant(
         "a service that takes nothing blames the recipients",
         NOTICE,
-        "if self._refused_alone and not self.dispatches:",
-        "if self._refused_alone and not self.unsent:",
+        "if self._doubted:",
+        "if self._doubted and not self.unsent:",
+    ),
+    Mutant(
+        "whoever was refused before the sender was mended stays refused",
+        NOTICE,
+        "(self._refused_alone if self.dispatches else self._doubted).extend(group)",
+        "self._refused_alone.extend(group)",
+    ),
+    Mutant(
+        "any entry is the entry of whoever signs in",
+        SUBJECTS,
+        'return bool(caller.name) and (entry.entra_object_id or "").lower() == caller.name.lower()',
+        "return bool(caller.name)",
+    ),
+    Mutant(
+        "an agent is answered under another's id",
+        IDENTIFY,
+        "if known is None or not same_agent(known, agent_id):",
+        "if known is None:",
+    ),
+    Mutant(
+        "an agent may end whatever call they know the id of",
+        ENDS,
+        "    if caller.is_agent:\n        own = own_entry",
+        "    if caller.kind is None:\n        own = own_entry",
+    ),
+    Mutant(
+        "what a stranger names is recorded for whom they name",
+        SUBJECTS,
+        'own = unlisted(caller.stand_in or "", caller.owner)',
+        "own = unlisted(entry.agent_id, entry.agent_id)",
+    ),
+    Mutant(
+        "the end comes before the notice of the last leg",
+        FACTS,
+        "awaited = thread.close_at is not None and heard",
+        "awaited = thread.close_at is not None and bool(new or heard)",
+    ),
+    Mutant(
+        "two ends of one thread have one id",
+        CLOSING,
+        "|{emergency.legs[-1].leg_id}|",
+        "|",
     ),
     Mutant(
         "what was planned counts as sent",
