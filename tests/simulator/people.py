@@ -107,7 +107,9 @@ class Person:
         world, chance = self.world, self.world.chance
         world.emergencies += 1
         self._calls += 1
-        ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200, -7200, -1800]))
+        # Within the window a desktop's clock is believed: one that is wrong by more than a call may last ends its leg.
+        believed_s = -min(world.rules.window, world.rules.max_call).total_seconds() / 2
+        ahead = timedelta(seconds=chance.choice([0, 0, 0, 0, 2, 7200, -7200, believed_s]))
         world.talking += 1
         if abs(ahead) > SKEW:
             world.faults.strikes("clock wrong", 1.0)
