@@ -39,8 +39,8 @@ GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
 HEARD_WITHIN = timedelta(seconds=40)
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
-# A notice of each leg, and one of each callback.
-MOST_PASSED_ON = 24
+# A notice of each leg, and one of each callback; each with the one that it went on as.
+MOST_PASSED_ON = 48
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -629,18 +629,19 @@ def with_closing(emergency: Emergency) -> Emergency:
 
 
 def with_passed_on(
-    emergency: Emergency, notice_id: str, reached: Iterable[str], default_contacts: Iterable[str]
+    emergency: Emergency, notice_id: str, onward: str, reached: Iterable[str], default_contacts: Iterable[str]
 ) -> tuple[Emergency, tuple[str, ...]]:
     """A notice bounced: the default contacts who were not told yet are, once; gives who that is.
 
-    `reached` are those to whom the notice went, or is owed still.
+    `onward` is the notice that tells them, whose own bounce goes nowhere. `reached` are those to whom the notice went,
+    or is owed still.
     """
     told = emergency.thread.told if emergency.thread is not None else ()
     known = {address.casefold() for address in (*told, *reached)}
     new = tuple(address for address in default_contacts if address.casefold() not in known)
     if not new or notice_id in emergency.passed_on:
         return emergency, ()
-    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id)[-MOST_PASSED_ON:]), new
+    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id, onward)[-MOST_PASSED_ON:]), new
 
 
 def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:

@@ -63,9 +63,14 @@ def is_crisis(sent: Sent, now: datetime) -> bool:
 
 
 def _by_now(sent: Sent, now: datetime) -> Sent:
-    """The counts of this minute and hour. A clock that runs behind another one opens no window again."""
+    """The counts of this minute and hour. A clock that runs behind another one opens no window again.
+
+    One that ran ahead of all others by more than that is not believed: it would silence them until its hour came.
+    """
     minute = now.replace(second=0, microsecond=0)
     hour = minute.replace(minute=0)
+    if sent.minute - minute > MINUTE:
+        sent = Sent()
     if minute > sent.minute:
         sent = structs.replace(sent, minute=minute, in_minute=0)
     return structs.replace(sent, hour=hour, in_hour=0) if hour > sent.hour else sent

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ from msgspec import structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.crisis_mail import is_first_word
 from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, with_told
-from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused, Unavailable
+from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused, Unavailable, Unreadable
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
 from shared.ports import (
@@ -125,7 +126,9 @@ def _owe_further(
 
 def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
     for notice in rest.singly:
-        known = emergencies.load(notice.agent_key, deadline).result().emergency if notice.agent_key else None
+        known = None
+        with suppress(Unreadable):
+            known = emergencies.load(notice.agent_key, deadline).result().emergency if notice.agent_key else None
         if is_first_word(structs.replace(notice, recipients=rest.recipients), known):
             return True
     return False
@@ -137,7 +140,10 @@ def _note_told(
     """Whoever was told is told when it is over, too. Before the notice is struck off: a repeat is the same message."""
     now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
     for each in notice.singly if dispatches else ():
-        if each.agent_key is not None:
+        if each.agent_key is None:
+            continue
+        # A row that cannot be read is its own agent's: the others were told all the same.
+        with suppress(Unreadable):
             change_emergency(
                 each.agent_key,
                 partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now),
@@ -265,7 +271,8 @@ class Sending:
             Dispatch(
                 operation_id=derived(self._notice.notice_id, ";".join(group)),
                 deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
-                expires_at=self._notice.give_up_at,
+                # Of a merged one nothing is kept beyond the first lease that ends (B8).
+                expires_at=min(each.give_up_at for each in self._notice.singly),
                 agent_key=self._notice.agent_key,
                 drill=self._notice.drill,
                 notice=self._notice,

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import with_passed_on
-from shared.domain.errors import Conflict, EmergencyCallingError
+from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
 from shared.domain.ids import derived
 from shared.domain.notifications import Delivery, Notice
 from shared.ports import Change, Deliveries, Dispatch, EmergencyStore, Telemetry
@@ -43,7 +43,9 @@ def record_delivery(
     effects: list[DeliverNotice] = []
     if delivery is Delivery.FAILED and dispatch.notice is not None:
         for notice in dispatch.notice.singly:
-            effects += _passed_on(notice, dispatch, emergencies, clock, deployment, telemetry, deadline)
+            # A row that cannot be read is its own agent's: what else was in the message goes on.
+            with suppress(Unreadable):
+                effects += _passed_on(notice, dispatch, emergencies, clock, deployment, telemetry, deadline)
     for agent_key in dispatch.agent_keys:
         # For readiness only: the next report of that address brings it.
         with suppress(EmergencyCallingError):
@@ -71,10 +73,13 @@ def _passed_on(
         if stored.emergency is None:
             break
         reached = (*notice.recipients, *dispatch.deliveries)
-        emergency, new = with_passed_on(stored.emergency, notice.notice_id, reached, deployment.default_contacts)
+        onward = derived(notice.notice_id, "passed on")
+        emergency, new = with_passed_on(
+            stored.emergency, notice.notice_id, onward, reached, deployment.default_contacts
+        )
         if not new:
             break
-        owed = structs.replace(notice, notice_id=derived(notice.notice_id, "passed on"), recipients=new)
+        owed = structs.replace(notice, notice_id=onward, recipients=new)
         change = Change(stored=stored, emergency=emergency, now=clock.now(), notice=owed)
         try:
             committed = emergencies.commit(change, deadline)

@@ -28,7 +28,7 @@ def take_up_outbox(
     """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
     now = clock.now()
     owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
-    found = emergencies.waiting(MOST_WAITING, deadline)
+    found = _waiting(emergencies, deadline)
     waiting = [each for each in found if isinstance(each, WaitingNotice)]
     _tell(owed, waiting, now, telemetry)
     # A responder who waits comes first.
@@ -49,6 +49,14 @@ def take_up_outbox(
     for broken in (*owed.broken, *(each for each in found if isinstance(each, Broken))):
         set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)
+
+
+def _waiting(emergencies: EmergencyStore, deadline: Deadline) -> Sequence[WaitingNotice | Broken]:
+    """What waits for the sender's quota. Where it cannot be read, a responder does not wait for the next sweep."""
+    try:
+        return emergencies.waiting(MOST_WAITING, deadline)
+    except Unavailable:
+        return ()
 
 
 def _tell(owed: Owed, waiting: Sequence[WaitingNotice], now: datetime, telemetry: Telemetry) -> None:

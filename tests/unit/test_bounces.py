@@ -132,3 +132,13 @@ def test_of_a_merged_message_every_notice_goes_on() -> None:
         house.sweep()
     told = "; ".join(at_the_desk(house)).split("; ")
     assert sorted(told) == [f"call {DANA}", f"call {LEE}"]
+
+
+def test_what_went_on_and_bounces_too_goes_nowhere() -> None:
+    """Without a thread nobody is known to have been told: two addresses that bounce would send it to and fro."""
+    house = house_with((OWN[0], DEFAULT_CONTACT), closings=False)
+    house.deployment = structs.replace(house.deployment, default_contacts=(DEFAULT_CONTACT, "second@example.com"))
+    report(house, dial(house), OWN[0])
+    assert len(house.mail.accepted) == 2
+    report(house, house.mail.accepted[-1], "second@example.com")
+    assert len(house.mail.accepted) == 2

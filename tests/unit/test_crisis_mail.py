@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec import Struct, structs
 
+from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.crisis_mail import MOST_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
 from shared.domain.dials import Dial
@@ -18,7 +19,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice, MergeWaiting
 from shared.use_cases.end_call import End
-from tests.fakes.house import DAWN, House, after, numbers
+from tests.fakes.house import DAWN, House, Overtaken, after, numbers
 
 MINUTE = timedelta(minutes=1)
 
@@ -410,3 +411,40 @@ def test_in_an_outage_each_process_sends_a_third_and_the_rest_stays_owed() -> No
     house.sweep()
     told = Counter(line for email in house.mail.accepted for line in email.text.split("\n"))
     assert set(told) == {f"call agent-{place:03}" for place in range(6)}
+
+
+def test_a_row_that_cannot_be_read_has_what_it_was_merged_with_sent_once_all_the_same() -> None:
+    house = house_of(SenderQuota(2, 100), agents=6, contacts=dict.fromkeys(range(6), ("x@example.com",)))
+    for place in range(6):
+        dial(house, place)
+    rows = house.table.between("agent|", "agent|~", 100, house.within()).result()
+    [row] = [each for each in rows if "agent-004" in str(each.values["state"])]
+    house.table.commit([Put(row.key, {**row.values, "state": "{"})], house.within())
+    for _ in range(12):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert Counter(line for email in house.mail.accepted for line in email.text.split("\n")) == Counter(
+        f"call agent-{place:03}" for place in range(6)
+    )
+    others = [house.emergency(f"agent-{place:03}") for place in (2, 3, 5)]
+    assert all(each and each.thread and each.thread.told == ("x@example.com",) for each in others)
+
+
+def test_what_else_is_owed_does_not_wait_for_what_waits_to_be_read() -> None:
+    table = Overtaken()
+    house = House(table=table)
+    house.performs = False
+    house.dial(Dial(call_id="call-1", agent_id="agent-1", dialled="911"))
+    house.owed = []
+    house.clock.advance(after(minutes=1))
+
+    asked = []
+
+    def away() -> None:
+        asked.append("waiting")
+        raise Unavailable
+
+    table.kind, table.meanwhile = "waiting", away
+    house.sweep()
+    assert asked
+    assert any(isinstance(effect, DeliverNotice) for effect in house.owed)

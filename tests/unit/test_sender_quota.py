@@ -62,3 +62,7 @@ def test_what_was_not_wanted_is_no_crisis() -> None:
 def test_a_third_is_never_nothing() -> None:
     assert SenderQuota(30, 100).third == SenderQuota(10, 33)
     assert SenderQuota(1, 2).third == SenderQuota(1, 1)
+
+
+def test_a_clock_that_ran_hours_ahead_silences_nobody() -> None:
+    assert granted([(at(180), 3, True), (at(), 3, True), (at(seconds=1), 1, True)]) == [3, 3, 0]
