@@ -47,7 +47,9 @@ class SentTable:
                 granted = self._try(wanted, self._clock.now(), within, in_turn=in_turn)
                 if granted is not None:
                     return granted
-                within.require()
+                if within.passed():
+                    # The store answers, and others count: this is no outage. Whatever gets none waits for the sweep.
+                    return 0
         except Unavailable:
             return self.take_in_outage(wanted)
 

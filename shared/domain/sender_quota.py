@@ -1,8 +1,8 @@
 """How many messages the sender may send, and how many of them were sent (B6): for all processes together.
 
 Counted by the clock's minute and hour, not by the last sixty seconds: whoever has to wait is then served when the
-minute is over at the latest. Across that edge the service may see up to twice as many in sixty seconds; what it refuses
-for that is tried again.
+minute is over, or the hour where that one is spent. Across such an edge the service may see up to twice as many; what
+it refuses for that is tried again.
 """
 
 from datetime import UTC, datetime, timedelta

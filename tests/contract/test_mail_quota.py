@@ -1,13 +1,15 @@
 """Port `MailQuota`, over the table in memory and over Table storage."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from shared.adapters.sent_table import ROW, SentTable
-from shared.adapters.table import Put, Table
+from shared.adapters.table import Miss, Put, RowConflict, Table, Write
 from shared.deadlines import Deadline
 from shared.domain.sender_quota import SenderQuota
 from tests.fakes.house import HandClock, TableLine
+from tests.fakes.memory_table import MemoryTable
 
 QUOTA = SenderQuota(per_minute=9, per_hour=15)
 
@@ -65,3 +67,21 @@ def test_a_message_is_counted_with_one_reading_and_one_write_and_a_refused_one_w
     quota.take(1, within(clock))
     asked.clear()
     assert quota.take(1, within(clock)) == 0 and asked == ["read"]
+
+
+def test_where_others_count_all_the_time_nothing_is_granted_and_it_is_no_outage() -> None:
+    clock = HandClock()
+    quota = SentTable(Contended(clock), QUOTA, clock)
+    assert quota.take(1, within(clock)) == 0
+
+
+class Contended(MemoryTable):
+    """A table in which somebody else is always a moment sooner."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self._clock.advance(timedelta(seconds=1))
+        raise RowConflict(0, Miss.EXISTS)
