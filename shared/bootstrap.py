@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from shared.adapters import delivery_table, desktop_table, emergency_rows, presence_table
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_recordings import AcsRecordings, Route
@@ -324,9 +325,9 @@ class _Tables(Struct, frozen=True, kw_only=True):
     @property
     def of_people(self) -> tuple[tuple[Table, str], ...]:
         """What begins the keys of rows that are kept of people. A pool or a directory alone has none of them."""
-        emergencies = ((self.emergencies, kind) for kind in ("agent|", "call|"))
-        agents = ((self.agents, kind) for kind in ("desktop|", "delivery|"))
-        return (*emergencies, *agents, (self.presence, "presence|"))
+        emergencies = ((self.emergencies, kind) for kind in emergency_rows.ROWS_OF_PEOPLE)
+        agents = ((self.agents, table.ROWS_OF_PEOPLE) for table in (desktop_table, delivery_table))
+        return (*emergencies, *agents, (self.presence, presence_table.ROWS_OF_PEOPLE))
 
     def alive(self) -> bool:
         """Whether storage answered lately.

@@ -19,6 +19,8 @@ from shared.domain.notifications import Delivery
 from shared.ports import Keys
 
 SCHEMA = 1
+# What begins the keys of rows that are kept of people.
+ROWS_OF_PEOPLE = "delivery|"
 MAX_READ = 1_000
 MAX_OF_ALL = 200_000
 
@@ -53,7 +55,9 @@ class DeliveryTable:
     def of_all(self, deadline: Deadline) -> Callable[[str, Sequence[str]], dict[str, Delivery]]:
         """All states at once, to be asked as `of` is. Raises `Unavailable`."""
         ring = self._keys.ring(deadline)
-        kept = {row.key: row for row in self._table.between(*with_prefix("delivery|"), MAX_OF_ALL, deadline).result()}
+        kept = {
+            row.key: row for row in self._table.between(*with_prefix(ROWS_OF_PEOPLE), MAX_OF_ALL, deadline).result()
+        }
         return lambda agent_id, addresses: _found(kept, agent_key_of(agent_id), addresses, ring)
 
     def forget(self, agent_id: str, deadline: Deadline) -> None:

@@ -34,6 +34,8 @@ from shared.domain.locations import KEPT_FOR, Desktop, with_report
 from shared.ports import Keys, Pending
 
 SCHEMA = 1
+# What begins the keys of rows that are kept of people.
+ROWS_OF_PEOPLE = "desktop|"
 MAX_DESKTOPS = 20
 MAX_OF_ALL = 200_000
 MAX_REMOVED_A_RUN = 500
@@ -69,7 +71,7 @@ class DesktopTable:
         """All reports at once, to be asked as `of` is. Raises `Unavailable`."""
         ring = self._keys.ring(deadline)
         found: dict[str, list[Desktop | None]] = defaultdict(list)
-        for row in self._table.between(*with_prefix("desktop|"), MAX_OF_ALL, deadline).result():
+        for row in self._table.between(*with_prefix(ROWS_OF_PEOPLE), MAX_OF_ALL, deadline).result():
             found[row.key.split("|")[1]].append(_desktop_in(row))
 
         def of(agent_id: str) -> tuple[Desktop, ...]:

@@ -55,6 +55,8 @@ from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording,
 SCHEMA = 1
 BUSY_RANK = "9"
 POOL_ROW = "pool"
+# What begins the keys of rows that are kept of people.
+ROWS_OF_PEOPLE = "agent|", "call|"
 # Half of what one text takes: the letters of some languages count twice.
 LONGEST_STATE = 15_000
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}

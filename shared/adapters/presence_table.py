@@ -18,6 +18,8 @@ from shared.domain.presence import Presence, PresenceStatus, without_mark
 from shared.ports import Keys
 
 SCHEMA = 1
+# What begins the keys of rows that are kept of people.
+ROWS_OF_PEOPLE = "presence|"
 NOBODY = ""
 NEVER_HEARD_OF = Presence(status=PresenceStatus.OFFLINE)
 

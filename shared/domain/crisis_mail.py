@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import batched
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Notice, NoticeKind
+from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Notice, NoticeKind, merged
 
 # A message that somebody still reads, and a transaction that takes all of it.
 MOST_NOTICES_A_MESSAGE = 20
@@ -44,17 +44,8 @@ class Message(Struct, frozen=True):
         first = notices[0]
         if len(notices) == 1 and len(self.recipients) == len(first.recipients):
             return first
-        words = {each.word for each in notices}
         parts = (*(each.notice_id for each in notices), *self.recipients)
-        return structs.replace(
-            first,
-            notice_id=derived("|".join(parts), "merged"),
-            recipients=self.recipients,
-            agent_key=None,
-            word=first.word if len(words) == 1 else "",
-            give_up_at=max(each.give_up_at for each in notices),
-            parts=notices,
-        )
+        return merged(notices, derived("|".join(parts), "merged"), self.recipients)
 
 
 def is_first_word(notice: Notice, emergency: Emergency | None) -> bool:

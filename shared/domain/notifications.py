@@ -74,8 +74,23 @@ class Notice(Struct, frozen=True, kw_only=True):
         return self.parts or (self,)
 
     def at(self, now: datetime) -> "Notice":
-        """It without the parts that are not to be sent any more."""
-        return structs.replace(self, parts=tuple(part for part in self.parts if now < part.give_up_at))
+        """It without the parts that are not to be sent any more, of which nothing stays (B8)."""
+        parts = tuple(part for part in self.parts if now < part.give_up_at)
+        return self if parts == self.parts else merged(parts, self.notice_id, self.recipients)
+
+
+def merged(parts: tuple[Notice, ...], notice_id: str, recipients: tuple[str, ...]) -> Notice:
+    """One notice for several, which all of these recipients are owed."""
+    words = {each.word for each in parts}
+    return structs.replace(
+        parts[0],
+        notice_id=notice_id,
+        recipients=recipients,
+        agent_key=None,
+        word=parts[0].word if len(words) == 1 else "",
+        give_up_at=max(each.give_up_at for each in parts),
+        parts=parts,
+    )
 
 
 class Delivery(StrEnum):

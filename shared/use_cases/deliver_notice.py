@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec import structs
@@ -57,20 +57,15 @@ def deliver_notice(
     is sent beyond the claim: when it lapses, another process takes the notice up. Beyond the sender's quota it waits;
     `granted`: its first message is counted already.
     """
-    now = clock.now()
-    if now >= owed.due_at:
-        # It waited too long for its turn: by now another sweep may have claimed it.
+    now, tried = clock.now(), owed.attempts > 0
+    claimed = _claimed(owed, now, emergencies, deadline)
+    if claimed is None:
         return
+    owed = claimed
     if now >= owed.notice.give_up_at:
         emergencies.strike_off(owed, (), deadline)
         telemetry.emit("notice_given_up", **owed.notice.called)
         return
-    tried = owed.attempts > 0
-    if owed.due_at - now < LEAST_TRY:
-        try:
-            owed = emergencies.claim(owed, now + FIRST_TRY_WITHIN, deadline)
-        except Conflict:
-            return
     until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
     notice = owed.notice.at(now)
     sending = Sending(
@@ -85,7 +80,7 @@ def deliver_notice(
         sending.send_to_all(until_lapse)
     except Unavailable as failure:
         _note_told(notice, sending.dispatches, emergencies, clock, deadline)
-        _owe_further(owed, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
+        _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
         return
     _note_told(notice, sending.dispatches, emergencies, clock, deadline)
     emergencies.strike_off(owed, sending.dispatches, deadline)
@@ -95,8 +90,21 @@ def deliver_notice(
         telemetry.emit("notice_given_up", **owed.notice.called)
 
 
+def _claimed(owed: OwedNotice, now: datetime, emergencies: EmergencyStore, deadline: Deadline) -> OwedNotice | None:
+    """With time enough for a try; None where another sweep has it, or may have: it waited too long for its turn."""
+    if now >= owed.due_at:
+        return None
+    if owed.due_at - now >= LEAST_TRY:
+        return owed
+    try:
+        return emergencies.claim(owed, now + FIRST_TRY_WITHIN, deadline)
+    except Conflict:
+        return None
+
+
 def _owe_further(
     owed: OwedNotice,
+    notice: Notice,
     sending: "Sending",
     failure: Unavailable,
     emergencies: EmergencyStore,
@@ -106,12 +114,15 @@ def _owe_further(
     *,
     tried: bool,
 ) -> None:
-    """Owe the rest of the notice, and raise what went wrong unless it only waits for the sender's quota."""
+    """Owe the rest of the notice, and raise what went wrong unless it only waits for the sender's quota.
+
+    `notice` is what was tried: of what it merges, nothing is kept beyond its own lease (B8).
+    """
     if owed.notice.drill:
         # A drill shows what happens now; nobody shall be told of it when it is over.
         emergencies.strike_off(owed, tuple(sending.dispatches), deadline)
         raise failure
-    rest = structs.replace(owed.notice, recipients=tuple(sending.unsent))
+    rest = structs.replace(notice, recipients=tuple(sending.unsent))
     if isinstance(failure, Rationed):
         first_word = _is_first_word(rest, emergencies, deadline)
         begun = tried or sending.asked
@@ -228,17 +239,19 @@ class Sending:
         self._granted = False
 
     def _email(self, group: Sequence[str]) -> Email:
-        # The same recipients make the same message, in every attempt; fewer make another.
-        operation_id = derived(self._notice.notice_id, ";".join(group))
         words = self._words
         return Email(
-            operation_id=operation_id,
+            operation_id=self._operation_id(group),
             recipients=tuple(group),
             subject=subject_of(self._notice, words),
             text=words.text,
             html=words.html,
             thread=derived(self._notice.word, "thread") if self._notice.word else "",
         )
+
+    def _operation_id(self, group: Sequence[str]) -> str:
+        """The same recipients make the same message, in every attempt; fewer make another."""
+        return derived(self._notice.notice_id, ";".join(group))
 
     def _without_refused(self, group: Sequence[str], refusal: RecipientsRefused) -> list[list[str]]:
         named = {address.casefold() for address in refusal.addresses}
@@ -269,7 +282,7 @@ class Sending:
         self.unsent = [address for address in self.unsent if address not in group]
         self.dispatches.append(
             Dispatch(
-                operation_id=derived(self._notice.notice_id, ";".join(group)),
+                operation_id=self._operation_id(group),
                 deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
                 # Of a merged one nothing is kept beyond the first lease that ends (B8).
                 expires_at=min(each.give_up_at for each in self._notice.singly),

@@ -53,8 +53,9 @@ class Person:
         self.agent_id = agent_id
         self.unknown = unknown
         # Every third one's softphone reports as who signed in there, the others' as a machine.
-        self.signs_in = not unknown and int(agent_id.removeprefix("agent-")) % 3 == 0
-        self.caller = person(f"object of {agent_id}") if self.signs_in else EVERYBODY
+        signs_in = not unknown and int(agent_id.removeprefix("agent-")) % 3 == 0
+        self.object_id = f"object of {agent_id}"
+        self.caller = person(self.object_id) if signs_in else EVERYBODY
         self.latest_call = ""
         self._calls = 0
 
@@ -64,7 +65,7 @@ class Person:
             agent_id=self.agent_id,
             acs_user_ids=(self.world.identity(self.agent_id),),
             country="US",
-            entra_object_id=f"object of {self.agent_id}",
+            entra_object_id=self.object_id,
             alternate_numbers=self.world.alternates(self.agent_id),
             emergency_contacts=contacts_of(self.agent_id),
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain.dials import Dial
 from shared.domain.errors import Malformed, NotAllowed, Unavailable
-from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.ids import agent_key_of, derived, leg_id_of
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.end_call import End
 from tests.fakes.house import person
@@ -81,7 +81,11 @@ class Stranger:
 
     def _expect(self, call_id: str, claimed: str) -> None:
         """Notices of it: of their own emergency, and in an outage, where nobody can be asked, of the one they name."""
-        for agent_id, key in ((self.name, self.key), (claimed, self.world.key_of(claimed)), (claimed, key_of(claimed))):
+        for agent_id, key in (
+            (self.name, self.key),
+            (claimed, self.world.key_of(claimed)),
+            (claimed, agent_key_of(claimed)),
+        ):
             notice_id = derived(leg_id_of(key, call_id), "notice")
             if notice_id not in self.world.checks.expected:
                 self.world.checks.expect_notice(notice_id, agent_id)

@@ -448,3 +448,24 @@ def test_what_else_is_owed_does_not_wait_for_what_waits_to_be_read() -> None:
     house.sweep()
     assert asked
     assert any(isinstance(effect, DeliverNotice) for effect in house.owed)
+
+
+def test_a_merged_message_that_is_tried_again_keeps_nothing_of_a_lease_that_is_over() -> None:
+    house = house_of(SenderQuota(1, 100), agents=3, contacts=dict.fromkeys(range(3), ("x@example.com",)))
+    dial(house, 0)
+    dial(house, 1)
+    house.clock.advance(after(minutes=30))
+    house.mail_quota.take(1, house.within(), in_turn=True)
+    dial(house, 2)
+
+    def away(_email: Email) -> None:
+        raise Unavailable
+
+    house.mail.fail = away
+    for _ in range(40):
+        house.clock.advance(after(minutes=1))
+        house.sweep()
+    kept = [str(row.values) for row in house.table.between("outbox|", "outbox|~", 100, house.within()).result()]
+    kept += [str(row.values) for row in house.table.between("waiting|", "waiting|~", 100, house.within()).result()]
+    assert any("agent-002" in text for text in kept)
+    assert not any("agent-001" in text for text in kept)
