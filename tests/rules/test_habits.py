@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from tests.rules.sources import Module, is_in, modules, texts
 
-MOST_LINES = 70
+MOST_LINES = 50
 E164 = re.compile(r"(?<![\w+])\+\d{8,15}(?!\d)")
 # The numbers that the North American plan keeps for examples, with and without an area code.
 # Of the North American plan, of Ofcom (GB) and of ACMA (AU).
