@@ -63,7 +63,7 @@ def cheap(small: Tapped, robins_number: str, browser: Browser) -> dict[str, Cost
     assert robins_number
     context = browser.new_context()
     page = context.new_page()
-    costs = {section: cost_of(page, small, section) for section in SHOWN}
+    costs = {section: cheapest(page, small, section) for section in SHOWN}
     context.close()
     return costs
 
@@ -108,10 +108,15 @@ def cost_of(page: Page, tapped: Tapped, section: str) -> Cost:
     return Cost(max(bodies, default=0), len(tapped.tap.exchanges) - before)
 
 
+def cheapest(page: Page, tapped: Tapped, section: str) -> Cost:
+    """The least of some openings: what else runs (a timer, a second look of a slow page) only ever adds requests."""
+    costs = [cost_of(page, tapped, section) for _ in range(TRIES)]
+    return Cost(min(cost.largest for cost in costs), min(cost.storage for cost in costs))
+
+
 @pytest.mark.parametrize("section", SHOWN)
 def test_no_request_grows_with_the_directory(large: Tapped, cheap: dict[str, Cost], page: Page, section: str) -> None:
-    few, many = cheap[section], cost_of(page, large, section)
-    # A look in the background may fall into the time of one and not of the other.
+    few, many = cheap[section], cheapest(page, large, section)
     assert many.storage <= few.storage + 2
     assert many.largest <= few.largest * 1.2 + 200
 

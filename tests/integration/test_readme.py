@@ -22,8 +22,8 @@ DEADLINE_S = 60
 
 
 def shape(text: str) -> str:
-    """A text without what differs from run to run: digits, months, and where lines were broken."""
-    return " ".join(re.sub(r"\d+", "0", re.sub(MONTHS, "month", text)).split())
+    """A text without what differs from run to run: digits, months, halves of the day, where lines were broken."""
+    return " ".join(re.sub(r"\b[AP]M\b", "AM", re.sub(r"\d+", "0", re.sub(MONTHS, "month", text))).split())
 
 
 def block_after(command: str) -> str:
