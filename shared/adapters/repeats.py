@@ -7,11 +7,22 @@ same store cannot be held before it answers. A repeat is harmless: the store kno
 from collections import OrderedDict
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from shared.adapters.threads import OS_THREADS, Threads
 from shared.domain.errors import EmergencyCallingError
 
 EVERY_S = 0.5
+# A repeat that fails though the store answers (a row that cannot be read) waits twice as long each time: as often as
+# the first ones, it would ask the store some twenty times a second until somebody mends the row.
+AT_LEAST_EVERY_S = 30.0
 MOST_KEPT = 10_000
+
+
+class _Kept(Struct, frozen=True):
+    again: Callable[[], bool]
+    due_s: float
+    wait_s: float = EVERY_S
 
 
 class Repeats:
@@ -21,16 +32,18 @@ class Repeats:
         self._store_answers = store_answers
         self._threads = threads
         self._lock = threads.lock()
-        self._kept: OrderedDict[str, Callable[[], bool]] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._one_more = threads.signal()
         self._running = False
 
     def keep(self, key: str, again: Callable[[], bool]) -> None:
         """Call `again` until it says that it is done; the latest for each `key`."""
         with self._lock:
-            self._kept[key] = again
+            self._kept[key] = _Kept(again, self._threads.monotonic() + EVERY_S)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             if self._running:
+                self._one_more.set()
                 return
             self._running = True
         try:
@@ -41,29 +54,42 @@ class Repeats:
                 self._running = False
 
     def _run(self) -> None:
-        while self._something_kept():
-            self._threads.sleep(EVERY_S)
-            if self._store_answers():
-                self._repeat_all()
+        while (first_due_s := self._first_due_s()) is not None:
+            left_s = first_due_s - self._threads.monotonic()
+            if left_s > 0:
+                self._one_more.wait(left_s)
+            elif self._store_answers():
+                self._repeat_due()
+            else:
+                self._threads.sleep(EVERY_S)
 
-    def _something_kept(self) -> bool:
+    def _first_due_s(self) -> float | None:
         with self._lock:
+            self._one_more = self._threads.signal()
             self._running = bool(self._kept)
-            return self._running
+            return min((kept.due_s for kept in self._kept.values()), default=None)
 
-    def _repeat_all(self) -> None:
+    def _repeat_due(self) -> None:
+        now_s = self._threads.monotonic()
         with self._lock:
-            kept = list(self._kept.items())
-        for key, again in kept:
-            if not _done(again):
-                # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
-                if not self._store_answers():
-                    return
-                continue
-            with self._lock:
-                # Somebody may have kept a later one meanwhile.
-                if self._kept.get(key) is again:
-                    del self._kept[key]
+            due = [(key, kept) for key, kept in self._kept.items() if kept.due_s <= now_s]
+        for key, kept in due:
+            done = _done(kept.again)
+            self._settle(key, kept, done=done)
+            # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
+            if not done and not self._store_answers():
+                return
+
+    def _settle(self, key: str, kept: _Kept, *, done: bool) -> None:
+        with self._lock:
+            if self._kept.get(key) is not kept:
+                # Somebody has kept a later one meanwhile.
+                return
+            if done:
+                del self._kept[key]
+            else:
+                wait_s = min(2 * kept.wait_s, AT_LEAST_EVERY_S)
+                self._kept[key] = _Kept(kept.again, self._threads.monotonic() + wait_s, wait_s)
 
 
 def _done(again: Callable[[], bool]) -> bool:

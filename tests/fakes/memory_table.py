@@ -67,6 +67,12 @@ class MemoryTable:
                 self._require(index, write)
             return [self._apply(write) for write in writes]
 
+    def first_key(self, prefix: str) -> str | None:
+        """The first key that begins so: for whoever only asks whether anything is there, and often."""
+        with self._lock:
+            at = bisect_left(self._keys, prefix)
+            return self._keys[at] if at < len(self._keys) and self._keys[at].startswith(prefix) else None
+
     def keys(self) -> list[str]:
         """Every key that there is, in order: for tests that must see everything."""
         with self._lock:

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import json
+import math
 import multiprocessing
 import sys
 from collections import Counter
@@ -23,7 +24,7 @@ def main() -> int:
         return _replay(arguments.replay)
     began = perf_counter()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    outcomes = _run(seeds, arguments.workers)
+    outcomes = _run(seeds, arguments.workers, arguments.minutes)
     seconds = perf_counter() - began
     failed = [outcome for outcome in outcomes if outcome.invariant is not None]
     if arguments.json:
@@ -39,28 +40,32 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--replay", type=int, default=None, help="run one seed again and tell its story")
     parser.add_argument("--workers", type=int, default=2, help="processes to use")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="sum up what is done after so long")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     return parser.parse_args()
 
 
-def _run(seeds: Sequence[int], workers: int) -> list[Outcome]:
+def _run(seeds: Sequence[int], workers: int, minutes: float) -> list[Outcome]:
     if workers <= 1:
-        return list(_with_progress(map(simulate, seeds), len(seeds)))
+        return list(_with_progress(map(simulate, seeds), len(seeds), minutes))
     # A world makes little garbage that refers to itself, and looking for it takes a tenth of the time.
     spawning = multiprocessing.get_context("spawn")
     with spawning.Pool(workers, initializer=gc.set_threshold, initargs=(200_000, 20, 20)) as pool:
-        return list(_with_progress(pool.imap_unordered(simulate, seeds, chunksize=1), len(seeds)))
+        return list(_with_progress(pool.imap_unordered(simulate, seeds, chunksize=1), len(seeds), minutes))
 
 
-def _with_progress(outcomes: Iterable[Outcome], seeds: int) -> Iterator[Outcome]:
-    """The same, telling every half minute how far it is; a failure is told at once."""
-    told, done, emergencies = perf_counter(), 0, 0
+def _with_progress(outcomes: Iterable[Outcome], seeds: int, minutes: float) -> Iterator[Outcome]:
+    """The same, as far as the time goes, telling every half minute how far it is; a failure is told at once."""
+    began = told = perf_counter()
+    done = emergencies = 0
     for outcome in outcomes:
         done, emergencies = done + 1, emergencies + outcome.emergencies
         if outcome.invariant is not None or perf_counter() - told > TELL_EVERY_S:
             told, failed = perf_counter(), f"; seed {outcome.seed} failed" if outcome.invariant else ""
             print(f"{done:,} of {seeds:,} seeds, {emergencies:,} emergencies{failed}", file=sys.stderr, flush=True)
         yield outcome
+        if perf_counter() - began > 60 * minutes:
+            return
 
 
 def _replay(seed: int) -> int:

@@ -132,10 +132,11 @@ class Checks:
         if not self.world.story.deaf and (before is None or before.hold != after.hold):
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
-        self._new_legs(before, after, writes)
         self._over_when_it_is(after, writes)
-        self._facts_were_reported(after)
-        self._ends_only_get_earlier(before, after)
+        if before is None or before.legs != after.legs:
+            self._new_legs(before, after, writes)
+            self._facts_were_reported(after)
+            self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
             self._one_undeclared_holder(after)
         self._holder_row_agrees(key, after)

@@ -1,6 +1,7 @@
 """Virtual time and the tasks in it: every wait hands over to whoever is due next, in an order that a seed decides."""
 
 import heapq
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -53,7 +54,8 @@ class Clockwork:
 
         waiting.append(lambda: self._push(self.at_us, go_on))
         if timeout_s is not None:
-            self._push(self.at_us + int(timeout_s * SECOND), go_on)
+            # Rounded up: who waits for what is left of a moment must find it over afterwards.
+            self._push(self.at_us + math.ceil(timeout_s * SECOND), go_on)
         self._hub.switch()
 
     def call_at(self, when_us: int, what: Callable[[], object]) -> None:

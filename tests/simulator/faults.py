@@ -10,6 +10,10 @@ from msgspec import Struct
 PORTS = ("table", "directory", "presence", "mail", "calls")
 
 
+# So many times likelier a process dies in a request to one that is seldom asked: else hardly any would.
+DEATHS = {"mail": 5, "calls": 30}
+
+
 class Trouble(StrEnum):
     """What can befall one request."""
 
@@ -34,7 +38,7 @@ class Climate(Struct, frozen=True, kw_only=True):
     timer_doubled: float
     store_outages: int
     timer_pauses: int
-    settings_differ: bool
+    rollouts: int
     rows_differ: bool
     answers_calls: bool
     refuses_addresses: bool
@@ -67,9 +71,9 @@ def climate_of(chance: random.Random) -> Climate:
         event_doubled=chance.choice([0.0, 0.1, 0.3]),
         event_late=0.0 if fine else chance.choice([0.0, 0.1, 0.3]),
         timer_doubled=chance.choice([0.0, 0.2]),
-        store_outages=chance.choice([0, 0, 1, 3]) if rough else 0,
-        timer_pauses=0 if fine else chance.choice([0, 0, 1]),
-        settings_differ=not fine and chance.random() < 0.3,
+        store_outages=chance.choice([2, 3, 6, 10]) if rough else 0,
+        timer_pauses=0 if fine else chance.choice([0, 2, 6, 9]),
+        rollouts=0 if fine else chance.choice([0, 3, 6, 10]),
         rows_differ=chance.random() < 0.3,
         answers_calls=chance.random() < 0.8,
         refuses_addresses=chance.random() < 0.3,
@@ -91,20 +95,14 @@ class Faults:
         self._chance = chance
         self.store_away = False
         self.over = False
-        self._troubles = {
-            Trouble.SLOW: climate.port_slow,
-            Trouble.FAILED: climate.port_fails,
-            Trouble.ANSWER_LOST: climate.answer_lost,
-            Trouble.DIES_BEFORE: climate.process_dies,
-            Trouble.DIES_AFTER: climate.process_dies,
-        }
-        self._any_trouble = sum(self._troubles.values())
+        self._troubles = {port: _troubles(climate, DEATHS.get(port, 1)) for port in PORTS}
+        self._any_trouble = {port: sum(troubles.values()) for port, troubles in self._troubles.items()}
 
     def befalling(self, port: str) -> Collection[Trouble]:
         """What befalls a request to this port: mostly nothing, sometimes several things."""
-        if self.over or self._chance.random() >= self._any_trouble:
+        if self.over or self._chance.random() >= self._any_trouble[port]:
             return ()
-        (found,) = self._chance.choices(list(self._troubles), list(self._troubles.values()))
+        (found,) = self._chance.choices(list(self._troubles[port]), list(self._troubles[port].values()))
         self._count(f"{port} {found}")
         return (found, *self.befalling(port))
 
@@ -132,3 +130,13 @@ class Faults:
     def end(self) -> None:
         """From now on nothing goes wrong any more."""
         self.over, self.store_away = True, False
+
+
+def _troubles(climate: Climate, deaths: int) -> dict[Trouble, float]:
+    return {
+        Trouble.SLOW: climate.port_slow,
+        Trouble.FAILED: climate.port_fails,
+        Trouble.ANSWER_LOST: climate.answer_lost,
+        Trouble.DIES_BEFORE: deaths * climate.process_dies,
+        Trouble.DIES_AFTER: deaths * climate.process_dies,
+    }

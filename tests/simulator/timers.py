@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from shared.adapters.emergency_rows import moment_in
-from shared.adapters.table import Delete, Table, Write
-from shared.deadlines import Deadline
+from shared.adapters.table import Delete, Write
+from tests.fakes.memory_table import MemoryTable
 from tests.simulator.clockwork import SECOND, microseconds
 from tests.simulator.processes import Process
 
@@ -68,10 +68,10 @@ class Timer:
             world.clock.spawn(lambda process=process: self._run(process))  # type: ignore[misc]
 
     def _first_due_us(self) -> int:
-        return min(first_due_us(self._world.table, kind, self._world.endless) for kind in self._kinds)
+        return min(first_due_us(self._world.table, kind) for kind in self._kinds)
 
 
-def first_due_us(table: Table, kind: str, deadline: Deadline) -> int:
+def first_due_us(table: MemoryTable, kind: str) -> int:
     """When the first row of a kind is due."""
-    first = table.between(f"{kind}|", f"{kind}|~", 1, deadline).result()
-    return microseconds(moment_in(first[0].key)) if first else NEVER_US
+    first = table.first_key(f"{kind}|")
+    return microseconds(moment_in(first)) if first is not None else NEVER_US

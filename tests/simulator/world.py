@@ -51,7 +51,7 @@ DRAIN_HOURS = 34
 FEW = SenderQuota(per_minute=2, per_hour=1_000)
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.2
-WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 2, 10), (10, 30, 60)
+WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (10, 30, 60)
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 
 
@@ -166,7 +166,7 @@ class World:
 
     def something_is_owed(self) -> bool:
         """Whether anything is overdue that the outbox's sweep would take up."""
-        return any(first_due_us(self.table, kind, self.endless) <= self.clock.at_us for kind in OWED)
+        return any(first_due_us(self.table, kind) <= self.clock.at_us for kind in OWED)
 
     # Names
 
@@ -263,7 +263,7 @@ class World:
             self.clock.spawn(self._store_outage, self.chance.random() * span_s)
         for _ in range(climate.timer_pauses):
             self.clock.spawn(self._timer_pause, self.chance.random() * span_s)
-        if climate.settings_differ:
+        for _ in range(climate.rollouts):
             self.clock.spawn(self._new_settings, self.chance.random() * span_s)
         for _ in range(climate.rows_broken):
             self.clock.spawn(self.breakage.strike, self.chance.random() * span_s)
@@ -280,7 +280,7 @@ class World:
 
     def _timer_pause(self) -> None:
         if self.faults.strikes("timers paused", 1.0):
-            began, seconds = self.clock.now(), self.chance.random() * 4 * HOUR_S
+            began, seconds = self.clock.now(), self.chance.random() ** 3 * 4 * HOUR_S
             self.unserved.append((began, began + timedelta(seconds=seconds)))
             for timer in self.timers:
                 timer.paused_until_us = self.clock.at_us + int(seconds * SECOND)
