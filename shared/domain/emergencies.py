@@ -35,8 +35,6 @@ MOST_SIGHTINGS = 12
 MOST_CLAIMS_A_LEG = 2
 GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
 GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
-# Nobody is told that it is over before they are told of it; but within a minute of the end (B6).
-HEARD_WITHIN = timedelta(seconds=40)
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
 # A notice of each leg, and one of each callback; each with the one that it went on as.
@@ -140,13 +138,14 @@ class Ringing(Struct, frozen=True):
 class Thread(Struct, frozen=True, kw_only=True):
     """What the contacts are told of an emergency, from a leg that owed a notice until it is over (B6).
 
-    `opened_by` is that notice, and `heard` whether it was accepted for anybody. `told`: to whom any notice was
-    accepted; `closed_for`: who is owed, or was sent, that it is over. `close_at` is when that is to be owed, None while
-    it is not over and once it is `closed`.
+    `opened_by` is the latest such notice. `awaited` are those that may still be accepted for somebody: whoever hears
+    that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; `closed_for`: who is owed,
+    or was sent, that it is over. `close_at` is when that is to be owed, None while it is not over and once it is
+    `closed`.
     """
 
     opened_by: str
-    heard: bool = False
+    awaited: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     closed_for: tuple[str, ...] = ()
     close_at: datetime | None = None
@@ -597,24 +596,29 @@ def without_lease(emergency: Emergency) -> Emergency:
     return structs.replace(emergency, lease=structs.replace(emergency.lease, lost=True))
 
 
-def with_thread_opened(emergency: Emergency, notice_id: str, rules: Rules, now: datetime) -> Emergency:
-    """A leg owes a notice: everybody who was told of the emergency is told once more when it is over."""
-    told = emergency.thread.told if emergency.thread is not None else ()
-    return settle(structs.replace(emergency, thread=Thread(opened_by=notice_id, told=told)), rules, now)
+def with_thread_opened(
+    emergency: Emergency, notice_id: str, rules: Rules, now: datetime, *, rationed: bool = False
+) -> Emergency:
+    """A leg owes a notice: everybody who was told of the emergency is told once more when it is over.
+
+    For one beyond the ration, which is sent much later, nobody waits.
+    """
+    before = emergency.thread or Thread(opened_by=notice_id)
+    awaited = before.awaited if rationed else tuple(dict.fromkeys((*before.awaited, notice_id)))[-MOST_LEGS:]
+    thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told)
+    return settle(structs.replace(emergency, thread=thread), rules, now)
 
 
 def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], now: datetime) -> Emergency:
-    """A notice of the thread was accepted for these; where it is over already, they are told that now."""
+    """A notice of the thread was accepted for these, or for nobody ever; where it is over, they are told that now."""
     thread = emergency.thread
     if thread is None:
         return emergency
     known = {address.casefold() for address in thread.told}
     new = [address for address in dict.fromkeys(addresses) if address.casefold() not in known]
-    heard = thread.heard or notice_id == thread.opened_by
-    thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], heard=heard)
-    # Who was told of an earlier leg alone waits for the notice of the last one.
-    awaited = thread.close_at is not None and heard
-    if awaited or (thread.closed and new):
+    awaited = tuple(each for each in thread.awaited if each != notice_id)
+    thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], awaited=awaited)
+    if (thread.close_at is not None and not awaited) or (thread.closed and new):
         thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
     return structs.replace(emergency, thread=thread)
 
@@ -658,9 +662,9 @@ def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread
     if not is_over(emergency, rules, now):
         return structs.replace(thread, close_at=None, closed=False)
     if thread.close_at is None and not thread.closed:
-        # Nothing is sent once the lease is gone.
-        at_once = thread.heard or lease is None or not lease.lives(rules, now)
-        return structs.replace(thread, close_at=now if at_once else now + HEARD_WITHIN)
+        # Nothing is sent once the lease is gone: then it is told, whatever is still awaited.
+        waits = bool(thread.awaited) and lease is not None and lease.lives(rules, now)
+        return structs.replace(thread, close_at=lease.ends_at(rules) if lease is not None and waits else now)
     return thread
 
 

@@ -63,8 +63,7 @@ def deliver_notice(
         return
     owed = claimed
     if now >= owed.notice.give_up_at:
-        emergencies.strike_off(owed, (), deadline)
-        telemetry.emit("notice_given_up", **owed.notice.called)
+        _give_up(owed, emergencies, clock, telemetry, deadline)
         return
     until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
     notice = owed.notice.at(now)
@@ -79,7 +78,8 @@ def deliver_notice(
     try:
         sending.send_to_all(until_lapse)
     except Unavailable as failure:
-        _note_told(notice, sending.dispatches, emergencies, clock, deadline)
+        if sending.dispatches:
+            _note_told(notice, sending.dispatches, emergencies, clock, deadline)
         _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
         return
     _note_told(notice, sending.dispatches, emergencies, clock, deadline)
@@ -88,6 +88,14 @@ def deliver_notice(
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
     else:
         telemetry.emit("notice_given_up", **owed.notice.called)
+
+
+def _give_up(
+    owed: OwedNotice, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
+) -> None:
+    _note_told(owed.notice, (), emergencies, clock, deadline)
+    emergencies.strike_off(owed, (), deadline)
+    telemetry.emit("notice_given_up", **owed.notice.called)
 
 
 def _claimed(owed: OwedNotice, now: datetime, emergencies: EmergencyStore, deadline: Deadline) -> OwedNotice | None:
@@ -148,9 +156,12 @@ def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline
 def _note_told(
     notice: Notice, dispatches: Sequence[Dispatch], emergencies: EmergencyStore, clock: Clock, deadline: Deadline
 ) -> None:
-    """Whoever was told is told when it is over, too. Before the notice is struck off: a repeat is the same message."""
+    """Whoever was told is told when it is over, too; where nobody was, nobody waits for this notice any longer.
+
+    Before the notice is struck off: a repeat is the same message.
+    """
     now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
-    for each in notice.singly if dispatches else ():
+    for each in notice.singly:
         if each.agent_key is None:
             continue
         # A row that cannot be read is its own agent's: the others were told all the same.

@@ -474,7 +474,7 @@ def _change(
     rationed = bool(facts.recipients) and _beyond_ration(facts, known, ration)
     notice = full_notice(facts, emergency, leg, rationed=rationed) if facts.recipients else None
     if notice is not None and facts.deployment.closing_notices:
-        emergency = with_thread_opened(emergency, notice.notice_id, facts.rules, now)
+        emergency = with_thread_opened(emergency, notice.notice_id, facts.rules, now, rationed=rationed)
     return Change(
         stored=found.stored,
         emergency=emergency,

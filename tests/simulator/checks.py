@@ -40,8 +40,6 @@ ENOUGH = timedelta(minutes=40)
 EXPIRED_WITHIN = timedelta(seconds=75)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
 HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
-# It waits for the notice of the last leg, and that of an earlier one may be slower.
-BEHIND_THE_LAST = timedelta(seconds=40)
 # A lease that ends with its last leg leaves two minutes, which threads that get their turn late may use up.
 OUTLASTS_LATE_THREADS = timedelta(minutes=5)
 # The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
@@ -202,9 +200,9 @@ class Checks:
         for notice in filter(None, map(_closing_in, writes)):
             verdict = self._judged(emergency)
             held = verdict.held_until is not None and self.world.clock.now() < verdict.held_until
-            self.world.require(
-                not verdict.running and not held, "nobody is told that it is over while it is not", notice, about
-            )
+            # Nothing is sent once the lease is gone: it is told then at the latest.
+            over = not verdict.running and not (held and verdict.lease_lives)
+            self.world.require(over, "nobody is told that it is over while it is not", notice, about)
             assert emergency.thread is not None
             for recipient in notice.recipients:
                 self.world.require(
@@ -430,7 +428,9 @@ class Checks:
     def mail_refused(self, email: Email) -> None:
         """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
         for cause in filter(None, map(self.expected.get, email.subject.split(";"))):
-            if cause.closing and self.world.rules.after_call < LASTS_LONGER_THAN_A_REFUSAL:
+            released_at = self.released_at(self.world.key_of(cause.agent_id))
+            at_most = released_at - self.world.rules.cool_down - self.world.clock.now() if released_at else None
+            if cause.closing and (at_most is None or at_most < LASTS_LONGER_THAN_A_REFUSAL):
                 self.unheard |= {(cause.agent_id, recipient) for recipient in email.recipients}
 
     def _answered(self, cause: Expected) -> bool:
@@ -496,7 +496,7 @@ class Checks:
             return
         for (agent_id, contact), at in self.told_of.items():
             over_at = self.told_over.get((agent_id, contact))
-            told = over_at is not None and over_at >= at - BEHIND_THE_LAST
+            told = over_at is not None and over_at >= at
             told = told or (agent_id, contact) in self.unheard
             self.world.require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
 

@@ -342,20 +342,20 @@ MUTANTS = (
     Mutant(
         "told that it is over before they are told of it",
         FACTS,
-        "return structs.replace(thread, close_at=now if at_once else now + HEARD_WITHIN)",
+        "return structs.replace(thread, close_at=lease.ends_at(rules) if lease is not None and waits else now)",
         "return structs.replace(thread, close_at=now)",
     ),
     Mutant(
         "a redial does not open the thread again",
         FACTS,
-        "thread=Thread(opened_by=notice_id, told=told)",
-        "thread=emergency.thread or Thread(opened_by=notice_id, told=told)",
+        "thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told)",
+        "thread = emergency.thread or Thread(opened_by=notice_id, awaited=awaited)",
     ),
     Mutant(
         "who is told late is never told that it is over",
         FACTS,
-        "    if awaited or (thread.closed and new):\n",
-        "    if awaited:\n",
+        "if (thread.close_at is not None and not awaited) or (thread.closed and new):",
+        "if thread.close_at is not None and not awaited:",
     ),
     Mutant(
         "a late mark is looked for at once only",
@@ -408,8 +408,8 @@ MUTANTS = (
     Mutant(
         "the end comes before the notice of the last leg",
         FACTS,
-        "awaited = thread.close_at is not None and heard",
-        "awaited = thread.close_at is not None and bool(new or heard)",
+        "if (thread.close_at is not None and not awaited) or",
+        "if thread.close_at is not None or",
     ),
     Mutant(
         "two ends of one thread have one id",
@@ -767,8 +767,8 @@ MUTANTS = (
     Mutant(
         "one repeat that fails keeps the others waiting",
         REPEATS,
-        "                if not self._store_answers():\n                    return\n                continue\n",
-        "                return\n",
+        "            if not done and not self._store_answers():\n",
+        "            if not done:\n",
     ),
     Mutant(
         "every report of a bounce tells them again",

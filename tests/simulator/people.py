@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Malformed, NotAllowed, NotFound, Unavailable
-from shared.domain.ids import derived, leg_id_of
+from shared.domain.ids import agent_key_of, derived, leg_id_of
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
@@ -122,7 +122,7 @@ class Person:
         )
         self.latest_call = call.call_id
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
-        world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True)
+        self._expect_notice(call)
         by_event_only = chance.random() < 0.1
         if by_event_only or chance.random() < 0.3:
             self.world.courier.send(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
@@ -144,6 +144,13 @@ class Person:
         world.clock.sleep(chance.choice(talks_s) * (0.5 + chance.random()))
         world.talking -= 1
         self._over(call)
+
+    def _expect_notice(self, call: Call) -> None:
+        self.world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True)
+        # In an outage nobody can be asked whether they are in the directory: they are told of as if they were.
+        presumed = leg_id_of(agent_key_of(self.agent_id), call.call_id)
+        if presumed != call.leg_id:
+            self.world.checks.expect_notice(derived(presumed, "notice"), self.agent_id)
 
     def _is_called_back(self, call: Call) -> None:
         if call.number in self.world.newest.callback_numbers:

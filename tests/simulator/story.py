@@ -24,8 +24,8 @@ class Story:
         return "\n".join(f"{at - DAWN!s:>24}  {about:<14} {what}" for at, about, what in chosen)
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
+class Violation(BaseException):
+    """An invariant does not hold. The core survives exceptions that nobody foresaw, and must not survive this one."""
 
     def __init__(self, invariant: str, detail: str, about: str | None = None) -> None:
         super().__init__(f"{invariant}: {detail}")

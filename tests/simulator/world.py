@@ -48,7 +48,7 @@ MANY_AGENTS = 3000
 SENDER_SLOT_S = 120
 DRAIN_HOURS = 34
 # So few messages a minute that most notices wait, and are merged.
-FEW = SenderQuota(per_minute=2, per_hour=1_000)
+FEW_A_MINUTE = 2
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.2
 WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (10, 30, 60)
@@ -97,7 +97,8 @@ class World:
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.breakage = Breakage(self)
-        self.sender_quota = FEW if seed % 5 == 2 else PLENTY
+        few = FEW_A_MINUTE + len(self.people) // 20
+        self.sender_quota = SenderQuota(per_minute=few, per_hour=1_000) if seed % 5 == 2 else PLENTY
         self.timers: list[Timer] = []
         self.unserved: list[tuple[datetime, datetime]] = []
         self.newest = self.deployment

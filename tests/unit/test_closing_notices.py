@@ -128,20 +128,39 @@ def test_whoever_hangs_up_at_once_is_first_told_of_and_then_told_to_be_safe(hous
     assert kinds.index(NoticeKind.CLOSING) > 0 and told(house) == list(CONTACTS)
 
 
-def test_a_notice_that_never_comes_keeps_nobody_waiting_for_the_end(house: House) -> None:
-    def not_for_calls(email: Email) -> None:
-        if email.subject == NoticeKind.CALL:
-            raise Unavailable
+def not_for_calls(email: Email) -> None:
+    if email.subject == NoticeKind.CALL:
+        raise Unavailable
 
+
+@pytest.mark.parametrize("late", ["call-1", "call-2"])
+def test_whoever_hears_that_it_is_over_hears_nothing_of_it_afterwards(house: House, late: str) -> None:
+    well = house.mail.fail
+    for call_id in ("call-1", "call-2"):
+        house.mail.fail = not_for_calls if call_id == late else well
+        dial(house, call_id)
+        end(house, call_id, by_agent=False)
+    house.release(DANA)
+    house.mail.fail = not_for_calls
+    live(house, 6)
+    assert closings(house) == []
+    house.mail.fail = well
+    live(house, 12)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CALL, NoticeKind.CLOSING]
+    assert told(house) == list(CONTACTS)
+
+
+def test_a_notice_that_never_comes_keeps_nobody_waiting_beyond_the_lease(house: House) -> None:
     dial(house)
     end(house, by_agent=False)
     house.mail.fail = not_for_calls
     dial(house, "call-2")
     end(house, "call-2")
+    live(house, 58)
     assert closings(house) == []
-    house.clock.advance(after(seconds=50))
-    house.sweep()
-    assert told(house) == list(CONTACTS), "within a minute of the end"
+    live(house, 4)
+    assert told(house) == list(CONTACTS)
 
 
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
