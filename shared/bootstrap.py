@@ -225,7 +225,7 @@ def compose(
         calling=core.calling,
         administration=_office(core.calling, settings, templates, services, presence),
         warm_up=_warm_up(core, *presence.warm_ups, *services.warm_ups),
-        take_up=TakeUp(core.calling.take_up_outbox, telemetry, stand_back=core.stand_back),
+        take_up=TakeUp(core.calling.take_up_owed, telemetry, stand_back=core.stand_back),
     )
 
 

@@ -641,7 +641,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
 
     def take_up_outbox(self) -> None:
-        """Try again what is owed. Raises `Unavailable`."""
+        """Try again what is owed, then carry on what administrators began. Raises `Unavailable`."""
+        self.take_up_owed()
+        # What fails is there ten seconds later.
+        with suppress(EmergencyCallingError):
+            for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
+                self._carry_on_import(operation_id)
+        with suppress(EmergencyCallingError):
+            self._take_up_drill()
+
+    def take_up_owed(self) -> None:
+        """Try again what is owed to emergencies. Raises `Unavailable`."""
         deadline = self.within(self.budgets.take_up_outbox_s)
         effects = [
             *take_up_outbox(emergencies=self.emergencies, clock=self.clock, telemetry=self.telemetry, deadline=deadline)
@@ -653,12 +663,6 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         finally:
             # They are claimed: nobody else takes them up before their claims lapse.
             self.effects.finish(effects, self.perform)
-        # After all that is owed to emergencies; what fails is there ten seconds later.
-        with suppress(EmergencyCallingError):
-            for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
-                self._carry_on_import(operation_id)
-        with suppress(EmergencyCallingError):
-            self._take_up_drill()
 
     # What is owed
 

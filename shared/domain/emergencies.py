@@ -247,6 +247,8 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
     began long before. Inferred: a sighting for which one untied leg fits by its times, taken in the order in which the
     calls started; legs dialled before the call started come first.
     """
+    if not emergency.sightings:
+        return {}
     seen = {sighting.server_key: sighting for sighting in emergency.sightings}
     found: dict[str, Tie] = {}
     # Each answer to one callback is a leg of its own: they have one server call together.

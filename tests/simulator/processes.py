@@ -163,7 +163,7 @@ class Process:
     def _look(self) -> None:
         """What the take-up does; a look that would find nothing is left out, for speed, as the timers' are."""
         if self.world.something_is_owed():
-            self.calling.take_up_outbox()
+            self.calling.take_up_owed()
 
     def tick(self) -> None:
         """The timer that expires leases; a timer that fails comes again."""
