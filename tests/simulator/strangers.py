@@ -37,6 +37,7 @@ class Stranger:
         self._chance = seeded(world.seed, name)
         self._calls = 0
         self._given: set[str] = set()
+        self._claimed: set[str] = set()
 
     def live(self) -> None:
         """One thing after another, some at once."""
@@ -65,6 +66,7 @@ class Stranger:
         if chance.random() < 0.3 and (another := self._call_of_another()) not in self._given:
             call_id = another
         self._given.add(call_id)
+        self._claimed.add(claimed)
         reach = world.identity(self._listed() if self.name.startswith(THIEVES) else self.name)
         world.faults.strikes("stranger dials", 1.0)
         world.tell(self.name, f"dials as {claimed}, call {call_id}")
@@ -110,7 +112,9 @@ class Stranger:
 
     def _looks(self) -> None:
         victim = self._listed()
-        self._is_refused(lambda process: process.panel(victim, self.caller))
+        # In an outage whoever dialled sees their own dial, by the name that they gave.
+        if victim not in self._claimed:
+            self._is_refused(lambda process: process.panel(victim, self.caller))
 
     def _is_refused(self, act: Callable[["Process"], object]) -> None:
         try:
