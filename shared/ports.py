@@ -17,7 +17,7 @@ from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import Recording
 from shared.domain.drills import Drill
-from shared.domain.emergencies import Emergency, Reach
+from shared.domain.emergencies import Emergency, Leg, OutsidePlace, Reach
 from shared.domain.imports import AgentChange, Import
 from shared.domain.keys import KeyRing
 from shared.domain.leases import Lease
@@ -66,12 +66,14 @@ class Stored(Struct, frozen=True):
 class CallOwner(Struct, frozen=True, kw_only=True):
     """What is recorded under a call id: whose call it is, or that it ended before anybody said that it started.
 
-    `row` is where it is recorded; `owner` is whose the emergency is where the agent is not in the directory. `ended_at`
-    and `by_agent` are set for an end without a start; `ended_by` is then the agent's principal that reported it, None
-    for a machine or a source; `expires_at` is when that end is forgotten.
+    `call_key` is the key of the id; `apart` that of whom it is recorded for where something else was recorded under the
+    id already. `owner` is whose the emergency is where the agent is not in the directory. `ended_at` and `by_agent` are
+    set for an end without a start; `ended_by` is then the agent's principal that reported it, None for a machine or a
+    source; `expires_at` is when that end is forgotten.
     """
 
-    row: str
+    call_key: str
+    apart: str | None = None
     agent_key: str | None = None
     owner: str | None = None
     leg_id: str | None = None
@@ -95,7 +97,7 @@ class Loan(Struct, frozen=True, kw_only=True):
     """A number that may be lent, and what must still be so when it is.
 
     `row` and `version` are the free row that the lending takes away; `from_holders` the emergencies whose number rests;
-    `quota_row` is the place among those of agents who are not in the directory that it takes.
+    `quota_place` is the place among those of agents who are not in the directory that it takes.
     """
 
     number: str
@@ -103,29 +105,29 @@ class Loan(Struct, frozen=True, kw_only=True):
     row: str = ""
     version: str = ""
     from_holders: tuple[Stored, ...] = ()
-    quota_row: str | None = None
+    quota_place: int | None = None
 
 
 class Quota(Struct, frozen=True, kw_only=True):
-    """A place among those of agents who are not in the directory; `row` is None where they hold enough `numbers`."""
+    """A place among those of agents who are not in the directory; None where they hold enough `numbers`."""
 
-    row: str | None
+    place: int | None
     numbers: tuple[str, ...] = ()
 
 
 class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
-    `new_call` is the row in which a new leg's call id is recorded, `late_for` the end without a start that it
-    replaces; `ration_row` is what an unknown agent's notice takes. `notice_from` is from when on a notice beyond a
-    ration may be sent, None for at once; one that is owed from then on already is replaced by it.
+    `new_leg` is one whose call id nobody may have recorded yet, `late_for` the end without a start that it replaces;
+    `ration_row` is what an unknown agent's notice takes. `notice_from` is from when on a notice beyond a ration may be
+    sent, None for at once; one that is owed from then on already is replaced by it.
     """
 
     stored: Stored
     emergency: Emergency
     now: datetime
     loan: Loan | None = None
-    new_call: str | None = None
+    new_leg: Leg | None = None
     late_for: CallOwner | None = None
     notice: Notice | None = None
     ration_row: str | None = None
@@ -452,8 +454,8 @@ class NumberPool(Protocol):
         """Whether agents who are not in the directory may have one more number between them."""
         ...
 
-    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:
-        """A row for an emergency outside the directory that the caller reports; None where there are enough of them."""
+    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
+        """A place for an emergency outside the directory that the caller reports; None where there are enough."""
         ...
 
     def ration(

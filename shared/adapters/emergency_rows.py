@@ -41,7 +41,7 @@ import msgspec
 from shared.adapters.table import Row, Values, kind_of, long_state_values, read_long_state, read_row, read_state
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
-from shared.domain.emergencies import Emergency, due_at, standing
+from shared.domain.emergencies import Emergency, Leg, OutsidePlace, due_at, standing
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -53,6 +53,8 @@ from shared.domain.pool import Hold, Rest, zone_of_number
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback, WaitingNotice
 
 SCHEMA = 1
+# Of an emergency's own row; the first one held the keys of the rows of its calls and places.
+EMERGENCY_SCHEMA = 2
 BUSY_RANK = "9"
 POOL_ROW = "pool"
 # What begins the keys of rows that are kept of people.
@@ -86,9 +88,14 @@ def agent_row(agent_key: str) -> str:
     return f"agent|{agent_key}"
 
 
-def call_row(call_key: str) -> str:
-    """Where a call id is recorded."""
-    return f"call|{call_key}"
+def call_row(call_key: str, apart: str | None = None) -> str:
+    """Where a call id is recorded; `apart`: beside what else is recorded under it, under this key as well."""
+    return f"call|{call_key}" if apart is None else f"call|{call_key}|{apart}"
+
+
+def leg_row(leg: Leg, agent_key: str) -> str:
+    """Where the call id of a leg of this agent's is recorded."""
+    return call_row(leg.call_key, agent_key if leg.apart else None)
 
 
 def slot_row(number: str) -> str:
@@ -128,9 +135,20 @@ def place_row(place: int) -> str:
     return f"unknown|{place:05}"
 
 
-def outside_row(principals: str, place: int) -> str:
+def outside_row(place: OutsidePlace) -> str:
     """A place among the emergencies of agents outside the directory whom these principals report."""
-    return f"outside|{principals}|{place:04}"
+    return f"outside|{place.principals}|{place.number:04}"
+
+
+def alone_rows(emergency: Emergency) -> dict[str, Values]:
+    """The places that the emergency takes: each is one emergency's alone."""
+    rows: dict[str, Values] = {}
+    if emergency.outside_place is not None:
+        rows[outside_row(emergency.outside_place)] = {"schema": SCHEMA}
+    lease = emergency.lease
+    if emergency.quota_place is not None and lease is not None and not lease.lost and not lease.drill:
+        rows[place_row(emergency.quota_place)] = {"schema": SCHEMA, "number": lease.number}
+    return rows
 
 
 def ration_row(window: datetime, owner_key: str, place: int) -> str:
@@ -235,18 +253,14 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
     ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
-    rows: dict[str, Values] = {
-        leg.call_row: state_values(CallOwner(row=leg.call_row, agent_key=key, owner=emergency.owner, leg_id=leg.leg_id))
-        for leg in emergency.legs
-    }
+    rows = {leg_row(leg, key): state_values(_owner_of(leg, emergency)) for leg in emergency.legs}
     rows |= {f"server|{server_key}|{key}": ranked for server_key in _server_keys(emergency)}
     if stands.untied:
         names = (key_of(raw_identity(starter)) for starter in emergency.starters)
         rows |= {f"starter|{ring.first(name)}|{key}": ranked for name in names}
     if emergency.owner is not None:
         rows[f"unlisted|{ring.first(agent_key_of(emergency.agent_id))}|{key}"] = bare
-    if emergency.place is not None:
-        rows[emergency.place] = bare
+    rows |= alone_rows(emergency)
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare
     if emergency.presence_due_at is not None:
@@ -261,6 +275,13 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
 def by_rank(rows: Iterable[Row]) -> list[Row]:
     """Index rows in the order in which an event is to look at them; those of an older version come first."""
     return sorted(rows, key=lambda row: rank if isinstance(rank := row.values.get("rank"), int) else 0)
+
+
+def _owner_of(leg: Leg, emergency: Emergency) -> CallOwner:
+    apart = emergency.agent_key if leg.apart else None
+    return CallOwner(
+        call_key=leg.call_key, apart=apart, agent_key=emergency.agent_key, owner=emergency.owner, leg_id=leg.leg_id
+    )
 
 
 def _server_keys(emergency: Emergency) -> set[str]:
@@ -288,25 +309,39 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
     rows[f"share|{zone}|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
     if idle_since:
         rows[f"rest|{zone}|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
-    if emergency.quota is not None:
-        rows[emergency.quota] = {"schema": SCHEMA, "number": lease.number}
     return rows
 
 
 def emergency_values(emergency: Emergency, index: Mapping[str, Values]) -> Values:
     """The emergency's own row."""
-    return state_values(emergency, index=msgspec.json.encode(sorted(index)).decode())
+    listed = msgspec.json.encode(sorted(index)).decode()
+    return {"schema": EMERGENCY_SCHEMA, "state": msgspec.json.encode(emergency).decode(), "index": listed}
 
 
 def read_stored(row: Row | None) -> Stored:
     """The emergency in its row."""
     if row is None:
         return Stored(None)
-    emergency = read_state(row, Emergency)
+    first = row.values.get("schema") == SCHEMA
+    emergency = read_row(row, _read_first_schema) if first else read_state(row, Emergency)
     if emergency.lease is None or agent_row(emergency.agent_key) != row.key:
         # It decodes, and is no emergency that this code has written.
         raise Unreadable(kind_of(row.key))
     return Stored(emergency, row.version, read_row(row, listed_index))
+
+
+def _read_first_schema(row: Row) -> Emergency:
+    """The emergency in a row of the version before, made of the keys in it."""
+    state = msgspec.json.decode(str(row.values["state"]))
+    for leg in state["legs"]:
+        _, leg["call_key"], *apart = leg["call_row"].split("|")
+        leg["apart"] = bool(apart)
+    if state.get("quota") is not None:
+        state["quota_place"] = int(state["quota"].split("|")[1])
+    if state.get("place") is not None:
+        _, principals, number = state["place"].split("|")
+        state["outside_place"] = {"principals": principals, "number": int(number)}
+    return msgspec.convert(state, Emergency)
 
 
 def recording_row(recording_key: str) -> str:
@@ -328,8 +363,15 @@ def listed_index(row: Row) -> tuple[str, ...]:
 
 
 def read_call(row: Row) -> CallOwner:
-    """What is recorded under a call id."""
-    return msgspec.structs.replace(read_state(row, CallOwner), version=row.version)
+    """What is recorded under a call id: which one, the row's own key says."""
+
+    def read(each: Row) -> CallOwner:
+        _, call_key, *apart = each.key.split("|")
+        said = msgspec.json.decode(str(each.values["state"]), type=dict[str, object])
+        named = {"call_key": call_key, "apart": apart[0] if apart else None, "version": each.version}
+        return msgspec.convert(said | named, CallOwner)
+
+    return read_row(row, read)
 
 
 def read_holder(row: Row) -> Holder:

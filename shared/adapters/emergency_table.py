@@ -10,6 +10,7 @@ from shared.adapters.drill_mail import drill_mail, forget_drill_mail
 from shared.adapters.emergency_rows import (
     SCHEMA,
     agent_row,
+    alone_rows,
     bare_row,
     by_rank,
     call_row,
@@ -19,6 +20,7 @@ from shared.adapters.emergency_rows import (
     emergency_values,
     holder_row,
     index_rows,
+    leg_row,
     mail_values,
     map_readable,
     moment,
@@ -205,7 +207,7 @@ class EmergencyTable:
                 raise TooManyRows
             versions = self._apply(writes, deadline)
         except RowConflict as conflict:
-            if conflict.index == 0 and change.new_call is not None:
+            if conflict.index == 0 and change.new_leg is not None:
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
                 self._numbers.forget()
@@ -233,14 +235,15 @@ class EmergencyTable:
         return {}
 
     def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
-        if change.new_call is None:
+        if change.new_leg is None:
             return
-        if change.late_for is not None and change.late_for.row == change.new_call:
-            yield Replace(change.new_call, index[change.new_call], change.late_for.version)
-            assert change.late_for.expires_at is not None
-            yield Delete(bare_row(change.late_for.expires_at, "call", key_of(change.new_call)))
+        row, late_for = leg_row(change.new_leg, change.emergency.agent_key), change.late_for
+        if late_for is not None and call_row(late_for.call_key, late_for.apart) == row:
+            yield Replace(row, index[row], late_for.version)
+            assert late_for.expires_at is not None
+            yield Delete(bare_row(late_for.expires_at, "call", key_of(row)))
         else:
-            yield Insert(change.new_call, index[change.new_call])
+            yield Insert(row, index[row])
 
     def _loan_writes(self, change: Change, deadline: Deadline) -> Iterable[Write]:
         if change.loan is None:
@@ -260,11 +263,11 @@ class EmergencyTable:
     def keep_end(self, end: CallOwner, deadline: Deadline) -> None:
         """Record the end of a call that nobody has started yet; raises `CallIdTaken` if it is known by now."""
         assert end.expires_at is not None
-        bare = structs.replace(end, version=None)
-        own = Replace(end.row, state_values(bare), end.version) if end.version else Insert(end.row, state_values(bare))
-        due = bare_row(end.expires_at, "call", key_of(end.row))
+        row, values = call_row(end.call_key, end.apart), state_values(structs.replace(end, version=None))
+        own = Replace(row, values, end.version) if end.version else Insert(row, values)
+        due = bare_row(end.expires_at, "call", key_of(row))
         try:
-            self._table.commit([own, Put(due, {"schema": SCHEMA, "row": end.row})], deadline)
+            self._table.commit([own, Put(due, {"schema": SCHEMA, "row": row})], deadline)
         except RowConflict:
             raise CallIdTaken from None
 
@@ -528,10 +531,10 @@ class EmergencyTable:
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
-    new_call = {change.new_call}
-    alone = {change.emergency.quota, change.emergency.place}
+    written_first = leg_row(change.new_leg, change.emergency.agent_key) if change.new_leg is not None else None
+    alone = alone_rows(change.emergency)
     for write in _moved(before, index):
-        if write.key in new_call:
+        if write.key == written_first:
             continue
         # A place among the unknown is taken by one: whoever comes second must look again.
         yield Insert(write.key, write.values) if isinstance(write, Put) and write.key in alone else write

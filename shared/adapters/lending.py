@@ -65,7 +65,7 @@ class Lending:
         self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
     ) -> Loan:
         """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
-        if quota is not None and quota.row is None:
+        if quota is not None and quota.place is None:
             if not quota.numbers:
                 raise NotFound("All numbers that agents outside the directory hold have left the pool.")
             return Loan(number=self._chance.choice(quota.numbers), kind=LoanKind.SHARED)
@@ -73,7 +73,7 @@ class Lending:
         loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
-        return structs.replace(loan, quota_row=quota.row if quota is not None else None)
+        return structs.replace(loan, quota_place=quota.place if quota is not None else None)
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         looked: list[_Zone] = []

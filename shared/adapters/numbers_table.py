@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import batched
@@ -44,6 +44,7 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.callers import Caller
+from shared.domain.emergencies import OutsidePlace
 from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import notices_a_window, places_for_unknown, ration_window, unlisted_at_once
@@ -115,11 +116,11 @@ class NumbersTable:
     def quota(self, deadline: Deadline) -> Pending[Quota]:
         """Whether agents who are not in the directory may have one more number between them."""
         pool = self._pools.pool.numbers
-        places = [place_row(place) for place in range(places_for_unknown(pool))]
+        places = {place_row(place): place for place in range(places_for_unknown(pool))}
 
         def left(rows: list[Row]) -> Quota:
             held = {str(row.values["number"]) for row in rows}
-            return Quota(row=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
+            return Quota(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
 
         return Read(self._table.between(*with_prefix("unknown|"), len(places), deadline), left)
 
@@ -131,21 +132,21 @@ class NumbersTable:
         owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
         read = self._table.between(ration[0], f"{ration[-1]}~", most, deadline)
-        return Read(read, lambda rows: self._one_left(ration, rows, besides))
+        return Read(read, lambda rows: self._one_left({row: row for row in ration}, rows, besides))
 
-    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[str | None]:
-        """A row for an emergency outside the directory that the caller reports; None where there are enough of them."""
+    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
+        """A place for an emergency outside the directory that the caller reports; None where there are enough."""
         most = unlisted_at_once(caller)
         # Agents are many principals with one emergency each: they are bounded together.
         together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
-        places = [outside_row(together, place) for place in range(most)]
+        places = {outside_row(place): place for place in (OutsidePlace(together, number) for number in range(most))}
         read = self._table.between(*with_prefix(f"outside|{together}|"), most, deadline)
         return Read(read, lambda rows: self._one_left(places, rows))
 
-    def _one_left(self, places: Sequence[str], taken: Iterable[Row], besides: Collection[str] = ()) -> str | None:
-        """One of the places that is not taken, at random, so that two who ask at once rarely meet."""
+    def _one_left[T](self, places: Mapping[str, T], taken: Iterable[Row], besides: Collection[str] = ()) -> T | None:
+        """One of the places, by their rows, that is not taken: at random, so that two who ask at once rarely meet."""
         gone = {row.key for row in taken}.union(besides)
-        left = [place for place in places if place not in gone]
+        left = [place for row, place in places.items() if row not in gone]
         return self._chance.choice(left) if left else None
 
     def over(self, loan: Loan, *, lent: bool) -> None:

@@ -68,8 +68,9 @@ def _leg(
     dialled = [leg for leg in emergency.legs if leg.callback is None]
     return Leg(
         leg_id=derived(invitation.invitation_id, "leg"),
-        # A row of its own: the end of it may have been told, and kept, before the answer was.
-        call_row=f"call|{key_of(call_id_of(invitation))}|{emergency.agent_key}",
+        call_key=key_of(call_id_of(invitation)),
+        # The end of it may have been told, and kept, before the answer was.
+        apart=True,
         dialled_at=joined_at,
         number=emergency.lease.number,
         shared=emergency.lease.shared,

@@ -196,13 +196,14 @@ def new_lease(facts: DialFacts, word: str) -> Lease:
     return Lease(number="", epoch=epoch, shared=False, lent_at=facts.now, dialled_at=facts.dialled_at, word=word)
 
 
-def new_leg(facts: DialFacts, lease: Lease, call_row: str, ended: LegEnd | None, *, holds_presence: bool) -> Leg:
-    """The leg that this dial is; `ended` is an end that came before it."""
+def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool, holds_presence: bool) -> Leg:
+    """The leg that this dial is; `ended` is an end that came before it, `apart`: another's call has its id already."""
     assert facts.number is not None
     server_call_id = facts.dial.server_call_id
     return Leg(
         leg_id=facts.leg_id,
-        call_row=call_row,
+        call_key=key_of(facts.dial.call_id),
+        apart=apart,
         dialled_at=facts.dialled_at,
         received_at=facts.received_at,
         by_event=facts.dial.by_event,

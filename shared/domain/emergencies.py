@@ -60,15 +60,17 @@ class Leg(Struct, frozen=True, kw_only=True):
     """One reported call of the agent that is part of the emergency.
 
     `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
-    brought it, which may come late. `call_row` is the key under which its call id was recorded. `holds_presence` is
-    False for a start that came after its own end. `claims` are the server calls that the softphone says it is, believed
+    brought it, which may come late. `call_key` is the key of its call id; `apart`: another's call or end had that id
+    already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
+    its own end. `claims` are the server calls that the softphone says it is, believed
     once ACS names the same starter. `callback` is set for a responder's callback that the agent answered: its id;
     `dialled_at` is then when they did. `reported_end` is what the softphone or a machine said; `left_at` when call
     control saw the agent leave a callback, or a supervisor said that it is over: neither says who ended it.
     """
 
     leg_id: str
-    call_row: str
+    call_key: str
+    apart: bool = False
     dialled_at: datetime
     number: str
     received_at: datetime | None = None
@@ -158,14 +160,25 @@ class Thread(Struct, frozen=True, kw_only=True):
         return tuple(address for address in self.told if address.casefold() not in closed)
 
 
+class OutsidePlace(Struct, frozen=True):
+    """Which of the emergencies outside the directory it is that these principals may have at once.
+
+    `principals` is the key of the one who reports it, or a word for all agents together.
+    """
+
+    principals: str
+    number: int
+
+
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
-    `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `place` is then theirs among so
-    many. `presence_due_at` is when the owed reconciling of the agent's presence is next due, `presence_look_at` when it
-    is looked whether a presence that is held is still what we set; None when not. `situation` is what was established
-    at the latest dial. `past` are the latest legs that are no longer kept: reports of them that come late are of a call
-    that was served long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts.
+    `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `outside_place` is then theirs
+    among so many, `quota_place` that of their number among those that all such agents may have. `presence_due_at` is
+    when the owed reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a
+    presence that is held is still what we set; None when not. `situation` is what was established at the latest dial.
+    `past` are the latest legs that are no longer kept: reports of them that come late are of a call that was served
+    long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts.
     """
 
     agent_id: str
@@ -182,8 +195,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_due_at: datetime | None = None
     presence_attempts: int = 0
     presence_look_at: datetime | None = None
-    quota: str | None = None
-    place: str | None = None
+    quota_place: int | None = None
+    outside_place: OutsidePlace | None = None
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None

@@ -42,13 +42,14 @@ class Ended(Struct, frozen=True):
 class RecordedCall(Struct, frozen=True, kw_only=True):
     """What is recorded under a call id, as far as it concerns the caller.
 
-    `own` is the call that they may speak for, `early_end` an end without a start that theirs would be kept with, and
-    `free_row` where theirs is kept otherwise.
+    `own` is the call that they may speak for, `early_end` an end without a start that theirs would be kept with;
+    otherwise theirs is kept `apart`, under this key as well, where something else is recorded under the id already.
     """
 
     own: CallOwner | None
     early_end: CallOwner | None
-    free_row: str
+    call_key: str
+    apart: str | None
 
 
 def end_call(
@@ -112,7 +113,8 @@ def _end_without_start(
     """The end to keep: as told now, together with one from the same reporter; a trusted one before any other."""
     kept = recorded.early_end
     told = CallOwner(
-        row=recorded.free_row,
+        call_key=recorded.call_key,
+        apart=recorded.apart,
         ended_at=at,
         by_agent=end.by_agent,
         ended_by=caller.owner if caller.is_agent else None,
@@ -120,7 +122,7 @@ def _end_without_start(
     )
     if kept is None:
         return told
-    told = structs.replace(told, row=kept.row, expires_at=kept.expires_at, version=kept.version)
+    told = structs.replace(told, apart=kept.apart, expires_at=kept.expires_at, version=kept.version)
     if kept.ended_by == told.ended_by and kept.ended_at is not None:
         return structs.replace(told, ended_at=min(at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
     return told if told.ended_by is None else kept
@@ -150,12 +152,12 @@ def find_own_call(
     ends = [each for each in recorded if each.agent_key is None]
     mine = next((each for each in ends if each.ended_by == caller.owner), None)
     early_end = mine or next((each for each in ends if each.ended_by is None or not caller.is_agent), None)
-    bare = f"call|{call_key}"
-    taken = any(each.row == bare for each in recorded)
+    taken = any(each.apart is None for each in recorded)
     return RecordedCall(
         own=own[0] if own else None,
         early_end=early_end,
-        free_row=f"{bare}|{emergencies.keys_of(key_of(caller.owner), deadline)[0]}" if taken else bare,
+        call_key=call_key,
+        apart=emergencies.keys_of(key_of(caller.owner), deadline)[0] if taken else None,
     )
 
 

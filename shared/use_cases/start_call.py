@@ -21,7 +21,14 @@ from shared.domain.dials import (
     new_lease,
     new_leg,
 )
-from shared.domain.emergencies import Emergency, LegEnd, with_leg, with_outage_hold, with_thread_opened
+from shared.domain.emergencies import (
+    Emergency,
+    LegEnd,
+    OutsidePlace,
+    with_leg,
+    with_outage_hold,
+    with_thread_opened,
+)
 from shared.domain.errors import (
     AgentBusy,
     CallIdTaken,
@@ -247,11 +254,12 @@ def _situated(facts: DialFacts, means: _Means) -> DialFacts:
 class _Lessons(Struct, frozen=True, kw_only=True):
     """What the tries before this one have met.
 
-    `call_row` is where the call is to be recorded, `late_for` its end, where that came first, `recorded_under` the key
-    under which another host recorded it. `takes`: whether a resting number may be taken from those who held it last.
+    `apart`: another's call or end has the call id already. `late_for` is the call's own end, where that came first,
+    `recorded_under` the key under which another host recorded it. `takes`: whether a resting number may be taken from
+    those who held it last.
     """
 
-    call_row: str
+    apart: bool = False
     late_for: CallOwner | None = None
     recorded_under: str | None = None
     takes: bool = True
@@ -260,7 +268,7 @@ class _Lessons(Struct, frozen=True, kw_only=True):
 class _Outside(Struct, frozen=True, kw_only=True):
     """What is asked for an agent who is not in the directory: all of it is bounded, unless nobody has been entered."""
 
-    place: Pending[str | None]
+    place: Pending[OutsidePlace | None]
     ration: Pending[str | None] | None
     quota: Pending[Quota]
     nobody_entered: Pending[bool]
@@ -279,7 +287,7 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
     """The dial against a store that answers; raises `Unavailable` where it does not."""
     if reading is None:
         raise Unavailable
-    lessons = _Lessons(call_row=f"call|{key_of(facts.dial.call_id)}")
+    lessons = _Lessons()
     while True:
         # Asked before the emergency is there, so that an agent who is not in the directory waits for all at once.
         outside = _ask_outside(facts, means) if facts.agent is None else None
@@ -346,8 +354,7 @@ def _is_stale(facts: DialFacts, emergency: Emergency | None) -> bool:
 
 def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons:
     """Somebody's call has this id already: it ended before it started, or it is another agent's."""
-    call_key = key_of(facts.dial.call_id)
-    recorded = means.emergencies.calls(call_key, means.deadline)
+    recorded = means.emergencies.calls(key_of(facts.dial.call_id), means.deadline)
     keys = means.emergencies.keys_of(facts.subject.key, means.deadline)
     mine = [each for each in recorded if each.agent_key in keys]
     if mine:
@@ -355,12 +362,9 @@ def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons
         return structs.replace(found.lessons, recorded_under=mine[0].agent_key)
     ends = [each for each in recorded if each.agent_key is None and _is_believed(each, facts.caller)]
     late_for = ends[0] if ends else None
-    lessons = structs.replace(found.lessons, late_for=late_for)
-    bare = f"call|{call_key}"
-    if any(each.row == bare and each is not late_for for each in recorded):
-        # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
-        return structs.replace(lessons, call_row=f"{bare}|{found.agent_key}")
-    return lessons
+    # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
+    clashes = any(each.apart is None and each is not late_for for each in recorded)
+    return structs.replace(found.lessons, late_for=late_for, apart=found.lessons.apart or clashes)
 
 
 def _is_believed(end: CallOwner, caller: Caller) -> bool:
@@ -457,17 +461,17 @@ def _change(
     loan: Loan | None,
     lease: Lease,
     ration: str | None,
-    place: str | None,
+    place: OutsidePlace | None,
     means: _Means,
 ) -> Change:
     late_for, known, now = found.lessons.late_for, found.stored.emergency, facts.now
     ended = LegEnd(late_for.ended_at, late_for.by_agent) if late_for is not None and late_for.ended_at else None
-    leg = new_leg(facts, lease, found.lessons.call_row, ended, holds_presence=late_for is None)
+    leg = new_leg(facts, lease, ended, apart=found.lessons.apart, holds_presence=late_for is None)
     emergency = emergency_of(facts, known, found.agent_key)
     emergency = structs.replace(
         emergency,
-        quota=loan.quota_row if loan is not None else emergency.quota,
-        place=place or emergency.place,
+        quota_place=loan.quota_place if loan is not None else emergency.quota_place,
+        outside_place=place or emergency.outside_place,
     )
     emergency = with_leg(emergency, leg, lease, facts.rules, now)
     emergency = with_outage_hold(emergency, means.outage.held(facts.hold.hold_id))
@@ -480,7 +484,7 @@ def _change(
         emergency=emergency,
         now=now,
         loan=loan,
-        new_call=found.lessons.call_row,
+        new_leg=leg,
         late_for=late_for,
         notice=notice,
         ration_row=ration,

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable
 
-from tests.rules.sources import Module, is_in, modules, texts
+from tests.rules.sources import Module, is_in, modules, product, texts
 
 MOST_LINES = 50
 E164 = re.compile(r"(?<![\w+])\+\d{8,15}(?!\d)")
@@ -17,6 +17,9 @@ EXAMPLE_DOMAIN = re.compile(r"(?:.+\.)?(?:example(?:\.(?:com|net|org))?|test|inv
 # Made by tools, with the names of packages' makers in them.
 LOCKS = ("package-lock.json", "requirements.txt", "requirements-dev.txt")
 PATCHES = {"monkeypatch.setattr", "monkeypatch.setitem", "monkeypatch.delattr", "mocker.patch"}
+KIND_OF_ROW = re.compile(r"([a-z]+)\|")
+# What ids are derived from begins so, and is no row.
+ORIGINS = {"drill"}
 # In pieces, so that this file does not name what no file may name.
 REGISTRIES = [
     ".".join(parts)
@@ -77,6 +80,23 @@ def test_tests_reach_through_no_wall() -> None:
                 yield ast.unparse(node)
 
     assert not in_modules(faulty)
+
+
+def beginnings(module: Module) -> set[str]:
+    """The words before a bar with which texts of a file begin, as the keys of rows do."""
+    texts_in = (node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant))
+    return {found[1] for text in texts_in if isinstance(text, str) and (found := KIND_OF_ROW.match(text))}
+
+
+def test_keys_of_rows_are_spelled_in_the_adapters_alone() -> None:
+    kinds = {kind for module in product() if is_in(module.name, ("shared.adapters",)) for kind in beginnings(module)}
+
+    def faulty(module: Module) -> Iterable[str]:
+        adapter = is_in(module.name, ("shared.adapters",))
+        return beginnings(module) & (kinds - ORIGINS) if module.is_product and not adapter else ()
+
+    assert not in_modules(faulty)
+    assert kinds >= {"agent", "call", "number", "free", "outside", "unknown"}
 
 
 def test_whoever_sleeps_says_why() -> None:

@@ -491,7 +491,7 @@ MUTANTS = (
     ),
     Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
-        "quota ignored", LENDING, "if quota is not None and quota.row is None:", "if quota is None and country == '':"
+        "quota ignored", LENDING, "if quota is not None and quota.place is None:", "if quota is None and country == '':"
     ),
     Mutant("share order reversed", POOL, "least = min(", "least = max("),
     Mutant(
