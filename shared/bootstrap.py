@@ -53,7 +53,7 @@ from shared.adapters.threads import OS_THREADS, Threads
 from shared.adapters.turns import Turns
 from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
-from shared.deadlines import Clock, Deadline
+from shared.deadlines import Budgets, Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.deployment_checks import Census, SettingFault
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
 TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
 # More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
-DIALS_AT_ONCE, DIAL_WAITS_S = 6, 0.9
+DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
 ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
 POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 # A store that has answered anybody so lately is not away, only busy.

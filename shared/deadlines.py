@@ -75,8 +75,9 @@ class PatientDeadline(Deadline):
 class Budgets(Struct, frozen=True, kw_only=True):
     """How long each use case may take, in seconds: the one table of it.
 
-    A dial is answered within `start_call_s`, whatever the store does (B1). Where the store answers, only not at once,
-    a number within `start_call_at_most_s` is better than none; the wait for a turn counts.
+    A dial waits `start_call_s` for a store that does not answer, so that its own answer is out within half a second
+    (B1). Where the store answers, only not at once, a number within `start_call_at_most_s` is better than none; the
+    wait for a turn counts.
     """
 
     start_call_s: float = 0.3

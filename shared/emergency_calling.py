@@ -239,7 +239,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         arrived = self.clock.monotonic()
         with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
             left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
-            patient = PatientDeadline(self.clock, self.budgets.start_call_s, at_most_s=left_s, alive=self.store_alive)
+            within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
+            patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
             started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
         self.effects.start(started.effects, self.perform)
         return started

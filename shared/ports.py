@@ -87,8 +87,8 @@ class CallOwner(Struct, frozen=True, kw_only=True):
 class LoanKind(StrEnum):
     """Where a number to lend comes from, in the order of B2."""
 
-    NEW = "new"
     FREE = "free"
+    NEW = "new"
     RESTING = "resting"
     SHARED = "shared"
 

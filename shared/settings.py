@@ -59,7 +59,7 @@ _CRON_FIELDS = 6
 
 
 class Setting(Struct, frozen=True):
-    """A setting as administrators know it (contract.md). `default` is "" where there is none."""
+    """A setting as administrators know it. `default` is "" where there is none."""
 
     name: str
     default: str
@@ -91,8 +91,8 @@ SETTINGS = (
     Setting("EMERGENCY_CONTACTS", "", "e-mail addresses for agents without contacts of their own"),
     Setting("SECURITY_DESK", "", "E.164 numbers or ACS user ids; empty: the fallback number"),
     Setting("CALLBACK_NOTICES", "missed", "which callbacks the contacts are told of: none, missed or all"),
-    Setting("TIME_ZONE", "UTC", "IANA name: the zone of the times in notices"),
     Setting("CLOSING_NOTICES", "on", "whether the contacts are told that it is over: on or off"),
+    Setting("TIME_ZONE", "UTC", "IANA name: the zone of the times in notices"),
     Setting("EMAIL_SENDER", "", "the verified sender address of notifications", required=True),
     Setting("EMAIL_BACKEND", "acs", "what sends notifications: acs, or graph as the mailbox of the sender"),
     Setting("EMAIL_PER_MINUTE", "30", "messages a minute; beyond it those to one recipient are merged, and wait"),
@@ -439,7 +439,7 @@ class _Reader:
         name = "GRAPH_URL"
         if not self._environment.get(name, "").strip():
             return GRAPH_URL
-        # A token's resource is this origin (contract, App settings): with a path Graph would refuse the token.
+        # A token's resource is this origin: with a path Graph would refuse the token.
         origin = origin_of(self.text(name) or "")
         if origin is None:
             self.fault(name, "is not the origin of an https address", f"set an address such as {GRAPH_URL}")

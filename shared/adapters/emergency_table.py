@@ -80,12 +80,9 @@ from shared.ports import (
     WaitingNotice,
 )
 
-MOST_ROWS_A_POOL = 200_000
 # A page of the service, and as many as one machine may have outside the directory: nobody's own is beyond it.
 MOST_OWNERS_READ = 1000
 MOST_SHOWN = 5_000
-# A page of the service. The newest of a number's holders may be anywhere among them.
-MOST_HOLDERS_READ = 1000
 MOST_CALLBACKS_READ = 1000
 MOST_LOOKS_READ = 250
 # A recording may be of any of these agents' emergencies.

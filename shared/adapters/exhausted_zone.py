@@ -1,6 +1,7 @@
 """A zone of the pool in which nothing is free: one reading of it, and what can be lent all the same (B2).
 
-The order is the domain's (`shared/domain/pool.py`); here stand the rows that tell what it needs, and how many are read.
+What rests longest and which is to be shared is the domain's (`shared/domain/pool.py`); here stand the rows that tell
+what it needs, and how many are read.
 """
 
 import random

@@ -1,9 +1,9 @@
 """Who is lent which number (B2): rules alone, over what one reading of the pool showed.
 
-A number is lent in this order: one that was never lent, one that is free, one that rests and whose holders' leases
-are all over (the longest resting first), and only then one that is shared; a domestic number before a foreign one, but
-a foreign one that nobody holds before a domestic one that is shared. What may be stale about a reading is for the
-transaction to find out.
+A number is lent in this order (`shared/adapters/lending.py` tries it so): one that is free, one that was never lent,
+one that rests and whose holders' leases are all over (the longest resting first), and only then one that is shared; a
+domestic number before a foreign one, but a foreign one that nobody holds before a domestic one that is shared. What may
+be stale about a reading is for the transaction to find out.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -6,7 +6,7 @@ import pytest
 
 from tests.infra.deployed import PLATFORM_SETS, app_settings, data, parameters_given, template
 
-# The contract's table, in its order. "" where there is no default, or where it is required.
+# What is promised to whoever deploys. "" where there is no default, or where it is required.
 CONTRACT = {
     "COMMUNICATION_SERVICES_CONNECTION_STRING": "",
     "COMMUNICATION_SERVICES_ENDPOINT": "",

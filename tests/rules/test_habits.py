@@ -1,4 +1,4 @@
-"""Habits that a reader can rely on (style.md). Each test gives the faults that it found, by file."""
+"""Habits that a reader can rely on. Each test gives the faults that it found, by file."""
 
 import ast
 import re

@@ -153,6 +153,19 @@ class Named:
         """It is."""
 
 
+@pytest.mark.parametrize(("waits_s", "degraded"), [(0.0, False), (0.5, False), (0.85, True), (0.95, True)])
+def test_whoever_waited_for_a_turn_is_answered_within_the_time_of_a_dial(waits_s: float, degraded: bool) -> None:
+    house = House()
+    house.tick()
+    slow(house, 0.02)
+    began = house.clock.monotonic()
+    answer = front_door(house, Line(house, waits_s=waits_s)).start_call(DIAL, caller=everybody())
+    took = house.clock.monotonic() - began
+    # Here requests that began in time all end, where in truth they are cut off.
+    assert took <= max(Budgets().start_call_at_most_s, waits_s) + 0.05
+    assert answer.degraded is degraded
+
+
 def test_a_poll_lets_dials_go_first_for_a_moment() -> None:
     calling = structs.replace(House().calling, budgets=Budgets(poll_stands_back_s=SOON_S))
     polled = threading.Event()
