@@ -394,8 +394,14 @@ class EmergencyStore(Protocol):
         """What was sent is tracked; the rest of the notice is owed further, from `until` on."""
         ...
 
-    def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
-        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
+    def strike_off(
+        self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline, *, told: Change | None = None
+    ) -> None:
+        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked.
+
+        `told` is what its emergency makes of that, in the same transaction. `Conflict`: somebody else has the notice,
+        or moved the emergency; then nothing was written.
+        """
         ...
 
     def let_wait(

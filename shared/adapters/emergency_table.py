@@ -18,6 +18,7 @@ from shared.adapters.emergency_rows import (
     callback_row,
     dispatch_due_row,
     emergency_values,
+    holder_of,
     holder_row,
     index_rows,
     leg_row,
@@ -200,8 +201,7 @@ class EmergencyTable:
     def _commit(self, change: Change, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         lent = False
         try:
-            if len(writes) > MOST_ROWS_A_COMMIT:
-                raise TooManyRows
+            _require_room(writes)
             versions = self._apply(writes, deadline)
         except RowConflict as conflict:
             if conflict.index == 0 and change.new_leg is not None:
@@ -453,9 +453,20 @@ class EmergencyTable:
             writes = [Replace(row, values, owed.version)]
         self._table.commit([*writes, *_tracked(dispatches)], deadline)
 
-    def strike_off(self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline) -> None:
-        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked."""
-        self._table.commit([Delete(owed.row, owed.version), *_tracked(dispatches)], deadline)
+    def strike_off(
+        self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline, *, told: Change | None = None
+    ) -> None:
+        """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked.
+
+        `told` is what its emergency makes of that, in the same transaction; raises `Conflict`, `TooManyRows`.
+        """
+        writes: list[Write] = [Delete(owed.row, owed.version), *_tracked(dispatches)]
+        if told is not None:
+            index = index_rows(told.emergency, self._rules, told.now, self._keys.ring(deadline))
+            writes += self._writes(told, index, deadline)
+            _require_room(writes)
+        # A notice that is gone is somebody else's: no reason to go on without its row.
+        self._table.commit(writes, deadline)
 
     def let_wait(
         self,
@@ -527,6 +538,11 @@ class EmergencyTable:
                 return noted
 
 
+def _require_room(writes: Sequence[Write]) -> None:
+    if len(writes) > MOST_ROWS_A_COMMIT:
+        raise TooManyRows
+
+
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
     written_first = leg_row(change.new_leg, change.emergency.agent_key) if change.new_leg is not None else None
     alone = alone_rows(change.emergency)
@@ -535,11 +551,17 @@ def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Ch
             continue
         # A place among the unknown is taken by one: whoever comes second must look again.
         yield Insert(write.key, write.values) if isinstance(write, Put) and write.key in alone else write
-    lease = change.emergency.lease
-    if lease is not None and not lease.lost:
-        row = holder_row(lease.number, change.emergency.agent_key)
-        if row in before:
-            yield Put(row, index[row])
+    yield from _holder_writes(before, index, change)
+
+
+def _holder_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
+    """What a callback needs is told anew where it has changed; most transitions are of presence and mail."""
+    holder = holder_of(change.emergency)
+    if holder is None or holder == holder_of(change.stored.emergency):
+        return
+    row = holder_row(holder.lease.number, holder.agent_key)
+    if row in before:
+        yield Put(row, index[row])
 
 
 def _moved(before: Sequence[str], index: Mapping[str, Values]) -> Iterable[Put | Delete]:

@@ -15,6 +15,7 @@ from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused,
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
 from shared.ports import (
+    Change,
     Dispatch,
     Email,
     EmergencyStore,
@@ -82,8 +83,7 @@ def deliver_notice(
             _note_told(notice, sending.dispatches, emergencies, clock, deadline)
         _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
         return
-    _note_told(notice, sending.dispatches, emergencies, clock, deadline)
-    emergencies.strike_off(owed, sending.dispatches, deadline)
+    _strike_off(owed, notice, sending.dispatches, emergencies, clock, deadline)
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
     else:
@@ -93,8 +93,7 @@ def deliver_notice(
 def _give_up(
     owed: OwedNotice, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
 ) -> None:
-    _note_told(owed.notice, (), emergencies, clock, deadline)
-    emergencies.strike_off(owed, (), deadline)
+    _strike_off(owed, owed.notice, (), emergencies, clock, deadline)
     telemetry.emit("notice_given_up", **owed.notice.called)
 
 
@@ -153,6 +152,47 @@ def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline
     return False
 
 
+def _strike_off(
+    owed: OwedNotice,
+    notice: Notice,
+    dispatches: Sequence[Dispatch],
+    emergencies: EmergencyStore,
+    clock: Clock,
+    deadline: Deadline,
+) -> None:
+    """The notice is owed no more. In one transaction with what its emergency knows of it, unless that moves meanwhile.
+
+    One that merges several emergencies' notices has too many rows for that.
+    """
+    agent_key = notice.agent_key if notice.singly == (notice,) else None
+    if agent_key is not None:
+        with suppress(Conflict, Unreadable):
+            told = _told_of(notice, agent_key, dispatches, emergencies, clock, deadline)
+            emergencies.strike_off(owed, dispatches, deadline, told=told)
+            return
+    _note_told(notice, dispatches, emergencies, clock, deadline)
+    emergencies.strike_off(owed, dispatches, deadline)
+
+
+def _told_of(
+    notice: Notice,
+    agent_key: str,
+    dispatches: Sequence[Dispatch],
+    emergencies: EmergencyStore,
+    clock: Clock,
+    deadline: Deadline,
+) -> Change | None:
+    stored, now = emergencies.load(agent_key, deadline).result(), clock.now()
+    if stored.emergency is None:
+        return None
+    told = with_told(stored.emergency, notice.notice_id, _addresses(dispatches), now)
+    return Change(stored=stored, emergency=told, now=now) if told != stored.emergency else None
+
+
+def _addresses(dispatches: Sequence[Dispatch]) -> list[str]:
+    return [address for dispatch in dispatches for address in dispatch.deliveries]
+
+
 def _note_told(
     notice: Notice, dispatches: Sequence[Dispatch], emergencies: EmergencyStore, clock: Clock, deadline: Deadline
 ) -> None:
@@ -160,7 +200,7 @@ def _note_told(
 
     Before the notice is struck off: a repeat is the same message.
     """
-    now, addresses = clock.now(), [address for dispatch in dispatches for address in dispatch.deliveries]
+    now, addresses = clock.now(), _addresses(dispatches)
     for each in notice.singly:
         if each.agent_key is None:
             continue

@@ -55,18 +55,28 @@ def test_without_the_store_each_process_has_a_third(partition: Table) -> None:
     assert quota.take(9, within(clock)) == 9
 
 
-def test_a_message_is_counted_with_one_reading_and_one_write_and_a_refused_one_with_a_reading(
+def test_a_message_is_counted_with_one_write_where_nobody_counts_beside_and_a_refused_one_with_a_reading(
     partition: Table,
 ) -> None:
     clock, asked = HandClock(), list[str]()
     line = TableLine(partition)
     line.asked = asked.append
     quota = SentTable(line, QUOTA, clock)
-    quota.take(9, within(clock))
-    assert asked == ["read", "commit"]
+    assert quota.take(4, within(clock)) == 4 and asked == ["read", "commit"]
+    asked.clear()
+    assert quota.take(5, within(clock)) == 5 and asked == ["commit"], "what it wrote itself is not read again"
     quota.take(1, within(clock))
     asked.clear()
     assert quota.take(1, within(clock)) == 0 and asked == ["read"]
+
+
+def test_what_others_counted_meanwhile_is_read_before_anything_is_granted(partition: Table) -> None:
+    clock, asked = HandClock(), list[str]()
+    line = TableLine(partition)
+    one, other = SentTable(line, QUOTA, clock), SentTable(partition, QUOTA, clock)
+    assert (one.take(2, within(clock)), other.take(6, within(clock))) == (2, 6)
+    line.asked = asked.append
+    assert one.take(2, within(clock)) == 1 and asked == ["commit", "read", "commit"]
 
 
 def test_where_others_count_all_the_time_nothing_is_granted_and_it_is_no_outage() -> None:

@@ -445,7 +445,12 @@ MUTANTS = (
         "return refusal if refusal.index < len(writes) else _UNREADABLE",
         "return refusal",
     ),
-    Mutant("sent but not struck off", NOTICE, "    emergencies.strike_off(owed, sending.dispatches, deadline)\n", ""),
+    Mutant(
+        "sent but not struck off",
+        NOTICE,
+        "    _strike_off(owed, notice, sending.dispatches, emergencies, clock, deadline)\n",
+        "    _note_told(notice, sending.dispatches, emergencies, clock, deadline)\n",
+    ),
     Mutant(
         "due row not moved",
         STORE,

@@ -151,6 +151,37 @@ def test_whoever_hears_that_it_is_over_hears_nothing_of_it_afterwards(house: Hou
     assert told(house) == list(CONTACTS)
 
 
+def test_whom_a_notice_told_is_noted_in_the_transaction_that_strikes_it_off(house: House) -> None:
+    house.performs = False
+    dial(house)
+    [notice] = [effect for effect in house.owed if isinstance(effect, DeliverNotice)]
+    requests: list[str] = []
+    house.line.asked = requests.append
+    assert house.perform(notice)
+    assert requests == ["read", "commit"]
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.thread is not None
+    assert (emergency.thread.told, emergency.thread.awaited) == (CONTACTS, ())
+
+
+def test_an_emergency_that_moves_while_its_notice_is_struck_off_keeps_whom_it_told(house: House) -> None:
+    house.performs = False
+    dial(house)
+    [notice] = [effect for effect in house.owed if isinstance(effect, DeliverNotice)]
+
+    def moves(request: str) -> None:
+        if request == "commit":
+            house.line.asked = lambda _request: None
+            dial(house, "call-2")
+
+    house.line.asked = moves
+    assert house.perform(notice)
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.thread is not None and len(emergency.legs) == 2
+    assert emergency.thread.told == CONTACTS
+    assert sum("|notice|" in row for row in house.rows()) == 1, "that of the second leg"
+
+
 def test_a_notice_that_never_comes_keeps_nobody_waiting_beyond_the_lease(house: House) -> None:
     dial(house)
     end(house, by_agent=False)
