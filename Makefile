@@ -10,7 +10,7 @@ export PYTHON
 RUN := exec .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run host test test-fast test-long lint bench simulate package infra infra-write lock shell licences figures \
+.PHONY: help demo run host test test-fast test-long lint fix bench simulate package infra infra-write lock shell licences figures \
 	clean python azurite
 
 help: ## list the targets
@@ -29,7 +29,7 @@ test: python azurite ## the whole test suite
 	@$(RUN) pytest $(PYTEST_ARGS)
 
 test-fast: python ## the tests that start no process
-	@$(RUN) pytest -m "not process" tests/unit tests/contract tests/rules $(PYTEST_ARGS)
+	@$(RUN) pytest -m "not process and not long" tests/unit tests/contract tests/rules $(PYTEST_ARGS)
 
 test-long: python azurite ## what takes minutes or asserts on wall time: crashes, outages, bursts, steps, mutants
 	@$(RUN) pytest -m long $(PYTEST_ARGS)
@@ -39,6 +39,10 @@ lint: python ## ruff, mypy --strict and the code rules
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/python -m mypy --strict
 	@$(RUN) pytest -q tests/rules
+
+fix: python ## what ruff can mend by itself, mended
+	@.venv/bin/python -m ruff check --fix .
+	@.venv/bin/python -m ruff format .
 
 bench: python azurite ## the benchmarks, as a table and as JSON
 	@$(RUN) tests.benchmarks

@@ -31,6 +31,8 @@ ACCOUNT_NAME = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 ALL_SERVICES = ("table", "blob", "queue")
 ENTRY_POINTS = {"table": "table/main.js", "blob": "blob/main.js", "queue": "queue/main.js"}
+# Of the services in that order, as `UseDevelopmentStorage=true` means them.
+USUAL_PORTS = (10002, 10000, 10001)
 START_ATTEMPTS = 3
 # Idle connections of a quiet test must not be cut by the server: a client cannot tell that from an outage.
 KEEP_ALIVE_S = 120
@@ -150,14 +152,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.local.azurite", description="Run Azurite until Ctrl-C.")
     parser.add_argument("--install", action="store_true", help="install what it needs and end")
     parser.add_argument("--folder", type=Path, help="keep the data there; default: in memory")
+    parser.add_argument(
+        "--usual-ports",
+        action="store_true",
+        help="on the ports that UseDevelopmentStorage=true means; default: free ones",
+    )
     arguments = parser.parse_args()
+    ports = USUAL_PORTS if arguments.usual_ports else ()
     try:
         if arguments.install:
             node_packages.node_modules(node_packages.find_node())
             return
         # Both ways of asking it to end unwind the block below.
         end_on_signals()
-        with suppress(KeyboardInterrupt), running(folder=arguments.folder) as storage:
+        with suppress(KeyboardInterrupt), running(folder=arguments.folder, ports=ports) as storage:
             print(storage.connection_string, flush=True)
             storage.child.wait(None)
             sys.exit("Azurite ended by itself")

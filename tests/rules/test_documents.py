@@ -20,6 +20,9 @@ SECTION = re.compile(
 )
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:md|py|json|toml))`")
+# In backquotes or in a block of commands.
+MAKE = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
+TARGET = re.compile(r"^([a-z-]+):.*## ", re.MULTILINE)
 LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR"}
 EVENT_ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
@@ -86,6 +89,13 @@ def test_links_and_paths_of_a_document_lead_somewhere(path: str) -> None:
         if target.split("/")[0] in {"functions", "shared", "tests", "docs", "infra"} and not leads(target)
     ]
     assert [each for each in links + named if not made.match(each)] == []
+
+
+def test_every_command_of_make_that_is_named_is_there() -> None:
+    targets = set(TARGET.findall(texts()["Makefile"]))
+    named = {path: set(MAKE.findall(text)) for path, text in DOCUMENTS.items()}
+    assert {path: each - targets for path, each in named.items() if each - targets} == {}
+    assert set().union(*named.values()) >= {"demo", "run", "test", "fix", "shell", "licences"}
 
 
 def test_every_log_event_is_explained_with_its_level_and_its_facts() -> None:
