@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.sdk_answers import is_busy, retry_after_s, was_reset
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -25,11 +26,10 @@ CONNECT_S = 1.0
 READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
-LEAST_WAIT_S, MOST_WAIT_S, USUAL_WAIT_S = 0.5, 600.0, 2.0
+MOST_WAIT_S = 600.0
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
 _PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
-_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 # What the SDK raises for settings that it cannot use, and for an answer that does not hold what it must.
 _UNUSABLE = (ValueError, TypeError, LookupError, AttributeError)
 
@@ -192,31 +192,15 @@ def path_segment(outside_id: str) -> str:
     return outside_id
 
 
-def was_reset(error: AzureError) -> bool:
-    """Whether a connection broke before any of the answer came: a repeat costs nothing and may help."""
-    from azure.core.exceptions import ServiceResponseError, ServiceResponseTimeoutError
-
-    return isinstance(error, ServiceResponseError) and not isinstance(error, ServiceResponseTimeoutError)
-
-
-def retry_after_s(error: AzureError) -> float:
-    """The seconds that the service asks us to wait, within reason."""
-    response = getattr(error, "response", None)
-    try:
-        said = float(response.headers["Retry-After"]) if response is not None else USUAL_WAIT_S
-    except (KeyError, ValueError):
-        return USUAL_WAIT_S
-    return min(MOST_WAIT_S, max(LEAST_WAIT_S, said))
-
-
 def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> Exception:
     status = getattr(error, "status_code", None)
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return Unavailable()
-    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    response = getattr(error, "response", None)
+    if is_busy(status):
         reason = "quota" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
-        return Unavailable(retry_after_s=retry_after_s(error), reason=reason)
-    return refusal(_answered(status, getattr(error, "response", None)))
+        return Unavailable(retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S), reason=reason)
+    return refusal(_answered(status, response))
 
 
 def _answered(status: int, response: Any) -> Answered:

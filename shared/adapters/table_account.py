@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
 from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.sdk_answers import USUAL_WAIT_S, is_busy, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
@@ -28,13 +29,12 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
-RETRY_AFTER_S, LEAST_WAIT_S, MOST_WAIT_S = 2.0, 0.5, 60.0
+MOST_WAIT_S = 60.0
 _MISSES = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
     HTTPStatus.PRECONDITION_FAILED: Miss.CHANGED,
 }
-_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class TableRefused(Unavailable):
@@ -55,14 +55,14 @@ class RefusedRequest(Exception):
     `index` is that of the write which is to blame, None where that is none of them.
     """
 
-    def __init__(self, status: int, code: str, *, index: int | None = 0, retry_after_s: float = RETRY_AFTER_S) -> None:
+    def __init__(self, status: int, code: str, *, index: int | None = 0, retry_after_s: float = USUAL_WAIT_S) -> None:
         super().__init__()
         self.status, self.code, self.index, self.retry_after_s = status, code, index, retry_after_s
 
     @classmethod
     def answered(cls, response: HttpResponse) -> RefusedRequest:
         """By this answer; of its text only the service's code is read, since the rest may name a row."""
-        return cls(response.status_code, _code_in(response), retry_after_s=_retry_after_s(response))
+        return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S))
 
 
 class _Away(Exception):
@@ -169,7 +169,7 @@ class TableAccount:
                 created_table = True
                 self._create_table(client)
             except AzureError as error:
-                if not _was_reset(error) or retried_reset or deadline.passed():
+                if not was_reset(error) or retried_reset or deadline.passed():
                     raise _translated(error) from None
                 retried_reset = True
             except Exception:  # noqa: BLE001 - anything may come of an answer with 200 that is no answer, of a broken
@@ -227,16 +227,9 @@ def _outcome(refused: RefusedRequest) -> Exception:
     miss = next((miss for status, miss in _MISSES.items() if status == refused.status), None)
     if miss is not None and refused.index is not None and refused.code != TABLE_NOT_FOUND:
         return RowConflict(refused.index, miss)
-    if refused.status in _BUSY or refused.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if is_busy(refused.status):
         return Unavailable(retry_after_s=refused.retry_after_s)
     return TableRefused(refused.status, refused.code)
-
-
-def _was_reset(error: AzureError) -> bool:
-    """Whether a connection broke before any of the answer came: a repeat costs nothing and may help."""
-    from azure.core.exceptions import ServiceResponseError, ServiceResponseTimeoutError
-
-    return isinstance(error, ServiceResponseError) and not isinstance(error, ServiceResponseTimeoutError)
 
 
 def _translated(error: AzureError) -> Exception:
@@ -256,10 +249,3 @@ def _code_in(response: Any) -> str:
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
     return code if code.isalnum() else ""
-
-
-def _retry_after_s(response: HttpResponse) -> float:
-    try:
-        return min(MOST_WAIT_S, max(LEAST_WAIT_S, float(response.headers["Retry-After"])))
-    except (LookupError, ValueError):
-        return RETRY_AFTER_S

@@ -1,0 +1,34 @@
+"""What all services answer alike, through an Azure SDK: storage, Communication Services, Graph, Dynamics 365."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
+    from azure.core.rest import HttpResponse
+
+LEAST_WAIT_S, USUAL_WAIT_S = 0.5, 2.0
+_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def was_reset(error: AzureError) -> bool:
+    """Whether a connection broke before any of the answer came: a repeat costs nothing and may help."""
+    from azure.core.exceptions import ServiceResponseError, ServiceResponseTimeoutError
+
+    return isinstance(error, ServiceResponseError) and not isinstance(error, ServiceResponseTimeoutError)
+
+
+def is_busy(status: int) -> bool:
+    """Whether the service is busy or broken, and may take the same request later."""
+    return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def retry_after_s(response: HttpResponse | None, *, most_s: float) -> float:
+    """The seconds that the service asks us to wait, within reason."""
+    try:
+        said = float(response.headers["Retry-After"]) if response is not None else USUAL_WAIT_S
+    except (LookupError, ValueError):
+        return USUAL_WAIT_S
+    return min(most_s, max(LEAST_WAIT_S, said))
