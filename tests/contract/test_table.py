@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.adapters.deadline_pool import DeadlinePool
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
@@ -323,27 +322,28 @@ def refused_within(seconds: float, table: SdkTable, deadline_s: float = 0.45) ->
     return caught.value
 
 
-def pool_threads() -> int:
-    return sum(thread.name.startswith("table") for thread in threading.enumerate())
+def pool_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("table")}
 
 
-def wait_until_idle(table: SdkTable) -> None:
-    """Every request has ended: as many works as there are threads can meet."""
-    everybody = threading.Barrier(THREADS)
-    pool: DeadlinePool = table._account._pool
-    for answer in [pool.submit(everybody.wait, soon()) for _ in range(THREADS)]:
-        answer.result()
+def close_when_idle(table: SdkTable, before: set[threading.Thread]) -> None:
+    """Close it, and see that each request that was begun ends: then its threads do too."""
+    table.close()
+    begun = time.monotonic()
+    for thread in pool_threads() - before:
+        thread.join(SOON_S)
+    assert time.monotonic() - begun < SOON_S
 
 
 @pytest.mark.parametrize("trouble", [never_answers, trickles, trickles_a_body])
 def test_a_store_that_does_not_answer_is_given_up_at_the_deadline(trouble: object) -> None:
     assert callable(trouble)
     with serving(trouble) as server:
+        before = pool_threads()
         table = broken(server)
         for _ in range(4):
             refused_within(SOON_S, table)
-        wait_until_idle(table)
-        table.close()
+        close_when_idle(table, before)
 
 
 @pytest.mark.parametrize("trouble", [never_answers, trickles, trickles_a_body])
@@ -362,11 +362,11 @@ def test_reads_are_given_up_too(trouble: object) -> None:
 
 def test_a_request_that_nobody_waits_for_ends_by_itself() -> None:
     with serving(trickles) as server:
+        before = pool_threads()
         table = broken(server)
         for _ in range(4):
             table.get("row", soon(0.2))
-        wait_until_idle(table)
-        table.close()
+        close_when_idle(table, before)
 
 
 def test_a_closed_port_is_known_at_once() -> None:
@@ -439,9 +439,8 @@ def test_threads_stay_bounded_and_come_free() -> None:
 
         with ThreadPoolExecutor(200) as crowd:
             list(crowd.map(dial, range(200)))
-        assert pool_threads() - before <= THREADS
-        wait_until_idle(table)
-        table.close()
+        assert len(pool_threads() - before) <= THREADS
+        close_when_idle(table, before)
 
 
 @pytest.mark.parametrize(("status", "reason"), [(503, "Busy"), (429, "Too Many"), (500, "Oops")])
@@ -632,9 +631,8 @@ def test_tables_of_one_account_share_its_threads_and_its_session() -> None:
             table.warm_up()
         with ThreadPoolExecutor(150) as crowd:
             list(crowd.map(lambda n: refused_within(SOON_S, tables[n % 3]), range(150)))
-        assert pool_threads() - before <= THREADS
-        wait_until_idle(tables[0])
-        account.close()
+        assert len(pool_threads() - before) <= THREADS
+        close_when_idle(tables[0], before)
 
 
 class _Repeated:

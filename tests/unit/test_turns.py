@@ -9,6 +9,7 @@ import pytest
 from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.shared_look import SharedLook
+from shared.adapters.threads import OsThreads
 from shared.adapters.turns import Turns
 from shared.domain.errors import NotAllowed, Unavailable
 from tests.fakes.house import Counter
@@ -30,8 +31,34 @@ def done_with(event: threading.Event) -> Callable[[], bool]:
     return again
 
 
-def waiting(turns: Turns) -> int:
-    return sum(map(len, turns._lines.values()))
+class Line(OsThreads):
+    """Threads that tell how many stand in line: whoever waits for a signal does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.waiting = 0
+
+    def signal(self) -> threading.Event:
+        return Called(self)
+
+    def count(self, more: int) -> None:
+        with self._lock:
+            self.waiting += more
+
+
+class Called(threading.Event):
+    """A signal for which one waits in line."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._line.count(1)
+        try:
+            return super().wait(timeout)
+        finally:
+            self._line.count(-1)
 
 
 def test_whoever_comes_beyond_waits_in_line() -> None:
@@ -50,7 +77,8 @@ def test_whoever_comes_beyond_waits_in_line() -> None:
 
 
 def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
-    turns, order = Turns(1, wait_s=SOON_S), list[int]()
+    line, order = Line(), list[int]()
+    turns = Turns(1, wait_s=SOON_S, threads=line)
     threads: list[threading.Thread] = []
 
     def next_one(number: int) -> Callable[[], None]:
@@ -64,7 +92,7 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     with turns.turn():
         for number in range(5):
             threads.append(beside(next_one(number)))
-            while waiting(turns) <= number:
+            while line.waiting <= number:
                 # Nothing tells when a thread has come to stand in line.
                 time.sleep(0.001)
     # The one that has just had it comes again at once, behind all of them.
@@ -74,7 +102,7 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
-def come_in_order(turns: Turns, names: Sequence[str], order: list[str]) -> list[threading.Thread]:
+def come_in_order(turns: Turns, line: Line, names: Sequence[str], order: list[str]) -> list[threading.Thread]:
     """Each stands in line, in this order, and writes down when it had its turn."""
 
     def take(name: str) -> Callable[[], None]:
@@ -86,19 +114,19 @@ def come_in_order(turns: Turns, names: Sequence[str], order: list[str]) -> list[
         return taking
 
     threads: list[threading.Thread] = []
-    before = waiting(turns)
-    for place, name in enumerate(names, before):
+    for place, name in enumerate(names, line.waiting):
         threads.append(beside(take(name)))
-        while waiting(turns) <= place:
+        while line.waiting <= place:
             # Nothing tells when a thread has come to stand in line.
             time.sleep(0.001)
     return threads
 
 
 def test_principals_take_turns_whoever_of_them_sends_most() -> None:
-    turns, order = Turns(1, wait_s=SOON_S), list[str]()
+    line, order = Line(), list[str]()
+    turns = Turns(1, wait_s=SOON_S, threads=line)
     with turns.turn("flood"):
-        threads = come_in_order(turns, ["flood", "flood", "flood", "ana", "ben", "ana"], order)
+        threads = come_in_order(turns, line, ["flood", "flood", "flood", "ana", "ben", "ana"], order)
     for thread in threads:
         thread.join()
     assert order == ["flood", "ana", "ben", "flood", "ana", "flood"]
@@ -115,10 +143,11 @@ def test_one_principal_has_a_part_of_the_places_only() -> None:
 
 
 def test_a_place_goes_to_the_next_who_may_have_it() -> None:
-    turns, order = Turns(2, most_each=1, wait_s=SOON_S), list[str]()
+    line, order = Line(), list[str]()
+    turns = Turns(2, most_each=1, wait_s=SOON_S, threads=line)
     with turns.turn("flood"):
         with turns.turn("ana"):
-            threads = come_in_order(turns, ["flood", "ben"], order)
+            threads = come_in_order(turns, line, ["flood", "ben"], order)
         threads[1].join()
         assert order == ["ben"]
     threads[0].join()
@@ -128,12 +157,13 @@ def test_a_place_goes_to_the_next_who_may_have_it() -> None:
 
 
 def test_beyond_so_many_in_line_nobody_waits() -> None:
-    turns, order = Turns(1, wait_s=SOON_S), list[str]()
+    line, order = Line(), list[str]()
+    turns = Turns(1, wait_s=SOON_S, threads=line)
     with turns.turn("flood"):
-        threads = come_in_order(turns, ["flood"], order)
+        threads = come_in_order(turns, line, ["flood"], order)
         with turns.turn("flood", most_waiting=1) as mine:
             assert not mine
-        threads += come_in_order(turns, ["ana"], order)
+        threads += come_in_order(turns, line, ["ana"], order)
     for thread in threads:
         thread.join()
     assert order == ["flood", "ana"]
@@ -188,10 +218,8 @@ def test_a_look_that_fails_keeps_nobody_from_looking() -> None:
 
 def test_whoever_waited_too_long_is_not_called_any_more() -> None:
     turns = Turns(1, wait_s=0.01)
-    with turns.turn():
-        with turns.turn() as late:
-            assert not late
-        assert not waiting(turns)
+    with turns.turn(), turns.turn() as late:
+        assert not late
     with turns.turn() as mine:
         assert mine
 
