@@ -44,6 +44,8 @@ HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
 OUTLASTS_LATE_THREADS = timedelta(minutes=5)
 # The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
 LASTS_LONGER_THAN_A_REFUSAL = timedelta(minutes=20)
+# From the count of a message to its acceptance: the thread that sends it may get its turn 20 s late here.
+LONGEST_SENDING_S = 25
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -96,6 +98,7 @@ class Checks:
         self.legs: dict[str, Recorded] = {}
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
+        self.sent: Counter[datetime] = Counter()
         self.expected: dict[str, Expected] = {}
         # When an accepted message told somebody of an agent's call, and that it is over, each for the last time; and
         # the last that is to be followed by one which tells that.
@@ -410,8 +413,20 @@ class Checks:
 
     def mail_accepted(self, email: Email) -> None:
         """The e-mail service took a message; its subject names the notices that it tells."""
+        self._within_quota()
         for notice_id in email.subject.split(";"):
             self._notice_accepted(notice_id, email.recipients)
+
+    def _within_quota(self) -> None:
+        """No minute has more messages than the sender may send (B6)."""
+        now = self.world.clock.now()
+        # One that was taken of the quota at the end of a minute comes at the beginning of the next.
+        if not self.world.faults.climate.fair or now.second < LONGEST_SENDING_S:
+            return
+        minute = now.replace(second=0, microsecond=0)
+        self.sent[minute] += 1
+        most = self.world.sender_quota.per_minute
+        self.world.require(self.sent[minute] <= most, "the sender's quota is kept", (minute, self.sent[minute], most))
 
     def _notice_accepted(self, notice_id: str, recipients: Sequence[str]) -> None:
         self.world.require(notice_id in self.expected, "no notice without a cause", notice_id)

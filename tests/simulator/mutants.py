@@ -119,6 +119,7 @@ CLOSING = "shared/use_cases/close_thread.py"
 SUBJECTS = "shared/domain/subjects.py"
 IDENTIFY = "shared/use_cases/identify.py"
 SENDER = "shared/domain/sender_quota.py"
+SENT = "shared/adapters/sent_table.py"
 CRISIS = "shared/domain/crisis_mail.py"
 WAITING = "shared/use_cases/merge_waiting.py"
 
@@ -801,6 +802,7 @@ MUTANTS = (
         "emergencies.let_wait(owed, rest, sending.dispatches, deadline, ",
         "dict(",
     ),
+    Mutant("the quota is asked for and not used up", SENT, "values = _values(after)", "values = _values(sent)"),
     Mutant("more is sent than was granted", WAITING, "planned[:granted]", "planned[: granted and len(planned)]"),
     Mutant(
         "effects that cannot be begun raise",

@@ -97,7 +97,7 @@ class World:
         self.rules = self.deployment.rules
         self.checks = Checks(self)
         self.breakage = Breakage(self)
-        few = FEW_A_MINUTE + len(self.people) // 20
+        few = FEW_A_MINUTE + len(self.people) // 60
         self.sender_quota = SenderQuota(per_minute=few, per_hour=1_000) if seed % 5 == 2 else PLENTY
         self.timers: list[Timer] = []
         self.unserved: list[tuple[datetime, datetime]] = []
