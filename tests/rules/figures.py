@@ -1,8 +1,21 @@
 """Figures of the house: `python -m tests.rules.figures [REPOSITORY]`; of an older commit by naming a checkout of it.
 
-Lines that only forward are keyword arguments that hand a value on under its own name. Hops are the product's functions
-that one dial, and one callback, enter on the core in memory: how many, and in how many files. Threads are what the code
-may begin at most: the worker's, the tables' pool, those of services and tokens, and a crew for each effect.
+Lines that only forward are keyword arguments that hand a value on under its own name; functions that only forward hand
+all that they are given on to one other, and do nothing else. Threads are what the code may
+begin at most: the worker's, the tables' pool, those of services and tokens, and a crew for each effect.
+
+A walk is one dial until its answer, what that dial owes then, or one callback, on the core in memory. Two figures are
+given of each, because either alone would mislead:
+
+- functions entered, and the files that they are in. That is how much code runs; it is not how far a reader goes. It
+  counts the steps inside one file, each property, and the same small function (the name of a row, a derived id) once
+  more for each kind; a function that is cut in two to be readable makes it larger.
+- hops: functions of the product that a function in *another file* of the product calls, each counted once. There a
+  reader has to open another file. A property or a method of a value (a `Struct`) is none: it says what is in the value
+  that the reader has before them. The adapters' plumbing counts; what only the tests' house calls does not. They are
+  given by room as well: those in the domain are rules that may be read, or trusted by their names.
+
+Neither sees `functions/`, nor what lies below a table: the requests to storage are one more hop each.
 """
 
 import ast
@@ -22,8 +35,10 @@ BESIDE = 2  # repeats and warm-up
 
 # Runs with the checkout on its path, whatever it calls its parts.
 WALK = """
+import inspect
 import sys
 from collections import Counter
+from msgspec import Struct
 try:
     from tests.fakes.house import House
 except ImportError:
@@ -36,22 +51,41 @@ except ImportError:
 house = House()
 house.add_agent(Agent(agent_id="ana", acs_user_ids=("8:acs:example_ana",), emergency_contacts=("a@example.com",)))
 house.tick()
-def walked(act):
-    seen = Counter()
+house.performs = False
+def product_file(code):
+    return code.co_filename.partition("/shared/")[2]
+def is_of_a_value(frame):
+    code = frame.f_code
+    first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+    kind = first if isinstance(first, type) else type(first)
+    own = inspect.getattr_static(kind, code.co_name, None)
+    return isinstance(own, property) or (own is not None and issubclass(kind, Struct))
+def walked(name, act):
+    entered, hops = set(), set()
     def note(frame, event, _):
-        code = frame.f_code
-        if event == "call" and "/shared/" in code.co_filename and not code.co_name.startswith("<"):
-            seen[code.co_filename, code.co_qualname] += 1
+        code, file = frame.f_code, product_file(frame.f_code)
+        if event != "call" or not file or code.co_name.startswith("<"):
+            return
+        entered.add((file, code.co_qualname))
+        caller = frame.f_back
+        while caller.f_code.co_name.startswith("<"):
+            caller = caller.f_back
+        if product_file(caller.f_code) not in ("", file) and not is_of_a_value(frame):
+            hops.add((file, code.co_qualname))
     sys.setprofile(note)
     try:
         given = act()
     finally:
         sys.setprofile(None)
-    return given, len(seen), len({file for file, _ in seen})
-answer, functions, files = walked(lambda: house.dial(Dial(call_id="1", agent_id="ana", dialled="911")))
-print(functions, files)
-_, functions, files = walked(lambda: house.responder_calls(answer.callback_number))
-print(functions, files)
+    rooms = Counter(file.split("/")[0].removesuffix(".py") for file, _ in hops)
+    by_room = ", ".join(f"{room} {count}" for room, count in sorted(rooms.items()))
+    files, hop_files = ({file for file, _ in each} for each in (entered, hops))
+    print(name, len(entered), len(files), len(hops), len(hop_files), by_room, sep="|")
+    return given
+answer = walked("a dial until its answer", lambda: house.dial(Dial(call_id="1", agent_id="ana", dialled="911")))
+owed, house.owed, house.performs = house.owed, [], True
+walked("what it owes then", lambda: house.do(owed))
+walked("a callback", lambda: house.responder_calls(answer.callback_number))
 """
 
 
@@ -67,6 +101,22 @@ def forwarded(tree: ast.Module) -> int:
     """How many arguments of calls hand a value on under its own name."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     return sum(1 for call in calls for each in call.keywords if each.arg and each.arg == _last_name(each.value))
+
+
+def forwards(tree: ast.Module) -> int:
+    """How many functions do nothing but call another one with what they were given."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return sum(map(_only_forwards, nodes))
+
+
+def _only_forwards(function: ast.FunctionDef) -> bool:
+    *before, last = function.body
+    call = last.value if isinstance(last, ast.Return | ast.Expr) else None
+    if not isinstance(call, ast.Call) or len(before) > bool(ast.get_docstring(function)):
+        return False
+    given = {each.arg for each in (*function.args.args, *function.args.kwonlyargs)} - {"self", "cls"}
+    handed = [*call.args, *(each.value for each in call.keywords)]
+    return bool(given) and {each.id if isinstance(each, ast.Name) else "" for each in handed} == given
 
 
 def _last_name(value: ast.expr) -> str:
@@ -126,19 +176,22 @@ def figures(root: Path) -> Iterator[tuple[str, str]]:
     lines = sum(len(path.read_text("utf-8").splitlines()) for path in trees)
     yield "product lines", f"{lines:,}"
     yield "lines that only forward, product", str(sum(map(forwarded, trees.values())))
+    yield "functions that only forward, product", str(sum(map(forwards, trees.values())))
     tests = [root / path for path in ("tests/house.py", "tests/fakes/house.py", "tests/simulator/processes.py")]
     found = [ast.parse(path.read_text("utf-8")) for path in tests if path.exists()]
-    yield "  and in what stands in for it in tests", str(sum(map(forwarded, found)))
-    walk = subprocess.run(
+    yield "lines that only forward in what stands in for it in tests", str(sum(map(forwarded, found)))
+    walks = subprocess.run(
         [sys.executable, "-c", WALK],
         cwd=root,
         env={"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=True,
-    ).stdout.split()
-    yield "functions and files of a dial behind functions/", f"{walk[0]} in {walk[1]}"
-    yield "functions and files of a callback", f"{walk[2]} in {walk[3]}"
+    ).stdout.splitlines()
+    for walk in walks:
+        name, functions, files, hops, hop_files, rooms = walk.split("|")
+        yield f"functions and files of {name}", f"{functions} in {files}"
+        yield f"  hops of {name}", f"{hops} in {hop_files} files ({rooms})"
     most = sorted(trees, key=lambda path: imported(trees[path]), reverse=True)[:3]
     named = ", ".join(f"{path.relative_to(root)} {imported(trees[path])}" for path in most)
     yield "names imported by the three largest importers", named
@@ -151,7 +204,7 @@ def main() -> None:
     """Print them."""
     root = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else HERE
     for name, value in figures(root):
-        print(f"{name:<48} {value}")
+        print(f"{name:<60} {value}")
 
 
 if __name__ == "__main__":
