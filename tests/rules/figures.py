@@ -22,6 +22,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
@@ -170,6 +171,33 @@ def threads(root: Path) -> int:
     )
 
 
+@dataclass(frozen=True)
+class Walk:
+    """One way through the product: what was entered, and what of it by a call from another file."""
+
+    name: str
+    functions: int
+    files: int
+    hops: int
+    hop_files: int
+    rooms: str
+
+
+def walks(root: Path) -> Iterator[Walk]:
+    """A dial, what it owes, and a callback."""
+    said = subprocess.run(
+        [sys.executable, "-c", WALK],
+        cwd=root,
+        env={"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for line in said.splitlines():
+        name, functions, files, hops, hop_files, rooms = line.split("|")
+        yield Walk(name, int(functions), int(files), int(hops), int(hop_files), rooms)
+
+
 def figures(root: Path) -> Iterator[tuple[str, str]]:
     """Each figure, in words."""
     trees = modules(root)
@@ -180,18 +208,9 @@ def figures(root: Path) -> Iterator[tuple[str, str]]:
     tests = [root / path for path in ("tests/house.py", "tests/fakes/house.py", "tests/simulator/processes.py")]
     found = [ast.parse(path.read_text("utf-8")) for path in tests if path.exists()]
     yield "lines that only forward in what stands in for it in tests", str(sum(map(forwarded, found)))
-    walks = subprocess.run(
-        [sys.executable, "-c", WALK],
-        cwd=root,
-        env={"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for walk in walks:
-        name, functions, files, hops, hop_files, rooms = walk.split("|")
-        yield f"functions and files of {name}", f"{functions} in {files}"
-        yield f"  hops of {name}", f"{hops} in {hop_files} files ({rooms})"
+    for walk in walks(root):
+        yield f"functions and files of {walk.name}", f"{walk.functions} in {walk.files}"
+        yield f"  hops of {walk.name}", f"{walk.hops} in {walk.hop_files} files ({walk.rooms})"
     most = sorted(trees, key=lambda path: imported(trees[path]), reverse=True)[:3]
     named = ", ".join(f"{path.relative_to(root)} {imported(trees[path])}" for path in most)
     yield "names imported by the three largest importers", named
