@@ -130,7 +130,7 @@ def has_zone(key: str) -> bool:
     return _without_zone(key) != key
 
 
-def place_row(place: int) -> str:
+def quota_row(place: int) -> str:
     """A place among those of agents who are not in the directory."""
     return f"unknown|{place:05}"
 
@@ -147,7 +147,7 @@ def alone_rows(emergency: Emergency) -> dict[str, Values]:
         rows[outside_row(emergency.outside_place)] = {"schema": SCHEMA}
     lease = emergency.lease
     if emergency.quota_place is not None and lease is not None and not lease.lost and not lease.drill:
-        rows[place_row(emergency.quota_place)] = {"schema": SCHEMA, "number": lease.number}
+        rows[quota_row(emergency.quota_place)] = {"schema": SCHEMA, "number": lease.number}
     return rows
 
 

@@ -18,7 +18,7 @@ from shared.adapters.emergency_rows import (
     map_readable,
     number_in,
     outside_row,
-    place_row,
+    quota_row,
     ration_row,
     read_holder,
     read_slot_and_holders,
@@ -116,7 +116,7 @@ class NumbersTable:
     def quota(self, deadline: Deadline) -> Pending[Quota]:
         """Whether agents who are not in the directory may have one more number between them."""
         pool = self._pools.pool.numbers
-        places = {place_row(place): place for place in range(places_for_unknown(pool))}
+        places = {quota_row(place): place for place in range(places_for_unknown(pool))}
 
         def left(rows: list[Row]) -> Quota:
             held = {str(row.values["number"]) for row in rows}
