@@ -79,6 +79,7 @@ from shared.ports import (
 )
 from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
+from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
 
@@ -92,6 +93,9 @@ TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agent
 PARTITION = "deployment"
 # More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
+# Sixty mails of 300 ms are out in two turns of them.
+MAILS_AT_ONCE = 30
+CREWS = {DeliverNotice: MAILS_AT_ONCE}
 ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
 POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 # A store that has answered anybody so lately is not away, only busy.
@@ -298,7 +302,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         recordings=rim.recordings,
         recording_outbox=RecordingTable(rim.emergencies),
         outage=OutageMemory(),
-        effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, threads=threads),
+        effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, crews=CREWS, threads=threads),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, threads=threads),

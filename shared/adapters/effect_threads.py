@@ -1,13 +1,14 @@
 """Runs owed effects on small executors of their own (port `Effects`)."""
 
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import MappingProxyType
 
 from shared.adapters.threads import OS_THREADS, Crew, Signal, Threads
 from shared.ports import Telemetry
 
-# More of them finish a burst's effects hardly sooner, and whoever dials after it waits three times as long.
-THREADS_A_KIND = 4
+# As many as a presence service is asked at once.
+THREADS_A_KIND = 16
 # More would wait for longer than until the sweep takes them up.
 MAX_WAITING_A_KIND = 500
 # Less than from one sweep to the next: where a service hangs, the next one still comes in time for whoever waits.
@@ -30,10 +31,13 @@ class EffectThreads[E: Hashable]:
         telemetry: Telemetry,
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
+        crews: Mapping[type, int] = MappingProxyType({}),
         threads: Threads = OS_THREADS,
     ) -> None:
+        """`crews`: how many threads a kind has that has not `THREADS_A_KIND`."""
         self._telemetry = telemetry
         self._stand_back = stand_back
+        self._sizes = crews
         self._threads = threads
         self._lock = threads.lock()
         self._crews: dict[type, Crew] = {}
@@ -81,7 +85,8 @@ class EffectThreads[E: Hashable]:
     def _crew_for(self, effect: E) -> Crew:
         kind = type(effect)
         if kind not in self._crews:
-            self._crews[kind] = self._threads.crew(f"effect-{kind.__name__}", THREADS_A_KIND)
+            size = self._sizes.get(kind, THREADS_A_KIND)
+            self._crews[kind] = self._threads.crew(f"effect-{kind.__name__}", size)
         return self._crews[kind]
 
     def _attempt(self, effect: E, perform: Callable[[E], Sequence[E]], done: Signal, not_before: float) -> None:

@@ -36,7 +36,9 @@ class SentTable:
         self._table = table
         self._quota = quota
         self._clock = clock
-        self._lock = make_lock()
+        self._lock, self._one_counts = make_lock(), make_lock()
+        # How many messages of this process wait to be counted, and how many were counted for those who wait.
+        self._waiting = self._in_hand = 0
         self._sent_in_outage = Sent()
         # As this process wrote it last, with its version: where nobody counts beside it, it need not be read again.
         self._known: tuple[Sent, str] | None = None
@@ -45,15 +47,37 @@ class SentTable:
         """How many of so many messages may be sent now."""
         within = Deadline(self._clock, min(COUNTED_WITHIN_S, deadline.remaining_s()))
         try:
-            while True:
-                granted = self._try(wanted, self._clock.now(), within, in_turn=in_turn)
-                if granted is not None:
-                    return granted
-                if within.passed():
-                    # The store answers, and others count: this is no outage. Whatever gets none waits for the sweep.
-                    return 0
+            if wanted == 1 and not in_turn:
+                return self._take_one(within)
+            return self._take(wanted, within, in_turn=in_turn)
         except Unavailable:
             return self.take_in_outage(wanted)
+
+    def _take_one(self, deadline: Deadline) -> int:
+        """One message, counted by whoever comes first for all of this process who wait.
+
+        Each for itself, a crowd would meet on the row's version and count again and again.
+        """
+        with self._lock:
+            self._waiting += 1
+        with self._one_counts:
+            with self._lock:
+                self._waiting -= 1
+                others = self._waiting
+            if not self._in_hand:
+                self._in_hand = self._take(1 + others, deadline, in_turn=False)
+            granted = min(1, self._in_hand)
+            self._in_hand -= granted
+            return granted
+
+    def _take(self, wanted: int, deadline: Deadline, *, in_turn: bool) -> int:
+        while True:
+            granted = self._try(wanted, self._clock.now(), deadline, in_turn=in_turn)
+            if granted is not None:
+                return granted
+            if deadline.passed():
+                # The store answers, and others count: this is no outage. Whatever gets none waits for the sweep.
+                return 0
 
     def _try(self, wanted: int, now: datetime, deadline: Deadline, *, in_turn: bool) -> int | None:
         """None where another process counted meanwhile, or may have."""

@@ -1,5 +1,6 @@
 """Port `MailQuota`, over the table in memory and over Table storage."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -32,6 +33,23 @@ def test_many_who_count_at_once_never_take_more_than_there_is(partition: Table) 
     with ThreadPoolExecutor(len(processes)) as pool:
         taken = list(pool.map(lambda process: sum(process.take(1, within(clock)) for _ in range(3)), processes))
     assert sum(taken) == QUOTA.per_minute
+
+
+def test_a_crowd_of_one_process_is_counted_together(partition: Table) -> None:
+    clock, asked, crowd = HandClock(), list[str](), 8
+    line = TableLine(partition)
+    quota = SentTable(line, QUOTA, clock)
+
+    def ask(request: str) -> None:
+        asked.append(request)
+        # Long enough for all the others to come.
+        time.sleep(0.1 if len(asked) <= 2 else 0)
+
+    line.asked = ask
+    with ThreadPoolExecutor(crowd) as pool:
+        assert sum(pool.map(lambda _: quota.take(1, within(clock)), range(crowd))) == crowd
+    assert asked.count("read") == 1 and asked.count("commit") < crowd
+    assert (quota.take(1, within(clock)), quota.take(1, within(clock))) == (QUOTA.per_minute - crowd, 0)
 
 
 def test_a_count_that_cannot_be_read_is_begun_anew(partition: Table) -> None:

@@ -150,23 +150,28 @@ def largest_port(root: Path) -> tuple[str, int]:
 def threads(root: Path) -> int:
     """How many threads the code may begin at most."""
 
-    def constant(path: str, name: str) -> int:
+    def constant(path: str, name: str, before: int | None = None) -> int:
+        """Its value; `before`: that of commits in which it had no name yet."""
         for node in ast.parse((root / path).read_text("utf-8")).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
                 return int(ast.literal_eval(node.value))
-        raise LookupError(name)
+        if before is None:
+            raise LookupError(name)
+        return before
 
     # One account and one pool; before, one for each table.
     one = (root / ACCOUNT).exists()
     tables = constant(ACCOUNT, "THREADS") if one else TABLES * constant("shared/adapters/sdk_table.py", "THREADS")
     tree = ast.parse((root / "shared/use_cases/effects.py").read_text("utf-8"))
     kinds = sum(isinstance(node, ast.ClassDef) for node in tree.body)
+    of_a_kind = constant("shared/adapters/effect_threads.py", "THREADS_A_KIND")
     return (
         WORKER_THREADS
         + tables
         + SERVICES * constant("shared/adapters/acs_service.py", "THREADS")
         + constant("shared/adapters/acs_token.py", "THREADS")
-        + kinds * constant("shared/adapters/effect_threads.py", "THREADS_A_KIND")
+        + (kinds - 1) * of_a_kind
+        + constant("shared/bootstrap.py", "MAILS_AT_ONCE", before=of_a_kind)
         + BESIDE
     )
 

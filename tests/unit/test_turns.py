@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from shared.adapters import acs_service, table_account
 from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.threads import OsThreads
 from shared.adapters.turns import Turns
+from shared.bootstrap import DIALS_AT_ONCE, MAILS_AT_ONCE
 from shared.domain.errors import NotAllowed, Unavailable
 from tests.fakes.house import Counter
 
@@ -264,6 +266,27 @@ def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None
     EffectThreads[str](Counter()).start(["hold"], perform)
     assert done.wait(SOON_S)
     assert begun[0] - answered_not_before >= ANSWER_FIRST_S
+
+
+def test_what_every_dial_owes_leaves_storage_enough_for_the_dials_behind_it() -> None:
+    most_at_once_of_a_dial = 3
+    dials = DIALS_AT_ONCE * most_at_once_of_a_dial
+    assert MAILS_AT_ONCE + THREADS_A_KIND + dials <= table_account.THREADS
+    assert MAILS_AT_ONCE <= acs_service.THREADS, "more would wait for each other before the service is asked"
+
+
+def test_a_kind_has_the_crew_that_it_is_given() -> None:
+    full, done = threading.Barrier(THREADS_A_KIND + 2), threading.Event()
+
+    def perform(_: str) -> Sequence[str]:
+        full.wait(SOON_S)
+        done.set()
+        return ()
+
+    effects = EffectThreads[str](Counter(), crews={str: THREADS_A_KIND + 1})
+    effects.start([f"slow {n}" for n in range(THREADS_A_KIND + 1)], perform)
+    full.wait(SOON_S)
+    assert done.wait(SOON_S)
 
 
 def test_an_effect_that_waits_already_is_not_queued_again() -> None:
