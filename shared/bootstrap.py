@@ -79,7 +79,7 @@ from shared.ports import (
 )
 from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
 
@@ -95,7 +95,7 @@ PARTITION = "deployment"
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
 # Sixty mails of 300 ms are out in two turns of them.
 MAILS_AT_ONCE = 30
-CREWS = {DeliverNotice: MAILS_AT_ONCE}
+CREWS: Mapping[type[Effect], int] = {DeliverNotice: MAILS_AT_ONCE}
 ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
 POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
 # A store that has answered anybody so lately is not away, only busy.

@@ -31,7 +31,7 @@ class EffectThreads[E: Hashable]:
         telemetry: Telemetry,
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
-        crews: Mapping[type, int] = MappingProxyType({}),
+        crews: Mapping[type[E], int] = MappingProxyType({}),
         threads: Threads = OS_THREADS,
     ) -> None:
         """`crews`: how many threads a kind has that has not `THREADS_A_KIND`."""

@@ -291,20 +291,12 @@ def _server_keys(emergency: Emergency) -> set[str]:
     return claimed | seen | correlated
 
 
-def holder_of(emergency: Emergency | None) -> Holder | None:
-    """The number that the emergency holds, with all that a callback needs."""
-    if emergency is None or emergency.lease is None or emergency.lease.lost:
-        return None
-    key, lease = emergency.agent_key, emergency.lease
-    return Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
-
-
 def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
-    holder = holder_of(emergency)
-    if holder is None:
+    lease, key = emergency.lease, emergency.agent_key
+    if lease is None or lease.lost:
         return {}
-    lease, key = holder.lease, holder.agent_key
     digits, zone = digits_of(lease.number), zone_of_number(lease.number)
+    holder = Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
     rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
     if lease.drill:
         # As one that has rested longest of all: a dial that finds nothing free takes it from the drill.

@@ -18,7 +18,6 @@ from shared.adapters.emergency_rows import (
     callback_row,
     dispatch_due_row,
     emergency_values,
-    holder_of,
     holder_row,
     index_rows,
     leg_row,
@@ -551,17 +550,12 @@ def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Ch
             continue
         # A place among the unknown is taken by one: whoever comes second must look again.
         yield Insert(write.key, write.values) if isinstance(write, Put) and write.key in alone else write
-    yield from _holder_writes(before, index, change)
-
-
-def _holder_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
-    """What a callback needs is told anew where it has changed; most transitions are of presence and mail."""
-    holder = holder_of(change.emergency)
-    if holder is None or holder == holder_of(change.stored.emergency):
-        return
-    row = holder_row(holder.lease.number, holder.agent_key)
-    if row in before:
-        yield Put(row, index[row])
+    lease = change.emergency.lease
+    if lease is not None and not lease.lost:
+        # Also where it has not changed: a broken one keeps no responder away for longer than to the next transition.
+        row = holder_row(lease.number, change.emergency.agent_key)
+        if row in before:
+            yield Put(row, index[row])
 
 
 def _moved(before: Sequence[str], index: Mapping[str, Values]) -> Iterable[Put | Delete]:

@@ -13,6 +13,7 @@ from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
+from shared.adapters.emergency_rows import read_holder
 from shared.adapters.import_table import ImportTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
@@ -36,6 +37,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import Site
 from shared.domain.voice_routes import Telephony
 from shared.use_cases.answer_dial import Answer
+from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
@@ -290,3 +292,17 @@ def test_what_nobody_could_read_for_days_is_gone_in_the_end() -> None:
     story.timers(200)
     free = [key for key in house.rows() if key.startswith("free|")]
     assert len(free) == len(house.deployment.callback_numbers)
+
+
+def test_a_holders_row_that_cannot_be_read_is_written_anew_with_the_next_transition() -> None:
+    house = House()
+    house.performs = False
+    house.dial(Dial(call_id="call-1", agent_id="agent-dana", dialled="911"))
+    [row] = [row for row in house.rows() if row.startswith("number|") and not row.endswith("|")]
+    whole = house.table.get(row, house.within()).result()
+    house.table.commit([Put(row, {"state": "{"})], house.within())
+    presence = next(effect for effect in house.owed if isinstance(effect, ReconcilePresence))
+    assert house.perform(presence), "which changes nothing of what the row says"
+    mended = house.table.get(row, house.within()).result()
+    assert whole is not None and mended is not None
+    assert read_holder(mended).agent_key == read_holder(whole).agent_key
