@@ -781,6 +781,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             effect.agent_id,
             effect.presence_id,
             effect.hold,
+            effect.received_at,
             effect.object_id,
             presence=self.presence,
             outage=self.outage,

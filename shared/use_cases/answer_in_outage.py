@@ -81,4 +81,6 @@ def _held(facts: DialFacts) -> Effect:
     # A sign-in says who they are; what a machine says stands in for an entry that nobody has read.
     claimed = None if facts.agent is not None else facts.dial.entra_object_id
     object_id = facts.caller.name if facts.caller.is_agent else claimed
-    return HoldInOutage(subject.agent_id, subject.key, subject.presence_id, facts.hold, object_id or None)
+    return HoldInOutage(
+        subject.agent_id, subject.key, subject.presence_id, facts.hold, facts.received_at, object_id or None
+    )

@@ -1,5 +1,7 @@
 """What a transition owes the world, as data; `perform` does one of them."""
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from shared.domain.notifications import Notice
@@ -40,14 +42,15 @@ class HoldInOutage(Struct, frozen=True):
     """Hold presence although the store is away; the repeated request finds the hold by its id.
 
     `agent_id` is the one that the dial was answered with, `name` what the keys of their rows are made of,
-    `presence_id` how presence services know them, `object_id` their Microsoft Entra object id where sign-in or dial
-    tell it.
+    `presence_id` how presence services know them, `received_at` when the dial reached us, `object_id` their Microsoft
+    Entra object id where sign-in or dial tell it.
     """
 
     agent_id: str
     name: str
     presence_id: str
     hold: Hold
+    received_at: datetime
     object_id: str | None = None
 
 

@@ -1,9 +1,12 @@
 """Presence is held for a dial at once, though the store is away (B1)."""
 
+from datetime import datetime
+
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.presence import Hold, held_presence, with_snapshot
+from shared.domain.emergencies import CLOCK_SKEW
+from shared.domain.presence import PEOPLE, Hold, Presence, held_presence, with_snapshot
 from shared.ports import OutageLog, PresenceGateway, Telemetry
 
 
@@ -11,6 +14,7 @@ def hold_in_outage(
     agent_id: str,
     presence_id: str,
     hold: Hold,
+    received_at: datetime,
     object_id: str | None = None,
     *,
     presence: PresenceGateway,
@@ -26,9 +30,14 @@ def hold_in_outage(
         return
     presence = presence.in_outage(object_id)
     current = presence.read(presence_id, deadline)
-    if current.hold_id is not None or not current.settable:
+    if current.hold_id is not None or not current.settable or _decided_since(current, received_at):
         return
     presence.write(presence_id, held_presence(hold, current), deadline)
     # A later reading of a service that carries no mark would take our own for the agent's choice.
     outage.holding(structs.replace(with_snapshot(hold, current), applied=True, touched=True))
     telemetry.emit("presence_held")
+
+
+def _decided_since(current: Presence, received_at: datetime) -> bool:
+    """Whether a person has changed presence during the call, which stays (S2); a repeat may come minutes later."""
+    return current.changed_by in PEOPLE and current.since is not None and current.since > received_at + CLOCK_SKEW

@@ -32,6 +32,10 @@ class Breakage:
         lease = emergency.lease if emergency is not None else None
         return lease is not None and lease.number in self._numbers
 
+    def touches(self, number: str) -> bool:
+        """Whether one whose rows were broken has had this number: whoever else is called on it may not be found."""
+        return number in self._numbers
+
     def strike(self) -> None:
         """A row of one of them cannot be read for a while."""
         rows = self._rows()

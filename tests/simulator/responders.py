@@ -156,6 +156,7 @@ class Responder:
                 invite.caller_id == expected, "telephones are shown the number", invite.caller_id, self._about
             )
             first = self._rung or target in self._right or self._engaged_lately()
+            first = first or world.breakage.touches(self.number)
             self.world.require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
         if try_without_state(self.callback_id, invite.invitation_id) is None:

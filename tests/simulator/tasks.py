@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.simulator.processes import Process
 
 LONGEST_PAUSE_S = 20.0
+CROWD = 300
 
 
 class Tasks:
@@ -76,6 +77,9 @@ class TaskCrew:
 
     def __init__(self, tasks: Tasks, process: "Process", size: int) -> None:
         self._tasks, self._process, self._free = tasks, process, size
+        # What thousands of agents are owed would wait for the pauses of others, one after the other.
+        crowded = len(process.world.people) > CROWD
+        self._longest_pause_s = LONGEST_PAUSE_S / CROWD if crowded else LONGEST_PAUSE_S
         self._queue: deque[Callable[[], None]] = deque()
 
     def submit(self, work: Callable[[], None], /) -> None:
@@ -87,6 +91,6 @@ class TaskCrew:
     def _work(self) -> None:
         while self._queue:
             work = self._queue.popleft()
-            self._tasks.sleep(self._process.world.chance.random() ** 6 * LONGEST_PAUSE_S)
+            self._tasks.sleep(self._process.world.chance.random() ** 6 * self._longest_pause_s)
             work()
         self._free += 1

@@ -110,7 +110,8 @@ def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody
 
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=60), test=False))
-    return HoldInOutage("ana", key_of("ana"), "ana", Hold(hold_id=derived(leg_id_of(key_of("ana"), call_id), "hold")))
+    hold = Hold(hold_id=derived(leg_id_of(key_of("ana"), call_id), "hold"))
+    return HoldInOutage("ana", key_of("ana"), "ana", hold, house.clock.now())
 
 
 def test_presence_held_in_an_outage_comes_back_though_the_end_is_recorded_before_the_repeated_start() -> None:
@@ -154,12 +155,23 @@ def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_retu
     house.dial(dial(house, "ana"))
     house.show("ana", PresenceStatus.OFFLINE)
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
-    house.perform(
-        HoldInOutage("ana", key_of("ana"), "ana", Hold(hold_id=derived(leg_id_of(key_of("ana"), "ana/1"), "hold")))
-    )
+    hold = Hold(hold_id=derived(leg_id_of(key_of("ana"), "ana/1"), "hold"))
+    house.perform(HoldInOutage("ana", key_of("ana"), "ana", hold, house.clock.now()))
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
     assert house.status("ana") is PresenceStatus.OFFLINE
+
+
+def test_what_the_agent_chose_during_a_call_of_an_outage_stays_when_the_dial_is_repeated() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    owed = held_in_outage(house, "ana/1")
+    house.clock.advance(after(minutes=3))
+    house.show("ana", PresenceStatus.BE_RIGHT_BACK)
+    house.perform(owed)
+    assert house.status("ana") is PresenceStatus.BE_RIGHT_BACK
+    house.perform(held_in_outage(house, "ana/2"))
+    assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB, "what was chosen before the dial is what it returns to"
 
 
 def test_two_ends_before_the_start_come_to_the_same_as_after_it() -> None:
@@ -450,6 +462,7 @@ def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(h
         "ana",
         "ana",
         Hold(hold_id="of a dial that was never recorded"),
+        house.clock.now(),
         presence=house.presence,
         outage=house.outage,
         clock=house.clock,
