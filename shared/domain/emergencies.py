@@ -62,10 +62,10 @@ class Leg(Struct, frozen=True, kw_only=True):
     `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
     brought it, which may come late. `call_key` is the key of its call id; `apart`: another's call or end had that id
     already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
-    its own end. `claims` are the server calls that the softphone says it is, believed
-    once ACS names the same starter. `callback` is set for a responder's callback that the agent answered: its id;
-    `dialled_at` is then when they did. `reported_end` is what the softphone or a machine said; `left_at` when call
-    control saw the agent leave a callback, or a supervisor said that it is over: neither says who ended it.
+    its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
+    `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
+    `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
+    or a supervisor said that it is over: neither says who ended it.
     """
 
     leg_id: str
@@ -676,11 +676,13 @@ def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread
         return None
     if not is_over(emergency, rules, now):
         return structs.replace(thread, close_at=None, closed=False)
-    if thread.close_at is None and not thread.closed:
-        # Nothing is sent once the lease is gone: then it is told, whatever is still awaited.
-        waits = bool(thread.awaited) and lease is not None and lease.lives(rules, now)
-        return structs.replace(thread, close_at=lease.ends_at(rules) if lease is not None and waits else now)
-    return thread
+    if thread.closed:
+        return thread
+    # Nothing is sent once the lease is gone: then it is told, whatever is still awaited. An end that is told late may
+    # have moved that moment.
+    waits = thread.awaited and lease is not None and lease.lives(rules, now)
+    latest = lease.ends_at(rules) if lease is not None and waits else now
+    return structs.replace(thread, close_at=min(thread.close_at or latest, latest))
 
 
 def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool = False) -> Emergency:

@@ -5,14 +5,11 @@ import re
 import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
 NAMESPACE = uuid.UUID("6f0c1b0e-8f0d-5b57-9a83-8a3b0a1f9f11")
 KEY_HEX_DIGITS = 32
 LONGEST_MOMENT = 40
-# One dial asks for the same few keys and ids a dozen times.
-KEYS_REMEMBERED = 1024
 WORD_SYLLABLES = 5
 WORD_BITS = 30
 _CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aiou"
@@ -41,7 +38,6 @@ def normal_id(agent_id: str) -> str:
     return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
 
 
-@lru_cache(KEYS_REMEMBERED)
 def agent_key_of(agent_id: str) -> str:
     """The key of what is stored of a listed agent, however their id is written."""
     return key_of(normal_id(agent_id))
@@ -76,7 +72,6 @@ def leg_id_of(agent_key: str, call_id: str) -> str:
     return derived(f"{agent_key}|{key_of(call_id)}", "leg")
 
 
-@lru_cache(KEYS_REMEMBERED)
 def derived(origin: str, purpose: str) -> str:
     """A UUID for what `origin` owes for `purpose`: idempotency keys, operation ids, holds."""
     return str(uuid.uuid5(NAMESPACE, f"{origin}|{purpose}"))

@@ -172,6 +172,11 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
     return SetPresence(held_presence(hold, current))
 
 
+def decided_since(current: Presence, dialled_at: datetime) -> bool:
+    """Whether a person has changed presence during the call, which stays (S2); a repeat may come minutes later."""
+    return current.changed_by in PEOPLE and current.since is not None and current.since > dialled_at
+
+
 def _may_be_own(hold: Hold, current: Presence) -> bool:
     """Whether an unmarked Do not disturb may be our own of an outage: nothing tells that it is older than the dial."""
     unmarked = current.hold_id is None and current.status is PresenceStatus.DO_NOT_DISTURB

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import CLOCK_SKEW
-from shared.domain.presence import PEOPLE, Hold, Presence, held_presence, with_snapshot
+from shared.domain.presence import Hold, decided_since, held_presence, with_snapshot
 from shared.ports import OutageLog, PresenceGateway, Telemetry
 
 
@@ -30,14 +30,9 @@ def hold_in_outage(
         return
     presence = presence.in_outage(object_id)
     current = presence.read(presence_id, deadline)
-    if current.hold_id is not None or not current.settable or _decided_since(current, received_at):
+    if current.hold_id is not None or not current.settable or decided_since(current, received_at + CLOCK_SKEW):
         return
     presence.write(presence_id, held_presence(hold, current), deadline)
     # A later reading of a service that carries no mark would take our own for the agent's choice.
     outage.holding(structs.replace(with_snapshot(hold, current), applied=True, touched=True))
     telemetry.emit("presence_held")
-
-
-def _decided_since(current: Presence, received_at: datetime) -> bool:
-    """Whether a person has changed presence during the call, which stays (S2); a repeat may come minutes later."""
-    return current.changed_by in PEOPLE and current.since is not None and current.since > received_at + CLOCK_SKEW

@@ -26,7 +26,6 @@ from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from tests.fakes.house import DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
-from tests.simulator.breakage import UNREADABLE
 from tests.simulator.clockwork import microseconds
 from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
 from tests.simulator.strangers import THIEVES, is_stranger
@@ -258,9 +257,7 @@ class Checks:
         if lease is None or lease.lost:
             return
         row = self.world.table.get(f"number|{lease.number.removeprefix('+')}|{key}", self.world.endless).result()
-        # One that cannot be read tells nothing; `require` excuses that where the world has broken it.
-        state = UNREADABLE if row is None else str(row.values["state"])
-        told = msgspec.json.decode(state, type=Holder).lease if state != UNREADABLE else None
+        told = None if row is None else msgspec.json.decode(str(row.values["state"]), type=Holder).lease
         self.world.require(
             told == lease, "a number's row tells its holder's lease", (told, lease), self._agent(emergency)
         )

@@ -331,8 +331,8 @@ MUTANTS = (
     Mutant(
         "nobody is told that it is over",
         FACTS,
-        "    if thread.close_at is None and not thread.closed:\n",
-        "    if thread.closed:\n",
+        "return structs.replace(thread, close_at=min(thread.close_at or latest, latest))",
+        "return thread",
     ),
     Mutant(
         "told that it is over while it is not",
@@ -343,8 +343,8 @@ MUTANTS = (
     Mutant(
         "told that it is over before they are told of it",
         FACTS,
-        "return structs.replace(thread, close_at=lease.ends_at(rules) if lease is not None and waits else now)",
-        "return structs.replace(thread, close_at=now)",
+        "latest = lease.ends_at(rules) if lease is not None and waits else now",
+        "latest = now",
     ),
     Mutant(
         "a redial does not open the thread again",

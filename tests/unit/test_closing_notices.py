@@ -194,6 +194,24 @@ def test_a_notice_that_never_comes_keeps_nobody_waiting_beyond_the_lease(house: 
     assert told(house) == list(CONTACTS)
 
 
+def test_what_is_waited_for_until_the_lease_ends_ends_earlier_with_the_lease(house: House) -> None:
+    dial(house)
+    house.mail.fail = not_for_calls
+    dial(house, "call-2")
+    began = house.clock.now()
+    house.clock.advance(after(minutes=50))
+    for call_id in ("call-1", "call-2"):
+        house.end(End(call_id=call_id, by_agent=True))
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.thread is not None
+    assert emergency.thread.close_at == began + after(minutes=80)
+    # Another report says that both had ended long before.
+    for call_id in ("call-1", "call-2"):
+        house.end(End(call_id=call_id, by_agent=True, at=began + after(minutes=10)))
+    live(house, 14)
+    assert told(house) == list(CONTACTS), "at the end of the lease, sixty minutes after dialling"
+
+
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
     def away(_email: Email) -> None:
         raise Unavailable
