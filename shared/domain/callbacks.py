@@ -132,6 +132,7 @@ class Lap(Struct, frozen=True, kw_only=True):
 class Callback(Struct, frozen=True, kw_only=True):
     """All that is known of a callback. `number` was dialled (None: not known yet), `server_key` is its server call.
 
+    `came_at` is when it began to ring, where its event said so, and `answered_at` when that was first written down.
     `caller` is who calls, where that is one of those whom it would ring (the desk, or an agent's own telephone): they
     are not rung, and to see them on the call says nothing. Nobody else's identity is ever kept.
     `empty_since` is when nobody at all was on the call for the first time, not even who called.
@@ -144,6 +145,7 @@ class Callback(Struct, frozen=True, kw_only=True):
     callback_id: str
     connection_id: str
     answered_at: datetime
+    came_at: datetime | None = None
     number: str | None = None
     server_key: str | None = None
     parties: tuple[Party, ...] = ()

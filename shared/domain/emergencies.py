@@ -647,6 +647,15 @@ def with_closing(emergency: Emergency) -> Emergency:
     )
 
 
+def heard_the_end(emergency: Emergency, addresses: Iterable[str]) -> bool:
+    """Whether it is over, and each of these was told so, or is owed that."""
+    thread = emergency.thread
+    if thread is None or not thread.closed:
+        return False
+    closed = {address.casefold() for address in thread.closed_for}
+    return all(address.casefold() in closed for address in addresses)
+
+
 def with_passed_on(
     emergency: Emergency, notice_id: str, onward: str, reached: Iterable[str], default_contacts: Iterable[str]
 ) -> tuple[Emergency, tuple[str, ...]]:

@@ -141,6 +141,7 @@ def callback_of(
         callback_id=callback_id_of(call.origin),
         connection_id=connection_id,
         answered_at=now,
+        came_at=call.came_at,
         number=call.to_number,
         server_key=key_of(call.origin),
         parties=parties,
@@ -163,6 +164,7 @@ def _remember(callback: Callback, emergencies: EmergencyStore, clock: Clock, dep
                 known,
                 number=callback.number,
                 server_key=callback.server_key,
+                came_at=callback.came_at,
                 parties=callback.parties,
                 caller=callback.caller,
             )

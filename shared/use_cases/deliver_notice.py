@@ -10,10 +10,10 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.crisis_mail import is_first_word
-from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, with_told
+from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, heard_the_end, with_told
 from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused, Unavailable, Unreadable
 from shared.domain.ids import derived
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice
+from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice, NoticeKind
 from shared.ports import (
     Change,
     Dispatch,
@@ -63,7 +63,7 @@ def deliver_notice(
     if claimed is None:
         return
     owed = claimed
-    if now >= owed.notice.give_up_at:
+    if now >= owed.notice.give_up_at or _comes_after_the_end(owed, emergencies, deadline):
         _give_up(owed, emergencies, clock, telemetry, deadline)
         return
     until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
@@ -95,6 +95,20 @@ def _give_up(
 ) -> None:
     _strike_off(owed, owed.notice, (), emergencies, clock, deadline)
     telemetry.emit("notice_given_up", **owed.notice.called)
+
+
+def _comes_after_the_end(owed: OwedNotice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
+    """Whether all whom an answered callback's notice is for were told meanwhile that it is over, which tells of it too.
+
+    It may be tried longer than the lease lasts, where a call's notice ends with the lease's window.
+    """
+    notice = owed.notice
+    if not owed.attempts or notice.kind is not NoticeKind.CALLBACK_RECEIVED or notice.agent_key is None:
+        return False
+    with suppress(Unreadable):
+        emergency = emergencies.load(notice.agent_key, deadline).result().emergency
+        return emergency is not None and heard_the_end(emergency, notice.recipients)
+    return False
 
 
 def _claimed(owed: OwedNotice, now: datetime, emergencies: EmergencyStore, deadline: Deadline) -> OwedNotice | None:

@@ -55,8 +55,14 @@ def notice_of(
 ) -> OwedOfCallback:
     """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`.
 
+    Nobody is told of a callback that came before the agent dialled: it was for whoever held the number then, and an
+    event of it that came late found the agent.
+
     `spent`: what other notices of the same transition take of the ration.
     """
+    came_at = callback.came_at or callback.answered_at
+    if all(leg.dialled_at > came_at for leg in emergency.legs):
+        return OwedOfCallback()
     agent = directory.find(emergency.agent_id, deadline).result()
     situation = emergency.situation or Situation()
     recipients = situation.contacts

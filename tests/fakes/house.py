@@ -429,7 +429,8 @@ class House:
     ) -> str:
         """A responder dials `number`; gives the callback's id. Its events are delivered unless they are held back."""
         self.switchboard.incoming(context, caller)
-        self.calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
+        call = Incoming(to_number=number, context=context, origin=context, caller=caller, came_at=self.clock.now())
+        self.calling.answer_callback(call)
         if delivered:
             self.deliver()
         return callback_id_of(context)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
 # The timer runs every minute, and its run takes a moment.
-EXPIRED_WITHIN = timedelta(seconds=75)
+EXPIRED_WITHIN, EXPIRED_EACH_WITHIN = timedelta(seconds=75), timedelta(seconds=0.1)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
 HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
 # A lease that ends with its last leg leaves two minutes, which threads that get their turn late may use up.
@@ -283,7 +283,9 @@ class Checks:
         kept = emergency.lease if emergency is not None else None
         if emergency is None or kept is None or kept.epoch != lease.epoch or kept.lost:
             return
-        served = self.world.served_from(since - EXPIRED_WITHIN, now) <= since
+        # After a pause the timer has all that came due meanwhile before it.
+        behind = EXPIRED_WITHIN + len(self.world.people) * EXPIRED_EACH_WITHIN
+        served = self.world.served_from(since - behind, now) + behind - EXPIRED_WITHIN <= since
         if served and self._judged(emergency).lease_ends_at == ends_at:
             self.world.require(
                 kept.expired_at == ends_at,
@@ -431,6 +433,8 @@ class Checks:
     def _notice_accepted(self, notice_id: str, recipients: Sequence[str]) -> None:
         self.world.require(notice_id in self.expected, "no notice without a cause", notice_id)
         cause = self.expected[notice_id]
+        told = "the closing notice" if cause.closing else f"notice {notice_id[:8]}"
+        self.world.tell(cause.agent_id, f"{told} is accepted, to {', '.join(recipients)}")
         if cause.responder is not None:
             cause.responder.is_told_of(notice_id)
         for recipient in recipients:
@@ -443,6 +447,7 @@ class Checks:
     def mail_refused(self, email: Email) -> None:
         """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
         for cause in filter(None, map(self.expected.get, email.subject.split(";"))):
+            self.world.tell(cause.agent_id, f"mail is refused, to {', '.join(email.recipients)}")
             released_at = self.released_at(self.world.key_of(cause.agent_id))
             at_most = released_at - self.world.rules.cool_down - self.world.clock.now() if released_at else None
             if cause.closing and (at_most is None or at_most < LASTS_LONGER_THAN_A_REFUSAL):

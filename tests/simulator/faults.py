@@ -10,6 +10,8 @@ from msgspec import Struct
 PORTS = ("table", "directory", "presence", "mail", "calls")
 
 
+# By the usual likelihood so many requests would end a process every second, and nobody in the crowd be served.
+CROWD_LIVES = 25
 # So many times likelier a process dies in a request to one that is seldom asked: else hardly any would.
 DEATHS = {"mail": 5, "calls": 30}
 
@@ -57,7 +59,7 @@ class Climate(Struct, frozen=True, kw_only=True):
         return not (self.event_lost or self.event_late)
 
 
-def climate_of(chance: random.Random) -> Climate:
+def climate_of(chance: random.Random, *, crowd: bool) -> Climate:
     """A climate; many are fair for the ports and some are fine altogether, so that subtle mistakes are not drowned."""
     fine = chance.random() < 0.2
     rough = 0.0 if fine else chance.choice([0.0, 0.003, 0.01, 0.03, 0.06])
@@ -65,7 +67,7 @@ def climate_of(chance: random.Random) -> Climate:
         port_slow=rough * chance.random(),
         port_fails=rough * chance.random(),
         answer_lost=rough * chance.random(),
-        process_dies=0.05 * rough * chance.random(),
+        process_dies=0.05 * rough * chance.random() / (CROWD_LIVES if crowd else 1),
         target_gone=rough,
         event_lost=0.0 if fine else chance.choice([0.0, 0.05, 0.2]),
         event_doubled=chance.choice([0.0, 0.1, 0.3]),

@@ -152,9 +152,9 @@ class Process:
         with self._serving() as calling:
             return calling.show_panel(agent_id, caller=caller, deadline=Deadline(self.world.clock, LOOK_WITHIN_S))[0]
 
-    def call_back(self, number: str, context: str, caller: str) -> None:
+    def call_back(self, call: Incoming) -> None:
         with self._serving() as calling:
-            calling.answer_callback(Incoming(to_number=number, context=context, origin=context, caller=caller))
+            calling.answer_callback(call)
 
     def move_callback(self, callback_id: str, said: MidCall) -> None:
         with self._serving() as calling:

@@ -12,6 +12,7 @@ from shared.domain.notifications import NoticeKind
 from shared.ports import Invite
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.end_call import End
+from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import DESK, FALLBACK
 from tests.fakes.switchboard import PSAP
@@ -49,6 +50,7 @@ class Responder:
         self._right: set[str] = set()
         self._troubles = world.faults.near_callbacks()
         self._away = world.faults.store_away
+        self._came_at = world.clock.now()
         self._rung = self._over = self._left_alone = self._sent = self._reached = False
         # Nobody is there for this one but whoever answers the fallback number.
         # Sometimes it is the desk that calls the agent back.
@@ -83,8 +85,15 @@ class Responder:
         """Whether the event of it needs to come no more."""
         world, process = self.world, self.world.any_process()
         self._see_who_is_right()
+        call = Incoming(
+            to_number=self.number,
+            context=self.context,
+            origin=self.context,
+            caller=self.caller,
+            came_at=self._came_at,
+        )
         try:
-            process.call_back(self.number, self.context, self.caller)
+            process.call_back(call)
         except (Died, Unavailable):
             return False
         self._see_who_is_right()

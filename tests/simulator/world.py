@@ -53,6 +53,7 @@ FEW_A_MINUTE = 2
 DEFAULTS_IN = 0.05
 WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (10, 30, 60)
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
+WEATHER_LASTS_S, LOOKS_EVERY_S = 6 * HOUR_S, 5.0
 
 
 class Outcome(Struct, kw_only=True):
@@ -83,7 +84,8 @@ class World:
         self.probe_chance = seeded(seed, "probes")
         plan = seeded(seed, "plan")
         self.talking = 0
-        self.faults = Faults(climate_of(plan), seeded(seed, "faults"), lambda: self.talking > 0)
+        self.crowd = not brief and seed % 50 == 49
+        self.faults = Faults(climate_of(plan, crowd=self.crowd), seeded(seed, "faults"), lambda: self.talking > 0)
         self.courier, self.control = Courier(self), CallControl(self)
         self.responders: list[Responder] = []
         self.table, self.directory_table = MemoryTable(), MemoryTable()
@@ -109,7 +111,7 @@ class World:
         self.clear_sight = EmergencyTable(self.table, numbers=self.clear_numbers, rules=self.rules)
 
     def _population(self, plan: random.Random) -> None:
-        count = MANY_AGENTS if self.seed % 50 == 49 else plan.choice(AGENTS)
+        count = MANY_AGENTS if self.crowd else plan.choice(AGENTS)
         if self.brief:
             count = 3 + self.seed % 8
         self.people: list[Person] = []
@@ -259,15 +261,23 @@ class World:
         return max([since, *ends])
 
     def _weather(self) -> None:
-        climate, span_s = self.faults.climate, 6 * HOUR_S
-        for _ in range(climate.store_outages):
-            self.clock.spawn(self._store_outage, self.chance.random() * span_s)
-        for _ in range(climate.timer_pauses):
-            self.clock.spawn(self._timer_pause, self.chance.random() * span_s)
-        for _ in range(climate.rollouts):
-            self.clock.spawn(self._new_settings, self.chance.random() * span_s)
-        for _ in range(climate.rows_broken):
-            self.clock.spawn(self.breakage.strike, self.chance.random() * span_s)
+        climate = self.faults.climate
+        self._befalls(self._store_outage, climate.store_outages)
+        self._befalls(self._timer_pause, climate.timer_pauses)
+        self._befalls(self._new_settings, climate.rollouts)
+        self._befalls(self.breakage.strike, climate.rows_broken)
+
+    def _befalls(self, strike: Callable[[], None], times: int) -> None:
+        """Some time or other, and mostly as soon as somebody talks: then it matters."""
+        for _ in range(times):
+            waits = self.chance.random() < 0.8
+
+            def later(waits: bool = waits) -> None:
+                while waits and self.living and not self.talking:
+                    self.clock.sleep(LOOKS_EVERY_S)
+                strike()
+
+            self.clock.spawn(later, self.chance.random() * WEATHER_LASTS_S)
 
     def _store_outage(self) -> None:
         if self.faults.strikes("store outage", 1.0):

@@ -16,6 +16,7 @@ from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_e
 from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
+from shared.domain.leases import Rules
 from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
@@ -23,6 +24,7 @@ from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import DESK, FALLBACK, House, after, numbers, person
 from tests.fakes.switchboard import PSAP
@@ -381,6 +383,27 @@ def test_an_answered_callback_to_a_shared_number_concerns_whoever_answered() -> 
     house.switchboard.hang_up("again")
     house.wait(20)
     assert told(house) == [NoticeKind.CALLBACK_MISSED] * 3, "it may have been for any of them"
+
+
+def test_a_call_that_is_told_once_more_to_the_numbers_next_holder_concerns_their_contacts_not() -> None:
+    rules = Rules(after_call_minutes=0, cool_down_minutes=0)
+    house = House(deployment=structs.replace(House(pool=numbers(1)).deployment, rules=rules))
+    house.add_agent(Agent(agent_id=DANA))
+    house.add_agent(Agent(agent_id="ben", emergency_contacts=("ben@example.com",)))
+    number = dropped_call(house)
+    house.wait(3580)
+    came_at = house.clock.now()
+    house.responder_calls(number)
+    house.switchboard.hang_up()
+    house.wait(120)
+    house.tick()
+    ben = house.dial(Dial(call_id="ben-1", agent_id="ben", dialled="911"))
+    assert ben.callback_number == number
+    house.mail.accepted.clear()
+    call = Incoming(to_number=number, context="context", origin="context", caller=PSAP, came_at=came_at)
+    house.calling.answer_callback(call)
+    house.wait(60)
+    assert told(house) == []
 
 
 def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> None:

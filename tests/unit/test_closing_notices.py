@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from shared.domain.agents import Agent
+from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
@@ -14,6 +15,7 @@ from shared.use_cases.end_call import End
 from tests.fakes.house import House, after
 
 DANA = "agent-dana"
+DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
 CONTACTS = ("guard@example.com", "supervisor@example.com")
 DROPPED = False
 
@@ -210,6 +212,32 @@ def test_what_is_waited_for_until_the_lease_ends_ends_earlier_with_the_lease(hou
         house.end(End(call_id=call_id, by_agent=True, at=began + after(minutes=10)))
     live(house, 14)
     assert told(house) == list(CONTACTS), "at the end of the lease, sixty minutes after dialling"
+
+
+def test_an_answered_callback_is_told_to_nobody_who_has_heard_that_it_is_over(house: House) -> None:
+    wanted, rules = CallbackNotices.ALL, Rules(after_call_minutes=5)
+    house = House(deployment=structs.replace(house.deployment, rules=rules, callback_notices=wanted))
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house)
+    house.clock.advance(after(minutes=57))
+
+    def not_for_callbacks(email: Email) -> None:
+        if email.subject == NoticeKind.CALLBACK_RECEIVED:
+            raise Unavailable
+
+    well, house.mail.fail = house.mail.fail, not_for_callbacks
+    house.responder_calls(answer.callback_number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.switchboard.hang_up()
+    house.deliver()
+    live(house, 8)
+    assert told(house) == sorted(CONTACTS * 2), "after the call, and once more after its callback"
+    house.mail.fail = well
+    live(house, 20)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CLOSING, NoticeKind.CLOSING]
 
 
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
