@@ -55,7 +55,7 @@ from shared.ports import (
 )
 from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
-from shared.use_cases.notify_of_callback import OwedOfCallback, concerned, kind_owed, notice_of
+from shared.use_cases.notify_of_callback import OwedOfCallback, concerns, kind_owed, notice_of
 from shared.use_cases.route_callback import parties_of
 
 STORE_WITHIN_S = 1.5
@@ -281,7 +281,7 @@ class _Climb:
         changed = reflected(emergency, told if planned.closed else planned, self._deployment.rules, now)
         owed = OwedOfCallback()
         kind = kind_owed(before, told, planned.closed and not before.closed, self._deployment)
-        if kind is not None and emergency.agent_key in {party.agent_key for party in concerned(told, kind)}:
+        if kind is not None and concerns(told, kind, emergency):
             owed = notice_of(
                 told,
                 kind,

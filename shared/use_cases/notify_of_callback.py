@@ -34,8 +34,18 @@ def kind_owed(before: Callback, known: Callback, closing: bool, deployment: Depl
     return NoticeKind.CALLBACK_MISSED if missed else None
 
 
-def concerned(callback: Callback, kind: NoticeKind) -> tuple[Party, ...]:
-    """Whose contacts are told: the agent's who answered, or else everybody's whose number it is."""
+def concerns(callback: Callback, kind: NoticeKind, emergency: Emergency) -> bool:
+    """Whether this agent's contacts are told: the one's who answered, or else everybody's whose number it is.
+
+    Not where the callback came before the agent dialled: it was for whoever held the number then, and an event of it
+    that came late has found the agent.
+    """
+    came_at = callback.came_at or callback.answered_at
+    theirs = any(leg.dialled_at <= came_at for leg in emergency.legs)
+    return theirs and emergency.agent_key in {party.agent_key for party in _concerned(callback, kind)}
+
+
+def _concerned(callback: Callback, kind: NoticeKind) -> tuple[Party, ...]:
     answered_by = {each.agent_key for each in on_the_call(callback)}
     own = tuple(party for party in callback.parties if party.agent_key in answered_by)
     return own if own and kind is NoticeKind.CALLBACK_RECEIVED else callback.parties
@@ -55,14 +65,8 @@ def notice_of(
 ) -> OwedOfCallback:
     """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`.
 
-    Nobody is told of a callback that came before the agent dialled: it was for whoever held the number then, and an
-    event of it that came late found the agent.
-
     `spent`: what other notices of the same transition take of the ration.
     """
-    came_at = callback.came_at or callback.answered_at
-    if all(leg.dialled_at > came_at for leg in emergency.legs):
-        return OwedOfCallback()
     agent = directory.find(emergency.agent_id, deadline).result()
     situation = emergency.situation or Situation()
     recipients = situation.contacts

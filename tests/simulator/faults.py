@@ -13,7 +13,7 @@ PORTS = ("table", "directory", "presence", "mail", "calls")
 # By the usual likelihood so many requests would end a process every second, and nobody in the crowd be served.
 CROWD_LIVES = 25
 # So many times likelier a process dies in a request to one that is seldom asked: else hardly any would.
-DEATHS = {"mail": 5, "calls": 30}
+DEATHS = {"mail": 8, "calls": 30}
 
 
 class Trouble(StrEnum):

@@ -805,6 +805,18 @@ MUTANTS = (
     Mutant("the quota is asked for and not used up", SENT, "values = _values(after)", "values = _values(sent)"),
     Mutant("more is sent than was granted", WAITING, "planned[:granted]", "planned[: granted and len(planned)]"),
     Mutant(
+        "a late event of a callback tells the next holder's contacts",
+        TELLING,
+        "theirs = any(leg.dialled_at <= came_at for leg in emergency.legs)",
+        "theirs = True",
+    ),
+    Mutant(
+        "who heard that it is over hears of a callback afterwards",
+        NOTICE,
+        "return emergency is not None and heard_the_end(",
+        "return emergency is not None and not heard_the_end(",
+    ),
+    Mutant(
         "effects that cannot be begun raise",
         EFFECTS,
         "        except RuntimeError:\n",

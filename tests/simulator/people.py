@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAUSES_S = (60.0, 3000.0, 7200.0, 12_000.0, 20_000.0)
 TALKS_S = (1.0, 30.0, 180.0, 180.0, 600.0)
-# In every tenth world: presence is looked at every 15 s of a call, which is most of what it costs to simulate.
+# In every twentieth world: presence is looked at every 15 s of a call, which is most of what it costs to simulate.
 LONG_TALKS_S = (*TALKS_S, 2400.0, 4200.0)
 MOST_REPEATS = 900
 STATUSES = tuple(PresenceStatus)
@@ -142,7 +142,7 @@ class Person:
             rules = world.rules
             kept = rules.window + rules.after_call + rules.cool_down
             world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 1.6 * kept.total_seconds())
-        talks_s = LONG_TALKS_S if world.seed % 10 == 0 else TALKS_S
+        talks_s = LONG_TALKS_S if world.seed % 20 == 0 else TALKS_S
         world.clock.sleep(chance.choice(talks_s) * (0.5 + chance.random()))
         world.talking -= 1
         self._over(call)

@@ -161,11 +161,11 @@ class Responder:
         self.world.require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
         if self._calm():
             expected = None if target.startswith("8:") else self.number
-            self.world.require(
-                invite.caller_id == expected, "telephones are shown the number", invite.caller_id, self._about
-            )
+            known = self._is_known_everywhere()
+            right = invite.caller_id == expected or not known
+            self.world.require(right, "telephones are shown the number", invite.caller_id, self._about)
             first = self._rung or target in self._right or self._engaged_lately()
-            first = first or world.breakage.touches(self.number)
+            first = first or world.breakage.touches(self.number) or not known
             self.world.require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
         if try_without_state(self.callback_id, invite.invitation_id) is None:
@@ -173,6 +173,12 @@ class Responder:
             self._nobody_talks()
         self._rung = self._rung or target in self._right
         self.changed()
+
+    def _is_known_everywhere(self) -> bool:
+        """Where a number joins the pool or leaves it, an event may come before its callback's row to a process that
+        knows the number not yet, or no more: what the call is labelled with is no number.
+        """
+        return all(self.number in process.deployment.callback_numbers for process in self.world.processes)
 
     def _is_it_time_for(self, target: str) -> None:
         """The fallback number after five minutes, and then nobody else."""

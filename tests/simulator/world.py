@@ -51,7 +51,7 @@ DRAIN_HOURS = 34
 FEW_A_MINUTE = 2
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.05
-WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (10, 30, 60)
+WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (5, 10, 60)
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 WEATHER_LASTS_S, LOOKS_EVERY_S = 6 * HOUR_S, 5.0
 
