@@ -814,7 +814,13 @@ MUTANTS = (
         "who heard that it is over hears of a callback afterwards",
         NOTICE,
         "return emergency is not None and heard_the_end(",
-        "return emergency is not None and not heard_the_end(",
+        "return emergency is None and heard_the_end(",
+    ),
+    Mutant(
+        "an answered callback is told once or never",
+        NOTICE,
+        "return emergency is not None and heard_the_end(",
+        "return emergency is not None or heard_the_end(",
     ),
     Mutant(
         "effects that cannot be begun raise",

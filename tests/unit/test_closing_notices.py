@@ -214,7 +214,17 @@ def test_what_is_waited_for_until_the_lease_ends_ends_earlier_with_the_lease(hou
     assert told(house) == list(CONTACTS), "at the end of the lease, sixty minutes after dialling"
 
 
-def test_an_answered_callback_is_told_to_nobody_who_has_heard_that_it_is_over(house: House) -> None:
+@pytest.mark.parametrize(
+    ("away_minutes", "kinds"),
+    [
+        (2, [NoticeKind.CALL, NoticeKind.CLOSING, NoticeKind.CALLBACK_RECEIVED, NoticeKind.CLOSING]),
+        (8, [NoticeKind.CALL, NoticeKind.CLOSING, NoticeKind.CLOSING]),
+    ],
+    ids=["before that", "after that"],
+)
+def test_an_answered_callback_is_told_to_nobody_who_has_heard_that_it_is_over(
+    house: House, away_minutes: int, kinds: list[NoticeKind]
+) -> None:
     wanted, rules = CallbackNotices.ALL, Rules(after_call_minutes=5)
     house = House(deployment=structs.replace(house.deployment, rules=rules, callback_notices=wanted))
     house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
@@ -232,12 +242,10 @@ def test_an_answered_callback_is_told_to_nobody_who_has_heard_that_it_is_over(ho
     house.deliver()
     house.switchboard.hang_up()
     house.deliver()
-    live(house, 8)
-    assert told(house) == sorted(CONTACTS * 2), "after the call, and once more after its callback"
+    live(house, away_minutes)
     house.mail.fail = well
     live(house, 20)
-    kinds = [email.subject for email in house.mail.accepted]
-    assert kinds == [NoticeKind.CALL, NoticeKind.CLOSING, NoticeKind.CLOSING]
+    assert [email.subject for email in house.mail.accepted] == kinds
 
 
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:
