@@ -58,7 +58,7 @@ class Person:
         signs_in = not unknown and int(agent_id.removeprefix("agent-")) % 3 == 0
         self.object_id = f"object of {agent_id}"
         self.caller = person(self.object_id) if signs_in else EVERYBODY
-        self.latest_call = ""
+        self.latest_call, self._latest_leg = "", ""
         self._calls = 0
 
     def entry(self) -> Agent:
@@ -94,7 +94,9 @@ class Person:
         """The presence service does so by itself: Offline of a closed tab, or recalculated after a new login."""
         world = self.world
         place = world.checks.place_of_presence(self.agent_id)
-        if place is Place.UNCERTAIN:
+        unrecorded = self._latest_leg not in world.checks.legs
+        if place is Place.UNCERTAIN or unrecorded:
+            # Of a dial in an outage nobody can say yet what it found, and what came after it.
             return
         status = world.chance.choice((PresenceStatus.OFFLINE, PresenceStatus.AVAILABLE))
         set_presence(self.agent_id, status, SetBy.SYSTEM, presence=world.presence, deadline=world.endless)
@@ -120,7 +122,7 @@ class Person:
         call = Call(
             self.agent_id, world.key_of(self.agent_id), f"{self.agent_id}/{self._calls}", world.clock.now(), dialled
         )
-        self.latest_call = call.call_id
+        self.latest_call, self._latest_leg = call.call_id, call.leg_id
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
         self._expect_notice(call)
         by_event_only = chance.random() < 0.1

@@ -148,7 +148,8 @@ class Responder:
         """It could not be answered, and was redirected."""
         self._see_who_is_right()
         self._sent = True
-        allowed = self._right if self._calm() else self._right | self._alternates() | NOBODY_S
+        sure = self._calm() and not self.world.breakage.touches(self.number)
+        allowed = self._right if sure else self._right | self._alternates() | NOBODY_S
         self.world.tell(self._about, f"is sent on to {target}")
         self.world.require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
 
