@@ -87,12 +87,12 @@ const ANYWHERE =
 const RANGES = ANYWHERE.split(" ").map((range) => range.split("-"));
 const BEFORE_911 = new Set(["+", "+1", "1", "9", "91"]);
 
-/** @param {string} text @returns {string} without separators and what nobody sees; digits of any script plain */
+/** @param {string} text @returns {string} without what is passed over (all but letters, digits and + , ; : @ % ? _) */
 function plain(text) {
   return [...text.normalize("NFKC").toLowerCase()]
     .map((character) => (/\p{Nd}/u.test(character) ? digitOf(character) : character))
     .join("")
-    .replace(/[\s\p{Pd}\p{Cf}\p{Cc}\p{Mn}\-.()/[\]~\u30fc\u2212\u301c\u223c\u2053\u02d7\u2043\u2796\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]/gu, "");
+    .replace(/(?![+,;:@%?_])[\p{Z}\p{C}\p{P}\p{S}\p{M}\u115f\u1160\u3164\uffa0\u30fc]/gu, "");
 }
 
 /** @param {string} digit of any script @returns {string} Unicode keeps the ten digits of a script in a row */
@@ -103,18 +103,19 @@ function digitOf(digit) {
   return String((code - first) % 10);
 }
 
-/** @param {string} text @returns {string} the subscriber in an address or a raw id of the service */
+/** @param {string} text @returns {string} the subscriber in an address or a raw id of the service; else before a host */
 function subscriber(text) {
+  if (text.startsWith("4:")) return text.slice(2).split("_")[0];
+  const scheme = /^(tel|sips?|callto):/;
+  if (!scheme.test(text)) return text.split("@")[0];
   let rest = text;
-  let scheme = /^(tel|sips?|callto):(\/\/)?/.exec(rest);
-  if (!scheme) return rest.startsWith("4:") ? rest.slice(2).split("_")[0] : rest;
-  while (scheme) {
+  while (scheme.test(rest)) {
+    rest = rest.replace(scheme, "");
     try {
-      rest = plain(decodeURIComponent(rest.slice(scheme[0].length)));
+      rest = plain(decodeURIComponent(rest));
     } catch {
-      rest = rest.slice(scheme[0].length);
+      // As it is: what is no percent-encoding is passed over below.
     }
-    scheme = /^(tel|sips?|callto):(\/\/)?/.exec(rest);
   }
   return rest.split(/[@:;?]/)[0];
 }
@@ -123,7 +124,7 @@ function subscriber(text) {
 function dialledForms(number) {
   if (number.length > 256) return [];
   const text = plain(number);
-  const parts = subscriber(text).split(/[,;pw]+/).filter(Boolean);
+  const parts = subscriber(text).replace(/[:@%?_]/g, "").split(/[,;pw]+/).filter(Boolean);
   let digits = "";
   return parts.map((part) => (digits += part));
 }
@@ -151,7 +152,7 @@ function recognised(number, country) {
   const here = country?.toUpperCase() ?? "";
   const placed = PLACED[here];
   const known = placed ? [...Object.keys(placed), ...(ALSO[here] ?? [])] : Object.values(PLACED).flatMap(Object.keys);
-  if (/^urn:service:sos(\.|$|;|@)/.test(number.trim().toLowerCase())) {
+  if (/^<*urn:service:sos(\.|$|>|;|@)/.test(number.replace(/[\p{Z}\p{C}\p{M}]/gu, "").toLowerCase())) {
     return { possible: true, certain: true, dial: placed ? Object.values(placed)[0] : "911" };
   }
   const candidates = dialledForms(number).flatMap(withoutPrefix);

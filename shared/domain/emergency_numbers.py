@@ -4,6 +4,7 @@ The order is: `dialled_forms` reads how a softphone may write a number, `recogni
 is an emergency number, `placement` says whether the platform connects it from where the caller is.
 """
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from enum import StrEnum
@@ -40,13 +41,13 @@ _PREFIXES_911 = {"+": "plus", "+1": "country_code", "1": "trunk", "9": "outside_
 _PREFIXES_933 = {"9": "outside_line"}
 
 _PAUSES = frozenset(",;pw")
-_TONES = frozenset("0123456789*#")
-# Beside the dashes of category Pd: what phonenumbers takes for punctuation, and hyphens of other categories.
-_SEPARATORS = frozenset("-.()/[]~\u30fc\u2212\u301c\u223c\u2053\u02d7\u2043\u2796")
-# Invisible, though Unicode calls them letters or marks: fillers and variation selectors.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0") | {
-    chr(code) for code in range(0xFE00, 0xFE10)
-}
+# Beside digits and letters, what may part a number from what is not of it; any other sign is passed over.
+_STRUCTURE = frozenset("+,;:@%?_")
+# Blanks, invisible characters, marks, punctuation and symbols: `is_emergency_number` passes over them as well. It does
+# so with letters too, but on a keypad these are digits: 911HELP is a longer number.
+_PASSED_OVER = frozenset("ZCMPS")
+# Letters by their category: fillers that nobody sees, and the long vowel mark that is written as a dash.
+_NOT_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u30fc")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SERVICE_URN = "urn:service:sos"
 _SCHEMES = ("tel:", "sips:", "sip:", "callto:")
@@ -113,16 +114,13 @@ def placement(
 def dialled_forms(dialled: str) -> Iterator[str]:
     """The digits (with a leading `+` where there was one) that `dialled` may stand for, shortest first.
 
-    What follows a pause is the rest of the number or tones for afterwards, so each pause ends one form. Nothing where
-    it holds anything else, such as letters.
+    What follows a pause is the rest of the number or something for afterwards (tones, an extension, a parameter), so
+    each pause ends one form. Nothing more once a letter comes.
     """
     if len(dialled) > MAX_DIALLED_CHARACTERS:
         return
-    parts = list(_parts(_subscriber(_plain(dialled))))
-    if not all(_TONES.issuperset(part) for part in parts[1:]):
-        return
     digits = ""
-    for part in parts:
+    for part in _parts(_subscriber(_plain(dialled))):
         digits += part
         if not digits.removeprefix("+").isdecimal():
             return
@@ -130,48 +128,41 @@ def dialled_forms(dialled: str) -> Iterator[str]:
 
 
 def _plain(dialled: str) -> str:
-    """Lower case; full-width forms and digits of any script as ASCII, separators and what nobody sees taken off."""
+    """Lower case; full-width forms and digits of any script as ASCII, what is passed over taken off."""
     return "".join(_plain_character(character) for character in dialled.translate(_FULL_WIDTH)).lower()
 
 
 def _plain_character(character: str) -> str:
-    if character.isascii() and character.isprintable() and character != " ":
+    if character in _STRUCTURE:
         return character
-    digit = unicodedata.decimal(character, None)
+    digit = unicodedata.digit(character, None)
     if digit is not None:
         return str(digit)
-    return "" if _is_nothing(character) else character
-
-
-def _is_nothing(character: str) -> bool:
-    """Whether it is a blank, a hyphen or another separator, or invisible (a format or control character)."""
-    category = unicodedata.category(character)
-    return character.isspace() or category in {"Pd", "Cf", "Cc"} or character in _SEPARATORS | _INVISIBLE
+    return "" if unicodedata.category(character)[0] in _PASSED_OVER or character in _NOT_LETTERS else character
 
 
 def _subscriber(text: str) -> str:
-    """The number in a `tel:`, `sip:`, `sips:` or `callto:` address or an ACS raw id; else the text as it is."""
+    """The number in a `tel:`, `sip:`, `sips:` or `callto:` address or an ACS raw id; else what stands before a host."""
+    if text.startswith(_RAW_PHONE):
+        # The service may add a suffix of its own to a number's raw id: `4:911_1b2c`.
+        return text.removeprefix(_RAW_PHONE).partition("_")[0]
+    if not text.startswith(_SCHEMES):
+        return text.partition("@")[0]
     while text.startswith(_SCHEMES):
-        scheme, _, text = text.partition(":")
-        text = unquote(text.removeprefix("//"))
-        if scheme != "tel" and not text.startswith(_SCHEMES):
-            # The user part ends at the host, the password or the first parameter (RFC 3261, 19.1).
-            text = text.partition("@")[0].partition(":")[0]
-        if not text.startswith(_SCHEMES):
-            return _plain(text.partition(";")[0].partition("?")[0])
-    # The service may add a suffix of its own to a number's raw id: `4:911_1b2c`.
-    return text.removeprefix(_RAW_PHONE).partition("_")[0] if text.startswith(_RAW_PHONE) else text
+        text = _plain(unquote(text.partition(":")[2]))
+    # It ends at the host, the password, the first parameter or header (RFC 3261, 19.1; RFC 3966).
+    return re.split("[@:;?]", text, maxsplit=1)[0]
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The pieces between pauses, without separators; nothing for an empty one."""
+    """The pieces between pauses, without the signs that parted nothing; nothing for an empty one."""
     piece = ""
     for character in text:
         if character in _PAUSES:
             if piece:
                 yield piece
             piece = ""
-        elif character not in _SEPARATORS:
+        elif character == "+" or character not in _STRUCTURE:
             piece += character
     if piece:
         yield piece
@@ -200,8 +191,9 @@ def _names_service(dialled: str) -> bool:
 
 
 def _plain_urn(dialled: str) -> str:
-    urn = "".join(each for each in dialled[:MAX_DIALLED_CHARACTERS] if not _is_nothing(each) or each in _SEPARATORS)
-    return urn.lower().partition(";")[0].partition("@")[0]
+    unseen = frozenset("ZCM")
+    urn = "".join(each for each in dialled[:MAX_DIALLED_CHARACTERS] if unicodedata.category(each)[0] not in unseen)
+    return urn.lower().strip("<>").partition(";")[0].partition("@")[0]
 
 
 def _number_of_service(candidates: Collection[str]) -> str:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import is_emergency_number
 
 from shared.domain.emergency_numbers import (
     MAX_DIALLED_CHARACTERS,
@@ -51,6 +52,7 @@ TABLE: list[tuple[str, str, str]] = [
     ("9\u20601\u20601", NORTH_AMERICAN, "word joiner"),
     ("9\ufe0f11", NORTH_AMERICAN, "variation selector"),
     ("\uff19\uff11\uff11", NORTH_AMERICAN, "full-width digits"),
+    ("\u2079\u00b9\u00b9", NORTH_AMERICAN, "superscripts, which phonenumbers reads after a first digit"),
     ("\u0669\u0661\u0661", NORTH_AMERICAN, "Arabic-Indic digits, which phonenumbers reads too"),
     ("tel:911", NORTH_AMERICAN, "RFC 3966"),
     ("TEL:9.1.1", NORTH_AMERICAN, "schemes have no case; visual separators"),
@@ -86,6 +88,32 @@ TABLE: list[tuple[str, str, str]] = [
     ("911,,5", NORTH_AMERICAN, "tones after the number"),
     ("911p1234#", NORTH_AMERICAN, "tones after the number"),
     ("911,", NORTH_AMERICAN, "nothing after a pause"),
+    ("911,A", NORTH_AMERICAN, "a tone of the fourth column after the number (RFC 4733)"),
+    ("911;ext=1", NORTH_AMERICAN, "what follows a pause after the number is not of it: an extension without tel:"),
+    ("911;phone-context=+1", NORTH_AMERICAN, "a parameter without tel:"),
+    ("911pizza", NORTH_AMERICAN, "a p is a pause, and what follows it is not of the number"),
+    ("9,911;ext=1", NORTH_AMERICAN, "outside line, 911, an extension"),
+    ("112;ext=1", "112 -   112 112 112 112 112 112", "an extension after 112"),
+    ("911#", NORTH_AMERICAN, "the send key of a desk phone"),
+    ("112#", "112 -   112 112 112 112 112 112", "the send key"),
+    ("933#", TEST_CALL, "the send key"),
+    ("#911", NORTH_AMERICAN, "is_emergency_number passes over it"),
+    ("*911", NORTH_AMERICAN, "is_emergency_number passes over it"),
+    ("<tel:911>", NORTH_AMERICAN, "angle brackets around an address (RFC 3986, appendix C)"),
+    ("\u2039911\u203a", NORTH_AMERICAN, "single angle quotation marks"),
+    ('"911"', NORTH_AMERICAN, "quotation marks"),
+    ("9\u00b71\u00b71", NORTH_AMERICAN, "middle dots"),
+    ("9\u30fb1\u30fb1", NORTH_AMERICAN, "katakana middle dots"),
+    ("9\u30fc1\u30fc1", NORTH_AMERICAN, "long vowel marks, punctuation of phonenumbers"),
+    ("9\u28001\u28001", NORTH_AMERICAN, "blank Braille cells"),
+    ("9\u31641\uffa01", NORTH_AMERICAN, "Hangul fillers, which nobody sees"),
+    ("9_1_1", NORTH_AMERICAN, "low lines"),
+    ("9\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e3", NORTH_AMERICAN, "keycap emoji"),
+    ("\U0001f6a8911", NORTH_AMERICAN, "an emoji before it"),
+    ("\u2460\u2460\u2461", "112 -   112 112 112 112 112 112", "circled digits, which phonenumbers reads after a first"),
+    ("911@example.com", NORTH_AMERICAN, "a SIP address whose scheme was left out"),
+    ("4:911_1b2c", NORTH_AMERICAN, "a raw id with a suffix of the service's"),
+    ("<urn:service:sos>", "911 911 911 911 999 112 000 911", "angle brackets around a URN"),
     ("112", "112 -   112 112 112 112 112 112", "112 by the data; the territories count as US"),
     ("urn:service:sos", "911 911 911 911 999 112 000 911", "RFC 5031: the number of the country"),
     ("URN:service:sos.fire", "911 911 911 911 999 112 000 911", "RFC 5031: a service of it"),
@@ -115,10 +143,16 @@ TABLE: list[tuple[str, str, str]] = [
     ("4:+14255550111", NOBODY, "an ordinary number"),
     ("555,911", NOBODY, "no outside line before the pause"),
     ("911a", NOBODY, "a letter"),
-    ("911pizza", NOBODY, "letters after what could be a pause"),
+    ("911help", NOBODY, "a longer number in a keypad's letters: 9114357"),
+    ("911 ext 1", NOBODY, "no pause before it, and is_emergency_number reads 9111"),
     ("x911", NOBODY, "a letter"),
-    ("#911", NOBODY, "a service code"),
-    ("*67911", NOBODY, "a service code"),
+    ("*67911", NOBODY, "a number that ends in 911"),
+    ("911#5551234", NOBODY, "a number that begins with 911"),
+    ("911@5551", NORTH_AMERICAN, "the host is not of the number"),
+    ("5551@911", NOBODY, "a host"),
+    ("4:9115551234_1b2c", NOBODY, "a raw id of a ten-digit number"),
+    ("+1\u00b7911\u00b7555\u00b71234", NOBODY, "a ten-digit number"),
+    ("\u2079\u00b9\u00b95551234", NOBODY, "a ten-digit number, its area code in superscripts"),
     ("9+911", NOBODY, "a plus in the middle"),
     ("91", NOBODY, "too short"),
     ("411", NOBODY, "directory enquiries"),
@@ -126,8 +160,6 @@ TABLE: list[tuple[str, str, str]] = [
     ("8:acs:911", NOBODY, "a user, not a number"),
     ("urn:service:sosx", NOBODY, "another service"),
     ("urn:service:counseling", NOBODY, "another service"),
-    ("911@example.com", NOBODY, "an e-mail address"),
-    ("\u2079\u00b9\u00b9", NOBODY, "superscripts, which phonenumbers does not read"),
     ("", NOBODY, "nothing"),
     (",", NOBODY, "nothing but a pause"),
     ("+", NOBODY, "nothing but a plus"),
@@ -200,6 +232,40 @@ _PREFIXED_911 = {"911", "1911", "9911", "91911", "933", "9933"}
 def test_no_string_of_seven_digits_or_more_is_an_emergency(digits: str, country: str | None) -> None:
     with pytest.raises(NotAnEmergency):
         recognise(digits, country=country, countries=CONFIGURED)
+
+
+# No letter, and none of the signs whose meaning S1 gives: pauses, a plus, the host's and a raw id's. Half-width and
+# full-width.
+_PASSED_OVER = st.text(
+    st.characters(
+        categories=["Z", "Cc", "Cf", "P", "S", "M"], exclude_characters="+,;@_:\uff0b\uff0c\uff1b\uff20\uff3f\uff1a"
+    ),
+    max_size=3,
+)
+_DIGITS = st.sampled_from(["0123456789", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19"])
+
+
+@st.composite
+def _parted(draw: st.DrawFn, digits: str) -> str:
+    """The digits, plain or full-width, with what is no letter before, between and behind."""
+    script = draw(_DIGITS)
+    return draw(_PASSED_OVER) + "".join(script[int(digit)] + draw(_PASSED_OVER) for digit in digits)
+
+
+@given(st.sampled_from(["911", "112", "999", "000"]).flatmap(_parted), st.sampled_from(["US", "CA", "GB", "DK", "AU"]))
+def test_whatever_phonenumbers_reads_as_an_emergency_is_one(dialled: str, country: str) -> None:
+    if is_emergency_number(dialled, country):
+        assert recognise(dialled, country=country, countries=CONFIGURED).number in {"911", "112", "999", "000"}
+
+
+_SHORT = st.sampled_from(["911", "112", "999", "000", "933", "9911", "55"])
+_LONGER = st.tuples(_SHORT, st.text("0123456789", min_size=4, max_size=7), _SHORT).map("".join)
+
+
+@given(_LONGER.flatmap(_parted), st.sampled_from([*CALLERS, None]))
+def test_nothing_that_is_passed_over_makes_a_longer_number_an_emergency(dialled: str, country: str | None) -> None:
+    with pytest.raises(NotAnEmergency):
+        recognise(dialled, country=country, countries=CONFIGURED)
 
 
 @given(st.text("0123456789+ -.()", max_size=20), st.sampled_from([*CALLERS, None]))
