@@ -65,6 +65,7 @@ def agent(number: int) -> Agent:
         name=f"Agent {number}",
         acs_user_ids=(f"8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_00000020-{number:06}",),
         country="US",
+        entra_object_id=f"00000030-0000-4000-8000-{number:012}",
         address=f"{number} Example Street, Redmond, WA 98052",
         emergency_contacts=(f"supervisor-{number}@example.com", f"guard-{number}@example.com"),
     )

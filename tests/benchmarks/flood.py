@@ -1,8 +1,9 @@
 """What a flood of one token, or of one machine, costs another agent's dial; and a true crisis.
 
-Open loop: the flood's requests are due at a stated rate, whatever became of those before, over 64 connections that a
-process of their own holds. *Quiet* is the same run with the 64 connections idle; both alternate. Where there are
-processors enough, the clients are pinned apart from the host.
+Open loop: the flood's requests and the other agent's dials are due at stated rates, whatever became of those before;
+what a dial takes is counted from when it was due. The flood comes over 64 connections of a process of its own. *Quiet*
+is the same with the 64 connections idle; both alternate, and what is compared are the medians of their turns'
+medians. Where there are processors enough, the clients are pinned apart from the host.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from itertools import cycle
 from multiprocessing.sharedctypes import Synchronized
 from queue import SimpleQueue
 from statistics import median
@@ -22,10 +25,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tests.benchmarks import memory
-from tests.benchmarks.deployment import Deployment, Line, deployed, is_lent, telephony
+from tests.benchmarks.chain import UNBOUNDED
+from tests.benchmarks.deployment import Deployment, Line, agent, deployed, is_lent, telephony
 from tests.benchmarks.figures import Figure, ratio
 from tests.benchmarks.plan import Plan
-from tests.local.stack import AGENT, MACHINE, SIGN_IN
+from tests.local.stack import AGENT, DEFAULT_CONTACT, MACHINE, SIGN_IN
 
 NAME = "flood"
 CONNECTIONS = 64
@@ -35,8 +39,19 @@ DIAL_EVERY_S = 0.1
 # Of each kind so many a second are due: many times what a desktop asks for, and less than fills a processor of its own.
 PER_S = 100
 GOAL, MEMORY_GOAL = 1.5, 1.1
+FIRST_MINUTE_S, TEN_MINUTES_S = 60.0, 600.0
 CRISIS_AGENTS, CRISIS_S = 200, 10.0
-STRANGER = f"{AGENT};stranger"
+# As Microsoft Entra says who somebody is, whom no directory lists.
+STRANGER = f"{AGENT};oid:00000099-0000-4000-8000-000000000001"
+STRANGERS_ID = "stranger"
+# So many of the listed agents are named by the stranger; none of them dials.
+VICTIMS = 100
+# A stranger's and a machine's notices of ten minutes, in each of the windows that a run may touch, and their closings.
+MOST_MAILS = 3 * (5 + 30) * 2
+# A thousand of the machine, and what the stranger may have.
+MOST_OUTSIDE = 1_001
+# Ends that one principal may have kept at once, of the stranger and of the machine.
+MOST_ENDS = 2 * 1_000
 TIMEOUT_S = 5.0
 
 
@@ -61,7 +76,7 @@ def _dial(agent_id: str, call: object) -> Sent:
 
 def one_id(n: int) -> Sent:
     """Dials of one id."""
-    return _dial("stranger", n)
+    return _dial(STRANGERS_ID, n)
 
 
 def new_ids(n: int) -> Sent:
@@ -69,14 +84,24 @@ def new_ids(n: int) -> Sent:
     return _dial(f"stranger-{n}", f"new-{n}")
 
 
+def as_others(n: int) -> Sent:
+    """Dials in the names of listed agents."""
+    return _dial(agent(n % VICTIMS).agent_id, f"as-{n}")
+
+
 def unknown_ends(n: int) -> Sent:
     """Ends of calls that nobody knows."""
     return Sent("POST", f"/api/emergency-calls/nobody-{n}/end", {})
 
 
-def polls(_n: int) -> Sent:
+def panels(_n: int) -> Sent:
     """Polls of the own panel."""
-    return Sent("GET", "/api/agents/stranger/panel")
+    return Sent("GET", f"/api/agents/{STRANGERS_ID}/panel")
+
+
+def everything_polled(n: int) -> Sent:
+    """Polls of whatever else can be polled."""
+    return Sent("GET", ("/api/me", f"/api/agents/{STRANGERS_ID}/presence")[n % 2])
 
 
 def health(_n: int) -> Sent:
@@ -84,134 +109,188 @@ def health(_n: int) -> Sent:
     return Sent("GET", "/api/health")
 
 
-def machines(n: int) -> Sent:
+def machines_dials(n: int) -> Sent:
     """A machine's dials, each for another unlisted id."""
     return _dial(f"served-{n}", f"machine-{n}")
+
+
+def machines_polls(n: int) -> Sent:
+    """A machine's polls of the panels of unlisted ids."""
+    return Sent("GET", f"/api/agents/served-{n % 300}/panel")
+
+
+def machines_ends(n: int) -> Sent:
+    """A machine's ends of calls that nobody knows."""
+    return Sent("POST", f"/api/emergency-calls/unheard-{n}/end", {})
 
 
 KINDS: Mapping[str, Kind] = {
     "dials_of_one_id": Kind(STRANGER, one_id),
     "dials_of_new_ids": Kind(STRANGER, new_ids),
+    "dials_as_others": Kind(STRANGER, as_others),
     "unknown_ends": Kind(STRANGER, unknown_ends),
-    "polls": Kind(STRANGER, polls),
+    "panels": Kind(STRANGER, panels),
+    "other_polls": Kind(STRANGER, everything_polled),
     "health": Kind(STRANGER, health),
-    "a_machine": Kind(MACHINE, machines),
+    "machines_dials": Kind(MACHINE, machines_dials),
+    "machines_polls": Kind(MACHINE, machines_polls),
+    "machines_ends": Kind(MACHINE, machines_ends),
 }
 
 
-class Course(NamedTuple):
-    """What became of the dials of another agent."""
+class Turn(NamedTuple):
+    """What became of the dials of other agents in one turn."""
 
     took_s: list[float]
     degraded: int
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """A crisis, then each kind of flood in turns with quiet."""
+    """A crisis, then each kind of flood in turns with quiet, then all of them until ten minutes are over."""
     rounds = plan.rounds(ALTERNATIONS)
-    dials = round(2 * rounds * len(KINDS) * BLOCK_S / DIAL_EVERY_S) + CRISIS_AGENTS + 100
-    with pinned() as apart, telephony() as acs, deployed(acs, pool=dials, agents=dials) as made:
+    dials = round(2 * rounds * len(KINDS) * BLOCK_S / DIAL_EVERY_S) + CRISIS_AGENTS + VICTIMS + 100
+    with pinned() as apart, telephony() as acs, deployed(acs, pool=dials, agents=dials, settings=UNBOUNDED) as made:
         apart()
-        pid = made.worker_pid()
+        for _ in range(VICTIMS):
+            made.next_agent()
         yield from _crisis(made)
         made.settle()
-        sizes = [memory.of_process(pid)]
+        size = Sizes(made.worker_pid())
         for name, kind in KINDS.items():
             plan.say(f"{name} …")
-            yield from _of_a_flood(made, name, kind, rounds)
-            sizes.append(memory.of_process(pid))
+            yield from _of_a_flood(made, name, kind, rounds, size)
+        if not plan.quick:
+            plan.say("all of them, until ten minutes are over …")
+            _until_ten_minutes_are_over(made, size)
         yield from _kept(made)
-        yield from _memory(sizes)
+        yield from size.figures()
 
 
-def _of_a_flood(made: Deployment, name: str, kind: Kind, rounds: int) -> Iterator[Figure]:
-    quiet, flooded = Course([], 0), Course([], 0)
+def _of_a_flood(made: Deployment, name: str, kind: Kind, rounds: int, size: Sizes) -> Iterator[Figure]:
+    quiet, flooded = list[Turn](), list[Turn]()
     with Flood(made.local.host.url, name) as flood, Line(made.local.host.url) as line:
         for _ in range(rounds):
-            quiet = _joined(quiet, _dialled(made, line))
+            quiet.append(_dialled(made, line))
             flood.begin()
-            flooded = _joined(flooded, _dialled(made, line))
+            flooded.append(_dialled(made, line))
             flood.rest()
+            size.look()
         asked = flood.answered
     what = (kind.request.__doc__ or name).rstrip(".")
-    waited_ms = (median(flooded.took_s) - median(quiet.took_s)) * 1000
+    flooded_s, quiet_s = ([median(turn.took_s) for turn in turns] for turns in (flooded, quiet))
+    waited_ms = (median(flooded_s) - median(quiet_s)) * 1000
     note = (
         f"{waited_ms:+.1f} ms in line or behind; {PER_S}/s due, {asked / (rounds * BLOCK_S):.0f}/s answered; "
-        f"quiet {median(quiet.took_s) * 1000:.1f} ms"
+        f"quiet {median(quiet_s) * 1000:.1f} ms"
     )
-    yield ratio(
-        f"flood_{name}",
-        f"another's dial in a flood / quiet: {what}",
-        flooded.took_s,
-        quiet.took_s,
-        goal=GOAL,
-        note=note,
-    )
-    note = f"of {len(flooded.took_s)}; quiet {quiet.degraded} of {len(quiet.took_s)}"
-    yield Figure(name=f"flood_{name}_degraded", what="  degraded", value=flooded.degraded, unit="", goal=0, note=note)
+    what = f"another's dial in a flood / quiet: {what}"
+    yield ratio(f"flood_{name}", what, flooded_s, quiet_s, goal=GOAL, note=note)
+    degraded, beside = (sum(turn.degraded for turn in turns) for turns in (flooded, quiet))
+    dials, others = (sum(len(turn.took_s) for turn in turns) for turns in (flooded, quiet))
+    note = f"of {dials}; quiet {beside} of {others}"
+    yield Figure(name=f"flood_{name}_degraded", what="  degraded", value=degraded, unit="", goal=0, note=note)
 
 
-def _joined(one: Course, other: Course) -> Course:
-    return Course(one.took_s + other.took_s, one.degraded + other.degraded)
-
-
-def _dialled(made: Deployment, line: Line) -> Course:
-    """Dials of agents who sign in themselves, one every so often, for a block."""
+def _dialled(made: Deployment, line: Line) -> Turn:
+    """Dials of agents who sign in themselves, one every so often, for one turn."""
     took_s, degraded = [], 0
     began = time.perf_counter()
-    for due in range(round(BLOCK_S / DIAL_EVERY_S)):
+    for number in range(round(BLOCK_S / DIAL_EVERY_S)):
+        due = began + number * DIAL_EVERY_S
         if time.perf_counter() - began > 2 * BLOCK_S:
             # The figures say how slow it is; the run shall end all the same.
             break
-        time.sleep(max(0.0, began + due * DIAL_EVERY_S - time.perf_counter()))
-        agent_id = made.next_agent().agent_id
-        body = {"call_id": f"call-of-{agent_id}", "agent_id": agent_id, "dialled": "911"}
-        headers = {"Content-Type": "application/json", SIGN_IN: f"{AGENT};{agent_id}"}
+        time.sleep(max(0.0, due - time.perf_counter()))
+        caller = made.next_agent()
+        body = {"call_id": f"call-of-{caller.agent_id}", "agent_id": caller.agent_id, "dialled": "911"}
+        headers = {"Content-Type": "application/json", SIGN_IN: f"{AGENT};oid:{caller.entra_object_id}"}
         reply = line.ask("POST", "/api/emergency-calls", body, headers)
-        took_s.append(reply.took_s)
+        took_s.append(time.perf_counter() - due)
         degraded += not is_lent(reply)
-    return Course(took_s, degraded)
+    return Turn(took_s, degraded)
+
+
+def _until_ten_minutes_are_over(made: Deployment, size: Sizes) -> None:
+    for name in cycle(KINDS):
+        with Flood(made.local.host.url, name) as flood:
+            flood.begin()
+            time.sleep(10 * BLOCK_S)
+            flood.rest()
+        size.look()
+        if size.since_s > TEN_MINUTES_S:
+            return
 
 
 def _kept(made: Deployment) -> Iterator[Figure]:
-    """What the floods have left in the store."""
+    """What the floods have left in the store, and what was sent for them."""
     rows = made.local.rows()["emergencies"]
     kinds = [row["RowKey"].partition("|")[0] for row in rows]
     ends = sum(row["RowKey"].startswith("bare|") and "|call|" in row["RowKey"] for row in rows)
-    note = f"{ends} ends of unknown calls are kept"
-    outside = kinds.count("outside")
-    yield Figure(
-        name="flood_outside",
-        what="emergencies of the floods' unlisted ids",
-        value=outside,
-        unit="",
-        goal=1_001,
-        note=note,
+    note = f"{len(rows)} rows in all"
+    yield _bounded(
+        "flood_outside", "emergencies of the floods' unlisted ids", kinds.count("outside"), MOST_OUTSIDE, note
     )
-    mails = kinds.count("mail")
-    yield Figure(name="flood_rows", what="  rows in all", value=len(rows), unit="", note=f"{mails} of messages")
+    yield _bounded("flood_ends", "  ends of unknown calls that are kept", ends, MOST_ENDS)
+    mails = sum(DEFAULT_CONTACT in (*each.to, *each.cc, *each.bcc) for each in made.local.control.emails())
+    yield _bounded("flood_mails", "  messages for the floods' unlisted ids", mails, MOST_MAILS)
+    with Line(made.local.host.url) as line:
+        held = sum(_is_held(line, agent(number).agent_id) for number in range(VICTIMS))
+    yield _bounded(
+        "flood_victims", "  agents whose name was used, and who show do not disturb", held, 0, f"of {VICTIMS}"
+    )
 
 
-def _memory(sizes: list[memory.Memory | None]) -> Iterator[Figure]:
-    known = [size.rss_mb for size in sizes if size is not None]
-    if len(known) == len(sizes):
-        note = "from the first flood to the last; " + ", ".join(f"{size:.0f}" for size in known) + " MB"
-        what = "memory of the worker after all floods / after the first"
-        yield Figure(name="flood_memory", what=what, value=known[-1] / known[1], unit="x", goal=MEMORY_GOAL, note=note)
+def _bounded(name: str, what: str, value: int, most: int, note: str = "") -> Figure:
+    return Figure(name=name, what=what, value=value, unit="", goal=most, note=note)
+
+
+def _is_held(line: Line, agent_id: str) -> bool:
+    reply = line.ask("GET", f"/api/agents/{agent_id}/presence")
+    return reply.status == HTTPStatus.OK and reply.json()["status"] == "do_not_disturb"
+
+
+class Sizes:
+    """How large the worker is: a minute after the floods began, and ten."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._began = time.perf_counter()
+        self._looked: list[tuple[float, memory.Memory]] = []
+
+    @property
+    def since_s(self) -> float:
+        """The seconds since the floods began."""
+        return time.perf_counter() - self._began
+
+    def look(self) -> None:
+        """How large it is now."""
+        size = memory.of_process(self._pid)
+        if size is not None:
+            self._looked.append((self.since_s, size))
+
+    def figures(self) -> Iterator[Figure]:
+        """The last size against that after a minute."""
+        settled = [(at_s, size.rss_mb) for at_s, size in self._looked if at_s >= FIRST_MINUTE_S]
+        if not settled:
+            return
+        (first_s, first_mb), (last_s, last_mb) = settled[0], settled[-1]
+        what = "memory of the worker after the floods / after their first minute"
+        note = f"{last_mb:.0f} MB after {last_s:.0f} s, {first_mb:.0f} MB after {first_s:.0f} s"
+        yield Figure(name="flood_memory", what=what, value=last_mb / first_mb, unit="x", goal=MEMORY_GOAL, note=note)
 
 
 def _crisis(made: Deployment) -> Iterator[Figure]:
     """One machine dials for 200 listed agents in ten seconds."""
-    began, replies = time.perf_counter() + 0.1, SimpleQueue[tuple[bool, float, int]]()
+    began, replies = time.perf_counter() + 0.1, SimpleQueue[tuple[bool, float]]()
 
     def report(first: int) -> None:
         with Line(made.local.host.url) as line:
             for n in range(first, CRISIS_AGENTS, 8):
                 # Each is due at its time, whatever became of the one before.
-                time.sleep(max(0.0, began + n * CRISIS_S / CRISIS_AGENTS - time.perf_counter()))
-                agent_id = agents[n]
-                reply = line.dial(agent_id, f"crisis-of-{agent_id}")
-                replies.put((is_lent(reply), reply.took_s, reply.json().get("notified", 0)))
+                due = began + n * CRISIS_S / CRISIS_AGENTS
+                time.sleep(max(0.0, due - time.perf_counter()))
+                reply = line.dial(agents[n], f"crisis-of-{agents[n]}")
+                replies.put((is_lent(reply), time.perf_counter() - due))
 
     agents = [made.next_agent().agent_id for _ in range(CRISIS_AGENTS)]
     threads = [threading.Thread(target=report, args=(first,)) for first in range(8)]
@@ -220,12 +299,13 @@ def _crisis(made: Deployment) -> Iterator[Figure]:
     for thread in threads:
         thread.join()
     answers = [replies.get() for _ in range(CRISIS_AGENTS)]
-    missed = sum(not lent for lent, _, _ in answers)
-    note = (
-        f"median {median(took for _, took, _ in answers) * 1000:.0f} ms; unnotified {sum(not n for _, _, n in answers)}"
+    missed = sum(not lent for lent, _ in answers)
+    note = f"median {median(took for _, took in answers) * 1000:.0f} ms"
+    yield _bounded(
+        "crisis_missed", "a machine's dials for 200 listed agents in ten seconds, not served", missed, 0, note
     )
-    what = "a machine's dials for 200 listed agents in ten seconds, not served"
-    yield Figure(name="crisis_missed", what=what, value=missed, unit="", goal=0, note=note)
+    rationed = "".join(made.local.logs().values()).count("notice_rationed")
+    yield _bounded("crisis_rationed", "  notices of it that had to wait for a ration", rationed, 0)
 
 
 @contextmanager
