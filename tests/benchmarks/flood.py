@@ -211,6 +211,7 @@ def _dialled(made: Deployment, line: Line) -> Turn:
 
 
 def _until_ten_minutes_are_over(made: Deployment, size: Sizes) -> None:
+    """Each kind of flood for a while, one after the other."""
     for name in cycle(KINDS):
         with Flood(made.local.host.url, name) as flood:
             flood.begin()
