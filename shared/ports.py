@@ -67,9 +67,10 @@ class CallOwner(Struct, frozen=True, kw_only=True):
     """What is recorded under a call id: whose call it is, or that it ended before anybody said that it started.
 
     `call_key` is the key of the id; `apart` that of whom it is recorded for where something else was recorded under the
-    id already. `owner` is whose the emergency is where the agent is not in the directory. `ended_at` and `by_agent` are
-    set for an end without a start; `ended_by` is then the agent's principal that reported it, None for a machine or a
-    source; `expires_at` is when that end is forgotten.
+    id already. `owner` is whose the emergency is where the agent is not in the directory; `reported_by` the machine or
+    source that reported the call, None for an agent. `ended_at` and `by_agent` are set for an end without a start;
+    `ended_by` is then the agent's principal that reported it, None for a machine or a source; `expires_at` is when that
+    end is forgotten.
     """
 
     call_key: str
@@ -77,6 +78,7 @@ class CallOwner(Struct, frozen=True, kw_only=True):
     agent_key: str | None = None
     owner: str | None = None
     leg_id: str | None = None
+    reported_by: str | None = None
     ended_at: datetime | None = None
     by_agent: bool = False
     ended_by: str | None = None

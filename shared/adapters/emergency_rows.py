@@ -280,7 +280,12 @@ def by_rank(rows: Iterable[Row]) -> list[Row]:
 def _owner_of(leg: Leg, emergency: Emergency) -> CallOwner:
     apart = emergency.agent_key if leg.apart else None
     return CallOwner(
-        call_key=leg.call_key, apart=apart, agent_key=emergency.agent_key, owner=emergency.owner, leg_id=leg.leg_id
+        call_key=leg.call_key,
+        apart=apart,
+        agent_key=emergency.agent_key,
+        owner=emergency.owner,
+        leg_id=leg.leg_id,
+        reported_by=leg.reported_by,
     )
 
 

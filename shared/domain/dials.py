@@ -207,6 +207,7 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
         dialled_at=facts.dialled_at,
         received_at=facts.received_at,
         by_event=facts.dial.by_event,
+        reported_by=None if facts.caller.is_agent else facts.caller.owner,
         number=lease.number,
         shared=lease.shared,
         test=facts.number.test,

@@ -60,7 +60,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     """One reported call of the agent that is part of the emergency.
 
     `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
-    brought it, which may come late. `call_key` is the key of its call id; `apart`: another's call or end had that id
+    brought it, which may come late. `reported_by` is the machine or source that did (`Caller.owner`), None for an agent
+    and in rows of an older version. `call_key` is the key of its call id; `apart`: another's call or end had that id
     already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
@@ -75,6 +76,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     number: str
     received_at: datetime | None = None
     by_event: bool = False
+    reported_by: str | None = None
     shared: bool = False
     test: bool = False
     notified: int = 0

@@ -27,6 +27,12 @@ class Subject(Struct, frozen=True, kw_only=True):
         """The id under which presence services know them."""
         return presence_id_of(self.agent_id, self.owner)
 
+    @property
+    def principal(self) -> str | None:
+        """Who they are when they sign in themself (`Caller.owner`), as far as that is known."""
+        object_id = self.entry.entra_object_id if self.entry else None
+        return owner_named(object_id) if object_id else self.owner
+
 
 def presence_id_of(agent_id: str, owner: str | None) -> str:
     """An unlisted agent's presence is that of who signed in: what they claim to be called may be somebody else."""

@@ -12,7 +12,7 @@ from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
 from shared.domain.errors import CallIdTaken, Malformed, Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
-from shared.domain.pool import early_ends_a_window
+from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
 from shared.domain.subjects import may_speak_for, unlisted_key
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
@@ -87,7 +87,7 @@ def end_call(
             effects = change_emergency(own.agent_key, ended, emergencies=emergencies, now=now, deadline=deadline)
             telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
             return Ended(known=True, effects=effects)
-        if not allowances.grants(caller.owner, early_ends_a_window(caller), now):
+        if not _is_kept(end, caller, directory, allowances, now, deadline):
             telemetry.emit("end_recorded", kind="not_kept")
             return Ended(known=False)
         try:
@@ -98,6 +98,16 @@ def end_call(
         telemetry.emit("end_recorded", kind="before_start")
         return Ended(known=False)
     raise Unavailable
+
+
+def _is_kept(
+    end: End, caller: Caller, directory: AgentDirectory, allowances: Allowances, now: datetime, deadline: Deadline
+) -> bool:
+    """Whether its principal may have one more end kept: of a machine each listed agent that it names is one."""
+    named = None if caller.is_agent or end.agent_id is None else directory.find(end.agent_id, deadline).result()
+    if named is not None:
+        return allowances.grants(named.key, MAX_EARLY_ENDS_A_WINDOW, now)
+    return allowances.grants(caller.owner, early_ends_a_window(caller), now)
 
 
 def _with_end(
@@ -144,9 +154,11 @@ def find_own_call(
     call_key = key_of(call_id)
     recorded = emergencies.calls(call_key, deadline)
     names = _names_of(agent_id, caller, directory, deadline)
-    keys = None if names is None else {key for name in names for key in emergencies.keys_of(name, deadline)}
+    keys = None
+    if names is not None:
+        keys = {key: owner for name, owner in names.items() for key in emergencies.keys_of(name, deadline)}
     calls = [each for each in recorded if each.agent_key is not None]
-    own = [each for each in calls if _is_own(each, keys, caller)]
+    own = _likeliest([each for each in calls if _is_own(each, keys, caller)], caller)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
     ends = [each for each in recorded if each.agent_key is None]
@@ -163,17 +175,30 @@ def find_own_call(
 
 def _names_of(
     agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline
-) -> frozenset[str] | None:
-    """The names of the emergencies that can be meant; None for all of those that a machine may speak for."""
+) -> dict[str, str | None] | None:
+    """The names of the emergencies that can be meant, with whose each is; None for all that a machine may speak for."""
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
-        return frozenset({unlisted_key(caller.stand_in or "", caller.owner), *([own.key] if own else [])})
+        outside: dict[str, str | None] = {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
+        return outside | ({own.key: None} if own else {})
     if agent_id is None:
         return None
-    return frozenset({agent_key_of(agent_id), unlisted_key(agent_id, caller.owner)})
+    return {agent_key_of(agent_id): None, unlisted_key(agent_id, caller.owner): caller.owner}
 
 
-def _is_own(call: CallOwner, keys: set[str] | None, caller: Caller) -> bool:
-    if keys is not None:
-        return call.agent_key in keys
-    return may_speak_for(caller, call.owner)
+def _is_own(call: CallOwner, keys: dict[str, str | None] | None, caller: Caller) -> bool:
+    if keys is None:
+        return may_speak_for(caller, call.owner)
+    # `agent_key_of` of an id that somebody made up may be the key of an emergency outside the directory.
+    return call.agent_key in keys and keys[call.agent_key] == call.owner
+
+
+def _likeliest(calls: list[CallOwner], caller: Caller) -> list[CallOwner]:
+    """Of several calls under one id those that the caller reported, else any machine; last what strangers dialled."""
+
+    def likely(call: CallOwner) -> tuple[bool, bool, bool]:
+        listed_or_own = call.owner is None or call.owner == caller.owner
+        return call.reported_by == caller.owner, call.reported_by is not None, listed_or_own
+
+    most = max(map(likely, calls), default=None)
+    return [each for each in calls if likely(each) == most]

@@ -360,15 +360,16 @@ def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons
     if mine:
         # Another host with another secret in front may have recorded it under another of the keys.
         return structs.replace(found.lessons, recorded_under=mine[0].agent_key)
-    ends = [each for each in recorded if each.agent_key is None and _is_believed(each, facts.caller)]
+    ends = [each for each in recorded if each.agent_key is None and _is_believed(each, facts)]
     late_for = ends[0] if ends else None
     # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
     clashes = any(each.apart is None and each is not late_for for each in recorded)
     return structs.replace(found.lessons, late_for=late_for, apart=found.lessons.apart or clashes)
 
 
-def _is_believed(end: CallOwner, caller: Caller) -> bool:
-    return end.ended_by is None or not caller.is_agent or end.ended_by == caller.owner
+def _is_believed(end: CallOwner, facts: DialFacts) -> bool:
+    """An end that an agent told before its start is that of their own call, whoever reports the start."""
+    return end.ended_by in (None, facts.caller.owner if facts.caller.is_agent else facts.subject.principal)
 
 
 # The transition -------------------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
 from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import NotAllowed, NotFound, Unavailable
+from shared.domain.errors import Malformed, NotAllowed, NotFound, Unavailable
+from shared.domain.ids import key_of
 from shared.domain.locations import Location
 from shared.domain.panels import Mode
+from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW
 from shared.domain.presence import PresenceStatus
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.answer_dial import Answer
@@ -216,6 +218,93 @@ def test_an_end_that_names_another_agent_goes_round_nothing(house: House) -> Non
     dial(house, "dana", DANA)
     assert not house.end(End(call_id="call-1", by_agent=True, agent_id="someone else"), MACHINE).known
     assert house.end(End(call_id="call-1", by_agent=True, agent_id="DANA "), MACHINE).known
+
+
+# What a machine may say of calls whose id others have too
+
+
+def test_a_call_of_the_same_id_takes_no_end_and_no_tie_from_a_machine(house: House) -> None:
+    dial(house, "dana", MACHINE)
+    # Whoever signed in and heard of the id: outside the directory, and in it.
+    house.add_agent(Agent(agent_id="mallory", entra_object_id="mallory"))
+    dial(house, "x", EVE)
+    dial(house, "mallory", person("mallory"))
+    house.calling.tie_call("call-1", "server-1", caller=MACHINE)
+    emergency = house.emergency("dana")
+    assert emergency is not None and emergency.legs[0].claims == (key_of("server-1"),)
+    assert house.end(End(call_id="call-1", by_agent=True), MACHINE).known
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+    assert panel_mode(house, "x", EVE) is panel_mode(house, "mallory", person("mallory")) is Mode.EMERGENCY
+
+
+def test_of_calls_that_two_machines_gave_one_id_each_means_its_own(house: House) -> None:
+    dial(house, "dana", MACHINE)
+    dial(house, "ben", OTHER_MACHINE)
+    house.end(End(call_id="call-1", by_agent=True), OTHER_MACHINE)
+    assert panel_mode(house, "dana", MACHINE) is Mode.EMERGENCY
+    assert panel_mode(house, "ben", MACHINE) is Mode.NORMAL
+
+
+def test_a_machine_says_whom_it_means_where_nothing_tells_its_calls_apart(house: House) -> None:
+    dial(house, "dana", MACHINE)
+    dial(house, "ben", MACHINE)
+    with pytest.raises(Malformed):
+        house.end(End(call_id="call-1", by_agent=True), MACHINE)
+    assert house.end(End(call_id="call-1", by_agent=True, agent_id="ben"), MACHINE).known
+    assert panel_mode(house, "dana", MACHINE) is Mode.EMERGENCY
+
+
+def test_an_event_of_a_third_source_means_a_machines_call_before_a_strangers(house: House) -> None:
+    dial(house, "dana", MACHINE)
+    dial(house, "x", EVE)
+    house.end(End(call_id="call-1", by_agent=True), Caller(kind=CallerKind.SOURCE, name="topic"))
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+
+
+@pytest.mark.parametrize("owner", [MACHINE, EVE], ids=["another machine's", "an agent's"])
+def test_what_an_emergency_outside_the_directory_is_kept_under_is_nobodys_id(house: House, owner: Caller) -> None:
+    dial(house, "eve", owner)
+    name = owner.owner if owner is EVE else f"{owner.owner}|eve"
+    assert key_of(name) == unlisted_key("eve", owner.owner)
+    assert panel_mode(house, name, OTHER_MACHINE) is Mode.NORMAL
+    with pytest.raises(NotAllowed):
+        panel_mode(house, name, person("stranger"))
+    assert not house.end(End(call_id="call-1", by_agent=True, agent_id=name), OTHER_MACHINE).known
+    assert panel_mode(house, "eve", owner) is Mode.EMERGENCY
+
+
+# Ends that come before their starts
+
+
+@pytest.mark.parametrize("claimed", ["dana", "eve"], ids=["listed", "unlisted"])
+def test_a_strangers_end_of_an_unknown_call_is_believed_of_nobody_else(house: House, claimed: str) -> None:
+    house.end(End(call_id="call-1", by_agent=True), person("stranger"))
+    assert dial(house, claimed, MACHINE).panel.mode is Mode.EMERGENCY
+
+
+@pytest.mark.parametrize(("claimed", "caller"), [("dana", DANA), ("eve", EVE)], ids=["listed", "unlisted"])
+def test_an_agents_own_end_is_that_of_the_call_which_a_machine_reports_of_them(
+    house: House, claimed: str, caller: Caller
+) -> None:
+    house.end(End(call_id="call-1", by_agent=True), caller)
+    answer = dial(house, claimed, MACHINE, entra_object_id=caller.name)
+    assert answer.panel.mode is Mode.NORMAL
+
+
+def test_ends_of_whom_nobody_knows_take_no_place_from_a_listed_agents(house: House) -> None:
+    for n in range(MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW):
+        house.end(End(call_id=f"unheard-of-{n}", by_agent=True, agent_id=f"{n}"), MACHINE)
+    for agent_id in ("nobody", "dana"):
+        house.end(End(call_id=agent_id, by_agent=True, agent_id=agent_id), MACHINE)
+    assert dial(house, "nobody", MACHINE, "nobody").panel.mode is Mode.EMERGENCY, "it was one too many"
+    assert dial(house, "dana", MACHINE, "dana").panel.mode is Mode.NORMAL
+
+
+def test_a_listed_agent_has_so_many_ends_of_unknown_calls_as_who_signs_in(house: House) -> None:
+    for n in range(MAX_EARLY_ENDS_A_WINDOW + 1):
+        house.end(End(call_id=f"call-{n}", by_agent=True, agent_id="dana"), MACHINE)
+    kept = [key for key in house.rows() if key.startswith("call|")]
+    assert len(kept) == MAX_EARLY_ENDS_A_WINDOW
 
 
 # In an outage
