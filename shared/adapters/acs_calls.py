@@ -173,9 +173,7 @@ def _refusal_in_call(answered: Answered) -> Exception:
 
 
 def _connection_id(properties: CallConnectionProperties) -> str:
-    if not properties.call_connection_id:
-        raise Unavailable("call control named no connection")
-    return properties.call_connection_id
+    return _name_in(properties.call_connection_id)
 
 
 def _added(connection: CallConnectionClient, invite: Invite, headers: dict[str, str]) -> str:
@@ -191,9 +189,14 @@ def _added(connection: CallConnectionClient, invite: Invite, headers: dict[str, 
         voip_headers=None if by_telephone else {VOIP_MARK: invite.invitation_id},
         headers=headers,
     )
-    if not result.invitation_id:
-        raise Unavailable("call control named no invitation")
-    return result.invitation_id
+    return _name_in(result.invitation_id)
+
+
+def _name_in(said: str | None) -> str:
+    """Call control's own id of something; `Unavailable` where it gave none, as if it had not answered."""
+    if not said:
+        raise Unavailable("call control named nothing")
+    return said
 
 
 def _connection(client: CallAutomationClient, connection_id: str) -> CallConnectionClient:
@@ -213,7 +216,7 @@ def _raw_ids(connection: CallConnectionClient, is_own: Callable[[str], bool]) ->
             return frozenset(found)
         identities = (participant.identifier for participant in page)
         # Somebody without a name is still somebody: a list is empty only where nobody is left.
-        found.update(identity.raw_id if identity is not None else "" for identity in identities)
+        found.update(getattr(identity, "raw_id", None) or "" for identity in identities)
         if not is_own(getattr(pages, "continuation_token", None) or ""):
             break
     raise Unavailable("The list of participants cannot be read to its end.")

@@ -101,11 +101,9 @@ class BearerClient:
         return token.token
 
     def _fetch(self) -> AccessToken:
-        from azure.core.exceptions import AzureError
-
         try:
             return self._credential.get_token(self._scope)
-        except (AzureError, OSError):
+        except Exception:  # noqa: BLE001 - whatever an identity's sign-in raises, there is no token
             # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
             raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY) from None
 

@@ -65,10 +65,6 @@ class RefusedRequest(Exception):
         return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S))
 
 
-class _Away(Exception):
-    """The service cannot be reached, or does not answer with anything that can be read."""
-
-
 class TableAccount:
     """The way to the account's tables.
 
@@ -139,18 +135,18 @@ class TableAccount:
     ) -> T:
         try:
             answer = self._tried(self._client(table_name), work, deadline)
-        except _Away:
-            away()
-            raise Unavailable from None
-        except TableRefused:
+        except (RowConflict, TableRefused):
+            attempt.answered()
             raise
         except Unavailable:
             # A service that is only ever busy or broken is as good as away.
             attempt.failed()
             raise
-        finally:
-            # Whatever else came of it, the service answered; the first word counts.
-            attempt.answered()
+        except Exception:  # noqa: BLE001 - anything may come of a lost connection, of an answer with 200 that is no
+            # answer, of an identity that cannot be used. To whoever asked, the store has not answered.
+            away()
+            raise Unavailable from None
+        attempt.answered()
         return answer
 
     def _tried[T](self, client: TableClient, work: Callable[[TableClient], T], deadline: Deadline) -> T:
@@ -161,8 +157,6 @@ class TableAccount:
         while True:
             try:
                 return work(client)
-            except Unavailable:
-                raise
             except RefusedRequest as refused:
                 if refused.code != TABLE_NOT_FOUND or created_table:
                     raise _outcome(refused) from None
@@ -172,9 +166,6 @@ class TableAccount:
                 if not was_reset(error) or retried_reset or deadline.passed():
                     raise _translated(error) from None
                 retried_reset = True
-            except Exception:  # noqa: BLE001 - anything may come of an answer with 200 that is no answer, of a broken
-                # read, of an identity that cannot be used. To whoever asked, the store has not answered.
-                raise _Away from None
 
     def _create_table(self, client: TableClient) -> None:
         from azure.core.exceptions import AzureError, ResourceExistsError
@@ -200,15 +191,18 @@ class TableAccount:
 
         if not (self._connection_string or self._endpoint):
             raise Unavailable
-        if self._http is None:
-            self._http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=THREADS, ca_bundle=self._ca_bundle)
-        options: dict[str, Any] = {"table_name": table_name, "transport": self._http, "retry_total": 0}
         try:
+            if self._http is None:
+                self._http = HttpTransport(
+                    connect_s=CONNECT_S, read_s=READ_S, pool_size=THREADS, ca_bundle=self._ca_bundle
+                )
+            options: dict[str, Any] = {"table_name": table_name, "transport": self._http, "retry_total": 0}
             if self._connection_string:
                 return TableClient.from_connection_string(self._connection_string, **options)
             assert self._endpoint is not None
             return TableClient(self._endpoint, credential=managed_credential(), **options)
-        except Exception:  # noqa: BLE001 - the SDK's parsers raise anything, and its message may hold the key
+        except Exception:  # noqa: BLE001 - the SDK's parsers raise anything, and their message may hold the key; a bundle
+            # of certificates may be missing
             raise Unavailable("The settings of Table storage cannot be used.") from None
 
 
@@ -237,7 +231,7 @@ def _translated(error: AzureError) -> Exception:
     response = getattr(error, "response", None)
     if response is None or response.status_code < HTTPStatus.BAD_REQUEST:
         # No answer, or half of one.
-        return _Away()
+        return error
     refused = RefusedRequest.answered(response)
     refused.index = None
     return _outcome(refused)

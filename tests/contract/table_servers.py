@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 KEY = "c2VjcmV0c2VjcmV0c2VjcmV0"
+# JSON so deep that every parser gives up with a `RecursionError`.
+DEEP = "[" * 200_000
 
 
 def connection_string(port: int) -> str:
@@ -97,14 +99,30 @@ def trickles_a_body(connection: socket.socket, stopping: threading.Event) -> Non
 
 def answers(status: int, reason: str, *headers: str, body: str = "{}") -> Callable[..., None]:
     """Answers every request with the same."""
-    lines = [f"HTTP/1.1 {status} {reason}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
-    answer = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+    answer = _answer(status, reason, *headers, body=body)
 
     def talk(connection: socket.socket, _stopping: threading.Event) -> None:
         while connection.recv(65536):
             connection.sendall(answer)
 
     return talk
+
+
+def has_no_table(created: str) -> Callable[..., None]:
+    """Knows no table, and answers `created` where one is to be made."""
+    made = _answer(201, "Created", body=created)
+    missing = _answer(404, "Not Found", body='{"odata.error":{"code":"TableNotFound"}}')
+
+    def talk(connection: socket.socket, _stopping: threading.Event) -> None:
+        while request := connection.recv(65536):
+            connection.sendall(made if b"/Tables" in request.partition(b"\r\n")[0] else missing)
+
+    return talk
+
+
+def _answer(status: int, reason: str, *headers: str, body: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} {reason}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
 def cuts_the_first(then: Callable[..., None]) -> Callable[..., None]:

@@ -13,7 +13,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.ports import Invite
-from tests.contract.table_servers import never_answers, serving, trickles
+from tests.contract.table_servers import DEEP, never_answers, serving, trickles
 from tests.local.acs import CallView, Fault, LocalAcs, Script, poll
 from tests.local.acs.identities import model
 
@@ -183,6 +183,7 @@ UNREADABLE = [
     '{"value": 7}',
     '{"value": [null, 1]}',
     '{"callConnectionId": 1',
+    DEEP,
 ]
 
 
@@ -204,6 +205,26 @@ class TestAnswersThatCannotBeRead:
         service.control.fault(Fault(operation="participants", kind="body", status=200, body=body))
         with pytest.raises(Unavailable):
             calls.people(connection_id, soon())
+
+    @pytest.mark.parametrize("status", [200, 202, 400, 404])
+    def test_what_no_parser_reads_to_its_end(self, service: LocalAcs, calls: AcsCalls, status: int) -> None:
+        call, connection_id = answered(service, calls)
+        service.control.fault(Fault(kind="body", status=status, body=DEEP))
+        asks: tuple[Callable[[], None], ...] = (
+            lambda: calls.redirect(call.contexts[-1], AGENT, origin="redirect", deadline=soon()),
+            lambda: calls.cancel(connection_id, "handle", origin="cancel", deadline=soon()),
+            lambda: calls.play(connection_id, "https://app.example.com/en.wav", origin="play", deadline=soon()),
+            lambda: calls.ping(soon()),
+        )
+        for ask in asks:
+            with pytest.raises(Unavailable):
+                ask()
+
+    def test_somebody_without_a_name_is_on_the_call(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        body = '{"value": [{"identifier": {"kind": "communicationUser"}}, {}]}'
+        service.control.fault(Fault(operation="participants", kind="body", status=200, body=body))
+        assert calls.people(connection_id, soon()) == {""}
 
     @pytest.mark.parametrize("body", UNREADABLE)
     def test_an_invitation_without_a_name(self, service: LocalAcs, calls: AcsCalls, body: str) -> None:

@@ -15,7 +15,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
 from shared.ports import Email
-from tests.contract.table_servers import never_answers, serving, trickles
+from tests.contract.table_servers import DEEP, never_answers, serving, trickles
 from tests.local.acs import EmailRules, Fault, LocalAcs
 
 CLOCK = SystemClock()
@@ -120,7 +120,7 @@ class TestRefusals:
         assert len(line.acs.control.emails()) == 1
         assert [each.repeated for each in line.acs.control.requests("email")] == [False, False, False, True]
 
-    @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "<html>", '{"status": "Running"}', '{"id": null}'])
+    @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "<html>", '{"status": "Running"}', '{"id": null}', DEEP])
     def test_what_says_202_without_an_operation_is_not_the_service(self, line: Line, body: str) -> None:
         line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body))
         with pytest.raises(Unavailable) as caught:

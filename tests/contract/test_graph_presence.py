@@ -19,6 +19,7 @@ from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, Refused, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence, returned_presence
 from tests.contract.presence_services import MicrosoftGraph, graph_gateway, object_id_of
+from tests.contract.table_servers import DEEP
 from tests.fakes.memory_table import MemoryTable
 from tests.local.graph import Fault, LocalGraph
 from tests.local.graph.presence import NOBODY, Pair
@@ -422,7 +423,9 @@ class TestWhatGraphAnswers:
         with pytest.raises(Refused):
             case.read()
 
-    @pytest.mark.parametrize("body", ["<html>", "", "null", "[]", "{}", '{"availability": 1}', '{"availability": ""}'])
+    @pytest.mark.parametrize(
+        "body", ["<html>", "", "null", "[]", "{}", '{"availability": 1}', '{"availability": ""}', DEEP]
+    )
     def test_an_answer_that_cannot_be_read_is_none(self, case: Case, body: str) -> None:
         case.graph.faults.append(Fault(status=200, body=body))
         with pytest.raises(Unavailable):

@@ -18,7 +18,7 @@ from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.ports import Email
-from tests.contract.table_servers import never_answers, serving, trickles
+from tests.contract.table_servers import DEEP, never_answers, serving, trickles
 from tests.local import acs, graph
 from tests.local.acs import EmailRules, LocalAcs
 from tests.local.graph import LocalGraph
@@ -245,7 +245,7 @@ class TestBoth:
             send(notifier, DESK)
         assert caught.value.reason == ""
 
-    @pytest.mark.parametrize("body", ["", "null", "[]", "<html>"])
+    @pytest.mark.parametrize("body", ["", "null", "[]", "<html>", DEEP])
     def test_what_says_200_is_not_the_service(
         self, service: Service, notifier: AcsEmail | GraphEmail, body: str
     ) -> None:

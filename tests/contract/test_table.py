@@ -20,11 +20,13 @@ from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
 from shared.settings import read_settings
 from tests.contract.table_servers import (
+    DEEP,
     KEY,
     Server,
     answers,
     connection_string,
     cuts_the_first,
+    has_no_table,
     never_answers,
     serving,
     trickles,
@@ -505,6 +507,7 @@ NO_ANSWERS = (
     '{"value":[{"PartitionKey":"p","RowKey":"z","odata.etag":"v1"}]}',
     "{",
     "\x00",
+    DEEP,
 )
 
 
@@ -545,6 +548,20 @@ def test_a_transactions_answer_that_cannot_be_read_is_none(body: str) -> None:
         table.close()
 
 
+@pytest.mark.parametrize("created", ["[1]", "7", "<html>", DEEP])
+def test_a_new_tables_answer_that_cannot_be_read_is_none(created: str) -> None:
+    counter = Counter()
+    with serving(has_no_table(created)) as server:
+        table = broken(server, counter)
+        for _ in range(7):
+            with pytest.raises(Unavailable):
+                table.get("row", soon()).result()
+        with pytest.raises(Unavailable):
+            table.commit([Put("row", {})], soon())
+        assert "breaker_open" in counter.events
+        table.close()
+
+
 GOOD = connection_string(1)
 UNUSABLE = (
     GOOD.replace(";", ";;", 1),
@@ -565,6 +582,17 @@ def test_settings_of_which_the_sdk_makes_no_client_are_a_store_that_is_away(wher
     for _ in range(7):
         with pytest.raises(Unavailable):
             table.get("row", soon()).result()
+    account.close()
+
+
+def test_a_store_without_certificates_to_believe_is_away() -> None:
+    account = TableAccount(clock=CLOCK, connection_string=GOOD, ca_bundle="/no/such/bundle.pem")
+    table = SdkTable(account, table_name="table", partition="p")
+    with pytest.raises(Unavailable):
+        table.warm_up()
+    with pytest.raises(Unavailable):
+        table.get("row", soon()).result()
+    assert not account.breaker.unheard and not account.breaker.answered_within(60)
     account.close()
 
 
