@@ -54,6 +54,7 @@ def new_agent(**fields: object) -> Agent:
         "agent_id": f"agent-{mark}",
         "name": f"Name {mark}",
         "acs_user_ids": (f"8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_{mark}",),
+        "country": "US",
         "address": f"{mark} Example Street",
         "emergency_contacts": f"{mark}@example.com; second.{mark}@example.com",
     }

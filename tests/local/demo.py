@@ -30,7 +30,7 @@ from tests.local.host.process import TimerError
 from tests.local.node_packages import InstallError
 from tests.local.outside import Letter, Mailer, Where
 from tests.local.processes import ChildError, end_on_signals
-from tests.local.stack import DANA, DESK, PSAP, Softphone, Stack
+from tests.local.stack import DANA, DESK, PSAP, Panel, Softphone, Stack
 
 LABEL_WIDTH = 10
 MARGIN = " " * 8
@@ -141,6 +141,23 @@ class Story:
         require(panel.mode == "emergency" and panel.controls == EMERGENCY_CONTROLS, "the panel must be restricted")
         require(panel.form_actions == (), "the form must offer neither Save nor Refresh")
         self._say.fact("panel", f'"{panel.banner}" It offers device settings and End call, nothing else')
+        self._say_this(panel)
+
+    def _say_this(self, panel: Panel) -> None:
+        """What the panel tells Dana to say."""
+        say = panel.say
+        require(say is not None, "the panel must tell Dana what to say")
+        assert say is not None
+        require((panel.placeable, panel.dial) == ("yes", "911"), "911 must be placeable from where Dana is")
+        where = (say.address, say.address_source, say.source)
+        require(where == (DANA.address, "registered", "registered"), "Dana must be told her registered address")
+        require(say.callback_number == self._number and not say.number_shown, "she must be told to give her number")
+        require(say.relay_first, "in the United States a relay agent answers first, and she must know it")
+        self._say.fact(
+            "say this",
+            f'to the relay agent who answers first, then to the responder: "{say.address}", and '
+            f"{spoken(say.callback_number)} to call back, as another number may be on the display",
+        )
 
     def mail(self) -> None:
         """The people who must know."""
@@ -168,6 +185,7 @@ class Story:
         require(self._seen() == "do_not_disturb", "presence must stay held after a drop")
         require(panel.callback_number == self._number, "the number must stay Dana's")
         require(panel.controls[:2] == ("call_again", "end_hold"), "after a drop, calling again must come first")
+        require(panel.say is not None, "what to say must stay for the next call")
         self._say.fact(
             "presence", "stays do not disturb for 10 minutes, so that no customer takes the responder's place"
         )
@@ -207,6 +225,7 @@ class Story:
         self._local.advance(WINDOW - timedelta(minutes=6))
         self._local.run_timers()
         require(self._dana.panel().callback_number is None, "the lease must have ended")
+        require(self._dana.panel().say is None, "what to say must go with the lease")
         self._say.step("1:01", "The 60 minutes are over. The timer takes the number back.")
         expired_at = self._written_expiry()
         require(expired_at == self._expires_at, "the timer must have written that the number expired")

@@ -63,7 +63,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entra_object_id: str | None = None
     dynamics_user_id: str | None = None
     acs_user_ids: tuple[str, ...] = ()
-    country: str | None = "US"
+    country: str | None = None
     locale: str | None = None
     address: str | None = None
     alternate_numbers: tuple[str, ...] = ()
@@ -79,9 +79,21 @@ DANA = Agent(
     agent_id="agent-dana",
     name="Dana Example",
     acs_user_ids=("8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_00000020-dana",),
+    country="US",
     address="1 Example Street, Redmond, WA 98052",
     emergency_contacts="supervisor@example.com; guard@example.com",
 )
+
+
+class Say(msgspec.Struct, frozen=True, kw_only=True):
+    """What the agent is to tell the responder."""
+
+    address: str | None
+    address_source: str | None
+    source: str
+    callback_number: str
+    number_shown: bool
+    relay_first: bool
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +107,9 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     presence: str | None
     callback_number: str | None
     expires_at: datetime | None
+    say: Say | None
+    placeable: str
+    dial: str | None
     poll_after_s: int
 
 
