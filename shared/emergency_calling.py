@@ -406,6 +406,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             server_call_id,
             started_by,
             emergencies=self.emergencies,
+            directory=self.directory,
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,

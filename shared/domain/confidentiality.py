@@ -1,6 +1,6 @@
 """What must never be recorded, stored as an activity or kept (S6, B8)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -69,7 +69,8 @@ PRIVATE = CallPolicy(emergency=False)
 def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:
     """Whether a call, known by its server call id or its correlation id (keys), is one of this emergency's legs.
 
-    Every kind of leg is to be known here: the recorder's question and the deletion of files both ask nobody else.
+    Every kind of leg is to be known here: the recorder's question and the deletion of files both ask nobody else. An
+    agent may say that anybody's identity is theirs: what only their own word ties is not exact.
     """
     if any(claimed_by_callback(emergency, call_key) for call_key in call_keys):
         return Knowledge.EXACT
@@ -78,7 +79,7 @@ def knowledge_of(emergency: Emergency, call_keys: Collection[str]) -> Knowledge:
         for tie in ties(emergency).values()
         if _keys(tie.sighting.server_key, tie.sighting.correlation_key, call_keys)
     ]
-    if any(tie.kind is TieKind.EXACT for tie in tied):
+    if any(tie.kind is TieKind.EXACT and not tie.sighting.self_stated for tie in tied):
         return Knowledge.EXACT
     if tied:
         return Knowledge.INFERRED
@@ -89,17 +90,22 @@ def _keys(server_key: str, correlation_key: str | None, call_keys: Collection[st
     return server_key in call_keys or correlation_key in call_keys
 
 
-def is_emergency_call(emergency: Emergency, call_key: str, starter: str | None) -> bool:
+def is_emergency_call(
+    emergency: Emergency, call_key: str, starter: str | None, is_anothers: Callable[[], bool]
+) -> bool:
     """Whether a call that `starter` (raw ACS identity, None if not said) began is one that nobody may record.
 
     Here the benefit of the doubt goes to the caller: an inferred tie counts, and so does a claim that nothing speaks
-    against, because CallStarted often comes later than the recorder's question.
+    against, because CallStarted often comes later than the recorder's question. `is_anothers` looks up whether the
+    directory gives the starter to others, and is asked only where the emergency has no identity of its own.
     """
     match knowledge_of(emergency, {call_key}):
         case Knowledge.EXACT | Knowledge.INFERRED:
             return True
         case Knowledge.CLAIMED:
-            return starter is None or not emergency.starters or _is_starter(emergency, starter)
+            if starter is None or _is_starter(emergency, starter):
+                return True
+            return not emergency.starters and not is_anothers()
     return False
 
 

@@ -228,12 +228,15 @@ def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> E
     rung = subject.named.acs_user_ids if subject.named else ()
     new = Emergency(agent_id=subject.agent_id, agent_key=agent_key, in_directory=False)
     base = without_drill(known) if known else new
+    vouched = {*listed, *base.starters} - {*base.self_stated}
+    self_stated = tuple(each for each in starters if facts.caller.is_agent and each not in vouched)
     return structs.replace(
         base,
         agent_id=subject.agent_id,
         in_directory=agent is not None,
         owner=subject.owner,
         starters=starters or base.starters,
+        self_stated=self_stated if starters else base.self_stated,
         reach=Reach(
             acs_user_ids=tuple(dict.fromkeys((*first, *starters, *rung))) or base.reach.acs_user_ids,
             alternate_numbers=agent.alternate_numbers if agent else (),

@@ -105,13 +105,17 @@ class Leg(Struct, frozen=True, kw_only=True):
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
-    """A server call that ACS said this agent started: from its CallStarted, its CallEnded, or both."""
+    """A server call that ACS said this agent started: from its CallStarted, its CallEnded, or both.
+
+    `self_stated`: it was started by an identity that is this agent's by their own word alone.
+    """
 
     server_key: str
     correlation_key: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by_starter: bool = False
+    self_stated: bool = False
 
 
 class Tie(Struct, frozen=True):
@@ -176,7 +180,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
     `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `outside_place` is then theirs
-    among so many, `quota_place` that of their number among those that all such agents may have. `presence_due_at` is
+    among so many, `quota_place` that of their number among those that all such agents may have. `self_stated` are those
+    of the `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is
     when the owed reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a
     presence that is held is still what we set; None when not. `situation` is what was established at the latest dial.
     `past` are the latest legs that are no longer kept: reports of them that come late are of a call that was served
@@ -188,6 +193,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     in_directory: bool
     owner: str | None = None
     starters: tuple[str, ...] = ()
+    self_stated: tuple[str, ...] = ()
     reach: Reach = Reach()
     legs: tuple[Leg, ...] = ()
     sightings: tuple[Sighting, ...] = ()
@@ -541,6 +547,7 @@ def _merged(before: Sighting | None, new: Sighting) -> Sighting:
         started_at=_earliest(before.started_at, new.started_at),
         ended_at=_earliest(before.ended_at, new.ended_at),
         ended_by_starter=before.ended_by_starter or new.ended_by_starter,
+        self_stated=before.self_stated and new.self_stated,
     )
 
 

@@ -58,7 +58,9 @@ def see_server_call(
         # Only the starter's own emergency: a claim on somebody else's call counts for nothing.
         starters = raw_identities(emergency.starters)
         if starter in starters:
-            return with_sighting(emergency, sighting, deployment.rules, now)
+            self_stated = starter in raw_identities(emergency.self_stated)
+            own = structs.replace(sighting, self_stated=self_stated)
+            return with_sighting(emergency, own, deployment.rules, now)
         if claimed_by_callback(emergency, sighting.server_key):
             by_agent = call.ended and ended_by in starters
             return with_sighting(emergency, structs.replace(sighting, ended_by_starter=by_agent), deployment.rules, now)

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
+from shared.domain.callers import Caller
 from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
 from shared.domain.dials import Dial
 from shared.domain.emergencies import TieKind, standing, ties
@@ -17,7 +18,7 @@ from shared.use_cases.effects import SettleRecording, StopRecording
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import House, after
+from tests.fakes.house import House, after, everybody, person
 
 DANA, EVE = "agent-dana", "agent-eve"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -452,3 +453,60 @@ def test_nothing_that_is_kept_of_a_recording_names_its_call(house: House) -> Non
     texts = [str(row.values) + row.key for row in house.table.between("!", "~", 1000, house.within()).result()]
     assert not [text for text in texts if "server-1" in text or "recording-1" in text]
     assert any(key_of("server-1") in text for text in texts)
+
+
+# What strangers say of others' calls
+
+
+STRANGER = person("stranger")
+NOBODYS_ACS = "8:acs:00000000-0000-0000-0000-000000000001_nobody"
+
+
+def claim(house: House, caller: Caller, **said: str) -> None:
+    house.dial(Dial(call_id="933", agent_id="outside", dialled="933", country="US", **said), caller)  # type: ignore[arg-type]
+
+
+def test_a_claim_without_an_identity_is_no_word_on_whose_call_the_directory_knows(house: House) -> None:
+    claim(house, STRANGER, server_call_id="customers")
+    assert house.judge("customers", DANA_ACS) == ORDINARY
+    assert house.judge("customers", NOBODYS_ACS) == house.judge("customers") == EMERGENCY, "nothing speaks against it"
+
+
+def test_a_claim_without_an_identity_counts_for_the_agents_own(house: House) -> None:
+    house.directory.save(Agent(agent_id=DANA, country="US"), None, house.within())
+    dial(house, server_call_id="server-1")
+    house.add_agent(Agent(agent_id=DANA, acs_user_ids=(DANA_ACS,), country="US"))
+    assert house.judge("server-1", DANA_ACS) == EMERGENCY
+    assert house.judge("server-1", EVE_ACS) == ORDINARY
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["outside the directory", "in it"])
+def test_an_identity_by_its_own_word_alone_deletes_no_recording(house: House, listed: bool) -> None:
+    if listed:
+        house.add_agent(Agent(agent_id="outside", entra_object_id=STRANGER.name))
+    claim(house, STRANGER, server_call_id="customers", acs_user_id=NOBODYS_ACS)
+    see(house, "customers", NOBODYS_ACS)
+    house.recorded(files(house, "customers", call="correlation-of-customers"))
+    run_outbox(house)
+    assert house.tapes.tries == [] and house.tapes.files == set(CHUNKS)
+    assert house.judge("customers") == EMERGENCY, "but who asks before is told to record nothing"
+
+
+def test_an_identity_that_a_machine_vouches_for_deletes_the_recording_of_the_leg(house: House) -> None:
+    """Also where the agent themself says it too, before or after."""
+    for caller in (STRANGER, everybody(), STRANGER):
+        house.dial(
+            Dial(
+                call_id=f"{caller.kind}",
+                agent_id="outside",
+                dialled="911",
+                country="US",
+                entra_object_id=STRANGER.name,
+                acs_user_id=NOBODYS_ACS,
+                server_call_id="server-1",
+            ),
+            caller,
+        )
+    see(house, "server-1", NOBODYS_ACS)
+    house.recorded(files(house))
+    assert house.tapes.files == set()
