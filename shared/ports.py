@@ -479,6 +479,10 @@ class NumberPool(Protocol):
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
         ...
 
+    def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
+        """Whether it is a number of any host's pool, or one that left the pool and is lent still."""
+        ...
+
     def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
         """Every number that the store knows, with the leases that are kept of it."""
         ...

@@ -83,6 +83,10 @@ class NumbersTable:
         found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
         return found.holders if found.holders or found.unreadable or found.slot is not None else None
 
+    def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
+        """Whether it is a number of any host's pool, or one that left the pool and is lent still: it has a slot."""
+        return Read(self._table.get(slot_row(number), deadline), lambda slot: slot is not None)
+
     def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
         return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
 

@@ -1,7 +1,8 @@
 """A responder calls back: answer, and remember whom to ring (S4, B4).
 
-From the event to the answer there is one storage read and one request to call control. Whom to ring is remembered right
-after; `continue_callback` rings them once the caller is connected, and makes up for a row that was never written.
+From the event to the answer there are two storage reads at once and one request to call control. Whom to ring is
+remembered right after; `continue_callback` rings them once the caller is connected, and makes up for a row that was
+never written.
 """
 
 from contextlib import suppress
@@ -14,7 +15,7 @@ from shared.domain.callback_ladder import due_at
 from shared.domain.callbacks import Callback, Party, called_by, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
-from shared.domain.identities import raw_identities, raw_identity
+from shared.domain.identities import number_in, raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
 from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
@@ -46,8 +47,8 @@ def answer_callback(
 ) -> None:
     """Answer a call to one of our numbers, whatever anybody's presence; send it on where it cannot be answered.
 
-    A call to a number that is none of ours, or to a user, is left alone, and so is one from a number of the pool: that
-    is an agent's softphone, and no responder. Raises `Unavailable` when nobody could be
+    A call to a number that is none of ours, or to a user, is left alone, and so is one from a number of the pool, this
+    host's or another's: that is an agent's softphone, and no responder. Raises `Unavailable` when nobody could be
     reached or nothing could be remembered, so that the event comes again.
     """
     began = clock.monotonic()
@@ -88,7 +89,11 @@ def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
 def _parties(
     call: Incoming, numbers: NumberPool, clock: Clock, deployment: Deployment, deadline: Deadline
 ) -> tuple[Party, ...] | None:
-    return parties_of(
+    """Whose ladder it climbs; None for a call to no number of ours, or from one."""
+    calling = number_in(call.caller or "")
+    # Both readings at once: the responder hears ringing meanwhile.
+    known = numbers.knows(calling, deadline) if calling is not None else None
+    parties = parties_of(
         call.to_number,
         numbers=numbers,
         deployment=deployment,
@@ -96,6 +101,9 @@ def _parties(
         deadline=deadline,
         drill=call.drill,
     )
+    with suppress(Unavailable):
+        return None if known is not None and known.result() else parties
+    return parties
 
 
 def _answer(call: Incoming, caller: str | None, router: CallRouter, clock: Clock, deployment: Deployment) -> str:

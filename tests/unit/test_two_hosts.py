@@ -133,5 +133,24 @@ def test_a_registration_that_cannot_be_read_counts_for_nothing() -> None:
     assert free(hosts.old) == sorted(set(hosts.union) - {answer.callback_number})
 
 
+@pytest.mark.parametrize("minutes", [0, 8], ids=["in the other host's setting", "only lent still"])
+def test_a_call_from_a_number_of_ours_is_no_responders_whichever_host_it_comes_to(minutes: int) -> None:
+    hosts = Hosts(*POOLS["apart"])
+    answers = [hosts.dial(0), hosts.dial(1)]
+    of_the_old = next(each.callback_number for each in answers if each.callback_number in POOLS["apart"][0])
+    other = next(each.callback_number for each in answers if each.callback_number != of_the_old)
+    assert of_the_old is not None
+    # By then the older host is gone, and what is lent of its numbers leaves.
+    hosts.timers = [hosts.new]
+    for _ in range(minutes):
+        hosts.new.clock.advance(after(minutes=1))
+        hosts.tick(1)
+    for caller in (of_the_old, f"4:{of_the_old}_1b2c3d4e"):
+        hosts.new.responder_calls(other, caller=caller)
+        assert hosts.new.switchboard.requests == []
+    hosts.new.responder_calls(other, "another context")
+    assert hosts.new.switchboard.ringing() != []
+
+
 def free(house: House) -> list[str]:
     return sorted("+" + row.rpartition("|")[2] for row in house.rows() if row.startswith("free|"))
