@@ -1,6 +1,5 @@
 """A reported dial, and what is known of it by now: whose it is, where they are, when it was (S1, B1, B14)."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field, structs
@@ -13,7 +12,7 @@ from shared.domain.emergency_numbers import EmergencyNumber, recognise
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.locations import Desktop, Location, country_of, told_location
-from shared.domain.notifications import Notice, recipients_of
+from shared.domain.notifications import Notice, NoticeKind, recipients_of
 from shared.domain.pool import had_enough, is_foreign, ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import Site, SiteMap, site_now
@@ -235,6 +234,7 @@ def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> E
         agent_id=subject.agent_id,
         in_directory=agent is not None,
         owner=subject.owner,
+        reporter=_reporter(facts, base),
         starters=starters or base.starters,
         self_stated=self_stated if starters else base.self_stated,
         reach=Reach(
@@ -246,9 +246,22 @@ def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> E
     )
 
 
-def beyond_ration(legs: Iterable[Leg], now: datetime) -> bool:
-    """Whether the dials of a listed agent have caused as many notices as they may for now."""
-    return had_enough((leg.received_at or leg.dialled_at for leg in legs if leg.notified), now)
+def _reporter(facts: DialFacts, known: Emergency) -> str | None:
+    """Whose ration the notices are of: a machine's dial under the object id of an agent must not use up theirs."""
+    if facts.agent is not None:
+        return None
+    return facts.caller.owner if facts.caller.is_agent else known.reporter or facts.caller.owner
+
+
+def beyond_ration(known: Emergency, now: datetime) -> bool:
+    """Whether the dials of a listed agent, and the callbacks to them, have caused as many notices as they may."""
+    dials = (leg.received_at or leg.dialled_at for leg in known.legs if leg.notified)
+    return had_enough((*dials, *known.callback_notices), now)
+
+
+def later_notice_id(lease: Lease, kind: NoticeKind, now: datetime) -> str:
+    """The id of the one notice of an emergency for all of a kind that are beyond the ration by now."""
+    return derived(f"{lease.epoch}|{ration_over(now).isoformat()}", f"later {kind}")
 
 
 def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -> Notice:
@@ -287,8 +300,7 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
     bare = bare_notice(facts, emergency.agent_key, facts.recipients)
     if rationed:
         # One for all of this emergency's dials beyond the ration: the latest says all that the earlier ones did.
-        one_for_all = derived(f"{emergency.lease.epoch}|{ration_over(facts.now).isoformat()}", "notice")
-        bare = structs.replace(bare, notice_id=one_for_all)
+        bare = structs.replace(bare, notice_id=later_notice_id(emergency.lease, bare.kind, facts.now))
     return structs.replace(
         bare,
         callback_number=leg.number,

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from shared.domain.callers import is_of_an_agent
 from shared.domain.ids import derived
 from shared.domain.leases import Lease, Rules
+from shared.domain.pool import MAX_NOTICES_A_WINDOW
 from shared.domain.presence import LOOK_WHILE_HELD, Hold
 from shared.domain.situations import Situation
 from shared.domain.subjects import presence_id_of
@@ -179,19 +180,22 @@ class OutsidePlace(Struct, frozen=True):
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
-    `owner` is whose it is where the agent is not in the directory (`Caller.owner`); `outside_place` is then theirs
-    among so many, `quota_place` that of their number among those that all such agents may have. `self_stated` are those
-    of the `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is
-    when the owed reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a
-    presence that is held is still what we set; None when not. `situation` is what was established at the latest dial.
+    `owner` is whose it is where the agent is not in the directory (`Caller.owner`), `reporter` whose ration its notices
+    are of: not the agent's own while only machines have reported it. `outside_place` is then theirs among so many,
+    `quota_place` that of their number among those that all such agents may have. `self_stated` are those of the
+    `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is when the owed
+    reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that is
+    held is still what we set; None when not. `situation` is what was established at the latest dial.
     `past` are the latest legs that are no longer kept: reports of them that come late are of a call that was served
-    long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts.
+    long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices`
+    is when the latest notices of callbacks were caused.
     """
 
     agent_id: str
     agent_key: str
     in_directory: bool
     owner: str | None = None
+    reporter: str | None = None
     starters: tuple[str, ...] = ()
     self_stated: tuple[str, ...] = ()
     reach: Reach = Reach()
@@ -210,6 +214,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     thread: Thread | None = None
     past: tuple[str, ...] = ()
     passed_on: tuple[str, ...] = ()
+    callback_notices: tuple[datetime, ...] = ()
 
     @property
     def presence_id(self) -> str:
@@ -631,6 +636,11 @@ def with_thread_opened(
     awaited = before.awaited if rationed else tuple(dict.fromkeys((*before.awaited, notice_id)))[-MOST_LEGS:]
     thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told)
     return settle(structs.replace(emergency, thread=thread), rules, now)
+
+
+def with_callback_notice(emergency: Emergency, now: datetime) -> Emergency:
+    """A callback owes a notice, which counts in the agent's ration."""
+    return structs.replace(emergency, callback_notices=(*emergency.callback_notices, now)[-MAX_NOTICES_A_WINDOW:])
 
 
 def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], now: datetime) -> Emergency:

@@ -36,7 +36,7 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import with_thread_opened
+from shared.domain.emergencies import with_callback_notice, with_thread_opened
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
@@ -294,11 +294,21 @@ class _Climb:
                 deadline=self._deadline,
             )
         answered = any(leg.callback == told.callback_id for leg in changed.legs)
-        if owed.notice is not None and answered and self._deployment.closing_notices:
-            changed = with_thread_opened(changed, owed.notice.notice_id, self._deployment.rules, now)
-        if changed == emergency and owed.notice is None:
+        if owed.notice is not None:
+            changed = with_callback_notice(changed, now)
+            if answered and self._deployment.closing_notices:
+                later, rules = owed.notice_from is not None, self._deployment.rules
+                changed = with_thread_opened(changed, owed.notice.notice_id, rules, now, rationed=later)
+        if changed == emergency:
             return None
-        return Change(stored=stored, emergency=changed, now=now, notice=owed.notice, ration_row=owed.ration_row)
+        return Change(
+            stored=stored,
+            emergency=changed,
+            now=now,
+            notice=owed.notice,
+            ration_row=owed.ration_row,
+            notice_from=owed.notice_from,
+        )
 
     # Acting
 

@@ -3,23 +3,31 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.deadlines import Deadline
+from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
+from shared.domain.dials import beyond_ration, later_notice_id
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
+from shared.domain.leases import Lease
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
+from shared.domain.pool import ration_over
 from shared.domain.situations import Situation
 from shared.ports import AgentDirectory, NumberPool
 
 
 class OwedOfCallback(Struct, frozen=True):
-    """A notice to be owed, and what it takes of the ration of agents who are not in the directory."""
+    """A notice to be owed, and what it takes of the ration of agents who are not in the directory.
+
+    `notice_from`: from when on, where it is beyond a ration; else at once.
+    """
 
     notice: Notice | None = None
     ration_row: str | None = None
+    notice_from: datetime | None = None
 
 
 def kind_owed(before: Callback, known: Callback, closing: bool, deployment: Deployment) -> NoticeKind | None:
@@ -63,25 +71,45 @@ def notice_of(
     spent: Collection[str],
     deadline: Deadline,
 ) -> OwedOfCallback:
-    """The notice to this agent's contacts, unless they have none or had enough for now. Raises `Unavailable`.
+    """The notice to this agent's contacts, unless they have none; one beyond the ration later. Raises `Unavailable`.
 
     `spent`: what other notices of the same transition take of the ration.
     """
     agent = directory.find(emergency.agent_id, deadline).result()
-    situation = emergency.situation or Situation()
-    recipients = situation.contacts
+    recipients = (emergency.situation or Situation()).contacts
     if recipients is None:
         recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
-    ration = numbers.ration(emergency.owner, now, deadline, spent).result() if agent is None and recipients else None
-    lease = emergency.lease
-    if lease is None or not recipients or (agent is None and ration is None):
+    if emergency.lease is None or not recipients:
         return OwedOfCallback()
-    notice = Notice(
+    row = None
+    if agent is None:
+        row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result()
+    rationed = row is None if agent is None else beyond_ration(emergency, now)
+    notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment)
+    if not rationed:
+        return OwedOfCallback(notice, row)
+    # One for all callbacks of this kind beyond the ration: the latest.
+    one_for_all = later_notice_id(emergency.lease, kind, now)
+    return OwedOfCallback(structs.replace(notice, notice_id=one_for_all), notice_from=ration_over(now))
+
+
+def _notice(
+    callback: Callback,
+    kind: NoticeKind,
+    emergency: Emergency,
+    lease: Lease,
+    agent: Agent | None,
+    recipients: tuple[str, ...],
+    deployment: Deployment,
+) -> Notice:
+    situation = emergency.situation or Situation()
+    return Notice(
         notice_id=derived(f"{callback.callback_id}|{emergency.agent_key}", kind.value),
         recipients=recipients,
         agent_key=emergency.agent_key,
         agent_id=emergency.agent_id,
         agent_name=agent.name if agent else None,
+        claimed=agent is None,
         dialled_at=callback.answered_at,
         callback_number=lease.number,
         word=lease.word,
@@ -98,4 +126,3 @@ def notice_of(
         give_up_at=lease.released_at(deployment.rules),
         kind=kind,
     )
-    return OwedOfCallback(notice, ration)

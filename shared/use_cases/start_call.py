@@ -318,7 +318,7 @@ def _ask_outside(facts: DialFacts, means: _Means) -> _Outside:
     numbers, deadline = means.numbers, means.deadline
     return _Outside(
         place=numbers.place_outside(facts.caller, deadline),
-        ration=numbers.ration(facts.subject.owner, facts.now, deadline) if facts.recipients else None,
+        ration=numbers.ration(facts.caller.owner, facts.now, deadline) if facts.recipients else None,
         quota=numbers.quota(deadline),
         nobody_entered=means.directory.is_empty(deadline),
     )
@@ -496,7 +496,7 @@ def _change(
 def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: str | None) -> bool:
     if facts.agent is None:
         return ration is None
-    return beyond_ration(known.legs if known is not None else (), facts.now)
+    return known is not None and beyond_ration(known, facts.now)
 
 
 def _owed(committed: Committed) -> tuple[Effect, ...]:

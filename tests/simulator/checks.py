@@ -108,6 +108,8 @@ class Checks:
         self.unheard: set[tuple[str, str]] = set()
         # By which notice somebody is told that a thread is over.
         self.closings: dict[tuple[str, str, str], str] = {}
+        # By which notices those callbacks are told that were missed beyond the ration.
+        self.missed_later: dict[str, set[str]] = {}
         self.probes = 0
 
     # After every transaction
@@ -117,6 +119,11 @@ class Checks:
         for write in writes:
             if write.key.startswith("agent|"):
                 self._emergency_written(write, writes)
+        for notice in _owed_later(writes):
+            about = self._agent(self.emergencies[str(notice.agent_key)])
+            self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL)
+            if notice.kind is NoticeKind.CALLBACK_MISSED:
+                self.missed_later.setdefault(about, set()).add(notice.notice_id)
 
     def _emergency_written(self, write: Write, writes: Sequence[Write]) -> None:
         key = write.key.removeprefix("agent|")
@@ -182,11 +189,7 @@ class Checks:
         self.world.require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
         owed = f"|notice|{derived(leg.leg_id, 'notice')}"
         notices = [write for write in writes if isinstance(write, Insert) and write.key.endswith(owed)]
-        # What is beyond a ration is owed later, in one notice for all of them.
-        later = [write.key for write in writes if isinstance(write, Put) and write.key.startswith("outbox|")]
-        later = [key for key in later if "|notice|" in key]
-        for key in later:
-            self.expect_notice(key.rpartition("|")[2], about)
+        later = [each for each in _owed_later(writes) if each.kind is NoticeKind.CALL]
         told = bool(notices or later)
         self.world.require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
         self.world.require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
@@ -465,9 +468,10 @@ class Checks:
         """This notice has a cause: a dial, or a responder's callback."""
         self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder, opens=opens)
 
-    def was_told(self, notice_id: str) -> bool:
-        """Whether anybody received it."""
-        return any(accepted == notice_id for accepted, _ in self.accepted)
+    def was_told(self, notice_id: str, agent_id: str) -> bool:
+        """Whether anybody received it, or the agent's one for all that are beyond the ration."""
+        notices = {notice_id} | self.missed_later.get(agent_id, set())
+        return any(accepted in notices for accepted, _ in self.accepted)
 
     def released_at(self, agent_key: str) -> datetime | None:
         """When this agent's emergency is to be forgotten, as things stand."""
@@ -547,6 +551,12 @@ class Checks:
             detail = (presence, chosen)
             self.world.require(presence.hold_id is None, "presence is ours no more in the end", detail, agent_id)
             self.world.require(presence.status is chosen, "presence ends where people left it", detail, agent_id)
+
+
+def _owed_later(writes: Sequence[Write]) -> list[Notice]:
+    """The notices beyond a ration: each is owed in place of the one before it, for all of them."""
+    rows = [each for each in writes if isinstance(each, Put) and each.key.startswith("outbox|")]
+    return [msgspec.json.decode(str(each.values["state"]), type=Notice) for each in rows if "|notice|" in each.key]
 
 
 def _closing_in(write: Write) -> Notice | None:

@@ -310,7 +310,7 @@ class Responder:
         agent_id = self.world.agent_of(next(iter(self._holders())))
         if self.world.is_unknown(agent_id) or until - self.world.served_from(since, until) <= ENOUGH:
             return
-        told = self.world.checks.was_told(self._notice_id(agent_id, NoticeKind.CALLBACK_MISSED))
+        told = self.world.checks.was_told(self._notice_id(agent_id, NoticeKind.CALLBACK_MISSED), agent_id)
         self.world.require(told, "a missed callback is told", self.number, self._about)
 
 
