@@ -20,7 +20,7 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     asking = caller("desktop_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     desktop_id = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", LONGEST_ID)
-    with app.calling.polling(app.calling.budgets.directory_s, asking) as deadline:
+    with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         kept = app.calling.show_desktop(agent_id, desktop_id, deadline=deadline)
         site = app.calling.find_site(agent_id, kept, client_network(req, asking), deadline=deadline)
@@ -34,7 +34,7 @@ def desktop_reported(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     asking = caller("desktop_reported", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    with app.calling.polling(app.calling.budgets.directory_s, asking) as deadline:
+    with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         report = decode(req.get_body(), DesktopBody).report()
         kept = app.calling.report_desktop(agent_id, report, deadline=deadline)

@@ -16,6 +16,7 @@ def me(req: func.HttpRequest) -> func.HttpResponse:
     """The caller's agent id, name and locale, null where no entry is theirs; and their roles."""
     app = composed()
     person = principal("me", req, app.sign_in)
-    with app.calling.polling(app.calling.budgets.directory_s) as deadline:
-        entry = app.calling.find_me(caller_of(person), deadline=deadline)
+    signed_in = caller_of(person)
+    with app.calling.polling(app.calling.budgets.directory_s, signed_in) as deadline:
+        entry = app.calling.find_me(signed_in, deadline=deadline)
     return json_answer(me_answer(person, entry))

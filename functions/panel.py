@@ -16,7 +16,7 @@ def panel_state(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     signed_in = caller("panel_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    with app.calling.polling(app.calling.budgets.show_panel_s, signed_in) as deadline:
+    with app.calling.polling(app.calling.budgets.show_panel_s, signed_in, agent_id) as deadline:
         panel, locale = app.calling.show_panel(
             agent_id, caller=signed_in, deadline=deadline, emergency=req.params.get("emergency")
         )

@@ -24,7 +24,7 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     signed_in = caller("presence_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    with app.calling.polling(app.calling.budgets.presence_s) as deadline:
+    with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=signed_in, deadline=deadline)
         seen = app.calling.show_presence(agent_id, deadline=deadline)
     return json_answer(presence_answer(seen))
@@ -37,8 +37,9 @@ def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     person = principal("presence_set", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    with app.calling.polling(app.calling.budgets.presence_s) as deadline:
-        app.calling.require_own(agent_id, caller=caller_of(person), deadline=deadline)
+    signed_in = caller_of(person)
+    with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
+        app.calling.require_own(agent_id, caller=signed_in, deadline=deadline)
         body = decode(req.get_body(), PresenceBody)
         by = set_by(person, body.set_by)
         presence = app.calling.set_presence(agent_id, body.status, by, deadline=deadline)

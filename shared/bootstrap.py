@@ -97,7 +97,9 @@ DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
 MAILS_AT_ONCE = 30
 CREWS: Mapping[type[Effect], int] = {DeliverNotice: MAILS_AT_ONCE}
 ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
-POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE = 16, 8
+POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE, POLLS_WAIT_S = 16, 8, 0.25
+# Of the worker's 64 threads one sender, a machine for instance, leaves some to the others, whatever it asks for.
+THREADS_OF_WORKER, THREADS_OF_ONE = 64, 48
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2
 STAND_BACK_S = 1.0
@@ -305,8 +307,9 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, crews=CREWS, threads=threads),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
-        polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, threads=threads),
+        polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, wait_s=POLLS_WAIT_S, threads=threads),
         ends=Turns(ENDS_AT_ONCE, most_each=ENDS_AT_ONCE_OF_ONE, wait_s=ENDS_WAIT_S, threads=threads),
+        seats=Turns(THREADS_OF_WORKER, most_each=THREADS_OF_ONE, threads=threads),
         early_ends=Allowances(),
         looks=SharedLook(wait_s=DIAL_WAITS_S, threads=threads),
         store_alive=rim.store_alive,

@@ -5,7 +5,7 @@ softphones and people ask for is answered before its effects are done; what Even
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct, structs
 
@@ -16,7 +16,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill
-from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
+from shared.domain.errors import EmergencyCallingError, LineFull, NotFound, Unavailable
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
 from shared.domain.imports import AgentChange
 from shared.domain.locations import Desktop
@@ -113,6 +113,8 @@ from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
 MAX_WAITING_OF_AN_AGENT = 8
+# A machine's line holds a crisis; `seats` bounds how many threads all that it asks for takes.
+MAX_WAITING_OF_OTHERS = 40
 WORD_HEX_DIGITS = 12
 
 
@@ -150,6 +152,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     dials: Turns
     polls: Turns
     ends: Turns
+    seats: Turns
     looks: SharedLook
     early_ends: Allowances
     store_alive: Callable[[], bool]
@@ -174,22 +177,28 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         return agent_key_of(agent_id)
 
     @contextmanager
-    def polling(self, seconds: float, caller: Caller | None = None) -> Iterator[Deadline]:
-        """The time that a request which can come again may take; one agent may have a part of the places only.
+    def polling(self, seconds: float, caller: Caller, agent_id: str | None = None) -> Iterator[Deadline]:
+        """The time that a request which can come again may take; one sender may have a part of the places only.
 
         None at all where a crowd waits for storage already: then it is answered at once with what this process
-        remembers, or is told to come back. Else polls that hang would take every thread of the worker.
+        remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
+        `LineFull`.
         """
-        # A machine polls for many, none of whom waits less than another.
-        principal = caller.owner if caller is not None and caller.is_agent else None
-        with self.polls.turn(principal) as in_turn:
+        with self._in_line(self.polls, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
 
-    def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> AbstractContextManager[bool]:
-        most_waiting = MAX_WAITING_OF_AN_AGENT if caller.is_agent else None
-        return turns.turn(self._principal(caller, agent_id), most_waiting)
+    @contextmanager
+    def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> Iterator[bool]:
+        """Whether it was their turn in time. Raises `LineFull` where too many of the caller's requests are here."""
+        most_waiting = MAX_WAITING_OF_AN_AGENT if caller.is_agent else MAX_WAITING_OF_OTHERS
+        principal = self._principal(caller, agent_id)
+        with self.seats.turn(caller.owner) as seated:
+            if not seated:
+                raise LineFull
+            with turns.turn(principal, sender=caller.owner, most_waiting=most_waiting) as in_turn:
+                yield in_turn
 
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
@@ -237,11 +246,14 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _start_call_in_turn(self, dial: Dial, caller: Caller) -> Started:
         self.prepare()
         arrived = self.clock.monotonic()
-        with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
-            left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
-            within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
-            patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
-            started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
+        try:
+            with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
+                left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
+                within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
+                patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
+                started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
+        except LineFull:
+            started = self._start_call(dial, caller, self.within(0.0))
         self.effects.start(started.effects, self.perform)
         return started
 

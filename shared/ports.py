@@ -1106,10 +1106,13 @@ class Allowances(Protocol):
 class Turns(Protocol):
     """So many at a time; the others wait in line, and principals take turns."""
 
-    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> AbstractContextManager[bool]:
+    def turn(
+        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+    ) -> AbstractContextManager[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block.
 
-        `principal` None: one of their own. Beyond `most_waiting` requests of theirs in line nobody waits.
+        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where `most_waiting` of the
+        sender's requests wait already.
         """
         ...
 

@@ -9,14 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
+from msgspec import Struct
+
 from shared.adapters.threads import OS_THREADS, Signal, Threads
+from shared.domain.errors import LineFull
+
+
+class _Place(Struct, frozen=True, eq=False):
+    """Where a request stands in line: whose line it is, who sent it, and what calls it in."""
+
+    principal: str
+    sender: str
+    called: Signal
 
 
 class Turns:
-    """At most `most` at a time, `most_each` of one principal; beyond, requests wait in line for at most `wait_s`.
+    """At most `most` at a time, `most_each` of one sender; beyond, requests wait in line for at most `wait_s`.
 
     Principals take turns, and the requests of each come in the order of their arrival: a semaphore would let newcomers
-    pass, and one line for all would make everybody wait for whoever sends most.
+    pass, and one line for all would make everybody wait for whoever sends most. A machine is one sender, however many
+    principals it speaks for: places and threads are taken by connections.
     """
 
     def __init__(
@@ -28,67 +40,79 @@ class Turns:
         self._lock = threads.lock()
         self._free = most
         self._running: Counter[str] = Counter()
-        self._lines: OrderedDict[str, deque[Signal]] = OrderedDict()
+        self._waiting: Counter[str] = Counter()
+        self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
         self._strangers = count()
         self._here = 0
         self._quiet = threads.signal()
 
     @contextmanager
-    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
+    def turn(
+        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+    ) -> Iterator[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block.
 
-        `principal` None: one of their own. Beyond `most_waiting` requests of theirs in line nobody waits.
+        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where `most_waiting` of the
+        sender's requests wait already.
         """
         with self._lock:
-            self._here += 1
             name = principal if principal is not None else f"|{next(self._strangers)}"
-        mine = self._take(name, most_waiting)
+            sent_by = sender if sender is not None else name
+            place = self._come(name, sent_by, most_waiting)
+            self._here += 1
+        mine = place is None or self._is_called(place)
         try:
             yield mine
         finally:
             with self._lock:
                 if mine:
-                    self._pass_on(name)
+                    self._pass_on(sent_by)
                 self._here -= 1
                 if not self._here:
                     self._quiet.set()
                     self._quiet = self._threads.signal()
 
-    def _take(self, name: str, most_waiting: int | None) -> bool:
-        with self._lock:
-            if self._free and self._running[name] < self._most_each:
-                self._begin(name)
-                return True
-            if most_waiting is not None and len(self._lines.get(name, ())) >= most_waiting:
-                return False
-            called = self._threads.signal()
-            self._lines.setdefault(name, deque()).append(called)
-        if called.wait(self._wait_s):
+    def _come(self, principal: str, sender: str, most_waiting: int | None) -> _Place | None:
+        """Take a turn that is free, else a place in line."""
+        if self._free and self._running[sender] < self._most_each:
+            self._begin(sender)
+            return None
+        if most_waiting is not None and self._waiting[sender] >= most_waiting:
+            raise LineFull
+        place = _Place(principal, sender, self._threads.signal())
+        self._lines.setdefault(principal, deque()).append(place)
+        self._waiting[sender] += 1
+        return place
+
+    def _is_called(self, place: _Place) -> bool:
+        if place.called.wait(self._wait_s):
             return True
         with self._lock:
-            if called.is_set():
+            if place.called.is_set():
                 return True
-            line = self._lines[name]
-            line.remove(called)
+            line = self._lines[place.principal]
+            line.remove(place)
             if not line:
-                del self._lines[name]
+                del self._lines[place.principal]
+            _take_one(self._waiting, place.sender)
             return False
 
-    def _begin(self, name: str) -> None:
+    def _begin(self, sender: str) -> None:
         self._free -= 1
-        self._running[name] += 1
+        self._running[sender] += 1
 
-    def _pass_on(self, name: str) -> None:
+    def _pass_on(self, sender: str) -> None:
         self._free += 1
-        self._running[name] -= 1
-        if not self._running[name]:
-            del self._running[name]
-        following = next((each for each in self._lines if self._running[each] < self._most_each), None)
+        _take_one(self._running, sender)
+        may_go = (name for name, line in self._lines.items() if self._running[line[0].sender] < self._most_each)
+        following = next(may_go, None)
         if following is None:
             return
         line = self._lines.pop(following)
-        self._begin(following)
-        line.popleft().set()
+        place = line.popleft()
+        self._begin(place.sender)
+        _take_one(self._waiting, place.sender)
+        place.called.set()
         if line:
             # Behind every other principal that waits: `OrderedDict` appends.
             self._lines[following] = line
@@ -104,3 +128,10 @@ class Turns:
             # Somebody may have come since: then it is not quiet any more.
             if not quiet.wait(max(0.0, until - self._threads.monotonic())):
                 return
+
+
+def _take_one(counted: Counter[str], name: str) -> None:
+    """One less, and nothing is kept of a name that has none: names come from outside."""
+    counted[name] -= 1
+    if not counted[name]:
+        del counted[name]

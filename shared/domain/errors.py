@@ -10,6 +10,7 @@ EmergencyCallingError
 ├── Unavailable        503 with Retry-After; an event is raised and redelivered
 │   ├── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
 │   ├── Rationed       the sender's quota: what is owed waits for its turn
+│   ├── LineFull       as many requests of whoever sends it wait already as may
 │   └── TooManyUnlisted  a bound on agents outside the directory: for one more, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
@@ -70,6 +71,10 @@ class Unavailable(EmergencyCallingError):
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reason = reason
+
+
+class LineFull(Unavailable):
+    """So many requests of the same sender wait already that another one does not."""
 
 
 class TooManyUnlisted(Unavailable):

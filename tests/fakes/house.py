@@ -372,6 +372,7 @@ class House:
             dials=Turns(1),
             polls=Turns(1),
             ends=Turns(1),
+            seats=Turns(64),
             early_ends=self.early_ends,
             looks=SharedLook(wait_s=0.0),
             words=self.words,

@@ -204,9 +204,16 @@ MUTANTS = (
     Mutant(
         "one principal may have every place",
         TURNS,
-        "self._free and self._running[name] < self._most_each",
+        "self._free and self._running[sender] < self._most_each",
         "self._free",
     ),
+    Mutant(
+        "a machine may have every place, one for each agent that it names",
+        DOOR,
+        "turns.turn(principal, sender=caller.owner,",
+        "turns.turn(principal, sender=principal,",
+    ),
+    Mutant("one machine may have every thread", DOOR, "            if not seated:\n", "            if False:\n"),
     Mutant(
         "newcomers push out who held the number first",
         POOL,

@@ -2,25 +2,29 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from msgspec import structs
 
+from shared.adapters.turns import Turns
+from shared.bootstrap import POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE
 from shared.deadlines import Budgets
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
+from shared.domain.callers import Caller
 from shared.domain.dials import Dial
-from shared.domain.errors import Unavailable
+from shared.domain.errors import LineFull, Unavailable
 from shared.domain.ids import agent_key_of
-from shared.emergency_calling import MAX_WAITING_OF_AN_AGENT, EmergencyCalling
+from shared.emergency_calling import MAX_WAITING_OF_AN_AGENT, MAX_WAITING_OF_OTHERS, EmergencyCalling
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.end_call import End
 from tests.fakes.house import DAWN, House, after, everybody, person
 
 SOON_S = 10.0
 DIAL = Dial(call_id="ana/1", agent_id="ana", dialled="911")
+ANA, EVE = person("ana"), person("eve")
 
 
 @dataclass
@@ -33,7 +37,9 @@ class Line:
     turns: list[bool] = field(default_factory=list)
 
     @contextmanager
-    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
+    def turn(
+        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+    ) -> Iterator[bool]:
         self.house.clock.advance(after(seconds=self.waits_s))
         self.turns.append(self.in_time)
         yield self.in_time
@@ -79,7 +85,7 @@ def test_whoever_is_not_called_in_is_answered_without_the_store() -> None:
 def test_a_poll_out_of_turn_has_no_time_at_all() -> None:
     house = House()
     door = front_door(house, Line(house, in_time=False))
-    with door.polling(door.budgets.show_panel_s) as deadline:
+    with door.polling(door.budgets.show_panel_s, everybody()) as deadline:
         assert deadline.passed()
 
 
@@ -142,11 +148,13 @@ def test_no_budget_is_longer_than_what_waits_for_it() -> None:
 class Named:
     """Port `Turns`: notes who takes a turn, and how many of theirs may wait."""
 
-    seen: list[tuple[str | None, int | None]] = field(default_factory=list)
+    seen: list[tuple[str | None, str | None, int | None]] = field(default_factory=list)
 
     @contextmanager
-    def turn(self, principal: str | None = None, most_waiting: int | None = None) -> Iterator[bool]:
-        self.seen.append((principal, most_waiting))
+    def turn(
+        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+    ) -> Iterator[bool]:
+        self.seen.append((principal, sender, most_waiting))
         yield True
 
     def wait_until_quiet(self, most_s: float) -> None:
@@ -171,7 +179,7 @@ def test_a_poll_lets_dials_go_first_for_a_moment() -> None:
     polled = threading.Event()
 
     def poll() -> None:
-        with calling.polling(1.0):
+        with calling.polling(1.0, everybody()):
             polled.set()
 
     waiting = threading.Thread(target=poll)
@@ -181,7 +189,7 @@ def test_a_poll_lets_dials_go_first_for_a_moment() -> None:
     waiting.join(SOON_S)
     assert polled.is_set()
     brief = structs.replace(calling, budgets=Budgets(poll_stands_back_s=0.01))
-    with brief.dials.turn(), brief.polling(1.0) as deadline:
+    with brief.dials.turn(), brief.polling(1.0, everybody()) as deadline:
         assert not deadline.passed(), "nobody who looks waits for ever"
 
 
@@ -193,9 +201,40 @@ def test_an_agent_is_one_principal_and_so_is_each_listed_agent_that_a_machine_na
     for caller, agent_id in ((person("eve"), "x"), (person("eve"), "y"), (everybody(), "ana"), (everybody(), "ana")):
         door.start_call(structs.replace(DIAL, agent_id=agent_id, call_id=agent_id), caller=caller)
     door.start_call(structs.replace(DIAL, agent_id="nobody", call_id="z"), caller=everybody())
-    eve, machine = ("agent:eve", MAX_WAITING_OF_AN_AGENT), ("machine:machine-1", None)
-    assert named.seen[:2] == [eve, eve]
-    assert named.seen[-2:] == [(agent_key_of("ana"), None), machine]
+    polls = structs.replace(house.calling, polls=named)
+    for agent_id in ("ana", "nobody"):
+        with polls.polling(1.0, everybody(), agent_id):
+            pass
+    machine = everybody().owner
+    assert named.seen[:2] == [("agent:eve", "agent:eve", MAX_WAITING_OF_AN_AGENT)] * 2
+    of_ana, of_others = ((name, machine, MAX_WAITING_OF_OTHERS) for name in (agent_key_of("ana"), machine))
+    assert named.seen[3:] == [of_ana, of_others] * 2
+
+
+@pytest.mark.parametrize("flooder", [EVE, everybody()], ids=["agent", "machine"])
+def test_one_senders_polls_leave_places_to_another(flooder: Caller) -> None:
+    house = House()
+    for n in range(POLLS_AT_ONCE):
+        house.add_agent(Agent(agent_id=f"a-{n}", country="US"))
+    calling = structs.replace(house.calling, polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE))
+    with ExitStack() as held:
+        times = [held.enter_context(calling.polling(1.0, flooder, f"a-{n}")) for n in range(POLLS_AT_ONCE)]
+        assert sum(not each.passed() for each in times) == POLLS_AT_ONCE_OF_ONE
+        with calling.polling(1.0, ANA, "ana") as deadline:
+            assert not deadline.passed()
+
+
+def test_one_machine_leaves_threads_to_the_others_whatever_it_asks_for() -> None:
+    house, full = House(), Turns(2, most_each=1)
+    house.tick()
+    calling = structs.replace(house.calling, seats=full)
+    with full.turn(everybody().owner):
+        with pytest.raises(LineFull), calling.polling(1.0, everybody()):
+            pass
+        with pytest.raises(LineFull):
+            calling.end_call(End(call_id="ana/1", by_agent=True), caller=everybody())
+        assert calling.start_call(DIAL, caller=everybody()).degraded, "a dial is answered all the same"
+        assert not calling.start_call(DIAL, caller=ANA).degraded
 
 
 def test_whoever_has_too_much_in_line_ends_no_call_before_the_others() -> None:

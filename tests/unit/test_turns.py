@@ -13,7 +13,7 @@ from shared.adapters.shared_look import SharedLook
 from shared.adapters.threads import OsThreads
 from shared.adapters.turns import Turns
 from shared.bootstrap import DIALS_AT_ONCE, MAILS_AT_ONCE
-from shared.domain.errors import NotAllowed, Unavailable
+from shared.domain.errors import LineFull, NotAllowed, Unavailable
 from tests.fakes.house import Counter
 
 SOON_S = 5.0
@@ -104,12 +104,14 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
-def come_in_order(turns: Turns, line: Line, names: Sequence[str], order: list[str]) -> list[threading.Thread]:
+def come_in_order(
+    turns: Turns, line: Line, names: Sequence[str], order: list[str], sender: str | None = None
+) -> list[threading.Thread]:
     """Each stands in line, in this order, and writes down when it had its turn."""
 
     def take(name: str) -> Callable[[], None]:
         def taking() -> None:
-            with turns.turn(name) as mine:
+            with turns.turn(name, sender=sender) as mine:
                 assert mine
                 order.append(name)
 
@@ -163,12 +165,47 @@ def test_beyond_so_many_in_line_nobody_waits() -> None:
     turns = Turns(1, wait_s=SOON_S, threads=line)
     with turns.turn("flood"):
         threads = come_in_order(turns, line, ["flood"], order)
-        with turns.turn("flood", most_waiting=1) as mine:
-            assert not mine
+        with pytest.raises(LineFull), turns.turn("flood", most_waiting=1):
+            pass
         threads += come_in_order(turns, line, ["ana"], order)
     for thread in threads:
         thread.join()
     assert order == ["flood", "ana"]
+    with turns.turn("flood", most_waiting=0) as mine:
+        assert mine, "what was turned away has taken nothing"
+
+
+def test_one_sender_has_a_part_of_the_places_however_many_it_speaks_for() -> None:
+    turns = Turns(3, most_each=2)
+    with (
+        turns.turn("ana", sender="machine") as first,
+        turns.turn("ben", sender="machine") as second,
+        turns.turn("carl", sender="machine") as third,
+        turns.turn("ana") as own,
+    ):
+        assert (first, second, third, own) == (True, True, False, True)
+
+
+def test_a_line_is_full_for_one_sender_however_many_it_speaks_for() -> None:
+    line, order = Line(), list[str]()
+    turns = Turns(1, wait_s=SOON_S, threads=line)
+    with turns.turn("ana", sender="machine"):
+        threads = come_in_order(turns, line, ["ben"], order, sender="machine")
+        with pytest.raises(LineFull), turns.turn("carl", sender="machine", most_waiting=1):
+            pass
+        threads += come_in_order(turns, line, ["dana"], order)
+    for thread in threads:
+        thread.join()
+    with turns.turn("carl", sender="machine", most_waiting=0) as mine:
+        assert mine and order == ["ben", "dana"]
+
+
+def test_whoever_waited_in_vain_leaves_the_line_to_the_next() -> None:
+    turns = Turns(1, wait_s=0.01)
+    with turns.turn("ana"):
+        for _ in range(3):
+            with turns.turn("ana", most_waiting=1) as late:
+                assert not late
 
 
 def test_all_who_ask_at_once_share_one_look() -> None:
