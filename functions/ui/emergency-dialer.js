@@ -205,7 +205,7 @@ class Leg {
     this.agentId = null;
     /** @type {any} */
     this.panel = null;
-    /** The number lent, from an answer that is not degraded. @type {unknown} */
+    /** The number to show as the caller id, by an answer that is not degraded. @type {unknown} */
     this.lent = null;
     /** @type {Promise<Call>} */
     this.placed = new Promise(() => {});
@@ -492,7 +492,9 @@ export function createEmergencyDialer(options) {
     }
     mine.agentId = body.agent_id ?? null;
     mine.panel = body.panel ?? null;
-    mine.lent = body.degraded ? null : body.callback_number;
+    // Only a number that is said to be on the responder's display: the fallback number, of an outage or an empty pool,
+    // is nobody's caller id.
+    mine.lent = !body.degraded && body.panel?.say?.number_shown ? body.panel.say.callback_number : null;
     mine.report = body.degraded ? "degraded" : "accepted";
     if (!body.degraded) mine.accept(true);
     changed();

@@ -8,7 +8,7 @@ from msgspec import Struct
 from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
-from shared.domain.panels import Mode, panel_of
+from shared.domain.panels import Mode, Panel, panel_of
 from shared.domain.presence import PresenceStatus
 
 OWED = "owed"
@@ -69,6 +69,7 @@ def live_emergency(
     """An emergency as the board shows it."""
     assert emergency.live_id is not None and emergency.lease is not None
     stands, panel = standing(emergency, rules, now), panel_of(emergency, rules, now)
+    number, expires_at = _lent(emergency, panel, rules)
     held_until = None if stands.held_until == _FOR_EVER else stands.held_until
     return LiveEmergency(
         emergency=emergency.live_id,
@@ -78,15 +79,24 @@ def live_emergency(
         since=min((leg.dialled_at for leg in emergency.legs), default=emergency.lease.lent_at),
         mode=panel.mode,
         presence=panel.presence,
-        # The panel of a drill shows no number, which nobody shall give to a responder; whoever watches sees it.
-        callback_number=emergency.lease.number if emergency.drill else panel.callback_number,
-        expires_at=emergency.lease.ends_at(rules) if emergency.drill else panel.expires_at,
+        callback_number=number,
+        expires_at=expires_at,
         shared=emergency.lease.shared,
         test=bool(emergency.legs) and all(leg.test for leg in emergency.legs),
         drill=emergency.drill,
         notices=notices,
         hold_until=held_until,
     )
+
+
+def _lent(emergency: Emergency, panel: Panel, rules: Rules) -> tuple[str | None, datetime | None]:
+    """The number that is this agent's, and until when: what the panel shows, but for two cases."""
+    assert emergency.lease is not None
+    if emergency.drill:
+        # The panel of a drill shows no number, which nobody shall give to a responder; whoever watches sees it.
+        return emergency.lease.number, emergency.lease.ends_at(rules)
+    # The fallback number is nobody's.
+    return (None, None) if emergency.lease.fallback else (panel.callback_number, panel.expires_at)
 
 
 def notice_states(agent_key: str, owed: Iterable[Notice], sent: Sequence[SentNotice]) -> tuple[NoticeState, ...]:

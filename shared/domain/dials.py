@@ -185,6 +185,10 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         )
         return structs.replace(self, number=number, situation=situation)
 
+    def without_number_shown(self) -> "DialFacts":
+        """With no number of the pool to dial with: no softphone may show the fallback number as its caller id."""
+        return structs.replace(self, situation=structs.replace(self.situation, number_shown=False))
+
 
 # What a dial makes ----------------------------------------------------------------------------------------------------
 
@@ -307,6 +311,7 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
         reachable_until=until,
         word=emergency.lease.word,
         shared=leg.shared,
+        degraded=emergency.lease.fallback,
         foreign=has_foreign_number(emergency, leg),
         test=leg.test,
         give_up_at=until,

@@ -385,7 +385,7 @@ def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) 
     moments += [ring.until for ring in rings_now(emergency, now)]
     if stands.held_until is not None and stands.held_until != _NO_END:
         moments.append(stands.held_until)
-    if emergency.lease.expired_at is None and not emergency.lease.lost:
+    if emergency.lease.expired_at is None and not emergency.lease.taken:
         moments.append(emergency.lease.ends_at(rules))
     return min(moments, default=_forgotten_at(emergency, emergency.lease.released_at(rules)))
 
@@ -614,7 +614,7 @@ def with_expiry(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
     """The lease is over, if it is: the number leaves the agent, and rests (S3)."""
     lease = emergency.lease
     assert lease is not None
-    if lease.expired_at is not None or lease.lost or lease.lives(rules, now):
+    if lease.expired_at is not None or lease.taken or lease.lasts(rules, now):
         return emergency
     return structs.replace(emergency, lease=structs.replace(lease, expired_at=lease.ends_at(rules)))
 
@@ -695,7 +695,7 @@ def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:
     """Whether neither a leg is in progress nor presence held, or the lease has ended (B6)."""
     stands = standing(emergency, rules, now)
     lease = emergency.lease
-    return not stands.in_progress and (not stands.held or lease is None or not lease.lives(rules, now))
+    return not stands.in_progress and (not stands.held or lease is None or not lease.lasts(rules, now))
 
 
 def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread | None:
@@ -708,7 +708,7 @@ def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread
         return thread
     # Nothing is sent once the lease is gone: then it is told, whatever is still awaited. An end that is told late may
     # have moved that moment.
-    waits = thread.awaited and lease is not None and lease.lives(rules, now)
+    waits = thread.awaited and lease is not None and lease.lasts(rules, now)
     latest = lease.ends_at(rules) if lease is not None and waits else now
     return structs.replace(thread, close_at=min(thread.close_at or latest, latest))
 
@@ -729,7 +729,7 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
     emergency = structs.replace(emergency, thread=_thread_settled(structs.replace(emergency, lease=lease), rules, now))
     if lease.expired_at is not None:
         # A callback that is answered in the cool-down gives the number back; an end that is told late moves the end.
-        lease = structs.replace(lease, expired_at=None if lease.lives(rules, now) else lease.ends_at(rules))
+        lease = structs.replace(lease, expired_at=None if lease.lasts(rules, now) else lease.ends_at(rules))
     if stands.held != emergency.held or new_hold:
         due = now + FIRST_TRY_WITHIN
         hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold

@@ -54,9 +54,9 @@ class Lease(Struct, frozen=True, kw_only=True):
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
     set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
     at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
-    that; whether it lives is computed all the same. `lost`: the number was lent again in its cool-down, or there was
-    none and `number` is the fallback number. `word` is what the log calls this emergency by, at random. `drill`: it is
-    a drill's, and any real dial may have its number.
+    that; whether it lives is computed all the same. `lost`: the number is not this agent's: it was lent again in its
+    cool-down or, where it is the `fallback` number, none of the pool could be had. `word` is what the log calls this
+    emergency by, at random. `drill`: it is a drill's, and any real dial may have its number.
     """
 
     number: str
@@ -69,6 +69,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     kept_until: datetime | None = None
     expired_at: datetime | None = None
     lost: bool = False
+    fallback: bool = False
     word: str = ""
     drill: bool = False
 
@@ -94,7 +95,16 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     def lives(self, rules: Rules, now: datetime) -> bool:
         """Whether the number is still this agent's, computed whenever it is asked (B2)."""
-        return not self.lost and now < self.ends_at(rules)
+        return not self.lost and self.lasts(rules, now)
+
+    @property
+    def taken(self) -> bool:
+        """Whether the number was lent to somebody else: then nothing is told of it any more."""
+        return self.lost and not self.fallback
+
+    def lasts(self, rules: Rules, now: datetime) -> bool:
+        """Whether what was said at the dial still holds: of the number or, where none was had, of the fallback one."""
+        return not self.taken and now < self.ends_at(rules)
 
     def keeps_number(self, rules: Rules, now: datetime) -> bool:
         """Whether nobody else may be lent the number while another can be: a drill's is as good as free (B2, B9)."""

@@ -82,11 +82,12 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if emergency.drill:
         return _drill_panel(emergency, stands)
     panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
-    if not emergency.lease.lives(rules, now):
-        return panel
-    panel = with_number(
-        panel, emergency.lease.number, emergency.lease.promised_until(rules), emergency.situation or Situation()
-    )
+    lease, situation = emergency.lease, emergency.situation or Situation()
+    if lease.lasts(rules, now):
+        panel = with_number(panel, lease.number or None, lease.promised_until(rules), situation)
+    elif stands.in_progress or stands.held:
+        # A hold may outlast the lease: as long as its banner asks to call again, there is the button for it.
+        panel = _with_placement(panel, situation)
     if panel.banner is Banner.HELD_AFTER_DROP and panel.dial is not None:
         return structs.replace(panel, controls=(CALL_AGAIN_CONTROL, *panel.controls))
     return panel
@@ -155,12 +156,10 @@ def emergency_panel(*, test: bool, placement: Placement | None = None) -> Panel:
 
 
 def with_number(panel: Panel, number: str | None, expires_at: datetime | None, situation: Situation) -> Panel:
-    """The panel with the callback number, what to say, and what the platform connects; all gone with the lease."""
-    return structs.replace(
-        panel,
-        callback_number=number,
-        expires_at=expires_at,
-        say=say_of(situation, number),
-        placeable=situation.placement.placeable,
-        dial=situation.placement.dial,
-    )
+    """The panel with the callback number and what to say, gone with the lease, and what the platform connects."""
+    numbered = structs.replace(panel, callback_number=number, expires_at=expires_at, say=say_of(situation, number))
+    return _with_placement(numbered, situation)
+
+
+def _with_placement(panel: Panel, situation: Situation) -> Panel:
+    return structs.replace(panel, placeable=situation.placement.placeable, dial=situation.placement.dial)

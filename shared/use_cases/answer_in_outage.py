@@ -14,14 +14,15 @@ from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage, Reconci
 
 def answer_in_outage(facts: DialFacts, outage: OutageLog) -> Started:
     """The answer by what is known without the store, and what is owed at once. `facts` are situated."""
-    assert facts.number is not None
     if facts.too_late:
         return stale(facts)
+    facts = facts.without_number_shown()
+    assert facts.number is not None
     recipients = recipients_of(facts.deployment.default_contacts, facts.contacts)
     effects: list[Effect] = [_held(facts)]
     if recipients and not outage.mailed(facts.leg_id) and _mail_granted(facts, outage):
         bare = bare_notice(facts, facts.subject.key, recipients)
-        notice = structs.replace(bare, degraded=True, test=facts.number.test, number_shown=False)
+        notice = structs.replace(bare, degraded=True, test=facts.number.test)
         effects.append(MailInOutage(facts.leg_id, notice))
     return Started(_answer(facts, outage, notified=len(recipients)), tuple(effects))
 
@@ -49,8 +50,7 @@ def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple
 def _answer(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer:
     assert facts.number is not None
     test, number = facts.number.test, facts.deployment.fallback_number
-    # The softphone dials with the lent number or with none: never with the fallback number.
-    situation = structs.replace(facts.situation, number_shown=False)
+    situation = facts.situation
     placement, expires_at = situation.placement, facts.dialled_at + facts.rules.window
     known = OutageDial(expires_at=expires_at, test=test, situation=situation, by=facts.caller.owner)
     outage.dialled(facts.subject.agent_id, known)

@@ -382,6 +382,8 @@ def _commit(facts: DialFacts, found: _Found, means: _Means) -> _Outcome:
         if place is None:
             raise TooManyUnlisted
     loan, lease = _lend(facts, found, means)
+    if lease.fallback:
+        facts = facts.without_number_shown()
     ration = outside.ration.result() if outside is not None and outside.ration is not None else None
     change = _change(facts, found, loan, lease, ration, place, means)
     committed = means.emergencies.commit(change, means.deadline)
@@ -431,7 +433,7 @@ def _lend_anew(
         )
     except NotFound:
         fallback = facts.deployment.fallback_number or ""
-        return None, structs.replace(lease, number=fallback, shared=True, lost=True)
+        return None, structs.replace(lease, number=fallback, lost=True, fallback=True)
     return loan, structs.replace(lease, number=loan.number, shared=loan.kind is LoanKind.SHARED)
 
 

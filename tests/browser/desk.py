@@ -245,8 +245,8 @@ class Desk:
 
     async def _answer(self, behaviour: str, body: Any) -> Response:
         match behaviour:
-            case "accepted" | "degraded":
-                return JSONResponse(_lent(body, degraded=behaviour == "degraded"), status_code=201)
+            case "accepted" | "degraded" | "empty pool":
+                return JSONResponse(_lent(body, behaviour), status_code=201)
             case "hangs":
                 await asyncio.sleep(HANG_S)
                 return Response(status_code=500)
@@ -256,14 +256,17 @@ class Desk:
                 return Response(status_code=int(behaviour))
 
 
-def _lent(body: Any, *, degraded: bool) -> dict[str, object]:
+def _lent(body: Any, behaviour: str) -> dict[str, object]:
+    lent = behaviour == "accepted"
+    number = LENT if lent else "+14255550100"
+    say = {**SAY, "callback_number": number, "number_shown": lent and body["caller_id_ours"]}
     return {
         "call_id": body["call_id"],
         "agent_id": "agent-as-the-server-knows-them",
-        "callback_number": "+14255550100" if degraded else LENT,
+        "callback_number": number,
         "expires_at": "2026-11-26T14:57:00Z",
-        "degraded": degraded,
-        "panel": {"mode": "emergency"},
+        "degraded": behaviour == "degraded",
+        "panel": {"mode": "emergency", "say": say},
     }
 
 

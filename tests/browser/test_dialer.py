@@ -103,7 +103,7 @@ def caller(page: Page, desk: Desk) -> Caller:
     return Caller(page, desk)
 
 
-FAULTS = ["accepted", "hangs", "drips", "401", "422", "429", "500", "degraded", "refused connection"]
+FAULTS = ["accepted", "hangs", "drips", "401", "422", "429", "500", "degraded", "empty pool", "refused connection"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

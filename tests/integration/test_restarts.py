@@ -154,6 +154,32 @@ def test_a_number_that_was_lent_again_rings_whoever_holds_it_now(local: Stack) -
     assert [each.identity for each in seen.invitations] == [eve.agent.acs_user_id]
 
 
+def test_without_any_number_all_the_rest_is_there_and_nothing_of_it_is_untrue(local: Stack) -> None:
+    restart(local, CALLBACK_NUMBERS="")
+    # Hosts that have stopped may still be lending from the pool that they had.
+    local.advance(REGISTERED_FOR)
+    local.run_timers()
+    dana = local.softphone(local.add_agent(new_agent()))
+    call, path = new_id(), f"agents/{dana.agent.agent_id}/panel"
+    body = {"call_id": call, "agent_id": dana.agent.agent_id, "dialled": "911", "country": "US", "caller_id_ours": True}
+    answer = dana.ask("POST", "emergency-calls", body).json()
+    assert (answer["callback_number"], answer["shared"], answer["degraded"]) == (FALLBACK, False, False)
+    polled = dana.ask("GET", path)
+    assert polled.json() == answer["panel"]
+    assert (
+        (answer["placeable"], answer["dial"]) == (polled.json()["placeable"], polled.json()["dial"]) == ("yes", "911")
+    )
+    say = polled.json()["say"]
+    assert (say["callback_number"], say["number_shown"], say["relay_first"]) == (FALLBACK, False, True)
+    again = dana.ask("GET", path, headers={"If-None-Match": polled.headers["ETag"]})
+    assert again.status_code == 304
+    local.wait_until_nothing_is_owed()
+    [message] = local.control.emails()
+    assert "answered by people at all hours" in message.plain_text and "It reaches" not in message.plain_text
+    dana.end(call, reason="dropped")
+    assert dana.panel().controls[:2] == ("call_again", "end_hold")
+
+
 def test_no_contact_anywhere(local: Stack) -> None:
     restart(local, EMERGENCY_CONTACTS="")
     dana = local.softphone(local.add_agent(new_agent(emergency_contacts="")))

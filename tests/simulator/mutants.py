@@ -154,7 +154,7 @@ MUTANTS = (
     Mutant(
         "an expiry that is not taken back",
         FACTS,
-        "expired_at=None if lease.lives(rules, now) else lease.ends_at(rules)",
+        "expired_at=None if lease.lasts(rules, now) else lease.ends_at(rules)",
         "expired_at=lease.ends_at(rules)",
     ),
     Mutant("expired when the timer comes", FACTS, "expired_at=lease.ends_at(rules)))", "expired_at=now))"),

@@ -46,6 +46,13 @@ def test_never_while_a_leg_is_in_progress() -> None:
 
 def test_a_number_that_was_lent_again_is_lost_at_once() -> None:
     assert not structs.replace(LEASE, lost=True).lives(RULES, DIALLED)
+    assert not structs.replace(LEASE, lost=True).lasts(RULES, DIALLED)
+
+
+def test_a_fallback_number_is_nobodys_and_what_is_said_of_it_holds_as_long_as_a_lease_would() -> None:
+    bare = structs.replace(LEASE, lost=True, fallback=True)
+    assert not bare.lives(RULES, DIALLED) and bare.lasts(RULES, DIALLED)
+    assert bare.lasts(RULES, bare.ends_at(RULES) - SECOND) and not bare.lasts(RULES, bare.ends_at(RULES))
 
 
 @given(ended_after=MINUTES, asked_after=MINUTES)
