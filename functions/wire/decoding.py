@@ -7,6 +7,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
 import msgspec
 
@@ -89,7 +90,7 @@ def _field(sent: Mapping[str, object], each: msgspec.structs.FieldInfo, path: st
     if each.encode_name not in sent:
         raise Malformed(path, "is missing")
     value = sent[each.encode_name]
-    if not each.required and isinstance(value, str) and not value.strip():
+    if not each.required and _is_blank(value):
         raise Malformed(path, "is empty")
     return _sound_value(convert(value, each.type, path), path)
 
@@ -108,11 +109,21 @@ def convert[T](value: object, kind: type[T], field: str) -> T:
 
 
 def _without_empty(value: object, kind: object) -> object:
-    """`value` without the optional fields that are empty: a form sends those that nobody filled in."""
-    if not (isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+    """`value` without the optional fields that are empty or blank: a form sends those that nobody filled in."""
+    fields = _fields_in(kind)
+    if isinstance(value, list) and fields:
+        return [_without_empty(each, kind) for each in value]
+    if not (isinstance(value, Mapping) and fields):
         return value
-    optional = _optional(kind)
-    return {name: each for name, each in value.items() if name not in optional or (each is not None and each != "")}
+    return {
+        name: _without_empty(each, fields[name].type) if name in fields else each
+        for name, each in value.items()
+        if name not in fields or fields[name].required or not _is_blank(each)
+    }
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 @functools.cache
@@ -122,8 +133,12 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]
 
 
 @functools.cache
-def _optional(kind: type[msgspec.Struct]) -> frozenset[str]:
-    return frozenset(each.encode_name for each in _fields(kind) if not each.required)
+def _fields_in(kind: Any) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields of the struct that `kind` is, may be, or is a list of, by their names on the wire."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {each.encode_name: each for each in _fields(kind)}
+    inner = map(_fields_in, get_args(getattr(kind, "__value__", kind)))
+    return next((fields for fields in inner if fields), {})
 
 
 def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:

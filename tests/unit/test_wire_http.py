@@ -15,9 +15,11 @@ from functions.wire.banners import BANNERS, banner_words
 from functions.wire.decoding import LONGEST_BODY_BYTES
 from functions.wire.http import (
     AgentBody,
+    DesktopBody,
     DialBody,
     EndBody,
     LocationBody,
+    OutboundProfileBody,
     PresenceBody,
     TieBody,
     agent_answer,
@@ -31,6 +33,7 @@ from functions.wire.http import (
     presence_answer,
     written_contacts,
 )
+from functions.wire.setup import SetupBody, SiteEntry
 from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
 from shared.domain.panels import Banner, emergency_panel, with_number
@@ -171,6 +174,26 @@ def test_empty_optional_fields_are_passed_over_everywhere() -> None:
     assert decode(b'{"reason":"","agent_id":""}', EndBody) == EndBody()
     form = dict.fromkeys(AgentBody.__struct_fields__, "") | {"acs_user_ids": None, "name": "Dana"}
     assert decode(json.dumps(form).encode(), AgentBody) == AgentBody(name="Dana")
+
+
+@pytest.mark.parametrize("empty", [None, "", " ", "\t\n", "\u00a0"])
+def test_what_is_empty_or_blank_is_passed_over_at_any_depth(empty: str | None) -> None:
+    assert decode(json.dumps({"reason": empty, "agent_id": empty}).encode(), EndBody) == EndBody()
+    place = {"address": "1 Main St", "latitude": empty, "longitude": empty, "accuracy_m": empty, "at": empty}
+    sent = {"desktop_id": "d", "country": empty, "network": empty}
+    read = decode(json.dumps(sent | {"location": place}).encode(), DesktopBody)
+    assert read == DesktopBody(desktop_id="d", location=LocationBody(address="1 Main St"))
+    stated = {"name": "Voice", "work_item_limit": empty, "caller_id": empty}
+    profile = decode(json.dumps({"outbound_profile": stated}).encode(), AgentBody).outbound_profile
+    assert profile == OutboundProfileBody(name="Voice")
+    site = {"site_id": "hq", "country": empty, "networks": empty}
+    assert decode(json.dumps({"sites": [site]}).encode(), SetupBody).sites == [SiteEntry(site_id="hq")]
+
+
+def test_what_must_be_there_is_not_passed_over_where_it_is_blank() -> None:
+    with pytest.raises(Malformed) as raised:
+        decode(b'{"status":" "}', PresenceBody)
+    assert raised.value.field == "status"
 
 
 @pytest.mark.parametrize("missing", LEAST)
