@@ -122,8 +122,9 @@ class Preparation:
     Whoever comes meanwhile waits for it, so that none of this time is taken for the store's.
     """
 
-    def __init__(self, *steps: Callable[[], object]) -> None:
+    def __init__(self, *steps: Callable[[], object], telemetry: Telemetry) -> None:
         self._steps = steps
+        self._telemetry = telemetry
         self._lock = threading.Lock()
         self._done = False
 
@@ -134,9 +135,7 @@ class Preparation:
         with self._lock:
             steps, self._steps = self._steps, ()
             for step in steps:
-                # Settings that cannot be used: whoever needs them will say so.
-                with suppress(EmergencyCallingError):
-                    step()
+                _prepare(step, self._telemetry)
             self._done = True
 
 
@@ -146,8 +145,14 @@ class WarmUp:
     It stands back while dials are being answered: an import holds the interpreter for longer than their reads take.
     """
 
-    def __init__(self, *steps: Callable[[], None], stand_back: Callable[[float], None] = lambda _most_s: None) -> None:
+    def __init__(
+        self,
+        *steps: Callable[[], None],
+        telemetry: Telemetry,
+        stand_back: Callable[[float], None] = lambda _most_s: None,
+    ) -> None:
         self._steps = steps
+        self._telemetry = telemetry
         self._stand_back = stand_back
         self._begun = threading.Lock()
         self._over = threading.Event()
@@ -165,10 +170,19 @@ class WarmUp:
     def _run(self) -> None:
         for step in self._steps:
             self._stand_back(STAND_BACK_S)
-            # Without a service's settings there is nothing to warm up; whoever needs it will say so.
-            with suppress(EmergencyCallingError):
-                step()
+            _prepare(step, self._telemetry)
         self._over.set()
+
+
+def _prepare(step: Callable[[], object], telemetry: Telemetry) -> None:
+    """Do a step as far as it goes: what fails here fails again for whoever needs it, and keeps no other step back."""
+    try:
+        step()
+    except EmergencyCallingError:
+        # Settings that cannot be used, a service that is away.
+        pass
+    except Exception as error:  # noqa: BLE001 - no dial waits for a step that failed, and the warm-up goes on
+        telemetry.emit("unforeseen_error", function="start_up", error=type(error).__name__)
 
 
 class App(Struct, frozen=True, kw_only=True):
@@ -203,7 +217,7 @@ def compose(
     directory = AgentTable(tables.agents, clock)
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
-    prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment))
+    prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
     rim = Rim(
         clock=clock,
         telemetry=telemetry,
@@ -502,7 +516,7 @@ def _notifier(settings: Settings, clock: Clock) -> "AcsEmail | GraphEmail":
 def _warm_up(core: Core, *services: Callable[[], None]) -> WarmUp:
     calling = core.calling
     first = (calling.prepare, partial(_read_keys, calling), partial(_register_pool, calling))
-    return WarmUp(*first, *services, stand_back=core.stand_back)
+    return WarmUp(*first, *services, telemetry=calling.telemetry, stand_back=core.stand_back)
 
 
 def _register_pool(calling: EmergencyCalling) -> None:

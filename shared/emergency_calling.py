@@ -16,7 +16,15 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill
-from shared.domain.errors import EmergencyCallingError, LineFull, NotFound, Unavailable
+from shared.domain.errors import (
+    EmergencyCallingError,
+    LineFull,
+    Malformed,
+    NotAllowed,
+    NotAnEmergency,
+    NotFound,
+    Unavailable,
+)
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
 from shared.domain.imports import AgentChange
 from shared.domain.locations import Desktop
@@ -54,6 +62,7 @@ from shared.ports import (
 )
 from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.answer_dial import Answer, Started
+from shared.use_cases.answer_in_the_dark import answer_in_the_dark
 from shared.use_cases.begin_drill import begin_drill
 from shared.use_cases.carry_on_drill import Stage, carry_on_drill
 from shared.use_cases.carry_on_import import carry_on_import
@@ -217,22 +226,35 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         """
         # Fixed here, because a repeat of ours may come much later.
         dial = structs.replace(dial, received_at=self.clock.now())
-        try:
-            started = self._start_call_in_turn(dial, caller)
-            answer = started.answer
-            if answer.degraded:
-                self._report_again(started, dial, caller)
-        except EmergencyCallingError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
-            self.telemetry.emit("unforeseen_error", function="call_started", error=type(error).__name__)
-            return Answer.in_the_dark(dial, self.deployment, self.clock.now())
-        return answer
-
-    def _report_again(self, started: Started, dial: Dial, caller: Caller) -> None:
+        started = self._started_in_time(dial, caller)
         if started.owed:
             key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
-            self.repeats.keep(key, lambda: not self._start_call_in_turn(dial, caller).owed)
+            with self._answered_all_the_same():
+                self.repeats.keep(key, lambda: not self._started_in_time(dial, caller).owed)
+        return started.answer
+
+    def _started_in_time(self, dial: Dial, caller: Caller) -> Started:
+        try:
+            started = self._start_call_in_turn(dial, caller)
+        except (Malformed, NotAllowed, NotAnEmergency):
+            raise
+        except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
+            self._count(error)
+            started = answer_in_the_dark(dial, caller, self.deployment, self.outage, self.clock.now())
+        with self._answered_all_the_same():
+            self.effects.start(started.effects, self.perform)
+        return started
+
+    @contextmanager
+    def _answered_all_the_same(self) -> Iterator[None]:
+        """What comes after a dial's answer never takes that away."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - as above
+            self._count(error)
+
+    def _count(self, error: Exception) -> None:
+        self.telemetry.emit("unforeseen_error", function="call_started", error=type(error).__name__)
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
         """A dial that an event reports, which may be late; raises `Unavailable` where it must come again."""
@@ -251,11 +273,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
-                started = self._start_call(dial, caller, patient if in_turn else self.within(0.0))
+                return self._start_call(dial, caller, patient if in_turn else self.within(0.0))
         except LineFull:
-            started = self._start_call(dial, caller, self.within(0.0))
-        self.effects.start(started.effects, self.perform)
-        return started
+            return self._start_call(dial, caller, self.within(0.0))
 
     def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline) -> Started:
         return start_call(

@@ -4,12 +4,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from shared.domain.deployment import Deployment
-from shared.domain.dials import Dial, DialFacts, has_foreign_number
+from shared.domain.dials import DialFacts, has_foreign_number
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
-from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
+from shared.domain.panels import Panel, panel_of
 from shared.domain.situations import Situation
 from shared.use_cases.effects import Effect, ReturnPresence
 
@@ -35,20 +34,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     known: bool = False
     stale: bool = False
-
-    @classmethod
-    def in_the_dark(cls, dial: Dial, deployment: Deployment, now: datetime) -> "Answer":
-        """That of an outage where even the way to it has failed: nothing is made of the dial but its ids (B1)."""
-        number, expires_at = deployment.fallback_number, now + deployment.rules.window
-        panel = with_number(emergency_panel(test=False), number, expires_at, Situation())
-        return cls(
-            call_id=dial.call_id,
-            agent_id=dial.agent_id,
-            callback_number=number,
-            expires_at=expires_at,
-            degraded=True,
-            panel=panel,
-        )
 
 
 class Started(Struct, frozen=True):

@@ -24,7 +24,11 @@ def answer_in_outage(facts: DialFacts, outage: OutageLog) -> Started:
         bare = bare_notice(facts, facts.subject.key, recipients)
         notice = structs.replace(bare, degraded=True, test=facts.number.test)
         effects.append(MailInOutage(facts.leg_id, notice))
-    return Started(_answer(facts, outage, notified=len(recipients)), tuple(effects))
+    answer, situation = outage_answer(facts, notified=len(recipients)), facts.situation
+    until = facts.dialled_at + facts.rules.window
+    known = OutageDial(expires_at=until, test=answer.test, situation=situation, by=facts.caller.owner)
+    outage.dialled(facts.subject.agent_id, known)
+    return Started(answer, tuple(effects))
 
 
 def answer_beyond_bound(facts: DialFacts, outage: OutageLog) -> Started:
@@ -47,13 +51,11 @@ def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple
     return (ReconcilePresence(agent_key),) if known else ()
 
 
-def _answer(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer:
-    assert facts.number is not None
-    test, number = facts.number.test, facts.deployment.fallback_number
-    situation = facts.situation
-    placement, expires_at = situation.placement, facts.dialled_at + facts.rules.window
-    known = OutageDial(expires_at=expires_at, test=test, situation=situation, by=facts.caller.owner)
-    outage.dialled(facts.subject.agent_id, known)
+def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
+    """The answer by these facts, to which the number that was dialled need not belong."""
+    test, number = facts.number is not None and facts.number.test, facts.deployment.fallback_number
+    situation, expires_at = facts.situation, facts.dialled_at + facts.rules.window
+    placement = situation.placement
     return Answer(
         call_id=facts.dial.call_id,
         agent_id=facts.subject.agent_id,

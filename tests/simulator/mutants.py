@@ -569,7 +569,7 @@ MUTANTS = (
         "return new",
     ),
     Mutant("an event's dial counts though the store has not got it", DOOR, "        started.require_recorded()\n", ""),
-    Mutant("no dial is repeated", DOOR, "        if answer.degraded:\n", "        if False:\n"),
+    Mutant("no dial is repeated", DOOR, "        if started.owed:\n", "        if False:\n"),
     Mutant(
         "a repeat is dialled when it is made",
         DOOR,

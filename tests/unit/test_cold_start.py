@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from msgspec import structs
 
@@ -40,7 +41,7 @@ def test_a_preparation_is_made_once_and_everybody_waits_for_it() -> None:
     def unusable() -> None:
         raise Unavailable
 
-    prepare = Preparation(unusable, step)
+    prepare = Preparation(unusable, step, telemetry=Counter())
     first = threading.Thread(target=prepare)
     first.start()
     begun.wait(10)
@@ -58,6 +59,19 @@ def test_a_preparation_is_made_once_and_everybody_waits_for_it() -> None:
     assert done == [1, 2]
 
 
+def test_a_step_that_nobody_foresaw_to_fail_keeps_no_other_back() -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        raise FileNotFoundError
+
+    counter = Counter()
+    Preparation(fails, partial(done.append, "preparation"), telemetry=counter)()
+    WarmUp(fails, partial(done.append, "warm-up"), telemetry=counter).finish()
+    assert done == ["preparation", "warm-up"]
+    assert counter.events == 2 * [("unforeseen_error", {"function": "start_up", "error": "FileNotFoundError"})]
+
+
 def test_the_warm_up_stands_back_before_each_step() -> None:
     said: list[str] = []
     over = threading.Event()
@@ -69,7 +83,7 @@ def test_the_warm_up_stands_back_before_each_step() -> None:
         said.append("two")
         over.set()
 
-    WarmUp(lambda: said.append("one"), last, stand_back=stand_back).begin()
+    WarmUp(lambda: said.append("one"), last, telemetry=Counter(), stand_back=stand_back).begin()
     assert over.wait(10)
     assert said == ["back", "one", "back", "two"]
 
@@ -81,7 +95,7 @@ def test_an_added_instance_waits_for_the_end_of_its_warm_up() -> None:
         may_end.wait(10)
         said.append("over")
 
-    warm_up = WarmUp(step)
+    warm_up = WarmUp(step, telemetry=Counter())
     warm_up.begin()
 
     def wait() -> None:

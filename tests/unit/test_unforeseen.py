@@ -1,20 +1,24 @@
 """A dial gets a number or the answer of an outage, whatever goes wrong on its way (B1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec import structs
 
 from shared.adapters.emergency_table import MOST_FORGOTTEN_AT_ONCE
 from shared.adapters.exhausted_zone import MOST_TAKEN_FROM
+from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.emergencies import MOST_CLAIMS_A_LEG, MOST_LEGS, MOST_SIGHTINGS, without_lease
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
-from shared.ports import Change
+from shared.domain.panels import Banner
+from shared.ports import Change, OutageDial
+from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
@@ -139,12 +143,82 @@ class NoMoreThreads:
         raise RuntimeError("cannot schedule new futures after interpreter shutdown")
 
 
-def test_where_even_the_way_to_the_outages_answer_fails_it_is_still_that_answer() -> None:
+def test_what_is_owed_after_the_answer_takes_no_answer_away() -> None:
     house = House()
     house.tick()
     calling = structs.replace(house.calling, effects=NoMoreThreads())
     answer = calling.start_call(dial("ana"), caller=only_agent("ana"))
+    assert not answer.degraded and answer.callback_number in house.deployment.callback_numbers
+    assert house.telemetry.count("unforeseen_error") == 1
+
+
+class NothingIsKept:
+    """Port `Repeats`: nothing can be begun any more."""
+
+    def keep(self, key: str, again: Callable[[], bool]) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_repeat_that_cannot_be_kept_takes_no_answer_away() -> None:
+    house = House()
+    house.tick()
+    house.line.away = True
+    calling = structs.replace(house.calling, repeats=NothingIsKept())
+    answer = calling.start_call(dial("ana"), caller=only_agent("ana"))
+    assert (answer.degraded, answer.dial) == (True, "911")
+    assert house.telemetry.count("unforeseen_error") == 1
+
+
+def in_the_dark(house: House, dialled: str, **more: object) -> Answer:
+    """The answer where even the way to that of an outage fails."""
+
+    def fails() -> None:
+        raise FileNotFoundError
+
+    house.tick()
+    house.performs = False
+    calling = structs.replace(house.calling, prepare=fails, **more)
+    reported = Dial(call_id="1", agent_id="ana", dialled=dialled, country="US")
+    return calling.start_call(reported, caller=only_agent("ana"))
+
+
+def test_where_even_the_way_to_the_outages_answer_fails_it_is_still_that_answer() -> None:
+    house = House()
+    answer = in_the_dark(house, "911")
     assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
+    assert (answer.test, answer.placeable, answer.dial) == (False, Placeable.YES, "911")
+    assert [type(effect) for effect in house.owed] == [HoldInOutage, MailInOutage]
+    assert answer.notified == len(house.deployment.default_contacts)
+    assert house.telemetry.count("unforeseen_error") == 1
+    [again] = house.repeats.kept.values()
+    assert not again(), "it is repeated until the store has it"
+
+
+def test_a_test_dial_in_the_dark_is_a_test() -> None:
+    house = House()
+    answer = in_the_dark(house, "933")
+    assert (answer.test, answer.panel.banner) == (True, Banner.TEST_IN_PROGRESS)
+    [mail] = [effect for effect in house.owed if isinstance(effect, MailInOutage)]
+    assert mail.notice.test
+
+
+def test_what_is_no_emergency_number_is_none_in_the_dark() -> None:
+    with pytest.raises(NotAnEmergency):
+        in_the_dark(House(), "5551234")
+
+
+class ForgetfulLog(OutageMemory):
+    """A memory of the outage that fails."""
+
+    def dialled(self, agent_id: str, dial: OutageDial) -> None:
+        raise KeyError(agent_id)
+
+
+def test_a_dial_is_answered_and_repeated_though_the_memory_of_the_outage_fails() -> None:
+    house = House()
+    answer = in_the_dark(house, "933", outage=ForgetfulLog())
+    assert (answer.degraded, answer.callback_number, answer.test, answer.dial) == (True, FALLBACK, True, "933")
+    assert house.repeats.kept
 
 
 def test_what_is_refused_stays_refused() -> None:
