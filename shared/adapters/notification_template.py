@@ -6,6 +6,7 @@ and if even that could not be rendered, the bare facts are sent: a notice is nev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_SUBJECT_CHARACTERS = 200
 MAX_BODY_CHARACTERS = 100_000
+# Marks stand in brackets in front of a subject: RFC 5256 (2.1) takes such off before it compares subjects.
+_MARKS = re.compile(r"^(?:\[[^\[\]]*\]\s*)+")
 
 type Edited = Callable[[TemplateKind, str], TemplateSources | None]
 
@@ -106,18 +109,21 @@ def _marked(notice: RenderedNotice, of: Notice, language: str) -> RenderedNotice
     if mark is None or mark in notice.subject:
         return notice
     said = words(language)[f"mark_{mark.lower()}"]
-    subject = one_line(f"{said}: {notice.subject}", MAX_SUBJECT_CHARACTERS)
+    subject = one_line(f"{said} {notice.subject}", MAX_SUBJECT_CHARACTERS)
     return RenderedNotice(subject=subject, text=f"{said}\n{notice.text}", html=f"<p>{escape(said)}</p>{notice.html}")
 
 
 def _joined(parts: Sequence[RenderedNotice], merged: Notice) -> RenderedNotice:
-    """Several notices in one message, under a subject that says how many."""
+    """Several notices in one message, under a subject that says how many; of one emergency, in its thread."""
     if len(parts) == 1:
         return parts[0]
     language = language_of(merged.locale)
+    subject = words(language)["subject_merged"].format(count=len(parts))
+    if merged.mail_thread:
+        subject = one_line(f"[{subject}] {_MARKS.sub('', parts[-1].subject)}", MAX_SUBJECT_CHARACTERS)
     bodies = (f"<h2>{escape(part.subject)}</h2>\n{_body(part.html)}" for part in parts)
     joined = RenderedNotice(
-        subject=words(language)["subject_merged"].format(count=len(parts)),
+        subject=subject,
         text="\n".join(f"{part.subject}\n\n{part.text}\n{'-' * 40}" for part in parts) + "\n",
         html=f'<!DOCTYPE html>\n<html lang="{language}">\n<head><meta charset="utf-8"></head>\n<body>\n'
         + "\n<hr>\n".join(bodies)
@@ -133,17 +139,17 @@ def _body(html: str) -> str:
     return html[begins + 1 : ends] if "<body" in folded and begins < ends else html
 
 
-_BARE_WORDS = {
-    "call": "EMERGENCY CALL by",
-    "callback_answered": "An emergency responder called back and was answered:",
-    "callback_missed": "NOBODY ANSWERED an emergency responder who called back:",
-    "closing": "OVER: the emergency call of",
+_BARE_MARKS = {
+    "callback_answered": "[CALLBACK ANSWERED] ",
+    "callback_missed": "[CALLBACK MISSED] ",
+    "closing": "[OVER] ",
 }
 
 
 def _bare(facts: Mapping[str, str | bool]) -> RenderedNotice:
     """What Kari's Law requires, without any template."""
-    lines = [f"{_BARE_WORDS.get(str(facts['kind']), 'EMERGENCY:')} {facts['agent']}, {facts['dialled_at']}"]
+    subject = f"{_BARE_MARKS.get(str(facts['kind']), '')}EMERGENCY CALL by {facts['agent']}"
+    lines = [f"{subject}, {facts['dialled_at']}"]
     if facts["kind"] != "closing":
         place = facts["location_address"] or f"{facts['location_latitude']} {facts['location_longitude']}".strip()
         lines += [
@@ -152,7 +158,7 @@ def _bare(facts: Mapping[str, str | bool]) -> RenderedNotice:
         ]
     html = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return RenderedNotice(
-        subject=one_line(lines[0], MAX_SUBJECT_CHARACTERS),
+        subject=one_line(subject, MAX_SUBJECT_CHARACTERS),
         text="\n".join(lines) + "\n",
         html=f'<html lang="en">{html}</html>',
     )

@@ -96,6 +96,11 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         return leg_id_of(self.subject.key, self.dial.call_id)
 
     @property
+    def thread(self) -> str:
+        """The thread of mails that it begins, unless the emergency has one: without the store it follows as well."""
+        return derived(self.leg_id, "thread")
+
+    @property
     def hold(self) -> Hold:
         """The hold on presence that follows from it, in an outage as well."""
         return Hold(hold_id=derived(self.leg_id, "hold"))
@@ -181,6 +186,7 @@ class DialFacts(Struct, frozen=True, kw_only=True):
             situation,
             site=(self.site.name or self.site.site_id) if self.site else None,
             time_zone=next((zone for zone in zones if zone), None),
+            locale=dial.locale or (self.agent.locale if self.agent else None),
             contacts=recipients if sum(map(len, recipients)) <= MAX_CONTACTS_KEPT_CHARACTERS else None,
         )
         return structs.replace(self, number=number, situation=situation)
@@ -196,7 +202,15 @@ class DialFacts(Struct, frozen=True, kw_only=True):
 def new_lease(facts: DialFacts, word: str) -> Lease:
     """The lease that this dial begins, of a number that is still to be found."""
     epoch = derived(facts.leg_id, "lease")
-    return Lease(number="", epoch=epoch, shared=False, lent_at=facts.now, dialled_at=facts.dialled_at, word=word)
+    return Lease(
+        number="",
+        epoch=epoch,
+        shared=False,
+        lent_at=facts.now,
+        dialled_at=facts.dialled_at,
+        word=word,
+        thread=facts.thread,
+    )
 
 
 def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool, holds_presence: bool) -> Leg:
@@ -291,9 +305,10 @@ def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -
         site=facts.situation.site,
         placeable=facts.situation.placement.placeable,
         number_shown=facts.situation.number_shown,
-        locale=facts.dial.locale or (agent.locale if agent else None),
+        locale=facts.situation.locale,
         time_zone=facts.situation.time_zone or facts.deployment.time_zone,
         give_up_at=until,
+        thread=facts.thread,
     )
 
 
@@ -310,6 +325,7 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
         callback_number=leg.number,
         reachable_until=until,
         word=emergency.lease.word,
+        thread=emergency.lease.thread,
         shared=leg.shared,
         degraded=emergency.lease.fallback,
         foreign=has_foreign_number(emergency, leg),

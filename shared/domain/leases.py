@@ -56,7 +56,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
     that; whether it lives is computed all the same. `lost`: the number is not this agent's: it was lent again in its
     cool-down or, where it is the `fallback` number, none of the pool could be had. `word` is what the log calls this
-    emergency by, at random. `drill`: it is a drill's, and any real dial may have its number.
+    emergency by, at random; `thread` is the thread of its mails, "" in rows of an older version. `drill`: it is a
+    drill's, and any real dial may have its number.
     """
 
     number: str
@@ -71,6 +72,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     lost: bool = False
     fallback: bool = False
     word: str = ""
+    thread: str = ""
     drill: bool = False
 
     def own(self, rules: Rules) -> Rules:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.emergency_numbers import Placeable
+from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
 
 MOST_RECIPIENTS_A_MESSAGE = 50
@@ -27,6 +28,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
     `claimed`: the agent is nobody in the directory. `time_zone` is an IANA name, UTC where it is None.
     `parts`: the notices that this one merges, each of its own emergency; its own facts are then those of the first.
+    `word` is what the log calls its emergency by. `thread` names its emergency's thread of mails (`mail_thread`).
     `agent_key`: whose emergency's thread it belongs to, None where it is told of no emergency that is kept.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
@@ -56,12 +58,18 @@ class Notice(Struct, frozen=True, kw_only=True):
     time_zone: str | None = None
     ended_at: datetime | None = None
     word: str = ""
+    thread: str = ""
     parts: tuple["Notice", ...] = ()
 
     @property
     def called(self) -> dict[str, str]:
         """What names its emergency in a log line; nothing where that has no word."""
         return {"emergency": self.word} if self.word else {}
+
+    @property
+    def mail_thread(self) -> str:
+        """The same in all mails of one emergency (B6), "" where it tells of several. Older rows have the word alone."""
+        return self.thread or (derived(self.word, "thread") if self.word else "")
 
     @property
     def happened_at(self) -> datetime:
@@ -81,13 +89,14 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 def merged(parts: tuple[Notice, ...], notice_id: str, recipients: tuple[str, ...]) -> Notice:
     """One notice for several, which all of these recipients are owed."""
-    words = {each.word for each in parts}
+    words, threads = {each.word for each in parts}, {each.mail_thread for each in parts}
     return structs.replace(
         parts[0],
         notice_id=notice_id,
         recipients=recipients,
         agent_key=None,
         word=parts[0].word if len(words) == 1 else "",
+        thread=parts[0].mail_thread if len(threads) == 1 else "",
         give_up_at=max(each.give_up_at for each in parts),
         parts=parts,
     )

@@ -21,9 +21,10 @@ from shared.domain.locations import LocationSource, ToldLocation
 class Situation(Struct, frozen=True, kw_only=True):
     """What holds for an agent's latest dial.
 
-    `number_shown`: the responder's display shows the lent number. `relay_first`: a relay agent answers before the
-    emergency centre, and asks for city and street. `site` is the name of the site where they dialled, `time_zone` its
-    or the entry's; `contacts` are those told of it, None where they are too long to be kept (B14).
+    `locale` (BCP 47) is that of the dial, else the entry's: in it the contacts are told. `number_shown`: the
+    responder's display shows the lent number. `relay_first`: a relay agent answers before the emergency centre, and
+    asks for city and street. `site` is the name of the site where they dialled, `time_zone` its or the entry's;
+    `contacts` are those told of it, None where they are too long to be kept (B14).
     """
 
     told: ToldLocation = ToldLocation()
@@ -33,6 +34,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     relay_first: bool = False
     site: str | None = None
     time_zone: str | None = None
+    locale: str | None = None
     contacts: tuple[str, ...] | None = None
 
 

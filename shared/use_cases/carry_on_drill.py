@@ -489,14 +489,16 @@ class _Playing:
         """Those who were told of the drill are told that it is over: its own thread went with the real call."""
         reached = self._reached()
         recipients = tuple(each for each in self._play.recipients if each.casefold() in reached)
-        if not recipients or not self._stage.deployment.closing_notices:
+        sent = self._stage.emergencies.drill_mail(self._deadline).sent
+        told = next((dispatch.notice for dispatch in sent if dispatch.notice is not None), None)
+        if told is None or not recipients or not self._stage.deployment.closing_notices:
             return
         now = self._now()
         notice = Notice(
             notice_id=derived(self._leg_id, NoticeKind.CLOSING.value),
             recipients=recipients,
             agent_id=self._play.agent_id,
-            agent_name=None,
+            agent_name=told.agent_name,
             dialled_at=self._drill.at,
             ended_at=now,
             callback_number="",
@@ -506,8 +508,9 @@ class _Playing:
             drill=True,
             degraded=False,
             location=ToldLocation(),
-            locale=None,
-            time_zone=self._stage.deployment.time_zone,
+            locale=told.locale,
+            time_zone=told.time_zone,
+            thread=told.mail_thread,
             give_up_at=now,
             kind=NoticeKind.CLOSING,
         )

@@ -7,6 +7,7 @@ from shared.domain.errors import Conflict
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
+from shared.domain.situations import Situation
 from shared.ports import AgentDirectory, Change, EmergencyStore
 from shared.use_cases.effects import DeliverNotice, Effect
 
@@ -51,6 +52,7 @@ def _notice(
     """Times and the agent's name; neither number nor place: a message about what is over gives nothing away."""
     agent = directory.find(emergency.agent_id, deadline).result() if emergency.in_directory else None
     thread, lease, rules = emergency.thread, emergency.lease, deployment.rules
+    situation = emergency.situation or Situation()
     assert thread is not None and lease is not None
     ends = standing(emergency, rules, clock.now()).ends
     dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
@@ -72,8 +74,10 @@ def _notice(
         drill=emergency.drill,
         degraded=False,
         location=ToldLocation(),
-        locale=agent.locale if agent is not None else None,
-        time_zone=deployment.time_zone,
+        locale=situation.locale or (agent.locale if agent is not None else None),
+        time_zone=situation.time_zone or deployment.time_zone,
+        word=lease.word,
+        thread=lease.thread,
         # Nothing is sent once the lease is gone; one that ends with its last leg leaves time for another try.
         give_up_at=max(lease.ends_at(rules), clock.now() + GIVE_CLOSING_UP_AFTER),
         kind=NoticeKind.CLOSING,

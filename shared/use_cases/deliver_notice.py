@@ -311,7 +311,7 @@ class Sending:
             subject=subject_of(self._notice, words),
             text=words.text,
             html=words.html,
-            thread=derived(self._notice.word, "thread") if self._notice.word else "",
+            thread=self._notice.mail_thread,
         )
 
     def _operation_id(self, group: Sequence[str]) -> str:
@@ -361,7 +361,7 @@ class Sending:
 def subject_of(notice: Notice, words: RenderedNotice) -> str:
     """The subject; a drill's says DRILL, whatever the template was (B9)."""
     marked = not notice.drill or DRILL_MARK in words.subject
-    return words.subject if marked else f"{DRILL_MARK}: {words.subject}"
+    return words.subject if marked else f"[{DRILL_MARK}] {words.subject}"
 
 
 def _groups(recipients: Sequence[str]) -> list[list[str]]:

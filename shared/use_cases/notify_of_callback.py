@@ -113,6 +113,7 @@ def _notice(
         dialled_at=callback.answered_at,
         callback_number=lease.number,
         word=lease.word,
+        thread=lease.thread,
         reachable_until=lease.promised_until(deployment.rules),
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),
@@ -120,7 +121,7 @@ def _notice(
         degraded=False,
         location=situation.told,
         site=situation.site,
-        locale=agent.locale if agent else None,
+        locale=situation.locale or (agent.locale if agent else None),
         time_zone=situation.time_zone or deployment.time_zone,
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),

@@ -410,8 +410,10 @@ def _lend(facts: DialFacts, found: _Found, means: _Means) -> tuple[Loan | None, 
         return _lend_anew(facts, current, new_lease(facts, means.word), found, means)
     if current is not None and current.lives(facts.rules, facts.now):
         return None, current
-    word = (current.word if current is not None else "") or means.word
-    return _lend_anew(facts, current, new_lease(facts, word), found, means)
+    lease = new_lease(facts, means.word)
+    if current is not None and current.word:
+        lease = structs.replace(lease, word=current.word, thread=current.thread)
+    return _lend_anew(facts, current, lease, found, means)
 
 
 def _lend_anew(

@@ -82,12 +82,16 @@ def test_the_contacts_are_told_by_graph_and_by_nobody_else(mailing: Mailing) -> 
 
 def test_the_messages_of_one_emergency_are_one_thread(mailing: Mailing) -> None:
     dana, lee = mailing.softphone(), mailing.softphone()
-    dana.dial(new_id())
+    calls = new_id(), new_id()
+    for call in calls:
+        dana.dial(call)
     lee.dial(new_id())
-    dana.dial(new_id())
-    first, second = [mail.properties for mail in mailing.wait_for_mails(dana, 2)]
+    mailing.wait_for_mails(dana, 2)
+    for call in calls:
+        dana.end(call)
+    first, second, closing = [mail.properties for mail in mailing.wait_for_mails(dana, 3)]
     [other] = [mail.properties for mail in mailing.wait_for_mails(lee, 1)]
-    assert first and first == second != other
+    assert first and first == second == closing != other
 
 
 def test_one_token_for_graph_and_none_for_each_message(mailing: Mailing) -> None:

@@ -1,5 +1,7 @@
 """A thread with an end (B6): whoever was told of an emergency is told that it is over, once."""
 
+from datetime import datetime
+
 import pytest
 from msgspec import structs
 
@@ -8,6 +10,7 @@ from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
+from shared.domain.locations import Location, ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice
@@ -303,21 +306,81 @@ def test_with_the_setting_off_nobody_is_told(house: House) -> None:
     assert closings(house) == []
 
 
+class Listening:
+    """A template that keeps what it is to tell."""
+
+    def __init__(self) -> None:
+        self.seen: list[Notice] = []
+
+    def render(self, notice: Notice, now: datetime) -> RenderedNotice:
+        self.seen.append(notice)
+        return RenderedNotice(notice.kind.value, "", "")
+
+
+def heard(house: House) -> list[Notice]:
+    """The notices of what happens from now on."""
+    listening = Listening()
+    house.template = listening
+    return listening.seen
+
+
 def test_it_tells_times_and_the_name_and_neither_number_nor_place(house: House) -> None:
-    seen: list[Notice] = []
-
-    class Listening:
-        def render(self, notice: Notice, now: object) -> RenderedNotice:
-            seen.append(notice)
-            return RenderedNotice(notice.kind.value, "", "")
-
-    dial(house, dialled="933")
+    seen = heard(house)
+    dialled_at = house.clock.now()
+    here = Location(address="1 Example Way", at=dialled_at)
+    house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="933", location=here))
     house.clock.advance(after(minutes=3))
     end(house)
-    dispatched = house.emergency(DANA)
-    assert dispatched is not None and dispatched.thread is not None
-    assert dispatched.thread.closed_for == CONTACTS
-    assert seen == []
+    call, closing = seen
+    assert call.callback_number and call.location.address and closing.kind is NoticeKind.CLOSING
+    assert (closing.agent_name, closing.test, closing.recipients) == ("Dana Example", True, CONTACTS)
+    assert (closing.dialled_at, closing.ended_at) == (dialled_at, dialled_at + after(minutes=3))
+    assert (closing.callback_number, closing.location, closing.site) == ("", ToldLocation(), None)
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
+def test_all_notices_of_an_emergency_speak_the_caller_s_language_in_their_zone(house: House, listed: bool) -> None:
+    house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
+    if listed:
+        entry = Agent(agent_id="lee", emergency_contacts=CONTACTS, locale="it", time_zone="America/Los_Angeles")
+        house.add_agent(entry)
+    seen = heard(house)
+    said = Dial(call_id="call-1", agent_id="lee", dialled="911", acs_user_id=DANA_ACS, locale="fr-CA")
+    answer = house.dial(said)
+    house.end(End(call_id="call-1", by_agent=True))
+    for context in ("answered", "missed"):
+        house.responder_calls(answer.callback_number, context)
+        if context == "answered":
+            house.switchboard.pick_up(DANA_ACS, context)
+            house.deliver()
+        house.switchboard.hang_up(context)
+        house.wait(20)
+    assert {notice.kind for notice in seen} == set(NoticeKind)
+    zone = "America/Los_Angeles" if listed else house.deployment.time_zone
+    assert {(notice.locale, notice.time_zone) for notice in seen} == {("fr-CA", zone)}
+    assert {notice.claimed for notice in seen} == {not listed}
+    assert len({notice.mail_thread for notice in seen}) == 1
+
+
+def test_all_notices_of_an_emergency_are_one_thread_and_name_it_in_the_log(house: House) -> None:
+    dial(house)
+    end(house)
+    dial(house, "call-2")
+    end(house, "call-2")
+    assert len(closings(house)) == 2
+    [thread] = {email.thread for email in house.mail.accepted}
+    [word] = {facts["emergency"] for event, facts in house.telemetry.events if event == "notice_sent"}
+    assert thread and word
+    house.dial(Dial(call_id="another", agent_id="kim", dialled="911"))
+    assert house.mail.accepted[-1].thread != thread
+
+
+def test_a_redial_in_the_cool_down_goes_on_with_the_thread(house: House) -> None:
+    dial(house)
+    end(house)
+    live(house, 70)
+    dial(house, "call-2")
+    assert len({email.thread for email in house.mail.accepted}) == 1
 
 
 def test_a_leg_beyond_the_ration_that_opens_a_closed_thread_again_is_closed_by_a_message_of_its_own(

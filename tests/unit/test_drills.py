@@ -430,7 +430,7 @@ def test_a_real_call_of_the_agent_wins_at_any_step(house: Theatre, step: str) ->
     assert house.switchboard.requests == []
     house.end(End(call_id="real", by_agent=True))
     assert house.status(DANA) is PresenceStatus.AVAILABLE, "as it was before the drill"
-    closing = [email for email in house.mail.accepted if email.subject.startswith("OVER")]
+    closing = [email for email in house.mail.accepted if email.subject.startswith("[OVER]")]
     assert [email.recipients for email in closing] == [("boss@example.com",)]
     for _ in range(8):
         house.clock.advance(after(minutes=20))
@@ -454,8 +454,10 @@ def test_the_real_call_is_answered_as_if_there_were_no_drill(house: Theatre) -> 
 def test_whoever_was_told_of_the_drill_is_told_that_it_is_over(house: Theatre) -> None:
     house.before("callback", lambda: house.dial(Dial(call_id="real", agent_id=DANA, dialled="911", country="US")))
     house.play(WARDEN)
-    subjects = [email.subject for email in house.mail.accepted if WARDEN in email.recipients]
-    assert len(subjects) == 2 and all("DRILL" in subject for subject in subjects)
+    told = [email for email in house.mail.accepted if WARDEN in email.recipients]
+    assert len(told) == 2 and all("DRILL" in email.subject for email in told)
+    assert len({email.thread for email in told}) == 1 and told[0].thread
+    assert told[1].subject == told[0].subject.replace("] ", "] [OVER] ", 1), "the same agent by the same name"
 
 
 def test_another_s_real_call_takes_the_number_of_a_drill_before_any_that_rests_or_is_held(house: Theatre) -> None:

@@ -88,7 +88,7 @@ def both(notice: RenderedNotice) -> list[str]:
 
 def test_an_emergency_tells_who_when_where_and_which_number() -> None:
     notice = rendered()
-    assert notice.subject == "EMERGENCY CALL by Jane Example at 5:05 PM UTC"
+    assert notice.subject == "EMERGENCY CALL by Jane Example"
     for words in both(notice):
         assert "Jane Example dialled an emergency number." in words
         assert "4 March 2026, 17:05:09 UTC" in words
@@ -106,7 +106,7 @@ def test_an_emergency_tells_who_when_where_and_which_number() -> None:
 
 def test_a_test_is_marked_everywhere() -> None:
     notice = rendered(test=True)
-    assert notice.subject.startswith("TEST, no emergency:")
+    assert notice.subject == "[TEST, no emergency] EMERGENCY CALL by Jane Example"
     for words in both(notice):
         assert "THIS IS A TEST. Nobody is in danger." in words
         assert "EMERGENCY CALL" not in words
@@ -275,7 +275,54 @@ def test_what_the_reader_must_know_besides_is_said() -> None:
             assert part in words
         assert "not sent to the emergency centre automatically" in words
     assert "<b>" not in said.html
-    assert "another number" not in rendered(number_shown=True).text
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en", "Responders see this number on their display."),
+        ("es", "Los servicios de emergencia ven este número en su pantalla."),
+        ("fr", "Les secours voient ce numéro."),
+        ("it", "I soccorritori vedono questo numero."),
+    ],
+)
+def test_which_number_the_responder_sees_is_said_either_way(locale: str, words: str) -> None:
+    for said, other in zip(
+        both(rendered(locale=locale, number_shown=True)), both(rendered(locale=locale)), strict=True
+    ):
+        assert words in said and words not in other
+    for said in both(rendered(locale=locale, number_shown=True, placeable=Placeable.NO)):
+        assert words not in said, "no responder sees a call that was not placed"
+
+
+def base(subject: str) -> str:
+    """The subject without marks in front: RFC 5256 (2.1) takes them off to tell which messages belong together."""
+    return re.sub(r"^(\[[^\[\]]*\] *)+", "", subject)
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["built in", "edited"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_all_subjects_of_one_emergency_are_the_same_but_for_their_marks(language: str, edited: bool) -> None:
+    own = TemplateSources(subject="Call of {{ agent }}", text="x", html="x") if edited else None
+    legs: list[dict[str, Any]] = [{}, {"test": True}, {"drill": True}, {"dialled_at": DIALLED + timedelta(minutes=9)}]
+    subjects = [rendered(own, kind=kind, locale=language, **leg).subject for kind in NoticeKind for leg in legs]
+    assert len({base(subject) for subject in subjects}) == 1 and "Jane Example" in base(subjects[0])
+    assert edited or len(set(subjects)) == len(NoticeKind) * 3, "each kind at a glance"
+
+
+def test_several_notices_of_one_emergency_in_one_message_stay_in_its_thread() -> None:
+    call = structs.replace(NOTICE, word="bodafilogu")
+    over = structs.replace(call, kind=NoticeKind.CLOSING)
+    told = merged(call, over, word="bodafilogu")
+    assert told.subject == "[2 emergency notices in one message] EMERGENCY CALL by Jane Example"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_over_names_the_agent_and_gives_the_id_only_where_there_is_no_name(language: str) -> None:
+    for words in both(rendered(kind=NoticeKind.CLOSING, locale=language, ended_at=DIALLED)):
+        assert "Jane Example" in words and "agent-7" not in words
+    for words in both(rendered(kind=NoticeKind.CLOSING, locale=language, ended_at=DIALLED, agent_name=None)):
+        assert "agent-7" in words
 
 
 def test_a_position_is_told_where_a_template_tells_addresses_only() -> None:

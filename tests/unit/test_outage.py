@@ -7,6 +7,7 @@ import pytest
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Row, Write
 from shared.deadlines import Deadline
+from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
@@ -83,6 +84,22 @@ def test_a_dial_that_a_machine_reported_is_shown_to_no_agent_whose_right_nobody_
     with pytest.raises(Unavailable):
         panel(house, only_agent("ana"))
     assert house.panel("ana").banner is Banner.EMERGENCY_IN_PROGRESS
+
+
+def test_the_mail_of_an_outage_is_in_the_thread_of_the_emergency_that_is_recorded_afterwards() -> None:
+    house = House()
+    house.add_agent(Agent(agent_id="ana"))
+    house.tick()
+    dial = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US")
+    house.line.away = True
+    assert house.dial(dial).degraded and len(house.mail.accepted) == 1
+    house.line.away = False
+    house.clock.advance(after(minutes=1))
+    house.dial(dial)
+    house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="911", country="US"))
+    assert len(house.mail.accepted) >= 2
+    [thread] = {email.thread for email in house.mail.accepted}
+    assert thread
 
 
 def away() -> AwayTable:
