@@ -36,6 +36,8 @@ MOST_SIGHTINGS = 12
 MOST_CLAIMS_A_LEG = 2
 GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
 GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
+# One of each kind, of the window before.
+MOST_DEFERRED = 2
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
 # A notice of each leg, and one of each callback; each with the one that it went on as.
@@ -150,7 +152,8 @@ class Thread(Struct, frozen=True, kw_only=True):
     `opened_by` is the latest such notice. `awaited` are those that may still be accepted for somebody: whoever hears
     that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; `closed_for`: who is owed,
     or was sent, that it is over. `close_at` is when that is to be owed, None while it is not over and once it is
-    `closed`.
+    `closed`. `deferred` are the latest notices beyond a ration, with whom each was accepted for: to those, and only
+    then, it opens the thread again.
     """
 
     opened_by: str
@@ -159,12 +162,12 @@ class Thread(Struct, frozen=True, kw_only=True):
     closed_for: tuple[str, ...] = ()
     close_at: datetime | None = None
     closed: bool = False
+    deferred: dict[str, tuple[str, ...]] = {}
 
     @property
     def left(self) -> tuple[str, ...]:
         """Who was told of the emergency and not yet that it is over."""
-        closed = {address.casefold() for address in self.closed_for}
-        return tuple(address for address in self.told if address.casefold() not in closed)
+        return _others(self.told, self.closed_for)
 
 
 class OutsidePlace(Struct, frozen=True):
@@ -630,11 +633,15 @@ def with_thread_opened(
 ) -> Emergency:
     """A leg owes a notice: everybody who was told of the emergency is told once more when it is over.
 
-    For one beyond the ration, which is sent much later, nobody waits.
+    One beyond the ration is sent much later: nobody waits for it, and until then nobody has more to hear of the end.
     """
     before = emergency.thread or Thread(opened_by=notice_id)
-    awaited = before.awaited if rationed else tuple(dict.fromkeys((*before.awaited, notice_id)))[-MOST_LEGS:]
-    thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told)
+    if rationed:
+        deferred = {**before.deferred, notice_id: before.deferred.get(notice_id, ())}
+        thread = structs.replace(before, deferred=dict(list(deferred.items())[-MOST_DEFERRED:]))
+    else:
+        awaited = tuple(dict.fromkeys((*before.awaited, notice_id)))[-MOST_LEGS:]
+        thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told, deferred=before.deferred)
     return settle(structs.replace(emergency, thread=thread), rules, now)
 
 
@@ -648,13 +655,31 @@ def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], no
     thread = emergency.thread
     if thread is None:
         return emergency
-    known = {address.casefold() for address in thread.told}
-    new = [address for address in dict.fromkeys(addresses) if address.casefold() not in known]
+    addresses = tuple(dict.fromkeys(addresses))
+    new = _others(addresses, thread.told)
     awaited = tuple(each for each in thread.awaited if each != notice_id)
+    thread = _reopened(thread, notice_id, addresses)
     thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], awaited=awaited)
-    if (thread.close_at is not None and not awaited) or (thread.closed and new):
+    if (thread.close_at is not None and not awaited) or (thread.closed and thread.left):
         thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
     return structs.replace(emergency, thread=thread)
+
+
+def _reopened(thread: Thread, notice_id: str, addresses: tuple[str, ...]) -> Thread:
+    """Whoever is told by a notice beyond the ration is told once more that it is over: once, even if it is repeated."""
+    known = thread.deferred.get(notice_id)
+    again = _others(addresses, known) if known is not None else ()
+    if known is None or not again:
+        return thread
+    closed_for = _others(thread.closed_for, again)
+    deferred = {**thread.deferred, notice_id: (*known, *again)}
+    return structs.replace(thread, opened_by=notice_id, closed_for=closed_for, deferred=deferred)
+
+
+def _others(addresses: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Those that are not known, whatever their case."""
+    folded = {address.casefold() for address in known}
+    return tuple(address for address in addresses if address.casefold() not in folded)
 
 
 def with_closing(emergency: Emergency) -> Emergency:

@@ -57,7 +57,7 @@ def _notice(
     ends = standing(emergency, rules, clock.now()).ends
     dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
     ended_at = max((end.at for end in ends.values()), default=clock.now())
-    # What is beyond a ration is one notice for several legs, of which a later one opens the thread again.
+    # A leg beyond the ration leaves `opened_by` as it is until its notice is sent.
     closed = f"{thread.opened_by}|{emergency.legs[-1].leg_id}|{';'.join(recipients)}"
     return Notice(
         notice_id=derived(closed, NoticeKind.CLOSING.value),

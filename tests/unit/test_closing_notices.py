@@ -383,7 +383,7 @@ def test_a_redial_in_the_cool_down_goes_on_with_the_thread(house: House) -> None
     assert len({email.thread for email in house.mail.accepted}) == 1
 
 
-def test_a_leg_beyond_the_ration_that_opens_a_closed_thread_again_is_closed_by_a_message_of_its_own(
+def test_legs_beyond_the_ration_are_closed_by_a_message_of_their_own_after_the_one_that_tells_of_them(
     house: House,
 ) -> None:
     def away(_email: Email) -> None:
@@ -399,8 +399,12 @@ def test_a_leg_beyond_the_ration_that_opens_a_closed_thread_again_is_closed_by_a
     dial(house, "call-7")
     end(house, "call-7")
     assert house.telemetry.count("notice_rationed") == 2, "the same notice has room for both"
-    live(house, 2)
-    assert len({email.operation_id for email in closings(house)}) == len(closings(house)) == 2
+    live(house, 6)
+    assert len(closings(house)) == 1
+    live(house, 3)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [*[NoticeKind.CALL] * 5, NoticeKind.CLOSING, NoticeKind.CALL, NoticeKind.CLOSING]
+    assert len({email.operation_id for email in closings(house)}) == 2
 
 
 def test_a_late_notice_of_an_earlier_leg_does_not_bring_the_end_before_the_notice_of_the_last_leg(

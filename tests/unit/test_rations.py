@@ -3,15 +3,20 @@
 What is beyond a ration is owed later; whoever is told first of an emergency does not wait for a flood.
 """
 
+from collections import Counter
 from datetime import datetime
 
 import pytest
+from msgspec import structs
 
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.dials import Dial
+from shared.domain.emergencies import with_closing, with_told
 from shared.domain.notifications import Notice, NoticeKind
+from shared.domain.pool import ration_window
 from shared.ports import RenderedNotice
+from shared.use_cases.end_call import End
 from tests.fakes.house import House, after, everybody, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
@@ -118,3 +123,72 @@ def test_of_callbacks_to_a_listed_agent_five_are_told_at_once_and_the_others_in_
     assert sorted(kinds(house)[5:]) == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED]
     wait(house, 11)
     assert len(kinds(house)) == 7
+
+
+# Closing notices
+
+
+def with_closings(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, closing_notices=True)
+
+
+@pytest.mark.parametrize(("caller", "agent_id"), [(STRANGER, "any"), (DANA, "dana")], ids=["unlisted", "listed"])
+def test_dialling_and_ending_again_and_again_sends_at_most_twelve_messages_in_ten_minutes(
+    house: House, caller: Caller, agent_id: str
+) -> None:
+    with_closings(house)
+    sent: Counter[datetime] = Counter()
+    for n in range(200):
+        before = len(house.mail.accepted)
+        house.end(End(call_id=dial(house, caller, n, agent_id), by_agent=True), caller)
+        house.sweep()
+        sent[ration_window(house.clock.now())] += len(house.mail.accepted) - before
+        house.clock.advance(after(seconds=9))
+    assert len(sent) == 3 and max(sent.values()) <= 12, (
+        "five of dials, one for all that was beyond the ration before, and their closings"
+    )
+    wait(house, 130)
+    assert kinds(house)[-2:] == [NoticeKind.CALL, NoticeKind.CLOSING], "what was beyond the ration to the last"
+
+
+def test_a_leg_beyond_the_ration_is_told_to_be_over_once_its_own_notice_was_sent(house: House) -> None:
+    with_closings(house)
+    for n in range(7):
+        house.end(End(call_id=dial(house, DANA, n, "dana"), by_agent=True), DANA)
+    assert kinds(house) == [NoticeKind.CALL, NoticeKind.CLOSING] * 5
+    wait(house, 9)
+    assert len(kinds(house)) == 10
+    wait(house, 2)
+    assert kinds(house)[10:] == [NoticeKind.CALL, NoticeKind.CLOSING]
+    wait(house, 130)
+    assert len(kinds(house)) == 12
+
+
+def test_who_dials_on_while_a_notice_beyond_the_ration_is_sent_hears_of_the_end_at_the_end(house: House) -> None:
+    with_closings(house)
+    for n in range(6):
+        house.end(End(call_id=dial(house, DANA, n, "dana"), by_agent=True), DANA)
+    house.clock.advance(after(minutes=9))
+    last = dial(house, DANA, "the long one", "dana")
+    wait(house, 3)
+    assert kinds(house)[10:] == [NoticeKind.CALL]
+    house.end(End(call_id=last, by_agent=True), DANA)
+    assert kinds(house)[10:] == [NoticeKind.CALL, NoticeKind.CLOSING]
+
+
+def test_whoever_a_notice_beyond_the_ration_reaches_later_than_others_is_told_of_the_end_too(house: House) -> None:
+    with_closings(house)
+    contacts = (GUARD, "second@example.com")
+    house.add_agent(Agent(agent_id="ben", emergency_contacts=contacts))
+    for n in range(6):
+        house.end(End(call_id=dial(house, MACHINE, n, "ben"), by_agent=True), MACHINE)
+    emergency = house.emergency("ben")
+    assert emergency is not None and emergency.thread is not None and emergency.thread.left == ()
+    [later] = emergency.thread.deferred
+    for place, address in enumerate(contacts):
+        emergency = with_told(emergency, later, [address], house.clock.now())
+        assert emergency.thread is not None
+        assert (emergency.thread.left, emergency.thread.close_at) == (contacts[: place + 1], house.clock.now())
+    closed = with_closing(emergency)
+    repeated = with_told(closed, later, contacts, house.clock.now())
+    assert repeated == closed, "a process that dies before it strikes the notice off sends it again"
