@@ -2,7 +2,9 @@
 
     agent|{agent}                    the emergency itself; its version fences every transition
     call|{call}  call|{call}|{agent} whose call an id is, or that it ended before it started
-    server|{call}|{agent}            who knows a server call; starter|{identity}|{agent}: who has an untied leg
+    server|{call}|{rank}|{agent}     who knows a server call; starter|{identity}|{rank}|{agent}: who has an untied leg;
+                                     untied|{rank}|{agent}: likewise, of all identities. The rank stands in the key, so
+                                     that no page ends before those of the directory (`Emergency.rank`)
     number|{digits}|                 the slot, touched by whatever lends the number; `leaves`: not of the pool any more
     number|{digits}|{agent}          a holder of the number, with all that a callback needs
     free|{zone}|{since}|{digits}     may be lent; rest|{zone}|{since}|… rests in its cool-down; share|{zone}|{rank}|… is
@@ -252,12 +254,8 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     """Every row that belongs to the emergency besides its own."""
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
-    ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
     rows = {leg_row(leg, key): state_values(_owner_of(leg, emergency)) for leg in emergency.legs}
-    rows |= {f"server|{server_key}|{key}": ranked for server_key in _server_keys(emergency)}
-    if stands.untied:
-        names = (key_of(raw_identity(starter)) for starter in emergency.starters)
-        rows |= {f"starter|{ring.first(name)}|{key}": ranked for name in names}
+    rows |= _rows_for_events(emergency, ring, untied=bool(stands.untied))
     if emergency.owner is not None:
         rows[f"unlisted|{ring.first(agent_key_of(emergency.agent_id))}|{key}"] = bare
     rows |= alone_rows(emergency)
@@ -269,6 +267,19 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
         rows[look_row(emergency.presence_look_at, key)] = bare
     if emergency.thread is not None and emergency.thread.close_at is not None:
         rows[closing_row(emergency.thread.close_at, key)] = bare
+    return rows
+
+
+def _rows_for_events(emergency: Emergency, ring: KeyRing, *, untied: bool) -> dict[str, Values]:
+    """By which an event of a server call, or of a recording, finds the emergency."""
+    # The version before reads the rank in the row, and finds a row of whatever is between its prefix and the agent.
+    last = f"{emergency.rank}|{emergency.agent_key}"
+    ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
+    rows = {f"server|{server_key}|{last}": ranked for server_key in _server_keys(emergency)}
+    if untied and emergency.starters:
+        names = (key_of(raw_identity(starter)) for starter in emergency.starters)
+        rows |= {f"starter|{ring.first(name)}|{last}": ranked for name in names}
+        rows[f"untied|{last}"] = ranked
     return rows
 
 

@@ -156,7 +156,11 @@ class EmergencyTable:
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
-        rows = by_rank(self._prefixed("starter|", MOST_UNTIED_READ, deadline))
+        # Of the version before there are only rows by identity.
+        reads = [
+            self._table.between(*with_prefix(kind), MOST_UNTIED_READ, deadline) for kind in ("untied|", "starter|")
+        ]
+        rows = by_rank(row for read in reads for row in read.result())
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
     def going_on(self, deadline: Deadline) -> GoingOn:

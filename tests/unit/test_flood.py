@@ -5,23 +5,28 @@ Rations, places among those who are rung, and places in the pool belong to a pri
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import batched, count
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.allowances import Allowances
+from shared.adapters.emergency_rows import index_rows
+from shared.adapters.emergency_table import MOST_OWNERS_READ
 from shared.adapters.outage_memory import OutageMemory
-from shared.adapters.table import Put
+from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Values
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of, key_of
+from shared.domain.keys import KeyRing
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, numbers, person
+from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, key_outside, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 DANA, STRANGER, EVE, MACHINE = person(DANA_OBJECT), person("stranger"), person("eve"), everybody()
@@ -415,3 +420,29 @@ def test_events_of_a_call_settle_the_victim_before_those_who_claim_it(victim: Ca
     key = agent_key_of(name) if victim is DANA else unlisted_key(name, victim.owner)
     emergency = house.emergencies.find(key, house.within()).result().emergency
     assert emergency is not None and len(emergency.sightings) == 1
+
+
+def test_more_claims_than_a_page_holds_keep_no_event_and_no_recording_from_a_listed_agent() -> None:
+    """Those of two machines, whose keys all come before the agent's."""
+    house = House(pool=numbers(20))
+    house.performs = False
+    acs, listed = "8:acs:r_listed", next(name for n in count() if agent_key_of(name := f"{n}").startswith("ff"))
+    house.add_agent(Agent(agent_id=listed, acs_user_ids=(acs,)))
+    house.tick()
+    for agent_id in (listed, "outside"):
+        house.dial(Dial(call_id=agent_id, agent_id=agent_id, dialled="911", server_call_id="s"))
+    claiming = house.emergencies.load(key_outside("outside"), house.within()).result().emergency
+    assert claiming is not None
+    rows: dict[str, Values] = {}
+    for n in range(MOST_OWNERS_READ):
+        other = structs.replace(claiming, agent_key=f"{n:032x}", starters=(acs,))
+        rows |= index_rows(other, house.deployment.rules, house.clock.now(), KeyRing())
+    found = [(key, values) for key, values in rows.items() if key.startswith(("server|", "starter|", "untied|"))]
+    for some in batched(found, MOST_ROWS_A_COMMIT, strict=False):
+        house.table.commit([Put(key, values) for key, values in some], house.within())
+    first = [
+        house.emergencies.owners_of_server_call(key_of("s"), house.within())[0],
+        house.emergencies.owners_of_starter(acs, house.within())[0],
+        house.emergencies.agents_untied(house.within())[0],
+    ]
+    assert first == [agent_key_of(listed)] * 3

@@ -31,7 +31,7 @@ DANA_ACS, KIM_ACS = "8:acs:r_dana", "8:acs:r_kim"
 KINDS = {
     *("bare", "outside"),
     *("agent", "call", "server", "starter", "number", "free", "rest", "share", "due", "outbox", "unknown"),
-    *("ration", "look", "mail", "pool", "recording", "deletion", "held", "unlisted"),
+    *("ration", "look", "mail", "pool", "recording", "deletion", "held", "unlisted", "untied"),
 }
 BARE = {"free", "number", "pool"}
 
