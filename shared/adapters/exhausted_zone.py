@@ -6,6 +6,7 @@ what it needs, and how many are read.
 
 import random
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -65,16 +66,20 @@ class ZoneReader(Struct, frozen=True):
         """The longest-free numbers."""
         return self.table.between(*with_prefix(f"free|{self.zone}|"), REMEMBERED, deadline)
 
-    def picture(self, now: datetime, deadline: Deadline) -> Picture:
-        """All of it, in one step; what other hosts have in their settings is read with it."""
-        free, pools = self.free(deadline), self.pools.read(deadline)
+    def picture(self, pools: Pending[list[Row]], now: datetime, deadline: Deadline) -> Callable[[], Picture]:
+        """Begin to read all of it, in one step with `pools`, which other hosts have in their settings; then wait."""
+        free = self.free(deadline)
         resting = self.table.between(*with_prefix(f"rest|{self.zone}|"), REST_ROWS_READ, deadline)
         shared = self.table.between(*with_prefix(f"share|{self.zone}|"), SHARE_ROWS_READ, deadline)
-        rows = {row.key: row for row in free.result()}
-        synced = self.pools.learn(pools.result(), now)
-        activity = activity_of(map_readable(read_hold, shared.result()), self.numbers)
-        rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
-        return Picture(rows, Exhausted(rests, activity), synced)
+
+        def read() -> Picture:
+            rows = {row.key: row for row in free.result()}
+            synced = self.pools.learn(pools.result(), now)
+            activity = activity_of(map_readable(read_hold, shared.result()), self.numbers)
+            rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
+            return Picture(rows, Exhausted(rests, activity), synced)
+
+        return read
 
     def new_loan(self, picture: Picture, now: datetime, deadline: Deadline) -> Loan | None:
         """A number of the setting whose slot was never written: the pool is not in line with the setting yet."""

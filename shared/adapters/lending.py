@@ -9,8 +9,9 @@ serves all dials that waited for it.
 import random
 import threading
 from collections.abc import Callable, Container, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from datetime import datetime, timedelta
+from itertools import chain
 
 from msgspec import structs
 
@@ -29,6 +30,8 @@ UNDER_WAY = timedelta(seconds=2)
 # Where dials of this process are after all that is free, the second look mostly shows who has got it: without it a dial
 # shares after a lost try, and 64 dials on ten numbers take four steps at the 99th percentile instead of three.
 MOST_LOOKS = 2
+# Of a dial that does not say its country, the directory tells it while these many zones, the largest, are being read.
+MOST_BEGUN = 5
 
 type LockMaker = Callable[[], AbstractContextManager[object]]
 
@@ -58,7 +61,7 @@ class Lending:
 
     def expect(self, country: str | None, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
-        for zone in self._in_order(country)[:1]:
+        for zone in self._in_order(country)[: MOST_BEGUN if country is None else 1]:
             zone.expect(deadline)
 
     def find(
@@ -77,18 +80,54 @@ class Lending:
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         looked: list[_Zone] = []
+        seen: dict[_Zone, Picture] = {}
         # A reading may tell of another host's numbers, in zones that this one has none of.
-        while zone := next((each for each in self._in_order(country) if each not in looked), None):
-            loan = zone.find_unshared(now, deadline, takes=takes)
+        while zones := next((left for each in self._ranks(country) if (left := _without(looked, each))), None):
+            seen |= {zone: zone.picture for zone in self._in_order(country) if zone not in seen}
+            loan = self._find_unshared_in(zones, seen, now, deadline, takes=takes)
             if loan is not None:
                 return loan
-            looked.append(zone)
+            looked += zones
         return None
 
+    def _find_unshared_in(
+        self, zones: "list[_Zone]", seen: "Mapping[_Zone, Picture]", now: datetime, deadline: Deadline, *, takes: bool
+    ) -> Loan | None:
+        """In one of these zones, which are as good as each other; `seen` are the pictures before this dial."""
+        loan = _remembered(zones, now)
+        if loan is None:
+            # All in one step, however many; where nothing rested here at the last look, those of other countries too.
+            rested = any(zone.picture.held.resting for zone in zones)
+            self._look(zones if rested else list(seen), seen, now, deadline)
+            loan = _remembered(zones, now)
+        found = (zone.find_unshared(seen[zone], now, deadline, takes=takes) for zone in zones)
+        return loan or next((each for each in found if each is not None), None)
+
+    def _look(self, zones: "list[_Zone]", seen: "Mapping[_Zone, Picture]", now: datetime, deadline: Deadline) -> None:
+        """Read those zones of which nobody has read another picture than the one that was seen."""
+        deadline.require()
+        with ExitStack() as turns:
+            # In the order of their names, so that no two dials wait for one another.
+            for zone in sorted(zones, key=lambda each: each.name):
+                turns.enter_context(zone.one_reads)
+            stale = [zone for zone in zones if zone.picture is seen[zone]]
+            if not stale:
+                return
+            pools = self._pools.read(deadline)
+            begun = [(zone, zone.begin(pools, now, deadline)) for zone in stale]
+            for zone, read in begun:
+                zone.learn(read(), now)
+
     def _in_order(self, country: str | None) -> "list[_Zone]":
-        own, foreign = zones_in_order(self._pools.pool.sizes, country)
+        return list(chain.from_iterable(self._ranks(country)))
+
+    def _ranks(self, country: str | None) -> "tuple[list[_Zone], ...]":
+        """The caller's own zones, and then the others."""
+        ranks = zones_in_order(self._pools.pool.sizes, country)
         # `setdefault` is one step: two dials that make the same zone both go on with the one that was first.
-        return [self._zones.get(zone) or self._zones.setdefault(zone, self._make(zone)) for zone in (*own, *foreign)]
+        return tuple(
+            [self._zones.get(zone) or self._zones.setdefault(zone, self._make(zone)) for zone in rank] for rank in ranks
+        )
 
     def over(self, loan: Loan, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
@@ -107,13 +146,14 @@ class _Zone:
 
     def __init__(self, reader: ZoneReader, one_reads: AbstractContextManager[object]) -> None:
         self._reader = reader
-        self._one_reads = one_reads
+        self.name = reader.zone
+        self.one_reads = one_reads
         self._lock = threading.Lock()
         self._begun: Pending[list[Row]] | None = None
         # The free rows of the last reading, and what dials of this process took of any reading, and when.
         self._free: dict[str, Row] = {}
         self._taken: dict[str, datetime] = {}
-        self._picture = Picture({}, Exhausted((), {}), synced=False)
+        self.picture = Picture({}, Exhausted((), {}), synced=False)
 
     def expect(self, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
@@ -121,11 +161,15 @@ class _Zone:
             if self._begun is None and self._free.keys() <= self._taken.keys():
                 self._begun = self._reader.free(deadline)
 
-    def find_unshared(self, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
-        """A number that nobody holds: free, else never lent, else resting (where one may be taken)."""
-        picture = self._picture
+    def remembered(self, now: datetime) -> Loan | None:
+        """A free number of those that are remembered, or that a reading which was begun shows."""
         row = self._take(self._free, now) or self._take(self._read_begun(now), now)
-        for _ in range(MOST_LOOKS if row is None else 0):
+        return _free_loan(row) if row is not None else None
+
+    def find_unshared(self, seen: Picture, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
+        """A number that nobody holds, by a newer picture than `seen`: free, else never lent, else resting."""
+        picture, row = seen, None
+        for _ in range(MOST_LOOKS):
             picture = self._look(picture, now, deadline)
             row = self._take(picture.free, now)
             if row is not None or not picture.free:
@@ -135,19 +179,19 @@ class _Zone:
             with self._lock:
                 row = self._chosen(picture.free, leaving_out=())
         if row is not None:
-            return Loan(number=number_in(row.key), kind=LoanKind.FREE, row=row.key, version=row.version)
+            return _free_loan(row)
         new = self._reader.new_loan(picture, now, deadline)
         return new or (self._reader.resting_loan(picture, now, deadline) if takes else None)
 
     def find_shared(self) -> Loan | None:
         """Of the numbers that the last reading showed, the one that is to be shared."""
-        return self._reader.shared_loan(self._picture)
+        return self._reader.shared_loan(self.picture)
 
     def over(self, row: str, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""
         with self._lock:
             self._free.pop(row, None)
-            self._picture.free.pop(row, None)
+            self.picture.free.pop(row, None)
             if not lent:
                 # One that was lent stays taken: a reading that is under way may still show it.
                 self._taken.pop(row, None)
@@ -170,7 +214,7 @@ class _Zone:
 
     def _read_begun(self, now: datetime) -> Mapping[str, Row]:
         """What `expect` began to read, and whoever waited for it may take from."""
-        with self._one_reads:
+        with self.one_reads:
             begun, self._begun = self._begun, None
             if begun is not None:
                 # A dial before may have begun it, in an outage or with little time left: then a fresh one decides.
@@ -181,14 +225,34 @@ class _Zone:
     def _look(self, seen: Picture, now: datetime, deadline: Deadline) -> Picture:
         """A reading after the one that a dial has seen: its own, unless another's came while it waited for its turn."""
         deadline.require()
-        with self._one_reads:
-            if self._picture is seen:
-                self._picture = self._reader.picture(now, deadline)
-                self._remember(self._picture.free, now)
-            return self._picture
+        with self.one_reads:
+            if self.picture is seen:
+                self.learn(self.begin(self._reader.pools.read(deadline), now, deadline)(), now)
+            return self.picture
+
+    def begin(self, pools: Pending[list[Row]], now: datetime, deadline: Deadline) -> Callable[[], Picture]:
+        """Begin a reading; by the holder of `one_reads`."""
+        return self._reader.picture(pools, now, deadline)
+
+    def learn(self, picture: Picture, now: datetime) -> None:
+        """A reading has come; by the holder of `one_reads`."""
+        self.picture = picture
+        self._remember(picture.free, now)
 
     def _remember(self, free: dict[str, Row], now: datetime) -> None:
         with self._lock:
             self._free = free
             # A dial that found a number and then had no time left has not let go of it.
             self._taken = {key: since for key, since in self._taken.items() if since > now - UNDER_WAY}
+
+
+def _without(looked: list[_Zone], zones: list[_Zone]) -> list[_Zone]:
+    return [zone for zone in zones if zone not in looked]
+
+
+def _remembered(zones: list[_Zone], now: datetime) -> Loan | None:
+    return next((loan for zone in zones if (loan := zone.remembered(now))), None)
+
+
+def _free_loan(row: Row) -> Loan:
+    return Loan(number=number_in(row.key), kind=LoanKind.FREE, row=row.key, version=row.version)

@@ -196,7 +196,8 @@ def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[St
     with suppress(Unavailable):
         # These two first: what is kept of people is found by their keys, which a cold process has to read.
         sites = means.sites.known(deadline)
-        means.numbers.expect_loan(dial.country, deadline)
+        presumed_country = facts.agent.country if facts.agent else None
+        means.numbers.expect_loan(dial.country or presumed_country, deadline)
         reading = means.emergencies.find(named, deadline)
         desktops = means.desktops.of(dial.agent_id, deadline)
         facts = _identified(facts, means)

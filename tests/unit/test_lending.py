@@ -4,6 +4,8 @@ import random
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from shared.adapters.exhausted_zone import SHARE_ROWS_READ
 from shared.adapters.lending import UNDER_WAY, Lending, LockMaker
 from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
@@ -70,6 +72,54 @@ class Counted(Overtaken):
         if self.looks == 2:
             self.before_second()
         return super().between(first, end, limit, deadline)
+
+
+class Answer[T]:
+    """An answer of `Stepped`."""
+
+    def __init__(self, table: "Stepped", answer: Known[T]) -> None:
+        self._table, self._answer = table, answer
+
+    def result(self) -> T:
+        self._table.steps += self._table.asked
+        self._table.asked = False
+        return self._answer.result()
+
+
+class Stepped(MemoryTable):
+    """Counts the steps of readings: how often an answer is waited for after something was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.steps, self.readings = False, 0, 0
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        self.asked = True
+        self.readings += 1
+        return Answer(self, super().between(first, end, limit, deadline))  # type: ignore[return-value]
+
+
+# No Danish number begins with a zero.
+DANISH = f"+45{1234:08}"
+FIVE_COUNTRIES = ("+14255550100", "+14165550100", "+447700900123", DANISH, "+61491570156")
+
+
+@pytest.mark.parametrize(("country", "shared"), [("US", "+14255550100"), ("NZ", None), (None, None)])
+def test_that_nothing_is_free_in_any_of_five_countries_is_known_in_one_step(
+    country: str | None, shared: str | None
+) -> None:
+    table = Stepped()
+    house = House(pool=FIVE_COUNTRIES, table=table)
+    house.tick()
+    for n in range(len(FIVE_COUNTRIES)):
+        house.add_agent(Agent(agent_id=f"agent-{n}"))
+        house.dial(Dial(call_id=f"{n}/1", agent_id=f"agent-{n}", dialled="911"))
+    lending = Lending(table, pools=RegisteredPools(table, FIVE_COUNTRIES), rules=Rules(), chance=random.Random(1))
+    table.steps = table.readings = 0
+    loan = lending.find(country=country, quota=None, now=house.clock.now(), deadline=house.within())
+    assert loan.kind is LoanKind.SHARED and loan.number == (shared or loan.number)
+    # Free, resting and held of each, and what other hosts have.
+    assert (table.steps, table.readings) == (1, 3 * len(FIVE_COUNTRIES) + 1)
 
 
 class TwoDials:
