@@ -59,7 +59,7 @@ _COMMITTED = re.compile(rb'"RowKey": "call\|[^}]*agent_key\W+([0-9a-f]{32})')
 
 # Area codes of the United States and of Canada, a hundred numbers kept for examples in each.
 _US = (201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 220, 223, 224)
-_CA = (204, 226, 236, 249, 250, 438, 289, 306, 343, 354, 365, 367, 368, 382, 387, 403, 416, 418, 428, 431)
+_CA = (204, 226, 236, 249, 250, 438, 289, 306, 343, 354, 365, 367, 368, 382, 450, 403, 416, 418, 428, 431)
 # As many as a thousand British mobile numbers (07700 900…) and the Australian ones of 02 5550 are kept for examples; no
 # Danish number begins with a zero. None of them leaves this machine.
 NUMBER_OF: dict[str, Callable[[int], str]] = {
@@ -260,7 +260,6 @@ def test_a_dial_on_a_pool_that_is_all_lent_takes_three_steps(
     lend(local, 0, 5)
     home_lent = dialled_alone(tapped, agent_of_many(10), foreign=True)
     lend(local, 1, 2, 3, 4, 6, 7, 8)
-    settle(local)
     done = dialled_alone(tapped, agent_of_many(15), shared=True)
     show({"nothing free at home": home_lent, "exhausted": done}, capsys)
     assert steps(home_lent) <= 3 and steps(done) <= 3
@@ -271,6 +270,8 @@ def lend(local: Stack, *agents: int) -> None:
     for n in agents:
         [taken] = burst(local.url, [dialling(local.url, agent_of_many(n), new_id())])
         assert not taken.body["degraded"]
+    # What follows their commits is none of the next dial's requests.
+    settle(local)
 
 
 def test_a_callback_reads_storage_once_before_it_is_sent_on(tapped: Tapped) -> None:
