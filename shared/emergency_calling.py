@@ -114,6 +114,7 @@ from shared.use_cases.show_desktop import show_desktop
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import start_call
+from shared.use_cases.steps import Steps
 from shared.use_cases.stop_recording import stop_recording
 from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
@@ -125,6 +126,8 @@ MAX_WAITING_OF_AN_AGENT = 8
 # A machine's line holds a crisis; `seats` bounds how many threads all that it asks for takes.
 MAX_WAITING_OF_OTHERS = 40
 WORD_HEX_DIGITS = 12
+# What the log calls the two timers, as the host does.
+LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
 
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
@@ -633,6 +636,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def expire_leases(self) -> None:
         """End holds and legs whose time has come, release numbers, and forget what is over. Raises `Unavailable`."""
+        steps = Steps(LEASE_EXPIRY, self.telemetry)
         effects = expire_leases(
             emergencies=self.emergencies,
             numbers=self.numbers,
@@ -640,23 +644,30 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
+            steps=steps,
             deadline=self.within(self.budgets.expire_leases_s),
         )
-        self.effects.finish(effects, self.perform)
-        # What fails is there to remove a minute later.
-        with suppress(EmergencyCallingError):
+        with steps.step():
+            self.effects.finish(effects, self.perform)
+        self._keep_house()
+        steps.raise_foreseen()
+
+    def _keep_house(self) -> None:
+        """What fails is there to do a minute later."""
+        steps = Steps(LEASE_EXPIRY, self.telemetry)
+        with steps.step():
             self.desktops.remove_old(self.clock.now(), self.within(self.budgets.directory_s))
-        with suppress(EmergencyCallingError):
+        with steps.step():
             self._forget_agents(self.within(self.budgets.directory_s))
-        with suppress(EmergencyCallingError):
+        with steps.step():
             self.directory.reindex(self.within(self.budgets.reindex_s))
-        with suppress(EmergencyCallingError):
+        with steps.step():
             read_voice_routes(
                 telephony=self.telephony,
                 routes=self.routes,
                 deadline=self.within(self.budgets.read_voice_routes_s),
             )
-        with suppress(EmergencyCallingError):
+        with steps.step():
             tell_drill_age(
                 drills=self.drills,
                 clock=self.clock,
@@ -676,27 +687,34 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def take_up_outbox(self) -> None:
         """Try again what is owed, then carry on what administrators began. Raises `Unavailable`."""
-        self.take_up_owed()
+        steps, later = Steps(OUTBOX_SWEEP, self.telemetry), Steps(OUTBOX_SWEEP, self.telemetry)
+        with steps.step():
+            self.take_up_owed()
         # What fails is there ten seconds later.
-        with suppress(EmergencyCallingError):
+        with later.step():
             for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
                 self._carry_on_import(operation_id)
-        with suppress(EmergencyCallingError):
+        with later.step():
             self._take_up_drill()
+        steps.raise_foreseen()
 
     def take_up_owed(self) -> None:
         """Try again what is owed to emergencies. Raises `Unavailable`."""
-        deadline = self.within(self.budgets.take_up_outbox_s)
-        effects = [
-            *take_up_outbox(emergencies=self.emergencies, clock=self.clock, telemetry=self.telemetry, deadline=deadline)
-        ]
-        try:
+        deadline, steps = self.within(self.budgets.take_up_outbox_s), Steps(OUTBOX_SWEEP, self.telemetry)
+        effects = take_up_outbox(
+            emergencies=self.emergencies,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            steps=steps,
+            deadline=deadline,
+        )
+        with steps.step():
             effects += take_up_recordings(
                 outbox=self.recording_outbox, clock=self.clock, telemetry=self.telemetry, deadline=deadline
             )
-        finally:
-            # They are claimed: nobody else takes them up before their claims lapse.
-            self.effects.finish(effects, self.perform)
+        # They are claimed: nobody else takes them up before their claims lapse.
+        self.effects.finish(effects, self.perform)
+        steps.raise_foreseen()
 
     # What is owed
 

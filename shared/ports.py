@@ -18,6 +18,7 @@ from shared.domain.callers import Caller
 from shared.domain.confidentiality import Recording
 from shared.domain.drills import Drill
 from shared.domain.emergencies import Emergency, Leg, OutsidePlace, Reach
+from shared.domain.ids import Key
 from shared.domain.imports import AgentChange, Import
 from shared.domain.keys import KeyRing
 from shared.domain.leases import Lease
@@ -73,9 +74,9 @@ class CallOwner(Struct, frozen=True, kw_only=True):
     end is forgotten.
     """
 
-    call_key: str
-    apart: str | None = None
-    agent_key: str | None = None
+    call_key: Key
+    apart: Key | None = None
+    agent_key: Key | None = None
     owner: str | None = None
     leg_id: str | None = None
     reported_by: str | None = None
@@ -215,7 +216,7 @@ class Holder(Struct, frozen=True, kw_only=True):
     """Somebody whom a callback to a number may reach."""
 
     agent_id: str
-    agent_key: str
+    agent_key: Key
     lease: Lease
     reach: Reach
 
@@ -227,10 +228,10 @@ class Dispatch(Struct, frozen=True, kw_only=True):
     carries, merges those of several. `drill`: it is a drill's.
     """
 
-    operation_id: str
+    operation_id: Key
     deliveries: dict[str, Delivery]
     expires_at: datetime
-    agent_key: str | None = None
+    agent_key: Key | None = None
     drill: bool = False
     notice: Notice | None = None
 

@@ -8,7 +8,6 @@ soon as it can be read.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -33,14 +32,14 @@ from shared.adapters.table import (
     Insert,
     Put,
     Row,
-    RowConflict,
     Table,
     Values,
     Write,
+    key_in,
     read_row,
 )
 from shared.deadlines import Deadline
-from shared.domain.errors import Unreadable
+from shared.domain.errors import EmergencyCallingError, Unreadable
 from shared.domain.ids import key_of
 
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
@@ -71,16 +70,26 @@ def set_aside(table: Table, key: str, now: datetime, deadline: Deadline) -> None
 
 
 def look_again(table: Table, now: datetime, deadline: Deadline) -> None:
-    """Put back what can be used by now, and forget for good what nobody could use for so long."""
+    """Put back what can be used by now, and forget for good what nobody could use for so long.
+
+    Whatever one of them meets with, the others have their turn; what nobody foresaw is raised after that.
+    """
+    unforeseen: Exception | None = None
     for row in table.between("broken|", f"broken|{moment(now)}~", MOST_LOOKED_AT, deadline).result():
-        with suppress(RowConflict):
+        try:
             table.commit(_writes(table, row, now, deadline), deadline)
+        except EmergencyCallingError:
+            continue
+        except Exception as error:  # noqa: BLE001 - raised below
+            unforeseen = error
+    if unforeseen is not None:
+        raise unforeseen
 
 
 def _writes(table: Table, row: Row, now: datetime, deadline: Deadline) -> list[Write]:
     gone: list[Write] = [Delete(row.key, row.version)]
     try:
-        key, since = read_row(row, lambda each: (str(each.values["row"]), moment_in(f"|{each.values['since']}")))
+        key, since = read_row(row, lambda each: (key_in(each, "row"), moment_in(f"|{each.values['since']}")))
     except Unreadable:
         return gone
     values = {name: value for name, value in row.values.items() if name not in (*_OWN, "named")}
@@ -100,11 +109,11 @@ def _writes(table: Table, row: Row, now: datetime, deadline: Deadline) -> list[W
 def _fate(table: Table, row: Row, deadline: Deadline) -> Fate:
     kind, _, rest = row.key.partition("|")
     subject = rest.split("|")[1:2]
-    own = _named_by(row)
     try:
         if kind in ("outbox", "waiting") and subject == ["notice"]:
             read_owed_notice(row)
             return Fate.BACK
+        own = _named_by(row)
         if own is None:
             return Fate.ASIDE
         key, lists = own
@@ -115,7 +124,7 @@ def _fate(table: Table, row: Row, deadline: Deadline) -> Fate:
 
 
 def _named_by(row: Row) -> tuple[str, Callable[[Row], bool]] | None:
-    """The row that a moved one brings up, and whether that still wants to be brought up by it."""
+    """The row that a moved one brings up, and whether that still wants to be so; raises `Unreadable`."""
     parts = row.key.split("|")
     match parts:
         case (
@@ -130,14 +139,17 @@ def _named_by(row: Row) -> tuple[str, Callable[[Row], bool]] | None:
         case ["deletion", _, recording_key]:
             return recording_row(recording_key), lambda named: read_recording(named) is not None
         case ["bare" | "due", _, "call", _]:
-            return str(row.values.get("row", row.key)), lambda named: read_call(named).agent_key is None
+            return read_row(row, lambda each: key_in(each, "row")), lambda named: read_call(named).agent_key is None
         case _:
             return None
 
 
 def _of_nobody(table: Table, key: str, values: Values, deadline: Deadline) -> list[Write]:
     """What goes with a row that nobody could use for days: whatever it named, and what that lists."""
-    own = _named_by(Row(key, values, ""))
+    try:
+        own = _named_by(Row(key, values, ""))
+    except Unreadable:
+        own = None
     named = table.get(own[0], deadline).result() if own is not None else None
     if named is None:
         return []

@@ -122,8 +122,7 @@ class DesktopTable:
                 self._gone_before = end
                 break
             for row in days:
-                _, _, agent_key, desktop_key = row.key.split("|")
-                self._remove([row.key, f"desktop|{agent_key}|{desktop_key}"], deadline)
+                self._remove([row.key, *_named_by(row.key)], deadline)
             removed += len(days)
         return removed
 
@@ -178,6 +177,15 @@ def _desktop_row(agent_key: str, desktop_id: str) -> str:
     return f"desktop|{agent_key}|{key_of(desktop_id)}"
 
 
+def _named_by(day_row: str) -> list[str]:
+    """The report of that day; none for a key that this code does not write, which goes alone."""
+    match day_row.split("|"):
+        case [_, _, agent_key, desktop_key]:
+            return [f"desktop|{agent_key}|{desktop_key}"]
+        case _:
+            return []
+
+
 def _day_row(agent_key: str, row: Row) -> str:
     return f"reported|{_day_of(row)}|{agent_key}|{row.key.rpartition('|')[2]}"
 
@@ -187,7 +195,8 @@ def _day(moment: datetime) -> str:
 
 
 def _day_of(row: Row) -> str:
-    return str(row.values.get("day", ""))
+    day = str(row.values.get("day", ""))
+    return day if day.isdecimal() else ""
 
 
 def _desktop_in(row: Row) -> Desktop | None:

@@ -40,7 +40,17 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.adapters.table import Row, Values, kind_of, long_state_values, read_long_state, read_row, read_state
+from shared.adapters.table import (
+    Row,
+    Values,
+    key_in,
+    kind_of,
+    long_state_values,
+    read_long_state,
+    read_row,
+    read_state,
+    require_key,
+)
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import Emergency, Leg, OutsidePlace, due_at, standing
@@ -50,7 +60,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
-from shared.domain.phone_numbers import digits_of
+from shared.domain.phone_numbers import digits_of, is_e164
 from shared.domain.pool import Hold, Rest, zone_of_number
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback, WaitingNotice
 
@@ -78,6 +88,11 @@ def moment(at: datetime) -> str:
 def moment_in(key: str) -> datetime:
     """The time in the second part of a key."""
     return moment_of(key.split("|")[1])
+
+
+def read_moment(row: Row) -> datetime:
+    """The time in the second part of the row's key; raises `Unreadable` for a key that this code does not write."""
+    return read_row(row, lambda each: moment_in(each.key))
 
 
 def moment_of(text: str) -> datetime:
@@ -116,8 +131,16 @@ def free_row(number: str, since: datetime) -> str:
 
 
 def number_in(key: str) -> str:
-    """The number that a `free`, `rest` or `share` key is about."""
-    return "+" + _without_zone(key).split("|")[2]
+    """The number that a `free` key is about; raises `LookupError`, `ValueError` for one that this code never wrote."""
+    number = "+" + _without_zone(key).split("|")[2]
+    if not is_e164(number):
+        raise ValueError("a free key names a number")
+    return number
+
+
+def by_free_number(rows: Iterable[Row]) -> dict[str, Row]:
+    """What is free, by number; without rows whose keys this code never wrote."""
+    return dict(map_readable(lambda row: (number_in(row.key), row), rows))
 
 
 def _without_zone(key: str) -> str:
@@ -374,8 +397,11 @@ def read_recording(row: Row) -> OwedRecording:
 
 
 def listed_index(row: Row) -> tuple[str, ...]:
-    """The index rows that were written with an emergency."""
-    return _INDEX.decode(str(row.values["index"]))
+    """The index rows that were written with an emergency; raises `ValueError` where one of them can be none."""
+    listed = _INDEX.decode(str(row.values["index"]))
+    for key in listed:
+        require_key(key)
+    return listed
 
 
 def read_call(row: Row) -> CallOwner:
@@ -399,7 +425,7 @@ def read_callback(row: Row | None) -> StoredCallback:
     """The callback in its row."""
     if row is None:
         return StoredCallback(None)
-    return StoredCallback(read_state(row, Callback), row.version, read_row(row, lambda each: str(each.values["due"])))
+    return StoredCallback(read_state(row, Callback), row.version, read_row(row, lambda each: key_in(each, "due")))
 
 
 class OfNumber(msgspec.Struct, frozen=True):
@@ -447,8 +473,7 @@ def read_owed_notice(row: Row) -> OwedNotice:
     """An owed notice."""
     notice = read_mail_state(row, Notice)
     attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
-    due_at = read_row(row, lambda each: moment_in(each.key))
-    return OwedNotice(row=row.key, due_at=due_at, version=row.version, attempts=attempts, notice=notice)
+    return OwedNotice(row=row.key, due_at=read_moment(row), version=row.version, attempts=attempts, notice=notice)
 
 
 def read_waiting_notice(row: Row) -> WaitingNotice:

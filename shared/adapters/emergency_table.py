@@ -29,6 +29,7 @@ from shared.adapters.emergency_rows import (
     read_call,
     read_callback,
     read_dispatch,
+    read_moment,
     read_owed_notice,
     read_stored,
     read_waiting_notice,
@@ -50,7 +51,9 @@ from shared.adapters.table import (
     Table,
     Values,
     Write,
+    key_in,
     kind_of,
+    read_row,
     with_prefix,
 )
 from shared.deadlines import Deadline
@@ -405,7 +408,7 @@ class EmergencyTable:
             notices=tuple(notices),
             callbacks=tuple(callbacks),
             broken=tuple(broken.values()),
-            oldest_due_at=min((moment_in(row.key) for row in rows), default=None),
+            oldest_due_at=min(map_readable(read_moment, rows), default=None),
         )
 
     def _broken(self, rows: Iterable[Row], now: datetime, deadline: Deadline) -> dict[str, Broken]:
@@ -415,6 +418,7 @@ class EmergencyTable:
         broken: dict[str, Broken] = {}
         for row, named in suspected:
             try:
+                read_moment(row)
                 named()
             except Unreadable as unreadable:
                 broken[row.key] = Broken(row=row.key, kind=unreadable.kind)
@@ -517,7 +521,7 @@ class EmergencyTable:
         first = [self._table.between(*with_prefix(kind), 1, deadline) for kind in ("outbox|", "waiting|")]
         broken = self._table.between(*with_prefix("broken|"), MOST_SHOWN, deadline)
         rows = [row for read in first for row in read.result()]
-        return min(map_readable(lambda row: moment_in(row.key), rows), default=None), len(broken.result())
+        return min(map_readable(read_moment, rows), default=None), len(broken.result())
 
     def record_delivery(
         self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline
@@ -626,17 +630,26 @@ def _no_such(row: Row) -> None:
 
 def _due(row: Row) -> Due:
     """Where nobody can tell what the row brings up, the subject is empty."""
+    try:
+        read_moment(row)
+        subject, key = read_row(row, _brought_up)
+    except Unreadable:
+        subject = key = ""
+    return Due(row=row.key, version=row.version, subject=subject, key=key)
+
+
+def _brought_up(row: Row) -> tuple[str, str]:
     match row.key.split("|"):
         case [_, _, "agent", key]:
-            return Due(row=row.key, version=row.version, subject="agent", key=key)
-        case [_, _, subject, _] if kind_of(key := str(row.values.get("row"))) == subject:
-            return Due(row=row.key, version=row.version, subject=subject, key=key)
+            return "agent", key
+        case [_, _, subject, _] if kind_of(str(row.values.get("row"))) == subject:
+            return subject, key_in(row, "row")
         case [_, _, "mail", key]:
-            return Due(row=row.key, version=row.version, subject="mail", key=_mail_row(key))
+            return "mail", _mail_row(key)
         case [_, _, "callback", key]:
-            return Due(row=row.key, version=row.version, subject="callback", key=callback_row(key))
+            return "callback", callback_row(key)
         case _:
-            return Due(row=row.key, version=row.version, subject="", key="")
+            return "", ""
 
 
 def _discarded(due: Due, row: Row | None) -> list[Delete]:

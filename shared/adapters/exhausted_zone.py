@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from shared.adapters.emergency_rows import (
     agent_row,
+    by_free_number,
     map_readable,
     read_hold,
     read_rest,
@@ -21,7 +22,7 @@ from shared.adapters.emergency_rows import (
     slot_row,
 )
 from shared.adapters.registered_pools import RegisteredPools
-from shared.adapters.table import Row, Table, with_prefix
+from shared.adapters.table import Read, Row, Table, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.leases import Rules
@@ -64,7 +65,8 @@ class ZoneReader(Struct, frozen=True):
 
     def free(self, deadline: Deadline) -> Pending[list[Row]]:
         """The longest-free numbers."""
-        return self.table.between(*with_prefix(f"free|{self.zone}|"), REMEMBERED, deadline)
+        read = self.table.between(*with_prefix(f"free|{self.zone}|"), REMEMBERED, deadline)
+        return Read(read, lambda rows: list(by_free_number(rows).values()))
 
     def picture(self, pools: Pending[list[Row]], now: datetime, deadline: Deadline) -> Callable[[], Picture]:
         """Begin to read all of it, in one step with `pools`, which other hosts have in their settings; then wait."""

@@ -12,11 +12,11 @@ from shared.adapters.emergency_rows import (
     POOL_ROW,
     SCHEMA,
     OfNumber,
+    by_free_number,
     free_row,
     has_zone,
     holder_row,
     map_readable,
-    number_in,
     outside_row,
     quota_row,
     ration_row,
@@ -123,7 +123,7 @@ class NumbersTable:
         places = {quota_row(place): place for place in range(places_for_unknown(pool))}
 
         def left(rows: list[Row]) -> Quota:
-            held = {str(row.values["number"]) for row in rows}
+            held = {str(row.values.get("number")) for row in rows}
             return Quota(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
 
         return Read(self._table.between(*with_prefix("unknown|"), len(places), deadline), left)
@@ -213,7 +213,7 @@ class NumbersTable:
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
         slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
-        free = {number_in(row.key): row for row in self._prefixed("free|", MOST_ROWS_A_POOL, deadline)}
+        free = by_free_number(self._prefixed("free|", MOST_ROWS_A_POOL, deadline))
         changes: list[list[Write]] = []
         pool = self._pools.pool.numbers
         staying = frozenset(pool)

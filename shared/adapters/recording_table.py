@@ -8,8 +8,15 @@ from datetime import datetime
 from msgspec import structs
 
 from shared.adapters.broken_rows import set_aside
-from shared.adapters.emergency_rows import moment, read_recording, recording_row, state_values
-from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Write, with_prefix
+from shared.adapters.emergency_rows import (
+    map_readable,
+    moment,
+    read_moment,
+    read_recording,
+    recording_row,
+    state_values,
+)
+from shared.adapters.table import Delete, Insert, Put, Replace, Row, RowConflict, Table, Write, kind_of, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.confidentiality import Recording
 from shared.domain.errors import Unreadable
@@ -35,7 +42,9 @@ class RecordingTable:
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> list[OwedRecording | Broken]:
         """What is due by now, longest overdue first."""
         rows = self._table.between("deletion|", f"deletion|{moment(now)}~", limit, deadline).result()
-        return self._named_by(rows, deadline)
+        known = dict(map_readable(lambda row: (row.key, read_moment(row)), rows))
+        strange = [Broken(row=row.key, kind=kind_of(row.key)) for row in rows if row.key not in known]
+        return [*strange, *self._named_by([row for row in rows if row.key in known], deadline)]
 
     def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
         """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.adapters.emergency_rows import POOL_ROW, SCHEMA, moment, moment_of
-from shared.adapters.table import Delete, Put, Row, RowConflict, Table, Values, with_prefix
+from shared.adapters.table import Delete, Put, Row, RowConflict, Table, Values, read_row, with_prefix
 from shared.deadlines import Deadline
+from shared.domain.errors import Unreadable
 from shared.domain.ids import key_of
 from shared.domain.phone_numbers import is_e164
 from shared.domain.pool import pool_of
@@ -74,8 +75,8 @@ class RegisteredPools:
 def _seen_at(row: Row) -> datetime | None:
     """When a host with these numbers was there last; None where the row does not say."""
     try:
-        return moment_of(str(row.values["seen"]))
-    except (LookupError, ValueError):
+        return read_row(row, lambda each: moment_of(str(each.values["seen"])))
+    except Unreadable:
         return None
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from shared.adapters.stored_times import require_sound_times
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, Unreadable
 from shared.ports import Pending
@@ -122,9 +123,11 @@ def read_row[T](row: Row, read: Callable[[Row], T]) -> T:
     The one place where rows are decoded, and so the one policy for rows that are damaged or of a later version.
     """
     try:
-        return read(row)
+        found = read(row)
+        require_sound_times(found)
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
         raise Unreadable(kind_of(row.key)) from None
+    return found
 
 
 def read_state[T](row: Row, kind: type[T]) -> T:
@@ -148,6 +151,13 @@ def require_key(key: str) -> None:
     """
     if _KEY.fullmatch(key) is None:
         raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
+
+
+def key_in(row: Row, name: str) -> str:
+    """The key of another row that the value of this name is; raises `LookupError`, `ValueError`."""
+    key = str(row.values[name])
+    require_key(key)
+    return key
 
 
 def require_writes(writes: Sequence[Write]) -> None:

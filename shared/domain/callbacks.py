@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from shared.domain.emergencies import Reach
 from shared.domain.identities import raw_identities, raw_identity
-from shared.domain.ids import derived, key_of
+from shared.domain.ids import Key, derived, key_of
 
 LEAST_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
@@ -63,7 +63,7 @@ class Party(Struct, frozen=True, kw_only=True):
     """A holder of the number that was called."""
 
     agent_id: str
-    agent_key: str
+    agent_key: Key
     reach: Reach
     word: str = ""
 
@@ -92,7 +92,7 @@ class Invitation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rung: Rung
     tried_at: datetime
     ends_at: datetime
-    agent_key: str | None = None
+    agent_key: Key | None = None
     handle: str | None = None
     failed: bool = False
     cancelled: bool = False
@@ -142,12 +142,12 @@ class Callback(Struct, frozen=True, kw_only=True):
     bare id was forgotten, until `forget_at`.
     """
 
-    callback_id: str
+    callback_id: Key
     connection_id: str
     answered_at: datetime
     came_at: datetime | None = None
-    number: str | None = None
-    server_key: str | None = None
+    number: Key | None = None
+    server_key: Key | None = None
     parties: tuple[Party, ...] = ()
     connected: bool = False
     invitations: tuple[Invitation, ...] = ()

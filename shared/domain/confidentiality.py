@@ -18,6 +18,7 @@ from shared.domain.emergencies import (
     ties,
 )
 from shared.domain.identities import raw_identities, raw_identity
+from shared.domain.ids import Key
 from shared.domain.leases import Rules
 
 # A try to delete a recording may take so long: it has many parts, and another process must not try them meanwhile.
@@ -130,14 +131,14 @@ class Recording(Struct, frozen=True, kw_only=True):
     `suspected` says that there was more to it than a fitting time. After `give_up_at` the service has no file any more.
     """
 
-    recording_key: str
-    call_keys: tuple[str, ...]
+    recording_key: Key
+    call_keys: tuple[Key, ...]
     locations: tuple[str, ...]
     give_up_at: datetime
     began_at: datetime | None = None
     certain: bool = False
     suspected: bool = False
-    agent_keys: tuple[str, ...] = ()
+    agent_keys: tuple[Key, ...] = ()
 
     @property
     def suspicion(self) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.callers import is_of_an_agent
-from shared.domain.ids import derived
+from shared.domain.ids import Key, derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import MAX_NOTICES_A_WINDOW
 from shared.domain.presence import LOOK_WHILE_HELD, Hold
@@ -73,7 +73,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     """
 
     leg_id: str
-    call_key: str
+    call_key: Key
     apart: bool = False
     dialled_at: datetime
     number: str
@@ -86,8 +86,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     holds_presence: bool = True
     reported_end: LegEnd | None = None
     left_at: datetime | None = None
-    claims: tuple[str, ...] = ()
-    callback: str | None = None
+    claims: tuple[Key, ...] = ()
+    callback: Key | None = None
 
     @property
     def calls_from(self) -> datetime:
@@ -113,8 +113,8 @@ class Sighting(Struct, frozen=True, kw_only=True):
     `self_stated`: it was started by an identity that is this agent's by their own word alone.
     """
 
-    server_key: str
-    correlation_key: str | None = None
+    server_key: Key
+    correlation_key: Key | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by_starter: bool = False
@@ -142,7 +142,7 @@ class Reach(Struct, frozen=True, kw_only=True):
 class Ringing(Struct, frozen=True):
     """A callback that rings the agent's softphone, until it stops by itself."""
 
-    callback_id: str
+    callback_id: Key
     until: datetime
 
 
@@ -176,7 +176,7 @@ class OutsidePlace(Struct, frozen=True):
     `principals` is the key of the one who reports it, or a word for all agents together.
     """
 
-    principals: str
+    principals: Key
     number: int
 
 
@@ -195,7 +195,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """
 
     agent_id: str
-    agent_key: str
+    agent_key: Key
     in_directory: bool
     owner: str | None = None
     reporter: str | None = None

@@ -6,6 +6,9 @@ import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
+from typing import Annotated
+
+from msgspec import Meta
 
 NAMESPACE = uuid.UUID("6f0c1b0e-8f0d-5b57-9a83-8a3b0a1f9f11")
 KEY_HEX_DIGITS = 32
@@ -16,6 +19,9 @@ _CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aiou"
 _ASCII_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([+-]\d\d):?(\d\d)?)?", re.ASCII)
+
+# An id of our own that rows are named by. A stored one that no key could hold is not read: the row is damaged.
+type Key = Annotated[str, Meta(pattern=r"\A[ -\"$-.0->@-\[\]-{}]{0,256}\Z")]
 
 
 def key_of(outside_id: str) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.agents import Agent, OutboundProfile
+from shared.domain.ids import Key
 
 PROFILE = "outbound_profile_"
 
@@ -43,7 +44,7 @@ class Import(Struct, frozen=True, kw_only=True):
     Until it is `whole`, only a part of them may be there.
     """
 
-    operation_id: str
+    operation_id: Key
     began_at: datetime
     rows: int
     chunks: int

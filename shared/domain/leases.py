@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from shared.domain.ids import Key
+
 
 class Rules(Struct, frozen=True, kw_only=True):
     """The times that administrators set, all in minutes; 0 after the call and of rest: 60 minutes to the letter."""
@@ -60,7 +62,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     drill's, and any real dial may have its number.
     """
 
-    number: str
+    number: Key
     epoch: str
     shared: bool
     lent_at: datetime

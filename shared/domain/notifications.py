@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.emergency_numbers import Placeable
-from shared.domain.ids import derived
+from shared.domain.ids import Key, derived
 from shared.domain.locations import ToldLocation
 
 MOST_RECIPIENTS_A_MESSAGE = 50
@@ -33,11 +33,11 @@ class Notice(Struct, frozen=True, kw_only=True):
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
     """
 
-    notice_id: str
+    notice_id: Key
     recipients: tuple[str, ...]
     agent_id: str
     agent_name: str | None
-    agent_key: str | None = None
+    agent_key: Key | None = None
     dialled_at: datetime
     callback_number: str
     reachable_until: datetime

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct, structs
 
 MINUTE = timedelta(minutes=1)
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+# It is stored, and a time at the edge of the calendar is taken for damage.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class SenderQuota(Struct, frozen=True):

@@ -31,6 +31,7 @@ from shared.ports import (
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import Effect
 from shared.use_cases.set_aside import set_aside
+from shared.use_cases.steps import Steps
 
 DUE_AT_ONCE = 100
 COUNTED_AT_MOST = 1000
@@ -44,24 +45,33 @@ def expire_leases(
     clock: Clock,
     deployment: Deployment,
     telemetry: Telemetry,
+    steps: Steps,
     deadline: Deadline,
 ) -> tuple[Effect, ...]:
     """Do whatever is due, longest overdue first, until nothing is or the deadline has passed. Idempotent.
+
+    Whatever one of its `steps` meets with, the others have their turn.
 
     Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
     nobody started), which have a queue of their own.
     """
     began = clock.monotonic()
     sweep = _Sweep(emergencies, presence, clock, deployment, telemetry, deadline)
-    numbers.sync_pool(clock.now(), deadline)
-    emergencies.look_again(clock.now(), deadline)
-    for batch in sweep.batches(emergencies.due, DUE_AT_ONCE):
-        for due in batch:
-            sweep.move(due)
-    _watch_low_water(numbers, deployment, telemetry, deadline)
-    for batch in sweep.batches(emergencies.bare, MAX_DISCARDED_AT_ONCE):
-        sweep.remove(batch)
-    telemetry.emit("sweep", due=sweep.moved, ms=round((clock.monotonic() - began) * 1000))
+    with steps.step():
+        numbers.sync_pool(clock.now(), deadline)
+    with steps.step():
+        emergencies.look_again(clock.now(), deadline)
+    with steps.step():
+        for batch in sweep.batches(emergencies.due, DUE_AT_ONCE):
+            for due in batch:
+                sweep.move(due)
+    with steps.step():
+        _watch_low_water(numbers, deployment, telemetry, deadline)
+    with steps.step():
+        for batch in sweep.batches(emergencies.bare, MAX_DISCARDED_AT_ONCE):
+            sweep.remove(batch)
+    if steps.all_done:
+        telemetry.emit("sweep", due=sweep.moved, ms=round((clock.monotonic() - began) * 1000))
     return tuple(sweep.effects)
 
 
@@ -102,7 +112,7 @@ class _Sweep:
             if batch:
                 self._emergencies.discard_all(batch, self._deadline)
             self.moved += len(batch)
-        except EmergencyCallingError:
+        except Exception:  # noqa: BLE001 - each is tried alone, and what fails then is counted
             for due in batch:
                 self.move(due)
 

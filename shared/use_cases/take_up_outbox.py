@@ -5,7 +5,6 @@ from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import backoff
-from shared.domain.errors import Conflict, Unavailable
 from shared.domain.notifications import NoticeKind
 from shared.ports import Broken, EmergencyStore, Owed, Telemetry, WaitingNotice
 from shared.use_cases.effects import (
@@ -18,45 +17,43 @@ from shared.use_cases.effects import (
 )
 from shared.use_cases.merge_waiting import MOST_WAITING
 from shared.use_cases.set_aside import set_aside
+from shared.use_cases.steps import Steps
 
 OWED_AT_ONCE = 50
+_NONE: Sequence[WaitingNotice | Broken] = ()
 
 
 def take_up_outbox(
-    *, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
+    *, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, steps: Steps, deadline: Deadline
 ) -> tuple[Effect, ...]:
-    """The effects owed by now, each notice claimed so that no other sweep sends it too. Raises `Unavailable`."""
-    now = clock.now()
-    owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
-    found = _waiting(emergencies, deadline)
+    """The effects owed by now, each notice claimed so that no other sweep sends it too.
+
+    Whatever one of its `steps`, or one of what is owed, meets with, the others have their turn.
+    """
+    now, each_alone = clock.now(), Steps("outbox_sweep", telemetry)
+    owed, found = Owed(presences=(), notices=()), _NONE
+    with steps.step():
+        owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
+    with each_alone.step():
+        found = emergencies.waiting(MOST_WAITING, deadline)
     waiting = [each for each in found if isinstance(each, WaitingNotice)]
-    _tell(owed, waiting, now, telemetry)
+    if steps.all_done:
+        with each_alone.step():
+            _tell(owed, waiting, now, telemetry)
     # A responder who waits comes first.
     effects: list[Effect] = [ContinueCallback(callback_id) for callback_id in owed.callbacks]
     effects += [ReconcilePresence(agent_key) for agent_key in owed.presences]
     effects += [CloseThread(agent_key) for agent_key in owed.closings]
     for notice in owed.notices:
-        try:
+        with each_alone.step():
             effects.append(DeliverNotice(emergencies.claim(notice, now + backoff(notice.attempts + 2), deadline)))
-        except Conflict:
-            continue
-        except Unavailable:
-            # The others are still owed, whatever this one met with.
-            continue
     if waiting:
         # An effect of its own: who rings for a responder does not wait until all of it is claimed.
         effects.append(MergeWaiting())
     for broken in (*owed.broken, *(each for each in found if isinstance(each, Broken))):
-        set_aside(broken, emergencies, now, telemetry, deadline)
+        with each_alone.step():
+            set_aside(broken, emergencies, now, telemetry, deadline)
     return tuple(effects)
-
-
-def _waiting(emergencies: EmergencyStore, deadline: Deadline) -> Sequence[WaitingNotice | Broken]:
-    """What waits for the sender's quota. Where it cannot be read, a responder does not wait for the next sweep."""
-    try:
-        return emergencies.waiting(MOST_WAITING, deadline)
-    except Unavailable:
-        return ()
 
 
 def _tell(owed: Owed, waiting: Sequence[WaitingNotice], now: datetime, telemetry: Telemetry) -> None:

@@ -112,6 +112,9 @@ BATCH = "shared/adapters/entity_group.py"
 IDENTITIES = "shared/domain/identities.py"
 PANEL = "shared/use_cases/show_panel.py"
 BROKEN = "shared/adapters/broken_rows.py"
+TABLE = "shared/adapters/table.py"
+TIMES = "shared/adapters/stored_times.py"
+STEPS = "shared/use_cases/steps.py"
 SIGNED = "shared/adapters/signed_table.py"
 EFFECTS = "shared/adapters/effect_threads.py"
 REPEATS = "shared/adapters/repeats.py"
@@ -336,8 +339,9 @@ MUTANTS = (
     Mutant(
         "a notice that another sweep has claimed is sent",
         OUTBOX,
-        "        except Conflict:\n            continue\n",
-        "        except Conflict:\n            effects.append(DeliverNotice(notice))\n",
+        "            effects.append(DeliverNotice(emergencies.claim(",
+        "            effects.append(DeliverNotice(notice))\n"
+        "            effects[-1] = (DeliverNotice(emergencies.claim(",
     ),
     Mutant(
         "a shorter window takes what was promised",
@@ -762,6 +766,15 @@ MUTANTS = (
         OUTBOX,
         "in (*owed.broken, *(each",
         "in (*(), *(each",
+    ),
+    Mutant("a stored time without a zone is taken", TIMES, "each.tzinfo is None or not", "not"),
+    Mutant("a stored time at the edge is taken", TIMES, " or not MINYEAR < each.year < MAXYEAR", ""),
+    Mutant("a key inside a row is believed", TABLE, "    require_key(key)\n    return key\n", "    return key\n"),
+    Mutant("an id that no key can hold is believed", IDS, "{0,256}", "{0,256}|.*"),
+    Mutant("a key that nobody wrote is swept for ever", STORE, "read_moment(row)\n                named()", "named()"),
+    Mutant("a free number's key is believed", ROWS, "    if not is_e164(number):\n", "    if False:\n"),
+    Mutant(
+        "a step of a timer takes the next along", STEPS, "            self.all_done = False\n", "            raise\n"
     ),
     Mutant(
         "what nobody can read stays for ever",

@@ -1,7 +1,9 @@
 """A row of any kind that cannot be used stops nobody else (architecture, "A row that cannot be used")."""
 
 import ast
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill
-from shared.domain.errors import EmergencyCallingError
+from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import key_of
 from shared.domain.imports import AgentChange
 from shared.domain.locations import Location
@@ -42,7 +44,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import PLENTY, House, after, numbers
-from tests.fakes.memory_table import MemoryTable
+from tests.fakes.memory_table import Known, MemoryTable
 
 ADAPTERS = Path(shared.adapters.__file__).parent
 NOT_ROWS = {"redirect"}
@@ -56,12 +58,50 @@ BREAKAGES: dict[str, Values] = {
 }
 
 
+def rewritten(values: Values, pattern: str, by: str) -> Values:
+    """The same with these words in all of its texts."""
+    return {name: re.sub(pattern, by, value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def unsafe_keys(values: Values) -> Values:
+    """The same, but that each key and each number that rows are named by could be none."""
+    for key in (r"\b[0-9a-f]{32}\b", r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", r'(?<=")\+\d{7,}'):
+        values = rewritten(values, key, "a/b")
+    return values
+
+
+# What decodes and cannot be used: there are rows without anything of the kind.
+SUBTLE: dict[str, Callable[[Values], Values]] = {
+    "times without a zone": partial(rewritten, pattern=r'(:\d\d(?:\.\d+)?)Z"', by=r'\1"'),
+    "times at the edge": partial(rewritten, pattern=r'"\d{4}-\d\d-\d\dT[^"]*"', by='"9999-12-31T23:59:59Z"'),
+    "times at the other edge": partial(rewritten, pattern=r'"\d{4}-\d\d-\d\dT[^"]*"', by='"0001-01-01T00:00:00Z"'),
+    "keys that can be none": unsafe_keys,
+}
+# Keys that this code never writes, of the ranges that it sweeps or lends from.
+STRANGE_KEYS = [
+    *("outbox|1|notice|x", "outbox|2026", "outbox|"),
+    *("look|1|x", "look|20261101T000000000000|x", "ladder|1|x", "waiting|1|notice|x", "waiting|x", "deletion|1|x"),
+    *("due|1|agent|x", "due|1", "bare|1|call|x", "bare|20261101T000000000000Z|x", "broken|1|x", "pool|x"),
+    *("free|1", "free|US|1", "free|US|1|2", "rest|US|1|2|3", "share|US|1|2|3", "reported|1|x", "unknown|x"),
+]
+STAY = ("free|", "rest|", "share|", "unknown|")
+
+
 class KeptTable(MemoryTable):
-    """A table that remembers the kinds of all rows that were ever written to it."""
+    """A table that remembers the kinds of all rows that were ever written to it. `asked` hears what is read."""
 
     def __init__(self, kinds: set[str]) -> None:
         super().__init__()
         self._kinds = kinds
+        self.asked: Callable[[str], None] = lambda _kind: None
+
+    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+        self.asked(kind_of(key))
+        return super().get(key, deadline)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        self.asked(kind_of(first))
+        return super().between(first, end, limit, deadline)
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
         self._kinds |= {kind_of(write.key) for write in writes}
@@ -147,12 +187,16 @@ class Story:
             for row in table.between("!", "~", 100_000, self.house.within()).result():
                 yield table, row
 
-    def damage(self, kind: str, values: Values) -> int:
-        """Damage ana's rows of this kind, or where none names her one of them; gives how many."""
+    def of_ana(self, kind: str) -> list[tuple[MemoryTable, Row]]:
+        """Ana's rows of this kind, or where none names her one of them."""
         of_kind = [(table, row) for table, row in self.rows() if kind_of(row.key) == kind]
-        of_ana = [each for each in of_kind if key_of("ana") in each[1].key] or of_kind[:1]
+        return [each for each in of_kind if key_of("ana") in each[1].key] or of_kind[:1]
+
+    def damage(self, kind: str, change: Callable[[Values], Values]) -> int:
+        """Damage those; gives how many."""
+        of_ana = self.of_ana(kind)
         for table, row in of_ana:
-            table.commit([Put(row.key, values)], self.house.within())
+            table.commit([Put(row.key, change(row.values))], self.house.within())
         return len(of_ana)
 
     def timers(self, minutes: int, every: int = 1) -> None:
@@ -219,23 +263,111 @@ KINDS = sorted(kinds_in_the_code())
 
 def test_the_kinds_in_the_code_are_those_that_whole_stories_write() -> None:
     story = Story()
-    story.damage("agent", {})
+    story.damage("agent", lambda _: {})
     story.bens_emergency()
     assert story.kinds == set(KINDS)
+
+
+def in_the_middle(kind: str) -> Story:
+    """A story in which there is a row of the kind."""
+    story = Story()
+    if kind == "broken":
+        story.damage("agent", lambda _: {})
+        story.timers(12)
+    return story
+
+
+def subtle_cases() -> list[tuple[str, str]]:
+    """Each kind with each breakage that changes a row of it."""
+    story, later = in_the_middle("agent"), in_the_middle("broken")
+    values = {kind: [row.values for _, row in (later if kind == "broken" else story).of_ana(kind)] for kind in KINDS}
+    return [
+        (kind, name)
+        for kind in KINDS
+        for name, change in SUBTLE.items()
+        if values[kind] != list(map(change, values[kind]))
+    ]
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_row_stops_nobody_else(kind: str, breakage: str) -> None:
+    story = in_the_middle(kind)
+    assert story.damage(kind, lambda _: BREAKAGES[breakage]), "there is one in the middle of the story"
+    nobody_else_is_stopped(story)
+
+
+@pytest.mark.parametrize(("kind", "breakage"), subtle_cases())
+def test_a_row_that_decodes_and_cannot_be_used_stops_nobody_else(kind: str, breakage: str) -> None:
+    story = in_the_middle(kind)
+    story.damage(kind, SUBTLE[breakage])
+    nobody_else_is_stopped(story)
+
+
+@pytest.mark.parametrize("key", STRANGE_KEYS)
+def test_a_row_of_a_key_that_this_code_never_writes_stops_nobody(key: str) -> None:
     story = Story()
-    if kind == "broken":
-        story.damage("agent", {})
-        story.timers(12)
-    assert story.damage(kind, BREAKAGES[breakage]), "there is one in the middle of the story"
+    like = next((row.values for _, row in story.rows() if kind_of(row.key) == kind_of(key)), {})
+    story.tables[1 if key.startswith("reported|") else 0].commit([Put(key, like)], story.house.within())
+    nobody_else_is_stopped(story)
+    story.house.clock.advance(after(minutes=24 * 60))
+    story.timers(2)
+    assert key.startswith(STAY) or key not in {row.key for _, row in story.rows()}, "no sweep meets it again"
+
+
+def test_a_free_row_that_names_no_number_costs_no_dial_a_try() -> None:
+    house, requests = House(pool=numbers(2)), list[str]()
+    house.tick()
+    house.table.commit([Put(f"free|US|1|{n}", {"schema": 1}) for n in range(40)], house.within())
+    house.performs = False
+    house.line.asked = requests.append
+    answer = house.dial(Dial(call_id="call-1", agent_id="agent-dana", dialled="911", country="US"))
+    assert answer.callback_number in numbers(2) and requests.count("commit") == 1
+
+
+def nobody_else_is_stopped(story: Story) -> None:
     story.anas_requests()
     story.bens_emergency()
     story.anas_requests()
     assert story.house.telemetry.count("unforeseen_error") == 0
+
+
+# What each step of a timer's run reads first.
+STEPS = [
+    *(("tick", kind) for kind in ("pool", "broken", "due", "free", "bare", "reported", "leaving", "pass", "drill")),
+    *(("sweep", kind) for kind in ("outbox", "waiting", "deletion", "importing", "drill")),
+]
+QUIET = ("reported", "leaving", "pass", "waiting", "importing", "drill")
+
+
+@pytest.mark.parametrize(("timer", "kind"), STEPS)
+@pytest.mark.parametrize("error", [RuntimeError, Unavailable])
+def test_whatever_a_step_of_a_timer_meets_with_the_next_has_its_turn(
+    timer: str, kind: str, error: type[Exception]
+) -> None:
+    story, asked = Story(), set[str]()
+    house = story.house
+    house.desktops = DesktopTable(story.tables[1])
+    run = house.tick if timer == "tick" else house.sweep
+
+    def hear(each: str) -> None:
+        asked.add(each)
+        if each == kind:
+            raise error("+14255550100")
+
+    for table in story.tables:
+        table.asked = hear
+    before = len(house.telemetry.events)
+    if error is RuntimeError or kind in QUIET:
+        run()
+    else:
+        with pytest.raises(Unavailable):
+            run()
+    assert {each for name, each in STEPS if name == timer} <= asked
+    said = [fields for name, fields in house.telemetry.events[before:] if name == "unforeseen_error"]
+    function = "lease_expiry" if timer == "tick" else "outbox_sweep"
+    told = {"function": function, "error": "RuntimeError"}
+    assert all(each == told for each in said) and bool(said) == (error is RuntimeError)
 
 
 def test_fifty_broken_notices_at_the_head_of_the_outbox_keep_no_other_waiting() -> None:
@@ -281,8 +413,8 @@ def test_what_nobody_could_read_for_days_is_gone_in_the_end() -> None:
     story = Story()
     house = story.house
     index = next(row.values["index"] for _, row in story.rows() if row.key == f"agent|{key_of('ana')}")
-    story.damage("agent", {"state": "{", "index": index})
-    story.damage("outbox", {"state": "{"})
+    story.damage("agent", lambda _: {"state": "{", "index": index})
+    story.damage("outbox", lambda _: {"state": "{"})
     story.timers(30)
     house.clock.advance(KEPT_FOR)
     for _ in range(3):
