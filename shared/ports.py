@@ -118,6 +118,13 @@ class Quota(Struct, frozen=True, kw_only=True):
     numbers: tuple[str, ...] = ()
 
 
+class Ration(Struct, frozen=True, kw_only=True):
+    """A row for one notice of a principal, None when they have had enough for now; `first` of these ten minutes."""
+
+    row: str | None
+    first: bool
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
@@ -469,8 +476,8 @@ class NumberPool(Protocol):
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
-    ) -> Pending[str | None]:
-        """A row for one notice of this principal outside the directory, or None when they have had enough for now.
+    ) -> Pending[Ration]:
+        """What is left of the ration of this principal outside the directory.
 
         `besides`: rows that the same transition takes already.
         """
@@ -848,9 +855,10 @@ class Notifier(Protocol):
 class MailQuota(Protocol):
     """How many messages the sender may send, of all processes together. Nothing here raises."""
 
-    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False) -> int:
+    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False, repeat: bool = False) -> int:
         """How many of so many messages may be sent now; `in_turn`: they waited already.
 
+        `repeat`: they are no first words, for which a part of the quota is kept.
         Where the store cannot count, what this process may send in an outage.
         """
         ...

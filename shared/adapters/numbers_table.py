@@ -49,7 +49,7 @@ from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import notices_a_window, places_for_unknown, ration_window, unlisted_at_once
 from shared.domain.pool_numbers import NumberLeases
-from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota
+from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota, Ration
 
 MOST_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
@@ -130,13 +130,17 @@ class NumbersTable:
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
-    ) -> Pending[str | None]:
-        """A row for one notice of this principal outside the directory, or None when they have had enough for now."""
+    ) -> Pending[Ration]:
+        """What is left of the ration of this principal outside the directory."""
         most, name = notices_a_window(owner), key_of(owner or "")
         owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
         read = self._table.between(ration[0], f"{ration[-1]}~", most, deadline)
-        return Read(read, lambda rows: self._one_left({row: row for row in ration}, rows, besides))
+
+        def left(rows: list[Row]) -> Ration:
+            return Ration(row=self._one_left({row: row for row in ration}, rows, besides), first=not (rows or besides))
+
+        return Read(read, left)
 
     def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
         """A place for an emergency outside the directory that the caller reports; None where there are enough."""

@@ -37,53 +37,55 @@ class SentTable:
         self._quota = quota
         self._clock = clock
         self._lock, self._one_counts = make_lock(), make_lock()
-        # How many messages of this process wait to be counted, and how many were counted for those who wait.
-        self._waiting = self._in_hand = 0
+        # How many messages of this process wait to be counted, and how many were counted for those who wait: first
+        # words, and repeats.
+        self._waiting, self._in_hand = {False: 0, True: 0}, {False: 0, True: 0}
         self._sent_in_outage = Sent()
         # As this process wrote it last, with its version: where nobody counts beside it, it need not be read again.
         self._known: tuple[Sent, str] | None = None
 
-    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False) -> int:
+    def take(self, wanted: int, deadline: Deadline, *, in_turn: bool = False, repeat: bool = False) -> int:
         """How many of so many messages may be sent now."""
         within = Deadline(self._clock, min(COUNTED_WITHIN_S, deadline.remaining_s()))
         try:
             if wanted == 1 and not in_turn:
-                return self._take_one(within)
-            return self._take(wanted, within, in_turn=in_turn)
+                return self._take_one(within, repeat=repeat)
+            return self._take(wanted, within, in_turn=in_turn, repeat=repeat)
         except Unavailable:
             return self.take_in_outage(wanted)
 
-    def _take_one(self, deadline: Deadline) -> int:
+    def _take_one(self, deadline: Deadline, *, repeat: bool) -> int:
         """One message, counted by whoever comes first for all of this process who wait.
 
         Each for itself, a crowd would meet on the row's version and count again and again.
         """
         with self._lock:
-            self._waiting += 1
+            self._waiting[repeat] += 1
         with self._one_counts:
             with self._lock:
-                self._waiting -= 1
-                others = self._waiting
-            if not self._in_hand:
-                self._in_hand = self._take(1 + others, deadline, in_turn=False)
-            granted = min(1, self._in_hand)
-            self._in_hand -= granted
+                self._waiting[repeat] -= 1
+                others = self._waiting[repeat]
+            if not self._in_hand[repeat]:
+                self._in_hand[repeat] = self._take(1 + others, deadline, in_turn=False, repeat=repeat)
+            granted = min(1, self._in_hand[repeat])
+            self._in_hand[repeat] -= granted
             return granted
 
-    def _take(self, wanted: int, deadline: Deadline, *, in_turn: bool) -> int:
+    def _take(self, wanted: int, deadline: Deadline, *, in_turn: bool, repeat: bool) -> int:
+        quota = self._quota.for_repeats if repeat else self._quota
         while True:
-            granted = self._try(wanted, self._clock.now(), deadline, in_turn=in_turn)
+            granted = self._try(wanted, quota, self._clock.now(), deadline, in_turn=in_turn)
             if granted is not None:
                 return granted
             if deadline.passed():
                 # The store answers, and others count: this is no outage. Whatever gets none waits for the sweep.
                 return 0
 
-    def _try(self, wanted: int, now: datetime, deadline: Deadline, *, in_turn: bool) -> int | None:
+    def _try(self, wanted: int, quota: SenderQuota, now: datetime, deadline: Deadline, *, in_turn: bool) -> int | None:
         """None where another process counted meanwhile, or may have."""
         known, self._known = self._known, None
         sent, version = known or self._read(deadline)
-        granted, after = grant(sent, self._quota, wanted, now, in_turn=in_turn)
+        granted, after = grant(sent, quota, wanted, now, in_turn=in_turn)
         if known is not None and granted < wanted:
             # Whoever gets less than they asked for gets it by what there is, not by what this process remembers.
             return None

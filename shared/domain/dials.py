@@ -312,9 +312,10 @@ def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -
     )
 
 
-def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: bool) -> Notice:
-    """The notice of a dial that has its number."""
+def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: bool, alone: bool) -> Notice:
+    """The notice of a dial that has its number; `alone`: it is the first of its principal for now."""
     assert emergency.lease is not None
+    before = any(each.notified for each in emergency.legs if each.leg_id != leg.leg_id)
     until = emergency.lease.promised_until(facts.rules)
     bare = bare_notice(facts, emergency.agent_key, facts.recipients)
     if rationed:
@@ -331,6 +332,7 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
         foreign=has_foreign_number(emergency, leg),
         test=leg.test,
         give_up_at=until,
+        repeat=before or rationed or not alone,
     )
 
 

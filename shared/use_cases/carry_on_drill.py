@@ -520,7 +520,7 @@ class _Playing:
             words,
             stage.notifier,
             stage.telemetry,
-            may_send=lambda: stage.quota.take(1, self._deadline) == 1,
+            may_send=lambda: stage.quota.take(1, self._deadline, repeat=True) == 1,
         )
         with suppress(EmergencyCallingError):
             sending.send_to_all(self._deadline)

@@ -81,4 +81,5 @@ def _notice(
         # Nothing is sent once the lease is gone; one that ends with its last leg leaves time for another try.
         give_up_at=max(lease.ends_at(rules), clock.now() + GIVE_CLOSING_UP_AFTER),
         kind=NoticeKind.CLOSING,
+        repeat=True,
     )

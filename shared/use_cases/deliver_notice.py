@@ -73,7 +73,7 @@ def deliver_notice(
         template.render(notice, now),
         notifier,
         telemetry,
-        may_send=lambda: quota.take(1, until_lapse) == 1,
+        may_send=lambda: quota.take(1, until_lapse, repeat=notice.repeat) == 1,
         granted=granted,
     )
     try:

@@ -45,8 +45,18 @@ def merge_waiting(
     )
     if not planned:
         return ()
-    granted = quota.take(len(planned), deadline, in_turn=True)
-    return _claimed(planned[:granted], waiting, emergencies, clock, telemetry, deadline)
+    granted = _granted(planned, quota, deadline)
+    return _claimed(granted, waiting, emergencies, clock, telemetry, deadline)
+
+
+def _granted(planned: Sequence[Message], quota: MailQuota, deadline: Deadline) -> list[Message]:
+    """What may be sent now: what the kept part of the quota is for, then the others."""
+    granted: list[Message] = []
+    for repeat in (False, True):
+        some = [message for message in planned if message.notice.repeat is repeat]
+        if some:
+            granted += some[: quota.take(len(some), deadline, in_turn=True, repeat=repeat)]
+    return granted
 
 
 def _claimed(

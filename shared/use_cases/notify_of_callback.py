@@ -83,7 +83,7 @@ def notice_of(
         return OwedOfCallback()
     row = None
     if agent is None:
-        row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result()
+        row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result().row
     rationed = row is None if agent is None else beyond_ration(emergency, now)
     notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment)
     if not rationed:
@@ -126,4 +126,5 @@ def _notice(
         # Not a word of it outlives the emergency (B8).
         give_up_at=lease.released_at(deployment.rules),
         kind=kind,
+        repeat=True,
     )

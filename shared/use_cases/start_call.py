@@ -58,6 +58,7 @@ from shared.ports import (
     OutageLog,
     Pending,
     Quota,
+    Ration,
     SiteRegister,
     Stored,
     Telemetry,
@@ -270,7 +271,7 @@ class _Outside(Struct, frozen=True, kw_only=True):
     """What is asked for an agent who is not in the directory: all of it is bounded, unless nobody has been entered."""
 
     place: Pending[OutsidePlace | None]
-    ration: Pending[str | None] | None
+    ration: Pending[Ration] | None
     quota: Pending[Quota]
     nobody_entered: Pending[bool]
 
@@ -466,7 +467,7 @@ def _change(
     found: _Found,
     loan: Loan | None,
     lease: Lease,
-    ration: str | None,
+    ration: Ration | None,
     place: OutsidePlace | None,
     means: _Means,
 ) -> Change:
@@ -482,7 +483,8 @@ def _change(
     emergency = with_leg(emergency, leg, lease, facts.rules, now)
     emergency = with_outage_hold(emergency, means.outage.held(facts.hold.hold_id))
     rationed = bool(facts.recipients) and _beyond_ration(facts, known, ration)
-    notice = full_notice(facts, emergency, leg, rationed=rationed) if facts.recipients else None
+    alone = ration is None or ration.first
+    notice = full_notice(facts, emergency, leg, rationed=rationed, alone=alone) if facts.recipients else None
     if notice is not None and facts.deployment.closing_notices:
         emergency = with_thread_opened(emergency, notice.notice_id, facts.rules, now, rationed=rationed)
     return Change(
@@ -493,14 +495,14 @@ def _change(
         new_leg=leg,
         late_for=late_for,
         notice=notice,
-        ration_row=ration,
+        ration_row=ration.row if ration is not None else None,
         notice_from=ration_over(now) if rationed else None,
     )
 
 
-def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: str | None) -> bool:
-    if facts.agent is None:
-        return ration is None
+def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: Ration | None) -> bool:
+    if ration is not None:
+        return ration.row is None
     return known is not None and beyond_ration(known, facts.now)
 
 

@@ -249,6 +249,8 @@ MUTANTS = (
         "again = ()",
     ),
     Mutant("what is told late twice is closed twice", FACTS, "again = _others(addresses, known)", "again = addresses"),
+    Mutant("nothing is kept for first words", NOTICE, ", repeat=notice.repeat) == 1", ") == 1"),
+    Mutant("a machine's every id has a first word", DIALS, "repeat=before or rationed or not alone", "repeat=before"),
     Mutant("callbacks to a listed agent have no ration", DIALS, "(*dials, *known.callback_notices)", "dials"),
     Mutant("a callback tells what is claimed as a fact", TELLING, "        claimed=agent is None,\n", ""),
     Mutant("no ration in an outage", OUTAGE_ANSWER, " and _mail_granted(facts, outage)", ""),
@@ -382,13 +384,13 @@ MUTANTS = (
     Mutant(
         "a redial does not open the thread again",
         FACTS,
-        "thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told)",
+        "thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told, deferred=before.deferred)",
         "thread = emergency.thread or Thread(opened_by=notice_id, awaited=awaited)",
     ),
     Mutant(
         "who is told late is never told that it is over",
         FACTS,
-        "if (thread.close_at is not None and not awaited) or (thread.closed and new):",
+        "if (thread.close_at is not None and not awaited) or (thread.closed and thread.left):",
         "if thread.close_at is not None and not awaited:",
     ),
     Mutant(
@@ -845,7 +847,12 @@ MUTANTS = (
         "dict(",
     ),
     Mutant("the quota is asked for and not used up", SENT, "values = _values(after)", "values = _values(sent)"),
-    Mutant("more is sent than was granted", WAITING, "planned[:granted]", "planned[: granted and len(planned)]"),
+    Mutant(
+        "more is sent than was granted",
+        WAITING,
+        "in_turn=True, repeat=repeat)]",
+        "in_turn=True, repeat=repeat) and len(some)]",
+    ),
     Mutant(
         "a late event of a callback tells the next holder's contacts",
         TELLING,

@@ -4,7 +4,7 @@ What is beyond a ration is owed later; whoever is told first of an emergency doe
 """
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec import structs
@@ -15,6 +15,7 @@ from shared.domain.dials import Dial
 from shared.domain.emergencies import with_closing, with_told
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.pool import ration_window
+from shared.domain.sender_quota import SenderQuota
 from shared.ports import RenderedNotice
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, after, everybody, numbers, person
@@ -192,3 +193,44 @@ def test_whoever_a_notice_beyond_the_ration_reaches_later_than_others_is_told_of
     closed = with_closing(emergency)
     repeated = with_told(closed, later, contacts, house.clock.now())
     assert repeated == closed, "a process that dies before it strikes the notice off sends it again"
+
+
+# The sender's quota
+
+
+def first_word_after(house: House, agent_id: str, caller: Caller) -> timedelta:
+    """How long after their dial the guard is told."""
+    dialled_at, before = house.clock.now(), house.mail.received().count(GUARD)
+    dial(house, caller, "the victim's", agent_id)
+    while house.mail.received().count(GUARD) == before:
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+        assert house.clock.now() - dialled_at < after(hours=1), "never"
+    return house.clock.now() - dialled_at
+
+
+@pytest.mark.parametrize("quota", [SenderQuota(30, 100), SenderQuota(5, 10)], ids=["custom", "managed"])
+def test_a_victim_is_told_of_within_a_minute_while_a_stranger_dials_and_ends_again_and_again(
+    quota: SenderQuota,
+) -> None:
+    house = House(pool=numbers(20), sender_quota=quota)
+    house.add_agent(Agent(agent_id="dana", entra_object_id=DANA_OBJECT, emergency_contacts=(GUARD,)))
+    house.tick()
+    with_closings(house)
+    for n in range(240):
+        house.end(End(call_id=dial(house, STRANGER, n), by_agent=True), STRANGER)
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert first_word_after(house, "dana", DANA) <= after(minutes=1)
+
+
+def test_a_victim_is_told_of_within_a_minute_while_a_machine_reports_ever_new_ids() -> None:
+    house = House(pool=numbers(20), sender_quota=SenderQuota(30, 100))
+    house.add_agent(Agent(agent_id="dana", entra_object_id=DANA_OBJECT, emergency_contacts=(GUARD,)))
+    house.tick()
+    with_closings(house)
+    for n in range(240):
+        house.end(End(call_id=dial(house, MACHINE, n, f"unlisted-{n}"), by_agent=True), MACHINE)
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert first_word_after(house, "dana", MACHINE) <= after(minutes=1)
