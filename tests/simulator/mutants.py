@@ -28,6 +28,7 @@ SUITES = (
     "test_rations.py",
     "test_turns.py",
     "test_confidentiality.py",
+    "test_who_speaks.py",
     "test_callbacks.py",
     "test_deliver_notice.py",
     "test_entity_group.py",
@@ -122,6 +123,8 @@ OUTAGE = "shared/adapters/outage_memory.py"
 CLOSING = "shared/use_cases/close_thread.py"
 SUBJECTS = "shared/domain/subjects.py"
 IDENTIFY = "shared/use_cases/identify.py"
+CONFIDENTIALITY = "shared/domain/confidentiality.py"
+ANSWER = "shared/use_cases/answer_callback.py"
 SENDER = "shared/domain/sender_quota.py"
 SENT = "shared/adapters/sent_table.py"
 CRISIS = "shared/domain/crisis_mail.py"
@@ -434,6 +437,48 @@ MUTANTS = (
         ENDS,
         "    if caller.is_agent:\n        own = own_entry",
         "    if caller.kind is None:\n        own = own_entry",
+    ),
+    Mutant(
+        "a stranger's end is that of a call which a machine reports",
+        START,
+        "return end.ended_by in (None, facts.caller.owner if facts.caller.is_agent else facts.subject.principal)",
+        "return not facts.caller.is_agent or end.ended_by in (None, facts.caller.owner)",
+    ),
+    Mutant(
+        "a stranger's call of the same id takes the end from a machine",
+        ENDS,
+        "return [each for each in calls if likely(each) == most]",
+        "return calls if most is not None else []",
+    ),
+    Mutant(
+        "early ends of a listed agent have no bound",
+        ENDS,
+        "return allowances.grants(named.key, MAX_EARLY_ENDS_A_WINDOW, now)",
+        "return True",
+    ),
+    Mutant(
+        "an id that somebody made up shows another's emergency",
+        IDENTIFY,
+        "if stored.emergency is not None and stored.emergency.owner is None:",
+        "if stored.emergency is not None:",
+    ),
+    Mutant(
+        "an identity by an agent's own word deletes a recording",
+        CONFIDENTIALITY,
+        "if any(tie.kind is TieKind.EXACT and not tie.sighting.self_stated for tie in tied):",
+        "if any(tie.kind is TieKind.EXACT for tie in tied):",
+    ),
+    Mutant(
+        "a page of strangers' claims hides a listed agent's",
+        ROWS,
+        'last = f"{emergency.rank}|{emergency.agent_key}"',
+        "last = emergency.agent_key",
+    ),
+    Mutant(
+        "a call from another host's number rings",
+        ANSWER,
+        "return None if known is not None and known.result() else parties",
+        "return parties",
     ),
     Mutant(
         "what a stranger names is recorded for whom they name",

@@ -1,5 +1,8 @@
 """Who may speak for whom (specification, *who speaks for whom*; contract, *Who is who*), on the core in memory."""
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 
 from shared.adapters.agent_table import AgentTable
@@ -190,6 +193,41 @@ def test_an_agent_gets_one_answer_for_whatever_is_not_their_own(house: House, vi
             house.calling.require_own(victim, caller=stranger, deadline=house.within())
         # Once they have an emergency of their own it is no different.
         dial(house, "stranger's own id", stranger, "call-3")
+
+
+ASKED: dict[str, Callable[[House, str, str, Caller], object]] = {
+    "panel": lambda house, agent_id, _, who: panel_mode(house, agent_id, who),
+    "release": lambda house, agent_id, _, who: house.calling.release_presence(agent_id, caller=who),
+    "presence and desktops": lambda house, agent_id, _, who: house.calling.require_own(
+        agent_id, caller=who, deadline=house.within()
+    ),
+    "tie": lambda house, _, call_id, who: house.tie(call_id, "server-1", who),
+    "end": lambda house, _, call_id, who: house.end(End(call_id=call_id, by_agent=True), who),
+}
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["an unlisted agent", "a listed agent"])
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_is_read_for_whoever_is_not_ones_own_tells_nothing_by_its_time(
+    house: House, asked: str, *, listed: bool
+) -> None:
+    line = TableLine(house.directory_table)
+    house.directory = AgentTable(line, house.clock)
+    if listed:
+        house.add_agent(Agent(agent_id="stranger", entra_object_id="stranger"))
+    dial(house, "dana", DANA)
+    dial(house, "eve", MACHINE, "call-2")
+    requests: list[str] = []
+    house.line.asked = line.asked = requests.append
+    told: dict[str, list[str]] = {}
+    for agent_id, call_id in (("ben", "first"), ("dana", "call-1"), ("eve", "call-2"), ("nobody", "never dialled")):
+        requests.clear()
+        with suppress(NotAllowed):
+            ASKED[asked](house, agent_id, call_id, person("stranger"))
+        told[agent_id] = list(requests)
+    # The first one reads what is remembered for the others.
+    del told["ben"]
+    assert told["dana"] == told["eve"] == told["nobody"]
 
 
 @pytest.mark.parametrize("call_id", ["call-1", "call-2", "never dialled"])
