@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 40
 LONGEST_S = 6.0
 SUITES = (
+    "test_who_speaks.py",
     "test_closing_notices.py",
     "test_sender_quota.py",
     "test_crisis_mail.py",
@@ -28,7 +29,6 @@ SUITES = (
     "test_rations.py",
     "test_turns.py",
     "test_confidentiality.py",
-    "test_who_speaks.py",
     "test_callbacks.py",
     "test_deliver_notice.py",
     "test_entity_group.py",
