@@ -278,9 +278,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
                 return self._start_call(dial, caller, patient if in_turn else self.within(0.0))
         except LineFull:
-            return self._start_call(dial, caller, self.within(0.0))
+            return self._start_call(dial, caller, self.within(0.0), line_full=True)
 
-    def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline) -> Started:
+    def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline, *, line_full: bool = False) -> Started:
         return start_call(
             dial,
             caller=caller,
@@ -296,6 +296,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             word=self.words(),
             deadline=deadline,
             routes=self.routes,
+            line_full=line_full,
         )
 
     def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
@@ -829,11 +830,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def _hold_in_outage(self, effect: HoldInOutage) -> None:
         hold_in_outage(
-            effect.agent_id,
-            effect.presence_id,
-            effect.hold,
-            effect.received_at,
-            effect.object_id,
+            effect,
             presence=self.presence,
             outage=self.outage,
             clock=self.clock,
@@ -841,12 +838,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=self.within(self.budgets.hold_in_outage_s),
         )
         # The store may know the dial by now, and even its end: then nobody else would give this back.
-        with suppress(EmergencyCallingError):
-            self._reconcile_presence_of(effect.name, self.within(self.budgets.hold_in_outage_s))
+        for name in effect.names:
+            with suppress(EmergencyCallingError):
+                self._reconcile_presence_of(name, self.within(self.budgets.hold_in_outage_s))
 
     def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> None:
         mail_in_outage(
-            effect.leg_id,
+            effect.dial_key,
             effect.notice,
             notifier=self.notifier,
             quota=self.mail_quota,

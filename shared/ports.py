@@ -526,6 +526,14 @@ class AgentDirectory(Protocol):
         """The entry as this process read it within the last minute, None where it did not; reads nothing."""
         ...
 
+    def last_known(self, agent_id: str) -> Agent | None:
+        """The entry as this process read it last, however long ago that was; reads nothing."""
+        ...
+
+    def last_own(self, object_id: str) -> Agent | None:
+        """The entry with this object id as this process read it last, however long ago; reads nothing."""
+        ...
+
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
         ...
@@ -1049,31 +1057,39 @@ class Telemetry(Protocol):
 class OutageDial(Struct, frozen=True, kw_only=True):
     """A dial that was answered without the store.
 
-    `by` is `Caller.owner` of the one who reported it.
+    `by` is `Caller.owner` of the one who reported it. `established`: it was known whose dial it is; else nobody but
+    whoever dialled is shown it.
     """
 
     expires_at: datetime
     test: bool
     situation: Situation = Situation()
     by: str = ""
+    established: bool = True
 
 
 class OutageLog(Protocol):
-    """What this process did for agents while the store was away: in memory, bounded, for the window's length."""
+    """What this process did for agents while the store was away: in memory, bounded, for the window's length.
 
-    def mailed(self, leg_id: str) -> bool:
-        """Whether a notice of this leg was sent in an outage, or is on its way."""
+    `dial_key` is `DialFacts.outage_key`.
+    """
+
+    def mailed(self, dial_key: str) -> bool:
+        """Whether a notice of this dial was sent in an outage, or is on its way."""
         ...
 
-    def claim_mail(self, leg_id: str) -> bool:
-        """Whether this leg's notice is the caller's to send; a repeated request must not send it twice."""
+    def claim_mail(self, dial_key: str) -> bool:
+        """Whether this dial's notice is the caller's to send; a repeated request must not send it twice."""
         ...
 
-    def grants_mail(self, leg_id: str, principal: str, most: int, now: datetime) -> bool:
-        """Whether a principal may cause this leg's notice, one of so many in ten minutes; the same if repeated."""
+    def grants_mail(self, dial_key: str, principal: str, most: int, now: datetime, *, counts: bool = True) -> bool:
+        """Whether a principal may cause this dial's notice, one of so many in ten minutes; the same if repeated.
+
+        Unless it `counts`, none is taken.
+        """
         ...
 
-    def return_mail(self, leg_id: str) -> None:
+    def return_mail(self, dial_key: str) -> None:
         """The notice could not be sent: the next request may try."""
         ...
 
@@ -1084,16 +1100,17 @@ class OutageLog(Protocol):
     def dialling(self, agent_id: str, now: datetime, by: str | None = None) -> OutageDial | None:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired.
 
-        Only what was reported by the owner `by`, unless that is None: then the latest, whoever reported it.
+        Only what was reported by the owner `by`, unless that is None: then the latest that is established, whoever
+        reported it.
         """
         ...
 
-    def holding(self, hold: Hold) -> None:
-        """Presence was set for this hold, which carries what it found."""
+    def holding(self, dial_key: str, hold: Hold) -> None:
+        """Presence was set for this dial; the hold carries what it found."""
         ...
 
-    def held(self, hold_id: str) -> Hold | None:
-        """What such a hold found; None where this process set none."""
+    def held(self, dial_key: str) -> Hold | None:
+        """What the hold for this dial found; None where this process set none."""
         ...
 
     def over(self, agent_id: str, by: str) -> None:

@@ -160,6 +160,12 @@ class AgentTable:
             known = self._memory.get(agent_key_of(agent_id))
         return known.agent if known is not None else None
 
+    def last_own(self, object_id: str) -> Agent | None:
+        """The entry with this object id as this process read it last, however long ago; reads nothing."""
+        with self._lock:
+            known = self._owners.get(_object_key(object_id))
+        return known.agent if known is not None else None
+
     def _recent(self, agent_key: str) -> Agent | None:
         with self._lock:
             known = self._memory.get(agent_key)

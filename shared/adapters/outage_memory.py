@@ -27,36 +27,37 @@ class OutageMemory:
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
         self._holds: OrderedDict[str, Hold] = OrderedDict()
 
-    def mailed(self, leg_id: str) -> bool:
-        """Whether a notice of this leg was sent in an outage, or is on its way."""
+    def mailed(self, dial_key: str) -> bool:
+        """Whether a notice of this dial was sent in an outage, or is on its way."""
         with self._lock:
-            return leg_id in self._mailed
+            return dial_key in self._mailed
 
-    def claim_mail(self, leg_id: str) -> bool:
-        """Whether this leg's notice is the caller's to send; a repeated request must not send it twice."""
+    def claim_mail(self, dial_key: str) -> bool:
+        """Whether this dial's notice is the caller's to send; a repeated request must not send it twice."""
         with self._lock:
-            if leg_id in self._mailed:
+            if dial_key in self._mailed:
                 return False
-            self._mailed[leg_id] = None
+            self._mailed[dial_key] = None
             _trim(self._mailed)
             return True
 
-    def grants_mail(self, leg_id: str, principal: str, most: int, now: datetime) -> bool:
-        """Whether a principal may cause this leg's notice, one of so many in ten minutes; the same if repeated."""
+    def grants_mail(self, dial_key: str, principal: str, most: int, now: datetime, *, counts: bool = True) -> bool:
+        """Whether a principal may cause this dial's notice, one of so many in ten minutes; the same if repeated."""
         window = ration_window(now)
         with self._lock:
             if window != self._window:
                 self._window, self._granted = window, {}
             granted = self._granted.setdefault(principal, set())
-            if leg_id not in granted and len(granted) >= most:
+            if dial_key not in granted and len(granted) >= most:
                 return False
-            granted.add(leg_id)
+            if counts:
+                granted.add(dial_key)
             return True
 
-    def return_mail(self, leg_id: str) -> None:
+    def return_mail(self, dial_key: str) -> None:
         """The notice could not be sent: the next request may try."""
         with self._lock:
-            self._mailed.pop(leg_id, None)
+            self._mailed.pop(dial_key, None)
 
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
@@ -73,19 +74,19 @@ class OutageMemory:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         with self._lock:
             of_agent = self._dialling.get(agent_key_of(agent_id), {})
-            found = list(of_agent.values()) if by is None else [of_agent[by]] if by in of_agent else []
+            found = [dial for dial in of_agent.values() if (dial.established if by is None else dial.by == by)]
         return next((dial for dial in reversed(found) if now < dial.expires_at), None)
 
-    def holding(self, hold: Hold) -> None:
-        """Presence was set for this hold, which carries what it found."""
+    def holding(self, dial_key: str, hold: Hold) -> None:
+        """Presence was set for this dial; the hold carries what it found."""
         with self._lock:
-            self._holds[hold.hold_id] = hold
+            self._holds[dial_key] = hold
             _trim(self._holds)
 
-    def held(self, hold_id: str) -> Hold | None:
-        """What such a hold found; None where this process set none."""
+    def held(self, dial_key: str) -> Hold | None:
+        """What the hold for this dial found; None where this process set none."""
         with self._lock:
-            return self._holds.get(hold_id)
+            return self._holds.get(dial_key)
 
     def over(self, agent_id: str, by: str) -> None:
         """The store knows this agent's emergency by now."""

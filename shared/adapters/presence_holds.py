@@ -45,8 +45,12 @@ class StoredHolds:
         return self._users.find(agent_id, deadline)
 
     def mark(self, agent_id: str, deadline: Deadline) -> Mark | None:
-        """By its row."""
-        return self._marks.of(agent_id, deadline)
+        """By its row; of one set in an outage, by the service's id of the agent."""
+        mark = self._marks.of(agent_id, deadline)
+        if mark is not None or not self._marks.any_unrecorded:
+            return mark
+        user_id = self._users.find(agent_id, deadline)
+        return self._marks.unrecorded(user_id) if user_id is not None else None
 
     def keep(self, agent_id: str, mark: Mark, deadline: Deadline) -> Mark:
         """In its row."""
@@ -55,6 +59,8 @@ class StoredHolds:
     def remove(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> None:
         """Row and memory."""
         self._marks.remove(agent_id, mark, deadline)
+        if mark is None and self._marks.any_unrecorded and (user_id := self._users.find(agent_id, deadline)):
+            self._marks.drop(user_id)
 
     def in_outage(self, object_id: str | None) -> "RecalledHolds":
         """The same users and marks, from memory."""
@@ -73,13 +79,14 @@ class RecalledHolds:
         """By what sign-in or dial say, and by the entry as it was read last."""
         return self._users.recall(agent_id, self._object_id)
 
-    def mark(self, agent_id: str, _deadline: Deadline) -> Mark | None:
+    def mark(self, agent_id: str, deadline: Deadline) -> Mark | None:
         """That of a hold which this process set."""
-        return self._marks.unrecorded(agent_id)
+        user_id = self.user(agent_id, deadline)
+        return self._marks.unrecorded(user_id) if user_id is not None else None
 
-    def keep(self, agent_id: str, mark: Mark, _deadline: Deadline) -> Mark:
+    def keep(self, _agent_id: str, mark: Mark, _deadline: Deadline) -> Mark:
         """In memory, until the store has it."""
-        return self._marks.keep_in_memory(agent_id, structs.replace(mark, in_outage=True))
+        return self._marks.keep_in_memory(structs.replace(mark, in_outage=True))
 
     def remove(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> None:
         """Of memory, where the mark is nowhere else."""

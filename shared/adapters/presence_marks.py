@@ -94,10 +94,10 @@ class PresenceMarks:
         self._unrecorded: OrderedDict[str, Mark] = OrderedDict()
 
     def of(self, agent_id: str, deadline: Deadline) -> Mark | None:
-        """The mark of this agent's hold; of one that was set in an outage, where this process set it."""
+        """The mark of this agent's hold; of one that was set in an outage only once it was kept."""
         row = self._rows(agent_id, deadline)[1]
         if row is None:
-            return self.unrecorded(agent_id)
+            return None
         return structs.replace(read_state(row, Mark), version=row.version)
 
     def _rows(self, agent_id: str, deadline: Deadline) -> tuple[str, Row | None]:
@@ -111,10 +111,18 @@ class PresenceMarks:
         keys = self._keys.ring(deadline).all(agent_key_of(agent_id))
         return f"presencemark|{keys[0]}" if len(keys) == 1 else self._rows(agent_id, deadline)[0]
 
-    def unrecorded(self, agent_id: str) -> Mark | None:
-        """The mark of a hold that this process set while the store was away; reads nothing."""
+    @property
+    def any_unrecorded(self) -> bool:
+        """Whether this process has set a hold while the store was away, of which no row was written yet."""
+        return bool(self._unrecorded)
+
+    def unrecorded(self, user_id: str) -> Mark | None:
+        """The mark of such a hold, by the service's id of the agent; reads nothing.
+
+        Which agent that is could not be looked up: by the id that the agent gave, a hold could be taken for another's.
+        """
         with self._lock:
-            return self._unrecorded.get(agent_key_of(agent_id))
+            return self._unrecorded.get(user_id)
 
     def keep(self, agent_id: str, mark: Mark, deadline: Deadline) -> Mark:
         """Write it over the version that was read; gives it with its new one. Raises `Conflict`."""
@@ -124,33 +132,34 @@ class PresenceMarks:
             version = self._table.commit([write], deadline)[0]
         except RowConflict:
             raise Conflict from None
-        self._drop(agent_id)
+        self.drop(mark.user_id)
         return structs.replace(mark, version=version or "")
 
-    def keep_in_memory(self, agent_id: str, mark: Mark) -> Mark:
+    def keep_in_memory(self, mark: Mark) -> Mark:
         """Remember it in this process, because the store is away; the next `keep` writes it."""
         with self._lock:
-            self._unrecorded[agent_key_of(agent_id)] = mark
+            self._unrecorded[mark.user_id] = mark
             while len(self._unrecorded) > MAX_UNRECORDED:
                 self._unrecorded.popitem(last=False)
         return mark
 
     def remove(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> None:
-        """Keep nothing: of this mark as it was read (`Conflict` if it changed since), of any if it is None."""
-        if mark is not None and not mark.version:
-            self._drop(agent_id)
-            return
+        """Keep nothing: of this mark as it was read (`Conflict` if it changed since), of any row if it is None."""
+        if mark is not None:
+            self.drop(mark.user_id)
+            if not mark.version:
+                return
         try:
             self._table.commit([Delete(self._place(agent_id, deadline), mark.version if mark else None)], deadline)
         except RowConflict:
             # Without a version, gone already: somebody else removed it.
             if mark is not None:
                 raise Conflict from None
-        self._drop(agent_id)
 
-    def _drop(self, agent_id: str) -> None:
+    def drop(self, user_id: str) -> None:
+        """Forget what is unrecorded of this one."""
         with self._lock:
-            self._unrecorded.pop(agent_key_of(agent_id), None)
+            self._unrecorded.pop(user_id, None)
 
 
 def _values_of(mark: Mark) -> Values:

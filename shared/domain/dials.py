@@ -9,7 +9,7 @@ from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, without_drill
 from shared.domain.emergency_numbers import EmergencyNumber, recognise
-from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.locations import Desktop, Location, country_of, told_location
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
@@ -91,9 +91,36 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         return self.dial.drill_for is not None
 
     @property
+    def established(self) -> bool:
+        """Whether it is known whose the dial is: by the directory or the sign-in, else by who may speak for others."""
+        known = self.identified or self.agent is not None
+        return known or not self.caller.is_agent or self.caller.agent_id is not None
+
+    @property
     def leg_id(self) -> str:
-        """The leg that this dial is, however often it is reported."""
-        return leg_id_of(self.subject.key, self.dial.call_id)
+        """The leg that this dial is, however often it is reported; before anybody was asked, if they name themself."""
+        key = self.subject.key if self.established else agent_key_of(self.dial.agent_id)
+        return leg_id_of(key, self.dial.call_id)
+
+    @property
+    def claimed_key(self) -> str:
+        """What is remembered in this process of a dial under, whoever it turns out to be of: its reporter's own."""
+        return f"{self.caller.owner}|{leg_id_of(agent_key_of(self.dial.agent_id), self.dial.call_id)}"
+
+    @property
+    def outage_key(self) -> str:
+        """The same once it is known whose the dial is, for all who report it; nobody else's until then."""
+        return self.leg_id if self.established else self.claimed_key
+
+    @property
+    def principal(self) -> str:
+        """Who is rationed: an agent themself; of a machine each listed agent, and all others that it names as one."""
+        return self.caller.owner if self.caller.is_agent or self.agent is None else self.subject.key
+
+    @property
+    def presence_named(self) -> str:
+        """Under which id an outage held presence for it."""
+        return self.subject.presence_id if self.caller.is_agent else self.dial.agent_id
 
     @property
     def thread(self) -> str:
@@ -293,7 +320,7 @@ def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -
         agent_id=facts.subject.agent_id,
         agent_name=agent.name if agent else None,
         dialled=number.number if number else "",
-        claimed=facts.identified and agent is None,
+        claimed=agent is None,
         dialled_at=facts.dialled_at,
         callback_number=facts.deployment.fallback_number or "",
         reachable_until=until,

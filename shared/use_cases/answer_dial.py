@@ -85,4 +85,4 @@ def stale(facts: DialFacts) -> Started:
         stale=True,
     )
     # It may have been reported before, in an outage: then nobody but this knows that presence was held.
-    return Started(answer, (ReturnPresence(facts.dial.agent_id, facts.hold.hold_id),))
+    return Started(answer, (ReturnPresence(facts.presence_named, facts.hold.hold_id),))

@@ -20,15 +20,11 @@ def answer_in_outage(facts: DialFacts, outage: OutageLog) -> Started:
     assert facts.number is not None
     recipients = recipients_of(facts.deployment.default_contacts, facts.contacts)
     effects: list[Effect] = [_held(facts)]
-    if recipients and not outage.mailed(facts.leg_id) and _mail_granted(facts, outage):
+    if recipients and not outage.mailed(facts.outage_key) and mail_granted(facts, outage):
         bare = bare_notice(facts, facts.subject.key, recipients)
         notice = structs.replace(bare, degraded=True, test=facts.number.test)
-        effects.append(MailInOutage(facts.leg_id, notice))
-    answer, situation = outage_answer(facts, notified=len(recipients)), facts.situation
-    until = facts.dialled_at + facts.rules.window
-    known = OutageDial(expires_at=until, test=answer.test, situation=situation, by=facts.caller.owner)
-    outage.dialled(facts.subject.agent_id, known)
-    return Started(answer, tuple(effects))
+        effects.append(MailInOutage(facts.outage_key, notice))
+    return Started(_remembered(facts, outage, notified=len(recipients)), tuple(effects))
 
 
 def answer_beyond_bound(facts: DialFacts, outage: OutageLog) -> Started:
@@ -38,17 +34,39 @@ def answer_beyond_bound(facts: DialFacts, outage: OutageLog) -> Started:
     return structs.replace(started, effects=mails, bounded=True)
 
 
+def answer_beyond_line(facts: DialFacts, outage: OutageLog) -> Started:
+    """The answer of an outage, for an agent of whom more dials wait already than one softphone can have placed.
+
+    It is reported again until the store has it; until then nothing is done in anybody's name.
+    """
+    recipients = recipients_of(facts.deployment.default_contacts, facts.contacts)
+    return stale(facts) if facts.too_late else Started(_remembered(facts, outage, notified=len(recipients)))
+
+
 def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple[Effect, ...]:
     """What is owed for presence that this process held before it knew whose the dial is.
 
     `agent_key` is what the emergency is stored under; `known`: another process recorded the dial.
     """
     named = agent_key_of(facts.dial.agent_id)
-    if facts.subject.key != named:
+    if facts.subject.key != named and not facts.caller.is_agent:
         hold = derived(leg_id_of(named, facts.dial.call_id), "hold")
         return (ReturnPresence(facts.dial.agent_id, hold),)
     # Whose the presence is must be looked at again.
     return (ReconcilePresence(agent_key),) if known else ()
+
+
+def _remembered(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer:
+    answer, until = outage_answer(facts, notified=notified), facts.dialled_at + facts.rules.window
+    known = OutageDial(
+        expires_at=until,
+        test=answer.test,
+        situation=facts.situation,
+        by=facts.caller.owner,
+        established=facts.established,
+    )
+    outage.dialled(facts.subject.agent_id, known)
+    return answer
 
 
 def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
@@ -71,18 +89,29 @@ def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
     )
 
 
-def _mail_granted(facts: DialFacts, outage: OutageLog) -> bool:
-    """Whether the ration of whoever dialled allows it; what is beyond is owed once the store knows the dial."""
+def mail_granted(facts: DialFacts, outage: OutageLog, *, counts: bool = True) -> bool:
+    """Whether the ration of whoever dialled allows a notice; what is beyond is owed once the store knows the dial.
+
+    One ration in this process, for dials that the store has and those that it has not: an outage gives none on top.
+    It is taken where it `counts`: of a dial that the store has, once that is so.
+    """
     own = facts.caller.is_agent or facts.agent is not None
-    principal = facts.subject.key if facts.agent is not None else facts.caller.owner
-    return outage.grants_mail(facts.leg_id, principal, notices_a_window(None if own else principal), facts.now)
+    most = notices_a_window(None if own else facts.principal)
+    return outage.grants_mail(facts.claimed_key, facts.principal, most, facts.now, counts=counts)
 
 
 def _held(facts: DialFacts) -> Effect:
-    subject = facts.subject
+    subject, caller = facts.subject, facts.caller
     # A sign-in says who they are; what a machine says stands in for an entry that nobody has read.
     claimed = None if facts.agent is not None else facts.dial.entra_object_id
-    object_id = facts.caller.name if facts.caller.is_agent else claimed
     return HoldInOutage(
-        subject.agent_id, subject.key, subject.presence_id, facts.hold, facts.received_at, object_id or None
+        agent_id=subject.agent_id,
+        by=caller.owner,
+        names=tuple(dict.fromkeys((subject.key, agent_key_of(facts.dial.agent_id)))),
+        presence_id=subject.presence_id,
+        hold=facts.hold,
+        dial_key=facts.outage_key,
+        received_at=facts.received_at,
+        object_id=(caller.name if caller.is_agent else claimed) or None,
+        established=facts.established,
     )

@@ -38,20 +38,24 @@ class MergeWaiting(Struct, frozen=True):
     """Send what waits for the sender's quota, as far as that goes by now."""
 
 
-class HoldInOutage(Struct, frozen=True):
-    """Hold presence although the store is away; the repeated request finds the hold by its id.
+class HoldInOutage(Struct, frozen=True, kw_only=True):
+    """Hold presence although the store is away; the repeated request finds the hold by its dial.
 
-    `agent_id` is the one that the dial was answered with, `name` what the keys of their rows are made of,
-    `presence_id` how presence services know them, `received_at` when the dial reached us, `object_id` their Microsoft
-    Entra object id where sign-in or dial tell it.
+    `agent_id` is the one that the dial was answered with and `by` the owner of whoever reported it, `names` what the
+    keys of their rows may be made of, `presence_id` how presence services know them, `received_at` when the dial
+    reached us, `object_id` their Microsoft Entra object id where sign-in or dial tell it. Unless it is `established`
+    whose dial it is, presence is held only where the service knows that id.
     """
 
     agent_id: str
-    name: str
+    by: str
+    names: tuple[str, ...]
     presence_id: str
     hold: Hold
+    dial_key: str
     received_at: datetime
     object_id: str | None = None
+    established: bool = True
 
 
 class ReturnPresence(Struct, frozen=True):
@@ -64,7 +68,7 @@ class ReturnPresence(Struct, frozen=True):
 class MailInOutage(Struct, frozen=True):
     """Send a notice although the store is away, so that nothing can owe it."""
 
-    leg_id: str
+    dial_key: str
     notice: Notice
 
 

@@ -4,7 +4,7 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import NotAllowed
+from shared.domain.errors import NotAllowed, Unreadable
 from shared.domain.ids import agent_key_of
 from shared.domain.subjects import (
     Subject,
@@ -44,14 +44,26 @@ def _own_dial(
     return unlisted(agent_id, caller.owner) if named is None else impersonated(caller, named)
 
 
-def presumed(agent_id: str, caller: Caller, recent: Agent | None) -> Subject:
-    """Whose a dial is taken to be as long as nobody can be asked: nearly all are listed, and name themselves.
+def presumed(agent_id: str, caller: Caller, directory: AgentDirectory | None) -> Subject:
+    """Whose a dial is taken to be as long as nobody can be asked: by what this process knows of its directory.
 
-    `recent` is what this process still knows of the entry that is named; it may tell that it is not the caller's.
+    An agent of whom it knows nothing is whoever signed in, under the id that they give: never the one who has that id.
+    Without a `directory` nothing is known.
     """
-    if recent is not None:
-        own = not caller.is_agent or is_own_entry(caller, recent)
-        return listed(recent) if own else impersonated(caller, recent)
+    named = directory.last_known(agent_id) if directory is not None else None
+    if not caller.is_agent:
+        return listed(named) if named is not None else _by_id(agent_id)
+    if named is not None and is_own_entry(caller, named):
+        return listed(named)
+    own = directory.last_own(caller.name) if directory is not None else None
+    if own is not None:
+        return listed(own, agent_id)
+    if named is not None:
+        return impersonated(caller, named)
+    return unlisted(agent_id, caller.owner) if caller.agent_id is None else _by_id(caller.agent_id)
+
+
+def _by_id(agent_id: str) -> Subject:
     return Subject(agent_id=agent_id, key=agent_key_of(agent_id))
 
 
@@ -86,11 +98,11 @@ def identify_emergency(
     stored = reading.result()
     if stored.emergency is not None and stored.emergency.owner is None:
         # Their entry was removed in the middle of it. One with an owner is another's, under whose key an id may fall.
-        return presumed(agent_id, caller, None), stored
+        return _by_id(agent_id), stored
     if caller.kind is not CallerKind.OFFICE:
         subject = unlisted(agent_id, caller.owner)
         return subject, emergencies.find(subject.key, deadline).result()
-    return _newest_of(agent_id, caller, emergency, emergencies, deadline)
+    return _newest_of(agent_id, emergency, emergencies, deadline)
 
 
 def _own_emergency(
@@ -106,18 +118,23 @@ def _own_emergency(
 
 
 def _newest_of(
-    agent_id: str, caller: Caller, named: str | None, emergencies: EmergencyStore, deadline: Deadline
+    agent_id: str, named: str | None, emergencies: EmergencyStore, deadline: Deadline
 ) -> tuple[Subject, Stored]:
     """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest."""
     reads = [emergencies.load(key, deadline) for key in emergencies.unlisted_of(agent_id, deadline)]
     newest: tuple[Emergency, Stored] | None = None
-    for stored in (read.result() for read in reads):
+    for read in reads:
+        try:
+            stored = read.result()
+        except Unreadable:
+            # One stranger's damaged row hides no other emergency under the same id.
+            continue
         emergency = stored.emergency
         if emergency is None or (named is not None and emergency.live_id != named):
             continue
         if newest is None or emergency.dialled_at > newest[0].dialled_at:
             newest = (emergency, stored)
     if newest is None:
-        return presumed(agent_id, caller, None), Stored(None)
+        return _by_id(agent_id), Stored(None)
     emergency, stored = newest
     return Subject(agent_id=agent_id, key=emergency.agent_key, owner=emergency.owner), stored

@@ -8,7 +8,7 @@ from shared.use_cases.deliver_notice import Sending
 
 
 def mail_in_outage(
-    leg_id: str,
+    dial_key: str,
     notice: Notice,
     *,
     notifier: Notifier,
@@ -23,7 +23,7 @@ def mail_in_outage(
 
     Its message ids are those of the notice that will be owed.
     """
-    if not outage.claim_mail(leg_id):
+    if not outage.claim_mail(dial_key):
         return
     words = template.render(notice, clock.now())
     sending = Sending(notice, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
@@ -31,7 +31,7 @@ def mail_in_outage(
         sending.send_to_all(deadline)
     except EmergencyCallingError as failure:
         # The dial is repeated until the store has it, and each repeat tries.
-        outage.return_mail(leg_id)
+        outage.return_mail(dial_key)
         if not isinstance(failure, Rationed):
             raise
         telemetry.emit("notice_waits", **notice.called)

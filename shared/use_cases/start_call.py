@@ -44,6 +44,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop, desktop_of
 from shared.domain.pool import ration_over
+from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
 from shared.ports import (
     AgentDirectory,
@@ -65,7 +66,13 @@ from shared.ports import (
     VoiceRoutes,
 )
 from shared.use_cases.answer_dial import Started, recorded_answer, stale
-from shared.use_cases.answer_in_outage import answer_beyond_bound, answer_in_outage, owed_after_outage
+from shared.use_cases.answer_in_outage import (
+    answer_beyond_bound,
+    answer_beyond_line,
+    answer_in_outage,
+    mail_granted,
+    owed_after_outage,
+)
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import identify_dial, presumed
@@ -90,16 +97,20 @@ def start_call(
     word: str,
     deadline: Deadline,
     routes: VoiceRoutes,
+    line_full: bool = False,
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
     `word` is what the log calls the emergency by, should this begin one. `routes` are asked what was last read
-    only once the sites are known, which may bring a newer reading. Raises `NotAnEmergency`.
+    only once the sites are known, which may bring a newer reading. `line_full`: so much of the caller's waits already
+    that it is answered without the store. Raises `NotAnEmergency`.
     """
     assert dial.drill_for is None, "a drill must not be answered as in an outage"
     began = clock.monotonic()
     means = _Means(emergencies, numbers, directory, desktops, sites, routes, outage, word, deadline)
     facts = _presumed(dial, caller, deployment, clock, means)
+    # Whoever speaks for many has a crisis, and what an outage gives each of them; an agent has one softphone.
+    without_store = answer_beyond_line if line_full and caller.is_agent else answer_in_outage
     try:
         facts, reading = _established(facts, means)
         outcome = _recorded(facts, reading, means)
@@ -108,12 +119,12 @@ def start_call(
         outcome = _without_store(facts, answer_beyond_bound, clock, means)
     except Unavailable:
         telemetry.emit("store_away", ms=_ms_since(began, clock))
-        outcome = _without_store(facts, answer_in_outage, clock, means)
+        outcome = _without_store(facts, without_store, clock, means)
     except (Malformed, NotAnEmergency):
         raise
     except Exception as error:  # noqa: BLE001 - on the way of a dial, whatever nobody foresaw is an outage (B1)
         telemetry.emit("unforeseen_error", function="start_call", error=type(error).__name__)
-        outcome = _without_store(facts, answer_in_outage, clock, means)
+        outcome = _without_store(facts, without_store, clock, means)
     else:
         outcome = _after_outage(outcome, clock, means)
     _tell(telemetry, outcome, _ms_since(began, clock))
@@ -179,13 +190,15 @@ class _Outcome(Struct, frozen=True, kw_only=True):
 
 def _presumed(dial: Dial, caller: Caller, deployment: Deployment, clock: Clock, means: _Means) -> DialFacts:
     """What is known before anybody was asked."""
+    subject = presumed(dial.agent_id, caller, means.directory)
     return DialFacts(
         dial=dial,
         caller=caller,
         deployment=deployment,
         now=clock.now(),
-        subject=presumed(dial.agent_id, caller, means.directory.recent(dial.agent_id)),
+        subject=subject,
         identity=dial.acs_user_id,
+        ignored=subject.ignored,
     )
 
 
@@ -389,6 +402,8 @@ def _commit(facts: DialFacts, found: _Found, means: _Means) -> _Outcome:
     ration = outside.ration.result() if outside is not None and outside.ration is not None else None
     change = _change(facts, found, loan, lease, ration, place, means)
     committed = means.emergencies.commit(change, means.deadline)
+    if change.notice is not None and change.notice_from is None and not facts.is_drill:
+        mail_granted(facts, means.outage)
     emergency = committed.stored.emergency
     assert emergency is not None
     leg = next(leg for leg in emergency.legs if leg.leg_id == facts.leg_id)
@@ -481,8 +496,8 @@ def _change(
         outside_place=place or emergency.outside_place,
     )
     emergency = with_leg(emergency, leg, lease, facts.rules, now)
-    emergency = with_outage_hold(emergency, means.outage.held(facts.hold.hold_id))
-    rationed = bool(facts.recipients) and _beyond_ration(facts, known, ration)
+    emergency = with_outage_hold(emergency, _held_in_outage(facts, means.outage))
+    rationed = bool(facts.recipients) and _beyond_ration(facts, known, ration, means.outage)
     alone = ration is None or ration.first
     notice = full_notice(facts, emergency, leg, rationed=rationed, alone=alone) if facts.recipients else None
     if notice is not None and facts.deployment.closing_notices:
@@ -500,10 +515,16 @@ def _change(
     )
 
 
-def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: Ration | None) -> bool:
-    if ration is not None:
-        return ration.row is None
-    return known is not None and beyond_ration(known, facts.now)
+def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: Ration | None, outage: OutageLog) -> bool:
+    if ration is not None and ration.row is None:
+        return True
+    if ration is None and known is not None and beyond_ration(known, facts.now):
+        return True
+    return not facts.is_drill and not mail_granted(facts, outage, counts=False)
+
+
+def _held_in_outage(facts: DialFacts, outage: OutageLog) -> Hold | None:
+    return outage.held(facts.outage_key) or outage.held(facts.claimed_key)
 
 
 def _owed(committed: Committed) -> tuple[Effect, ...]:

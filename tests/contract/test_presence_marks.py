@@ -48,15 +48,15 @@ def test_a_write_needs_the_version_that_was_read(marks: PresenceMarks) -> None:
 
 
 def test_a_mark_of_an_outage_is_kept_in_memory_until_it_is_written(marks: PresenceMarks, partition: Table) -> None:
-    unrecorded = marks.keep_in_memory("a", MARK)
-    assert marks.of("a", SOON) == unrecorded == marks.unrecorded("a")
-    assert PresenceMarks(partition).of("a", SOON) is None
+    unrecorded = marks.keep_in_memory(MARK)
+    assert marks.any_unrecorded and marks.unrecorded(MARK.user_id) == unrecorded
+    assert marks.of("a", SOON) is None and not PresenceMarks(partition).any_unrecorded
     kept = marks.keep("a", structs.replace(unrecorded, confirmed=True), SOON)
-    assert marks.unrecorded("a") is None
+    assert marks.unrecorded(MARK.user_id) is None
     assert PresenceMarks(partition).of("a", SOON) == kept
-    marks.keep_in_memory("b", MARK)
-    marks.remove("b", marks.of("b", SOON), SOON)
-    assert marks.of("b", SOON) is None
+    marks.keep_in_memory(MARK)
+    marks.remove("b", unrecorded, SOON)
+    assert not marks.any_unrecorded
 
 
 def test_a_mark_tells_whose_hold_it_is_and_what_that_found() -> None:

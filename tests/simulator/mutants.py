@@ -28,6 +28,7 @@ SUITES = (
     "test_flood.py",
     "test_rations.py",
     "test_turns.py",
+    "test_strangers_in_an_outage.py",
     "test_confidentiality.py",
     "test_callbacks.py",
     "test_deliver_notice.py",
@@ -219,6 +220,18 @@ MUTANTS = (
         "turns.turn(principal, sender=caller.owner,",
         "turns.turn(principal, sender=principal,",
     ),
+    Mutant(
+        "beyond their own line an agent mails and holds as in an outage",
+        "shared/use_cases/start_call.py",
+        "if line_full and caller.is_agent else",
+        "if line_full and not caller else",
+    ),
+    Mutant(
+        "in an outage whoever dials is the one whom they name",
+        "shared/use_cases/identify.py",
+        "return unlisted(agent_id, caller.owner) if caller.agent_id is None else",
+        "return _by_id(agent_id) if caller.agent_id is None else",
+    ),
     Mutant("one machine may have every thread", DOOR, "            if not seated:\n", "            if False:\n"),
     Mutant(
         "newcomers push out who held the number first",
@@ -256,7 +269,7 @@ MUTANTS = (
     Mutant("a machine's every id has a first word", DIALS, "repeat=before or rationed or not alone", "repeat=before"),
     Mutant("callbacks to a listed agent have no ration", DIALS, "(*dials, *known.callback_notices)", "dials"),
     Mutant("a callback tells what is claimed as a fact", TELLING, "        claimed=agent is None,\n", ""),
-    Mutant("no ration in an outage", OUTAGE_ANSWER, " and _mail_granted(facts, outage)", ""),
+    Mutant("no ration in an outage", OUTAGE_ANSWER, " and mail_granted(facts, outage):\n", ":\n"),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
     Mutant(
@@ -554,7 +567,7 @@ MUTANTS = (
     Mutant(
         "a stale start leaves presence held",
         ANSWERS,
-        "(ReturnPresence(facts.dial.agent_id, facts.hold.hold_id),)",
+        "(ReturnPresence(facts.presence_named, facts.hold.hold_id),)",
         "()",
     ),
     Mutant(

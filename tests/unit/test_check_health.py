@@ -40,6 +40,12 @@ class Failing:
     def recent(self, agent_id: str) -> Agent | None:
         return None
 
+    def last_known(self, agent_id: str) -> Agent | None:
+        return None
+
+    def last_own(self, object_id: str) -> Agent | None:
+        return None
+
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error
 

@@ -110,8 +110,19 @@ def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody
 
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=60), test=False))
-    hold = Hold(hold_id=derived(leg_id_of(key_of("ana"), call_id), "hold"))
-    return HoldInOutage("ana", key_of("ana"), "ana", hold, house.clock.now())
+    return owed_hold(house, leg_id_of(key_of("ana"), call_id))
+
+
+def owed_hold(house: House, leg_id: str) -> HoldInOutage:
+    return HoldInOutage(
+        agent_id="ana",
+        by="",
+        names=(key_of("ana"),),
+        presence_id="ana",
+        hold=Hold(hold_id=derived(leg_id, "hold")),
+        dial_key=leg_id,
+        received_at=house.clock.now(),
+    )
 
 
 def test_presence_held_in_an_outage_comes_back_though_the_end_is_recorded_before_the_repeated_start() -> None:
@@ -155,8 +166,7 @@ def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_retu
     house.dial(dial(house, "ana"))
     house.show("ana", PresenceStatus.OFFLINE)
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
-    hold = Hold(hold_id=derived(leg_id_of(key_of("ana"), "ana/1"), "hold"))
-    house.perform(HoldInOutage("ana", key_of("ana"), "ana", hold, house.clock.now()))
+    house.perform(owed_hold(house, leg_id_of(key_of("ana"), "ana/1")))
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
     assert house.status("ana") is PresenceStatus.OFFLINE
@@ -459,10 +469,7 @@ def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(h
     house.end(End(call_id="ana/1", by_agent=True))
     house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
     hold_in_outage(
-        "ana",
-        "ana",
-        Hold(hold_id="of a dial that was never recorded"),
-        house.clock.now(),
+        owed_hold(house, "of a dial that was never recorded"),
         presence=house.presence,
         outage=house.outage,
         clock=house.clock,
