@@ -54,6 +54,16 @@ _SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHAR
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
+# What the SDK reads of the environment of its own accord when the app signs in (azure-identity,
+# `DefaultAzureCredential`); it makes no credential at all where one of them is faulty.
+_CREDENTIALS = frozenset(
+    f"{name}credential"
+    for name in (
+        *("environment", "workloadidentity", "managedidentity", "visualstudiocode", "azurecli", "azuredevelopercli"),
+        *("azurepowershell", "interactivebrowser"),
+    )
+) | {"", "dev", "prod"}
+_TENANT = re.compile(r"[A-Za-z0-9.-]*", re.ASCII)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _CRON_FIELDS = 6
 
@@ -213,10 +223,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     fallback = read.fallback_number()
     pool = read.pool(fallback)
     sources, some_left_out = read.event_sources()
+    communication = read.service("COMMUNICATION_SERVICES", _communication_connection, "an endpoint and accesskey")
+    tables = read.service("TABLES", _tables_connection, "an AccountName and AccountKey")
+    presence_backend, email_backend = read.presence_backend(), read.email_backend()
+    in_microsoft365 = presence_backend is not PresenceBackend.TABLE or email_backend is EmailBackend.GRAPH
+    if communication.endpoint or tables.endpoint or in_microsoft365:
+        read.sign_in()
     return Settings(
-        communication=read.service("COMMUNICATION_SERVICES", _communication_connection, "an endpoint and accesskey"),
+        communication=communication,
         communication_resource_id=read.resource_id(),
-        tables=read.service("TABLES", _tables_connection, "an AccountName and AccountKey"),
+        tables=tables,
         event_sources=sources,
         callbacks_from_anywhere=some_left_out,
         call_automation_issuer=read.signer("CALL_AUTOMATION_ISSUER"),
@@ -231,9 +247,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         closing_notices=read.closing_notices(),
         time_zone=read.time_zone(),
         email_sender=read.email_sender(),
-        email_backend=read.email_backend(),
+        email_backend=email_backend,
         sender_quota=read.sender_quota(),
-        presence_backend=read.presence_backend(),
+        presence_backend=presence_backend,
         graph_url=read.graph_url(),
         dynamics365_url=read.dynamics365_url(),
         public_base_url=read.public_base_url(),
@@ -484,6 +500,19 @@ class _Reader:
         self.fault(name, "is not an https address", "set an address that begins with https://")
         return None
 
+    def sign_in(self) -> None:
+        """See that the SDK takes what it reads itself: else nothing that the app has to sign in for can be reached."""
+        read = self._environment.get
+        if read("AZURE_TOKEN_CREDENTIALS", "").strip().lower() not in _CREDENTIALS:
+            mend = "set ManagedIdentityCredential, as infra does"
+            self.fault("AZURE_TOKEN_CREDENTIALS", "is none of the values known: the app cannot sign in", mend)
+        if _TENANT.fullmatch(read("AZURE_TENANT_ID", "")) is None:
+            mend = "set the tenant's id or domain, or remove it: a managed identity needs none"
+            self.fault("AZURE_TENANT_ID", "is no tenant's id: the app cannot sign in with a secret", mend)
+        if not _is_authority(read("AZURE_AUTHORITY_HOST", "")):
+            mend = "set a host such as login.microsoftonline.com, or remove it"
+            self.fault("AZURE_AUTHORITY_HOST", "is not an https address: the app cannot sign in", mend)
+
     def public_base_url(self) -> str | None:
         url = self.url("PUBLIC_BASE_URL")
         host = self.text("WEBSITE_HOSTNAME")
@@ -563,6 +592,13 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     alone = not (parts.query or parts.fragment) and not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
+
+
+def _is_authority(text: str) -> bool:
+    try:
+        return urlsplit(text).scheme in ("", "https")
+    except ValueError:
+        return False
 
 
 def _parts_of(connection: str) -> dict[str, str]:

@@ -84,6 +84,7 @@ PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
 ANSWERS = "shared/use_cases/answer_dial.py"
 OUTAGE_ANSWER = "shared/use_cases/answer_in_outage.py"
+DARK = "shared/use_cases/answer_in_the_dark.py"
 DIALS = "shared/domain/dials.py"
 SWEEP = "shared/use_cases/expire_leases.py"
 CALLBACK = "shared/use_cases/route_callback.py"
@@ -803,6 +804,28 @@ MUTANTS = (
         DECODING,
         "            if each.required:\n                raise\n",
         "            raise\n",
+    ),
+    Mutant(
+        "what is empty within a part is a fault",
+        DECODING,
+        "name: _without_empty(each, fields[name].type) if name in fields else each",
+        "name: each",
+    ),
+    Mutant("a blank field is a fault", DECODING, "isinstance(value, str) and not value.strip()", "value == ''"),
+    Mutant("no sign-in is checked", SETTINGS, "        read.sign_in()\n", "        pass\n"),
+    Mutant("a reading that failed is kept", LENDING, "begun, self._begun = self._begun, None", "begun = self._begun"),
+    Mutant(
+        "what nobody foresaw on a dial's way is a 5xx",
+        DOOR,
+        "            started = answer_in_the_dark(dial, caller, self.deployment, self.outage, self.clock.now())\n",
+        "            raise\n",
+    ),
+    Mutant("the dark does not know a test", DARK, "        facts = facts.situated(None)\n", ""),
+    Mutant(
+        "what comes after a dial's answer takes it away",
+        DOOR,
+        "        except Exception as error:  # noqa: BLE001 - as above\n            self._count(error)\n",
+        "        finally:\n            pass\n",
     ),
     Mutant("an escaped slash stays", DECODING, '.replace("%2F", "/").replace("%2f", "/")', '.replace("%2F", "/")'),
     Mutant("an id like a time is text", IDS, "same = _as_moment(outside_id) or outside_id", "same = outside_id"),

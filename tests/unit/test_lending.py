@@ -13,6 +13,7 @@ from shared.adapters.table import Put, Row, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
+from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
 from tests.fakes.house import HandClock, House, Overtaken, numbers
@@ -177,6 +178,42 @@ def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() ->
     table.looks = 0
     assert dials.find().kind is LoanKind.SHARED
     assert table.looks == 1, "nobody is after anything: one look is enough to know"
+
+
+class FailsLater(Known[list[Row]]):
+    """A reading that is begun, and fails when its answer is asked for."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__([])
+        self._failure = failure
+
+    def result(self) -> list[Row]:
+        raise self._failure
+
+
+class FailingReads(MemoryTable):
+    """A table whose readings of free numbers fail once they are under way, as long as there is a failure."""
+
+    failure: Exception | None = None
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        if self.failure is not None and first.startswith("free|"):
+            return FailsLater(self.failure)
+        return super().between(first, end, limit, deadline)
+
+
+@pytest.mark.parametrize(("failure", "lost"), [(Unavailable(), 0), (TypeError(), 1)])
+def test_a_reading_that_was_begun_and_fails_costs_no_dial_after_the_recovery_its_number(
+    failure: Exception, lost: int
+) -> None:
+    table = FailingReads()
+    house = House(table=table)
+    house.tick()
+    table.failure = failure
+    house.numbers.expect_loan("US", house.within())
+    table.failure = None
+    answers = [house.dial(Dial(call_id=name, agent_id=name, dialled="911")) for name in ("ana", "ben", "carl")]
+    assert [answer.degraded for answer in answers] == [True] * lost + [False] * (len(answers) - lost)
 
 
 class LosesOnce:

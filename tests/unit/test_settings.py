@@ -220,6 +220,33 @@ def test_presence_in_graph_needs_the_apps_own_client_id() -> None:
         assert read(AZURE_CLIENT_ID="app").faults == ()
 
 
+# What the SDK takes, and refuses, of what it reads in the environment by itself (`tests/contract/test_sign_ins.py`).
+SIGN_IN_TAKEN = [
+    *({"AZURE_TOKEN_CREDENTIALS": each} for each in ("", " ", "dev", "Prod", " ManagedIdentityCredential ")),
+    {"AZURE_TOKEN_CREDENTIALS": "InteractiveBrowserCredential"},
+    *({"AZURE_TENANT_ID": each} for each in ("contoso.onmicrosoft.com", "7F1C2A94-5d0e-4b61-9a3c-2e8d4f60b7a1")),
+    *({"AZURE_AUTHORITY_HOST": each} for each in ("", "login.example.com", "https://login.example.com/")),
+]
+SIGN_IN_REFUSED = [
+    *({"AZURE_TOKEN_CREDENTIALS": each} for each in ("none", "managedidentity", "dev;prod", "BrokerCredential")),
+    *({"AZURE_TENANT_ID": each} for each in (" ", "a/b", "contoso com", "{tenant}", "é.example")),
+    *({"AZURE_AUTHORITY_HOST": each} for each in ("http://login.example.com", "https://[", "login.example.com:443")),
+]
+
+
+@pytest.mark.parametrize("where", [{"TABLES_ENDPOINT": "https://state.example"}, {"EMAIL_BACKEND": "graph"}])
+def test_what_the_sdk_refuses_to_sign_in_with_is_a_fault_where_the_app_signs_in(where: dict[str, str]) -> None:
+    by_identity = GOOD | where
+    if "TABLES_ENDPOINT" in where:
+        del by_identity["TABLES_CONNECTION_STRING"]
+    for taken in SIGN_IN_TAKEN:
+        assert read_settings(by_identity | taken).faults == ()
+    for refused in SIGN_IN_REFUSED:
+        settings = read_settings(by_identity | refused)
+        assert faulty(settings) == set(refused) and not settings.valid
+        assert read(**refused).faults == (), "with keys alone nobody signs in"
+
+
 def test_presence_in_dynamics_needs_the_organisation() -> None:
     settings = read(PRESENCE_BACKEND="Dynamics365", DYNAMICS365_URL="https://Contoso.CRM.dynamics.com/")
     assert settings.faults == ()
