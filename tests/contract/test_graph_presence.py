@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +15,9 @@ import httpx
 import pytest
 from msgspec import structs
 
-from shared.adapters.table import Replace
+from shared.adapters.table import Put, Replace
 from shared.deadlines import Deadline
-from shared.domain.errors import Conflict, Refused, Unavailable
+from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence, returned_presence
 from tests.contract.presence_services import MicrosoftGraph, graph_gateway, object_id_of
 from tests.contract.table_servers import DEEP
@@ -25,6 +26,7 @@ from tests.local.graph import Fault, LocalGraph
 from tests.local.graph.presence import NOBODY, Pair
 from tests.local.graph.server import APP_ID, PRESENCE, READ_PRESENCE, SEND
 from tests.rules.sources import ROOT
+from tests.unit.test_broken_rows import BREAKAGES, SUBTLE
 
 DND = PresenceStatus.DO_NOT_DISTURB
 USER = object_id_of("a")
@@ -195,6 +197,27 @@ class TestEveryState:
         assert held.before_native == "/".join(shown)
         case.give_back()
         assert case.people.merged(USER) == shown
+
+
+@pytest.mark.parametrize("breakage", [*BREAKAGES, *SUBTLE])
+def test_a_broken_mark_keeps_its_own_agent_alone_from_being_held(case: Case, breakage: str) -> None:
+    case.people.sign_in(USER)
+    case.hold()
+    [mark] = case.table.between("presencemark|", "presencemark|~", 10, case.soon).result()
+    broken = BREAKAGES[breakage] if breakage in BREAKAGES else SUBTLE[breakage](mark.values)
+    case.table.commit([Put(mark.key, broken)], case.soon)
+    other = case.service.user("b")
+    shown = case.people.merged(other)
+    held = held_presence(Hold(hold_id="other"), case.gateway.read("b", case.soon))
+    case.gateway.write("b", held, case.soon)
+    assert case.people.merged(other)[0] == OURS[0]
+    for ask in (case.read, case.set_once):
+        with suppress(EmergencyCallingError):
+            ask()
+    case.gateway.write("b", returned_presence(case.gateway.read("b", case.soon)), case.soon)
+    assert case.people.merged(other) == shown
+    case.gateway.remove("a", case.soon)
+    assert mark.key not in case.rows(), "it goes with the agent"
 
 
 class TestWhileItLasts:

@@ -48,7 +48,7 @@ from tests.fakes.memory_table import Known, MemoryTable
 
 ADAPTERS = Path(shared.adapters.__file__).parent
 NOT_ROWS = {"redirect"}
-# Marks of holds in services outside; the embedded one, of which the stories tell, needs none.
+# Marks of holds in services outside, which `tests/contract/test_graph_presence.py` breaks: the embedded one needs none.
 OF_SERVICES_OUTSIDE = {"presencemark"}
 BREAKAGES: dict[str, Values] = {
     "emptied": {},
