@@ -16,6 +16,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill
+from shared.domain.emergencies import MOST_LEGS
 from shared.domain.errors import (
     EmergencyCallingError,
     LineFull,
@@ -30,6 +31,7 @@ from shared.domain.imports import AgentChange
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
+from shared.domain.pool import MAX_UNLISTED_OF_A_MACHINE
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.setup import Outlook
 from shared.domain.sites import Site
@@ -233,7 +235,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         if started.owed:
             key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
             with self._answered_all_the_same():
-                self.repeats.keep(key, lambda: not self._started_in_time(dial, caller).owed)
+                principal = self._principal(caller, dial.agent_id)
+                most = MOST_LEGS if caller.is_agent or principal != caller.owner else MAX_UNLISTED_OF_A_MACHINE
+                self.repeats.keep(principal, key, lambda: not self._started_in_time(dial, caller).owed, most)
         return started.answer
 
     def _started_in_time(self, dial: Dial, caller: Caller) -> Started:

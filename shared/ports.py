@@ -1158,8 +1158,11 @@ class SharedLook(Protocol):
 class Repeats(Protocol):
     """What was answered without the store is done again by this process, until the store has it."""
 
-    def keep(self, key: str, again: Callable[[], bool]) -> None:
-        """Call `again` until it says that it is done; the latest for each `key`."""
+    def keep(self, principal: str, key: str, again: Callable[[], bool], most: int) -> None:
+        """Call `again` until it says that it is done: the latest for each `key`, and the latest `most` of a principal.
+
+        Principals take turns.
+        """
         ...
 
 

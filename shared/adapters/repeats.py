@@ -6,6 +6,7 @@ same store cannot be held before it answers. A repeat is harmless: the store kno
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import zip_longest
 
 from msgspec import Struct
 
@@ -32,16 +33,23 @@ class Repeats:
         self._store_answers = store_answers
         self._threads = threads
         self._lock = threads.lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: dict[str, OrderedDict[str, _Kept]] = {}
         self._one_more = threads.signal()
         self._running = False
 
-    def keep(self, key: str, again: Callable[[], bool]) -> None:
-        """Call `again` until it says that it is done; the latest for each `key`."""
+    def keep(self, principal: str, key: str, again: Callable[[], bool], most: int) -> None:
+        """Call `again` until it says that it is done: the latest for each `key`, and the latest `most` of a principal.
+
+        Where too many are kept in all, whoever has most of them loses their oldest.
+        """
         with self._lock:
-            self._kept[key] = _Kept(again, self._threads.monotonic() + EVERY_S)
-            if len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            own = self._kept.setdefault(principal, OrderedDict())
+            own.pop(key, None)
+            own[key] = _Kept(again, self._threads.monotonic() + EVERY_S)
+            if len(own) > most:
+                own.popitem(last=False)
+            if sum(map(len, self._kept.values())) > MOST_KEPT:
+                max(self._kept.values(), key=len).popitem(last=False)
             if self._running:
                 self._one_more.set()
                 return
@@ -66,30 +74,42 @@ class Repeats:
     def _first_due_s(self) -> float | None:
         with self._lock:
             self._one_more = self._threads.signal()
-            self._running = bool(self._kept)
-            return min((kept.due_s for kept in self._kept.values()), default=None)
+            dues = [kept.due_s for own in self._kept.values() for kept in own.values()]
+            self._running = bool(dues)
+            return min(dues, default=None)
 
     def _repeat_due(self) -> None:
         now_s = self._threads.monotonic()
         with self._lock:
-            due = [(key, kept) for key, kept in self._kept.items() if kept.due_s <= now_s]
-        for key, kept in due:
+            due = self._due_in_turn(now_s)
+        for principal, key, kept in due:
             done = _done(kept.again)
-            self._settle(key, kept, done=done)
+            self._settle(principal, key, kept, done=done)
             # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
             if not done and not self._store_answers():
                 return
 
-    def _settle(self, key: str, kept: _Kept, *, done: bool) -> None:
+    def _due_in_turn(self, now_s: float) -> list[tuple[str, str, _Kept]]:
+        """One of each principal, then the next of each: nobody's flood is done before another's only dial."""
+        lines = (
+            [(principal, key, kept) for key, kept in own.items() if kept.due_s <= now_s]
+            for principal, own in self._kept.items()
+        )
+        return [each for one_of_each in zip_longest(*lines) for each in one_of_each if each is not None]
+
+    def _settle(self, principal: str, key: str, kept: _Kept, *, done: bool) -> None:
         with self._lock:
-            if self._kept.get(key) is not kept:
-                # Somebody has kept a later one meanwhile.
+            own = self._kept.get(principal, OrderedDict())
+            if own.get(key) is not kept:
+                # Somebody has kept a later one meanwhile, or too many of theirs.
                 return
             if done:
-                del self._kept[key]
+                del own[key]
+                if not own:
+                    del self._kept[principal]
             else:
                 wait_s = min(2 * kept.wait_s, AT_LEAST_EVERY_S)
-                self._kept[key] = _Kept(kept.again, self._threads.monotonic() + wait_s, wait_s)
+                own[key] = _Kept(kept.again, self._threads.monotonic() + wait_s, wait_s)
 
 
 def _done(again: Callable[[], bool]) -> bool:

@@ -209,7 +209,7 @@ class Kept:
     def __init__(self) -> None:
         self.kept: dict[str, Callable[[], bool]] = {}
 
-    def keep(self, key: str, again: Callable[[], bool]) -> None:
+    def keep(self, principal: str, key: str, again: Callable[[], bool], most: int) -> None:
         self.kept[key] = again
 
 

@@ -233,6 +233,12 @@ MUTANTS = (
         "return unlisted(agent_id, caller.owner) if caller.agent_id is None else",
         "return _by_id(agent_id) if caller.agent_id is None else",
     ),
+    Mutant(
+        "all that one principal dials in an outage is repeated",
+        "shared/adapters/repeats.py",
+        "            if len(own) > most:\n",
+        "            if False:\n",
+    ),
     Mutant("one machine may have every thread", DOOR, "            if not seated:\n", "            if False:\n"),
     Mutant(
         "newcomers push out who held the number first",

@@ -160,5 +160,5 @@ def test_so_many_effects_wait_and_no_more() -> None:
 
 def test_a_repeat_that_finds_no_thread_is_kept_for_the_next() -> None:
     repeats = Repeats(lambda: True, threads=FailingThreads())
-    repeats.keep("one", lambda: True)
-    repeats.keep("two", lambda: True)
+    repeats.keep("ana", "one", lambda: True, 12)
+    repeats.keep("ana", "two", lambda: True, 12)

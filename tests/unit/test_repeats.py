@@ -4,22 +4,23 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from shared.adapters.repeats import Repeats
+from shared.adapters.repeats import MOST_KEPT, Repeats
 from shared.adapters.threads import Crew
 
 PATIENCE_S = 10.0
+MOST = 12
 
 
 def test_one_that_never_succeeds_keeps_no_other_waiting() -> None:
     repeats, done = Repeats(lambda: True), threading.Event()
     let_go = threading.Event()
-    repeats.keep("never", let_go.is_set)
+    repeats.keep("ana", "never", let_go.is_set, MOST)
 
     def again() -> bool:
         done.set()
         return True
 
-    repeats.keep("other", again)
+    repeats.keep("ana", "other", again, MOST)
     assert done.wait(PATIENCE_S)
     let_go.set()
 
@@ -34,8 +35,8 @@ def test_one_that_fails_as_nobody_foresaw_keeps_no_other_waiting_and_ends_no_thr
         done.set()
         return True
 
-    repeats.keep("failing", failing)
-    repeats.keep("other", again)
+    repeats.keep("ana", "failing", failing, MOST)
+    repeats.keep("ana", "other", again, MOST)
     assert done.wait(PATIENCE_S)
 
 
@@ -55,8 +56,8 @@ def test_while_the_store_is_away_again_the_rest_waits() -> None:
         return over.is_set()
 
     repeats = Repeats(store_answers)
-    repeats.keep("one", lambda: never("one"))
-    repeats.keep("two", lambda: never("two"))
+    repeats.keep("ana", "one", lambda: never("one"), MOST)
+    repeats.keep("ana", "two", lambda: never("two"), MOST)
     assert over.wait(PATIENCE_S)
     assert tried == ["one"]
 
@@ -123,7 +124,7 @@ def test_what_fails_though_the_store_answers_is_tried_half_as_often_each_time() 
         tries.append(threads.now_s)
         return threads.now_s > 120
 
-    Repeats(store_answers, threads=threads).keep("broken", broken)
+    Repeats(store_answers, threads=threads).keep("ana", "broken", broken, MOST)
     [run] = threads.begun
     run()
     assert tries == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5, 121.5]
@@ -138,8 +139,8 @@ def test_a_new_one_is_tried_after_half_a_second_however_long_another_waits() -> 
         tries.append(threads.now_s)
         return True
 
-    threads.later = [(40.0, lambda: repeats.keep("new", new))]
-    repeats.keep("broken", lambda: threads.now_s > 60)
+    threads.later = [(40.0, lambda: repeats.keep("ana", "new", new, MOST))]
+    repeats.keep("ana", "broken", lambda: threads.now_s > 60, MOST)
     [run] = threads.begun
     run()
     assert tries == [40.5]
@@ -152,7 +153,28 @@ def test_a_store_that_is_away_is_asked_every_half_second_and_costs_no_repeat_its
         tries.append(threads.now_s)
         return True
 
-    Repeats(lambda: threads.now_s > 60, threads=threads).keep("one", done)
+    Repeats(lambda: threads.now_s > 60, threads=threads).keep("ana", "one", done, MOST)
     [run] = threads.begun
     run()
     assert tries == [60.5]
+
+
+def test_nobodys_flood_delays_or_pushes_out_anothers() -> None:
+    threads, tries = HandThreads(), list[str]()
+    repeats = Repeats(lambda: True, threads=threads)
+
+    def done(name: str) -> Callable[[], bool]:
+        def again() -> bool:
+            tries.append(name)
+            return True
+
+        return again
+
+    repeats.keep("victim", "dial", done("victim"), 12)
+    for n in range(2 * MOST_KEPT):
+        repeats.keep("flood", f"dial {n}", done(f"flood {n}"), 12)
+    repeats.keep("another", "dial", done("another"), 12)
+    [run] = threads.begun
+    run()
+    assert tries[:3] == ["victim", f"flood {2 * MOST_KEPT - 12}", "another"]
+    assert len(tries) == 14, "the latest twelve of one"

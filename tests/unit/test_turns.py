@@ -371,11 +371,11 @@ def test_what_the_store_does_not_have_is_repeated_until_it_has() -> None:
         return len(tries) == 2
 
     repeats = Repeats(lambda: not (away.pop(0) if away else False))
-    repeats.keep("dial", again)
+    repeats.keep("ana", "dial", again, 12)
     assert over.wait(SOON_S)
     # Another one afterwards begins anew, and the first is not repeated any more.
     other = threading.Event()
-    repeats.keep("other", done_with(other))
+    repeats.keep("ana", "other", done_with(other), 12)
     assert other.wait(SOON_S) and len(tries) == 2
 
 
@@ -388,7 +388,7 @@ def test_what_is_refused_is_not_repeated() -> None:
         raise NotAllowed
 
     repeats = Repeats(lambda: True)
-    repeats.keep("refused", refused)
+    repeats.keep("ana", "refused", refused, 12)
     assert tried.wait(SOON_S)
-    repeats.keep("next", done_with(after))
+    repeats.keep("ana", "next", done_with(after), 12)
     assert after.wait(SOON_S)
