@@ -16,6 +16,7 @@ from tests.local.acs import poll
 from tests.local.azurite import Azurite
 from tests.local.host.process import TimerError
 from tests.local.loopback import LoopbackHandler, LoopbackServer
+from tests.local.outside import Where
 from tests.local.stack import POOL, Stack
 from tests.local.wiretap import Wiretap
 
@@ -38,18 +39,23 @@ def tapped_stack(
     settings: Mapping[str, str] | None = None,
     storage: Azurite | None = None,
     label: Callable[[bytes, bytes], str | None] | None = None,
+    presence: Where = "table",
 ) -> Iterator[Tapped]:
     """Run it until the end of the block, on storage of its own unless there is one already."""
     if storage is None:
         with (
             azurite.running(services=["table"]) as own,
-            tapped_stack(folder, pool=pool, workers=workers, settings=settings, storage=own, label=label) as running,
+            tapped_stack(
+                folder, pool=pool, workers=workers, settings=settings, storage=own, label=label, presence=presence
+            ) as running,
         ):
             yield running
         return
     with Wiretap(storage.url(), label=label) as tap:
         through = {"TABLES_CONNECTION_STRING": through_tap(storage, tap), **(settings or {})}
-        with stack.running(pool=pool, workers=workers, settings=through, storage=storage, folder=folder) as local:
+        with stack.running(
+            pool=pool, workers=workers, settings=through, storage=storage, folder=folder, presence=presence
+        ) as local:
             local.http.event_hooks["response"].append(watch)
             yield Tapped(local, tap)
 

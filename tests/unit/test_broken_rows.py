@@ -17,6 +17,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_rows import read_holder
 from shared.adapters.import_table import ImportTable
+from shared.adapters.key_table import KeyTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
 from shared.adapters.sent_table import SentTable
@@ -50,6 +51,8 @@ ADAPTERS = Path(shared.adapters.__file__).parent
 NOT_ROWS = {"redirect"}
 # Marks of holds in services outside, which `tests/contract/test_graph_presence.py` breaks: the embedded one needs none.
 OF_SERVICES_OUTSIDE = {"presencemark"}
+# The secret of a deployment that has none in its settings, which has a test of its own.
+OF_KEYS = {"keyring"}
 BREAKAGES: dict[str, Values] = {
     "emptied": {},
     "damaged": {"state": "{", "index": "[", "row": 7, "parts": "x", "due": True, "attempts": "many", "number": ""},
@@ -254,8 +257,9 @@ def kinds_in_the_code() -> set[str]:
                 found |= {head} if bar and head.isalpha() and head.islower() else set()
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as key)):
-                    found |= {key} if name.endswith("_ROW") else set()
-    return found - NOT_ROWS - OF_SERVICES_OUTSIDE
+                    found |= {kind_of(key)} if name == "ROW" or name.endswith("_ROW") else set()
+    assert found >= OF_SERVICES_OUTSIDE | OF_KEYS
+    return found - NOT_ROWS - OF_SERVICES_OUTSIDE - OF_KEYS
 
 
 KINDS = sorted(kinds_in_the_code())
@@ -313,6 +317,14 @@ def test_a_row_of_a_key_that_this_code_never_writes_stops_nobody(key: str) -> No
     story.house.clock.advance(after(minutes=24 * 60))
     story.timers(2)
     assert key.startswith(STAY) or key not in {row.key for _, row in story.rows()}, "no sweep meets it again"
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_a_broken_keyring_is_read_all_the_same(breakage: str) -> None:
+    house, table = House(), MemoryTable()
+    KeyTable(table, house.clock, ()).ring(house.within())
+    table.commit([Put("keyring", BREAKAGES[breakage])], house.within())
+    assert KeyTable(table, house.clock, ()).ring(house.within()).first(key_of("ana")) != key_of("ana")
 
 
 def test_a_free_row_that_names_no_number_costs_no_dial_a_try() -> None:
