@@ -41,10 +41,11 @@ def test_who_dials_and_ends_again_and_again_takes_the_senders_hour_from_nobody(l
     victim = limited.add_agent(new_agent())
     stranger = limited.softphone(new_agent())
     at_the_next_ten_minutes(limited)
-    for _ in range(25):
+    for _ in range(12):
         call = new_id()
         stranger.dial(call)
         stranger.end(call)
+        limited.run_timers("outbox_sweep")
     limited.softphone(victim).dial(new_id())
     limited.wait_for_email(contacts(victim)[0])
     limited.run_timers("outbox_sweep")
@@ -63,6 +64,9 @@ def test_object_ids_that_a_machine_makes_up_bring_it_no_further_ration(limited: 
     for agent_id in flood:
         body = {"call_id": new_id(), "agent_id": agent_id, "dialled": "911", "entra_object_id": new_id("object")}
         assert limited.ask("POST", "emergency-calls", body, principal=MACHINE).status_code == 201
-    limited.run_timers("outbox_sweep")
-    told = [agent_id for agent_id in flood if told_of(limited, agent_id)]
-    assert len(told) <= 30
+    for _ in range(3):
+        # What the sender's minute kept waiting.
+        limited.advance(timedelta(minutes=1))
+        limited.run_timers("outbox_sweep")
+        limited.wait_until_nothing_is_owed()
+    assert sum(bool(told_of(limited, agent_id)) for agent_id in flood) == 30
