@@ -5,6 +5,7 @@ The sender may send what ACS's documented quota of a custom domain allows.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_object_ids_that_a_machine_makes_up_bring_it_no_further_ration(limited: 
     at_the_next_ten_minutes(limited)
     flood = [new_id("agent") for _ in range(34)]
     for agent_id in flood:
-        body = {"call_id": new_id(), "agent_id": agent_id, "dialled": "911", "entra_object_id": new_id("object")}
+        body = {"call_id": new_id(), "agent_id": agent_id, "dialled": "911", "entra_object_id": str(uuid4())}
         assert limited.ask("POST", "emergency-calls", body, principal=MACHINE).status_code == 201
     for _ in range(3):
         # What the sender's minute kept waiting.
