@@ -79,7 +79,7 @@ from shared.ports import (
 )
 from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
-from shared.use_cases.effects import DeliverNotice, Effect
+from shared.use_cases.effects import DeliverNotice, Effect, reporter_of
 from shared.use_cases.show_readiness import Office
 from shared.use_cases.take_census import take_census
 
@@ -318,7 +318,13 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         recordings=rim.recordings,
         recording_outbox=RecordingTable(rim.emergencies),
         outage=OutageMemory(),
-        effects=EffectThreads(rim.telemetry, stand_back=dials.wait_until_quiet, crews=CREWS, threads=threads),
+        effects=EffectThreads(
+            rim.telemetry,
+            stand_back=dials.wait_until_quiet,
+            crews=CREWS,
+            reporter_of=reporter_of,
+            threads=threads,
+        ),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, wait_s=POLLS_WAIT_S, threads=threads),

@@ -11,6 +11,8 @@ from shared.ports import Telemetry
 THREADS_A_KIND = 16
 # More would wait for longer than until the sweep takes them up.
 MAX_WAITING_A_KIND = 500
+# Of what one reporter caused: a flood leaves the other half to everybody else.
+MAX_WAITING_OF_ONE = MAX_WAITING_A_KIND // 2
 # Less than from one sweep to the next: where a service hangs, the next one still comes in time for whoever waits.
 FINISH_WITHIN_S = 8.0
 STAND_BACK_S = 1.0
@@ -32,12 +34,14 @@ class EffectThreads[E: Hashable]:
         *,
         stand_back: Callable[[float], None] = lambda _most_s: None,
         crews: Mapping[type[E], int] = MappingProxyType({}),
+        reporter_of: Callable[[E], str | None] = lambda _effect: None,
         threads: Threads = OS_THREADS,
     ) -> None:
-        """`crews`: how many threads a kind has that has not `THREADS_A_KIND`."""
+        """`crews`: how many threads a kind has that has not `THREADS_A_KIND`; `reporter_of`: who caused an effect."""
         self._telemetry = telemetry
         self._stand_back = stand_back
         self._sizes = crews
+        self._reporter_of = reporter_of
         self._threads = threads
         self._lock = threads.lock()
         self._crews: dict[type, Crew] = {}
@@ -73,7 +77,10 @@ class EffectThreads[E: Hashable]:
 
     def _submit(self, effect: E, attempt: Callable[[], None]) -> str | None:
         """Why it cannot be begun; None where it was."""
-        if sum(type(each) is type(effect) for each in self._waiting) > MAX_WAITING_A_KIND:
+        waiting = [each for each in self._waiting if type(each) is type(effect)]
+        reporter = self._reporter_of(effect)
+        of_one = 0 if reporter is None else sum(self._reporter_of(each) == reporter for each in waiting)
+        if len(waiting) > MAX_WAITING_A_KIND or of_one > MAX_WAITING_OF_ONE:
             return "queue_full"
         try:
             self._crew_for(effect).submit(attempt)

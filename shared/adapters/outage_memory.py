@@ -1,7 +1,7 @@
 """What this process did while the store was away (port `OutageLog`)."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from datetime import datetime
 
 from msgspec import structs
@@ -68,7 +68,17 @@ class OutageMemory:
             test = dial.test and (before is None or before.test)
             of_agent[dial.by] = structs.replace(dial, test=test)
             self._dialling[agent_key_of(agent_id)] = dict(list(of_agent.items())[-MAX_REPORTERS:])
-            _trim(self._dialling)
+            if len(self._dialling) > MOST_REMEMBERED:
+                self._forget_one()
+
+    def _forget_one(self) -> None:
+        """Whoever reported most loses their oldest: nobody's flood pushes out what another dialled."""
+        reported = Counter(by for of_agent in self._dialling.values() for by in of_agent)
+        [(most, _)] = reported.most_common(1)
+        agent_key, of_agent = next(entry for entry in self._dialling.items() if most in entry[1])
+        del of_agent[most]
+        if not of_agent:
+            del self._dialling[agent_key]
 
     def dialling(self, agent_id: str, now: datetime, by: str | None = None) -> OutageDial | None:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""

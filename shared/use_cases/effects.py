@@ -124,3 +124,8 @@ type Effect = (
     | StopRecording
     | ContinueCallback
 )
+
+
+def reporter_of(effect: Effect) -> str | None:
+    """Who caused an effect that no outbox has: nobody's flood is to take all places. None for what is owed anyway."""
+    return effect.by if isinstance(effect, HoldInOutage) else None

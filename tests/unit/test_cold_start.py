@@ -8,7 +8,7 @@ from functools import partial
 from msgspec import structs
 
 from shared.adapters.breaker import Breaker
-from shared.adapters.effect_threads import MAX_WAITING_A_KIND, EffectThreads
+from shared.adapters.effect_threads import MAX_WAITING_A_KIND, MAX_WAITING_OF_ONE, EffectThreads
 from shared.adapters.repeats import Repeats
 from shared.adapters.threads import OsThreads
 from shared.bootstrap import Preparation, WarmUp
@@ -156,6 +156,15 @@ def test_so_many_effects_wait_and_no_more() -> None:
     effects = EffectThreads[int](counter, threads=Rests())
     effects.start(range(MAX_WAITING_A_KIND + 3), lambda _: ())
     assert counter.count("effect_failed") == 3
+
+
+def test_one_reporters_effects_leave_places_to_everybody_else() -> None:
+    counter = Counter()
+    effects = EffectThreads[tuple[str, int]](counter, reporter_of=lambda effect: effect[0], threads=Rests())
+    effects.start([("flood", number) for number in range(MAX_WAITING_A_KIND)], lambda _: ())
+    assert counter.count("effect_failed") == MAX_WAITING_A_KIND - MAX_WAITING_OF_ONE
+    effects.start([("another", 0)], lambda _: ())
+    assert counter.count("effect_failed") == MAX_WAITING_A_KIND - MAX_WAITING_OF_ONE
 
 
 def test_a_repeat_that_finds_no_thread_is_kept_for_the_next() -> None:

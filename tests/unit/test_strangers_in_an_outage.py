@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.outage_memory import MOST_REMEMBERED
 from shared.adapters.turns import Turns
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
@@ -11,9 +12,10 @@ from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
+from shared.ports import OutageDial
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice, HoldInOutage, MailInOutage
-from tests.fakes.house import DEFAULT_CONTACT, House, TableLine, everybody, numbers, office, only_agent, person
+from tests.fakes.house import DEFAULT_CONTACT, House, TableLine, after, everybody, numbers, office, only_agent, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 EVE_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201ee"
@@ -153,3 +155,14 @@ def test_an_outage_gives_no_ration_on_top(house: ColdHouse) -> None:
     for n in range(5):
         dial(house, "eve", STRANGER, f"d-{n}")
     assert [each for each in house.owed if isinstance(each, DeliverNotice) and not each.granted] == [], "owed, later"
+
+
+def test_a_flood_in_an_outage_pushes_out_what_the_flood_dialled(house: ColdHouse) -> None:
+    memory, now = house.outage, house.clock.now()
+    flood, victim = (OutageDial(expires_at=now + after(minutes=60), test=False, by=by) for by in ("eve", "dana"))
+    memory.dialled("dana", victim)
+    for number in range(MOST_REMEMBERED + 5):
+        memory.dialled(f"eve-{number}", flood)
+    assert memory.dialling("dana", now, "dana") == victim
+    assert memory.dialling("eve-0", now, "eve") is None
+    assert memory.dialling(f"eve-{MOST_REMEMBERED + 4}", now, "eve") == flood
