@@ -26,7 +26,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
     `dialled_at` is when the agent dialled or, of a callback, when the responder did.
     `number_shown`: responders see `callback_number` on their display; `foreign`: it is of another country.
-    `claimed`: the agent is not in the directory, or nobody could look. `time_zone` is an IANA name, UTC where it is None.
+    `claimed`: the agent is not in the directory, or nobody could ask it. `time_zone` is an IANA name, UTC where None.
     `parts`: the notices that this one merges, each of its own emergency; its own facts are then those of the first.
     `word` is what the log calls its emergency by. `thread` names its emergency's thread of mails (`mail_thread`).
     `agent_key`: whose emergency's thread it belongs to, None where it is told of no emergency that is kept.
