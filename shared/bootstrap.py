@@ -318,13 +318,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         recordings=rim.recordings,
         recording_outbox=RecordingTable(rim.emergencies),
         outage=OutageMemory(),
-        effects=EffectThreads(
-            rim.telemetry,
-            stand_back=dials.wait_until_quiet,
-            crews=CREWS,
-            reporter_of=reporter_of,
-            threads=threads,
-        ),
+        effects=_effect_threads(rim, dials),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, wait_s=POLLS_WAIT_S, threads=threads),
@@ -338,6 +332,16 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         words=rim.words,
     )
     return Core(calling=calling, stand_back=dials.wait_until_quiet)
+
+
+def _effect_threads(rim: Rim, dials: Turns) -> EffectThreads[Effect]:
+    return EffectThreads(
+        rim.telemetry,
+        stand_back=dials.wait_until_quiet,
+        crews=CREWS,
+        reporter_of=reporter_of,
+        threads=rim.threads,
+    )
 
 
 class _Tables(Struct, frozen=True, kw_only=True):
