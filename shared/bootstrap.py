@@ -98,7 +98,7 @@ MAILS_AT_ONCE = 30
 CREWS: Mapping[type[Effect], int] = {DeliverNotice: MAILS_AT_ONCE}
 ENDS_AT_ONCE, ENDS_AT_ONCE_OF_ONE, ENDS_WAIT_S = 8, 6, 3.0
 POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE, POLLS_WAIT_S = 16, 8, 0.25
-# Of the worker's 64 threads one sender, a machine for instance, leaves some to the others, whatever it asks for.
+# Of the worker's 64 threads one sender's polls and ends, a machine's for instance, leave some to everybody.
 THREADS_OF_WORKER, THREADS_OF_ONE = 64, 48
 # A store that has answered anybody so lately is not away, only busy.
 ALIVE_FOR_S = 0.2

@@ -125,7 +125,7 @@ from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
 MAX_WAITING_OF_AN_AGENT = 8
-# A machine's line holds a crisis; `seats` bounds how many threads all that it asks for takes.
+# Of those outside the directory whom a machine names; each listed agent whom it names has a line of their own.
 MAX_WAITING_OF_OTHERS = 40
 WORD_HEX_DIGITS = 12
 # What the log calls the two timers, as the host does.
@@ -198,26 +198,35 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
         `LineFull`.
         """
-        with self._in_line(self.polls, caller, agent_id) as in_turn:
+        with self._seated(caller), self._in_line(self.polls, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
 
     @contextmanager
     def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> Iterator[bool]:
-        """Whether it was their turn in time. Raises `LineFull` where too many of the caller's requests are here."""
-        most_waiting = MAX_WAITING_OF_AN_AGENT if caller.is_agent else MAX_WAITING_OF_OTHERS
+        """Whether it was their turn in time. Raises `LineFull` where too many of the principal's requests wait."""
         principal = self._principal(caller, agent_id)
+        one = caller.is_agent or principal != caller.owner
+        most_waiting = MAX_WAITING_OF_AN_AGENT if one else MAX_WAITING_OF_OTHERS
+        with turns.turn(principal, sender=caller.owner, most_waiting=most_waiting) as in_turn:
+            yield in_turn
+
+    @contextmanager
+    def _seated(self, caller: Caller) -> Iterator[None]:
+        """A thread for what is no dial: one sender's polls and ends leave some to everybody, and take none from dials.
+
+        Raises `LineFull`.
+        """
         with self.seats.turn(caller.owner) as seated:
             if not seated:
                 raise LineFull
-            with turns.turn(principal, sender=caller.owner, most_waiting=most_waiting) as in_turn:
-                yield in_turn
+            yield
 
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
         """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
-        with self._in_line(self.ends, caller, agent_id) as in_turn:
+        with self._seated(caller), self._in_line(self.ends, caller, agent_id) as in_turn:
             if not in_turn:
                 raise Unavailable
             yield

@@ -46,6 +46,7 @@ class Event(StrEnum):
     NOTICE_RETRIED = "notice_retried"
     NOTICE_GIVEN_UP = "notice_given_up"
     UNLISTED_BOUNDED = "unlisted_bounded"
+    LINE_FULL = "line_full"
     NOTICE_RATIONED = "notice_rationed"
     NOTICE_WAITS = "notice_waits"
     NOTICES_MERGED = "notices_merged"
@@ -126,6 +127,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt", "emergency"),
     Event.NOTICE_GIVEN_UP: _entry(logging.ERROR, "emergency"),
     Event.UNLISTED_BOUNDED: _entry(logging.ERROR),
+    Event.LINE_FULL: _entry(logging.WARNING),
     Event.NOTICE_RATIONED: _entry(logging.WARNING),
     Event.NOTICE_WAITS: _entry(logging.WARNING, "emergency"),
     Event.NOTICES_MERGED: _entry(logging.INFO, "notices", "recipients"),

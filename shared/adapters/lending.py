@@ -83,7 +83,7 @@ class Lending:
         seen: dict[_Zone, Picture] = {}
         # A reading may tell of another host's numbers, in zones that this one has none of.
         while zones := next((left for each in self._ranks(country) if (left := _without(looked, each))), None):
-            seen |= {zone: zone.picture for zone in self._in_order(country) if zone not in seen}
+            seen |= {zone: zone.picture for zone in (*zones, *self._in_order(country)) if zone not in seen}
             loan = self._find_unshared_in(zones, seen, now, deadline, takes=takes)
             if loan is not None:
                 return loan

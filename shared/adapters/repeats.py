@@ -49,7 +49,10 @@ class Repeats:
             if len(own) > most:
                 own.popitem(last=False)
             if sum(map(len, self._kept.values())) > MOST_KEPT:
-                max(self._kept.values(), key=len).popitem(last=False)
+                most_kept_by = max(self._kept, key=lambda each: len(self._kept[each]))
+                self._kept[most_kept_by].popitem(last=False)
+                if not self._kept[most_kept_by]:
+                    del self._kept[most_kept_by]
             if self._running:
                 self._one_more.set()
                 return

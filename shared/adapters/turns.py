@@ -40,7 +40,6 @@ class Turns:
         self._lock = threads.lock()
         self._free = most
         self._running: Counter[str] = Counter()
-        self._waiting: Counter[str] = Counter()
         self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
         self._strangers = count()
         self._here = 0
@@ -53,7 +52,7 @@ class Turns:
         """Whether it was one's turn in time; the turn lasts until the end of the block.
 
         `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where `most_waiting` of the
-        sender's requests wait already.
+        principal's requests wait already.
         """
         with self._lock:
             name = principal if principal is not None else f"|{next(self._strangers)}"
@@ -77,11 +76,10 @@ class Turns:
         if self._free and self._running[sender] < self._most_each:
             self._begin(sender)
             return None
-        if most_waiting is not None and self._waiting[sender] >= most_waiting:
+        if most_waiting is not None and len(self._lines.get(principal, ())) >= most_waiting:
             raise LineFull
         place = _Place(principal, sender, self._threads.signal())
         self._lines.setdefault(principal, deque()).append(place)
-        self._waiting[sender] += 1
         return place
 
     def _is_called(self, place: _Place) -> bool:
@@ -94,7 +92,6 @@ class Turns:
             line.remove(place)
             if not line:
                 del self._lines[place.principal]
-            _take_one(self._waiting, place.sender)
             return False
 
     def _begin(self, sender: str) -> None:
@@ -104,18 +101,17 @@ class Turns:
     def _pass_on(self, sender: str) -> None:
         self._free += 1
         _take_one(self._running, sender)
-        may_go = (name for name, line in self._lines.items() if self._running[line[0].sender] < self._most_each)
-        following = next(may_go, None)
+        waiting = (place for line in self._lines.values() for place in line)
+        following = next((place for place in waiting if self._running[place.sender] < self._most_each), None)
         if following is None:
             return
-        line = self._lines.pop(following)
-        place = line.popleft()
-        self._begin(place.sender)
-        _take_one(self._waiting, place.sender)
-        place.called.set()
+        line = self._lines.pop(following.principal)
+        line.remove(following)
+        self._begin(following.sender)
+        following.called.set()
         if line:
             # Behind every other principal that waits: `OrderedDict` appends.
-            self._lines[following] = line
+            self._lines[following.principal] = line
 
     def wait_until_quiet(self, most_s: float) -> None:
         """Stand back while anybody has a turn or waits for one, but not longer than `most_s`."""

@@ -299,9 +299,13 @@ def _reporter(facts: DialFacts, known: Emergency) -> str | None:
 
 
 def beyond_ration(known: Emergency, now: datetime) -> bool:
-    """Whether the dials of a listed agent, and the callbacks to them, have caused as many notices as they may."""
-    dials = (leg.received_at or leg.dialled_at for leg in known.legs if leg.notified)
-    return had_enough((*dials, *known.callback_notices), now)
+    """Whether the dials of a listed agent have caused as many notices as they may."""
+    return had_enough((leg.received_at or leg.dialled_at for leg in known.legs if leg.notified), now)
+
+
+def callbacks_beyond_ration(known: Emergency, now: datetime) -> bool:
+    """Whether callbacks to a listed agent have: counted apart, because anybody may ring the number, and ring often."""
+    return had_enough(known.callback_notices, now)
 
 
 def later_notice_id(lease: Lease, kind: NoticeKind, now: datetime) -> str:

@@ -646,7 +646,7 @@ def with_thread_opened(
 
 
 def with_callback_notice(emergency: Emergency, now: datetime) -> Emergency:
-    """A callback owes a notice, which counts in the agent's ration."""
+    """A callback owes a notice, which counts in the ration of callbacks to the agent."""
     return structs.replace(emergency, callback_notices=(*emergency.callback_notices, now)[-MAX_NOTICES_A_WINDOW:])
 
 
@@ -691,10 +691,10 @@ def with_closing(emergency: Emergency) -> Emergency:
     )
 
 
-def heard_the_end(emergency: Emergency, addresses: Iterable[str]) -> bool:
-    """Whether it is over, and each of these was told so, or is owed that."""
+def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:
+    """Whether it is over, and each of these was told so, or is owed that, and will not be once more after this."""
     thread = emergency.thread
-    if thread is None or not thread.closed:
+    if thread is None or not thread.closed or notice_id in thread.deferred:
         return False
     closed = {address.casefold() for address in thread.closed_for}
     return all(address.casefold() in closed for address in addresses)

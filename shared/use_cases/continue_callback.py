@@ -269,6 +269,8 @@ class _Climb:
         for change in changes:
             before = change.stored.emergency
             assert before is not None
+            if change.notice_from is not None:
+                self._telemetry.emit("notice_rationed")
             if change.emergency.presence_due_at not in (None, before.presence_due_at):
                 self.effects.append(ReconcilePresence(change.emergency.agent_key))
         self.effects += [DeliverNotice(each) for each in owed]

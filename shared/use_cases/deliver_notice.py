@@ -100,14 +100,15 @@ def _give_up(
 def _comes_after_the_end(owed: OwedNotice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
     """Whether all whom an answered callback's notice is for were told meanwhile that it is over, which tells of it too.
 
-    It may be tried longer than the lease lasts, where a call's notice ends with the lease's window.
+    It may be tried longer than the lease lasts, where a call's notice ends with the lease's window. One beyond a ration
+    is sent all the same: who hears of it then hears once more that it is over.
     """
     notice = owed.notice
     if not owed.attempts or notice.kind is not NoticeKind.CALLBACK_RECEIVED or notice.agent_key is None:
         return False
     with suppress(Unreadable):
         emergency = emergencies.load(notice.agent_key, deadline).result().emergency
-        return emergency is not None and heard_the_end(emergency, notice.recipients)
+        return emergency is not None and heard_the_end(emergency, notice.notice_id, notice.recipients)
     return False
 
 

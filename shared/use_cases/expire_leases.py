@@ -182,7 +182,8 @@ class _Sweep:
     def _tell_expiry(self, before: Emergency, after: Emergency) -> None:
         """Say that the number has left the agent, once: by whoever wrote it."""
         assert before.lease is not None and after.lease is not None
-        if before.lease.expired_at is None and after.lease.expired_at is not None:
+        had_number = not after.lease.fallback
+        if had_number and before.lease.expired_at is None and after.lease.expired_at is not None:
             self._telemetry.emit("lease_expired", **called(after.lease))
 
 

@@ -9,7 +9,7 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
-from shared.domain.dials import beyond_ration, later_notice_id
+from shared.domain.dials import callbacks_beyond_ration, later_notice_id
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -84,7 +84,7 @@ def notice_of(
     row = None
     if agent is None:
         row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result().row
-    rationed = row is None if agent is None else beyond_ration(emergency, now)
+    rationed = row is None if agent is None else callbacks_beyond_ration(emergency, now)
     notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment)
     if not rationed:
         return OwedOfCallback(notice, row)

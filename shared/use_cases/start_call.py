@@ -118,7 +118,7 @@ def start_call(
         telemetry.emit("unlisted_bounded")
         outcome = _without_store(facts, answer_beyond_bound, clock, means)
     except Unavailable:
-        telemetry.emit("store_away", ms=_ms_since(began, clock))
+        _tell_why(telemetry, line_full, _ms_since(began, clock))
         outcome = _without_store(facts, without_store, clock, means)
     except (Malformed, NotAnEmergency):
         raise
@@ -552,6 +552,14 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
             started = structs.replace(started, effects=(*started.effects, *owed))
         means.outage.over(agent_id, facts.caller.owner)
     return structs.replace(outcome, started=started)
+
+
+def _tell_why(telemetry: Telemetry, line_full: bool, ms: int) -> None:
+    """Why a dial was answered without the store: nobody shall look for an outage where one sender sends too much."""
+    if line_full:
+        telemetry.emit("line_full")
+    else:
+        telemetry.emit("store_away", ms=ms)
 
 
 def _tell(telemetry: Telemetry, outcome: _Outcome, ms: int) -> None:

@@ -206,8 +206,9 @@ MUTANTS = (
     Mutant(
         "one line for all, by arrival",
         TURNS,
-        "            self._lines[following] = line\n",
-        "            self._lines[following] = line\n            self._lines.move_to_end(following, last=False)\n",
+        "            self._lines[following.principal] = line\n",
+        "            self._lines[following.principal] = line\n"
+        "            self._lines.move_to_end(following.principal, last=False)\n",
     ),
     Mutant(
         "one principal may have every place",
@@ -274,7 +275,14 @@ MUTANTS = (
     Mutant("what is told late twice is closed twice", FACTS, "again = _others(addresses, known)", "again = addresses"),
     Mutant("nothing is kept for first words", NOTICE, ", repeat=notice.repeat) == 1", ") == 1"),
     Mutant("a machine's every id has a first word", DIALS, "repeat=before or rationed or not alone", "repeat=before"),
-    Mutant("callbacks to a listed agent have no ration", DIALS, "(*dials, *known.callback_notices)", "dials"),
+    Mutant("callbacks to a listed agent have no ration", DIALS, "had_enough(known.callback_notices, now)", "False"),
+    Mutant("a callback beyond the ration is dropped", FACTS, " or notice_id in thread.deferred:", ":"),
+    Mutant(
+        "whoever rings the number uses up the agent's ration",
+        DIALS,
+        "(leg.received_at or leg.dialled_at for leg in known.legs if leg.notified), now)",
+        "[*(leg.dialled_at for leg in known.legs if leg.notified), *known.callback_notices], now)",
+    ),
     Mutant("a callback tells what is claimed as a fact", TELLING, "        claimed=agent is None,\n", ""),
     Mutant("no ration in an outage", OUTAGE_ANSWER, " and mail_granted(facts, outage):\n", ":\n"),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),

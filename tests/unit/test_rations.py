@@ -11,6 +11,7 @@ from msgspec import structs
 
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
+from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
 from shared.domain.emergencies import with_closing, with_told
 from shared.domain.notifications import Notice, NoticeKind
@@ -117,13 +118,35 @@ def test_of_callbacks_to_a_listed_agent_five_are_told_at_once_and_the_others_in_
     assert number
     for n in range(12):
         missed_callback(house, number, f"call {n}")
-    assert kinds(house) == [NoticeKind.CALL, *[NoticeKind.CALLBACK_MISSED] * 4]
+    assert kinds(house) == [NoticeKind.CALL, *[NoticeKind.CALLBACK_MISSED] * 5]
     dial(house, DANA, "again", "dana")
-    assert kinds(house).count(NoticeKind.CALL) == 1, "callbacks count in the ration of the dials"
+    assert kinds(house)[6:] == [NoticeKind.CALL], "whoever rings the number uses up no ration of the agent's dials"
     wait(house, 11)
-    assert sorted(kinds(house)[5:]) == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED]
+    assert kinds(house)[7:] == [NoticeKind.CALLBACK_MISSED]
     wait(house, 11)
-    assert len(kinds(house)) == 7
+    assert len(kinds(house)) == 8
+    assert house.telemetry.count("notice_rationed") == 7
+
+
+def test_an_answered_callback_beyond_the_ration_is_told_after_the_end_and_the_end_once_more(house: House) -> None:
+    with_closings(house)
+    house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
+    dial(house, DANA, "call", "dana")
+    emergency = house.emergency("dana")
+    assert emergency is not None and emergency.lease is not None
+    for n in range(6):
+        house.responder_calls(emergency.lease.number, f"call {n}")
+        house.switchboard.pick_up("8:acs:r_dana", f"call {n}")
+        house.deliver()
+        house.end(End(call_id=house.switchboard.invited[-1].invitation_id, by_agent=True), DANA)
+        house.switchboard.hang_up(f"call {n}")
+        house.deliver()
+    house.end(End(call_id=f"{DANA.name}/call", by_agent=True), DANA)
+    wait(house, 9)
+    assert kinds(house).count(NoticeKind.CALLBACK_RECEIVED) == 5 and kinds(house)[-1] == NoticeKind.CLOSING
+    told = len(kinds(house))
+    wait(house, 12)
+    assert kinds(house)[told:] == [NoticeKind.CALLBACK_RECEIVED, NoticeKind.CLOSING]
 
 
 # Closing notices

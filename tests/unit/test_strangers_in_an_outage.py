@@ -1,5 +1,8 @@
 """Who speaks for whom where nobody can be asked: in an outage, and beyond one's own line (*who speaks for whom*)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from msgspec import structs
 
@@ -9,7 +12,7 @@ from shared.adapters.turns import Turns
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.dials import Dial
-from shared.domain.errors import Unavailable
+from shared.domain.errors import LineFull, Unavailable
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
 from shared.ports import OutageDial
@@ -112,27 +115,34 @@ def test_what_was_answered_in_an_outage_is_theirs_once_the_store_is_back(house: 
     assert len(house.presence_rows.keys()) == 1, "nothing is left under the object id"
 
 
+class FullLine(Turns):
+    """So much of everybody's waits that nobody may come to stand in line."""
+
+    @contextmanager
+    def turn(
+        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+    ) -> Iterator[bool]:
+        if most_waiting is not None:
+            raise LineFull
+        yield True
+
+
 def test_beyond_the_own_line_nothing_is_done_in_anybodys_name_and_it_is_reported_again(house: ColdHouse) -> None:
     house.performs = False
-    calling = structs.replace(house.calling, seats=Turns(1, most_each=1))
-    with calling.seats.turn(STRANGER.owner):
-        answer = calling.start_call(
-            Dial(call_id="call-1", agent_id="dana", dialled="911", country="US"), caller=STRANGER
-        )
+    full = structs.replace(house.calling, dials=FullLine(1))
+    answer = full.start_call(Dial(call_id="call-1", agent_id="dana", dialled="911", country="US"), caller=STRANGER)
     assert answer.degraded and owed(house) == ([], [])
-    [again] = house.repeats.kept.values()
-    assert again(), "the store knows it by then"
+    assert house.telemetry.count("line_full") == 1 and not house.telemetry.count("store_away")
+    assert list(house.repeats.kept)
+    house.calling.start_call(Dial(call_id="call-1", agent_id="dana", dialled="911", country="US"), caller=STRANGER)
     assert house.emergency("dana") is None
     assert sum(isinstance(each, DeliverNotice) for each in house.owed) == 1, "what was not mailed took no ration"
 
 
 def test_a_machine_beyond_its_line_has_for_each_what_an_outage_gives(house: ColdHouse) -> None:
     house.performs = False
-    calling = structs.replace(house.calling, seats=Turns(1, most_each=1))
-    with calling.seats.turn(MACHINE.owner):
-        answer = calling.start_call(
-            Dial(call_id="call-1", agent_id="dana", dialled="911", country="US"), caller=MACHINE
-        )
+    full = structs.replace(house.calling, dials=FullLine(1))
+    answer = full.start_call(Dial(call_id="call-1", agent_id="dana", dialled="911", country="US"), caller=MACHINE)
     assert answer.degraded and [len(each) for each in owed(house)] == [1, 1]
 
 

@@ -105,13 +105,18 @@ def test_a_turn_goes_to_whoever_has_waited_longest() -> None:
 
 
 def come_in_order(
-    turns: Turns, line: Line, names: Sequence[str], order: list[str], sender: str | None = None
+    turns: Turns,
+    line: Line,
+    names: Sequence[str],
+    order: list[str],
+    sender: str | None = None,
+    most_waiting: int | None = None,
 ) -> list[threading.Thread]:
     """Each stands in line, in this order, and writes down when it had its turn."""
 
     def take(name: str) -> Callable[[], None]:
         def taking() -> None:
-            with turns.turn(name, sender=sender) as mine:
+            with turns.turn(name, sender=sender, most_waiting=most_waiting) as mine:
                 assert mine
                 order.append(name)
 
@@ -186,18 +191,31 @@ def test_one_sender_has_a_part_of_the_places_however_many_it_speaks_for() -> Non
         assert (first, second, third, own) == (True, True, False, True)
 
 
-def test_a_line_is_full_for_one_sender_however_many_it_speaks_for() -> None:
+def test_a_line_is_full_for_one_principal_and_not_for_another_of_the_same_sender() -> None:
     line, order = Line(), list[str]()
     turns = Turns(1, wait_s=SOON_S, threads=line)
+    crisis = [f"agent {number}" for number in range(60)]
     with turns.turn("ana", sender="machine"):
-        threads = come_in_order(turns, line, ["ben"], order, sender="machine")
-        with pytest.raises(LineFull), turns.turn("carl", sender="machine", most_waiting=1):
+        threads = come_in_order(turns, line, crisis, order, sender="machine", most_waiting=1)
+        with pytest.raises(LineFull), turns.turn(crisis[0], sender="machine", most_waiting=1):
             pass
         threads += come_in_order(turns, line, ["dana"], order)
     for thread in threads:
         thread.join()
-    with turns.turn("carl", sender="machine", most_waiting=0) as mine:
-        assert mine and order == ["ben", "dana"]
+    with turns.turn(crisis[0], sender="machine", most_waiting=0) as mine:
+        assert mine and order == [*crisis, "dana"]
+
+
+def test_nobody_waits_behind_a_sender_who_has_all_that_one_may_have() -> None:
+    line, order = Line(), list[str]()
+    turns = Turns(2, most_each=1, wait_s=SOON_S, threads=line)
+    with turns.turn("ana", sender="machine"):
+        with turns.turn("ben"):
+            threads = come_in_order(turns, line, ["dana"], order, sender="machine")
+            threads += come_in_order(turns, line, ["dana"], order, sender="office")
+        threads[1].join()
+        assert order == ["dana"]
+    threads[0].join()
 
 
 def test_whoever_waited_in_vain_leaves_the_line_to_the_next() -> None:
