@@ -158,7 +158,12 @@ def find_own_call(
     if names is not None:
         keys = {key: owner for name, owner in names.items() for key in emergencies.keys_of(name, deadline)}
     calls = [each for each in recorded if each.agent_key is not None]
-    own = _likeliest([each for each in calls if _is_own(each, keys, caller)], caller)
+    own = [each for each in calls if _is_own(each, keys, caller)]
+    if calls and not own and agent_id is not None and not caller.is_agent:
+        # A dial that named the agent's object id is theirs, whoever reported it.
+        under_the_id = emergencies.unlisted_of(agent_id, deadline)
+        own = [each for each in calls if each.reported_by == caller.owner and each.agent_key in under_the_id]
+    own = _likeliest(own, caller)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
     ends = [each for each in recorded if each.agent_key is None]

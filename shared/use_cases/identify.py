@@ -101,7 +101,12 @@ def identify_emergency(
         return _by_id(agent_id), stored
     if caller.kind is not CallerKind.OFFICE:
         subject = unlisted(agent_id, caller.owner)
-        return subject, emergencies.find(subject.key, deadline).result()
+        stored = emergencies.find(subject.key, deadline).result()
+        if stored.emergency is not None:
+            return subject, stored
+        # A dial that named the agent's object id is theirs, whoever reported it.
+        found_there = _newest_of(agent_id, None, emergencies, deadline, reported_by=caller.owner)
+        return found_there if found_there[1].emergency is not None else (subject, stored)
     return _newest_of(agent_id, emergency, emergencies, deadline)
 
 
@@ -118,9 +123,17 @@ def _own_emergency(
 
 
 def _newest_of(
-    agent_id: str, named: str | None, emergencies: EmergencyStore, deadline: Deadline
+    agent_id: str,
+    named: str | None,
+    emergencies: EmergencyStore,
+    deadline: Deadline,
+    *,
+    reported_by: str | None = None,
 ) -> tuple[Subject, Stored]:
-    """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest."""
+    """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest.
+
+    With `reported_by` only of those of which that machine reported a leg.
+    """
     reads = [emergencies.load(key, deadline) for key in emergencies.unlisted_of(agent_id, deadline)]
     newest: tuple[Emergency, Stored] | None = None
     for read in reads:
@@ -131,6 +144,8 @@ def _newest_of(
             continue
         emergency = stored.emergency
         if emergency is None or (named is not None and emergency.live_id != named):
+            continue
+        if reported_by is not None and all(leg.reported_by != reported_by for leg in emergency.legs):
             continue
         if newest is None or emergency.dialled_at > newest[0].dialled_at:
             newest = (emergency, stored)

@@ -147,6 +147,22 @@ def test_one_that_a_machine_reported_is_an_agents_where_it_names_their_object_id
     assert house.end(End(call_id="call-1", by_agent=True), EVE).known
 
 
+def test_a_machine_finds_what_it_reported_under_an_agents_object_id_and_nobody_else_does(house: House) -> None:
+    dial(house, "eve", MACHINE, entra_object_id=EVE_OBJECT)
+    assert panel_mode(house, "eve", MACHINE) is Mode.EMERGENCY
+    assert panel_mode(house, "eve", OTHER_MACHINE) is Mode.NORMAL
+    assert not house.end(End(call_id="call-1", by_agent=True, agent_id="someone else"), MACHINE).known
+    assert not house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), OTHER_MACHINE).known
+    assert house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), MACHINE).known
+    assert panel_mode(house, "eve", EVE) is Mode.NORMAL
+
+
+def test_what_an_agent_dialled_themselves_is_no_machines(house: House) -> None:
+    dial(house, "eve", EVE)
+    assert panel_mode(house, "eve", MACHINE) is Mode.NORMAL
+    assert not house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), MACHINE).known
+
+
 def test_a_machine_that_names_an_object_id_of_the_directory_means_that_entry(house: House) -> None:
     answer = dial(house, "eve", MACHINE, entra_object_id=DANA_OBJECT)
     assert (answer.agent_id, answer.ignored) == ("dana", ("agent_id",))
