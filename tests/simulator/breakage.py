@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from shared.adapters.table import Put, Row, Values
-from tests.simulator.ports import seeded
+from tests.simulator.ports import UNREADABLE, seeded
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
 # A tenth of the agents, so that the others' numbers are mostly their own.
 ONE_IN = 10
-UNREADABLE = "{"
 LONGEST_S = 3 * 3600.0
 
 

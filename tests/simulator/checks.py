@@ -197,6 +197,8 @@ class Checks:
             self.world.require(
                 leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about
             )
+        for responder in self.world.responders:
+            responder.a_holder_came(leg.number)
         worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
 

@@ -129,6 +129,11 @@ class Responder:
             for agent_id in self.world.checks.right_agents(self.number):
                 self._expect_notices(agent_id)
 
+    def a_holder_came(self, number: str) -> None:
+        """A dial was recorded: of one that an outage has kept from that, the holder is found by whatever comes next."""
+        if number == self.number and not self._over:
+            self._see_who_is_right()
+
     def _expect_notices(self, agent_id: str) -> None:
         for kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED):
             self.world.checks.expect_notice(self._notice_id(agent_id, kind), agent_id, self)
