@@ -6,6 +6,7 @@ softphones and people ask for is answered before its effects are done; what Even
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -14,7 +15,7 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
-from shared.domain.dials import Dial
+from shared.domain.dials import Dial, claimed_key
 from shared.domain.drills import Drill
 from shared.domain.emergencies import MOST_LEGS
 from shared.domain.errors import (
@@ -26,7 +27,7 @@ from shared.domain.errors import (
     NotFound,
     Unavailable,
 )
-from shared.domain.ids import WORD_BITS, agent_key_of, key_of, leg_id_of, word_of
+from shared.domain.ids import WORD_BITS, agent_key_of, key_of, word_of
 from shared.domain.imports import AgentChange
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
@@ -242,12 +243,15 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         dial = structs.replace(dial, received_at=self.clock.now())
         started = self._started_in_time(dial, caller)
         if started.owed:
-            key = f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
             with self._answered_all_the_same():
                 principal = self._principal(caller, dial.agent_id)
                 most = MOST_LEGS if caller.is_agent or principal != caller.owner else MAX_UNLISTED_OF_A_MACHINE
-                self.repeats.keep(principal, key, lambda: not self._started_in_time(dial, caller).owed, most)
+                again = partial(self._is_recorded, dial, caller)
+                self.repeats.keep(principal, claimed_key(dial, caller), again, most)
         return started.answer
+
+    def _is_recorded(self, dial: Dial, caller: Caller) -> bool:
+        return not self._started_in_time(dial, caller).owed
 
     def _started_in_time(self, dial: Dial, caller: Caller) -> Started:
         try:

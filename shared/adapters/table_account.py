@@ -206,17 +206,6 @@ class TableAccount:
             raise Unavailable("The settings of Table storage cannot be used.") from None
 
 
-def connection_string_is_usable(connection_string: str) -> bool:
-    """Whether the SDK itself can make a client of it: its own parser is the check of the setting."""
-    from azure.data.tables import TableClient
-
-    try:
-        TableClient.from_connection_string(connection_string, table_name="check")
-    except Exception:  # noqa: BLE001 - as above
-        return False
-    return True
-
-
 def _outcome(refused: RefusedRequest) -> Exception:
     miss = next((miss for status, miss in _MISSES.items() if status == refused.status), None)
     if miss is not None and refused.index is not None and refused.code != TABLE_NOT_FOUND:

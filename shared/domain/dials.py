@@ -55,6 +55,11 @@ class Dial(Struct, frozen=True, kw_only=True):
     drill_for: tuple[str, ...] | None = None
 
 
+def claimed_key(dial: Dial, caller: Caller) -> str:
+    """What a process remembers of a dial under, whoever it turns out to be of: its reporter's own."""
+    return f"{caller.owner}|{leg_id_of(agent_key_of(dial.agent_id), dial.call_id)}"
+
+
 class DialFacts(Struct, frozen=True, kw_only=True):
     """What is known of a dial by `now`; each step of a dial makes a fuller one, and an outage uses what there is.
 
@@ -104,8 +109,8 @@ class DialFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def claimed_key(self) -> str:
-        """What is remembered in this process of a dial under, whoever it turns out to be of: its reporter's own."""
-        return f"{self.caller.owner}|{leg_id_of(agent_key_of(self.dial.agent_id), self.dial.call_id)}"
+        """As `claimed_key` of the module."""
+        return claimed_key(self.dial, self.caller)
 
     @property
     def outage_key(self) -> str:

@@ -696,8 +696,7 @@ def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]
     thread = emergency.thread
     if thread is None or not thread.closed or notice_id in thread.deferred:
         return False
-    closed = {address.casefold() for address in thread.closed_for}
-    return all(address.casefold() in closed for address in addresses)
+    return not _others(addresses, thread.closed_for)
 
 
 def with_passed_on(
