@@ -56,6 +56,7 @@ from shared.ports import (
     RecordingOutbox,
     RecordingStore,
     Repeats,
+    Share,
     SharedLook,
     SiteRegister,
     Telemetry,
@@ -125,9 +126,13 @@ from shared.use_cases.tell_drill_age import tell_drill_age
 from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
-MAX_WAITING_OF_AN_AGENT = 8
-# Of those outside the directory whom a machine names; each listed agent whom it names has a line of their own.
-MAX_WAITING_OF_OTHERS = 40
+# Of others, outside the directory, a machine names so many together; each listed agent has a share of their own.
+POLLS_OF_AN_AGENT, POLLS_OF_OTHERS = Share(most_waiting=8), Share(most_waiting=40)
+# A dial and all that it owes is a twentieth of a second of a core; an end or a tie is a tenth of a dial.
+DIALS_OF_AN_AGENT = Share(most_waiting=8, burst=20, per_s=1)
+DIALS_OF_OTHERS = Share(most_waiting=40, burst=100, per_s=5)
+CHANGES_OF_AN_AGENT = Share(most_waiting=8, burst=40, per_s=2)
+CHANGES_OF_OTHERS = Share(most_waiting=40, burst=300, per_s=20)
 WORD_HEX_DIGITS = 12
 # What the log calls the two timers, as the host does.
 LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
@@ -199,19 +204,27 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
         `LineFull`.
         """
-        with self._seated(caller), self._in_line(self.polls, caller, agent_id) as in_turn:
+        shares = POLLS_OF_AN_AGENT, POLLS_OF_OTHERS
+        with self._seated(caller), self._in_line(self.polls, shares, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
 
     @contextmanager
-    def _in_line(self, turns: Turns, caller: Caller, agent_id: str | None) -> Iterator[bool]:
-        """Whether it was their turn in time. Raises `LineFull` where too many of the principal's requests wait."""
+    def _in_line(
+        self, turns: Turns, shares: tuple[Share, Share], caller: Caller, agent_id: str | None
+    ) -> Iterator[bool]:
+        """Whether it was their turn in time; `shares` are an agent's, and that of a machine's others.
+
+        Raises `LineFull` where the principal has had their share.
+        """
         principal = self._principal(caller, agent_id)
         one = caller.is_agent or principal != caller.owner
-        most_waiting = MAX_WAITING_OF_AN_AGENT if one else MAX_WAITING_OF_OTHERS
-        with turns.turn(principal, sender=caller.owner, most_waiting=most_waiting) as in_turn:
+        with turns.turn(principal, sender=caller.owner, share=shares[0 if one else 1]) as in_turn:
             yield in_turn
+        if principal != self._principal(caller, agent_id):
+            # Listed, as is known by now: a crisis that a machine reports to a cold process is no flood.
+            turns.give_back(principal)
 
     @contextmanager
     def _seated(self, caller: Caller) -> Iterator[None]:
@@ -227,7 +240,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
         """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
-        with self._seated(caller), self._in_line(self.ends, caller, agent_id) as in_turn:
+        shares = CHANGES_OF_AN_AGENT, CHANGES_OF_OTHERS
+        with self._seated(caller), self._in_line(self.ends, shares, caller, agent_id) as in_turn:
             if not in_turn:
                 raise Unavailable
             yield
@@ -289,15 +303,18 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         self.prepare()
         arrived = self.clock.monotonic()
         try:
-            with self._in_line(self.dials, caller, dial.agent_id) as in_turn:
+            shares = DIALS_OF_AN_AGENT, DIALS_OF_OTHERS
+            with self._in_line(self.dials, shares, caller, dial.agent_id) as in_turn:
                 left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
                 return self._start_call(dial, caller, patient if in_turn else self.within(0.0))
-        except LineFull:
-            return self._start_call(dial, caller, self.within(0.0), line_full=True)
+        except LineFull as turned_away:
+            return self._start_call(dial, caller, self.within(0.0), turned_away)
 
-    def _start_call(self, dial: Dial, caller: Caller, deadline: Deadline, *, line_full: bool = False) -> Started:
+    def _start_call(
+        self, dial: Dial, caller: Caller, deadline: Deadline, turned_away: LineFull | None = None
+    ) -> Started:
         return start_call(
             dial,
             caller=caller,
@@ -313,7 +330,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             word=self.words(),
             deadline=deadline,
             routes=self.routes,
-            line_full=line_full,
+            turned_away=turned_away,
         )
 
     def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:

@@ -1129,17 +1129,32 @@ class Allowances(Protocol):
 # Who goes first ------------------------------------------------------------------------------------------------------
 
 
+class Share(Struct, frozen=True, kw_only=True):
+    """What one principal may have of a line: so many who wait and, of those who come, a `burst` and then `per_s`.
+
+    `burst` None: as many as come.
+    """
+
+    most_waiting: int
+    burst: int | None = None
+    per_s: float = 0.0
+
+
 class Turns(Protocol):
     """So many at a time; the others wait in line, and principals take turns."""
 
     def turn(
-        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+        self, principal: str | None = None, *, sender: str | None = None, share: Share | None = None
     ) -> AbstractContextManager[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block.
 
-        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where `most_waiting` of the
-        sender's requests wait already.
+        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where the principal has had
+        its `share`.
         """
+        ...
+
+    def give_back(self, principal: str) -> None:
+        """What came last was not the principal's to answer for, and does not count for their pace."""
         ...
 
     def wait_until_quiet(self, most_s: float) -> None:

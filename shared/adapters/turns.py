@@ -2,6 +2,8 @@
 
 The worker has 64 threads and one interpreter lock. Sixty dials that run at once all end late; the same sixty, some at
 a time, end one after the other, and what storage is given of each one's time is not spent on waiting for the others.
+
+Turns alone do not bound whoever always comes again: of two in line each has half of the processor. So each has a pace.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -12,7 +14,11 @@ from itertools import count
 from msgspec import Struct
 
 from shared.adapters.threads import OS_THREADS, Signal, Threads
-from shared.domain.errors import LineFull
+from shared.domain.errors import LineFull, TooFast
+from shared.ports import Share
+
+# Whoever came longest ago is forgotten first, and has their whole burst again; so has anybody after a minute or two.
+MAX_PACED = 10_000
 
 
 class _Place(Struct, frozen=True, eq=False):
@@ -21,6 +27,13 @@ class _Place(Struct, frozen=True, eq=False):
     principal: str
     sender: str
     called: Signal
+
+
+class _Pace(Struct):
+    """How many more may come at once, as of a moment of the steady clock."""
+
+    left: float
+    at_s: float
 
 
 class Turns:
@@ -41,23 +54,24 @@ class Turns:
         self._free = most
         self._running: Counter[str] = Counter()
         self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
+        self._paces: OrderedDict[str, _Pace] = OrderedDict()
         self._strangers = count()
         self._here = 0
         self._quiet = threads.signal()
 
     @contextmanager
     def turn(
-        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+        self, principal: str | None = None, *, sender: str | None = None, share: Share | None = None
     ) -> Iterator[bool]:
         """Whether it was one's turn in time; the turn lasts until the end of the block.
 
-        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where `most_waiting` of the
-        principal's requests wait already.
+        `principal` None: one of their own; `sender` None: the principal. Raises `LineFull` where the principal has had
+        its `share`.
         """
         with self._lock:
             name = principal if principal is not None else f"|{next(self._strangers)}"
             sent_by = sender if sender is not None else name
-            place = self._come(name, sent_by, most_waiting)
+            place = self._come(name, sent_by, share)
             self._here += 1
         mine = place is None or self._is_called(place)
         try:
@@ -71,12 +85,31 @@ class Turns:
                     self._quiet.set()
                     self._quiet = self._threads.signal()
 
-    def _come(self, principal: str, sender: str, most_waiting: int | None) -> _Place | None:
+    def give_back(self, principal: str) -> None:
+        """What came last was not theirs to answer for, and does not count for their pace."""
+        with self._lock:
+            if principal in self._paces:
+                self._paces[principal].left += 1
+
+    def _keep_pace(self, principal: str, burst: float, per_s: float) -> None:
+        now_s = self._threads.monotonic()
+        pace = self._paces.setdefault(principal, _Pace(burst, now_s))
+        pace.left, pace.at_s = min(burst, pace.left + (now_s - pace.at_s) * per_s), now_s
+        self._paces.move_to_end(principal)
+        if len(self._paces) > MAX_PACED:
+            self._paces.popitem(last=False)
+        if pace.left < 1:
+            raise TooFast
+        pace.left -= 1
+
+    def _come(self, principal: str, sender: str, share: Share | None) -> _Place | None:
         """Take a turn that is free, else a place in line."""
+        if share is not None and share.burst is not None:
+            self._keep_pace(principal, share.burst, share.per_s)
         if self._free and self._running[sender] < self._most_each:
             self._begin(sender)
             return None
-        if most_waiting is not None and len(self._lines.get(principal, ())) >= most_waiting:
+        if share is not None and len(self._lines.get(principal, ())) >= share.most_waiting:
             raise LineFull
         place = _Place(principal, sender, self._threads.signal())
         self._lines.setdefault(principal, deque()).append(place)

@@ -10,7 +10,7 @@ EmergencyCallingError
 ├── Unavailable        503 with Retry-After; an event is raised and redelivered
 │   ├── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
 │   ├── Rationed       the sender's quota: what is owed waits for its turn
-│   ├── LineFull       as many requests of whoever sends it wait already as may
+│   ├── LineFull       whoever sends it has had their share of the line: in number, or (TooFast) in time
 │   └── TooManyUnlisted  a bound on agents outside the directory: for one more, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
@@ -74,7 +74,11 @@ class Unavailable(EmergencyCallingError):
 
 
 class LineFull(Unavailable):
-    """So many requests of the same sender wait already that another one does not."""
+    """So many requests of one principal wait already that another one does not."""
+
+
+class TooFast(LineFull):
+    """A principal keeps no pace: nothing is done for what comes beyond it until it comes again."""
 
 
 class TooManyUnlisted(Unavailable):

@@ -33,9 +33,11 @@ from shared.domain.errors import (
     AgentBusy,
     CallIdTaken,
     Conflict,
+    LineFull,
     Malformed,
     NotAnEmergency,
     NotFound,
+    TooFast,
     TooManyRows,
     TooManyUnlisted,
     Unavailable,
@@ -97,20 +99,22 @@ def start_call(
     word: str,
     deadline: Deadline,
     routes: VoiceRoutes,
-    line_full: bool = False,
+    turned_away: LineFull | None = None,
 ) -> Started:
     """Record the dial, lend a number, and say what is owed. Never fails for want of a dependency (B1).
 
     `word` is what the log calls the emergency by, should this begin one. `routes` are asked what was last read
-    only once the sites are known, which may bring a newer reading. `line_full`: so much of the caller's waits already
-    that it is answered without the store. Raises `NotAnEmergency`.
+    only once the sites are known, which may bring a newer reading. `turned_away`: the caller has had their share of the
+    line, and the dial is answered without the store. Raises `NotAnEmergency`.
     """
     assert dial.drill_for is None, "a drill must not be answered as in an outage"
     began = clock.monotonic()
     means = _Means(emergencies, numbers, directory, desktops, sites, routes, outage, word, deadline)
     facts = _presumed(dial, caller, deployment, clock, means)
-    # Whoever speaks for many has a crisis, and what an outage gives each of them; an agent has one softphone.
-    without_store = answer_beyond_line if line_full and caller.is_agent else answer_in_outage
+    # Whoever speaks for many has a crisis, and what an outage gives each of them, unless they come faster than any
+    # crisis; an agent has one softphone.
+    beyond = turned_away is not None and (caller.is_agent or isinstance(turned_away, TooFast))
+    without_store = answer_beyond_line if beyond else answer_in_outage
     try:
         facts, reading = _established(facts, means)
         outcome = _recorded(facts, reading, means)
@@ -118,7 +122,7 @@ def start_call(
         telemetry.emit("unlisted_bounded")
         outcome = _without_store(facts, answer_beyond_bound, clock, means)
     except Unavailable:
-        _tell_why(telemetry, line_full, _ms_since(began, clock))
+        _tell_why(telemetry, turned_away, _ms_since(began, clock))
         outcome = _without_store(facts, without_store, clock, means)
     except (Malformed, NotAnEmergency):
         raise
@@ -554,12 +558,12 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
     return structs.replace(outcome, started=started)
 
 
-def _tell_why(telemetry: Telemetry, line_full: bool, ms: int) -> None:
+def _tell_why(telemetry: Telemetry, turned_away: LineFull | None, ms: int) -> None:
     """Why a dial was answered without the store: nobody shall look for an outage where one sender sends too much."""
-    if line_full:
-        telemetry.emit("line_full")
-    else:
+    if turned_away is None:
         telemetry.emit("store_away", ms=ms)
+    else:
+        telemetry.emit("line_full")
 
 
 def _tell(telemetry: Telemetry, outcome: _Outcome, ms: int) -> None:

@@ -225,8 +225,26 @@ MUTANTS = (
     Mutant(
         "beyond their own line an agent mails and holds as in an outage",
         "shared/use_cases/start_call.py",
-        "if line_full and caller.is_agent else",
-        "if line_full and not caller else",
+        "caller.is_agent or isinstance(turned_away, TooFast))",
+        "isinstance(turned_away, TooFast))",
+    ),
+    Mutant(
+        "a machine that comes faster than any crisis mails and holds as in an outage",
+        "shared/use_cases/start_call.py",
+        "(caller.is_agent or isinstance(turned_away, TooFast))",
+        "caller.is_agent",
+    ),
+    Mutant(
+        "whoever always comes again has half of the processor",
+        "shared/adapters/turns.py",
+        "        if pace.left < 1:\n",
+        "        if pace.left < -MAX_PACED:\n",
+    ),
+    Mutant(
+        "a crisis that a machine reports to a cold process is a flood",
+        DOOR,
+        "if principal != self._principal(caller, agent_id):",
+        "if principal is None:",
     ),
     Mutant(
         "in an outage whoever dials is the one whom they name",

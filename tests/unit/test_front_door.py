@@ -1,13 +1,14 @@
 """The front door: turns, patience, repeats, and how long each use case may take."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from msgspec import structs
 
+from shared.adapters.threads import OsThreads
 from shared.adapters.turns import Turns
 from shared.bootstrap import POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE
 from shared.deadlines import Budgets
@@ -17,7 +18,14 @@ from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import LineFull, Unavailable
 from shared.domain.ids import agent_key_of
-from shared.emergency_calling import MAX_WAITING_OF_AN_AGENT, MAX_WAITING_OF_OTHERS, EmergencyCalling
+from shared.emergency_calling import (
+    DIALS_OF_AN_AGENT,
+    DIALS_OF_OTHERS,
+    POLLS_OF_AN_AGENT,
+    POLLS_OF_OTHERS,
+    EmergencyCalling,
+)
+from shared.ports import Share
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.end_call import End
 from tests.fakes.house import DAWN, House, after, everybody, person
@@ -38,11 +46,14 @@ class Line:
 
     @contextmanager
     def turn(
-        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+        self, principal: str | None = None, *, sender: str | None = None, share: Share | None = None
     ) -> Iterator[bool]:
         self.house.clock.advance(after(seconds=self.waits_s))
         self.turns.append(self.in_time)
         yield self.in_time
+
+    def give_back(self, principal: str) -> None:
+        """Nothing was taken."""
 
     def wait_until_quiet(self, most_s: float) -> None:
         """It is."""
@@ -146,16 +157,19 @@ def test_no_budget_is_longer_than_what_waits_for_it() -> None:
 
 @dataclass
 class Named:
-    """Port `Turns`: notes who takes a turn, and how many of theirs may wait."""
+    """Port `Turns`: notes who takes a turn, and what share is theirs."""
 
-    seen: list[tuple[str | None, str | None, int | None]] = field(default_factory=list)
+    seen: list[tuple[str | None, str | None, Share | None]] = field(default_factory=list)
 
     @contextmanager
     def turn(
-        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+        self, principal: str | None = None, *, sender: str | None = None, share: Share | None = None
     ) -> Iterator[bool]:
-        self.seen.append((principal, sender, most_waiting))
+        self.seen.append((principal, sender, share))
         yield True
+
+    def give_back(self, principal: str) -> None:
+        """Nothing was taken."""
 
     def wait_until_quiet(self, most_s: float) -> None:
         """It is."""
@@ -206,10 +220,43 @@ def test_an_agent_is_one_principal_and_so_is_each_listed_agent_that_a_machine_na
         with polls.polling(1.0, everybody(), agent_id):
             pass
     machine = everybody().owner
-    assert named.seen[:2] == [("agent:eve", "agent:eve", MAX_WAITING_OF_AN_AGENT)] * 2
-    of_ana = agent_key_of("ana"), machine, MAX_WAITING_OF_AN_AGENT
-    of_others = machine, machine, MAX_WAITING_OF_OTHERS
-    assert named.seen[3:] == [of_ana, of_others] * 2
+    assert named.seen[:2] == [("agent:eve", "agent:eve", DIALS_OF_AN_AGENT)] * 2
+    assert named.seen[3:] == [
+        (agent_key_of("ana"), machine, DIALS_OF_AN_AGENT),
+        (machine, machine, DIALS_OF_OTHERS),
+        (agent_key_of("ana"), machine, POLLS_OF_AN_AGENT),
+        (machine, machine, POLLS_OF_OTHERS),
+    ]
+
+
+class Still(OsThreads):
+    """Threads on a steady clock that stands still."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def taken(door: EmergencyCalling, agent_ids: Iterable[str], caller: Caller) -> int:
+    """How many of these dials were put into the store."""
+    dials = (structs.replace(DIAL, agent_id=agent_id, call_id=f"call of {agent_id}") for agent_id in agent_ids)
+    return sum(not door.start_call(dial, caller=caller).degraded for dial in dials)
+
+
+def test_a_crisis_that_a_machine_reports_is_no_flood_and_made_up_agents_are() -> None:
+    house, most = House(), DIALS_OF_OTHERS.burst or 0
+    for n in range(most + 5):
+        house.add_agent(Agent(agent_id=f"listed-{n}", country="US"))
+    house.tick()
+    door = structs.replace(house.calling, dials=Turns(6, threads=Still()))
+    listed = [f"listed-{n}" for n in range(most + 5)]
+    assert taken(door, listed, everybody()) == most + 5, "none of them had been read yet"
+    assert taken(door, (f"made-up-{n}" for n in range(most + 5)), everybody()) == most
+    assert taken(door, listed[:3], everybody()) == 3, "and nobody listed pays for it"
+    first, last = (house.presence.read(f"made-up-{n}", house.within()).version for n in (0, most + 4))
+    assert first is not None and last is None, "nothing is done for what comes too fast"
+    own = DIALS_OF_AN_AGENT.burst or 0
+    assert taken(door, (f"eves-{n}" for n in range(own + 5)), EVE) == own
+    assert taken(door, ["ana"], ANA) == 1
 
 
 @pytest.mark.parametrize("flooder", [EVE, everybody()], ids=["agent", "machine"])

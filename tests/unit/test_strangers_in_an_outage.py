@@ -15,7 +15,7 @@ from shared.domain.dials import Dial
 from shared.domain.errors import LineFull, Unavailable
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
-from shared.ports import OutageDial
+from shared.ports import OutageDial, Share
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice, HoldInOutage, MailInOutage
 from tests.fakes.house import DEFAULT_CONTACT, House, TableLine, after, everybody, numbers, office, only_agent, person
@@ -120,9 +120,9 @@ class FullLine(Turns):
 
     @contextmanager
     def turn(
-        self, principal: str | None = None, *, sender: str | None = None, most_waiting: int | None = None
+        self, principal: str | None = None, *, sender: str | None = None, share: Share | None = None
     ) -> Iterator[bool]:
-        if most_waiting is not None:
+        if share is not None:
             raise LineFull
         yield True
 

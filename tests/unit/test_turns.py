@@ -11,9 +11,10 @@ from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, Effec
 from shared.adapters.repeats import Repeats
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.threads import OsThreads
-from shared.adapters.turns import Turns
+from shared.adapters.turns import MAX_PACED, Turns
 from shared.bootstrap import DIALS_AT_ONCE, MAILS_AT_ONCE
 from shared.domain.errors import LineFull, NotAllowed, Unavailable
+from shared.ports import Share
 from tests.fakes.house import Counter
 
 SOON_S = 5.0
@@ -110,13 +111,13 @@ def come_in_order(
     names: Sequence[str],
     order: list[str],
     sender: str | None = None,
-    most_waiting: int | None = None,
+    share: Share | None = None,
 ) -> list[threading.Thread]:
     """Each stands in line, in this order, and writes down when it had its turn."""
 
     def take(name: str) -> Callable[[], None]:
         def taking() -> None:
-            with turns.turn(name, sender=sender, most_waiting=most_waiting) as mine:
+            with turns.turn(name, sender=sender, share=share) as mine:
                 assert mine
                 order.append(name)
 
@@ -170,14 +171,65 @@ def test_beyond_so_many_in_line_nobody_waits() -> None:
     turns = Turns(1, wait_s=SOON_S, threads=line)
     with turns.turn("flood"):
         threads = come_in_order(turns, line, ["flood"], order)
-        with pytest.raises(LineFull), turns.turn("flood", most_waiting=1):
+        with pytest.raises(LineFull), turns.turn("flood", share=Share(most_waiting=1)):
             pass
         threads += come_in_order(turns, line, ["ana"], order)
     for thread in threads:
         thread.join()
     assert order == ["flood", "ana"]
-    with turns.turn("flood", most_waiting=0) as mine:
+    with turns.turn("flood", share=Share(most_waiting=0)) as mine:
         assert mine, "what was turned away has taken nothing"
+
+
+class Timed(OsThreads):
+    """Threads on a steady clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+def comes(turns: Turns, principal: str, share: Share) -> bool:
+    """Whether one more of the principal's is taken."""
+    try:
+        with turns.turn(principal, share=share) as mine:
+            return mine
+    except LineFull:
+        return False
+
+
+def test_whoever_always_comes_again_is_held_to_a_pace() -> None:
+    timed, share = Timed(), Share(most_waiting=8, burst=3, per_s=2)
+    turns = Turns(6, threads=timed)
+    assert [comes(turns, "flood", share) for _ in range(5)] == [True, True, True, False, False]
+    assert comes(turns, "ana", share), "each has a pace of their own"
+    assert comes(turns, "flood", Share(most_waiting=8)), "who has none is held to none"
+    timed.now_s = 1.0
+    assert [comes(turns, "flood", share) for _ in range(3)] == [True, True, False]
+    timed.now_s = 1000.0
+    assert [comes(turns, "flood", share) for _ in range(4)] == [True, True, True, False], "no more gather than a burst"
+
+
+def test_what_was_not_theirs_to_answer_for_does_not_count_for_a_pace() -> None:
+    turns, share = Turns(6, threads=Timed()), Share(most_waiting=8, burst=1)
+    for _ in range(3):
+        assert comes(turns, "machine", share)
+        turns.give_back("machine")
+    assert comes(turns, "machine", share) and not comes(turns, "machine", share)
+    turns.give_back("nobody")
+    assert comes(turns, "nobody", share) and not comes(turns, "nobody", share), "nothing is given that was not taken"
+
+
+def test_paces_are_kept_of_so_many_and_the_one_who_came_longest_ago_is_forgotten() -> None:
+    turns, share = Turns(6, threads=Timed()), Share(most_waiting=8, burst=1)
+    assert comes(turns, "first", share) and not comes(turns, "first", share)
+    for number in range(MAX_PACED - 1):
+        assert comes(turns, f"principal {number}", share)
+    assert not comes(turns, "first", share)
+    assert comes(turns, "one more", share)
+    assert comes(turns, "principal 0", share) and not comes(turns, "first", share)
 
 
 def test_one_sender_has_a_part_of_the_places_however_many_it_speaks_for() -> None:
@@ -196,13 +248,13 @@ def test_a_line_is_full_for_one_principal_and_not_for_another_of_the_same_sender
     turns = Turns(1, wait_s=SOON_S, threads=line)
     crisis = [f"agent {number}" for number in range(60)]
     with turns.turn("ana", sender="machine"):
-        threads = come_in_order(turns, line, crisis, order, sender="machine", most_waiting=1)
-        with pytest.raises(LineFull), turns.turn(crisis[0], sender="machine", most_waiting=1):
+        threads = come_in_order(turns, line, crisis, order, sender="machine", share=Share(most_waiting=1))
+        with pytest.raises(LineFull), turns.turn(crisis[0], sender="machine", share=Share(most_waiting=1)):
             pass
         threads += come_in_order(turns, line, ["dana"], order)
     for thread in threads:
         thread.join()
-    with turns.turn(crisis[0], sender="machine", most_waiting=0) as mine:
+    with turns.turn(crisis[0], sender="machine", share=Share(most_waiting=0)) as mine:
         assert mine and order == [*crisis, "dana"]
 
 
@@ -222,7 +274,7 @@ def test_whoever_waited_in_vain_leaves_the_line_to_the_next() -> None:
     turns = Turns(1, wait_s=0.01)
     with turns.turn("ana"):
         for _ in range(3):
-            with turns.turn("ana", most_waiting=1) as late:
+            with turns.turn("ana", share=Share(most_waiting=1)) as late:
                 assert not late
 
 
