@@ -127,10 +127,11 @@ from shared.use_cases.tie_call import tie_call
 
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
 # Of others, outside the directory, a machine names so many together; each listed agent has a share of their own.
-POLLS_OF_AN_AGENT, POLLS_OF_OTHERS = Share(most_waiting=8), Share(most_waiting=40)
-# A dial and all that it owes is a twentieth of a second of a core; an end or a tie is a tenth of a dial.
+POLLS_OF_AN_AGENT = Share(most_waiting=8)
+POLLS_OF_OTHERS = Share(most_waiting=40, burst=200, per_s=30)
+# A dial and all that it owes is a twentieth of a second of a core, more in storage; an end or a tie, a tenth of that.
 DIALS_OF_AN_AGENT = Share(most_waiting=8, burst=20, per_s=1)
-DIALS_OF_OTHERS = Share(most_waiting=40, burst=100, per_s=5)
+DIALS_OF_OTHERS = Share(most_waiting=40, burst=200, per_s=2)
 CHANGES_OF_AN_AGENT = Share(most_waiting=8, burst=40, per_s=2)
 CHANGES_OF_OTHERS = Share(most_waiting=40, burst=300, per_s=20)
 WORD_HEX_DIGITS = 12
