@@ -104,13 +104,15 @@ class Turns:
 
     def _come(self, principal: str, sender: str, share: Share | None) -> _Place | None:
         """Take a turn that is free, else a place in line."""
-        if share is not None and share.burst is not None:
-            self._keep_pace(principal, share.burst, share.per_s)
-        if self._free and self._running[sender] < self._most_each:
+        is_free = self._free and self._running[sender] < self._most_each
+        if share is not None:
+            if not is_free and len(self._lines.get(principal, ())) >= share.most_waiting:
+                raise LineFull
+            if share.burst is not None:
+                self._keep_pace(principal, share.burst, share.per_s)
+        if is_free:
             self._begin(sender)
             return None
-        if share is not None and len(self._lines.get(principal, ())) >= share.most_waiting:
-            raise LineFull
         place = _Place(principal, sender, self._threads.signal())
         self._lines.setdefault(principal, deque()).append(place)
         return place

@@ -222,6 +222,13 @@ def test_what_was_not_theirs_to_answer_for_does_not_count_for_a_pace() -> None:
     assert comes(turns, "nobody", share) and not comes(turns, "nobody", share), "nothing is given that was not taken"
 
 
+def test_what_finds_the_line_full_does_not_count_for_a_pace() -> None:
+    turns, share = Turns(1, threads=Timed()), Share(most_waiting=0, burst=2)
+    with turns.turn():
+        assert not any(comes(turns, "machine", share) for _ in range(3))
+    assert [comes(turns, "machine", share) for _ in range(3)] == [True, True, False]
+
+
 def test_paces_are_kept_of_so_many_and_the_one_who_came_longest_ago_is_forgotten() -> None:
     turns, share = Turns(6, threads=Timed()), Share(most_waiting=8, burst=1)
     assert comes(turns, "first", share) and not comes(turns, "first", share)
