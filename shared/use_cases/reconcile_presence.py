@@ -74,6 +74,13 @@ def _reconcile(
         try:
             match step:
                 case SetPresence(wanted):
+                    if not held:
+                        # Whoever gave it back since leaves no mark in the presence, and what came after that is not
+                        # ours to undo: the emergency is read again, now that the presence has been.
+                        latest = emergencies.load(agent_key, deadline).result()
+                        if latest.version != stored.version:
+                            stored, current = latest, None
+                            continue
                     current = presence.write(emergency.presence_id, wanted, deadline)
                     telemetry.emit("presence_held" if held else "presence_restored", **called(emergency.lease))
                 case Remember(hold):

@@ -235,6 +235,12 @@ MUTANTS = (
         "caller.is_agent",
     ),
     Mutant(
+        "presence is given back by what was read before somebody else gave it back",
+        "shared/use_cases/reconcile_presence.py",
+        "if latest.version != stored.version:",
+        "if latest.version is None:",
+    ),
+    Mutant(
         "whoever always comes again has half of the processor",
         "shared/adapters/turns.py",
         "        if pace.left < 1:\n",

@@ -1,6 +1,7 @@
 """The rows of "What happens when…" (specification), one test or more each, on the core in memory."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from shared.domain.panels import EMERGENCY_CONTROLS, Banner, Mode, Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email
 from shared.use_cases.answer_dial import Answer
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import (
@@ -661,6 +662,35 @@ def test_a_person_changes_presence_while_it_is_held_and_it_is_seen_at_once(house
     assert [row for row in house.rows() if row.startswith("look|")] == []
     end(house)
     assert house.status(DANA) is PresenceStatus.AWAY
+
+
+class Overtakes(PresenceTable):
+    """Something happens between the reading of an emergency and that of its presence."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().read(agent_id, deadline)
+
+
+def test_what_a_service_sets_after_presence_is_back_stays_whoever_gives_it_back_too_late(house: House) -> None:
+    presence = house.presence = Overtakes(house.presence_rows, house.clock, house.keys)
+    dial(house)
+    house.performs = False
+    end(house)
+    [reconcile] = {effect for effect in house.owed if isinstance(effect, ReconcilePresence)}
+    house.performs = True
+
+    def another_process_is_done_and_the_service_changes() -> None:
+        assert house.perform(reconcile) and house.status(DANA) is AVAILABLE
+        service_changes_by_itself(house, PresenceStatus.OFFLINE)
+
+    presence.meanwhile = another_process_is_done_and_the_service_changes
+    assert house.perform(reconcile)
+    assert house.status(DANA) is PresenceStatus.OFFLINE
 
 
 def test_a_process_that_dies_after_a_systems_change_leaves_it_to_the_next_look(house: House) -> None:
