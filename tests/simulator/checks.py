@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -313,13 +314,19 @@ class Checks:
     def expect_do_not_disturb_again(self, agent_id: str) -> None:
         """What the service changed by itself is undone soon, while the emergency goes on (S2)."""
         since, world = self.world.clock.now(), self.world
-        if world.faults.climate.fair:
-            world.clock.call_at(microseconds(since + HELD_AGAIN_WITHIN), lambda: self._is_held_again(agent_id, since))
+        emergency = self.emergencies.get(world.key_of(agent_id))
+        hold = emergency.hold if emergency is not None else None
+        if hold is not None and world.faults.climate.fair:
+            look = partial(self._is_held_again, agent_id, hold.hold_id, since)
+            world.clock.call_at(microseconds(since + HELD_AGAIN_WITHIN), look)
 
-    def _is_held_again(self, agent_id: str, since: datetime) -> None:
+    def _is_held_again(self, agent_id: str, hold_id: str, since: datetime) -> None:
         emergency, now = self.emergencies.get(self.world.key_of(agent_id)), self.world.clock.now()
         shown = self.world.presence.read(agent_id, self.world.endless)
         if emergency is None or emergency.hold is None or shown.changed_by in PEOPLE:
+            return
+        if emergency.hold.hold_id != hold_id:
+            # That hold has ended, and another has just begun.
             return
         if shown.since is not None and shown.since > since and shown.hold_id is None:
             # The service has changed it once more: that has a look of its own.
