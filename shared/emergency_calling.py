@@ -125,15 +125,19 @@ from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tell_drill_age import tell_drill_age
 from shared.use_cases.tie_call import tie_call
 
+
+class Shares(Struct, frozen=True):
+    """What each agent may have of a line, and what all outside the directory whom one machine names, together."""
+
+    of_an_agent: Share
+    of_others: Share
+
+
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
-# Of others, outside the directory, a machine names so many together; each listed agent has a share of their own.
-POLLS_OF_AN_AGENT = Share(most_waiting=8)
-POLLS_OF_OTHERS = Share(most_waiting=40, burst=200, per_s=30)
+POLLS = Shares(Share(most_waiting=8), Share(most_waiting=40, burst=200, per_s=30))
 # A dial and all that it owes is a twentieth of a second of a core, more in storage; an end or a tie, a tenth of that.
-DIALS_OF_AN_AGENT = Share(most_waiting=8, burst=20, per_s=1)
-DIALS_OF_OTHERS = Share(most_waiting=40, burst=200, per_s=2)
-CHANGES_OF_AN_AGENT = Share(most_waiting=8, burst=40, per_s=2)
-CHANGES_OF_OTHERS = Share(most_waiting=40, burst=300, per_s=20)
+DIALS = Shares(Share(most_waiting=8, burst=20, per_s=1), Share(most_waiting=40, burst=200, per_s=2))
+CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40, burst=300, per_s=20))
 WORD_HEX_DIGITS = 12
 # What the log calls the two timers, as the host does.
 LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
@@ -205,23 +209,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
         `LineFull`.
         """
-        shares = POLLS_OF_AN_AGENT, POLLS_OF_OTHERS
-        with self._seated(caller), self._in_line(self.polls, shares, caller, agent_id) as in_turn:
+        with self._seated(caller), self._in_line(self.polls, POLLS, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
 
     @contextmanager
-    def _in_line(
-        self, turns: Turns, shares: tuple[Share, Share], caller: Caller, agent_id: str | None
-    ) -> Iterator[bool]:
-        """Whether it was their turn in time; `shares` are an agent's, and that of a machine's others.
-
-        Raises `LineFull` where the principal has had their share.
-        """
+    def _in_line(self, turns: Turns, shares: Shares, caller: Caller, agent_id: str | None) -> Iterator[bool]:
+        """Whether it was their turn in time. Raises `LineFull` where the principal has had their share."""
         principal = self._principal(caller, agent_id)
-        one = caller.is_agent or principal != caller.owner
-        with turns.turn(principal, sender=caller.owner, share=shares[0 if one else 1]) as in_turn:
+        share = shares.of_an_agent if caller.is_agent or principal != caller.owner else shares.of_others
+        with turns.turn(principal, sender=caller.owner, share=share) as in_turn:
             yield in_turn
         if principal != self._principal(caller, agent_id):
             # Listed, as is known by now: a crisis that a machine reports to a cold process is no flood.
@@ -241,8 +239,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
         """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
-        shares = CHANGES_OF_AN_AGENT, CHANGES_OF_OTHERS
-        with self._seated(caller), self._in_line(self.ends, shares, caller, agent_id) as in_turn:
+        with self._seated(caller), self._in_line(self.ends, CHANGES, caller, agent_id) as in_turn:
             if not in_turn:
                 raise Unavailable
             yield
@@ -304,8 +301,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         self.prepare()
         arrived = self.clock.monotonic()
         try:
-            shares = DIALS_OF_AN_AGENT, DIALS_OF_OTHERS
-            with self._in_line(self.dials, shares, caller, dial.agent_id) as in_turn:
+            with self._in_line(self.dials, DIALS, caller, dial.agent_id) as in_turn:
                 left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)

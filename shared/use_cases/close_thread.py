@@ -57,8 +57,8 @@ def _notice(
     ends = standing(emergency, rules, clock.now()).ends
     dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
     ended_at = max((end.at for end in ends.values()), default=clock.now())
-    # A leg beyond the ration leaves `opened_by` as it is until its notice is sent.
-    closed = f"{thread.opened_by}|{emergency.legs[-1].leg_id}|{';'.join(recipients)}"
+    # Whatever opens a thread again is another notice, one beyond the ration from when it is sent.
+    closed = f"{thread.opened_by}|{';'.join(recipients)}"
     return Notice(
         notice_id=derived(closed, NoticeKind.CLOSING.value),
         recipients=recipients,

@@ -363,7 +363,8 @@ def pinned() -> Iterator[Callable[[int], None]]:
 def _put_on(processors: set[int], pid: int) -> None:
     """Each thread has processors of its own; those to come have them of the one that begins them."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), processors)
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), processors)
 
 
 class Flood:

@@ -547,7 +547,7 @@ MUTANTS = (
     Mutant(
         "two ends of one thread have one id",
         CLOSING,
-        "|{emergency.legs[-1].leg_id}|",
+        "{thread.opened_by}|",
         "|",
     ),
     Mutant(

@@ -18,13 +18,7 @@ from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import LineFull, Unavailable
 from shared.domain.ids import agent_key_of
-from shared.emergency_calling import (
-    DIALS_OF_AN_AGENT,
-    DIALS_OF_OTHERS,
-    POLLS_OF_AN_AGENT,
-    POLLS_OF_OTHERS,
-    EmergencyCalling,
-)
+from shared.emergency_calling import CHANGES, DIALS, POLLS, EmergencyCalling
 from shared.ports import Share
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.end_call import End
@@ -219,13 +213,20 @@ def test_an_agent_is_one_principal_and_so_is_each_listed_agent_that_a_machine_na
     for agent_id in ("ana", "nobody"):
         with polls.polling(1.0, everybody(), agent_id):
             pass
+    ends = structs.replace(house.calling, ends=named)
+    ends.end_call(End(call_id="ana", agent_id="ana", by_agent=True), caller=everybody())
+    for caller in (everybody(), person("eve")):
+        ends.end_call(End(call_id="unknown", by_agent=True), caller=caller)
     machine = everybody().owner
-    assert named.seen[:2] == [("agent:eve", "agent:eve", DIALS_OF_AN_AGENT)] * 2
+    assert named.seen[:2] == [("agent:eve", "agent:eve", DIALS.of_an_agent)] * 2
     assert named.seen[3:] == [
-        (agent_key_of("ana"), machine, DIALS_OF_AN_AGENT),
-        (machine, machine, DIALS_OF_OTHERS),
-        (agent_key_of("ana"), machine, POLLS_OF_AN_AGENT),
-        (machine, machine, POLLS_OF_OTHERS),
+        (agent_key_of("ana"), machine, DIALS.of_an_agent),
+        (machine, machine, DIALS.of_others),
+        (agent_key_of("ana"), machine, POLLS.of_an_agent),
+        (machine, machine, POLLS.of_others),
+        (agent_key_of("ana"), machine, CHANGES.of_an_agent),
+        (machine, machine, CHANGES.of_others),
+        ("agent:eve", "agent:eve", CHANGES.of_an_agent),
     ]
 
 
@@ -243,7 +244,7 @@ def taken(door: EmergencyCalling, agent_ids: Iterable[str], caller: Caller) -> i
 
 
 def test_a_crisis_that_a_machine_reports_is_no_flood_and_made_up_agents_are() -> None:
-    house, most = House(), DIALS_OF_OTHERS.burst or 0
+    house, most = House(), DIALS.of_others.burst or 0
     for n in range(most + 5):
         house.add_agent(Agent(agent_id=f"listed-{n}", country="US"))
     house.tick()
@@ -254,7 +255,7 @@ def test_a_crisis_that_a_machine_reports_is_no_flood_and_made_up_agents_are() ->
     assert taken(door, listed[:3], everybody()) == 3, "and nobody listed pays for it"
     first, last = (house.presence.read(f"made-up-{n}", house.within()).version for n in (0, most + 4))
     assert first is not None and last is None, "nothing is done for what comes too fast"
-    own = DIALS_OF_AN_AGENT.burst or 0
+    own = DIALS.of_an_agent.burst or 0
     assert taken(door, (f"eves-{n}" for n in range(own + 5)), EVE) == own
     assert taken(door, ["ana"], ANA) == 1
 
