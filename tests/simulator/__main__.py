@@ -5,9 +5,11 @@ import gc
 import json
 import math
 import multiprocessing
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from time import perf_counter
 
 import msgspec
@@ -40,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--replay", type=int, default=None, help="run one seed again and tell its story")
     parser.add_argument("--workers", type=int, default=2, help="processes to use")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="sum up what is done after so long")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="sum up after so long (Ctrl-C: at once)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     return parser.parse_args()
 
@@ -48,24 +50,30 @@ def _arguments() -> argparse.Namespace:
 def _run(seeds: Sequence[int], workers: int, minutes: float) -> list[Outcome]:
     if workers <= 1:
         return list(_with_progress(map(simulate, seeds), len(seeds), minutes))
+    # Ctrl-C goes to the whole group of processes: the workers, which inherit that it is ignored, end with the pool.
+    spawning, of_ctrl_c = multiprocessing.get_context("spawn"), signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A world makes little garbage that refers to itself, and looking for it takes a tenth of the time.
-    spawning = multiprocessing.get_context("spawn")
     with spawning.Pool(workers, initializer=gc.set_threshold, initargs=(200_000, 20, 20)) as pool:
+        signal.signal(signal.SIGINT, of_ctrl_c)
         return list(_with_progress(pool.imap_unordered(simulate, seeds, chunksize=1), len(seeds), minutes))
 
 
 def _with_progress(outcomes: Iterable[Outcome], seeds: int, minutes: float) -> Iterator[Outcome]:
-    """The same, as far as the time goes, telling every half minute how far it is; a failure is told at once."""
+    """The same, as far as the time goes, telling every half minute how far it is; a failure is told at once.
+
+    Ctrl-C ends it as the time does: what is done is summed up.
+    """
     began = told = perf_counter()
     done = emergencies = 0
-    for outcome in outcomes:
-        done, emergencies = done + 1, emergencies + outcome.emergencies
-        if outcome.invariant is not None or perf_counter() - told > TELL_EVERY_S:
-            told, failed = perf_counter(), f"; seed {outcome.seed} failed" if outcome.invariant else ""
-            print(f"{done:,} of {seeds:,} seeds, {emergencies:,} emergencies{failed}", file=sys.stderr, flush=True)
-        yield outcome
-        if perf_counter() - began > 60 * minutes:
-            return
+    with suppress(KeyboardInterrupt):
+        for outcome in outcomes:
+            done, emergencies = done + 1, emergencies + outcome.emergencies
+            if outcome.invariant is not None or perf_counter() - told > TELL_EVERY_S:
+                told, failed = perf_counter(), f"; seed {outcome.seed} failed" if outcome.invariant else ""
+                print(f"{done:,} of {seeds:,} seeds, {emergencies:,} emergencies{failed}", file=sys.stderr, flush=True)
+            yield outcome
+            if perf_counter() - began > 60 * minutes:
+                return
 
 
 def _replay(seed: int) -> int:
