@@ -258,7 +258,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             with self._answered_all_the_same():
                 principal = self._principal(caller, dial.agent_id)
                 most = MOST_LEGS if caller.is_agent or principal != caller.owner else MAX_UNLISTED_OF_A_MACHINE
-                again = partial(self._is_recorded, dial, caller)
+                again = partial(self._is_recorded, structs.replace(dial, repeated=True), caller)
                 self.repeats.keep(principal, claimed_key(dial, caller), again, most)
         return started.answer
 

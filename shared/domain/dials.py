@@ -29,6 +29,7 @@ class Dial(Struct, frozen=True, kw_only=True):
 
     `dialled_ago` is how long before `received_at` it was, by a clock that only measures; it outranks `dialled_at`.
     `received_at` is when the report first reached us, None for now. `by_event`: it may have come a day late.
+    `repeated`: by us, after an outage, while nobody waits for the answer.
     `desktop_id` is where it was dialled, `client_network` the address that an agent's own request came from; with
     `caller_id_ours` responders see the number that the softphone is lent.
     `entra_object_id` is what a machine or an event says of the agent. `ignored` names fields that cannot be used.
@@ -43,6 +44,7 @@ class Dial(Struct, frozen=True, kw_only=True):
     dialled_ago: timedelta | None = None
     received_at: datetime | None = None
     by_event: bool = False
+    repeated: bool = False
     country: str | None = None
     acs_user_id: str | None = None
     server_call_id: str | None = None

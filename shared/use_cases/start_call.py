@@ -368,7 +368,8 @@ def _known(facts: DialFacts, found: _Found) -> _Outcome | None:
 def _is_stale(facts: DialFacts, emergency: Emergency | None) -> bool:
     past = emergency is not None and facts.leg_id in emergency.past
     # A softphone may use an id again: whoever dials now is never told that it was long ago.
-    return facts.too_late or (past and facts.dial.by_event)
+    dials_now = not (facts.dial.by_event or facts.dial.repeated)
+    return facts.too_late or (past and not dials_now)
 
 
 def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons:

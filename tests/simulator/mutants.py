@@ -415,7 +415,7 @@ MUTANTS = (
     Mutant(
         "a call of the lease before is recorded again by its late event",
         START,
-        "or (past and facts.dial.by_event)",
+        "or (past and not dials_now)",
         "",
     ),
     Mutant(

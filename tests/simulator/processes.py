@@ -196,6 +196,8 @@ class WatchedEffects:
 
     def _watched(self, effect: Effect, perform: Callable[[Effect], Sequence[Effect]]) -> Sequence[Effect]:
         checks = self._process.world.checks
+        if isinstance(effect, MailInOutage):
+            checks.mailed_in_outage(effect.notice.notice_id)
         try:
             return perform(effect)
         except (EmergencyCallingError, Died) as failure:
@@ -205,6 +207,3 @@ class WatchedEffects:
                 for part in effect.owed.notice.singly:
                     checks.delivery_failed(part.notice_id)
             raise
-        finally:
-            if isinstance(effect, MailInOutage):
-                checks.delivery_failed(effect.notice.notice_id)

@@ -112,16 +112,17 @@ class Stranger:
 
     def _looks(self) -> None:
         victim = self._listed()
-        # In an outage whoever dialled sees their own dial, by the name that they gave.
         if victim not in self._claimed:
-            self._is_refused(lambda process: process.panel(victim, self.caller))
+            self._is_refused(lambda process: process.panel(victim, self.caller), looked_at=victim)
 
-    def _is_refused(self, act: Callable[["Process"], object]) -> None:
+    def _is_refused(self, act: Callable[["Process"], object], *, looked_at: str | None = None) -> None:
         try:
             act(self.world.any_process())
         except (Died, NotAllowed, Unavailable):
             return
-        self.world.require(False, "whatever is not one's own is refused", self.name)
+        # In an outage whoever dialled sees their own dial, by the name that they gave: also one who did so meanwhile.
+        own = looked_at in self._claimed
+        self.world.require(own, "whatever is not one's own is refused", self.name)
 
     def _tries(self, act: Callable[["Process"], object]) -> None:
         try:

@@ -496,6 +496,27 @@ def test_a_call_of_the_lease_before_is_not_recorded_again_by_its_late_event(hous
     assert house.status("ana") is PresenceStatus.AVAILABLE and len(house.mail.accepted) == 2
 
 
+def test_a_call_of_the_lease_before_is_not_recorded_again_by_the_repeat_of_another_process(house: House) -> None:
+    begun = house.clock.now()
+    first = structs.replace(dial(house, "ana"), dialled_at=begun - after(minutes=30))
+    house.line.away = True
+    assert house.dial(first).degraded
+    house.line.away = False
+    another = House(table=house.table, clock=house.clock)
+    another.add_agent(Agent(agent_id="ana"))
+    for minutes, report in ((31, first), (0, dial(another, "ana", "2"))):
+        another.dial(report)
+        another.end(End(call_id=report.call_id, by_agent=True))
+        another.clock.advance(after(minutes=minutes))
+    told = len(another.mail.accepted)
+    [again] = house.repeats.kept.values()
+    assert again()
+    emergency = another.emergency("ana")
+    assert emergency is not None and [leg.leg_id for leg in emergency.legs] == [leg_id_of(key_of("ana"), "ana/2")]
+    another.sweep()
+    assert len(another.mail.accepted) == told and len(house.mail.accepted) == 1
+
+
 def test_a_number_comes_free_though_the_row_of_its_holder_cannot_be_read() -> None:
     house = House(pool=numbers(1))
     house.add_agent(Agent(agent_id="ana"))
