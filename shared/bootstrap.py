@@ -21,6 +21,7 @@ from shared.adapters.acs_recordings import AcsRecordings, Route
 from shared.adapters.acs_telephony import READ_WITHIN_S, AcsTelephony
 from shared.adapters.acs_token import AcsTokens
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.allocator import keep_few_arenas
 from shared.adapters.allowances import Allowances
 from shared.adapters.background_look import BackgroundLook
 from shared.adapters.breaker import Breaker
@@ -206,8 +207,8 @@ def compose(
     recordings_route: Route | None = None,
 ) -> App:
     """Put the app together from its settings; connects to nothing yet. Faulty settings are reported, never fatal."""
-    settings = read_settings(environment)
-    clock = clock or SystemClock()
+    keep_few_arenas()
+    settings, clock = read_settings(environment), clock or SystemClock()
     telemetry = _telemetry(settings.faults)
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)

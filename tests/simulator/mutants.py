@@ -419,6 +419,12 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "a call of the lease before is recorded again by another process's repeat",
+        START,
+        "not (facts.dial.by_event or facts.dial.repeated)",
+        "not facts.dial.by_event",
+    ),
+    Mutant(
         "nobody is told that it is over",
         FACTS,
         "return structs.replace(thread, close_at=min(thread.close_at or latest, latest))",
