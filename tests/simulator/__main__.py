@@ -20,7 +20,7 @@ TELL_EVERY_S = 30
 
 
 def main() -> int:
-    """0 if every invariant held."""
+    """0 if every invariant held, in a world at least."""
     arguments = _arguments()
     if arguments.replay is not None:
         return _replay(arguments.replay)
@@ -33,7 +33,7 @@ def main() -> int:
         print(json.dumps(_summary(outcomes, seconds) | {"failed": [msgspec.to_builtins(each) for each in failed]}))
     else:
         _print(_summary(outcomes, seconds), failed)
-    return 1 if failed else 0
+    return 0 if outcomes and not failed else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,7 +113,7 @@ def _print(summary: dict[str, object], failed: list[Outcome]) -> None:
     for outcome in sorted(failed, key=lambda each: each.seed)[:20]:
         print(f"seed {outcome.seed} failed (--replay {outcome.seed} tells its story): {outcome.detail}")
     if not failed:
-        print("every invariant held")
+        print("every invariant held" if summary["seeds"] else "nothing was simulated")
 
 
 if __name__ == "__main__":

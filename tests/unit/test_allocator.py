@@ -4,16 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shared.adapters.allocator import ARENAS
 
 ROOT = Path(__file__).parents[2]
 # Each thread keeps what it allocated until all have: a thread that ends leaves its arena to the next one.
 PROBE = """
 import ctypes, sys, threading
-from shared.adapters.allocator import keep_few_arenas
+from shared.bootstrap import compose
 
-if sys.argv[1] == "few":
-    assert keep_few_arenas()
+if sys.argv[1] == "composed":
+    compose({})
 all_have = threading.Barrier(33)
 def allocate():
     kept = bytearray(100_000)
@@ -25,12 +27,13 @@ ctypes.CDLL(None).malloc_stats()
 """
 
 
-def arenas(how_many: str) -> int:
+def arenas(process: str) -> int:
     told = subprocess.run(
-        [sys.executable, "-c", PROBE, how_many], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", PROBE, process], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
     )
     return told.stderr.count("Arena ")
 
 
-def test_many_threads_share_few_arenas() -> None:
-    assert arenas("few") <= ARENAS < arenas("as many as the library likes")
+@pytest.mark.skipif(sys.platform != "linux", reason="the setting is that of glibc")
+def test_the_threads_of_a_composed_app_share_few_arenas() -> None:
+    assert arenas("composed") <= ARENAS < arenas("as the library likes")
