@@ -377,7 +377,9 @@ export function createEmergencyDialer(options) {
   /** @param {Leg} mine @param {Call} call */
   function disconnected(mine, call) {
     const { code, subCode = 0 } = call.callEndReason ?? { code: -1 };
-    const local = (code === 0 && subCode === 0) || (code === 487 && (subCode === 0 || subCode === 540487));
+    // 4501 is said of a call that was hung up here as it connected and of one that failed: only the first was Disconnecting.
+    const cancelled = subCode === 0 || (subCode === 4501 && mine.phase === "ending");
+    const local = (code === 0 && cancelled) || (code === 487 && (cancelled || subCode === 540487));
     if (!mine.rang && !local && !mine.endAsked && mine.tries < 2 && !unloading && !disposed) {
       mine.placed = place(mine, options.purchasedCallerId);
       mine.placed.catch(() => {});

@@ -260,13 +260,14 @@ def _lent(body: Any, behaviour: str) -> dict[str, object]:
     lent = behaviour == "accepted"
     number = LENT if lent else "+14255550100"
     say = {**SAY, "callback_number": number, "number_shown": lent and body["caller_id_ours"]}
+    test = {"banner": "Emergency test call.", "banner_key": "test_in_progress"} if body["dialled"] == "933" else {}
     return {
         "call_id": body["call_id"],
         "agent_id": "agent-as-the-server-knows-them",
         "callback_number": number,
         "expires_at": "2026-11-26T14:57:00Z",
         "degraded": behaviour == "degraded",
-        "panel": {"mode": "emergency", "say": say},
+        "panel": in_emergency(callback_number=number, say=say, dial=body["dialled"], **test),
     }
 
 

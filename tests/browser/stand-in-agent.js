@@ -60,9 +60,11 @@ export class StandInCall extends Emitter {
   }
   async hangUp() {
     this.hangUps += 1;
+    // Seen on the SDK without a network: from some 150 ms after the start a call that connects is "cancelled".
+    const cancelled = this.state === "Connecting" && performance.now() - this.#startedAt > 150;
     this.become("Disconnecting");
     await new Promise((resolve) => setTimeout(resolve, 10));
-    this.become("Disconnected", { code: 0, subCode: 0 });
+    this.become("Disconnected", { code: 0, subCode: cancelled ? 4501 : 0 });
   }
   async hold() {
     this.holds += 1;

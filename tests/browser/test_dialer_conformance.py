@@ -46,16 +46,33 @@ FAILS = """async () => {
   await ended;
   return { seen, tooEarly, code: call.callEndReason.code };
 }"""
-HUNG_UP = """async () => {
+HUNG_UP = """async ({ afterMs }) => {
   const call = window.agent.startCall([{ phoneNumber: "933" }]);
+  const seen = [];
   const ended = new Promise((resolve) => {
-    call.on("stateChanged", () => { if (call.state === "Disconnected") resolve(); });
+    call.on("stateChanged", () => { seen.push(call.state); if (call.state === "Disconnected") resolve(); });
   });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  const before = call.state;
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
   await call.hangUp();
   await ended;
-  return { before, code: call.callEndReason.code, subCode: call.callEndReason.subCode };
+  return { seen, code: call.callEndReason.code, subCode: call.callEndReason.subCode };
+}"""
+# The page around hangs up a call that the dialer placed, past the dialer.
+CANCELLED = """async ({ api, afterMs }) => {
+  const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+  const calls = [];
+  const callAgent = {
+    on: (...given) => window.agent.on(...given),
+    off: (...given) => window.agent.off(...given),
+    startCall: (...given) => { calls.push(window.agent.startCall(...given)); return calls.at(-1); },
+  };
+  const dialer = createEmergencyDialer({ api, callAgent, country: "US" });
+  dialer.dial("911");
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await calls[0].hangUp();
+  const deadline = performance.now() + 20000;
+  while (dialer.state.phase !== "ended" && performance.now() < deadline) await new Promise((r) => setTimeout(r, 50));
+  return { phase: dialer.state.phase, ended: dialer.state.ended, placed: calls.length };
 }"""
 DIALLED = """async ({ api }) => {
   const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
@@ -112,21 +129,42 @@ def play(agent: Page, script: str, **given: object) -> dict[str, Any]:
     return answer
 
 
+def wait_for_the_end(agent: Page, desk: Desk) -> None:
+    """Until the dialer told the end, or a test fails for want of it."""
+    for _ in range(100):
+        if desk.ends:
+            return
+        agent.wait_for_timeout(50)
+
+
 def test_a_dial_that_fails_throws_nothing_and_the_servers_id_comes_later(agent: Page) -> None:
     failed = play(agent, FAILS)
     assert failed["seen"][0] == "None" and failed["seen"][-2:] == ["Connecting", "Disconnected"], json.dumps(failed)
     assert (failed["tooEarly"], failed["code"]) == (404, 490)
 
 
-def test_a_call_hung_up_while_it_connects_ends_with_the_callers_code(agent: Page) -> None:
-    assert play(agent, HUNG_UP) == {"before": "Connecting", "code": 0, "subCode": 0}
+@pytest.mark.parametrize("after_ms", [20, 500])
+def test_a_call_hung_up_while_it_connects_is_disconnecting_and_ends_with_a_code_of_its_caller(
+    agent: Page, after_ms: int
+) -> None:
+    ended = play(agent, HUNG_UP, afterMs=after_ms)
+    assert ended["seen"] == ["Connecting", "Disconnecting", "Disconnected"], json.dumps(ended)
+    # Which of the two depends on how far the SDK has come, not on the clock.
+    assert (ended["code"], ended["subCode"]) in {(0, 0), (0, 4501)}, json.dumps(ended)
+
+
+@pytest.mark.parametrize("after_ms", [20, 500])
+def test_a_call_that_the_page_hangs_up_while_it_connects_is_not_placed_again(
+    agent: Page, desk: Desk, after_ms: int
+) -> None:
+    cancelled = play(agent, CANCELLED, api=f"{at_localhost(desk)}/api", afterMs=after_ms)
+    assert cancelled == {"phase": "ended", "ended": "dropped", "placed": 1}
+    wait_for_the_end(agent, desk)
+    assert desk.ends == ["dropped"]
 
 
 def test_the_dialer_tries_twice_and_reports_a_drop(agent: Page, desk: Desk) -> None:
     dialled = play(agent, DIALLED, api=f"{at_localhost(desk)}/api")
     assert (dialled["phase"], dialled["ended"]) == ("ended", "dropped")
-    for _ in range(100):
-        if desk.ends:
-            break
-        agent.wait_for_timeout(50)
+    wait_for_the_end(agent, desk)
     assert desk.ends == ["dropped"] and len(desk.reports) == 1

@@ -22,14 +22,15 @@ def nothing(_: Page) -> None:
     """The state is the server's alone."""
 
 
-def dialled(page: Page) -> None:
-    page.evaluate("() => { window.dialer.dial('911'); }")
+def dialled(page: Page, digits: str = "911") -> None:
+    """A call in progress, and its report answered: an answer that comes later is newer than the server's absence."""
+    page.evaluate("(digits) => { window.dialer.dial(digits); }", digits)
     page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
 
 
 def dialled_933(page: Page) -> None:
-    page.evaluate("() => { window.dialer.dial('933'); }")
-    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    dialled(page, "933")
 
 
 def restoring(page: Page) -> None:
@@ -49,6 +50,7 @@ def rung_in_a_call(page: Page) -> None:
 def dropped(page: Page) -> None:
     page.evaluate("() => { window.dialer.dial('911'); }")
     page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
 
 
 type State = tuple[dict[str, Any], Callable[[Page], None], list[str], str, str]
