@@ -94,6 +94,8 @@ TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agent
 PARTITION = "deployment"
 # More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
+# What dials owe waits that long while more dial than can be answered in time beside it: nobody's number is to be late.
+CROWD_FIRST_S = 5.0
 # Sixty mails of 300 ms are out in two turns of them.
 MAILS_AT_ONCE = 30
 CREWS: Mapping[type[Effect], int] = {DeliverNotice: MAILS_AT_ONCE}
@@ -338,7 +340,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
 def _effect_threads(rim: Rim, dials: Turns) -> EffectThreads[Effect]:
     return EffectThreads(
         rim.telemetry,
-        stand_back=dials.wait_until_quiet,
+        stand_back=partial(dials.wait_until_quiet, crowd_s=CROWD_FIRST_S),
         crews=CREWS,
         reporter_of=reporter_of,
         threads=rim.threads,

@@ -136,8 +136,11 @@ class Shares(Struct, frozen=True):
 # An agent has one softphone. Each of their requests that waits takes one of the worker's 64 threads from everybody.
 POLLS = Shares(Share(most_waiting=8), Share(most_waiting=40, burst=200, per_s=30))
 # A dial and all that it owes is a twentieth of a second of a core, more in storage; an end or a tie, a tenth of that.
-DIALS = Shares(Share(most_waiting=8, burst=20, per_s=1), Share(most_waiting=40, burst=200, per_s=2))
+# With those at work, so many dials are all threads of a worker: a machine reports a crisis to a cold process at once.
+DIALS = Shares(Share(most_waiting=8, burst=20, per_s=1), Share(most_waiting=58, burst=200, per_s=2))
 CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40, burst=300, per_s=20))
+# Of a dial that has waited for its turn so long, what it would still ask the store takes from those behind it, in vain.
+LEAST_FOR_A_DIAL_S = 0.1
 WORD_HEX_DIGITS = 12
 # What the log calls the two timers, as the host does.
 LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
@@ -305,7 +308,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
-                return self._start_call(dial, caller, patient if in_turn else self.within(0.0))
+                in_time = in_turn and left_s >= LEAST_FOR_A_DIAL_S
+                return self._start_call(dial, caller, patient if in_time else self.within(0.0))
         except LineFull as turned_away:
             return self._start_call(dial, caller, self.within(0.0), turned_away)
 

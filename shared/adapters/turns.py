@@ -19,6 +19,8 @@ from shared.ports import Share
 
 # Whoever came longest ago is forgotten first, and has their whole burst again; so has anybody after a minute or two.
 MAX_PACED = 10_000
+# Of as many times those who have turns at once, the last still has theirs soon.
+CROWD = 2
 
 
 class _Place(Struct, frozen=True, eq=False):
@@ -52,12 +54,13 @@ class Turns:
         self._threads = threads
         self._lock = threads.lock()
         self._free = most
+        self._crowd = CROWD * most
         self._running: Counter[str] = Counter()
         self._lines: OrderedDict[str, deque[_Place]] = OrderedDict()
         self._paces: OrderedDict[str, _Pace] = OrderedDict()
         self._strangers = count()
         self._here = 0
-        self._quiet = threads.signal()
+        self._left = threads.signal()
 
     @contextmanager
     def turn(
@@ -81,9 +84,9 @@ class Turns:
                 if mine:
                     self._pass_on(sent_by)
                 self._here -= 1
-                if not self._here:
-                    self._quiet.set()
-                    self._quiet = self._threads.signal()
+                if self._here in (0, self._crowd):
+                    self._left.set()
+                    self._left = self._threads.signal()
 
     def give_back(self, principal: str) -> None:
         """What came last was not theirs to answer for, and does not count for their pace."""
@@ -148,16 +151,25 @@ class Turns:
             # Behind every other principal that waits: `OrderedDict` appends.
             self._lines[following.principal] = line
 
-    def wait_until_quiet(self, most_s: float) -> None:
-        """Stand back while anybody has a turn or waits for one, but not longer than `most_s`."""
+    def wait_until_quiet(self, most_s: float, *, crowd_s: float = 0.0) -> None:
+        """Stand back while anybody has a turn or waits for one, but not longer than `most_s`; for a crowd, `crowd_s`.
+
+        A crowd is more than twice as many as have turns at once: the last of them waits for all before them, and what
+        takes the interpreter and the store from those is what makes the last one late.
+        """
+        self._wait_for(0, most_s)
+        self._wait_for(self._crowd, crowd_s - most_s)
+
+    def _wait_for(self, few: int, most_s: float) -> None:
+        """Until at most so `few` are here."""
         until = self._threads.monotonic() + most_s
         while True:
             with self._lock:
-                if not self._here:
+                if self._here <= few:
                     return
-                quiet = self._quiet
-            # Somebody may have come since: then it is not quiet any more.
-            if not quiet.wait(max(0.0, until - self._threads.monotonic())):
+                left = self._left
+            # Somebody may have come since.
+            if not left.wait(max(0.0, until - self._threads.monotonic())):
                 return
 
 

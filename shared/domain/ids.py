@@ -1,5 +1,6 @@
 """Ids of our own, derived so that a repeat is the same thing and not a second one."""
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -44,6 +45,7 @@ def normal_id(agent_id: str) -> str:
     return unicodedata.normalize("NFKC", " ".join(visible.split()).casefold())
 
 
+@functools.lru_cache(maxsize=4096)
 def agent_key_of(agent_id: str) -> str:
     """The key of what is stored of a listed agent, however their id is written."""
     return key_of(normal_id(agent_id))

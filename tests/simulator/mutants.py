@@ -704,7 +704,7 @@ MUTANTS = (
         "self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)",
         "self.budgets.start_call_at_most_s",
     ),
-    Mutant("no turn, all the time", DOOR, "patient if in_turn else self.within(0.0)", "patient"),
+    Mutant("no turn, all the time", DOOR, "patient if in_time else self.within(0.0)", "patient"),
     Mutant(
         "an event away keeps the others from their try",
         DOOR,

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from shared.adapters.threads import OsThreads
 from shared.adapters.turns import Turns
-from shared.bootstrap import POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE
+from shared.bootstrap import DIALS_AT_ONCE, POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE, THREADS_OF_WORKER
 from shared.deadlines import Budgets
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
@@ -180,6 +180,18 @@ def test_whoever_waited_for_a_turn_is_answered_within_the_time_of_a_dial(waits_s
     # Here requests that began in time all end, where in truth they are cut off.
     assert took <= max(Budgets().start_call_at_most_s, waits_s) + 0.05
     assert answer.degraded is degraded
+
+
+def test_a_dial_whose_turn_comes_at_the_end_of_its_time_is_answered_without_the_store() -> None:
+    for waits_s, degraded in ((0.5, False), (0.85, True)):
+        house = House()
+        house.tick()
+        answer = front_door(house, Line(house, waits_s=waits_s)).start_call(DIAL, caller=everybody())
+        assert answer.degraded is degraded, "though this store answers at once"
+
+
+def test_as_many_dials_as_a_worker_has_threads_find_a_place_whoever_reports_them() -> None:
+    assert DIALS_AT_ONCE + DIALS.of_others.most_waiting >= THREADS_OF_WORKER
 
 
 def test_a_poll_lets_dials_go_first_for_a_moment() -> None:

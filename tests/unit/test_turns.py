@@ -11,7 +11,7 @@ from shared.adapters.effect_threads import ANSWER_FIRST_S, THREADS_A_KIND, Effec
 from shared.adapters.repeats import Repeats
 from shared.adapters.shared_look import SharedLook
 from shared.adapters.threads import OsThreads
-from shared.adapters.turns import MAX_PACED, Turns
+from shared.adapters.turns import CROWD, MAX_PACED, Turns
 from shared.bootstrap import DIALS_AT_ONCE, MAILS_AT_ONCE
 from shared.domain.errors import LineFull, NotAllowed, Unavailable
 from shared.ports import Share
@@ -365,6 +365,33 @@ def test_effects_stand_back_while_somebody_has_a_turn_or_waits_for_one() -> None
         effects.start(["hold"], telling(done))
         assert not done.wait(0.05)
     assert done.wait(SOON_S)
+
+
+def test_what_dials_owe_lets_a_crowd_go_first_and_waits_no_longer_for_a_few() -> None:
+    line, order, done = Line(), list[str](), threading.Event()
+    turns = Turns(1, wait_s=SOON_S, threads=line)
+
+    def stands_back() -> None:
+        turns.wait_until_quiet(0.0, crowd_s=SOON_S)
+        done.set()
+
+    with turns.turn() as mine:
+        crowd = come_in_order(turns, line, [f"agent {number}" for number in range(CROWD)], order)
+        began = time.monotonic()
+        turns.wait_until_quiet(0.0, crowd_s=0.05)
+        assert mine and time.monotonic() - began >= 0.05, "for a crowd, so long"
+        behind = beside(stands_back)
+        while line.waiting <= CROWD:
+            # Nothing tells when a thread has come to stand back.
+            time.sleep(0.001)
+        assert not done.is_set()
+    assert done.wait(SOON_S)
+    for thread in (*crowd, behind):
+        thread.join()
+    with turns.turn(), turns.turn():
+        began = time.monotonic()
+        turns.wait_until_quiet(0.0, crowd_s=SOON_S)
+        assert time.monotonic() - began < SOON_S, "as many as have turns soon are no crowd"
 
 
 def test_effects_begin_a_moment_after_the_answer_that_they_follow_from() -> None:
