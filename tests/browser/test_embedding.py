@@ -59,6 +59,8 @@ def framed(page: Page, desk: Desk) -> FrameLocator:
 
 
 def heard(page: Page, kind: str) -> list[dict[str, Any]]:
+    """What came over the port of this kind, once any has."""
+    page.wait_for_function("(kind) => window.heard.some((it) => it.type === kind)", arg=kind)
     found: list[dict[str, Any]] = page.evaluate("(kind) => window.heard.filter((it) => it.type === kind)", kind)
     return found
 
@@ -73,6 +75,7 @@ def test_the_page_around_gives_the_token_and_hears_of_modes_without_a_number(
     expect(framed.get_by_role("alert")).to_have_text("An emergency call is in progress.")
     assert heard(page, "ready") == [{"type": "ready", "v": 1}]
     assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+    page.wait_for_function("() => window.heard.findLast((it) => it.type === 'mode')?.mode === 'emergency'")
     modes = heard(page, "mode")
     assert modes[-1]["mode"] == "emergency" and modes[-1]["controls"] == ["device_settings", "end_call"]
     assert LENT not in str(modes) and "911" not in str(modes)
@@ -88,7 +91,6 @@ def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk,
     assert [each.inner_text() for each in framed.get_by_role("button").all()] == ["Device settings", "End call"]
     page.wait_for_timeout(INERT_MS)
     framed.get_by_role("button", name="End call").click()
-    page.wait_for_timeout(50)
     assert [each["name"] for each in heard(page, "control")] == ["end_call"]
     page.evaluate("(call) => window.port.postMessage(call)", {**call, "state": "ended"})
     expect(framed.get_by_role("alert")).to_be_empty()
@@ -103,7 +105,6 @@ def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) 
     microphone = framed.get_by_label("Microphone")
     expect(microphone).to_have_value("m1")
     microphone.select_option("m2")
-    page.wait_for_timeout(50)
     assert heard(page, "select-device") == [{"type": "select-device", "kind": "microphone", "id": "m2"}]
     expect(framed.get_by_label("Speaker")).to_have_text("None found")
 

@@ -61,7 +61,10 @@ def tell(local: Stack, dana: Softphone) -> None:
     local.control.wait_until_delivered(within_s=30.0)
     dana.end(call, "dropped")
     local.wait_until_nothing_is_owed()
-    local.end_callback(local.wait_for_answer(local.ring(number)))
+    callback = local.wait_for_answer(local.ring(number))
+    # Else a hold that ends before do not disturb was seen again is looked at once more, 90 s later.
+    local.wait_until_nothing_is_owed()
+    local.end_callback(callback)
     dana.release()
     dana.wait_for_presence("available")
     local.wait_until_nothing_is_owed()
