@@ -1047,7 +1047,7 @@ def hunt(mutant: Mutant) -> Catch:
     assert not any(name.startswith("shared") for name in sys.modules), "the core must not be imported yet"
     sys.meta_path.insert(0, _MutatedFinder(mutant))
     began = perf_counter()
-    by, detail = _simulator() or _suites() or ("", "nobody noticed")
+    by, detail = _simulator() or _suites(mutant) or ("", "nobody noticed")
     return Catch(mutant.name, by, detail, perf_counter() - began)
 
 
@@ -1065,13 +1065,16 @@ def _simulator() -> tuple[str, str] | None:
     return None
 
 
-def _suites() -> tuple[str, str] | None:
+def _suites(mutant: Mutant) -> tuple[str, str] | None:
+    """All of them; first those that name the mutated module, which are the likeliest to notice."""
     import contextlib
     import io
 
     import pytest
 
-    files = [str(ROOT / "tests" / "unit" / name) for name in SUITES]
+    module = Path(mutant.file).stem
+    suites = [ROOT / "tests" / "unit" / name for name in SUITES]
+    files = map(str, sorted(suites, key=lambda suite: module not in suite.read_text(encoding="utf-8")))
     with contextlib.redirect_stdout(io.StringIO()) as told:
         code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *files])
     failed = [line for line in told.getvalue().splitlines() if line.startswith("FAILED")]
