@@ -60,7 +60,7 @@ class Turns:
         self._paces: OrderedDict[str, _Pace] = OrderedDict()
         self._strangers = count()
         self._here = 0
-        self._left = threads.signal()
+        self._fewer = threads.signal()
 
     @contextmanager
     def turn(
@@ -85,8 +85,8 @@ class Turns:
                     self._pass_on(sent_by)
                 self._here -= 1
                 if self._here in (0, self._crowd):
-                    self._left.set()
-                    self._left = self._threads.signal()
+                    self._fewer.set()
+                    self._fewer = self._threads.signal()
 
     def give_back(self, principal: str) -> None:
         """What came last was not theirs to answer for, and does not count for their pace."""
@@ -167,9 +167,9 @@ class Turns:
             with self._lock:
                 if self._here <= few:
                     return
-                left = self._left
+                fewer = self._fewer
             # Somebody may have come since.
-            if not left.wait(max(0.0, until - self._threads.monotonic())):
+            if not fewer.wait(max(0.0, until - self._threads.monotonic())):
                 return
 
 

@@ -704,6 +704,8 @@ MUTANTS = (
         "self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)",
         "self.budgets.start_call_at_most_s",
     ),
+    Mutant("a dial begins though its time is over", DOOR, "in_turn and left_s >= LEAST_FOR_A_DIAL_S", "in_turn"),
+    Mutant("no dial goes before what others owe", "shared/bootstrap.py", "crowd_s=CROWD_FIRST_S", "crowd_s=0.0"),
     Mutant("no turn, all the time", DOOR, "patient if in_time else self.within(0.0)", "patient"),
     Mutant(
         "an event away keeps the others from their try",

@@ -175,9 +175,9 @@ class Responder:
             self.world.require(first, "its holder is rung first", (target, self._right), self._about)
             self._is_it_time_for(target)
         if try_without_state(self.callback_id, invite.invitation_id) is None:
-            # Without the store nobody can know whether somebody talks.
+            # Without the store nobody can know whether somebody talks, nor who holds the number.
             self._nobody_talks()
-        self._rung = self._rung or target in self._right
+            self._rung = self._rung or target in self._right
         self.changed()
 
     def _is_known_everywhere(self) -> bool:
