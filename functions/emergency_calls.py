@@ -33,7 +33,7 @@ def call_started(req: func.HttpRequest) -> func.HttpResponse:
     dial = structs.replace(body.dial(ignored), client_network=client_network(req, signed_in))
     answer = app.calling.start_call(dial, caller=signed_in)
     headers = {"Retry-After": str(ASK_AGAIN_AFTER_S)} if answer.degraded else {}
-    return json_answer(call_answer(answer, body.locale), status=200 if answer.known else 201, headers=headers)
+    return json_answer(call_answer(answer), status=200 if answer.known else 201, headers=headers)
 
 
 @blueprint.route(route="emergency-calls/{call_id}", methods=["PATCH"], auth_level=func.AuthLevel.ANONYMOUS)

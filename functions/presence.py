@@ -25,8 +25,8 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     signed_in = caller("presence_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
-        app.calling.require_own(agent_id, caller=signed_in, deadline=deadline)
-        seen = app.calling.show_presence(agent_id, deadline=deadline)
+        whose = app.calling.whose_presence(agent_id, caller=signed_in, deadline=deadline)
+        seen = app.calling.show_presence(whose.presence_id, agent_key=whose.key, deadline=deadline)
     return json_answer(presence_answer(seen))
 
 
@@ -39,10 +39,10 @@ def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     signed_in = caller_of(person)
     with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
-        app.calling.require_own(agent_id, caller=signed_in, deadline=deadline)
+        whose = app.calling.whose_presence(agent_id, caller=signed_in, deadline=deadline)
         body = decode(req.get_body(), PresenceBody)
         by = set_by(person, body.set_by)
-        presence = app.calling.set_presence(agent_id, body.status, by, deadline=deadline)
+        presence = app.calling.set_presence(whose.presence_id, body.status, by, agent_key=whose.key, deadline=deadline)
     return json_answer(presence_answer(presence))
 
 

@@ -36,6 +36,7 @@ from shared.domain.pool import MAX_UNLISTED_OF_A_MACHINE
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.setup import Outlook
 from shared.domain.sites import Site
+from shared.domain.subjects import Subject
 from shared.ports import (
     AgentRegister,
     Allowances,
@@ -124,6 +125,7 @@ from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
 from shared.use_cases.tell_drill_age import tell_drill_age
 from shared.use_cases.tie_call import tie_call
+from shared.use_cases.whose_presence import whose_presence
 
 
 class Shares(Struct, frozen=True):
@@ -510,7 +512,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             emergency=emergency,
         )
 
-    def show_presence(self, agent_id: str, *, deadline: Deadline) -> Presence:
+    def whose_presence(self, agent_id: str, *, caller: Caller, deadline: Deadline) -> Subject:
+        """Whose presence is meant: a listed agent's, else that of an emergency. Raises `NotAllowed`, `Unavailable`."""
+        return whose_presence(
+            agent_id, caller=caller, emergencies=self.emergencies, directory=self.directory, deadline=deadline
+        )
+
+    def show_presence(self, agent_id: str, *, deadline: Deadline, agent_key: str | None = None) -> Presence:
         """An agent's presence, who set it, and since when. Raises `Unavailable`."""
         return show_presence(
             agent_id,
@@ -519,11 +527,16 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             outage=self.outage,
             clock=self.clock,
             deadline=deadline,
+            agent_key=agent_key,
         )
 
-    def set_presence(self, agent_id: str, status: PresenceStatus, set_by: SetBy, *, deadline: Deadline) -> Presence:
+    def set_presence(
+        self, agent_id: str, status: PresenceStatus, set_by: SetBy, *, deadline: Deadline, agent_key: str | None = None
+    ) -> Presence:
         """Set an agent's presence, whatever it was. Raises `Unavailable`."""
-        shown, effects = set_presence(agent_id, status, set_by, presence=self.presence, deadline=deadline)
+        shown, effects = set_presence(
+            agent_id, status, set_by, presence=self.presence, deadline=deadline, agent_key=agent_key
+        )
         self.effects.start(effects, self.perform)
         return shown
 

@@ -297,7 +297,7 @@ export class EmergencyPanel extends HTMLElement {
     const t = this.#t;
     const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
     panel.dataset.mode = view.mode;
-    panel.dataset.tone = view.held || view.test || view.drill ? "warn" : view.bannerKey === "cannot_be_placed" ? "danger" : TONES[view.mode];
+    panel.dataset.tone = view.bannerKey === "cannot_be_placed" ? "danger" : view.held || view.test || view.drill ? "warn" : TONES[view.mode];
     setText(heading, t(headlineOf(view)));
     this.#renderAlert(view);
     keyed(notes, view.notes, (key) => key, (key) => el("li", {}, icon("info"), el("span", {}, t(key))));

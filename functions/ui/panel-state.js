@@ -75,7 +75,8 @@ function bannerOf(mode, held, panel, local) {
     if (panel?.mode === "emergency") return panel.banner_key ?? (panel.banner ? "banner" : "emergency_in_progress");
     return "emergency_in_progress";
   }
-  if (held) return "held_after_drop";
+  // Where no call can be placed, nobody is to be told to call again.
+  if (held) return panel?.placeable === "no" ? "cannot_be_placed" : "held_after_drop";
   return panel?.mode === "normal" && panel.banner ? panel.banner_key ?? "banner" : null;
 }
 

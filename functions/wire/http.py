@@ -523,7 +523,7 @@ def contacts_answer(contacts: Contacts) -> ContactsAnswer:
     return ContactsAnswer(kept=contacts.kept, refused=refused)
 
 
-def call_answer(answer: Answer, locale: str | None) -> CallAnswer:
+def call_answer(answer: Answer) -> CallAnswer:
     """The answer to a dial."""
     return CallAnswer(
         call_id=answer.call_id,
@@ -538,7 +538,7 @@ def call_answer(answer: Answer, locale: str | None) -> CallAnswer:
         placeable=answer.placeable,
         dial=answer.dial,
         ignored=answer.ignored,
-        panel=panel_answer(answer.panel, locale),
+        panel=panel_answer(answer.panel, answer.locale),
     )
 
 

@@ -266,6 +266,8 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
         holds_presence=holds_presence,
         reported_end=ended,
         claims=(key_of(server_call_id),) if server_call_id else (),
+        country=facts.situation.country,
+        placement=facts.situation.placement,
     )
 
 
@@ -376,5 +378,5 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
 
 def has_foreign_number(emergency: Emergency, leg: Leg) -> bool:
     """Whether the leg's number is of another country than the caller was in when they dialled."""
-    lost = emergency.lease is None or emergency.lease.lost
-    return not lost and emergency.situation is not None and is_foreign(leg.number, emergency.situation.country)
+    latest = emergency.situation.country if emergency.situation else None
+    return bool(leg.number) and is_foreign(leg.number, leg.country if leg.placement else latest)

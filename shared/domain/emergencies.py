@@ -13,6 +13,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.callers import is_of_an_agent
+from shared.domain.emergency_numbers import Placement
 from shared.domain.ids import Key, derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import MAX_NOTICES_A_WINDOW
@@ -69,7 +70,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
     `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
-    or a supervisor said that it is over: neither says who ended it.
+    or a supervisor said that it is over: neither says who ended it. `country` and `placement` are where the caller was
+    and what came of it (B13); without them for a callback and in rows of an older version.
     """
 
     leg_id: str
@@ -88,6 +90,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     left_at: datetime | None = None
     claims: tuple[Key, ...] = ()
     callback: Key | None = None
+    country: str | None = None
+    placement: Placement | None = None
 
     @property
     def calls_from(self) -> datetime:
@@ -223,6 +227,10 @@ class Emergency(Struct, frozen=True, kw_only=True):
     def presence_id(self) -> str:
         """The id under which presence services know the agent."""
         return presence_id_of(self.agent_id, self.owner)
+
+    def placement_of(self, leg: Leg) -> Placement:
+        """What came of placing a leg; of one that does not say, what came of the latest dial."""
+        return leg.placement or (self.situation or Situation()).placement
 
     @property
     def rank(self) -> int:

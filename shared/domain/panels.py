@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from shared.domain.emergencies import Emergency, Standing, rings_now, standing
+from shared.domain.emergencies import Emergency, LegEnd, Standing, rings_now, standing
 from shared.domain.emergency_numbers import Placeable, Placement
 from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
@@ -82,7 +82,7 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if emergency.drill:
         return _drill_panel(emergency, stands)
     panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
-    lease, situation = emergency.lease, emergency.situation or Situation()
+    lease, situation = emergency.lease, _situation(emergency, stands)
     if lease.lasts(rules, now):
         panel = with_number(panel, lease.number or None, lease.promised_until(rules), situation)
     elif stands.in_progress or stands.held:
@@ -116,15 +116,34 @@ def _moded(emergency: Emergency, stands: Standing, now: datetime) -> Panel:
         return emergency_panel(
             test=all(leg.test for leg in stands.in_progress),
             # A responder is on the line: then it is no matter whether a call can be placed.
-            placement=None if any(leg.callback for leg in stands.in_progress) else _placement(emergency),
+            placement=None if any(leg.callback for leg in stands.in_progress) else _placement(emergency, stands),
         )
     if stands.held:
-        return Panel(controls=HELD_CONTROLS, banner=Banner.HELD_AFTER_DROP, poll_after_s=POLL_DURING_EMERGENCY_S)
+        # Where no call can be placed, nobody is to be told to call again.
+        cannot = _placement(emergency, stands).placeable is Placeable.NO
+        banner = Banner.CANNOT_BE_PLACED if cannot else Banner.HELD_AFTER_DROP
+        return Panel(controls=HELD_CONTROLS, banner=banner, poll_after_s=POLL_DURING_EMERGENCY_S)
     return Panel()
 
 
-def _placement(emergency: Emergency) -> Placement | None:
-    return emergency.situation.placement if emergency.situation else None
+def _situation(emergency: Emergency, stands: Standing) -> Situation:
+    return structs.replace(emergency.situation or Situation(), placement=_placement(emergency, stands))
+
+
+def _placement(emergency: Emergency, stands: Standing) -> Placement:
+    """That of the call which the panel is about: a real one before a test, one in progress before one that dropped."""
+    dialled = [leg for leg in emergency.legs if leg.callback is None]
+    running = {leg.leg_id for leg in stands.in_progress}
+    dropped = {leg_id for leg_id, end in stands.ends.items() if stands.held and _holds(end, stands)}
+    about = [leg for leg in dialled if leg.leg_id in running] or [leg for leg in dialled if leg.leg_id in dropped]
+    of_these = [leg for leg in about if not leg.test] or about or dialled
+    latest = max(of_these, key=lambda leg: leg.dialled_at, default=None)
+    return emergency.placement_of(latest) if latest is not None else Placement()
+
+
+def _holds(end: LegEnd, stands: Standing) -> bool:
+    """Whether presence is held after this end: a drop, and not one before the agent last ended a call."""
+    return not end.by_agent and all(end.at > other.at for other in stands.ends.values() if other.by_agent)
 
 
 def _ringing_panel(*, in_a_call: bool) -> Panel:

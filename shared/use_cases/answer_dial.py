@@ -9,7 +9,6 @@ from shared.domain.emergencies import Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Panel, panel_of
-from shared.domain.situations import Situation
 from shared.use_cases.effects import Effect, ReturnPresence
 
 
@@ -17,6 +16,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What the softphone is told. `known`: the call had been reported before; `stale`: an event that came too late.
 
     `foreign`: the number is of another country than the caller; `dial`: the digits that the platform connects (B13).
+    `locale` (BCP 47) is the language in which the panel speaks: the dial's, else the entry's (B11).
     """
 
     call_id: str
@@ -32,6 +32,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     placeable: Placeable = Placeable.UNKNOWN
     dial: str | None = None
     ignored: tuple[str, ...] = ()
+    locale: str | None = None
     known: bool = False
     stale: bool = False
 
@@ -57,7 +58,7 @@ class Started(Struct, frozen=True):
 def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: bool) -> Answer:
     """That of a dial which the store has; `known`: it had it before."""
     assert emergency.lease is not None
-    placement = (emergency.situation or Situation()).placement
+    placement = emergency.placement_of(leg)
     return Answer(
         call_id=facts.dial.call_id,
         agent_id=facts.subject.agent_id,
@@ -70,6 +71,7 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         placeable=placement.placeable,
         dial=placement.dial,
         ignored=facts.all_ignored,
+        locale=facts.situation.locale,
         panel=panel_of(emergency, facts.rules, facts.now),
         known=known,
     )

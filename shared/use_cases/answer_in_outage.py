@@ -6,7 +6,7 @@ from shared.domain.dials import DialFacts, bare_notice
 from shared.domain.ids import agent_key_of, derived, leg_id_of
 from shared.domain.notifications import recipients_of
 from shared.domain.panels import emergency_panel, with_number
-from shared.domain.pool import notices_a_window
+from shared.domain.pool import is_foreign, notices_a_window
 from shared.ports import OutageDial, OutageLog
 from shared.use_cases.answer_dial import Answer, Started, stale
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage, ReconcilePresence, ReturnPresence
@@ -79,12 +79,14 @@ def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
         agent_id=facts.subject.agent_id,
         callback_number=number,
         expires_at=expires_at,
+        foreign=number is not None and is_foreign(number, situation.country),
         test=test,
         degraded=True,
         notified=notified,
         placeable=placement.placeable,
         dial=placement.dial,
         ignored=facts.all_ignored,
+        locale=situation.locale or facts.dial.locale,
         panel=with_number(emergency_panel(test=test, placement=placement), number, expires_at, situation),
     )
 

@@ -1,18 +1,29 @@
 """Presence that was held in an outage, for a dial of which the store never heard (B1, B5)."""
 
 from shared.deadlines import Deadline
+from shared.domain.callers import owner_named
 from shared.domain.ids import agent_key_of
+from shared.domain.subjects import unlisted_key
 from shared.ports import EmergencyStore, PresenceGateway
 
 
 def return_presence(
-    agent_id: str, hold_id: str, *, emergencies: EmergencyStore, presence: PresenceGateway, deadline: Deadline
+    agent_id: str,
+    hold_id: str,
+    *,
+    emergencies: EmergencyStore,
+    presence: PresenceGateway,
+    deadline: Deadline,
+    agent_key: str | None = None,
 ) -> None:
     """Give back what this hold replaced. An emergency that the store knows looks after its own.
 
-    Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
+    `agent_id` is the id under which presence services know them, `agent_key` that of their emergency where it is not
+    the id's own. Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
-    if emergencies.find(agent_key_of(agent_id), deadline).result().emergency is not None:
+    # The presence of an agent outside the directory who signs in is under their object id.
+    keys = (agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id)))
+    if any(emergencies.find(key, deadline).result().emergency is not None for key in keys):
         return
     if presence.forget(agent_id, hold_id, deadline) is not None:
         # Nobody would look once more; what still lands ends by itself.

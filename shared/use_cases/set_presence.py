@@ -9,12 +9,19 @@ from shared.use_cases.effects import Effect, ReconcilePresenceOf
 
 
 def set_presence(
-    agent_id: str, status: PresenceStatus, set_by: SetBy, *, presence: PresenceGateway, deadline: Deadline
+    agent_id: str,
+    status: PresenceStatus,
+    set_by: SetBy,
+    *,
+    presence: PresenceGateway,
+    deadline: Deadline,
+    agent_key: str | None = None,
 ) -> tuple[Presence, tuple[Effect, ...]]:
     """Set it whatever it was: the last one who sets it wins, unless a system does so while it is held (S2, B5).
 
-    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. Raises `Unavailable`,
-    and `Conflict` where another service keeps presences: they are set there.
+    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. `agent_id` and
+    `agent_key` as in `return_presence`. Raises `Unavailable`, and `Conflict` where another service keeps presences:
+    they are set there.
     """
     if not presence.embedded:
         raise Conflict("Presence is set in the service that keeps it.")
@@ -22,6 +29,7 @@ def set_presence(
         current = presence.read(agent_id, deadline)
         wanted = Presence(status=status, set_by=set_by, version=current.version)
         try:
-            return presence.write(agent_id, wanted, deadline), (ReconcilePresenceOf(agent_key_of(agent_id)),)
+            name = agent_key or agent_key_of(agent_id)
+            return presence.write(agent_id, wanted, deadline), (ReconcilePresenceOf(name),)
         except Conflict:
             deadline.require()

@@ -21,8 +21,9 @@ def show_panel(
     deadline: Deadline,
     emergency: str | None = None,
 ) -> tuple[Panel, str | None]:
-    """The panel, also of a dial that was answered while the store was away, and the locale of the agent's entry.
+    """The panel, also of a dial that was answered while the store was away, and the agent's locale.
 
+    That is the one of their latest dial, as in its answer, else that of their entry.
     `emergency` is the one of the live board that the office names. Raises `Unavailable`, `NotAllowed`.
     """
     try:
@@ -39,6 +40,9 @@ def show_panel(
         if dialled is None:
             raise
         panel = emergency_panel(test=dialled.test, placement=dialled.situation.placement)
-        return with_number(panel, deployment.fallback_number, dialled.expires_at, dialled.situation), None
-    locale = subject.entry.locale if subject.entry else None
-    return panel_of(stored.emergency, deployment.rules, clock.now()), locale
+        situation = dialled.situation
+        return with_number(panel, deployment.fallback_number, dialled.expires_at, situation), situation.locale
+    dialled_in = stored.emergency.situation if stored.emergency else None
+    locale = dialled_in.locale if dialled_in else None
+    entry = subject.entry
+    return panel_of(stored.emergency, deployment.rules, clock.now()), locale or (entry.locale if entry else None)

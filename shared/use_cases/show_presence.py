@@ -17,10 +17,12 @@ def show_presence(
     outage: OutageLog,
     clock: Clock,
     deadline: Deadline,
+    agent_key: str | None = None,
 ) -> Presence:
     """The presence; Do not disturb where it cannot be read and this process knows of a dial that nobody could store.
 
-    What an outage left behind is given back first, and not shown. Raises `Unavailable`.
+    What an outage left behind is given back first, and not shown. `agent_id` and `agent_key` as in `return_presence`.
+    Raises `Unavailable`.
     """
     dialling = outage.dialling(agent_id, clock.now()) is not None
     try:
@@ -31,6 +33,13 @@ def show_presence(
         return Presence(status=PresenceStatus.DO_NOT_DISTURB, set_by=SetBy.SYSTEM)
     if current.hold_id is not None and may_be_stray(current, clock.now()) and not dialling:
         with suppress(EmergencyCallingError):
-            return_presence(agent_id, current.hold_id, emergencies=emergencies, presence=presence, deadline=deadline)
+            return_presence(
+                agent_id,
+                current.hold_id,
+                emergencies=emergencies,
+                presence=presence,
+                deadline=deadline,
+                agent_key=agent_key,
+            )
             return presence.read(agent_id, deadline)
     return current

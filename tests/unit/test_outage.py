@@ -12,7 +12,7 @@ from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Banner, Panel
-from tests.fakes.house import House, after, only_agent
+from tests.fakes.house import House, after, office, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 
 
@@ -55,6 +55,13 @@ def test_a_test_dial_in_an_outage_is_a_test_at_every_poll_and_expires_when_its_a
     panel = house.panel("ana")
     assert (panel.banner, panel.expires_at) == (Banner.TEST_IN_PROGRESS, answer.expires_at)
     assert panel == answer.panel
+
+
+def test_an_outage_speaks_the_dials_language_in_the_answer_and_at_every_poll() -> None:
+    house = house_in_outage()
+    answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="GB", locale="es"))
+    _, locale = house.calling.show_panel("ana", caller=office(), deadline=house.within())
+    assert answer.degraded and answer.foreign and (answer.locale, locale) == ("es", "es")
 
 
 def test_a_real_dial_before_a_test_in_the_same_outage_still_shows() -> None:

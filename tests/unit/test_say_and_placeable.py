@@ -12,7 +12,7 @@ from shared.domain.panels import Banner
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
-from tests.fakes.house import FALLBACK, House, after
+from tests.fakes.house import FALLBACK, House, after, office
 
 DANA = "agent-dana"
 
@@ -105,3 +105,65 @@ def test_an_agent_abroad_gets_the_whole_chain_and_is_told_to_use_another_telepho
     assert answer.panel.banner is Banner.CANNOT_BE_PLACED
     assert house.panel(DANA).banner is Banner.CANNOT_BE_PLACED
     assert answer.panel.say is not None and not answer.panel.say.relay_first
+
+
+def test_a_call_that_comes_twice_has_the_answer_of_its_own_dial_whatever_was_dialled_since() -> None:
+    house = house_with()
+    tested = dial(house, call_id="test", dialled="933")
+    house.clock.advance(after(seconds=5))
+    abroad = dial(house, call_id="abroad", country="GB")
+    for first, call_id, dialled in ((tested, "test", "933"), (abroad, "abroad", "911")):
+        again = dial(house, call_id=call_id, dialled=dialled, country="MX")
+        assert again.known and (again.test, again.placeable, again.dial) == (first.test, first.placeable, first.dial)
+        assert again.foreign is first.foreign
+    assert (tested.dial, tested.foreign, abroad.dial, abroad.foreign) == ("933", False, "999", True)
+
+
+def test_after_a_drop_the_panel_offers_the_call_that_dropped_again_and_not_the_test_that_came_after_it() -> None:
+    house = house_with()
+    dial(house)
+    house.clock.advance(after(seconds=5))
+    dial(house, call_id="test", dialled="933")
+    assert house.panel(DANA).dial == "911", "a real call that is in progress comes before a test"
+    house.end(End(call_id="test", by_agent=True))
+    house.clock.advance(after(seconds=5))
+    house.end(End(call_id="call-1", by_agent=False))
+    panel = house.panel(DANA)
+    assert (panel.banner, panel.controls[0], panel.dial) == (Banner.HELD_AFTER_DROP, "call_again", "911")
+
+
+def test_a_test_that_dropped_is_offered_again_where_the_agent_has_ended_the_real_call_since_it_dropped() -> None:
+    house = house_with()
+    dial(house)
+    house.end(End(call_id="call-1", by_agent=False))
+    house.clock.advance(after(seconds=5))
+    dial(house, call_id="call-2")
+    house.clock.advance(after(seconds=5))
+    house.end(End(call_id="call-2", by_agent=True))
+    house.clock.advance(after(seconds=5))
+    dial(house, call_id="test", dialled="933")
+    assert house.panel(DANA).dial == "933"
+    house.clock.advance(after(seconds=5))
+    house.end(End(call_id="test", by_agent=False))
+    panel = house.panel(DANA)
+    assert (panel.controls[0], panel.dial) == ("call_again", "933")
+
+
+def test_nobody_is_told_to_call_again_where_no_call_can_be_placed() -> None:
+    house = house_with()
+    dial(house, country="FR")
+    house.end(End(call_id="call-1", by_agent=False))
+    panel = house.panel(DANA)
+    assert (panel.banner, panel.controls[0], panel.dial) == (Banner.CANNOT_BE_PLACED, "end_hold", None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said", "right"), [("fr", None, "fr"), ("fr", "es", "es"), (None, "it", "it"), (None, None, None)]
+)
+def test_the_answer_and_the_panel_speak_the_dials_language_else_the_entrys(
+    entry: str | None, said: str | None, right: str | None
+) -> None:
+    house = house_with(locale=entry)
+    answer = dial(house, locale=said)
+    _, shown = house.calling.show_panel(DANA, caller=office(), deadline=house.within())
+    assert (answer.locale, shown) == (right, right)

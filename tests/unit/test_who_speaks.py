@@ -15,14 +15,14 @@ from shared.domain.ids import key_of
 from shared.domain.locations import Location
 from shared.domain.panels import Mode
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW
-from shared.domain.presence import PresenceStatus
+from shared.domain.presence import PresenceStatus, SetBy
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import House, TableLine, everybody, numbers, office, person
+from tests.fakes.house import House, TableLine, after, everybody, numbers, office, person
 from tests.fakes.memory_table import MemoryTable
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
@@ -181,6 +181,49 @@ def test_presence_of_a_claimed_id_is_that_of_who_signed_in(house: House) -> None
     assert house.status(EVE_OBJECT) is PresenceStatus.DO_NOT_DISTURB
 
 
+def seen(house: House, agent_id: str, caller: Caller) -> PresenceStatus:
+    whose = house.calling.whose_presence(agent_id, caller=caller, deadline=house.within())
+    return house.calling.show_presence(whose.presence_id, agent_key=whose.key, deadline=house.within()).status
+
+
+@pytest.mark.parametrize("asking", [EVE, office()], ids=["the agent", "the office"])
+def test_the_presence_of_an_unlisted_agent_is_that_of_their_emergency_and_whoever_sets_it_has_the_last_word(
+    house: House, asking: Caller
+) -> None:
+    assert dial(house, "eve", EVE).agent_id == "eve"
+    assert seen(house, "eve", asking) is PresenceStatus.DO_NOT_DISTURB
+    whose = house.calling.whose_presence("eve", caller=asking, deadline=house.within())
+    house.calling.set_presence(
+        whose.presence_id, PresenceStatus.BUSY, SetBy.SUPERVISOR, agent_key=whose.key, deadline=house.within()
+    )
+    house.clock.advance(after(seconds=40))
+    house.tick()
+    assert seen(house, "eve", asking) is PresenceStatus.BUSY, "what a supervisor changed stays"
+    assert house.panel("eve").presence is None
+
+
+def test_a_machine_sees_the_presence_of_whom_it_named_by_an_object_id(house: House) -> None:
+    dial(house, "eve", MACHINE, entra_object_id=EVE_OBJECT)
+    assert seen(house, "eve", MACHINE) is PresenceStatus.DO_NOT_DISTURB
+
+
+@pytest.mark.parametrize("caller", [EVE, MACHINE], ids=["signed in", "reported by a machine"])
+@pytest.mark.parametrize("agent_id", ["eve", EVE_OBJECT])
+def test_to_look_at_the_presence_of_an_unlisted_agent_ends_no_hold_of_their_emergency(
+    house: House, caller: Caller, agent_id: str
+) -> None:
+    dial(house, "eve", caller)
+    house.clock.advance(after(minutes=20))
+    seen(house, agent_id, office())
+    presence_id = EVE_OBJECT if caller is EVE else "eve"
+    assert house.status(presence_id) is PresenceStatus.DO_NOT_DISTURB
+
+
+def test_an_unlisted_agent_without_an_emergency_has_no_presence_here(house: House) -> None:
+    with pytest.raises(NotAllowed):
+        seen(house, "eve", EVE)
+
+
 def test_the_office_sees_the_newest_under_an_id_or_the_one_it_names(house: House) -> None:
     dial(house, "eve", MACHINE)
     first = emergency_of(house, "eve", MACHINE)
@@ -207,6 +250,8 @@ def test_an_agent_gets_one_answer_for_whatever_is_not_their_own(house: House, vi
             house.calling.release_presence(victim, caller=stranger)
         with pytest.raises(NotAllowed):
             house.calling.require_own(victim, caller=stranger, deadline=house.within())
+        with pytest.raises(NotAllowed):
+            house.calling.whose_presence(victim, caller=stranger, deadline=house.within())
         # Once they have an emergency of their own it is no different.
         dial(house, "stranger's own id", stranger, "call-3")
 
@@ -214,7 +259,10 @@ def test_an_agent_gets_one_answer_for_whatever_is_not_their_own(house: House, vi
 ASKED: dict[str, Callable[[House, str, str, Caller], object]] = {
     "panel": lambda house, agent_id, _, who: panel_mode(house, agent_id, who),
     "release": lambda house, agent_id, _, who: house.calling.release_presence(agent_id, caller=who),
-    "presence and desktops": lambda house, agent_id, _, who: house.calling.require_own(
+    "desktops": lambda house, agent_id, _, who: house.calling.require_own(
+        agent_id, caller=who, deadline=house.within()
+    ),
+    "presence": lambda house, agent_id, _, who: house.calling.whose_presence(
         agent_id, caller=who, deadline=house.within()
     ),
     "tie": lambda house, _, call_id, who: house.tie(call_id, "server-1", who),

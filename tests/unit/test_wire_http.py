@@ -408,7 +408,7 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
         ignored=("locale",),
         panel=with_number(emergency_panel(test=True), "+12025550111", expires_at, Situation()),
     )
-    answer = json.loads(msgspec.json.encode(call_answer(told, "en-US")))
+    answer = json.loads(msgspec.json.encode(call_answer(told)))
     assert answer == {
         "call_id": "c",
         "agent_id": "a",

@@ -1,0 +1,45 @@
+"""Whose presence `/agents/{agent_id}/presence` means, and the emergency that may hold it."""
+
+from contextlib import suppress
+
+from shared.deadlines import Deadline
+from shared.domain.callers import Caller, same_agent
+from shared.domain.errors import NotAllowed, Unavailable
+from shared.domain.ids import agent_key_of
+from shared.domain.subjects import Subject
+from shared.ports import AgentDirectory, EmergencyStore
+from shared.use_cases.identify import identify_emergency, own_entry
+
+
+def whose_presence(
+    agent_id: str,
+    *,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deadline: Deadline,
+) -> Subject:
+    """The agent of the directory; else whoever has an emergency under this id, as for the panel.
+
+    Raises `NotAllowed` where an agent means anybody but themself, or has neither an entry nor an emergency, and
+    `Unavailable`.
+    """
+    by_id = Subject(agent_id=agent_id, key=agent_key_of(agent_id))
+    if caller.is_agent:
+        own = own_entry(caller, directory, deadline)
+        if own is not None and same_agent(own.agent_id, agent_id):
+            return by_id
+        subject, stored = identify_emergency(
+            agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
+        )
+        if stored.emergency is None:
+            raise NotAllowed
+        return subject
+    # While nobody can be asked it is taken for a listed agent's, of whom the outage may know.
+    with suppress(Unavailable):
+        if directory.find(agent_id, deadline).result() is None:
+            subject, _ = identify_emergency(
+                agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
+            )
+            return subject
+    return by_id
