@@ -43,6 +43,17 @@ STATES: dict[str, tuple[dict[str, Any], list[str], str | None]] = {
         ["Call 911 again", "End the hold", *USUAL, *FORM, *DEVICES_AND_END],
         WORDS["en"]["held_after_drop"],
     ),
+    "held, cannot be placed": (
+        after_drop(
+            banner="…",
+            banner_key="cannot_be_placed",
+            placeable="no",
+            dial=None,
+            controls=[each for each in after_drop()["controls"] if each != "call_again"],
+        ),
+        ["End the hold", *USUAL, *FORM, *DEVICES_AND_END],
+        "This call cannot reach emergency services from here. Use another telephone now.",
+    ),
     "drill": (
         panel(banner="…", banner_key="drill_in_progress", presence="do_not_disturb", poll_after_s=2),
         [*USUAL, *FORM, *DEVICES_AND_END],
@@ -92,7 +103,7 @@ def test_each_state_offers_exactly_its_controls_and_says_what_is_going_on(page: 
     order = [name for name in buttons(page) if name in {"Answer", *DEVICES_AND_END, "Call 911 again", "End the hold"}]
     if state == "held":
         assert order[:2] == ["Call 911 again", "End the hold"]
-    elif state not in {"normal", "drill"}:
+    elif state not in {"normal", "drill", "held, cannot be placed"}:
         assert order == controls
 
 
