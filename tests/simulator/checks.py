@@ -15,6 +15,7 @@ from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Put, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
 from shared.domain.notifications import Notice, NoticeKind
@@ -28,6 +29,7 @@ from shared.use_cases.show_presence import show_presence
 from tests.fakes.house import DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
+from tests.simulator.lending_order import LendingOrder
 from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
 from tests.simulator.strangers import THIEVES, is_stranger
 
@@ -97,6 +99,7 @@ class Checks:
         self.emergencies: dict[str, Emergency] = {}
         self.holders: dict[str, set[str]] = {}
         self.legs: dict[str, Recorded] = {}
+        self.order = LendingOrder(world)
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
         # By minute: the messages that were sent, and those that a process may send without counting for all.
@@ -122,6 +125,7 @@ class Checks:
         for write in writes:
             if write.key.startswith("agent|"):
                 self._emergency_written(write, writes)
+        self.order.committed(writes)
         for notice in _owed_later(writes):
             about = self._agent(self.emergencies[str(notice.agent_key)])
             self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL)
@@ -150,6 +154,7 @@ class Checks:
             self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
             self._one_undeclared_holder(after)
+            self.order.lent(before, after, self._agent(after))
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
@@ -380,7 +385,9 @@ class Checks:
                 list(panel.controls) == offered, "End call stays while a leg is in progress", panel, agent_id
             )
         held = verdict.held_until is not None and not verdict.running and not rings
-        told = panel.banner is Banner.HELD_AFTER_DROP
+        # Who is where no call can be placed is told that instead of calling again.
+        cannot = panel.banner is Banner.CANNOT_BE_PLACED and panel.mode is Mode.NORMAL
+        told = cannot if panel.placeable is Placeable.NO else panel.banner is Banner.HELD_AFTER_DROP
         self.world.require(
             told == held, "presence is held after a drop, for its time", (panel.banner, verdict), agent_id
         )

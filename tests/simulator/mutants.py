@@ -965,6 +965,30 @@ MUTANTS = (
         "return emergency is not None or heard_the_end(",
     ),
     Mutant(
+        "a foreign number before a domestic one",
+        POOL,
+        "return tuple(zone for zone in own if zone in sizes), tuple(zone for zone in ordered if zone not in own)",
+        "return tuple(zone for zone in ordered if zone not in own), tuple(zone for zone in own if zone in sizes)",
+    ),
+    Mutant(
+        "the latest dial answers for every call",
+        FACTS,
+        "return leg.placement or (self.situation or Situation()).placement",
+        "return (self.situation or Situation()).placement",
+    ),
+    Mutant(
+        "a test that came later is what is called again",
+        PANELS,
+        "of_these = [leg for leg in about if not leg.test] or about or dialled",
+        "of_these = about or dialled",
+    ),
+    Mutant(
+        "who looks at an unlisted agent's presence gives it back",
+        "shared/use_cases/return_presence.py",
+        "    keys = (agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id)))",
+        "    keys = (agent_key_of(agent_id),)",
+    ),
+    Mutant(
         "effects that cannot be begun raise",
         EFFECTS,
         "        except RuntimeError:\n",

@@ -66,7 +66,7 @@ class Person:
         return Agent(
             agent_id=self.agent_id,
             acs_user_ids=(self.world.identity(self.agent_id),),
-            country="US",
+            country=self.world.country_of(int(self.agent_id.removeprefix("agent-"))),
             entra_object_id=self.object_id,
             alternate_numbers=self.world.alternates(self.agent_id),
             emergency_contacts=contacts_of(self.agent_id),

@@ -23,7 +23,7 @@ from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.subjects import unlisted_key
-from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_outside, numbers
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_outside
 from tests.fakes.house import person as signed_in
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
@@ -52,6 +52,8 @@ FEW_A_MINUTE = 2
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.05
 WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (5, 10, 60)
+# Of the ranges that are kept for examples.
+COUNTRIES = (("US", 1_425_555_0000), ("CA", 1_416_555_0000), ("GB", 441_632_960_000))
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
 WEATHER_LASTS_S, LOOKS_EVERY_S = 6 * HOUR_S, 5.0
 
@@ -124,8 +126,13 @@ class World:
         if self.brief:
             self.emergencies_each = 8
         self.pool_size = max(1, int(count * plan.choice([0.1, 0.5, 1.0, 1.5])))
+        self.least_pool = 1
+        if self.seed % 30 == 17 and not self.brief:
+            # Nothing is configured yet: all have the fallback number, until a roll-out brings a first number.
+            self.pool_size = self.least_pool = 0
+        self.countries = COUNTRIES if self.seed % 3 == 1 and not self.crowd else COUNTRIES[:1]
         self.deployment = Deployment(
-            callback_numbers=numbers(self.pool_size, first=1000),
+            callback_numbers=self._pool(self.pool_size, first=1000),
             fallback_number=FALLBACK,
             default_contacts=(DEFAULT_CONTACT,),
             security_desk=(DESK,),
@@ -139,6 +146,14 @@ class World:
             self.agent_with_key[self.key_of(person.agent_id)] = person.agent_id
             if not person.unknown:
                 directory.save(person.entry(), None, self.endless)
+
+    def _pool(self, count: int, first: int) -> tuple[str, ...]:
+        ranges = [range_ for _, range_ in self.countries]
+        return tuple(f"+{ranges[n % len(ranges)] + n}" for n in range(first, first + count))
+
+    def country_of(self, n: int) -> str:
+        """Where agent `n` is: in a country of the pool, or in one that has no number of it."""
+        return ("US", "CA", "MX", "GB")[n % 4] if len(self.countries) > 1 else "US"
 
     # Processes
 
@@ -302,7 +317,7 @@ class World:
         if not self.faults.strikes("settings changed", 1.0):
             return
         first = 1000 + self.chance.randrange(self.pool_size + 1)
-        pool = numbers(max(1, self.pool_size + self.chance.randrange(-1, 2)), first=first)
+        pool = self._pool(max(self.least_pool, self.pool_size + self.chance.randrange(-1, 2)), first=first)
         self.newest = self.deployment = msgspec.structs.replace(self.deployment, callback_numbers=pool)
         self.tell("world", "new settings")
         for process in tuple(self.processes):
