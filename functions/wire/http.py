@@ -17,6 +17,7 @@ from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
 from shared.domain.identities import is_desk
+from shared.domain.ids import normal_id
 from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
@@ -291,8 +292,11 @@ def path_id(value: str | None, field: str) -> str:
 
 
 def agent_of(agent_id: str, body: AgentBody) -> Agent:
-    """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index."""
-    if body.agent_id is not None and plain_id(body.agent_id) != agent_id:
+    """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index.
+
+    The body may write the id differently, as an entry does that was read under another spelling; the path's is kept.
+    """
+    if body.agent_id is not None and not _same_id(body.agent_id, agent_id):
         raise Malformed("agent_id", "is not the one in the path")
     if is_reserved(agent_id):
         raise Malformed("agent_id", "is the name of a route")
@@ -311,6 +315,11 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
         emergency_contacts=contacts_of(body.emergency_contacts),
         outbound_profile=body.outbound_profile.profile() if body.outbound_profile else None,
     )
+
+
+def _same_id(in_body: str, in_path: str) -> bool:
+    """Whether an id from a body is the one in the path, by the form in which the stores compare them."""
+    return normal_id(plain_id(in_body)) == normal_id(in_path)
 
 
 def time_zone_of(sent: str | None) -> str | None:
@@ -339,8 +348,11 @@ def page_limit(sent: str | None) -> int:
 
 
 def site_of(site_id: str, body: SiteBody) -> Site:
-    """The site that an administrator sent for `site_id`; raises `Malformed` naming field and index."""
-    if body.site_id is not None and plain_id(body.site_id) != site_id:
+    """The site that an administrator sent for `site_id`; raises `Malformed` naming field and index.
+
+    As in `agent_of` the body may write the id differently, and the path's spelling is kept.
+    """
+    if body.site_id is not None and not _same_id(body.site_id, site_id):
         raise Malformed("site_id", "is not the one in the path")
     for index, each in enumerate(body.security_desk):
         if not is_desk(each):

@@ -21,6 +21,7 @@ from functions.wire.http import (
     LocationBody,
     OutboundProfileBody,
     PresenceBody,
+    SiteBody,
     TieBody,
     agent_answer,
     agent_of,
@@ -31,13 +32,16 @@ from functions.wire.http import (
     page_limit,
     path_id,
     presence_answer,
+    site_of,
     written_contacts,
 )
 from functions.wire.setup import SetupBody, SiteEntry
+from shared.domain.agents import Agent
 from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
 from shared.domain.panels import Banner, emergency_panel, with_number
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.sites import Site
 from shared.domain.situations import Situation
 from shared.use_cases.answer_dial import Answer
 
@@ -304,6 +308,12 @@ def test_an_agent_there_and_back() -> None:
     assert answer["emergency_contacts"] == "desk@example.com; nurse@example.org"
     assert answer["alternate_numbers"] == ["+12025550123"]
     assert agent_of("a/1", decode(json.dumps(answer).encode(), AgentBody)) == agent
+
+
+@pytest.mark.parametrize("written", ["ana", " ANA ", "a\u200bna", "\uff21\uff2e\uff21"])
+def test_an_entry_may_be_put_back_under_another_way_of_writing_its_id(written: str) -> None:
+    assert agent_of("ANA", agent_body(agent_id=written)) == Agent(agent_id="ANA")
+    assert site_of("ANA", decode(json.dumps({"site_id": written}).encode(), SiteBody)) == Site(site_id="ANA")
 
 
 @pytest.mark.parametrize("agent_id", ["import", "Export", " import "])
