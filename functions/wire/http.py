@@ -265,12 +265,16 @@ def dial_body(sent: object, field: str = "", *, stand_in: str | None = None) -> 
 
 
 def _place(sent: object) -> tuple[LocationBody | None, tuple[str, ...]]:
-    """The location, and the names of its faulty fields; "" for the whole."""
+    """The location, and the names of its faulty fields; "" for the whole, where it tells no place and none is faulty.
+
+    A sound field that alone tells no place (a latitude without a longitude, an accuracy) is not named by itself.
+    """
     if sent is None:
         return None, ()
     if not isinstance(sent, Mapping):
         return None, ("",)
-    return decoding.convert_leniently(sent, LocationBody)
+    place, faulty = decoding.convert_leniently(sent, LocationBody)
+    return (place, faulty) if faulty or place.location().known else (None, ("",))
 
 
 def _is_id(sent: object) -> bool:

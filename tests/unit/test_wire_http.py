@@ -121,6 +121,11 @@ def test_what_must_be_sound_is_named_and_its_value_is_not(fields: dict[str, Any]
         ({"server_call_id": ""}, "server_call_id"),
         ({"location": SECRET}, "location"),
         ({"location": []}, "location"),
+        ({"location": {}}, "location"),
+        ({"location": {"latitude": 1}}, "location"),
+        ({"location": {"latitude": None, "longitude": 2}}, "location"),
+        ({"location": {"accuracy_m": 5, "at": "2026-11-20T13:00:00Z"}}, "location"),
+        ({"location": {"town": "Example"}}, "location"),
         ({"location": {"address": "x" * 501}}, "location.address"),
         ({"location": {"address": ""}}, "location.address"),
         ({"location": {"latitude": 90.1}}, "location.latitude"),
@@ -150,6 +155,12 @@ def test_what_is_sound_beside_a_faulty_field_is_kept() -> None:
     assert ignored == ("locale", "location.accuracy_m", "location.longitude")
     assert read.location == LocationBody(latitude=47.6, address="1 Example Street")
     assert (read.country, read.dialled_ago_ms) == ("us", 1200)
+
+
+@pytest.mark.parametrize("place", [{"address": "1 Example Street", "latitude": 1}, {"latitude": 0, "longitude": 0}])
+def test_nothing_is_said_of_a_location_that_tells_a_place(place: dict[str, Any]) -> None:
+    read, ignored = decode_dial(body(location=place))
+    assert (read.location, ignored) == (LocationBody(**place), ())
 
 
 def test_nothing_is_said_of_fields_that_are_null_or_unknown() -> None:
