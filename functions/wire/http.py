@@ -291,7 +291,7 @@ def decode_or_default[T](body: bytes, kind: type[T]) -> T:
 
 
 def path_id(value: str | None, field: str) -> str:
-    """An id from the path, decoded: 1 to 600 characters of any content; raises `Malformed`."""
+    """An id from the path, decoded: 1 to 600 characters, for a call of any content; raises `Malformed`."""
     return plain_id(decoding.text(value or None, field, LONGEST_ID))
 
 
@@ -361,7 +361,7 @@ def site_of(site_id: str, body: SiteBody) -> Site:
     for index, each in enumerate(body.security_desk):
         if not is_desk(each):
             raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")
-    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if each.strip()]
+    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if normal_id(each)]
     return Site(
         site_id=site_id,
         name=_trimmed(body.name),

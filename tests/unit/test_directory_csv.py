@@ -117,6 +117,13 @@ def test_a_faulty_header_is_told_by_its_line_and_in_its_words(body: str, line: i
     assert found.rows == () and [(fault.line, fault.column) for fault in found.faults] == [(line, column)]
 
 
+def test_an_id_with_nothing_visible_is_a_fault_of_its_cell() -> None:
+    body = "agent_id,site\n \u200b,north\na,\u2060\nb,\n"
+    found = read(body.encode())
+    assert [(fault.line, fault.column) for fault in found.faults] == [(2, "agent_id"), (3, "site")]
+    assert [row.change.agent_id for row in found.rows] == ["b"]
+
+
 def test_a_fault_of_a_row_is_told_by_its_line_and_in_the_headers_words() -> None:
     body = b"\nsep=;\n\nAgent_ID; Country ;\n\na;USA;\nA;US;\nb\n"
     assert [(fault.line, fault.column) for fault in read(body).faults] == [

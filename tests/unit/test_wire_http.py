@@ -1,7 +1,7 @@
 """The bodies of the HTTP routes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.wire.banners import BANNERS, banner_words
-from functions.wire.decoding import LONGEST_BODY_BYTES
+from functions.wire.decoding import LONGEST_BODY_BYTES, convert
 from functions.wire.http import (
     AgentBody,
     DesktopBody,
@@ -29,12 +29,14 @@ from functions.wire.http import (
     decode,
     decode_dial,
     decode_or_default,
+    dial_body,
     page_limit,
     path_id,
     presence_answer,
     site_of,
     written_contacts,
 )
+from functions.wire.office import DrillBody
 from functions.wire.setup import SetupBody, SiteEntry
 from shared.domain.agents import Agent
 from shared.domain.contacts import Contacts
@@ -284,6 +286,50 @@ def test_ids_in_paths() -> None:
     for faulty in (None, "", "x" * 601, "\ud800"):
         with pytest.raises(Malformed, match=r"^call_id: "):
             path_id(faulty, "call_id")
+
+
+UNSEEN = ("   ", "\u200b", "\u00a0\u2060\t", "\x00\x7f", "\u00ad\ufeff")
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_an_id_with_nothing_visible_is_refused_wherever_ids_are_compared_by_their_normal_form(unseen: str) -> None:
+    sent: Mapping[str, Callable[[], object]] = {
+        "agent_id": lambda: decode_dial(body(agent_id=unseen)),
+        "data.agent_id": lambda: dial_body({**LEAST, "agent_id": unseen}, "data"),
+        "desktop_id": lambda: decode(json.dumps({"desktop_id": unseen}).encode(), DesktopBody),
+        "sites[0].site_id": lambda: convert({"site_id": unseen}, SiteEntry, "sites[0]"),
+        "site_id": lambda: path_id(unseen, "site_id"),
+    }
+    for field, read in sent.items():
+        with pytest.raises(Malformed) as raised:
+            read()
+        assert (raised.value.field, unseen in str(raised.value)) == (field, False)
+    with pytest.raises(Malformed):
+        path_id(unseen, "agent_id")
+    with pytest.raises(Malformed):
+        decode(json.dumps({"agent_id": unseen}).encode(), DrillBody)
+    assert path_id(unseen, "call_id") == unseen, "ids of calls are compared as they are"
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_a_desktop_id_of_a_dial_with_nothing_visible_is_left_out_and_the_sign_in_stands_in_for_an_agent_id(
+    unseen: str,
+) -> None:
+    read, ignored = decode_dial(body(agent_id=unseen, desktop_id=unseen), stand_in="oid")
+    assert (read.agent_id, read.desktop_id, ignored) == ("oid", None, ("agent_id", "desktop_id"))
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad\ufeff"])
+def test_an_entry_names_no_site_or_id_with_nothing_visible(unseen: str) -> None:
+    for field in ("agent_id", "site"):
+        with pytest.raises(Malformed) as raised:
+            agent_body(**{field: unseen})
+        assert raised.value.field == field
+    with pytest.raises(Malformed, match="site_id"):
+        decode(json.dumps({"site_id": unseen}).encode(), SiteBody)
+    with pytest.raises(Malformed, match="agent_id"):
+        decode(json.dumps({"agent_id": unseen}).encode(), EndBody)
+    assert site_of("a", decode(json.dumps({"networks": [unseen, " "]}).encode(), SiteBody)).networks == ()
 
 
 # The directory -------------------------------------------------------------------------------------------------------
