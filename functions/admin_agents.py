@@ -3,7 +3,7 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
+from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
 from functions.wire import decoding
@@ -33,7 +33,7 @@ blueprint = func.Blueprint()
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
-    """An agent's entry, with its entity tag."""
+    """An agent's entry, with its entity tag; 304 where the caller has that version."""
     app = composed()
     caller("admin_agent_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
@@ -42,7 +42,7 @@ def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
     if found is None:
         raise NotFound
     agent, version = found
-    return json_answer(agent_answer(agent), headers={"ETag": entity_tag(version)})
+    return versioned_answer(req, agent_answer(agent), version)
 
 
 @blueprint.route(route=ROUTE_OF_ALL, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer
+from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import answered
 from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
@@ -27,7 +27,7 @@ def admin_sites_listed(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_site_read(req: func.HttpRequest) -> func.HttpResponse:
-    """A site, with its entity tag."""
+    """A site, with its entity tag; 304 where the caller has that version."""
     app = composed()
     caller("admin_site_read", req, app.sign_in)
     site_id = path_id(req.route_params.get("site_id"), "site_id")
@@ -36,7 +36,7 @@ def admin_site_read(req: func.HttpRequest) -> func.HttpResponse:
     if found is None:
         raise NotFound
     site, version = found
-    return json_answer(site, headers={"ETag": entity_tag(version)})
+    return versioned_answer(req, site, version)
 
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)

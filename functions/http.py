@@ -77,10 +77,19 @@ def json_answer(document: object, *, status: int = 200, headers: Mapping[str, st
 def tagged_answer(req: func.HttpRequest, document: object) -> func.HttpResponse:
     """`document` as JSON with an entity tag of its content; 304 where the caller has just that already."""
     body = msgspec.json.encode(document)
-    tag = entity_tag(body.decode())
-    if tag in _tags(req.headers.get("if-none-match")):
-        return func.HttpResponse(status_code=304, headers={**PRIVATE, "ETag": tag})
-    return func.HttpResponse(body, headers={**PRIVATE, "ETag": tag}, mimetype=JSON)
+    return _unless_known(req, body, entity_tag(body.decode()))
+
+
+def versioned_answer(req: func.HttpRequest, document: object, version: str) -> func.HttpResponse:
+    """As `tagged_answer`, with the entity tag of the version that the store has: a PUT or DELETE names it as well."""
+    return _unless_known(req, msgspec.json.encode(document), entity_tag(version))
+
+
+def _unless_known(req: func.HttpRequest, body: bytes, tag: str) -> func.HttpResponse:
+    headers = {**PRIVATE, "ETag": tag}
+    if matches(req.headers.get("if-none-match"), tag):
+        return func.HttpResponse(status_code=304, headers=headers)
+    return func.HttpResponse(body, headers=headers, mimetype=JSON)
 
 
 def entity_tag(version: str) -> str:
@@ -90,12 +99,8 @@ def entity_tag(version: str) -> str:
 
 def matches(header: str | None, tag: str) -> bool:
     """Whether an `If-Match` or `If-None-Match` names the tag, or any (RFC 9110, 13.1)."""
-    named = _tags(header)
+    named = {part.strip().removeprefix("W/") for part in (header or "").split(",")}
     return tag in named or "*" in named
-
-
-def _tags(header: str | None) -> set[str]:
-    return {part.strip().removeprefix("W/") for part in (header or "").split(",")}
 
 
 # Who calls -----------------------------------------------------------------------------------------------------------

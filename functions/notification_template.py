@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import administered, caller, composed, entity_tag, json_answer, principal
+from functions.http import administered, caller, composed, entity_tag, json_answer, principal, versioned_answer
 from functions.preconditions import required_version, unless_overtaken
 from functions.problems import answered
 from functions.wire.decoding import decode
@@ -23,12 +23,15 @@ blueprint = func.Blueprint()
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def admin_notification_template_read(req: func.HttpRequest) -> func.HttpResponse:
-    """The template of a kind and language with its entity tag: an administrator's, else the built-in one."""
+    """The template of a kind and language with its entity tag: an administrator's, else the built-in one.
+
+    304 where the caller has that version.
+    """
     app = composed()
     principal("admin_notification_template_read", req, app.sign_in)
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
     stored = app.administration.read_template(kind, language)
-    return json_answer(stored.sources, headers={"ETag": entity_tag(stored.version)})
+    return versioned_answer(req, stored.sources, stored.version)
 
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)

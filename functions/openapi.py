@@ -159,7 +159,7 @@ OPERATIONS = (
         says="An entry of the directory.",
         tagged=True,
         answers={200: AgentAnswer},
-        others=(HTTPStatus.NOT_FOUND,),
+        others=(*TAGGED, HTTPStatus.NOT_FOUND),
     ),
     Operation(
         function="admin_agent_saved",
@@ -238,7 +238,7 @@ OPERATIONS = (
         says="A site.",
         tagged=True,
         answers={200: Site},
-        others=(HTTPStatus.NOT_FOUND,),
+        others=(*TAGGED, HTTPStatus.NOT_FOUND),
     ),
     Operation(
         function="admin_site_saved",
@@ -315,6 +315,7 @@ OPERATIONS = (
         says="The template of a kind and language.",
         tagged=True,
         answers={200: TemplateSources},
+        others=TAGGED,
         query=TEMPLATE,
         required_query=("kind", "locale"),
     ),

@@ -67,14 +67,18 @@ const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
 // Which numbers are emergencies ----------------------------------------------------------------------------------------
 
 // Where the platform places emergency calls, and which digits it connects there; the first stands for one it lacks.
-const NORTH_AMERICA = { 911: "911", 112: "911", 933: "933" };
-/** @type {Record<string, Record<string, string>>} */
+// A Map keeps that order; an object would put 112 before 999, because it sorts keys that are whole numbers.
+const NORTH_AMERICA = new Map([["911", "911"], ["112", "911"], ["933", "933"]]);
+/** @type {Record<string, Map<string, string>>} */
 const PLACED = {
   ...Object.fromEntries(["US", "CA", "PR", "GU", "VI", "MP", "AS"].map((country) => [country, NORTH_AMERICA])),
-  GB: { 999: "999", 112: "112" },
-  DK: { 112: "112" },
-  AU: { "000": "000", 112: "000" },
+  GB: new Map([["999", "999"], ["112", "112"]]),
+  DK: new Map([["112", "112"]]),
+  AU: new Map([["000", "000"], ["112", "000"]]),
 };
+/** The numbers of every row of the table. */
+const NAMED = new Set(Object.values(PLACED).flatMap((row) => [...row.keys()]));
+const TEST_NUMBER = "933";
 /** What counts as an emergency there, beside what is placed. @type {Record<string, string[]>} */
 const ALSO = { DK: ["114"], AU: ["106"] };
 // Every emergency number of any country, by ranges: the server may be set to a country that this page does not know.
@@ -146,23 +150,34 @@ function isOneAnywhere(number) {
  * What `number` is, dialled in `country`.
  * @param {string} number @param {string | null | undefined} country
  * @returns {{possible: boolean, certain: boolean, dial: string}} `possible`: wherever the server may say so; `certain`:
- *   by the country's own numbers; `dial`: the digits to place
+ *   as `isCertain` says; `dial`: the digits to place
  */
 function recognised(number, country) {
   const here = country?.toUpperCase() ?? "";
   const placed = PLACED[here];
-  const known = placed ? [...Object.keys(placed), ...(ALSO[here] ?? [])] : Object.values(PLACED).flatMap(Object.keys);
+  const first = placed ? [...placed.values()][0] : "911";
   if (/^<*urn:service:sos(\.|$|>|;|@)/.test(number.replace(/[\p{Z}\p{C}\p{M}]/gu, "").toLowerCase())) {
-    return { possible: true, certain: true, dial: placed ? Object.values(placed)[0] : "911" };
+    return { possible: true, certain: true, dial: first };
   }
   const candidates = dialledForms(number).flatMap(withoutPrefix);
-  const certain = candidates.find((each) => known.includes(each));
-  if (certain !== undefined) {
-    const instead = placed ? placed[certain] ?? (certain in placed ? certain : Object.values(placed)[0]) : undefined;
-    // In a country where the platform connects none, what was dialled is what a voice route may take.
-    return { possible: true, certain: true, dial: instead ?? (here ? number : certain) };
-  }
-  return { possible: candidates.some(isOneAnywhere), certain: false, dial: number };
+  const certain = candidates.find((each) => isCertain(each, here));
+  if (certain === undefined) return { possible: candidates.some(isOneAnywhere), certain: false, dial: number };
+  if (placed) return { possible: true, certain: true, dial: placed.get(certain) ?? first };
+  // In a country where the platform connects none, what was dialled is what a voice route may take.
+  return { possible: true, certain: true, dial: here ? number : certain };
+}
+
+/**
+ * Whether a call to `number` is one to emergency services, as far as is known before the server answers: a number of the
+ * table, also where the country's row lacks it (911 in GB), or one of `ALSO`. No other number of `ANYWHERE` is: in the
+ * country of the caller it may be an ordinary one, as 101 is in GB, and must not be placed as 999.
+ * @param {string} number @param {string} country in upper case @returns {boolean}
+ */
+function isCertain(number, country) {
+  const placed = PLACED[country];
+  // A test call must not become a real one: 933 counts in a country of the table only if its row has it.
+  if (number === TEST_NUMBER && placed) return placed.has(number);
+  return NAMED.has(number) || (ALSO[country] ?? []).includes(number);
 }
 
 // The dialer -----------------------------------------------------------------------------------------------------------

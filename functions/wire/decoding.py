@@ -12,9 +12,12 @@ from typing import Any, get_args
 import msgspec
 
 from shared.domain.errors import Malformed
+from shared.domain.ids import normal_id
 
 LONGEST_BODY_BYTES = 64 * 1024
 WHOLE = "body"
+# The fields, wherever they stand, whose ids are the same however they are written (`normal_id`). Ids of calls are not.
+COMPARED_BY_NORMAL_ID = frozenset({"agent_id", "site_id", "desktop_id", "site"})
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
@@ -195,11 +198,17 @@ def _sound_value(value: object, field: str) -> object:
 
 
 def whole_text(value: str, field: str) -> str:
-    """The text itself; `Malformed` if it holds half of a surrogate pair, which no store and no log can hold."""
+    """The text itself; `Malformed` if it holds half of a surrogate pair, which no store and no log can hold.
+
+    `Malformed` too for an id of `COMPARED_BY_NORMAL_ID` that has nothing visible: all of these have the normal form "",
+    and would be one agent, site or desktop.
+    """
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise Malformed(field, "holds half of a character") from None
+    if field.rpartition(".")[2] in COMPARED_BY_NORMAL_ID and not normal_id(value):
+        raise Malformed(field, "holds nothing that can be seen")
     return value
 
 

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from string import whitespace
 from typing import Any, TypedDict
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from functions.wire.decoding import convert
 from functions.wire.http import AgentBody, agent_of, path_id
@@ -25,7 +27,11 @@ BYTE_ORDER_MARK = "\ufeff"
 # What a spreadsheet takes for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MAX_FAULTS_TOLD = 100
-LINE_OF_HEADER = 1
+# The line of a fault of a file that holds no record at all.
+FIRST_LINE = 1
+# A line that some spreadsheets write for themselves, before the header.
+SEPARATOR_LINE = re.compile(rf"\s*sep=[{SEPARATORS}]\s*", re.IGNORECASE)
+OF_BLANK_RECORDS = frozenset(SEPARATORS + whitespace)
 # Whose a cell is says nothing of whether it is sound.
 ANYBODY = "-"
 
@@ -144,12 +150,13 @@ def read(body: bytes) -> CsvFile:
         raise Malformed("body", "is not UTF-8") from None
     records, faults = _records(text)
     if not records:
-        return CsvFile(faults=(*faults, CsvFault(LINE_OF_HEADER, None, "names no column")))
-    _, header = records[0]
-    columns = [each.strip().lower() for each in header]
-    faults += _faults_of_header(columns)
+        return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, "names no column")))
+    begins, header = records[0]
+    names = [each.strip() for each in header]
+    columns = [each.lower() for each in names]
+    faults += _faults_of_header(begins, columns)
     if faults:
-        return CsvFile(faults=tuple(faults))
+        return CsvFile(faults=_in_the_files_words(faults, names))
     rows: list[CsvRow] = []
     seen: dict[str, int] = {}
     for line, cells in records[1:]:
@@ -158,42 +165,53 @@ def read(body: bytes) -> CsvFile:
             rows.append(found)
         else:
             faults += found
-    return CsvFile(tuple(rows), tuple(faults))
+    return CsvFile(tuple(rows), _in_the_files_words(faults, names))
+
+
+def _in_the_files_words(faults: Iterable[CsvFault], names: Sequence[str]) -> tuple[CsvFault, ...]:
+    """The faults with their columns as the header writes them; the first one where it has a column twice."""
+    written = {name.lower(): name for name in reversed(names) if name}
+    return tuple(structs.replace(each, column=written.get(each.column or "", each.column)) for each in faults)
 
 
 def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[CsvFault]]:
     """The records that are not blank, each with the line where it begins."""
-    first, _, rest = text.partition("\n")
-    skipped = 0
-    # A line that some spreadsheets write for themselves.
-    if first.strip().lower() in {f"sep={each}" for each in SEPARATORS}:
-        text, skipped = rest, 1
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
+    # `newline=""` ends a line at LF, CR and CRLF, as `csv` does within quotes too: `line_num` counts these.
+    lines = list(io.StringIO(text, newline=""))
+    header = _line_of_header(lines)
+    if header < len(lines) and SEPARATOR_LINE.fullmatch(lines[header]):
+        lines[header] = "\n"
+        header = _line_of_header(lines)
+    # Emptied and not taken out: what follows keeps its line.
+    lines[:header] = ["\n"] * header
+    reader = csv.reader(lines, delimiter=_separator("".join(lines[header : header + 1])), strict=True)
     records: list[tuple[int, list[str]]] = []
-    begins = 1
+    begins = FIRST_LINE
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                records.append((begins + skipped, cells))
+                records.append((begins, cells))
             begins = reader.line_num + 1
     except csv.Error:
-        return records, [CsvFault(begins + skipped, None, "cannot be read from here on: a quote is not closed")]
+        return records, [CsvFault(begins, None, "cannot be read from here on: a quote is not closed")]
     return records, []
 
 
-def _separator(text: str) -> str:
-    header = text.partition("\n")[0]
+def _line_of_header(lines: Sequence[str]) -> int:
+    """The index of the first line that is not blank; one past the last where all are."""
+    return next((index for index, line in enumerate(lines) if not OF_BLANK_RECORDS.issuperset(line)), len(lines))
+
+
+def _separator(header: str) -> str:
     return max(SEPARATORS, key=header.count)
 
 
-def _faults_of_header(columns: Sequence[str]) -> list[CsvFault]:
-    faults = [
-        CsvFault(LINE_OF_HEADER, name, "is no field of an entry") for name in columns if name and name not in COLUMNS
-    ]
+def _faults_of_header(line: int, columns: Sequence[str]) -> list[CsvFault]:
+    faults = [CsvFault(line, name, "is no field of an entry") for name in columns if name and name not in COLUMNS]
     twice = {name for name in columns if name and columns.count(name) > 1}
-    faults += [CsvFault(LINE_OF_HEADER, name, "is there twice") for name in sorted(twice)]
+    faults += [CsvFault(line, name, "is there twice") for name in sorted(twice)]
     if "agent_id" not in columns:
-        faults.append(CsvFault(LINE_OF_HEADER, "agent_id", "is missing"))
+        faults.append(CsvFault(line, "agent_id", "is missing"))
     return faults
 
 

@@ -17,6 +17,7 @@ from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
 from shared.domain.identities import is_desk
+from shared.domain.ids import normal_id
 from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
@@ -264,12 +265,16 @@ def dial_body(sent: object, field: str = "", *, stand_in: str | None = None) -> 
 
 
 def _place(sent: object) -> tuple[LocationBody | None, tuple[str, ...]]:
-    """The location, and the names of its faulty fields; "" for the whole."""
+    """The location, and the names of its faulty fields; "" for the whole, where it tells no place and none is faulty.
+
+    A sound field that alone tells no place (a latitude without a longitude, an accuracy) is not named by itself.
+    """
     if sent is None:
         return None, ()
     if not isinstance(sent, Mapping):
         return None, ("",)
-    return decoding.convert_leniently(sent, LocationBody)
+    place, faulty = decoding.convert_leniently(sent, LocationBody)
+    return (place, faulty) if faulty or place.location().known else (None, ("",))
 
 
 def _is_id(sent: object) -> bool:
@@ -286,13 +291,16 @@ def decode_or_default[T](body: bytes, kind: type[T]) -> T:
 
 
 def path_id(value: str | None, field: str) -> str:
-    """An id from the path, decoded: 1 to 600 characters of any content; raises `Malformed`."""
+    """An id from the path, decoded: 1 to 600 characters, for a call of any content; raises `Malformed`."""
     return plain_id(decoding.text(value or None, field, LONGEST_ID))
 
 
 def agent_of(agent_id: str, body: AgentBody) -> Agent:
-    """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index."""
-    if body.agent_id is not None and plain_id(body.agent_id) != agent_id:
+    """The directory entry that an administrator sent for `agent_id`; raises `Malformed` naming field and index.
+
+    The body may write the id differently, as an entry does that was read under another spelling; the path's is kept.
+    """
+    if body.agent_id is not None and not _same_id(body.agent_id, agent_id):
         raise Malformed("agent_id", "is not the one in the path")
     if is_reserved(agent_id):
         raise Malformed("agent_id", "is the name of a route")
@@ -311,6 +319,11 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
         emergency_contacts=contacts_of(body.emergency_contacts),
         outbound_profile=body.outbound_profile.profile() if body.outbound_profile else None,
     )
+
+
+def _same_id(in_body: str, in_path: str) -> bool:
+    """Whether an id from a body is the one in the path, by the form in which the stores compare them."""
+    return normal_id(plain_id(in_body)) == normal_id(in_path)
 
 
 def time_zone_of(sent: str | None) -> str | None:
@@ -339,13 +352,16 @@ def page_limit(sent: str | None) -> int:
 
 
 def site_of(site_id: str, body: SiteBody) -> Site:
-    """The site that an administrator sent for `site_id`; raises `Malformed` naming field and index."""
-    if body.site_id is not None and plain_id(body.site_id) != site_id:
+    """The site that an administrator sent for `site_id`; raises `Malformed` naming field and index.
+
+    As in `agent_of` the body may write the id differently, and the path's spelling is kept.
+    """
+    if body.site_id is not None and not _same_id(body.site_id, site_id):
         raise Malformed("site_id", "is not the one in the path")
     for index, each in enumerate(body.security_desk):
         if not is_desk(each):
             raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")
-    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if each.strip()]
+    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if normal_id(each)]
     return Site(
         site_id=site_id,
         name=_trimmed(body.name),

@@ -8,7 +8,7 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, without_drill
-from shared.domain.emergency_numbers import EmergencyNumber, recognise
+from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
 from shared.domain.locations import Desktop, Location, country_of, told_location
@@ -213,6 +213,7 @@ class DialFacts(Struct, frozen=True, kw_only=True):
             configured=countries,
             number_shown=dial.caller_id_ours,
             routed=routed(number.number, routes),
+            carrier_takes_911=bool(routed(EMERGENCY_911, routes)),
         )
         zones = [self.site.time_zone if self.site else None, self.agent.time_zone if self.agent else None]
         recipients = self.recipients

@@ -62,18 +62,23 @@ def situation_of(
     configured: Collection[str],
     number_shown: bool,
     routed: Collection[str] | None = frozenset(),
+    carrier_takes_911: bool = False,
 ) -> Situation:
-    """What holds for this dial. `configured` are the countries in use, which stand for an unknown one."""
+    """What holds for this dial. `configured` are the countries in use, which stand for an unknown one.
+
+    `routed` is as `placement` takes it, of the number dialled. `carrier_takes_911`: a voice route is known to take 911;
+    it leads to the carrier's own emergency service, where no relay answers. It is asked of 911 whatever was dialled,
+    because 911 is what is placed for 112 (B13).
+    """
     placed = placement(number, country=country, routed=routed)
     likely = {country} if country else set(configured)
-    # A voice route leads to the carrier's own emergency service, where no relay answers.
-    by_route = routed is not None and number.number in routed
+    by_relay = bool(likely & RELAY_COUNTRIES) and not carrier_takes_911
     return Situation(
         told=told,
         placement=placed,
         country=country,
         number_shown=number_shown,
-        relay_first=bool(likely & RELAY_COUNTRIES) and placed.placeable is not Placeable.NO and not by_route,
+        relay_first=by_relay and placed.placeable is not Placeable.NO,
     )
 
 

@@ -8,6 +8,20 @@ from tests.local.stack import ADMIN, AGENT, SUPERVISOR, Stack
 pytestmark = pytest.mark.process
 
 
+def assert_known_by_its_tag(local: Stack, path: str) -> None:
+    """What is read there is not sent again to whoever names its entity tag, or all (RFC 9110, 13.1.2)."""
+    tag = local.ask("GET", path, principal=ADMIN).headers["etag"]
+    for method in ("GET", "HEAD"):
+        for known in (tag, "*"):
+            again = local.ask(method, path, principal=ADMIN, headers={"If-None-Match": known})
+            assert (again.status_code, again.headers["etag"], again.content) == (304, tag, b"")
+        assert local.ask(method, path, principal=ADMIN, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_template_that_is_known_is_not_sent_again(wide_stack: Stack) -> None:
+    assert_known_by_its_tag(wide_stack, "manage/notification-template?kind=call&locale=en")
+
+
 def test_an_entry_is_listed_changed_and_removed(wide_stack: Stack) -> None:
     local, dana = wide_stack, wide_stack.add_agent(new_agent())
     path = f"manage/agents/{dana.agent_id}"
@@ -20,6 +34,7 @@ def test_an_entry_is_listed_changed_and_removed(wide_stack: Stack) -> None:
     assert saved.json()["refused"][0]["text"] == "nobody"
     refused = local.ask("PUT", f"{path}/emergency-contacts", principal=ADMIN, headers=text, content=b"nobody")
     assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    assert_known_by_its_tag(local, path)
     tag = local.ask("GET", path, principal=ADMIN).headers["etag"]
     assert local.ask("DELETE", path, principal=ADMIN, headers={"If-Match": '"other"'}).status_code == 412
     assert local.ask("DELETE", path, principal=ADMIN, headers={"If-Match": tag}).status_code == 204
@@ -39,5 +54,6 @@ def test_a_site_is_saved_listed_and_removed(wide_stack: Stack) -> None:
     answer = local.ask("PUT", f"agents/{dana.agent_id}/desktop", report, principal=me, headers=behind)
     assert answer.status_code == 200
     assert answer.json()["site"] in (site, None)
+    assert_known_by_its_tag(local, f"manage/sites/{site}")
     assert local.ask("DELETE", f"manage/sites/{site}", principal=ADMIN).status_code == 204
     assert local.ask("GET", f"manage/sites/{site}", principal=ADMIN).status_code == 404

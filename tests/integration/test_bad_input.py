@@ -35,6 +35,8 @@ DIALS: dict[str, tuple[str, object]] = {
     "call id is half a character": ("call_id", b'{"call_id": "\\ud800", "agent_id": "a", "dialled": "911"}'),
     "no agent id": ("agent_id", {"call_id": "c", "dialled": "911"}),
     "long agent id": ("agent_id", CALL | {"agent_id": LONG}),
+    "agent id of blanks": ("agent_id", CALL | {"agent_id": "   "}),
+    "invisible agent id": ("agent_id", CALL | {"agent_id": "\u200b"}),
     "no number": ("dialled", {"call_id": "c", "agent_id": "a"}),
     "number is a number": ("dialled", CALL | {"dialled": 911}),
     "long number": ("dialled", CALL | {"dialled": "9" * 257}),
@@ -59,6 +61,9 @@ OTHERS: dict[str, tuple[str, str, str, object]] = {
     "end without JSON": ("POST", "emergency-calls/c/end", "body", b"reason"),
     "release of a long id": ("POST", f"agents/{LONG}/release", "agent_id", b""),
     "panel of a long id": ("GET", f"agents/{LONG}/panel", "agent_id", b""),
+    "panel of an id of blanks": ("GET", "agents/%20%20/panel", "agent_id", b""),
+    "entry of an invisible id": ("PUT", "manage/agents/%E2%80%8B", "agent_id", {}),
+    "site of an invisible id": ("PUT", "manage/sites/%E2%80%8B", "site_id", {}),
     "presence of a long id": ("GET", f"agents/{LONG}/presence", "agent_id", b""),
     "presence unknown": ("PUT", "agents/a/presence", "status", {"status": "dnd"}),
     "presence missing": ("PUT", "agents/a/presence", "status", {}),
@@ -249,7 +254,6 @@ WEIRD = {
     "long": "L" * 600,
     "long and wide": "\U0001f198" * 600,
     "scripts": "\u0430\u0433\u0435\u043d\u0442 \u4ee3\u7406 \u0639\u0645\u064a\u0644\u2028\u200f",
-    "blank": "   ",
 }
 
 

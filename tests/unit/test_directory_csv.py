@@ -57,6 +57,10 @@ def test_any_name_comes_back(agent_id: str, name: str) -> None:
         'sep=;\r\nagent_id;name;emergency_contacts\r\na;Dana;"a@example.com\nb@example.com"\r\n',
         "\ufeffAgent_ID,name,emergency_contacts,,\na,Dana,a@example.com; B <b@example.com>,,\n\n,,,,\n",
         "agent_id\tname\temergency_contacts\na\tDana\ta@example.com b@example.com",
+        "\nagent_id;name;emergency_contacts\na;Dana;a@example.com, b@example.com\n",
+        "\r\n,,\r\nSEP=;\r\n\r\nagent_id;name;emergency_contacts\r\na;Dana;a@example.com, b@example.com\r\n",
+        "sep=\t\nagent_id\tname\temergency_contacts\na\tDana\ta@example.com, b@example.com\n",
+        "sep=;\ragent_id;name;emergency_contacts\ra;Dana;a@example.com, b@example.com\r",
     ],
 )
 def test_spreadsheets_habits_are_understood(body: str) -> None:
@@ -93,17 +97,38 @@ def test_every_fault_is_told_by_line_and_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "column"),
+    ("body", "line", "column"),
     [
-        ("", None),
-        ("name\nDana\n", "agent_id"),
-        ("agent_id,nick\na,b\n", "nick"),
-        ("agent_id,name,Name\na,b,c\n", "name"),
+        ("", 1, None),
+        ("\n\n", 1, None),
+        ("sep=;\n", 1, None),
+        ("name\nDana\n", 1, "agent_id"),
+        ("agent_id,nick\na,b\n", 1, "nick"),
+        ("agent_id,Nick\na,b\n", 1, "Nick"),
+        ("agent_id,name,Name\na,b,c\n", 1, "name"),
+        ("agent_id,Name,name\na,b,c\n", 1, "Name"),
+        ("sep=;\r\nagent_id;nick\r\na;b\r\n", 2, "nick"),
+        ("\n\nname\nDana\n", 3, "agent_id"),
+        ("\n,,\nsep=;\n\nagent_id;Name;NAME\na;b;c\n", 5, "Name"),
     ],
 )
-def test_a_faulty_header_is_told(body: str, column: str | None) -> None:
+def test_a_faulty_header_is_told_by_its_line_and_in_its_words(body: str, line: int, column: str | None) -> None:
     found = read(body.encode())
-    assert found.rows == () and [(fault.line, fault.column) for fault in found.faults] == [(1, column)]
+    assert found.rows == () and [(fault.line, fault.column) for fault in found.faults] == [(line, column)]
+
+
+def test_an_id_with_nothing_visible_is_a_fault_of_its_cell() -> None:
+    body = "agent_id,site\n \u200b,north\na,\u2060\nb,\n"
+    found = read(body.encode())
+    assert [(fault.line, fault.column) for fault in found.faults] == [(2, "agent_id"), (3, "site")]
+    assert [row.change.agent_id for row in found.rows] == ["b"]
+
+
+def test_a_fault_of_a_row_is_told_by_its_line_and_in_the_headers_words() -> None:
+    body = b"\nsep=;\n\nAgent_ID; Country ;\n\na;USA;\nA;US;\nb\n"
+    assert [(fault.line, fault.column) for fault in read(body).faults] == [
+        *((6, "Country"), (7, "Agent_ID"), (8, "Country")),
+    ]
 
 
 def test_a_quote_that_is_not_closed_is_a_fault_and_no_utf_8_is_malformed() -> None:

@@ -68,6 +68,13 @@ def test_a_condition_is_described_where_it_is_answered() -> None:
         assert ("If-None-Match" in conditions) is bool({"304", "412"} & set(operation["responses"]))
 
 
+def test_whatever_is_read_with_an_entity_tag_may_be_known_already() -> None:
+    read = [path["get"] for path in description()["paths"].values() if "get" in path]
+    tagged = [each for each in read if "ETag" in each["responses"].get("200", {}).get("headers", {})]
+    assert {"admin_agent_read", "admin_site_read", "panel_state"} <= {each["operationId"] for each in tagged}
+    assert [each["operationId"] for each in tagged if "304" not in each["responses"]] == []
+
+
 def test_what_is_no_json_is_described_as_text() -> None:
     paths = description()["paths"]
     sent = paths["/manage/agents/import"]["post"]["requestBody"]["content"]

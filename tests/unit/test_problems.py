@@ -9,7 +9,15 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from functions.http import REQUEST_HEADERS, entity_tag, json_answer, matches, preflight_answer, tagged_answer
+from functions.http import (
+    REQUEST_HEADERS,
+    entity_tag,
+    json_answer,
+    matches,
+    preflight_answer,
+    tagged_answer,
+    versioned_answer,
+)
 from functions.problems import (
     PreconditionFailed,
     RedeliveryWanted,
@@ -296,6 +304,17 @@ def test_an_unchanged_document_is_not_sent_again() -> None:
     assert tagged_answer(request(if_none_match=f"W/{tag}"), {"a": 1}).status_code == 304
     changed = tagged_answer(request(if_none_match=tag), {"a": 2})
     assert (changed.status_code, changed.headers["ETag"] != tag) == (200, True)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_any_version_is_known_to_whoever_names_all_and_a_stored_one_to_whoever_names_its_tag(method: str) -> None:
+    of_store = versioned_answer(request(method), {"a": 1}, "W/stored")
+    assert (of_store.status_code, of_store.headers["ETag"]) == (200, entity_tag("W/stored"))
+    for known in ("*", f'"other", {entity_tag("W/stored")}'):
+        again = versioned_answer(request(method, if_none_match=known), {"a": 1}, "W/stored")
+        assert (again.status_code, again.headers["ETag"], again.get_body()) == (304, entity_tag("W/stored"), b"")
+    assert versioned_answer(request(method, if_none_match='"other"'), {"a": 1}, "W/stored").status_code == 200
+    assert tagged_answer(request(method, if_none_match="*"), {"a": 1}).status_code == 304
 
 
 def test_versions_of_stores_become_tags() -> None:

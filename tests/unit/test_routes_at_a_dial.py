@@ -45,8 +45,8 @@ def read_by_timer(house: House, *routes: VoiceRoute) -> None:
     house.tick()
 
 
-def dial(house: House, country: str, call_id: str = "c", agent_id: str = "ana") -> Answer:
-    return house.dial(Dial(call_id=call_id, agent_id=agent_id, dialled="911", country=country))
+def dial(house: House, country: str, call_id: str = "c", agent_id: str = "ana", dialled: str = "911") -> Answer:
+    return house.dial(Dial(call_id=call_id, agent_id=agent_id, dialled=dialled, country=country))
 
 
 def said(answer: Answer) -> Say:
@@ -77,6 +77,18 @@ def test_the_last_reading_decides_answer_panel_and_notice(
     assert (answer.dial is None) is (abroad is Placeable.NO)
     [notice] = [each.owed.notice for each in house.owed if isinstance(each, DeliverNotice)]
     assert notice.placeable is abroad
+
+
+@pytest.mark.parametrize("dialled", ["911", "9911", "112", "933", "urn:service:sos"])
+@pytest.mark.parametrize(
+    ("pattern", "relay_first"),
+    [(r"^\+?911$", False), ("^911$|^112$", False), ("^112$", True), ("^933$", True), (r"\p{Nd}+", True)],
+)
+def test_a_relay_answers_first_unless_a_voice_route_takes_911_whatever_was_dialled(
+    house: House, dialled: str, pattern: str, relay_first: bool
+) -> None:
+    read_by_timer(house, VoiceRoute(name="e", number_pattern=pattern))
+    assert said(dial(house, "US", dialled=dialled)).relay_first is relay_first
 
 
 def test_a_newer_reading_counts_from_the_next_dial_on_and_changes_no_panel(house: House) -> None:

@@ -1,7 +1,7 @@
 """The bodies of the HTTP routes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.wire.banners import BANNERS, banner_words
-from functions.wire.decoding import LONGEST_BODY_BYTES
+from functions.wire.decoding import LONGEST_BODY_BYTES, convert
 from functions.wire.http import (
     AgentBody,
     DesktopBody,
@@ -21,6 +21,7 @@ from functions.wire.http import (
     LocationBody,
     OutboundProfileBody,
     PresenceBody,
+    SiteBody,
     TieBody,
     agent_answer,
     agent_of,
@@ -28,16 +29,21 @@ from functions.wire.http import (
     decode,
     decode_dial,
     decode_or_default,
+    dial_body,
     page_limit,
     path_id,
     presence_answer,
+    site_of,
     written_contacts,
 )
+from functions.wire.office import DrillBody
 from functions.wire.setup import SetupBody, SiteEntry
+from shared.domain.agents import Agent
 from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
 from shared.domain.panels import Banner, emergency_panel, with_number
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.sites import Site
 from shared.domain.situations import Situation
 from shared.use_cases.answer_dial import Answer
 
@@ -117,6 +123,11 @@ def test_what_must_be_sound_is_named_and_its_value_is_not(fields: dict[str, Any]
         ({"server_call_id": ""}, "server_call_id"),
         ({"location": SECRET}, "location"),
         ({"location": []}, "location"),
+        ({"location": {}}, "location"),
+        ({"location": {"latitude": 1}}, "location"),
+        ({"location": {"latitude": None, "longitude": 2}}, "location"),
+        ({"location": {"accuracy_m": 5, "at": "2026-11-20T13:00:00Z"}}, "location"),
+        ({"location": {"town": "Example"}}, "location"),
         ({"location": {"address": "x" * 501}}, "location.address"),
         ({"location": {"address": ""}}, "location.address"),
         ({"location": {"latitude": 90.1}}, "location.latitude"),
@@ -146,6 +157,12 @@ def test_what_is_sound_beside_a_faulty_field_is_kept() -> None:
     assert ignored == ("locale", "location.accuracy_m", "location.longitude")
     assert read.location == LocationBody(latitude=47.6, address="1 Example Street")
     assert (read.country, read.dialled_ago_ms) == ("us", 1200)
+
+
+@pytest.mark.parametrize("place", [{"address": "1 Example Street", "latitude": 1}, {"latitude": 0, "longitude": 0}])
+def test_nothing_is_said_of_a_location_that_tells_a_place(place: dict[str, Any]) -> None:
+    read, ignored = decode_dial(body(location=place))
+    assert (read.location, ignored) == (LocationBody(**place), ())
 
 
 def test_nothing_is_said_of_fields_that_are_null_or_unknown() -> None:
@@ -271,6 +288,50 @@ def test_ids_in_paths() -> None:
             path_id(faulty, "call_id")
 
 
+UNSEEN = ("   ", "\u200b", "\u00a0\u2060\t", "\x00\x7f", "\u00ad\ufeff")
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_an_id_with_nothing_visible_is_refused_wherever_ids_are_compared_by_their_normal_form(unseen: str) -> None:
+    sent: Mapping[str, Callable[[], object]] = {
+        "agent_id": lambda: decode_dial(body(agent_id=unseen)),
+        "data.agent_id": lambda: dial_body({**LEAST, "agent_id": unseen}, "data"),
+        "desktop_id": lambda: decode(json.dumps({"desktop_id": unseen}).encode(), DesktopBody),
+        "sites[0].site_id": lambda: convert({"site_id": unseen}, SiteEntry, "sites[0]"),
+        "site_id": lambda: path_id(unseen, "site_id"),
+    }
+    for field, read in sent.items():
+        with pytest.raises(Malformed) as raised:
+            read()
+        assert (raised.value.field, unseen in str(raised.value)) == (field, False)
+    with pytest.raises(Malformed):
+        path_id(unseen, "agent_id")
+    with pytest.raises(Malformed):
+        decode(json.dumps({"agent_id": unseen}).encode(), DrillBody)
+    assert path_id(unseen, "call_id") == unseen, "ids of calls are compared as they are"
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_a_desktop_id_of_a_dial_with_nothing_visible_is_left_out_and_the_sign_in_stands_in_for_an_agent_id(
+    unseen: str,
+) -> None:
+    read, ignored = decode_dial(body(agent_id=unseen, desktop_id=unseen), stand_in="oid")
+    assert (read.agent_id, read.desktop_id, ignored) == ("oid", None, ("agent_id", "desktop_id"))
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad\ufeff"])
+def test_an_entry_names_no_site_or_id_with_nothing_visible(unseen: str) -> None:
+    for field in ("agent_id", "site"):
+        with pytest.raises(Malformed) as raised:
+            agent_body(**{field: unseen})
+        assert raised.value.field == field
+    with pytest.raises(Malformed, match="site_id"):
+        decode(json.dumps({"site_id": unseen}).encode(), SiteBody)
+    with pytest.raises(Malformed, match="agent_id"):
+        decode(json.dumps({"agent_id": unseen}).encode(), EndBody)
+    assert site_of("a", decode(json.dumps({"networks": [unseen, " "]}).encode(), SiteBody)).networks == ()
+
+
 # The directory -------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +365,12 @@ def test_an_agent_there_and_back() -> None:
     assert answer["emergency_contacts"] == "desk@example.com; nurse@example.org"
     assert answer["alternate_numbers"] == ["+12025550123"]
     assert agent_of("a/1", decode(json.dumps(answer).encode(), AgentBody)) == agent
+
+
+@pytest.mark.parametrize("written", ["ana", " ANA ", "a\u200bna", "\uff21\uff2e\uff21"])
+def test_an_entry_may_be_put_back_under_another_way_of_writing_its_id(written: str) -> None:
+    assert agent_of("ANA", agent_body(agent_id=written)) == Agent(agent_id="ANA")
+    assert site_of("ANA", decode(json.dumps({"site_id": written}).encode(), SiteBody)) == Site(site_id="ANA")
 
 
 @pytest.mark.parametrize("agent_id", ["import", "Export", " import "])
