@@ -950,3 +950,16 @@ def test_a_server_call_ties_that_began_between_the_dial_and_its_receipt(
     emergency = house.emergency(DANA)
     assert emergency is not None
     assert bool(ties(emergency)) is tied
+
+
+def test_a_server_call_that_may_be_either_of_two_legs_is_neither_until_one_of_them_is_known(house: House) -> None:
+    for call_id in ("call-1", "call-2"):
+        dial(house, call_id)
+    house.see(started(house))
+    emergency = house.emergency(DANA)
+    assert emergency is not None and ties(emergency) == {}
+    house.clock.advance(after(seconds=20))
+    house.see(server_ended(house, by=DANA_ACS))
+    assert house.panel(DANA).mode is Mode.EMERGENCY, "nobody knows which of the two has ended"
+    end(house, "call-1")
+    assert house.panel(DANA).mode is Mode.EMERGENCY
