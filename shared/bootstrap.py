@@ -215,7 +215,7 @@ def compose(
     deployment = _deployment(settings)
     tables = _tables(settings, clock, telemetry)
     templates = TemplateTable(tables.agents, clock)
-    keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people)
+    keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
     directory = AgentTable(tables.agents, clock)
     presence = _presence(settings, tables.presence, directory, clock, keys)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct
 
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
+from shared.domain.countries import COUNTRIES, WITHOUT_EMERGENCY_NUMBER
 from shared.domain.deployment import CallbackNotices, PresenceBackend
 from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower, guid_of
@@ -23,6 +24,7 @@ from shared.domain.keys import Secret
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
+from shared.domain.schedules import is_schedule
 from shared.domain.sender_quota import SenderQuota
 
 MOST_CALLBACK_NUMBERS = 10_000
@@ -37,21 +39,10 @@ LEAST_MINUTES_AFTERWARDS = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
-_ISO_COUNTRY_CODES = (
-    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY "
-    "BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK "
-    "FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR "
-    "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK "
-    "ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM "
-    "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF "
-    "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
-)
-_ISO_COUNTRIES = frozenset(_ISO_COUNTRY_CODES.split())
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 # Shorter ones can be tried out one after another against a key of somebody who is known.
 LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
 _SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHARACTERS}}}")
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
 # What the SDK reads of the environment of its own accord when the app signs in (azure-identity,
@@ -65,7 +56,6 @@ _CREDENTIALS = frozenset(
 ) | {"", "dev", "prod"}
 _TENANT = re.compile(r"[A-Za-z0-9.-]*", re.ASCII)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_CRON_FIELDS = 6
 
 
 class Setting(Struct, frozen=True):
@@ -376,7 +366,9 @@ class _Reader:
 
     def countries(self) -> frozenset[str]:
         name = "EMERGENCY_COUNTRIES"
-        found = self.entries(name, lambda entry: entry.upper() in _ISO_COUNTRIES, "an ISO 3166-1 alpha-2 country", 300)
+        usable = COUNTRIES - WITHOUT_EMERGENCY_NUMBER
+        what = "an ISO 3166-1 alpha-2 country with a known emergency number"
+        found = self.entries(name, lambda entry: entry.upper() in usable, what, 300)
         return frozenset(entry.upper() for entry in found) or frozenset(split_list(_DEFAULTS[name]))
 
     def event_sources(self) -> tuple[tuple[str, ...] | None, bool]:
@@ -561,10 +553,10 @@ class _Reader:
         mend = f"set six NCRONTAB fields, such as {_DEFAULTS[name]}"
         if text is None:
             self.fault(name, "is missing: the timer cannot be indexed", mend)
-        elif len(text.split()) == _CRON_FIELDS and all(_CRON_FIELD.fullmatch(part) for part in text.split()):
+        elif is_schedule(text):
             return " ".join(text.split())
         else:
-            self.fault(name, "is not an NCRONTAB schedule", mend)
+            self.fault(name, "is not an NCRONTAB schedule: the timer cannot be indexed", mend)
         return _DEFAULTS[name]
 
 

@@ -41,6 +41,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from shared.adapters.table import (
+    LONGEST_TEXT,
     Row,
     Values,
     key_in,
@@ -50,6 +51,7 @@ from shared.adapters.table import (
     read_row,
     read_state,
     require_key,
+    utf16_units,
 )
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
@@ -71,8 +73,6 @@ BUSY_RANK = "9"
 POOL_ROW = "pool"
 # What begins the keys of rows that are kept of people.
 ROWS_OF_PEOPLE = "agent|", "call|"
-# Half of what one text takes: the letters of some languages count twice.
-LONGEST_STATE = 15_000
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 RESTS_LONGEST = datetime(2000, 1, 1, tzinfo=UTC)
 _INDEX = msgspec.json.Decoder(tuple[str, ...])
@@ -262,14 +262,22 @@ def state_values(state: msgspec.Struct, **more: str | int) -> Values:
 
 
 def mail_values(state: Notice | Dispatch, **more: str | int) -> Values:
-    """A row that holds `state`: in several texts where it merges so many notices that one cannot hold it."""
-    values = state_values(state, **more)
-    short = len(str(values["state"])) <= LONGEST_STATE
-    return values if short else {**long_state_values(state, schema=SCHEMA), **more}
+    """A row that holds `state`, of however many notices it is made."""
+    return _values_of_any_length(state, SCHEMA, **more)
 
 
-def read_mail_state[T](row: Row, kind: type[T]) -> T:
-    """What `mail_values` wrote; raises `Unreadable`."""
+def _values_of_any_length(state: msgspec.Struct, schema: int, **more: str | int) -> Values:
+    """A row that holds `state`: in several texts where one cannot hold it.
+
+    In one wherever that can be, because the version before reads an emergency or a callback in no other form.
+    """
+    text = msgspec.json.encode(state).decode()
+    short = utf16_units(text) <= LONGEST_TEXT
+    return {"schema": schema, "state": text, **more} if short else {**long_state_values(state, schema=schema), **more}
+
+
+def read_state_of_any_length[T](row: Row, kind: type[T]) -> T:
+    """What is in one text or in several; raises `Unreadable`."""
     return read_long_state(row, kind) if "parts" in row.values else read_state(row, kind)
 
 
@@ -354,7 +362,12 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
 def emergency_values(emergency: Emergency, index: Mapping[str, Values]) -> Values:
     """The emergency's own row."""
     listed = msgspec.json.encode(sorted(index)).decode()
-    return {"schema": EMERGENCY_SCHEMA, "state": msgspec.json.encode(emergency).decode(), "index": listed}
+    return _values_of_any_length(emergency, EMERGENCY_SCHEMA, index=listed)
+
+
+def callback_values(callback: Callback, due: str) -> Values:
+    """A responder's callback; `due` is the row that brings it up."""
+    return _values_of_any_length(callback, SCHEMA, due=due)
 
 
 def read_stored(row: Row | None) -> Stored:
@@ -362,7 +375,7 @@ def read_stored(row: Row | None) -> Stored:
     if row is None:
         return Stored(None)
     first = row.values.get("schema") == SCHEMA
-    emergency = read_row(row, _read_first_schema) if first else read_state(row, Emergency)
+    emergency = read_row(row, _read_first_schema) if first else read_state_of_any_length(row, Emergency)
     if emergency.lease is None or agent_row(emergency.agent_key) != row.key:
         # It decodes, and is no emergency that this code has written.
         raise Unreadable(kind_of(row.key))
@@ -425,7 +438,8 @@ def read_callback(row: Row | None) -> StoredCallback:
     """The callback in its row."""
     if row is None:
         return StoredCallback(None)
-    return StoredCallback(read_state(row, Callback), row.version, read_row(row, lambda each: key_in(each, "due")))
+    callback, due = read_state_of_any_length(row, Callback), read_row(row, lambda each: key_in(each, "due"))
+    return StoredCallback(callback, row.version, due)
 
 
 class OfNumber(msgspec.Struct, frozen=True):
@@ -466,12 +480,12 @@ def slots_and_held(rows: Iterable[Row]) -> tuple[dict[str, Row], set[str]]:
 
 def read_dispatch(row: Row) -> Dispatch:
     """A message's way to its recipients."""
-    return read_mail_state(row, Dispatch)
+    return read_state_of_any_length(row, Dispatch)
 
 
 def read_owed_notice(row: Row) -> OwedNotice:
     """An owed notice."""
-    notice = read_mail_state(row, Notice)
+    notice = read_state_of_any_length(row, Notice)
     attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
     return OwedNotice(row=row.key, due_at=read_moment(row), version=row.version, attempts=attempts, notice=notice)
 

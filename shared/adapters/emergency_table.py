@@ -16,6 +16,7 @@ from shared.adapters.emergency_rows import (
     call_row,
     callback_due_row,
     callback_row,
+    callback_values,
     dispatch_due_row,
     emergency_values,
     holder_row,
@@ -311,7 +312,7 @@ class EmergencyTable:
         """Apply a transition of a callback and of what it touches; raises `Conflict`, and then nothing was written."""
         stored, callback = change.stored, change.callback
         own, due = callback_row(callback.callback_id), callback_due_row(change.due_at, callback)
-        values = state_values(callback, due=due)
+        values = callback_values(callback, due)
         writes: list[Write] = [Replace(own, values, stored.version) if stored.version else Insert(own, values)]
         if stored.due_row != due:
             writes += [Delete(stored.due_row)] if stored.due_row is not None else []

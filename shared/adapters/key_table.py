@@ -3,15 +3,20 @@
     keyring   the secret, and when rows were first stored under keyed hashes
 
 A process reads it once. Without a store nobody knows the keys, and then there is nothing to find under them.
+A row that cannot be read is never written over: under another secret no live emergency would be found.
 """
 
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.adapters.table import Insert, Replace, Row, RowConflict, Table, Values, with_prefix
+from msgspec import Struct
+
+from shared.adapters.table import Insert, Replace, Row, RowConflict, Table, Values, kind_of, with_prefix
 from shared.deadlines import Clock, Deadline
+from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.keys import KeyRing, Secret
+from shared.ports import Telemetry
 
 SCHEMA = 1
 ROW = "keyring"
@@ -31,6 +36,13 @@ class KnownKeys:
         return self._ring
 
 
+class _Kept(Struct, frozen=True):
+    """What the row says; `secret` is "" where KEY_SECRETS has always held one."""
+
+    secret: str = ""
+    plain_until: str = ""
+
+
 class KeyTable:
     """Port `Keys`. `settings` are the secrets of KEY_SECRETS; `older` the tables and prefixes of rows of people."""
 
@@ -42,37 +54,55 @@ class KeyTable:
         *,
         older: Sequence[tuple[Table, str]] = (),
         make: Callable[[], str] = lambda: secrets.token_urlsafe(_SECRET_BYTES),
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._table = table
         self._clock = clock
         self._settings = tuple(settings)
         self._older = older
         self._make = make
+        self._telemetry = telemetry
+        self._told = False
         self._known: tuple[Secret, ...] | None = None
         self._plain_until: datetime | None = None
 
     def ring(self, deadline: Deadline) -> KeyRing:
         """The secrets; raises `Unavailable` where this process has not read them yet and cannot."""
         if self._known is None:
-            row = self._row(deadline)
-            kept = _text(row, "secret")
-            self._plain_until = _moment(_text(row, "plain_until"))
-            self._known = (*self._settings, *([Secret(kept)] if kept else []))
+            try:
+                kept = self._kept(deadline)
+            except Unreadable as unreadable:
+                return self._without_row(unreadable)
+            self._plain_until = _moment(kept.plain_until)
+            self._known = (*self._settings, *([Secret(kept.secret)] if kept.secret else []))
         plain = self._plain_until is not None and self._clock.now() < self._plain_until
         return KeyRing(self._known, plain)
 
-    def _row(self, deadline: Deadline) -> Row:
-        """The row as it is kept, made where it is not there; one without a secret gets one where it is needed."""
+    def _without_row(self, unreadable: Unreadable) -> KeyRing:
+        """KEY_SECRETS alone, which writes, is enough until the row can be read: it is looked at again each time.
+
+        Raises a plain `Unavailable` without it: at an `Unreadable` the sweeps set aside the row that they are at, and
+        that one is sound.
+        """
+        if self._telemetry is not None and not self._told:
+            self._telemetry.emit("row_set_aside", kind=unreadable.kind)
+            self._told = True
+        if not self._settings:
+            raise Unavailable from None
+        return KeyRing(self._settings)
+
+    def _kept(self, deadline: Deadline) -> _Kept:
+        """What the row says, made where it is not there; one without a secret gets one where it is needed."""
         while True:
             row = self._table.get(ROW, deadline).result()
-            if row is not None and (self._settings or _text(row, "secret")):
-                return row
-            until = _text(row, "plain_until") if row is not None else self._plain_from_now(deadline)
-            values: Values = {"schema": SCHEMA, "secret": "" if self._settings else self._make(), "plain_until": until}
+            kept = _read(row) if row is not None else _Kept(plain_until=self._plain_from_now(deadline))
+            if row is not None and (self._settings or kept.secret):
+                return kept
+            made = _Kept("" if self._settings else self._make(), kept.plain_until)
+            values: Values = {"schema": SCHEMA, "secret": made.secret, "plain_until": made.plain_until}
+            write = Insert(ROW, values) if row is None else Replace(ROW, values, row.version)
             try:
-                self._table.commit(
-                    [Insert(ROW, values) if row is None else Replace(ROW, values, row.version)], deadline
-                )
+                self._table.commit([write], deadline)
             except RowConflict:
                 # Another process has made it meanwhile: its secret is the one.
                 deadline.require()
@@ -84,9 +114,12 @@ class KeyTable:
         return (self._clock.now() + PLAIN_FOR).isoformat() if found else ""
 
 
-def _text(row: Row, name: str) -> str:
-    value = row.values.get(name)
-    return value if isinstance(value, str) else ""
+def _read(row: Row) -> _Kept:
+    """What a row of this version says; raises `Unreadable` for a damaged one, or one of a later version."""
+    secret, plain_until = row.values.get("secret"), row.values.get("plain_until")
+    if row.values.get("schema") != SCHEMA or not isinstance(secret, str):
+        raise Unreadable(kind_of(row.key))
+    return _Kept(secret, plain_until if isinstance(plain_until, str) else "")
 
 
 def _moment(text: str) -> datetime | None:

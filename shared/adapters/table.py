@@ -176,13 +176,14 @@ def _require_values(values: Values) -> None:
     for name, value in values.items():
         if not name.isidentifier() or not name.isascii() or name in ("PartitionKey", "RowKey", "Timestamp"):
             raise ValueError("a value's name must be an ASCII identifier that the service does not use itself")
-        if isinstance(value, str) and _utf16_units(value) > LONGEST_TEXT:
+        if isinstance(value, str) and utf16_units(value) > LONGEST_TEXT:
             raise ValueError("a text may have at most 32,768 UTF-16 units")
         if isinstance(value, int) and not -_LARGEST_INT <= value < _LARGEST_INT:
             raise ValueError("a number must fit into 64 bits")
 
 
-def _utf16_units(text: str) -> int:
+def utf16_units(text: str) -> int:
+    """What Table storage counts a text by; raises `ValueError` for half a surrogate pair."""
     try:
         return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
     except UnicodeEncodeError:

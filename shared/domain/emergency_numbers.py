@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from shared.domain.countries import COUNTRIES, WITHOUT_EMERGENCY_NUMBER
 from shared.domain.errors import NotAnEmergency
 
 MAX_DIALLED_CHARACTERS = 256
@@ -101,7 +102,7 @@ def placement(
     `routed` are the numbers that a voice route of direct routing is known to take; None: it could not be read, or a
     pattern cannot be judged here.
     """
-    if country is None or not _is_country(country):
+    if country is None or country.upper() not in COUNTRIES:
         return Placement(Placeable.UNKNOWN, number.number)
     placed = PLACED.get(country.upper())
     if placed is not None and (number.number in placed or not number.test):
@@ -207,8 +208,11 @@ def _number_of_service(candidates: Collection[str]) -> str:
 
 
 def _candidates(country: str | None, countries: Collection[str]) -> list[str]:
-    """The countries whose numbers count; a territory counts as US, and what is not configured as unknown."""
-    configured = sorted({_recognised_as(each) for each in countries})
+    """The countries whose numbers count; a territory counts as US, and what is not configured as unknown.
+
+    One of which no emergency number is known counts as not configured: it would make nothing an emergency.
+    """
+    configured = sorted({_recognised_as(each) for each in countries} - WITHOUT_EMERGENCY_NUMBER)
     own = _recognised_as(country) if country else None
     return [own] if own in configured else configured
 
@@ -223,9 +227,3 @@ def _is_emergency_number(digits: str, candidates: Collection[str]) -> bool:
     from phonenumbers import is_emergency_number
 
     return any(is_emergency_number(digits, country) for country in candidates)
-
-
-def _is_country(country: str) -> bool:
-    from phonenumbers import SUPPORTED_REGIONS
-
-    return country.upper() in SUPPORTED_REGIONS

@@ -79,11 +79,17 @@ def deliver_notice(
     try:
         sending.send_to_all(until_lapse)
     except Unavailable as failure:
-        if sending.dispatches:
-            _note_told(notice, sending.dispatches, emergencies, clock, deadline)
-        _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
+        try:
+            if sending.dispatches:
+                _note_told(notice, sending.dispatches, emergencies, clock, _half_of(deadline, clock))
+        finally:
+            _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
         return
     _strike_off(owed, notice, sending.dispatches, emergencies, clock, deadline)
+    _tell(owed, sending, telemetry)
+
+
+def _tell(owed: OwedNotice, sending: "Sending", telemetry: Telemetry) -> None:
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
     else:
@@ -175,18 +181,28 @@ def _strike_off(
     clock: Clock,
     deadline: Deadline,
 ) -> None:
-    """The notice is owed no more. In one transaction with what its emergency knows of it, unless that moves meanwhile.
+    """The notice is owed no more. In one transaction with what its emergency knows of it, unless that cannot be.
 
-    One that merges several emergencies' notices has too many rows for that.
+    One that merges several emergencies' notices has too many rows for that. Whatever keeps an emergency from being
+    told, what was accepted is struck off alone: a notice that stays owed is sent again, until its lease is over.
     """
     agent_key = notice.agent_key if notice.singly == (notice,) else None
+    telling = _half_of(deadline, clock)
     if agent_key is not None:
-        with suppress(Conflict, Unreadable):
-            told = _told_of(notice, agent_key, dispatches, emergencies, clock, deadline)
-            emergencies.strike_off(owed, dispatches, deadline, told=told)
+        # `_note_told` meets with whatever it is once more, and raises it.
+        with suppress(Exception):
+            told = _told_of(notice, agent_key, dispatches, emergencies, clock, telling)
+            emergencies.strike_off(owed, dispatches, telling, told=told)
             return
-    _note_told(notice, dispatches, emergencies, clock, deadline)
-    emergencies.strike_off(owed, dispatches, deadline)
+    try:
+        _note_told(notice, dispatches, emergencies, clock, telling)
+    finally:
+        emergencies.strike_off(owed, dispatches, deadline)
+
+
+def _half_of(deadline: Deadline, clock: Clock) -> Deadline:
+    """Whoever is told over and over in vain leaves time to write that the notice was accepted."""
+    return Deadline(clock, deadline.remaining_s() / 2)
 
 
 def _told_of(
@@ -213,14 +229,15 @@ def _note_told(
 ) -> None:
     """Whoever was told is told when it is over, too; where nobody was, nobody waits for this notice any longer.
 
-    Before the notice is struck off: a repeat is the same message.
+    Before the notice is struck off: a repeat is the same message. Whatever one of the emergencies meets with, the
+    others are told; then it is raised, but for a row that cannot be read, which is its own agent's.
     """
     now, addresses = clock.now(), _addresses(dispatches)
+    failure: Exception | None = None
     for each in notice.singly:
         if each.agent_key is None:
             continue
-        # A row that cannot be read is its own agent's: the others were told all the same.
-        with suppress(Unreadable):
+        try:
             change_emergency(
                 each.agent_key,
                 partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now),
@@ -228,6 +245,12 @@ def _note_told(
                 now=now,
                 deadline=deadline,
             )
+        except Unreadable:
+            continue
+        except Exception as error:  # noqa: BLE001 - raised below
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 class Sending:

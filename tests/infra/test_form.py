@@ -47,7 +47,7 @@ REFUSED = {
         "Front Desk <>",
         "guard@example.c om, Front Desk <desk@example.com>",
     ),
-    "EMERGENCY_COUNTRIES": ("USA", "1", "XX", "US,CA"),
+    "EMERGENCY_COUNTRIES": ("USA", "1", "XX", "US,CA", "UM", "US;aq"),
     "EMAIL_SENDER": ("example.com", "a b@example.com", "Emergency <a@example.com>", "a@example.test"),
     "ALLOWED_ORIGINS": (
         "desk.example.com",
@@ -64,8 +64,8 @@ REFUSED = {
     "EMAIL_PER_MINUTE": ("none", "-1", "1.5"),
     "EMAIL_PER_HOUR": ("none", "-1", "1.5"),
     "TIME_ZONE": ("Mars/Olympus", "america/los_angeles", "UTC+1", "Etc"),
-    "EXPIRY_SCHEDULE": ("* * * * *", "0 * * * * * *", "every minute"),
-    "OUTBOX_SCHEDULE": ("10", "*/10 * * * *"),
+    "EXPIRY_SCHEDULE": ("* * * * *", "0 * * * * * *", "every minute", "99 * * * * *", "a b c d e f"),
+    "OUTBOX_SCHEDULE": ("10", "*/10 * * * *", "*/0 * * * * *", "- - - - - -", "0 0 0 * * JAN"),
 }
 ACCEPTED = {
     "CALLBACK_NUMBERS": (
@@ -98,7 +98,7 @@ ACCEPTED = {
     "EMAIL_PER_MINUTE": ("1", "30"),
     "EMAIL_PER_HOUR": ("1", "100"),
     "TIME_ZONE": ("UTC", "America/Los_Angeles", "America/Argentina/Buenos_Aires", "Etc/GMT+5"),
-    "EXPIRY_SCHEDULE": ("0 * * * * *", "0 */2 * * * MON-FRI"),
+    "EXPIRY_SCHEDULE": ("0 * * * * *", "0 */2 * * * MON-FRI", "0,30 0-9/3 23 31 jan-December Sun"),
     "OUTBOX_SCHEDULE": ("*/10 * * * * *", " */10  * * * * * "),
 }
 

@@ -319,12 +319,41 @@ def test_a_row_of_a_key_that_this_code_never_writes_stops_nobody(key: str) -> No
     assert key.startswith(STAY) or key not in {row.key for _, row in story.rows()}, "no sweep meets it again"
 
 
+def with_a_fresh_process(house: House, keyring: MemoryTable) -> None:
+    """Another process of the same deployment comes up, which has read no secret yet."""
+    house.keys = KeyTable(keyring, house.clock, (), telemetry=house.telemetry)
+    house.lend_from(house.deployment.callback_numbers)
+    house.presence = PresenceTable(house.presence_rows, house.clock, house.keys)
+
+
 @pytest.mark.parametrize("breakage", BREAKAGES)
-def test_a_broken_keyring_is_read_all_the_same(breakage: str) -> None:
-    house, table = House(), MemoryTable()
-    KeyTable(table, house.clock, ()).ring(house.within())
-    table.commit([Put("keyring", BREAKAGES[breakage])], house.within())
-    assert KeyTable(table, house.clock, ()).ring(house.within()).first(key_of("ana")) != key_of("ana")
+def test_a_broken_keyring_is_an_outage_until_it_can_be_read_and_is_never_written_over(breakage: str) -> None:
+    house, keyring = House(), MemoryTable()
+    with_a_fresh_process(house, keyring)
+    house.add_agent(agent("ana"))
+    house.show("ana", PresenceStatus.AVAILABLE)
+    house.tick()
+    number = house.dial(Dial(call_id="1", agent_id="ana", dialled="911")).callback_number
+    house.clock.advance(after(minutes=2))
+    whole = keyring.get("keyring", house.within()).result()
+    assert whole is not None
+    keyring.commit([Put("keyring", BREAKAGES[breakage])], house.within())
+    with_a_fresh_process(house, keyring)
+    assert house.dial(Dial(call_id="2", agent_id="ana", dialled="911")).degraded
+    house.clock.advance(after(hours=8))
+    house.tick()
+    house.sweep()
+    kept = keyring.get("keyring", house.within()).result()
+    assert kept is not None and kept.values == BREAKAGES[breakage]
+    assert "broken" not in map(kind_of, house.rows()), "every row but the keyring is sound"
+    assert house.telemetry.events.count(("row_set_aside", {"kind": "keyring"})) == 1, "once for each process"
+    assert house.telemetry.count("unforeseen_error") == 0
+    keyring.commit([Put("keyring", whole.values)], house.within())
+    again = house.dial(Dial(call_id="3", agent_id="ana", dialled="911"))
+    assert (again.degraded, again.callback_number) == (False, number)
+    for call_id in ("1", "2", "3"):
+        house.end(End(call_id=call_id, by_agent=True, agent_id="ana"))
+    assert house.status("ana") is PresenceStatus.AVAILABLE
 
 
 def test_a_free_row_that_names_no_number_costs_no_dial_a_try() -> None:

@@ -260,10 +260,32 @@ def test_rows_of_the_version_before_are_looked_for_until_they_have_run_out(kind:
     assert not keys.ring(soon(clock)).plain
 
 
-@pytest.mark.parametrize("damaged", [{}, {"secret": 7}, {"secret": "", "plain_until": "soon"}], ids=str)
-def test_a_damaged_row_costs_nobody_their_dial(damaged: dict[str, str | int]) -> None:
+UNREADABLE: list[dict[str, str | int]] = [
+    {},
+    {"schema": 1},
+    {"schema": 1, "secret": 7, "plain_until": ""},
+    {"schema": 2, "secret": "", "plain_until": ""},
+    {"schema": 2, "secrets": OLD.text},
+]
+
+
+@pytest.mark.parametrize("row", UNREADABLE, ids=str)
+def test_a_row_that_cannot_be_read_is_not_written_over_and_key_secrets_alone_go_on(row: dict[str, str | int]) -> None:
     clock, table = HandClock(), MemoryTable()
-    table.commit([Put(ROW, {"schema": 1, **damaged})], soon(clock))
+    table.commit([Put(ROW, row)], soon(clock))
+    with pytest.raises(Unavailable):
+        KeyTable(table, clock, ()).ring(soon(clock))
+    keys = KeyTable(table, clock, (NEW,))
+    assert keys.ring(soon(clock)) == KeyRing((NEW,))
+    kept = table.get(ROW, soon(clock)).result()
+    assert kept is not None and kept.values == row
+    table.commit([Put(ROW, {"schema": 1, "secret": OLD.text, "plain_until": ""})], soon(clock))
+    assert keys.ring(soon(clock)) == KeyRing((NEW, OLD)), "as soon as it can be read"
+
+
+def test_a_time_that_cannot_be_read_costs_nobody_their_secret() -> None:
+    clock, table = HandClock(), MemoryTable()
+    table.commit([Put(ROW, {"schema": 1, "secret": "", "plain_until": "soon"})], soon(clock))
     assert len(KeyTable(table, clock, ()).ring(soon(clock)).secrets) == 1
 
 

@@ -96,6 +96,8 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EMERGENCY_CONTACTS", "a@example.com;not an address", "emergency_contacts", ("a@example.com",)),
         ("EMERGENCY_COUNTRIES", "it;USA;ZZ", "countries", frozenset({"IT"})),
         ("EMERGENCY_COUNTRIES", "UK", "countries", frozenset({"US", "PR", "CA"})),
+        ("EMERGENCY_COUNTRIES", "UM", "countries", frozenset({"US", "PR", "CA"})),
+        ("EMERGENCY_COUNTRIES", "gb;aq", "countries", frozenset({"GB"})),
         ("EMAIL_SENDER", "nobody", "email_sender", None),
         ("EMAIL_BACKEND", "smtp", "email_backend", EmailBackend.ACS),
         # Not the public cloud's in its place: a sovereign cloud's notices would be sent there.
@@ -264,6 +266,49 @@ def test_what_sends_notifications() -> None:
     assert settings.faults == ()
     assert (settings.email_backend, settings.graph_url) == (EmailBackend.GRAPH, "https://graph.microsoft.us")
     assert read(GRAPH_URL="  ").graph_url == "https://graph.microsoft.com"
+
+
+UNREADABLE_SCHEDULES = [
+    *("a b c d e f", "- - - - - -", "99 * * * * *", "60 * * * * *", "0 60 * * * *", "0 0 24 * * *", "0 0 0 0 * *"),
+    *("0 0 0 32 * *", "0 0 0 * 0 *", "0 0 0 * 13 *", "0 0 0 * * 7", "*/0 * * * * *", "*/ * * * * *", "/5 * * * * *"),
+    *("0 1- * * * *", "0 -1 * * * *", "0 1-60 * * * *", "0 1-2-3 * * * *", "0 1,, * * * *", "0 , * * * *"),
+    *("JAN * * * * *", "0 0 0 MON * *", "0 0 0 * MON *", "0 0 0 * * JAN", "0 0 0 * Foo *", "0 *-5 * * * *"),
+    *("0 */5/2 * * * *", "0 0 0 * J *", "0 0 0 ? * *", "0 0 0 L * *", "\u0660 * * * * *", "* * * * *"),
+    *("0 * * * * * *", "00:01:00"),
+]
+READABLE_SCHEDULES = [
+    *("a b c d e f", "- - - - - -", "99 * * * * *", "60 * * * * *", "0 60 * * * *", "0 0 24 * * *", "0 0 0 0 * *"),
+    *("0 0 0 32 * *", "0 0 0 * 0 *", "0 0 0 * 13 *", "0 0 0 * * 7", "*/0 * * * * *", "*/ * * * * *", "/5 * * * * *"),
+    *("0 1- * * * *", "0 -1 * * * *", "0 1-60 * * * *", "0 1-2-3 * * * *", "0 1,, * * * *", "0 , * * * *"),
+    *("JAN * * * * *", "0 0 0 MON * *", "0 0 0 * MON *", "0 0 0 * * JAN", "0 0 0 * Foo *", "0 *-5 * * * *"),
+    *(
+        "0 */5/2 * * * *",
+        "0 0 0 * J *",
+        "0 0 0 ? * *",
+        "0 0 0 L * *",
+        "\u0660 * * * * *",
+        "* * * * *",
+        "0 * * * * * *",
+        "00:01:00",
+    ),
+]
+READABLE_SCHEDULES = [
+    *("0 * * * * *", "*/10 * * * * *", "0 */5 9-17 * JAN Mon,Fri", "59 59 23 31 12 6", "00 05 00 01 01 0"),
+    *("0,15,30-40/5 * * * * *", "5/20 * * * * *", "0 0 0 * jan-DEC Sunday", "0 0 0 1-15,20 1-6/2 mon-fri"),
+]
+
+
+@pytest.mark.parametrize("setting", ["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"])
+@pytest.mark.parametrize("value", UNREADABLE_SCHEDULES, ids=ascii)
+def test_a_schedule_that_no_host_can_read_is_reported(setting: str, value: str) -> None:
+    settings = read(**{setting: value})
+    assert faulty(settings) == {setting} and not settings.valid
+
+
+@pytest.mark.parametrize("value", READABLE_SCHEDULES)
+def test_a_schedule_that_the_host_reads_is_no_fault(value: str) -> None:
+    settings = read(EXPIRY_SCHEDULE=value)
+    assert settings.faults == () and settings.expiry_schedule == value
 
 
 def test_a_warning_alone_is_no_fault() -> None:
