@@ -13,5 +13,7 @@ _ISO_3166_1 = (
     "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
 )
 COUNTRIES = frozenset(_ISO_3166_1.split())
+# Reserved by ISO or in general use, and known to `phonenumbers`: Ascension, Tristan da Cunha, Kosovo.
+PLACES = COUNTRIES | {"AC", "TA", "XK"}
 # Configured alone, one of these would make every number that is dialled no emergency.
 WITHOUT_EMERGENCY_NUMBER = frozenset(["AQ", "BV", "GN", "GQ", "GS", "HM", "IO", "PN", "TF", "TK", "UM"])

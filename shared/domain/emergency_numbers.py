@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from shared.domain.countries import COUNTRIES, WITHOUT_EMERGENCY_NUMBER
+from shared.domain.countries import PLACES, WITHOUT_EMERGENCY_NUMBER
 from shared.domain.errors import NotAnEmergency
 
 MAX_DIALLED_CHARACTERS = 256
@@ -102,7 +102,7 @@ def placement(
     `routed` are the numbers that a voice route of direct routing is known to take; None: it could not be read, or a
     pattern cannot be judged here.
     """
-    if country is None or country.upper() not in COUNTRIES:
+    if country is None or country.upper() not in PLACES:
         return Placement(Placeable.UNKNOWN, number.number)
     placed = PLACED.get(country.upper())
     if placed is not None and (number.number in placed or not number.test):
