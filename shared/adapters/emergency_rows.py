@@ -40,6 +40,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from shared.adapters.stored_times import require_sound_times
 from shared.adapters.table import (
     Row,
     Values,
@@ -257,7 +258,9 @@ def callback_due_row(at: datetime, callback: Callback) -> str:
 
 
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:
-    """A row that holds `state`, with its schema version."""
+    """A row that holds `state`, with its schema version; raises `ValueError` where `read_state` would refuse it."""
+    # As `state_text`, which would be one function more for whoever follows a dial.
+    require_sound_times(state)
     return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode(), **more}
 
 
@@ -354,7 +357,7 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
 def emergency_values(emergency: Emergency, index: Mapping[str, Values]) -> Values:
     """The emergency's own row."""
     listed = msgspec.json.encode(sorted(index)).decode()
-    return {"schema": EMERGENCY_SCHEMA, "state": msgspec.json.encode(emergency).decode(), "index": listed}
+    return {**state_values(emergency, index=listed), "schema": EMERGENCY_SCHEMA}
 
 
 def read_stored(row: Row | None) -> Stored:
