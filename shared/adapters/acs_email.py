@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
 from shared.adapters.email_refusals import named_in
+from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import repeatability_id
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 40
 API_VERSION = "2023-03-31"
+# The statuses of an operation that sends, in lower case. With `Failed`, `Canceled` or an unknown one nothing is sent.
+_TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
 NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
@@ -68,24 +71,30 @@ class AcsEmail:
             "Repeatability-Request-ID": repeatability_id(email.operation_id, f"send {tries_refused}"),
             "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
         }
-        self._service.ask(
+        operation = self._service.ask(
             lambda client: _send(client, message, email.operation_id, headers),
             deadline,
             refusal=lambda answered: self._refusal(answered, email),
         )
+        if not _is_taken_on(operation):
+            self._count_refusal(email.operation_id)
+            raise _not_taken_on(operation)
 
     def ping(self, deadline: Deadline) -> None:
         """See that the service answers, without sending. Raises `Unavailable`, and `Refused` where we may not ask."""
         self._service.ping(_ask_for_nothing, deadline)
 
     def _refusal(self, answered: Answered, email: Email) -> Exception:
+        self._count_refusal(email.operation_id)
+        return _refusal(answered, email.recipients)
+
+    def _count_refusal(self, operation_id: str) -> None:
         # The service repeats a refusal to the same request for five minutes, though it was mended by then. It has sent
         # nothing: the next try is another request.
         with self._lock:
-            self._refused[email.operation_id] = self._refused.pop(email.operation_id, 0) + 1
+            self._refused[operation_id] = self._refused.pop(operation_id, 0) + 1
             if len(self._refused) > MAX_REFUSED_KEPT:
                 del self._refused[next(iter(self._refused))]
-        return _refusal(answered, email.recipients)
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first notice need not wait for that."""
@@ -106,8 +115,10 @@ def _make_client(connection_string: str | None, endpoint: str | None, options: d
     return EmailClient(endpoint or "", managed_credential(), **options)
 
 
-def _send(client: EmailClient, message: dict[str, Any], operation_id: str, headers: dict[str, str]) -> None:
-    """Send, and see that it was the service that said 202: only an operation with an id was taken on."""
+def _send(
+    client: EmailClient, message: dict[str, Any], operation_id: str, headers: dict[str, str]
+) -> Mapping[str, object]:
+    """Send, and see that it was the service that said 202: its operation has an id."""
     answers: list[PipelineResponse[Any, Any]] = []
     # The operation itself cannot be asked for: the SDK would read headers of it that nobody needs.
     client.begin_send(
@@ -116,6 +127,24 @@ def _send(client: EmailClient, message: dict[str, Any], operation_id: str, heade
     operation = answers[-1].http_response.json()
     if not (isinstance(operation, Mapping) and operation.get("id")):
         raise Unavailable("the e-mail service named no operation")
+    return operation
+
+
+def _is_taken_on(operation: Mapping[str, object]) -> bool:
+    status = operation.get("status")
+    return status is None or (isinstance(status, str) and status.casefold() in _TAKEN_ON)
+
+
+def _not_taken_on(operation: Mapping[str, object]) -> Unavailable:
+    error = operation.get("error")
+    code = error.get("code") if isinstance(error, Mapping) else None
+    # The reason is logged, and what the service says besides may name people.
+    plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= LONGEST_REASON
+    return Unavailable(
+        "the e-mail service accepted the message and does not send it",
+        retry_after_s=MENDING_S,
+        reason=str(code).lower() if plain else "operation_failed",
+    )
 
 
 def _ask_for_nothing(client: EmailClient) -> None:
@@ -123,7 +152,7 @@ def _ask_for_nothing(client: EmailClient) -> None:
 
     # The SDK's own polling needs an operation that it began itself.
     path = f"/emails/operations/{NO_OPERATION}"
-    client.send_request(HttpRequest("GET", path, params={"api-version": API_VERSION})).raise_for_status()
+    require_own_answer(client.send_request(HttpRequest("GET", path, params={"api-version": API_VERSION})))
 
 
 def _message(email: Email, sender: str) -> dict[str, Any]:

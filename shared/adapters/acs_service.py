@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import Answer, DeadlinePool
-from shared.adapters.sdk_answers import is_busy, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, retry_after_s, was_reset
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, NotFound, Refused, Unavailable
 
@@ -158,7 +158,7 @@ class AcsService[C]:
             http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
         except OSError:
             raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
-        options = {"transport": http, "retry_total": 0}
+        options = {"transport": http, "retry_total": 0, **NO_REDIRECTS}
         try:
             self._host = self._host_of_settings()
             return self._make(self._connection_string, self._endpoint, options), http

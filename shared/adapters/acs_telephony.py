@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 REMEMBERED_S = 300.0
 READ_WITHIN_S = 8.0
 MAX_NUMBERS = 10_000
+# Of 100 numbers each, and some to spare.
+MAX_PAGES = 200
 MAX_ROUTES = 500
 
 
@@ -59,7 +62,9 @@ class AcsTelephony:
             return self._known
         reading = Deadline(self._clock, min(READ_WITHIN_S, deadline.remaining_s()))
         routes = self._routing.begin(_routes, reading, refusal=_refusal, repeatable=True)
-        numbers = self._numbers.begin(_numbers, reading, refusal=_refusal, repeatable=True)
+        numbers = self._numbers.begin(
+            lambda client: _numbers(client, self._numbers.is_own), reading, refusal=_refusal, repeatable=True
+        )
         now = self._clock.now()
         complete = True
         try:
@@ -132,14 +137,21 @@ def _routes(client: SipRoutingClient) -> tuple[VoiceRoute, ...]:
     return tuple(routes)
 
 
-def _numbers(client: PhoneNumbersClient) -> tuple[OwnedNumber, ...]:
+def _numbers(client: PhoneNumbersClient, is_own: Callable[[str], bool]) -> tuple[OwnedNumber, ...]:
+    """The numbers on all pages of the list; `Unavailable` where it has no end, or where its next page is not its own.
+
+    The SDK signs the request for a next page wherever that is.
+    """
+    pages = client.list_purchased_phone_numbers().by_page()
     numbers: list[OwnedNumber] = []
-    for each in client.list_purchased_phone_numbers():
-        numbers.append(_owned(each))
-        if len(numbers) > MAX_NUMBERS:
-            # A `nextLink` that leads to itself would never end.
-            raise Unavailable
-    return tuple(numbers)
+    for _ in range(MAX_PAGES):
+        page = next(pages, None)
+        if page is None:
+            return tuple(numbers)
+        numbers += [_owned(each) for each in page]
+        if len(numbers) > MAX_NUMBERS or not is_own(getattr(pages, "continuation_token", None) or ""):
+            break
+    raise Unavailable("The list of numbers cannot be read to its end.")
 
 
 def _owned(number: PurchasedPhoneNumber) -> OwnedNumber:

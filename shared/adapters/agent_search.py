@@ -7,9 +7,7 @@ They are written in the entry's own transaction. Places and terms are the hexade
 row's key may not hold everything, and these keep its order; a hyphen sorts before every digit.
 """
 
-import msgspec
-
-from shared.adapters.table import Row, Table, Values, read_state, with_prefix
+from shared.adapters.table import Row, Table, Values, read_state, state_text, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent, AgentsPage, ListedAgent
 from shared.domain.errors import Malformed, Unreadable
@@ -29,7 +27,7 @@ def search_rows(agent: Agent) -> dict[str, Values]:
         site=agent.site,
         contacts=len(agent.emergency_contacts),
     )
-    values: Values = {"schema": 1, "state": msgspec.json.encode(listed).decode()}
+    values: Values = {"schema": 1, "state": state_text(listed)}
     terms = {f"term|{_hex(term)}-{agent.key}": values for term in terms_of(agent.agent_id, agent.name)}
     return {f"list|{_hex(place_of(agent))}-{agent.key}": values, **terms}
 

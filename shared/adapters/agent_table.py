@@ -34,6 +34,7 @@ from shared.adapters.table import (
     Write,
     read_row,
     read_state,
+    state_text,
     with_prefix,
 )
 from shared.deadlines import Clock, Deadline
@@ -448,7 +449,7 @@ def _object_key(object_id: str) -> str:
 
 
 def _values_of(agent: Agent) -> Values:
-    state = msgspec.json.encode(agent).decode()
+    state = state_text(agent)
     parts = [state[start : start + _LONGEST_PART] for start in range(0, len(state), _LONGEST_PART)]
     return {
         "schema": SCHEMA,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -59,15 +60,12 @@ class BearerClient:
 
         Raises `AzureError` for any answer but a success, and `Unavailable` without a token.
         """
-        from azure.core.exceptions import HttpResponseError
-
         token = self._current_token()
         response = self._sent(method, path, body, headers, token)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             self._drop(token)
             response = self._sent(method, path, body, headers, self._current_token())
-        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-            raise HttpResponseError(response=response)
+        require_own_answer(response)
         return response
 
     def _sent(self, method: str, path: str, body: Any, headers: Mapping[str, str] | None, token: str) -> HttpResponse:

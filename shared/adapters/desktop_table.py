@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
-import msgspec
-
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.table import (
     Delete,
@@ -25,6 +23,7 @@ from shared.adapters.table import (
     Values,
     Write,
     read_state,
+    state_text,
     with_prefix,
 )
 from shared.deadlines import Deadline
@@ -148,7 +147,7 @@ def _latest_first(desktops: Iterable[Desktop | None]) -> tuple[Desktop, ...]:
 
 def _kept(agent_key: str, kept: Desktop, before: Row | None) -> list[Write]:
     row_key = _desktop_row(agent_key, kept.desktop_id)
-    values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(kept).decode(), "day": _day(kept.at)}
+    values: Values = {"schema": SCHEMA, "state": state_text(kept), "day": _day(kept.at)}
     desktop_key = row_key.rpartition("|")[2]
     day: list[Write] = [Put(f"reported|{_day(kept.at)}|{agent_key}|{desktop_key}", {"schema": SCHEMA})]
     if before is None:

@@ -14,15 +14,17 @@ import threading
 from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Meta, Struct, field, structs
 
 from shared.adapters.acs_service import MENDING_S
 from shared.adapters.bearer_client import REFUSALS, BearerService
 from shared.adapters.presence_holds import Holds
 from shared.adapters.presence_marks import Mark, mark_of, marked
+from shared.adapters.stored_times import require_sound_times
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
 from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end, without_mark
@@ -64,6 +66,9 @@ ORGANISATION = "organisation"
 KEEP_WITHIN_S = 1.0
 _EXPAND = "msdyn_currentpresenceid($select=msdyn_basepresencestatus,msdyn_canuserset)"
 NOBODY = "00000000-0000-0000-0000-000000000000"
+# What is shown is stored: an answer with anything else in these places is none.
+type Guid = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")]
+type TimeText = Annotated[str, Meta(pattern=r"\A[ -~]{0,64}\Z")]
 _NOBODY = Presence(status=PresenceStatus.OFFLINE, settable=False)
 
 
@@ -75,18 +80,28 @@ class _PresenceRow(Struct, frozen=True):
 class _StatusRow(Struct, frozen=True):
     """A row of `msdyn_agentstatuses`. Older organisations lack the user who changed it."""
 
-    presence_id: str | None = field(name="_msdyn_currentpresenceid_value")
+    presence_id: Guid | None = field(name="_msdyn_currentpresenceid_value")
     logged_in: bool | None = field(name="msdyn_isagentloggedin")
     presence: _PresenceRow | None = field(default=None, name="msdyn_currentpresenceid")
     changed_by: str | None = field(default=None, name="msdyn_presencemodifiedby")
-    changed_by_user: str | None = field(default=None, name="_msdyn_presencemodifiedbyuserid_value")
-    changed_at: datetime | None = field(default=None, name="msdyn_presencemodifiedon")
-    changed_at_ms: str | None = field(default=None, name="msdyn_presencemodifiedonwithmilliseconds")
+    changed_by_user: Guid | None = field(default=None, name="_msdyn_presencemodifiedbyuserid_value")
+    changed_at: TimeText | None = field(default=None, name="msdyn_presencemodifiedon")
+    changed_at_ms: TimeText | None = field(default=None, name="msdyn_presencemodifiedonwithmilliseconds")
 
     @property
     def stamp(self) -> str:
         """Which change it shows. The row's own ETag changes with the agent's capacity, too."""
-        return f"{self.presence_id}|{self.changed_at_ms or self.changed_at}"
+        return f"{self.presence_id}|{self.changed_at_ms or self.since or self.changed_at}"
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was changed; None also for a time that cannot be calculated with, which would end a stored row."""
+        try:
+            said = msgspec.convert(self.changed_at, datetime | None)
+            require_sound_times(said)
+        except (msgspec.ValidationError, ValueError):
+            return None
+        return said
 
 
 class _Rows(Struct, frozen=True):
@@ -94,7 +109,7 @@ class _Rows(Struct, frozen=True):
 
 
 class _User(Struct, frozen=True):
-    user_id: str = field(name="UserId")
+    user_id: Guid = field(name="UserId")
 
 
 class DynamicsPresence:
@@ -259,7 +274,7 @@ class _Agents:
             # Inactive is one that nobody can set: given back is its base status.
             native=None if own_kind.can_user_set is False else row.presence_id,
             set_by=_changed_by(row, user_id, own_id),
-            since=row.changed_at,
+            since=row.since,
             version=row.stamp,
             settable=self._settable(row, user_id),
         )
@@ -310,7 +325,8 @@ class _Agents:
         except (NotFound, Refused):
             # A table that is not there: another organisation, or one without the contact centre.
             raise Unavailable(retry_after_s=MENDING_S, reason=ORGANISATION) from None
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeError):
+            # A name of a member may hold half of a surrogate pair, at which msgspec raises `UnicodeEncodeError`.
             raise Unavailable from None
 
     def warm_up(self) -> None:

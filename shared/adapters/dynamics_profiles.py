@@ -3,20 +3,24 @@
 An agent is a bookable resource there; what is assigned to it names a capacity profile, and may have a limit of its own.
 """
 
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from shared.adapters.bearer_client import BearerService
-from shared.adapters.dynamics_presence import API, ODATA
+from shared.adapters.dynamics_presence import API, ODATA, Guid
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent, CapacityProfile
 from shared.domain.errors import EmergencyCallingError, Unavailable
 
+# It is shown to administrators, as JSON, which takes no half surrogate pair.
+type ProfileName = Annotated[str, Meta(pattern=r"\A[^\ud800-\udfff]{0,200}\Z")]
+
 
 class _Resource(Struct, frozen=True):
-    resource_id: str = field(name="bookableresourceid")
+    resource_id: Guid = field(name="bookableresourceid")
 
 
 class _Resources(Struct, frozen=True):
@@ -24,7 +28,7 @@ class _Resources(Struct, frozen=True):
 
 
 class _Profile(Struct, frozen=True):
-    name: str = field(name="msdyn_name")
+    name: ProfileName = field(name="msdyn_name")
     limit: int | None = field(default=None, name="msdyn_defaultmaxunits")
 
 
@@ -66,7 +70,7 @@ class DynamicsProfiles:
     def _read[T](self, target: str, kind: type[T], deadline: Deadline) -> T:
         try:
             return msgspec.convert(self._service.ask("GET", f"{API}/{target}", deadline, headers=ODATA).body, kind)
-        except (EmergencyCallingError, msgspec.ValidationError):
+        except (EmergencyCallingError, msgspec.ValidationError, UnicodeError):
             # It is told as unknown, whatever the reason.
             raise Unavailable from None
 

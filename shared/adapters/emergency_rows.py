@@ -51,6 +51,7 @@ from shared.adapters.table import (
     read_row,
     read_state,
     require_key,
+    state_text,
     utf16_units,
 )
 from shared.domain.callbacks import Callback
@@ -257,8 +258,8 @@ def callback_due_row(at: datetime, callback: Callback) -> str:
 
 
 def state_values(state: msgspec.Struct, **more: str | int) -> Values:
-    """A row that holds `state`, with its schema version."""
-    return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode(), **more}
+    """A row that holds `state`, with its schema version; raises `ValueError` where `read_state` would refuse it."""
+    return {"schema": SCHEMA, "state": state_text(state), **more}
 
 
 def mail_values(state: Notice | Dispatch, **more: str | int) -> Values:
@@ -271,7 +272,7 @@ def _values_of_any_length(state: msgspec.Struct, schema: int, **more: str | int)
 
     In one wherever that can be, because the version before reads an emergency or a callback in no other form.
     """
-    text = msgspec.json.encode(state).decode()
+    text = state_text(state)
     short = utf16_units(text) <= LONGEST_TEXT
     return {"schema": schema, "state": text, **more} if short else {**long_state_values(state, schema=schema), **more}
 

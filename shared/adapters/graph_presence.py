@@ -6,6 +6,7 @@ no mark of ours: a row for each hold does (`presence_marks`), and `graph_holds` 
 """
 
 from datetime import datetime, timedelta
+from typing import TypeIs
 from urllib.parse import quote
 
 from msgspec import Struct, structs
@@ -41,6 +42,8 @@ REQUEST_WITHIN_S = 5.0
 KEEP_WITHIN_S = 1.0
 # What nobody knows any more is shown for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
+# The longest name of a state that is documented has 23 letters.
+LONGEST_NAME = 64
 NOBODY = "00000000-0000-0000-0000-000000000000"
 # Nobody is there whose presence could be set.
 UNKNOWN_USER = Presence(status=PresenceStatus.OFFLINE, settable=False)
@@ -373,13 +376,20 @@ def ways_shown(native: str) -> tuple[str, ...]:
 
 
 def _shown_in(said: object) -> Shown:
-    """Raises `Unavailable` where an answer of success does not hold what it must: as if it had not answered."""
+    """Raises `Unavailable` where an answer of success does not hold what it must: as if it had not answered.
+
+    What is shown is stored in the emergency's row, which takes 32,768 characters in all and no half surrogate pair.
+    """
     if isinstance(said, dict):
         availability, activity = said.get("availability"), said.get("activity")
         stamp = said.get("sequenceNumber")
-        if isinstance(availability, str) and availability and isinstance(activity, str):
-            return Shown(native_of(availability, activity), stamp.replace(" ", "") if isinstance(stamp, str) else "")
+        if _is_name(availability) and availability and _is_name(activity):
+            return Shown(native_of(availability, activity), stamp.replace(" ", "") if _is_name(stamp) else "")
     raise Unavailable("Graph answered what cannot be read")
+
+
+def _is_name(said: object) -> TypeIs[str]:
+    return isinstance(said, str) and len(said) <= LONGEST_NAME and said.isprintable()
 
 
 def _path(user_id: str) -> str:

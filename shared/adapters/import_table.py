@@ -11,10 +11,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import msgspec
 from msgspec import structs
 
-from shared.adapters.table import Delete, Put, Replace, Row, RowConflict, Table, Values, Write, read_state, with_prefix
+from shared.adapters.table import (
+    Delete,
+    Put,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    read_state,
+    state_text,
+    with_prefix,
+)
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.imports import AgentChange, Import, ImportState
@@ -108,7 +119,7 @@ class ImportTable:
 def _chunks(changes: Sequence[AgentChange]) -> Iterator[tuple[str, int]]:
     parts: list[str] = []
     for change in changes:
-        part = msgspec.json.encode(change).decode()
+        part = state_text(change)
         if parts and sum(map(len, parts)) + len(parts) + len(part) > LONGEST_CHUNK:
             yield f"[{','.join(parts)}]", len(parts)
             parts = []
@@ -125,7 +136,7 @@ def _changes_in(row: Row) -> list[AgentChange]:
 
 
 def _values(state: Import) -> Values:
-    return {"schema": SCHEMA, "state": msgspec.json.encode(state).decode()}
+    return {"schema": SCHEMA, "state": state_text(state)}
 
 
 def _head_row(operation_id: str) -> str:

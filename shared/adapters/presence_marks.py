@@ -10,11 +10,21 @@ import threading
 from collections import OrderedDict
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct, structs
 
 from shared.adapters.key_table import KnownKeys
-from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, Write, read_state
+from shared.adapters.table import (
+    Delete,
+    Insert,
+    Replace,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    Write,
+    read_state,
+    state_text,
+)
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
@@ -163,4 +173,4 @@ class PresenceMarks:
 
 
 def _values_of(mark: Mark) -> Values:
-    return {"schema": SCHEMA, "state": msgspec.json.encode(structs.replace(mark, version="")).decode()}
+    return {"schema": SCHEMA, "state": state_text(structs.replace(mark, version=""))}

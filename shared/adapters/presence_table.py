@@ -6,11 +6,10 @@ The agent's id is a keyed hash. A row under the key of another secret, or of non
 from contextlib import suppress
 from datetime import datetime
 
-import msgspec
 from msgspec import structs
 
 from shared.adapters.key_table import KnownKeys
-from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state
+from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, state_text
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
@@ -109,4 +108,4 @@ class PresenceTable:
 
 
 def _values_of(presence: Presence) -> Values:
-    return {"schema": SCHEMA, "state": msgspec.json.encode(presence).decode()}
+    return {"schema": SCHEMA, "state": state_text(presence)}

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
     from azure.core.rest import HttpResponse
 
+# For every client of an SDK. The SDK would send the whole request again to wherever a 307 or 308 says, with the names
+# and numbers in it, and take the answer of that place for the service's.
+NO_REDIRECTS = {"permit_redirects": False}
 LEAST_WAIT_S, USUAL_WAIT_S = 0.5, 2.0
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -23,6 +26,14 @@ def was_reset(error: AzureError) -> bool:
 def is_busy(status: int) -> bool:
     """Whether the service is busy or broken, and may take the same request later."""
     return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def require_own_answer(response: HttpResponse) -> None:
+    """Raise `HttpResponseError` unless it is a success: the SDK's `raise_for_status` lets a redirect pass."""
+    from azure.core.exceptions import HttpResponseError
+
+    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        raise HttpResponseError(response=response)
 
 
 def retry_after_s(response: HttpResponse | None, *, most_s: float) -> float:

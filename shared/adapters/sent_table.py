@@ -10,9 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-import msgspec
-
-from shared.adapters.table import Insert, Put, Replace, RowConflict, Table, Values, read_state
+from shared.adapters.table import Insert, Put, Replace, RowConflict, Table, Values, read_state, state_text
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.sender_quota import SenderQuota, Sent, grant
@@ -118,4 +116,4 @@ class SentTable:
 
 
 def _values(sent: Sent) -> Values:
-    return {"schema": SCHEMA, "state": msgspec.json.encode(sent).decode()}
+    return {"schema": SCHEMA, "state": state_text(sent)}

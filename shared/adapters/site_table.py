@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from itertools import batched
 
-import msgspec
 from msgspec import Struct
 
 from shared.adapters.table import (
@@ -21,6 +20,7 @@ from shared.adapters.table import (
     Table,
     Values,
     read_state,
+    state_text,
     with_prefix,
 )
 from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
@@ -175,7 +175,7 @@ class SiteTable:
 
 
 def _values(site: Site) -> Values:
-    return {"schema": SCHEMA, "state": msgspec.json.encode(site).decode()}
+    return {"schema": SCHEMA, "state": state_text(site)}
 
 
 def _site_row(site_id: str) -> str:

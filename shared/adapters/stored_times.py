@@ -1,7 +1,8 @@
 """The times in what a row holds: such as cannot be compared or calculated with end the row, not a sweep.
 
 msgspec takes a time without a zone, whose first comparison is a `TypeError`, and one at the edge of the calendar, to
-which nothing can be added (`OverflowError`).
+which nothing can be added (`OverflowError`). `read_row` refuses them; so `state_text` refuses to write them, and an
+adapter drops those that a service says.
 """
 
 import functools

@@ -130,6 +130,15 @@ def read_row[T](row: Row, read: Callable[[Row], T]) -> T:
     return found
 
 
+def state_text(state: Struct) -> str:
+    """The struct as JSON for a row; raises `ValueError` for one that `read_state` would refuse.
+
+    The row then stays as it was. Written, it would be lost, with all that is owed by it.
+    """
+    require_sound_times(state)
+    return msgspec.json.encode(state).decode()
+
+
 def read_state[T](row: Row, kind: type[T]) -> T:
     """The struct that the row holds as JSON in `state`; raises `Unreadable`.
 
@@ -196,7 +205,7 @@ _LONGEST_PART = 15_000
 
 def long_state_values(state: msgspec.Struct, *, schema: int) -> Values:
     """A row that holds `state` as JSON in as many texts as it takes."""
-    text = msgspec.json.encode(state).decode()
+    text = state_text(state)
     parts = [text[start : start + _LONGEST_PART] for start in range(0, len(text), _LONGEST_PART)]
     return {"schema": schema, "parts": len(parts), **{f"state{index}": part for index, part in enumerate(parts)}}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
 from shared.adapters.deadline_pool import Answer, DeadlinePool
-from shared.adapters.sdk_answers import USUAL_WAIT_S, is_busy, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
@@ -196,7 +196,12 @@ class TableAccount:
                 self._http = HttpTransport(
                     connect_s=CONNECT_S, read_s=READ_S, pool_size=THREADS, ca_bundle=self._ca_bundle
                 )
-            options: dict[str, Any] = {"table_name": table_name, "transport": self._http, "retry_total": 0}
+            options: dict[str, Any] = {
+                "table_name": table_name,
+                "transport": self._http,
+                "retry_total": 0,
+                **NO_REDIRECTS,
+            }
             if self._connection_string:
                 return TableClient.from_connection_string(self._connection_string, **options)
             assert self._endpoint is not None

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from shared.domain.emergencies import Emergency, LegEnd, Standing, rings_now, standing
+from shared.domain.emergencies import Emergency, Standing, rings_now, standing
 from shared.domain.emergency_numbers import Placeable, Placement
 from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
@@ -82,7 +82,8 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     if emergency.drill:
         return _drill_panel(emergency, stands)
     panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
-    lease, situation = emergency.lease, _situation(emergency, stands)
+    lease, situation = emergency.lease, emergency.situation or Situation()
+    situation = structs.replace(situation, placement=_placement(emergency, stands))
     if lease.lasts(rules, now):
         panel = with_number(panel, lease.number or None, lease.promised_until(rules), situation)
     elif stands.in_progress or stands.held:
@@ -126,24 +127,17 @@ def _moded(emergency: Emergency, stands: Standing, now: datetime) -> Panel:
     return Panel()
 
 
-def _situation(emergency: Emergency, stands: Standing) -> Situation:
-    return structs.replace(emergency.situation or Situation(), placement=_placement(emergency, stands))
-
-
 def _placement(emergency: Emergency, stands: Standing) -> Placement:
     """That of the call which the panel is about: a real one before a test, one in progress before one that dropped."""
     dialled = [leg for leg in emergency.legs if leg.callback is None]
-    running = {leg.leg_id for leg in stands.in_progress}
-    dropped = {leg_id for leg_id, end in stands.ends.items() if stands.held and _holds(end, stands)}
-    about = [leg for leg in dialled if leg.leg_id in running] or [leg for leg in dialled if leg.leg_id in dropped]
+    running, ends = {leg.leg_id for leg in stands.in_progress}, stands.ends
+    # Presence is held after a drop, unless it was before the agent last ended a call.
+    by_agent = max((end.at for end in ends.values() if end.by_agent), default=None)
+    holding = {leg_id for leg_id, end in ends.items() if stands.held and (by_agent is None or end.at > by_agent)}
+    about = [leg for leg in dialled if leg.leg_id in running] or [leg for leg in dialled if leg.leg_id in holding]
     of_these = [leg for leg in about if not leg.test] or about or dialled
     latest = max(of_these, key=lambda leg: leg.dialled_at, default=None)
     return emergency.placement_of(latest) if latest is not None else Placement()
-
-
-def _holds(end: LegEnd, stands: Standing) -> bool:
-    """Whether presence is held after this end: a drop, and not one before the agent last ended a call."""
-    return not end.by_agent and all(end.at > other.at for other in stands.ends.values() if other.by_agent)
 
 
 def _ringing_panel(*, in_a_call: bool) -> Panel:

@@ -208,7 +208,8 @@ def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
 def _may_be_restored(hold: Hold, current: Presence, now: datetime) -> bool:
     """Whether a service may yet give our Do not disturb back to an agent whose connection broke."""
     left_at = None if current.settable else current.since
-    return hold.touched and not hold.settled and left_at is not None and now < left_at + RESTORED_WITHIN
+    # A time far ahead of ours is none: the look would be repeated until then.
+    return hold.touched and not hold.settled and left_at is not None and abs(now - left_at) < RESTORED_WITHIN
 
 
 def _state_of(current: Presence) -> tuple[PresenceStatus, str | None]:

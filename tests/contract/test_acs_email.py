@@ -1,5 +1,6 @@
 """The e-mail adapter against the local stand-in, over TLS: the real SDK, the real wire."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,39 @@ class TestRefusals:
         with pytest.raises(Unavailable) as caught:
             line.send(DESK)
         assert caught.value.__suppress_context__ or not caught.value.__context__
+
+    @pytest.mark.parametrize(
+        ("operation", "reason"),
+        [
+            ({"status": "Failed", "error": {"code": "DomainNotLinked", "message": DESK}}, "domainnotlinked"),
+            ({"status": "Failed", "error": {"code": f"no {DESK}"}}, "operation_failed"),
+            ({"status": "Failed", "error": {"code": "A" * 41}}, "operation_failed"),
+            ({"status": "Failed", "error": {"code": 14255550100}}, "operation_failed"),
+            ({"status": "failed", "error": None}, "operation_failed"),
+            ({"status": "Canceled", "error": []}, "operation_failed"),
+            ({"status": "Suspended"}, "operation_failed"),
+            ({"status": 1}, "operation_failed"),
+            ({"status": ["Failed"]}, "operation_failed"),
+        ],
+    )
+    def test_an_operation_that_has_failed_is_no_message_sent_and_the_next_try_is_another_request(
+        self, line: Line, operation: dict[str, object], reason: str
+    ) -> None:
+        message, body = an_email(DESK), json.dumps({"id": "one", **operation})
+        line.email.send(message, Deadline(CLOCK, 10))
+        line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
+        with pytest.raises(Unavailable) as caught:
+            line.email.send(message, Deadline(CLOCK, 10))
+        assert (caught.value.reason, caught.value.retry_after_s) == (reason, MENDING_S)
+        assert DESK not in str(caught.value)
+        line.email.send(message, Deadline(CLOCK, 10))
+        assert not line.acs.control.requests("email")[-1].repeated
+
+    @pytest.mark.parametrize("status", ["NotStarted", "Running", "Succeeded", "running", None])
+    def test_an_operation_that_runs_or_says_nothing_is_a_message_sent(self, line: Line, status: str | None) -> None:
+        body = json.dumps({"id": "one", "status": status})
+        line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
+        line.send(DESK)
 
 
 def elsewhere(port: int) -> AcsEmail:

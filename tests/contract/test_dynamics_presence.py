@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from shared.adapters.presence_marks import PresenceMarks
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Refused, Unavailable
-from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus
+from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from tests.contract.presence_services import Tokens, dynamics_gateway, dynamics_user_of
 from tests.fakes.house import HandClock, House
@@ -524,6 +525,64 @@ class TestOutage:
         assert world.dynamics.requests == []
 
 
+def told(**columns: object) -> Fault:
+    """An answer that holds a row with these columns."""
+    row = {"_msdyn_currentpresenceid_value": AVAILABLE, "msdyn_isagentloggedin": True, **columns}
+    return Fault("body", body=json.dumps({"value": [row]}))
+
+
+class TestAnswersThatNoRowCanHold:
+    @pytest.mark.parametrize(
+        "time_said",
+        [
+            *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "2026-11-20T16:00:00"),
+            *("2026-13-40T00:00:00Z", "yesterday", "9998-01-01T00:00:00Z"),
+        ],
+    )
+    def test_a_time_that_cannot_be_used_is_as_if_none_was_said_and_the_emergency_stays_readable(
+        self, world: World, time_said: str
+    ) -> None:
+        world.organisation.modified_on_says = time_said
+        call = world.dial()
+        assert world.shown == "Busy DND"
+        again = world.house.dial(Dial(call_id="again", agent_id=DANA, dialled="911"))
+        assert not again.degraded
+        world.end("again")
+        world.end(call)
+        assert (world.shown, world.marks) == ("Available", [])
+
+    @pytest.mark.parametrize("time_said", ["2026-11-20T16:00:00", "0001-01-01T00:00:00Z"])
+    def test_the_time_of_a_change_that_cannot_be_used_is_not_shown(self, world: World, time_said: str) -> None:
+        world.organisation.modified_on_says = time_said
+        assert (world.seen().since, world.seen().status) == (None, PresenceStatus.AVAILABLE)
+
+    @pytest.mark.parametrize(
+        "columns",
+        [
+            *(
+                {"_msdyn_currentpresenceid_value": each}
+                for each in ("", "Busy", "A" * 40_000, "\ud800", AVAILABLE + "\n")
+            ),
+            *({"_msdyn_presencemodifiedbyuserid_value": each} for each in ("", "\ud800", "Dana")),
+            *({"msdyn_presencemodifiedonwithmilliseconds": each} for each in ("1" * 65, "\ud800", "now\n")),
+            *({"msdyn_presencemodifiedon": each} for each in ("1" * 65, "\ud800")),
+            {"\ud800": ""},
+        ],
+        ids=ascii,
+    )
+    def test_ids_that_are_no_guids_and_times_that_are_no_short_text_are_no_answer(
+        self, world: World, columns: dict[str, object]
+    ) -> None:
+        world.dynamics.faults.append(told(**columns))
+        with pytest.raises(Unavailable):
+            world.seen()
+
+    def test_who_we_are_is_not_known_where_the_answer_is_no_guid(self, world: World) -> None:
+        """Else every change of which no user is told would be taken for our own."""
+        world.dynamics.faults += [told(msdyn_presencemodifiedby="AGENT"), Fault("body", body='{"UserId": ""}')]
+        assert world.seen().set_by == SetBy.AGENT
+
+
 class TestThrottling:
     def test_a_pause_that_was_asked_for_is_kept_by_all(self, world: World) -> None:
         world.dynamics.faults.append(Fault("status", 429, retry_after_s=60))
@@ -594,7 +653,14 @@ class TestReadiness:
         world.organisation.capacity.clear()
         assert profiles.of(Agent(agent_id=DANA, dynamics_user_id=DANA_USER), world.house.within()) == ()
 
-    @pytest.mark.parametrize("fault", [Fault("status", 403), Fault("body", body='{"value": [{}]}'), Fault("drop")])
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *(Fault("status", 403), Fault("body", body='{"value": [{}]}'), Fault("drop")),
+            *(Fault("body", body=json.dumps({"value": [{"bookableresourceid": each}]})) for each in ("x", "\ud800")),
+        ],
+        ids=ascii,
+    )
     def test_what_cannot_be_read_is_not_known(self, world: World, fault: Fault) -> None:
         world.dynamics.faults += [fault, fault]
         profiles = DynamicsProfiles(service_of(world))
@@ -602,6 +668,15 @@ class TestReadiness:
             profiles.of(Agent(agent_id=DANA, dynamics_user_id=DANA_USER), world.house.within())
         with pytest.raises(Unavailable):
             profiles.of(Agent(agent_id=DANA), world.house.within())
+
+    def test_a_profile_whose_name_holds_half_a_character_is_not_known(self, world: World) -> None:
+        resource = {"bookableresourceid": DANA_USER}
+        profile = {"msdyn_capacityprofileid": {"msdyn_name": "\ud800"}}
+        world.dynamics.faults += [Fault("body", body=json.dumps({"value": [each]})) for each in (resource, profile)]
+        with pytest.raises(Unavailable):
+            DynamicsProfiles(service_of(world)).of(
+                Agent(agent_id=DANA, dynamics_user_id=DANA_USER), world.house.within()
+            )
 
 
 def service_of(world: World) -> BearerService:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import sys
@@ -453,6 +454,20 @@ class TestWhatGraphAnswers:
         case.graph.faults.append(Fault(status=200, body=body))
         with pytest.raises(Unavailable):
             case.read()
+
+    @pytest.mark.parametrize("said", ["\ud800", "A" * 65, "A" * 40_000, "Avail\nable", "\x00"], ids=ascii)
+    @pytest.mark.parametrize("name", ["availability", "activity"])
+    def test_a_presence_that_is_no_short_printable_text_is_no_answer(self, case: Case, name: str, said: str) -> None:
+        body = {"availability": "Available", "activity": "Available", name: said}
+        case.graph.faults.append(Fault(status=200, body=json.dumps(body)))
+        with pytest.raises(Unavailable):
+            case.read()
+
+    @pytest.mark.parametrize("said", ["\ud800", "1" * 65])
+    def test_a_sequence_number_that_is_no_short_printable_text_is_none(self, case: Case, said: str) -> None:
+        body = {"availability": "Available", "activity": "Available", "sequenceNumber": said}
+        case.graph.faults.append(Fault(status=200, body=json.dumps(body)))
+        assert case.read().version == " Available/Available"
 
     def test_a_service_that_hangs_is_given_up_at_the_deadline(self, case: Case) -> None:
         case.graph.faults.append(Fault("hang"))

@@ -35,6 +35,14 @@ def test_a_mark_is_read_as_it_was_kept_and_is_gone_once_it_is_removed(marks: Pre
     marks.remove("a", None, SOON)
 
 
+@pytest.mark.parametrize("since", [NOW.replace(tzinfo=None), NOW.replace(year=1), NOW.replace(year=9999)])
+def test_a_mark_that_could_not_be_read_is_not_written(marks: PresenceMarks, since: datetime) -> None:
+    kept = marks.keep("a", MARK, SOON)
+    with pytest.raises(ValueError, match="a time that is kept"):
+        marks.keep("a", structs.replace(kept, before_since=since), SOON)
+    assert marks.of("a", SOON) == kept
+
+
 def test_a_write_needs_the_version_that_was_read(marks: PresenceMarks) -> None:
     first = marks.keep("a", MARK, SOON)
     with pytest.raises(Conflict):

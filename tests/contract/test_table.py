@@ -454,6 +454,20 @@ def test_a_busy_store_is_unavailable_for_as_long_as_it_says(status: int, reason:
         table.close()
 
 
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_is_no_answer_and_nothing_is_sent_where_it_leads(status: int) -> None:
+    with serving(never_answers) as elsewhere:
+        leads = answers(status, "Elsewhere", f"Location: http://127.0.0.1:{elsewhere.port}/")
+        with serving(leads) as server:
+            table = broken(server)
+            refused_within(SOON_S, table)
+            for writes in ([Put("a", {})], [Put("a", {}), Put("b", {})]):
+                with pytest.raises(Unavailable):
+                    table.commit(writes, soon())
+            table.close()
+        assert elsewhere.connections == 0
+
+
 @pytest.mark.parametrize("status", [404, 409, 412])
 def test_a_transaction_that_is_refused_as_a_whole_is_no_conflict(status: int) -> None:
     # The service answers a conflict with 202 and the refused write in it; a proxy in between may say anything.

@@ -39,6 +39,7 @@ WALK = """
 import inspect
 import sys
 from collections import Counter
+from typing import TypeAliasType
 from msgspec import Struct
 try:
     from tests.fakes.house import House
@@ -66,6 +67,9 @@ def walked(name, act):
     def note(frame, event, _):
         code, file = frame.f_code, product_file(frame.f_code)
         if event != "call" or not file or code.co_name.startswith("<"):
+            return
+        # The value of a type alias is computed when it is first asked for: nobody follows that.
+        if isinstance(frame.f_globals.get(code.co_name), TypeAliasType):
             return
         entered.add((file, code.co_qualname))
         caller = frame.f_back

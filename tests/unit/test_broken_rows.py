@@ -3,10 +3,12 @@
 import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import shared.adapters
 from shared.adapters.agent_table import AgentTable
@@ -15,7 +17,7 @@ from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
-from shared.adapters.emergency_rows import read_holder
+from shared.adapters.emergency_rows import emergency_values, read_holder, state_values
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable
 from shared.adapters.notification_template import NotificationTemplate
@@ -479,3 +481,33 @@ def test_a_holders_row_that_cannot_be_read_is_written_anew_with_the_next_transit
     mended = house.table.get(row, house.within()).result()
     assert whole is not None and mended is not None
     assert read_holder(mended).agent_key == read_holder(whole).agent_key
+
+
+@pytest.mark.parametrize(
+    "strange_time", ["2026-11-20T18:00:00", "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"]
+)
+def test_what_could_not_be_read_back_is_not_written(strange_time: str) -> None:
+    house = House()
+    house.dial(Dial(call_id="call-1", agent_id="agent-dana", dialled="911"))
+    emergency = house.emergency("agent-dana")
+    assert emergency is not None and emergency.hold is not None and emergency_values(emergency, {})
+    hold = structs.replace(emergency.hold, before_since=datetime.fromisoformat(strange_time))
+    with pytest.raises(ValueError, match="a time that is kept"):
+        emergency_values(structs.replace(emergency, hold=hold), {})
+    with pytest.raises(ValueError, match="a time that is kept"):
+        state_values(hold)
+
+
+def test_structs_are_written_by_what_refuses_those_that_could_not_be_read_back() -> None:
+    """By `state_text` of the table; what else is encoded holds no time."""
+    encoded = {
+        (path.name, ast.unparse(call.args[0]))
+        for path in ADAPTERS.glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "msgspec.json.encode"
+    }
+    assert encoded == {
+        ("table.py", "state"),
+        ("emergency_rows.py", "sorted(index)"),
+        ("agent_table.py", "agent_id"),
+    }

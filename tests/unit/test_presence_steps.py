@@ -211,6 +211,11 @@ def test_what_a_broken_connection_took_away_may_be_restored_after_the_hold() -> 
         assert step == Settle(structs.replace(hold, settled=True))
 
 
+def test_a_time_far_ahead_of_ours_does_not_keep_a_hold_for_ever() -> None:
+    left = shown(PresenceStatus.OFFLINE, set_by="system", settable=False, since=NOW + timedelta(days=365))
+    assert next_step(APPLIED, held=False, current=left, now=NOW) == Settle(structs.replace(APPLIED, settled=True))
+
+
 def test_what_fades_is_set_once_more_while_it_is_held() -> None:
     step = next_step(
         APPLIED, held=True, current=ours(before=AVAILABLE, before_set_by="agent", before_since=NOW), now=NOW

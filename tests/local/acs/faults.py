@@ -140,7 +140,8 @@ async def _disconnected(receive: Receive) -> None:
 
 def _refusal(fault: Fault) -> Response:
     if fault.kind == "body":
-        return Response(fault.body, fault.status, media_type="application/json")
+        leading = {"Location": fault.location} if fault.location else {}
+        return Response(fault.body, fault.status, leading, media_type="application/json")
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
     if fault.kind == "throttle":
         headers.setdefault("Retry-After", "5")

@@ -36,7 +36,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     `when` says whether the fault strikes before the service has acted or after; `notify` posts to `url` and waits for
     the answer, so that a test can kill the caller at exactly that moment. `skip` lets that many requests pass first.
-    `body` is an answer of `status` that holds `body`, whatever that is.
+    `body` is an answer of `status` that holds `body`, whatever that is; with `location` it leads there.
     """
 
     operation: Operation = "any"
@@ -47,6 +47,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     url: str = ""
     body: str = ""
+    location: str = ""
     skip: int = 0
     times: int | None = None
 

@@ -90,6 +90,8 @@ class Organisation:
     api_allowed: bool = True
     signed_out_status: int = 400
     """What a set answers for an agent who is not signed in: undocumented, so tests vary it; with 200 nothing is set."""
+    modified_on_says: str | None = None
+    """What `msdyn_presencemodifiedon` holds instead of the time, where it is nonsense."""
     lag: timedelta = timedelta(0)
     """How long a change takes until it is read."""
     capacity: dict[str, list[CapacityProfile]] = field(default_factory=dict)

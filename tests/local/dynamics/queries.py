@@ -70,7 +70,7 @@ def _status_row(organisation: Organisation, status: Status) -> dict[str, Any]:
         "msdyn_isagentloggedin": status.logged_in,
         "msdyn_presencemodifiedby": status.modified_by,
         # Dataverse keeps whole seconds; the column beside it is a text.
-        "msdyn_presencemodifiedon": status.modified_on.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "msdyn_presencemodifiedon": organisation.modified_on_says or status.modified_on.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "msdyn_presencemodifiedonwithmilliseconds": status.modified_on.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
         "msdyn_availableunitscapacity": 100,
         "msdyn_isblockedbysomeprofile": False,
