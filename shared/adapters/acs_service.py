@@ -103,7 +103,9 @@ class AcsService[C]:
 
     def is_own(self, url: str) -> bool:
         """Whether an address that the service gave leads back to it: a request there is signed like any other."""
-        return urlsplit(url).netloc in ("", self._host)
+        leads = urlsplit(url)
+        # Its own host without TLS is whoever answers there.
+        return leads.netloc in ("", self._host) and leads.scheme in ("", "https")
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first request need not wait for that."""

@@ -111,6 +111,14 @@ class TestPagesOfNumbers:
             assert read_from(service).numbers is None
             assert server.connections == 0
 
+    def test_no_page_of_numbers_is_asked_for_without_tls(self, service: LocalAcs) -> None:
+        service.control.reset()
+        plain = service.ready.endpoint.replace("https://", "http://")
+        body = page("+14255550109", f"{plain}/phoneNumbers?skip=1")
+        service.control.fault(Fault(operation="numbers", kind="body", status=200, body=body, times=1))
+        assert read_from(service).numbers is None
+        assert len(service.control.requests("numbers")) == 1
+
 
 FIRST_911 = RouteSetup(name="first", pattern=r"^\+?911$")
 FIRST_112 = RouteSetup(name="other", pattern="^112$")
