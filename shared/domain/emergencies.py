@@ -507,13 +507,13 @@ def with_departure(emergency: Emergency, leg_id: str, at: datetime, rules: Rules
 
 
 def with_claim(emergency: Emergency, leg_id: str, server_key: str, rules: Rules, now: datetime) -> Emergency:
-    """The softphone said which server call a leg is."""
+    """The softphone said which server call a leg is. Of a callback call control knows that: its word alone counts."""
 
     def claiming(leg: Leg) -> Leg:
         claims = tuple(sorted({*leg.claims, server_key})[:MOST_CLAIMS_A_LEG])
         return structs.replace(leg, claims=claims)
 
-    legs = tuple(claiming(leg) if leg.leg_id == leg_id else leg for leg in emergency.legs)
+    legs = tuple(claiming(leg) if leg.leg_id == leg_id and not leg.callback else leg for leg in emergency.legs)
     return settle(structs.replace(emergency, legs=legs), rules, now)
 
 

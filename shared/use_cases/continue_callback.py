@@ -148,13 +148,14 @@ class _Climb:
     def run(self, said: MidCall | None) -> None:
         """Move on; `effects` are owed by then, and `remembered` says whether what was said is."""
         facts: list[Fact] = [said.fact] if said is not None else []
+        heard = said
         while (known := self._read(said)) is not None:
             before, now = known.stored.callback, self._clock.now()
             assert before is not None
             if before.drill:
                 # Whoever takes it up: nobody is rung.
                 self._router = DrillCalls()
-            told = self._told(before, said, facts, now)
+            told = _with_emergencies(known, self._told(before, heard, facts, now))
             busy = self._engaged(known, told, now)
             step = next_step(told, self._deployment.ladder, busy, now)
             try:
@@ -166,9 +167,11 @@ class _Climb:
                 continue
             self.remembered = True
             self._report(before, planned, step)
-            facts = self._act(step, planned)
+            # What the acting brought is ours, though the event was of another connection.
+            facts, heard = self._act(step, planned), None
             if not facts:
                 break
+            self._deadline.require()
 
     # Reading
 
@@ -451,3 +454,11 @@ class _Climb:
         for each in on_the_call(planned):
             if each.invitation_id not in known:
                 self._telemetry.emit("callback_joined", rung=each.rung.value, **said)
+
+
+def _with_emergencies(known: _Known, callback: Callback) -> Callback:
+    """Whose emergency has been forgotten meanwhile is rung no more: they would answer without a leg or a panel."""
+    if callback.drill:
+        return callback
+    there = {each.emergency.agent_key for each in known.emergencies if each.emergency is not None}
+    return structs.replace(callback, parties=tuple(party for party in callback.parties if party.agent_key in there))

@@ -72,7 +72,9 @@ def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -
     rules = deployment.rules
     live = [holder for holder in holders if holder.lease.lives(rules, now)]
     resting = [holder for holder in holders if not holder.lease.lives(rules, now)]
-    last = [holder for holder in resting if now < holder.lease.released_at(rules)]
+    kept = [holder for holder in resting if now < holder.lease.released_at(rules)]
+    # Of a shared number the one whose lease was the last to end, whoever was lent it last.
+    last = sorted(kept, key=lambda holder: holder.lease.ends_at(rules), reverse=True)
     rung = leases_to_ring([holder.lease for holder in live])
     chosen = [holder for holder in live if holder.lease in rung]
     return sorted(chosen, key=lambda holder: holder.lease.in_a_call(now)) or last[:1]

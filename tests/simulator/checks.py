@@ -428,9 +428,9 @@ class Checks:
         live = [emergency for emergency, verdict in judged if verdict.lease_lives]
         if live:
             return {self._agent(emergency) for emergency in live}
-        resting = [emergency for emergency, verdict in judged if verdict.rests]
-        newest = max((e.lease.dialled_at for e in resting if e.lease), default=None)
-        return {self._agent(e) for e in resting if e.lease and e.lease.dialled_at == newest}
+        resting = {self._agent(emergency): verdict.lease_ends_at for emergency, verdict in judged if verdict.rests}
+        last = max(resting.values(), default=None)
+        return {agent for agent, ends_at in resting.items() if ends_at == last}
 
     # Mail
 

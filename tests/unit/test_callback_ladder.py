@@ -26,7 +26,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DESK, FALLBACK, House, after, numbers, person
+from tests.fakes.house import DESK, FALLBACK, House, after, numbers, only_agent, person
 from tests.fakes.switchboard import PSAP
 
 DANA = "agent-dana"
@@ -1112,3 +1112,85 @@ def test_a_callback_may_not_be_recorded_from_its_first_ring_on(house: House) -> 
     stored = house.emergency(DANA)
     assert stored is not None
     assert knowledge_of(stored, {key_of("context")}) is Knowledge.EXACT, "its recordings are deleted"
+
+
+# What one agent, or one event, says of a callback
+
+
+def answered_callback(house: House) -> str:
+    callback_id = house.responder_calls(dropped_call(house))
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    return callback_id
+
+
+def test_of_a_callback_no_softphone_says_which_server_call_it_is(house: House) -> None:
+    """Else whoever answered one makes a customer's call an emergency: its recording is deleted, its end counts."""
+    callback = house.callback(answered_callback(house))
+    assert callback is not None
+    [invitation] = [each for each in callback.invitations if each.joined_at is not None]
+    house.tie(invitation.invitation_id, "customers", only_agent(DANA))
+    assert not house.judge("customers").emergency
+    customers = "https://region.asm.skype.com/customers"
+    house.tapes.files.add(customers)
+    began_at = house.clock.now() - after(minutes=180)
+    house.recorded(
+        RecordedFiles(
+            recording_id="r", call_id="c", server_call_id="customers", locations=(customers,), began_at=began_at
+        )
+    )
+    assert house.tapes.files == {customers}
+    house.wait(60)
+    ended = ServerCall(server_call_id="customers", starter="4:+12065550177", at=house.clock.now(), ended=True)
+    house.see(structs.replace(ended, ended_by=DANA_ACS, duration=after(minutes=180)))
+    assert (house.panel(DANA).mode, house.status(DANA)) == (Mode.EMERGENCY, DND)
+
+
+def test_an_event_of_another_connection_asks_call_control_no_more_than_what_is_due(house: House) -> None:
+    callback_id = answered_callback(house)
+    house.clock.advance(after(seconds=31))
+    house.switchboard.requests.clear()
+    house.switchboard.fail = lambda _operation, _target: _at_most(len(house.switchboard.requests), 5)
+    house.hear(callback_id, MidCall(connection_id="another", fact=Roster(frozenset())))
+    assert [operation for operation, _ in house.switchboard.requests] == ["people"]
+    assert house.switchboard.talking() == [DANA_ACS]
+
+
+def _at_most(requests: int, most: int) -> None:
+    assert requests <= most, "it asks again and again"
+
+
+def test_whose_emergency_was_forgotten_while_their_callback_climbed_is_rung_no_more(house: House) -> None:
+    number = dropped_call(house)
+    house.wait(119 * 60 + 30)
+    house.tick()
+    house.responder_calls(number)
+    assert house.switchboard.ringing() == [DANA_ACS]
+    rung: set[str] = set()
+    for _ in range(180):
+        house.wait(1)
+        house.tick()
+        rung |= set(house.switchboard.ringing()) if house.emergency(DANA) is None else set()
+    assert house.emergency(DANA) is None
+    assert rung == {DANA_PHONE, DESK}, (
+        "the telephone that was ringing, and then the desk: nobody answers without a panel"
+    )
+
+
+def test_in_the_cool_down_of_a_shared_number_whoever_had_it_last_is_rung() -> None:
+    house = House(pool=numbers(1))
+    for name in ("ana", "ben"):
+        house.add_agent(Agent(agent_id=name, acs_user_ids=(identity(name),), country="US"))
+    house.tick()
+    number = house.dial(Dial(call_id="ana's", agent_id="ana", dialled="911")).callback_number
+    house.clock.advance(after(minutes=30))
+    assert house.dial(Dial(call_id="ben's", agent_id="ben", dialled="911")).callback_number == number
+    house.clock.advance(after(minutes=5))
+    house.end(End(call_id="ben's", by_agent=True))
+    # Hers lasts until half an hour after her call, past the end of the lease of whoever came after her.
+    house.clock.advance(after(minutes=35))
+    house.end(End(call_id="ana's", by_agent=True))
+    house.clock.advance(after(minutes=31))
+    house.tick()
+    assert house.emergency("ana") is not None and house.emergency("ben") is not None
+    assert house.call_back(number) == identity("ana")
