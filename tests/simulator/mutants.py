@@ -989,6 +989,24 @@ MUTANTS = (
         "    keys = (agent_key_of(agent_id),)",
     ),
     Mutant(
+        "a softphone says which server call a callback is",
+        FACTS,
+        "if leg.leg_id == leg_id and not leg.callback else leg",
+        "if leg.leg_id == leg_id else leg",
+    ),
+    Mutant(
+        "whoever was lent a number last is its last holder",
+        "shared/use_cases/route_callback.py",
+        "key=lambda holder: holder.lease.ends_at(rules), reverse=True",
+        "key=lambda holder: holder.lease.dialled_at, reverse=True",
+    ),
+    Mutant(
+        "a forgotten emergency's agent is rung",
+        "shared/use_cases/continue_callback.py",
+        "    if callback.drill:\n        return callback\n",
+        "    if not callback.closed:\n        return callback\n",
+    ),
+    Mutant(
         "effects that cannot be begun raise",
         EFFECTS,
         "        except RuntimeError:\n",
