@@ -1113,7 +1113,7 @@ def _failed(suites: Sequence[Path]) -> tuple[str, str] | None:
         code = pytest.main(["-q", "-x", "-m", "not process and not long", "-p", "no:cacheprovider", *map(str, suites)])
     if code != pytest.ExitCode.TESTS_FAILED:
         return None
-    summary = next(line for line in told.getvalue().splitlines() if line.startswith(("FAILED ", "ERROR ")))
+    summary = next(line for line in told.getvalue().splitlines() if line.startswith(("FAILED tests/", "ERROR tests/")))
     test, _, detail = summary.partition(" ")[2].partition(" - ")
     # Without the case: its name may change with what is compared.
     return Path(test.partition("[")[0]).name, detail
