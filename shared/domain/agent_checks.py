@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
+from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
-from shared.domain.emergency_numbers import PLACED
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import Desktop, Permission
 from shared.domain.notifications import Delivery
 from shared.domain.path_checks import emergency_path
+from shared.domain.placement_checks import outlook_of, placement_check
 from shared.domain.pool import domestic_zones, zone_of_number
 from shared.domain.presence import Presence
 from shared.domain.presence_checks import agent_presence_checks
@@ -154,14 +156,9 @@ def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check
             subject,
         )
         return
-    if country not in PLACED:
-        yield problem(
-            "country",
-            f"The platform places no emergency calls in {country}: another telephone has to be used.",
-            "Tell the agent which telephone to use, or add a voice route for the number.",
-            now,
-            subject,
-        )
+    not_placed = placement_check("country", country, known.deployment, known.telephony, subject, now)
+    if not_placed is not None:
+        yield not_placed
     if not _has_number_of(country, known.deployment.callback_numbers):
         yield warning(
             "number_country",
@@ -186,10 +183,11 @@ def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
         )
         return
     for desktop in known.desktops:
-        yield from _desktop(desktop, subject, now)
+        yield from _desktop(desktop, known, subject, now)
 
 
-def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
+def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
     faults: Sequence[tuple[bool, str, str]] = (
         (now - desktop.at > OLD_REPORT, "was last seen over 24 hours ago", "Have the agent open the panel there."),
         (
@@ -203,9 +201,15 @@ def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
             "Have the agent confirm where they are, at every sign-in.",
         ),
         (
-            desktop.country is not None and desktop.country.upper() not in PLACED,
+            there is Placeable.NO,
             "is in a country where the platform places no emergency calls",
             "Tell the agent which telephone to use.",
+        ),
+        (
+            there is Placeable.UNKNOWN,
+            "is in a country where the platform is not known to place emergency calls: that is up to a voice route and "
+            "its carrier",
+            "Agree on it with the carrier, or tell the agent which telephone to use.",
         ),
         (
             desktop.confirmed(now) is None,

@@ -93,7 +93,8 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)
     yield from _census(known)
-    yield from site_checks(known.sites, known.deployment, known.census.by_site if known.census else {}, now)
+    by_site = known.census.by_site if known.census else {}
+    yield from site_checks(known.sites, known.deployment, known.telephony, by_site, now)
     yield emergency_path(known.deployment.callback_numbers, known.telephony)
     countries = known.census.by_country if known.census else ()
     yield from number_checks(known.deployment.callback_numbers, countries, known.telephony)

@@ -15,6 +15,7 @@ from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
@@ -349,6 +350,40 @@ def test_agents_counted_before_are_not_untold_because_the_sites_are_not_read(
         deployment=house.deployment, sender=None, faults=(), telephony=Telephony(), census=census, sites=sites
     )
     assert {each.state for each in deployment_checks(known, now) if each.id == "contacts"} == {state}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "countries", "state", "said"),
+    [
+        (r"^\+?112$", {"US"}, CheckState.WARNING, "112: whether such a call is connected is the carrier's"),
+        (r"^\+?112$", {"US", "DE"}, CheckState.WARNING, "112: whether such a call is connected is the carrier's"),
+        (r"^\+?\d+$", {"DE"}, CheckState.WARNING, "110, 112: whether such a call is connected is the carrier's"),
+        (r"\p{Nd}", {"US"}, CheckState.WARNING, "is the carrier's"),
+        (r"^\+?911$", {"US"}, CheckState.PROBLEM, "another telephone has to be used"),
+        (None, {"US"}, CheckState.PROBLEM, "another telephone has to be used"),
+    ],
+)
+def test_a_country_where_a_voice_route_takes_the_number_is_a_warning_as_the_dial_there_is_unknown(
+    house: House, pattern: str | None, countries: set[str], state: CheckState, said: str
+) -> None:
+    deployed(countries=frozenset(countries))(house)
+    exchange(routes=(VoiceRoute(name="r", number_pattern=pattern),) if pattern else ())(house)
+    house.add_agent(structs.replace(ANA, country="DE"))
+    site(house, country="DE")
+    report(house, country="DE")
+    of_ana = {check.id: check for check in house.administration.show_agent_readiness("ana").checks}
+    of_all = {check.id: check for check in house.administration.show_readiness().checks}
+    for found in (of_ana["country"], of_all["site_country"]):
+        assert (found.state, said in found.reason) == (state, True)
+    assert ("carrier" in of_ana["desktop"].reason) == (state is CheckState.WARNING)
+    dialled = house.dial(Dial(call_id="c", agent_id="ana", dialled="112", country="DE"))
+    assert dialled.placeable == (Placeable.UNKNOWN if state is CheckState.WARNING else Placeable.NO)
+
+
+def test_a_country_that_nobody_knows_is_a_warning_to_correct_it(house: House) -> None:
+    house.add_agent(structs.replace(ANA, country="XX"))
+    found = {check.id: check for check in house.administration.show_agent_readiness("ana").checks}["country"]
+    assert (found.state, found.remedy) == (CheckState.WARNING, "Correct `country`.")
 
 
 @pytest.mark.parametrize(
