@@ -96,19 +96,7 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    told = (
-        agent.emergency_contacts
-        or (known.site.emergency_contacts if known.site else ())
-        or known.deployment.default_contacts
-    )
-    if not told and not known.site_unread:
-        yield problem(
-            "contacts",
-            "Nobody is told of a call by this agent.",
-            "Add contacts to the entry, to its site, or to EMERGENCY_CONTACTS.",
-            now,
-            subject,
-        )
+    yield from _contacts(known, subject, now)
     if not agent.address and not known.site_unread and not (known.site and known.site.address):
         yield problem(
             "address",
@@ -118,8 +106,34 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             subject,
         )
     yield from _country(known, subject, now)
-    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, country_of_agent(known))):
+    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
+
+
+def _told(known: KnownOfAgent) -> tuple[str, ...]:
+    """Who is told of a call, wherever the agent dials."""
+    of_site = known.site.emergency_contacts if known.site else ()
+    return known.agent.emergency_contacts or of_site or known.deployment.default_contacts
+
+
+def _contacts(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    if not _told(known) and not known.site_unread:
+        yield problem(
+            "contacts",
+            "Nobody is told of a call by this agent.",
+            "Add contacts to the entry, to its site, or to EMERGENCY_CONTACTS.",
+            now,
+            subject,
+        )
+    if len(known.agent.emergency_contacts) > MAX_CONTACTS:
+        yield warning(
+            "contacts",
+            f"The entry has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, "
+            "and the entry cannot be saved with them.",
+            "Take some out of `emergency_contacts`, or name a distribution list.",
+            now,
+            subject,
+        )
 
 
 def _site(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from shared.domain.path_checks import ENDS, binding_check, emergency_path, numbe
 from shared.domain.pool_size import numbers_needed
 from shared.domain.presence_checks import presence_checks
 from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
 from shared.domain.site_checks import site_checks
 from shared.domain.sites import SiteMap
@@ -23,8 +24,8 @@ DRILL_EVERY = timedelta(days=90)
 AGENTS_AN_EMERGENCY = 100
 OF_THE_SETTING = "The keys of people in the tables are made with KEY_SECRETS."
 OF_THE_TABLE = "The keys of people are made with a secret that was made once and is kept in the table."
-# What Communication Services documents for a domain of Azure's and for one of one's own.
-MANAGED_AN_HOUR, OWN_DOMAIN_AN_HOUR = 10, 100
+# What Communication Services documents for a domain of Azure's, whose quota it does not raise.
+MANAGED_AN_HOUR = 10
 
 
 class SettingFault(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
     deployment: Deployment
     sender: str | None
+    sender_quota: SenderQuota = SenderQuota()
     graph_mail: bool = False
     faults: tuple[SettingFault, ...]
     telephony: Telephony
@@ -269,16 +271,18 @@ def _states(census: Census | None) -> Iterator[Check]:
 
 def _quota(known: Known) -> Iterator[Check]:
     """Whether everybody at the largest site can be told of within an hour."""
-    if known.sender is None or known.census is None or known.graph_mail:
+    if known.sender is None or known.census is None:
         return
     largest = known.census.largest_site
-    an_hour = MANAGED_AN_HOUR if _is_managed(known.sender) else OWN_DOMAIN_AN_HOUR
+    an_hour = known.sender_quota.most_an_hour
+    if _is_managed(known.sender) and not known.graph_mail:
+        an_hour = min(an_hour, MANAGED_AN_HOUR)
     if largest > an_hour:
         yield warning(
             "sender_quota",
             f"The sender may send {an_hour} messages an hour, and the largest site has {largest} agents: should all of "
             "them dial, notices beyond that are late or merged.",
-            "Ask Azure support for a higher quota of the domain.",
+            "Ask for a higher quota of the sender or its domain, then raise EMAIL_PER_MINUTE and EMAIL_PER_HOUR.",
             known.census.at,
         )
     else:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
 from shared.domain.ids import normal_id
 from shared.domain.placement_checks import placement_check
@@ -45,14 +46,7 @@ def _site(
     site: Site, networks: Counter[str], deployment: Deployment, telephony: Telephony, now: datetime
 ) -> Iterator[Check]:
     subject = _subject(site.site_id)
-    if not site.emergency_contacts and not deployment.default_contacts:
-        yield warning(
-            "site_contacts",
-            "Nobody but an agent's own contacts is told of a call from here.",
-            "Add contacts to the site, or set EMERGENCY_CONTACTS.",
-            now,
-            subject,
-        )
+    yield from _contacts(site, deployment, now)
     if set(site.security_desk) & set(deployment.callback_numbers):
         yield problem(
             "site_desk",
@@ -74,6 +68,27 @@ def _site(
         if not_placed is not None:
             yield not_placed
     yield from _networks(site, networks, now)
+
+
+def _contacts(site: Site, deployment: Deployment, now: datetime) -> Iterator[Check]:
+    subject = _subject(site.site_id)
+    if not site.emergency_contacts and not deployment.default_contacts:
+        yield warning(
+            "site_contacts",
+            "Nobody but an agent's own contacts is told of a call from here.",
+            "Add contacts to the site, or set EMERGENCY_CONTACTS.",
+            now,
+            subject,
+        )
+    if len(site.emergency_contacts) > MAX_CONTACTS:
+        yield warning(
+            "site_contacts",
+            f"It has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, and it "
+            "cannot be saved with them.",
+            "Take some out of `emergency_contacts`, or name a distribution list.",
+            now,
+            subject,
+        )
 
 
 def _networks(site: Site, networks: Counter[str], now: datetime) -> Iterator[Check]:
