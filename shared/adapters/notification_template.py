@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.built_in_templates import built_in_sources, words
 from shared.adapters.notice_facts import facts_of, one_line
+from shared.adapters.shown_html import shown
 from shared.adapters.template_language import compiled
 from shared.domain.ids import ascii_lower
 from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources, language_of
@@ -93,14 +94,26 @@ def _compiled(sources: TemplateSources) -> tuple[Template, Template, Template]:
 
 
 def _placed(notice: RenderedNotice, facts: Mapping[str, str | bool]) -> RenderedNotice:
-    """A template may tell addresses only; where nothing but a position is known, that is added."""
+    """With the place in text and HTML each: a template may tell addresses only, where only a position is known."""
     address, latitude = str(facts["location_address"]), str(facts["location_latitude"])
-    if facts["kind"] != "call" or not latitude or latitude in notice.text or (address and address in notice.text):
+    place = f"{latitude}, {facts['location_longitude']}" if latitude else address
+    if facts["kind"] != "call" or not place:
         return notice
-    position = f"{latitude}, {facts['location_longitude']}"
+
+    def tells(said: str) -> bool:
+        return any(known and known.lower() in said.lower() for known in (address, latitude))
+
     return RenderedNotice(
-        subject=notice.subject, text=f"{notice.text}{position}\n", html=f"{notice.html}<p>{escape(position)}</p>"
+        subject=notice.subject,
+        text=notice.text if tells(notice.text) else f"{notice.text}{place}\n",
+        html=notice.html if tells(shown(notice.html)) else _in_body(notice.html, last=f"<p>{escape(place)}</p>"),
     )
+
+
+def _in_body(html: str, first: str = "", last: str = "") -> str:
+    """`html` with more at the beginning and end of what it shows, so that a merged message shows it as well."""
+    begins, ends = _body(html)
+    return f"{html[:begins]}{first}{html[begins:ends]}{last}{html[ends:]}"
 
 
 def _marked(notice: RenderedNotice, of: Notice, language: str) -> RenderedNotice:
@@ -121,7 +134,7 @@ def _joined(parts: Sequence[RenderedNotice], merged: Notice) -> RenderedNotice:
     subject = words(language)["subject_merged"].format(count=len(parts))
     if merged.mail_thread:
         subject = one_line(f"[{subject}] {_MARKS.sub('', parts[-1].subject)}", MAX_SUBJECT_CHARACTERS)
-    bodies = (f"<h2>{escape(part.subject)}</h2>\n{_body(part.html)}" for part in parts)
+    bodies = (f"<h2>{escape(part.subject)}</h2>\n{part.html[slice(*_body(part.html))]}" for part in parts)
     joined = RenderedNotice(
         subject=subject,
         text="\n".join(f"{part.subject}\n\n{part.text}\n{'-' * 40}" for part in parts) + "\n",
@@ -132,11 +145,11 @@ def _joined(parts: Sequence[RenderedNotice], merged: Notice) -> RenderedNotice:
     return _marked(joined, merged, language)
 
 
-def _body(html: str) -> str:
-    """What a document shows; all of a text that is none."""
+def _body(html: str) -> tuple[int, int]:
+    """Where what a document shows begins and ends; all of a text that is none."""
     folded = ascii_lower(html)
     begins, ends = folded.find(">", max(folded.find("<body"), 0)), folded.rfind("</body>")
-    return html[begins + 1 : ends] if "<body" in folded and begins < ends else html
+    return (begins + 1, ends) if "<body" in folded and begins < ends else (0, len(html))
 
 
 _BARE_MARKS = {

@@ -332,6 +332,33 @@ def test_a_position_is_told_where_a_template_tells_addresses_only() -> None:
         assert "47.500000, -122.250000" in words
 
 
+POSITION = ToldLocation(source=LocationSource.LIVE, latitude=47.5, longitude=-122.25)
+ADDRESS = "{{ location_address }}"
+BOTH_PLACES = ADDRESS + " {{ location_latitude }}, {{ location_longitude }}"
+
+
+@pytest.mark.parametrize("html", [ADDRESS, f"<html><body>{ADDRESS}</body></html>", f"<!-- {BOTH_PLACES} -->"])
+@pytest.mark.parametrize("text", [ADDRESS, BOTH_PLACES])
+def test_text_and_html_each_tell_the_position_whatever_the_other_one_tells(text: str, html: str) -> None:
+    edited = TemplateSources(subject="A", text=text, html=html)
+    for words in both(rendered(edited, location=POSITION)):
+        assert words.count("47.500000, -122.250000") == 1
+
+
+def test_a_position_that_was_added_is_shown_in_a_merged_message_too() -> None:
+    edited = TemplateSources(subject="A", text=ADDRESS, html=f"<html><body><p>{ADDRESS}</p></body></html>")
+    template = NotificationTemplate(lambda _kind, _language: edited)
+    parts = (structs.replace(NOTICE, location=POSITION), NOTICE)
+    assert "47.500000, -122.250000" in Page(template.render(structs.replace(NOTICE, parts=parts), DIALLED).html).text
+
+
+def test_an_address_that_only_a_comment_tells_is_added() -> None:
+    edited = TemplateSources(subject="A", text=ADDRESS, html=f"<p>Help</p><!-- {ADDRESS} -->")
+    place = ToldLocation(source=LocationSource.REGISTERED, address="2 Example <Way>")
+    for words in both(rendered(edited, location=place)):
+        assert "2 Example <Way>" in words
+
+
 def merged(*parts: Notice, **facts: Any) -> RenderedNotice:
     return NotificationTemplate().render(structs.replace(NOTICE, parts=parts, **facts), DIALLED)
 
