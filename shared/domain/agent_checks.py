@@ -106,7 +106,9 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             subject,
         )
     yield from _country(known, subject, now)
-    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))):
+    if all(
+        (agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))
+    ):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
 
 

@@ -319,7 +319,8 @@ def _templates(faulty: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None
     for (kind, language), faults in faulty.items():
         yield problem(
             "template",
-            f"The template {kind.value}, {language} cannot be used ({faults[0].code}): the built-in one serves.",
+            f"The template {kind.value}, {language} could not be saved as it is ({faults[0].code}). It is used all the "
+            "same; only where it cannot be rendered, the built-in one serves.",
             "Edit it, or take the built-in one again.",
             now,
         )

@@ -30,9 +30,7 @@ def outlook_of(country: str, deployment: Deployment, telephony: Telephony) -> Ou
 
 
 @lru_cache(maxsize=256)
-def _outlook(
-    country: str, countries: frozenset[str], routes: tuple[VoiceRoute, ...] | None, outdated: bool
-) -> Outlook:
+def _outlook(country: str, countries: frozenset[str], routes: tuple[VoiceRoute, ...] | None, outdated: bool) -> Outlook:
     if country in PLACED:
         return Outlook(Placeable.YES)
     found = dict(_answers(country, countries, routes, outdated))

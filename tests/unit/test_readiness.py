@@ -126,6 +126,13 @@ def test_a_domain_of_azures_own_sends_no_more_than_it_may_whatever_the_settings_
     assert f"{an_hour} messages an hour" in check.reason
 
 
+def test_a_template_that_lacks_what_is_required_is_not_said_to_be_out_of_use(house: House) -> None:
+    bad_template(house)
+    [check] = [each for each in house.administration.show_readiness().checks if each.id == "template"]
+    assert "It is used all the same" in check.reason
+    assert house.templates.edited(TemplateKind.CALL, "it") is not None
+
+
 def test_what_ends_in_2028_is_told_in_an_ok(house: House) -> None:
     [check] = [each for each in house.administration.show_readiness().checks if each.id == "retirement_2028"]
     assert check.state is CheckState.OK and "30 September 2028" in check.reason and "e-mail" in check.reason
