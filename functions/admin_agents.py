@@ -3,7 +3,7 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, versioned_answer
+from functions.http import administered, caller, composed, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
 from functions.wire import decoding
@@ -90,7 +90,7 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
     with unless_overtaken():
         calling.remove_agent(agent_id, version, deadline=deadline)
     administered(calling, by, kind="agent", change="removed")
-    return func.HttpResponse(status_code=204, headers=dict(PRIVATE))
+    return empty_answer()
 
 
 @blueprint.route(route=ROUTE_OF_CONTACTS, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)

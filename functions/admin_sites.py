@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import PRIVATE, administered, caller, composed, entity_tag, json_answer, versioned_answer
+from functions.http import administered, caller, composed, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import answered
 from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
@@ -69,4 +69,4 @@ def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
     with unless_overtaken():
         calling.sites.remove(site_id, version, deadline)
     administered(calling, by, kind="site", change="removed")
-    return func.HttpResponse(status_code=204, headers=dict(PRIVATE))
+    return empty_answer()

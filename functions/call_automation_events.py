@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import composed
+from functions.http import composed, empty_answer
 from functions.problems import answered
 from functions.wire.call_automation import callback_id_in, mid_call_events, recordings_begun
 
@@ -21,4 +21,4 @@ def call_automation_events(req: func.HttpRequest) -> func.HttpResponse:
     calling.stop_recordings(recordings_begun(req.get_body()))
     if callback_id is not None:
         calling.continue_callback(callback_id, mid_call_events(req.get_body()))
-    return func.HttpResponse(status_code=200)
+    return empty_answer(200)

@@ -74,6 +74,11 @@ def json_answer(document: object, *, status: int = 200, headers: Mapping[str, st
     return func.HttpResponse(body, status_code=status, headers={**PRIVATE, **(headers or {})}, mimetype=JSON)
 
 
+def empty_answer(status: int = 204) -> func.HttpResponse:
+    """An answer without a body; it is private like all others: that something is gone is for this caller only."""
+    return func.HttpResponse(status_code=status, headers=dict(PRIVATE))
+
+
 def tagged_answer(req: func.HttpRequest, document: object) -> func.HttpResponse:
     """`document` as JSON with an entity tag of its content; 304 where the caller has just that already."""
     body = msgspec.json.encode(document)

@@ -2,7 +2,16 @@
 
 import azure.functions as func
 
-from functions.http import administered, caller, composed, entity_tag, json_answer, principal, versioned_answer
+from functions.http import (
+    administered,
+    caller,
+    composed,
+    empty_answer,
+    entity_tag,
+    json_answer,
+    principal,
+    versioned_answer,
+)
 from functions.preconditions import required_version, unless_overtaken
 from functions.problems import answered
 from functions.wire.decoding import decode
@@ -60,7 +69,7 @@ def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpRespo
     with unless_overtaken():
         app.administration.remove_template(kind, language, required_version(req, before.version))
     administered(app.calling, who, kind="template", change="removed")
-    return func.HttpResponse(status_code=204)
+    return empty_answer()
 
 
 @blueprint.route(route=PREVIEW_ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)

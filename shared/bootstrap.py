@@ -502,6 +502,7 @@ def _office(
         templates=templates,
         faults=[_told(fault) for fault in settings.faults],
         sender=settings.email_sender,
+        sender_quota=settings.sender_quota,
         graph_mail=settings.email_backend is EmailBackend.GRAPH,
         secrets_set=bool(settings.key_secrets),
         pings={Service.CALLS: services.router.ping, Service.EMAIL: services.notifier.ping},
@@ -551,6 +552,7 @@ def administer(
     templates: TemplateTable,
     faults: Sequence[SettingFault],
     sender: str | None,
+    sender_quota: SenderQuota,
     graph_mail: bool,
     secrets_set: bool,
     pings: Mapping[Service, Ping],
@@ -562,6 +564,7 @@ def administer(
     office = Office(
         faults=tuple(faults),
         sender=sender,
+        sender_quota=sender_quota,
         graph_mail=graph_mail,
         secrets_set=secrets_set,
         emergencies=calling.emergencies,

@@ -49,7 +49,8 @@ LONGEST_TIME_ZONE = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 # `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
-type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-~]+\Z", max_length=LONGEST_RAW_ID)]
+# No service writes a semicolon in one, and in lists as text it stands between two.
+type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=LONGEST_RAW_ID)]
 type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
 type Locale = Annotated[str, Meta(max_length=LONGEST_LOCALE)]
 type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]

@@ -26,11 +26,10 @@ from shared.adapters.table import (
 from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
-from shared.domain.sites import Site, SiteMap, site_key_of
+from shared.domain.sites import MAX_SITES, Site, SiteMap, require_room, site_key_of
 from shared.ports import Pending
 
 SCHEMA = 1
-MAX_SITES = 1000
 REMEMBERED_S = 60.0
 _SITE = "site|"
 assert ROUTES_KEY < _SITE, "one range holds the voice routes and the sites"
@@ -135,9 +134,7 @@ class SiteTable:
 
     def save_all(self, sites: Sequence[Site], deadline: Deadline) -> None:
         """Write these over whatever is there, a hundred in each transaction. Raises `Malformed` beyond `MAX_SITES`."""
-        known = {site.key for site in self.all(deadline)}
-        if len(known | {site.key for site in sites}) > MAX_SITES:
-            raise Malformed("sites", f"would be more than the {MAX_SITES} that there may be")
+        require_room(self.all(deadline), sites)
         try:
             for some in batched(sites, MOST_ROWS_A_COMMIT, strict=False):
                 self._table.commit([Put(_site_row(each.site_id), _values(each)) for each in some], deadline)

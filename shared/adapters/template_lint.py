@@ -10,10 +10,13 @@ from itertools import product
 from math import prod
 
 from shared.adapters.notification_template import render
+from shared.adapters.shown_html import shown
 from shared.adapters.template_language import conditions_of, faults_of
 from shared.domain.notice_templates import FLAG_FACTS, Fault, TemplateKind, TemplateSources
 
 MAX_COMBINATIONS = 4_096
+# Reading a page takes 0.4 µs for each character of it, and each case has its own page.
+MAX_READ_CHARACTERS = 4_000_000
 
 # Texts that occur in no template by chance, and that no filter changes but in their case.
 _SAMPLE: dict[str, str | bool] = {
@@ -63,7 +66,8 @@ def _tried(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
     found: dict[tuple[str, str], Fault] = {}
     for about, required in _REQUIRED[kind].items():
         choices = _choices(sources, kind, about)
-        if prod(len(values) for values in choices.values()) > MAX_COMBINATIONS:
+        cases = prod(len(values) for values in choices.values())
+        if cases > MAX_COMBINATIONS or cases * len(sources.html) > MAX_READ_CHARACTERS:
             return [Fault(code="too_many_choices", part="text", line=1, message="chooses by too many facts")]
         for chosen in product(*choices.values()):
             facts = _consistent(_SAMPLE | dict(zip(choices, chosen, strict=True)))
@@ -107,7 +111,7 @@ def _told(sources: TemplateSources, required: Required, facts: Facts) -> Iterato
     except ValueError:
         yield Fault(code="empty", part="subject", line=1, message="is empty, or the notice too long, in some case")
         return
-    for part, words in (("text", notice.text), ("html", notice.html)):
+    for part, words in (("text", notice.text), ("html", shown(notice.html))):
         yield from required(sources, part, words.lower(), facts)
 
 
@@ -127,7 +131,7 @@ def _location(sources: TemplateSources, part: str, said: str, facts: Facts) -> I
             yield _missing(part, "unknown_location_missing", "does not say that the location is unknown, in some case")
         return
     address = str(facts["location_address"]).lower()
-    # Where nothing but a position is known, whoever renders adds it.
+    # Where nothing but a position is known, whoever renders adds it to what lacks it.
     if address and address not in said and "qzlatitude" not in said:
         yield _missing(part, "location_missing", "does not say where the caller is, in some case")
 
@@ -135,7 +139,7 @@ def _location(sources: TemplateSources, part: str, said: str, facts: Facts) -> I
 def _says_unknown(sources: TemplateSources, part: str, said: str, facts: Facts) -> bool:
     """Whether there are words that stand there only because the location is not known."""
     known = render(sources, {**facts, **{fact: _SAMPLE[fact] for fact in (*_LOCATION_FACTS, "location_known")}})
-    elsewhere = set((known.text if part == "text" else known.html).lower().split())
+    elsewhere = set((known.text if part == "text" else shown(known.html)).lower().split())
     return any(word not in elsewhere and "qzsource" not in word for word in said.split())
 
 

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
+from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
-from shared.domain.emergency_numbers import PLACED
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import Desktop, Permission
 from shared.domain.notifications import Delivery
 from shared.domain.path_checks import emergency_path
+from shared.domain.placement_checks import outlook_of, placement_check
 from shared.domain.pool import domestic_zones, zone_of_number
 from shared.domain.presence import Presence
 from shared.domain.presence_checks import agent_presence_checks
@@ -94,19 +96,7 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             now,
             subject,
         )
-    told = (
-        agent.emergency_contacts
-        or (known.site.emergency_contacts if known.site else ())
-        or known.deployment.default_contacts
-    )
-    if not told and not known.site_unread:
-        yield problem(
-            "contacts",
-            "Nobody is told of a call by this agent.",
-            "Add contacts to the entry, to its site, or to EMERGENCY_CONTACTS.",
-            now,
-            subject,
-        )
+    yield from _contacts(known, subject, now)
     if not agent.address and not known.site_unread and not (known.site and known.site.address):
         yield problem(
             "address",
@@ -116,8 +106,36 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             subject,
         )
     yield from _country(known, subject, now)
-    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, told, country_of_agent(known))):
+    if all(
+        (agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))
+    ):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
+
+
+def _told(known: KnownOfAgent) -> tuple[str, ...]:
+    """Who is told of a call, wherever the agent dials."""
+    of_site = known.site.emergency_contacts if known.site else ()
+    return known.agent.emergency_contacts or of_site or known.deployment.default_contacts
+
+
+def _contacts(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    if not _told(known) and not known.site_unread:
+        yield problem(
+            "contacts",
+            "Nobody is told of a call by this agent.",
+            "Add contacts to the entry, to its site, or to EMERGENCY_CONTACTS.",
+            now,
+            subject,
+        )
+    if len(known.agent.emergency_contacts) > MAX_CONTACTS:
+        yield warning(
+            "contacts",
+            f"The entry has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, "
+            "and the entry cannot be saved with them.",
+            "Take some out of `emergency_contacts`, or name a distribution list.",
+            now,
+            subject,
+        )
 
 
 def _site(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
@@ -154,14 +172,9 @@ def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check
             subject,
         )
         return
-    if country not in PLACED:
-        yield problem(
-            "country",
-            f"The platform places no emergency calls in {country}: another telephone has to be used.",
-            "Tell the agent which telephone to use, or add a voice route for the number.",
-            now,
-            subject,
-        )
+    not_placed = placement_check("country", country, known.deployment, known.telephony, subject, now)
+    if not_placed is not None:
+        yield not_placed
     if not _has_number_of(country, known.deployment.callback_numbers):
         yield warning(
             "number_country",
@@ -186,10 +199,11 @@ def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
         )
         return
     for desktop in known.desktops:
-        yield from _desktop(desktop, subject, now)
+        yield from _desktop(desktop, known, subject, now)
 
 
-def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
+def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
     faults: Sequence[tuple[bool, str, str]] = (
         (now - desktop.at > OLD_REPORT, "was last seen over 24 hours ago", "Have the agent open the panel there."),
         (
@@ -203,9 +217,15 @@ def _desktop(desktop: Desktop, subject: str, now: datetime) -> Iterator[Check]:
             "Have the agent confirm where they are, at every sign-in.",
         ),
         (
-            desktop.country is not None and desktop.country.upper() not in PLACED,
+            there is Placeable.NO,
             "is in a country where the platform places no emergency calls",
             "Tell the agent which telephone to use.",
+        ),
+        (
+            there is Placeable.UNKNOWN,
+            "is in a country where the platform is not known to place emergency calls: that is up to a voice route and "
+            "its carrier",
+            "Agree on it with the carrier, or tell the agent which telephone to use.",
         ),
         (
             desktop.confirmed(now) is None,

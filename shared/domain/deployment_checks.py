@@ -12,6 +12,7 @@ from shared.domain.path_checks import ENDS, binding_check, emergency_path, numbe
 from shared.domain.pool_size import numbers_needed
 from shared.domain.presence_checks import presence_checks
 from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
 from shared.domain.site_checks import site_checks
 from shared.domain.sites import SiteMap
@@ -23,8 +24,8 @@ DRILL_EVERY = timedelta(days=90)
 AGENTS_AN_EMERGENCY = 100
 OF_THE_SETTING = "The keys of people in the tables are made with KEY_SECRETS."
 OF_THE_TABLE = "The keys of people are made with a secret that was made once and is kept in the table."
-# What Communication Services documents for a domain of Azure's and for one of one's own.
-MANAGED_AN_HOUR, OWN_DOMAIN_AN_HOUR = 10, 100
+# What Communication Services documents for a domain of Azure's, whose quota it does not raise.
+MANAGED_AN_HOUR = 10
 
 
 class SettingFault(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
     deployment: Deployment
     sender: str | None
+    sender_quota: SenderQuota = SenderQuota()
     graph_mail: bool = False
     faults: tuple[SettingFault, ...]
     telephony: Telephony
@@ -93,7 +95,8 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield from _ladder(known.deployment, now)
     yield _pool(known.deployment, known.census, now)
     yield from _census(known)
-    yield from site_checks(known.sites, known.deployment, known.census.by_site if known.census else {}, now)
+    by_site = known.census.by_site if known.census else {}
+    yield from site_checks(known.sites, known.deployment, known.telephony, by_site, now)
     yield emergency_path(known.deployment.callback_numbers, known.telephony)
     countries = known.census.by_country if known.census else ()
     yield from number_checks(known.deployment.callback_numbers, countries, known.telephony)
@@ -268,16 +271,18 @@ def _states(census: Census | None) -> Iterator[Check]:
 
 def _quota(known: Known) -> Iterator[Check]:
     """Whether everybody at the largest site can be told of within an hour."""
-    if known.sender is None or known.census is None or known.graph_mail:
+    if known.sender is None or known.census is None:
         return
     largest = known.census.largest_site
-    an_hour = MANAGED_AN_HOUR if _is_managed(known.sender) else OWN_DOMAIN_AN_HOUR
+    an_hour = known.sender_quota.most_an_hour
+    if _is_managed(known.sender) and not known.graph_mail:
+        an_hour = min(an_hour, MANAGED_AN_HOUR)
     if largest > an_hour:
         yield warning(
             "sender_quota",
             f"The sender may send {an_hour} messages an hour, and the largest site has {largest} agents: should all of "
             "them dial, notices beyond that are late or merged.",
-            "Ask Azure support for a higher quota of the domain.",
+            "Ask for a higher quota of the sender or its domain, then raise EMAIL_PER_MINUTE and EMAIL_PER_HOUR.",
             known.census.at,
         )
     else:
@@ -314,7 +319,8 @@ def _templates(faulty: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None
     for (kind, language), faults in faulty.items():
         yield problem(
             "template",
-            f"The template {kind.value}, {language} cannot be used ({faults[0].code}): the built-in one serves.",
+            f"The template {kind.value}, {language} could not be saved as it is ({faults[0].code}). It is used all the "
+            "same; only where it cannot be rendered, the built-in one serves.",
             "Edit it, or take the built-in one again.",
             now,
         )

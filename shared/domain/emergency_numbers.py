@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -110,6 +111,13 @@ def placement(
     if routed is None or number.number in routed:
         return Placement(Placeable.UNKNOWN, number.number)
     return Placement(Placeable.NO)
+
+
+@lru_cache(maxsize=256)
+def numbers_of(country: str) -> tuple[str, ...]:
+    """The emergency numbers of a country; the few that have more than three digits are not among them."""
+    short = (f"{number:0{digits}}" for digits in (2, 3) for number in range(10**digits))
+    return tuple(number for number in short if _is_emergency_number(number, [_recognised_as(country)]))
 
 
 def dialled_forms(dialled: str) -> Iterator[str]:

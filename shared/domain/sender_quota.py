@@ -26,6 +26,11 @@ class SenderQuota(Struct, frozen=True):
         return SenderQuota(self.per_minute - self.per_minute // 4, self.per_hour - self.per_hour // 4)
 
     @property
+    def most_an_hour(self) -> int:
+        """How many an hour has at most: of a quota of few a minute, fewer than `per_hour`."""
+        return min(self.per_hour, self.per_minute * 60)
+
+    @property
     def third(self) -> "SenderQuota":
         """What each process may send while nobody can count for all, one at least: there are rarely more than three."""
         return SenderQuota(max(1, self.per_minute // 3), max(1, self.per_hour // 3))

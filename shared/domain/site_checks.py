@@ -4,15 +4,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
-from shared.domain.emergency_numbers import PLACED
 from shared.domain.ids import normal_id
+from shared.domain.placement_checks import placement_check
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap
+from shared.domain.voice_routes import Telephony
 
 
 def site_checks(
-    sites: SiteMap | None, deployment: Deployment, agents_by_site: Mapping[str, int], now: datetime
+    sites: SiteMap | None,
+    deployment: Deployment,
+    telephony: Telephony,
+    agents_by_site: Mapping[str, int],
+    now: datetime,
 ) -> Iterator[Check]:
     """Every check of the sites there are, and of those that are named and are not there; None was not answered.
 
@@ -23,7 +29,7 @@ def site_checks(
         return
     networks = Counter(network for site in sites.sites for network in _networks_of(site))
     for site in sites.sites:
-        found = list(_site(site, networks, deployment, now))
+        found = list(_site(site, networks, deployment, telephony, now))
         yield from found or [ok("site", "Somebody is told, and it has an address.", now, _subject(site.site_id))]
     for named, agents in agents_by_site.items():
         if named and sites.named(named) is None:
@@ -36,16 +42,11 @@ def site_checks(
             )
 
 
-def _site(site: Site, networks: Counter[str], deployment: Deployment, now: datetime) -> Iterator[Check]:
+def _site(
+    site: Site, networks: Counter[str], deployment: Deployment, telephony: Telephony, now: datetime
+) -> Iterator[Check]:
     subject = _subject(site.site_id)
-    if not site.emergency_contacts and not deployment.default_contacts:
-        yield warning(
-            "site_contacts",
-            "Nobody but an agent's own contacts is told of a call from here.",
-            "Add contacts to the site, or set EMERGENCY_CONTACTS.",
-            now,
-            subject,
-        )
+    yield from _contacts(site, deployment, now)
     if set(site.security_desk) & set(deployment.callback_numbers):
         yield problem(
             "site_desk",
@@ -62,15 +63,32 @@ def _site(site: Site, networks: Counter[str], deployment: Deployment, now: datet
             now,
             subject,
         )
-    if site.country is not None and site.country not in PLACED:
-        yield problem(
-            "site_country",
-            f"The platform places no emergency calls in {site.country}: another telephone has to be used.",
-            "Tell the agents which telephone to use, or add a voice route for the number.",
+    if site.country is not None:
+        not_placed = placement_check("site_country", site.country, deployment, telephony, subject, now)
+        if not_placed is not None:
+            yield not_placed
+    yield from _networks(site, networks, now)
+
+
+def _contacts(site: Site, deployment: Deployment, now: datetime) -> Iterator[Check]:
+    subject = _subject(site.site_id)
+    if not site.emergency_contacts and not deployment.default_contacts:
+        yield warning(
+            "site_contacts",
+            "Nobody but an agent's own contacts is told of a call from here.",
+            "Add contacts to the site, or set EMERGENCY_CONTACTS.",
             now,
             subject,
         )
-    yield from _networks(site, networks, now)
+    if len(site.emergency_contacts) > MAX_CONTACTS:
+        yield warning(
+            "site_contacts",
+            f"It has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, and it "
+            "cannot be saved with them.",
+            "Take some out of `emergency_contacts`, or name a distribution list.",
+            now,
+            subject,
+        )
 
 
 def _networks(site: Site, networks: Counter[str], now: datetime) -> Iterator[Check]:

@@ -6,8 +6,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from msgspec import Struct
 
+from shared.domain.errors import Malformed
 from shared.domain.ids import key_of, normal_id
 from shared.domain.locations import OLD_AFTER, Desktop
+
+MAX_SITES = 1000
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -35,6 +38,12 @@ class Site(Struct, frozen=True, kw_only=True):
 def site_key_of(site_id: str) -> str:
     """The key of a site, however its id is written."""
     return key_of(normal_id(site_id))
+
+
+def require_room(known: Iterable[Site], more: Iterable[Site]) -> None:
+    """Raise `Malformed` where there would be more than `MAX_SITES` with these too."""
+    if len({site.key for site in (*known, *more)}) > MAX_SITES:
+        raise Malformed("sites", f"would be more than the {MAX_SITES} that there may be")
 
 
 def network_of(text: str) -> str | None:

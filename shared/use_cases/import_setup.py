@@ -7,7 +7,7 @@ from msgspec import Struct
 from shared.deadlines import Deadline
 from shared.domain.notice_templates import Fault
 from shared.domain.setup import EditedTemplate, Outlook, Setup
-from shared.domain.sites import Site
+from shared.domain.sites import Site, require_room
 from shared.ports import SiteRegister, Templates
 from shared.use_cases.export_setup import export_setup
 
@@ -23,8 +23,9 @@ class SetupOutlook(Struct, frozen=True, kw_only=True):
 
 
 def check_setup(setup: Setup, *, sites: SiteRegister, templates: Templates, deadline: Deadline) -> SetupOutlook:
-    """What it would do; nothing is changed. Raises `Unavailable`."""
+    """What it would do; nothing is changed. Raises `Malformed` where there would be too many sites, `Unavailable`."""
     known = export_setup(sites=sites, templates=templates, deadline=deadline)
+    require_room(known.sites, setup.sites)
     known_sites = {each.key: each for each in known.sites}
     known_templates = {(each.kind, each.language): each for each in known.templates}
     lint = {index: templates.lint(each.sources, each.kind) for index, each in enumerate(setup.templates)}

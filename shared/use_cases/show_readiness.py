@@ -15,6 +15,7 @@ from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind
 from shared.domain.readiness import Readiness, readiness
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
 from shared.ports import (
@@ -40,11 +41,12 @@ ANSWERS_FOR = timedelta(hours=1)
 class Office(Struct, frozen=True, kw_only=True):
     """What readiness looks at. `faults` are the settings'; `secrets_set` of KEY_SECRETS.
 
-    `sender` is EMAIL_SENDER, whose mail Graph may send. `profiles` are the contact centre's, where it can be asked.
+    `sender` is EMAIL_SENDER, whose mail Graph may send; it may send `sender_quota`. `profiles` are the contact centre's, where it can be asked.
     """
 
     faults: tuple[SettingFault, ...]
     sender: str | None
+    sender_quota: SenderQuota
     graph_mail: bool
     emergencies: EmergencyStore
     directory: AgentDirectory
@@ -74,6 +76,7 @@ def show_readiness(*, office: Office, clock: Clock, deployment: Deployment, dead
     known = Known(
         deployment=deployment,
         sender=office.sender,
+        sender_quota=office.sender_quota,
         graph_mail=office.graph_mail,
         faults=office.faults,
         store=store,

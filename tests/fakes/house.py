@@ -293,6 +293,7 @@ class House:
         self.switchboard = Switchboard(self.clock)
         self.tapes = TapeStore()
         self.recording_outbox = RecordingTable(self.line)
+        self.sender_quota = sender_quota
         self.mail_quota = SentTable(self.directory_table, sender_quota, self.clock)
         self.telemetry = Counter()
         self.outage = OutageMemory()
@@ -389,6 +390,7 @@ class House:
             templates=self.templates,
             faults=self.faults,
             sender="alerts@example.com",
+            sender_quota=self.sender_quota,
             graph_mail=False,
             secrets_set=False,
             pings=self.pings,

@@ -154,6 +154,15 @@ def test_keys_of_rows_are_spelled_in_the_adapters_alone() -> None:
     assert kinds >= {"agent", "call", "number", "free", "outside", "unknown"}
 
 
+def test_every_answer_says_whether_it_may_be_kept() -> None:
+    def faulty(module: Module) -> Iterable[str]:
+        made = (each for each in ast.walk(module.tree) if module.is_product and isinstance(each, ast.Call))
+        answers = (each for each in made if ast.unparse(each.func).endswith("HttpResponse"))
+        return {f"line {each.lineno}" for each in answers if "headers" not in {word.arg for word in each.keywords}}
+
+    assert not in_modules(faulty), "`headers` begin with PRIVATE, or tell for how long anybody may keep it"
+
+
 def test_whoever_sleeps_says_why() -> None:
     def faulty(module: Module) -> Iterable[str]:
         lines = texts()[module.path].splitlines()

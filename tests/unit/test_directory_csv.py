@@ -1,10 +1,12 @@
 """The directory as CSV: spreadsheets' habits, faults by line and column, and the way there and back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from functions.wire.decoding import convert
 from functions.wire.directory_csv import COLUMNS, read, written
+from functions.wire.http import AgentBody, agent_of
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 
@@ -48,6 +50,22 @@ def test_any_name_comes_back(agent_id: str, name: str) -> None:
     agent = Agent(agent_id=agent_id.strip(), name=name.strip() or None)
     found = read(written([agent]))
     assert [row.change.over(None) for row in found.rows] == [agent] or found.faults
+
+
+PRINTED = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=12)
+
+
+@given(st.lists(PRINTED, min_size=1, max_size=3))
+@example([";"])
+@example(["a;b", "c"])
+def test_any_identity_that_an_entry_may_have_comes_back(said: list[str]) -> None:
+    sent = {"acs_user_ids": [f"8:acs:{each}" for each in said]}
+    try:
+        agent = agent_of("a", convert(sent, AgentBody, ""))
+    except Malformed:
+        assert ";" in "".join(said)
+        return
+    assert back(written([agent])) == [agent]
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,49 @@ def test_a_drill_and_a_test_say_so_in_every_subject(kind: NoticeKind, language: 
     assert "DRILL" in rendered(plain, kind=kind, locale=language, drill=True).subject
 
 
+OWN = TemplateSources(subject="Call of {{ agent }}", text="{{ agent }}", html="<body><p>{{ agent }}</p></body>")
+MARKED = TemplateSources(
+    subject="{% if drill %}DRILL: {% elif test %}TEST: {% endif %}Call of {{ agent }}",
+    text="{% if drill %}DRILL{% elif test %}TEST{% endif %} {{ agent }}",
+    html="<p>{% if drill %}DRILL{% elif test %}TEST{% endif %} {{ agent }}</p>",
+)
+
+
+@pytest.mark.parametrize("name", ["TESTA Mario", "Ann (DRILL team)", "TEST DRILL", "[TEST] [DRILL]"])
+@pytest.mark.parametrize("word", ["Call of", "LATEST DRILLING: call of", "{% if test or drill %}{{ site }}{% endif %}"])
+@pytest.mark.parametrize(("flag", "mark"), [("test", "[TEST, no emergency]"), ("drill", "[DRILL, no emergency]")])
+def test_a_mark_is_put_where_only_a_fact_or_another_word_looks_like_it(
+    name: str, word: str, flag: str, mark: str
+) -> None:
+    form = f"{word} {{{{ agent }}}}"
+    edited = TemplateSources(subject=form, text=form, html=f"<body><p>{form}</p></body>")
+    notice = rendered(edited, agent_name=name, site=f"{name} TEST DRILL", **{flag: True})
+    assert notice.subject.startswith(mark) and notice.text.startswith(mark)
+    assert notice.html.startswith("<body><p>[")
+
+
+@pytest.mark.parametrize("flag", ["test", "drill"])
+def test_a_mark_of_the_templates_own_is_not_doubled_whatever_the_facts_are(flag: str) -> None:
+    mark, name = flag.upper(), f"{flag.upper()}A Mario"
+    notice = rendered(MARKED, agent_name=name, **{flag: True}, location=ToldLocation())
+    assert notice.subject == f"{mark}: Call of {name}"
+    assert notice.text == f"{mark} {name}\n" and notice.html == f"<p>{mark} {name}</p>"
+
+
+@pytest.mark.parametrize("part", ["subject", "text", "html"])
+def test_each_part_that_lacks_the_mark_gets_it_by_itself(part: str) -> None:
+    edited = structs.replace(MARKED, **{part: getattr(OWN, part)})
+    notice = rendered(edited, test=True, location=ToldLocation())
+    for each in ("subject", "text", "html"):
+        assert getattr(notice, each).count("TEST") == 1
+        assert ("no emergency" in getattr(notice, each)) == (each == part)
+
+
+def test_a_mark_in_a_comment_of_the_page_marks_nothing() -> None:
+    edited = structs.replace(MARKED, html="<!-- {% if test %}TEST{% endif %} --><p>{{ agent }}</p>")
+    assert "TEST" in Page(rendered(edited, test=True).html).text
+
+
 def test_what_the_reader_must_know_besides_is_said() -> None:
     said = rendered(
         placeable=Placeable.NO, claimed=True, foreign=True, site="Plant 2", number_shown=False, agent_name="<b>Jane"
@@ -332,6 +375,33 @@ def test_a_position_is_told_where_a_template_tells_addresses_only() -> None:
         assert "47.500000, -122.250000" in words
 
 
+POSITION = ToldLocation(source=LocationSource.LIVE, latitude=47.5, longitude=-122.25)
+ADDRESS = "{{ location_address }}"
+BOTH_PLACES = ADDRESS + " {{ location_latitude }}, {{ location_longitude }}"
+
+
+@pytest.mark.parametrize("html", [ADDRESS, f"<html><body>{ADDRESS}</body></html>", f"<!-- {BOTH_PLACES} -->"])
+@pytest.mark.parametrize("text", [ADDRESS, BOTH_PLACES])
+def test_text_and_html_each_tell_the_position_whatever_the_other_one_tells(text: str, html: str) -> None:
+    edited = TemplateSources(subject="A", text=text, html=html)
+    for words in both(rendered(edited, location=POSITION)):
+        assert words.count("47.500000, -122.250000") == 1
+
+
+def test_a_position_that_was_added_is_shown_in_a_merged_message_too() -> None:
+    edited = TemplateSources(subject="A", text=ADDRESS, html=f"<html><body><p>{ADDRESS}</p></body></html>")
+    template = NotificationTemplate(lambda _kind, _language: edited)
+    parts = (structs.replace(NOTICE, location=POSITION), NOTICE)
+    assert "47.500000, -122.250000" in Page(template.render(structs.replace(NOTICE, parts=parts), DIALLED).html).text
+
+
+def test_an_address_that_only_a_comment_tells_is_added() -> None:
+    edited = TemplateSources(subject="A", text=ADDRESS, html=f"<p>Help</p><!-- {ADDRESS} -->")
+    place = ToldLocation(source=LocationSource.REGISTERED, address="2 Example <Way>")
+    for words in both(rendered(edited, location=place)):
+        assert "2 Example <Way>" in words
+
+
 def merged(*parts: Notice, **facts: Any) -> RenderedNotice:
     return NotificationTemplate().render(structs.replace(NOTICE, parts=parts, **facts), DIALLED)
 
@@ -349,6 +419,17 @@ def test_several_in_one_message_are_each_told_as_it_is_by_itself_under_their_num
         shown = alone.html[alone.html.index("<body") : alone.html.index("</body>")].partition(">")[2]
         assert shown in told.html
     assert told.text.index("Jane") < told.text.index("Joe")
+
+
+@pytest.mark.parametrize("edited", [None, OWN], ids=["built in", "edited"])
+def test_brackets_of_a_name_are_no_mark_that_a_merged_subject_leaves_out(edited: TemplateSources | None) -> None:
+    in_front = edited and structs.replace(edited, subject="[Plant] {{ agent }} calls")
+    template = NotificationTemplate(lambda _kind, _language: in_front)
+    call = structs.replace(NOTICE, word="bodafilogu", agent_name="[TEST] Ann", test=True)
+    over = structs.replace(call, kind=NoticeKind.CLOSING)
+    told = template.render(structs.replace(call, parts=(call, over)), DIALLED).subject
+    last = "[TEST] Ann calls" if edited else "EMERGENCY CALL by [TEST] Ann"
+    assert told == f"[TEST, no emergency] [2 emergency notices in one message] {last}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

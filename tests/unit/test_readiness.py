@@ -11,10 +11,12 @@ from shared.adapters.table import Put
 from shared.deadlines import Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
+from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
@@ -22,6 +24,7 @@ from shared.domain.notifications import Delivery
 from shared.domain.pool_size import blocking, numbers_needed
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.readiness import Check, CheckState, Readiness
+from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
@@ -38,6 +41,8 @@ ANA = Agent(
     address="1 Example Way",
     emergency_contacts=("guard@example.com",),
 )
+# One more than an entry or a site may be saved with; stored before that was bounded.
+MANY_CONTACTS = tuple(f"guard{number}@example.com" for number in range(MAX_CONTACTS + 1))
 # By nature: no interface tells, in this order.
 UNKNOWN_BY_NATURE = {"callback_binding"}
 UNKNOWN_OF_AN_AGENT = {"outbound_profile"}
@@ -89,6 +94,43 @@ def test_a_sound_deployment_is_ok_but_for_what_is_unknown_by_nature(house: House
     assert set(states(of_ana, *UNKNOWN_OF_AN_AGENT).values()) == {CheckState.OK}
     with pytest.raises(NotFound):
         house.administration.show_agent_readiness("nobody")
+
+
+@pytest.mark.parametrize(
+    ("quota", "state", "said"),
+    [
+        (SenderQuota(per_minute=200, per_hour=5_000), CheckState.OK, "5000 messages an hour"),
+        (SenderQuota(per_minute=1, per_hour=5_000), CheckState.WARNING, "60 messages an hour"),
+        (SenderQuota(per_minute=30, per_hour=100), CheckState.WARNING, "100 messages an hour"),
+    ],
+)
+def test_the_sender_may_send_what_the_settings_allow(
+    house: House, quota: SenderQuota, state: CheckState, said: str
+) -> None:
+    crowd(house)
+    house.sender_quota = quota
+    [check] = [each for each in house.administration.show_readiness().checks if each.id == "sender_quota"]
+    assert (check.state, said in check.reason) == (state, True)
+
+
+@pytest.mark.parametrize(("graph_mail", "an_hour"), [(False, 10), (True, 5_000)])
+def test_a_domain_of_azures_own_sends_no_more_than_it_may_whatever_the_settings_allow(
+    house: House, graph_mail: bool, an_hour: int
+) -> None:
+    crowd(house)
+    house.sender_quota = SenderQuota(per_minute=200, per_hour=5_000)
+    administration = house.administration
+    office = structs.replace(administration.office, sender="alerts@x.azurecomm.net", graph_mail=graph_mail)
+    found = structs.replace(administration, office=office).show_readiness()
+    [check] = [each for each in found.checks if each.id == "sender_quota"]
+    assert f"{an_hour} messages an hour" in check.reason
+
+
+def test_a_template_that_lacks_what_is_required_is_not_said_to_be_out_of_use(house: House) -> None:
+    bad_template(house)
+    [check] = [each for each in house.administration.show_readiness().checks if each.id == "template"]
+    assert "It is used all the same" in check.reason
+    assert house.templates.edited(TemplateKind.CALL, "it") is not None
 
 
 def test_what_ends_in_2028_is_told_in_an_ok(house: House) -> None:
@@ -173,6 +215,7 @@ def presence_away(house: House) -> None:
 
 
 def crowd(house: House) -> None:
+    house.sender_quota = SenderQuota()
     house.deployment = structs.replace(house.deployment, callback_numbers=(pool := numbers(101, first=300)))
     exchange(numbers=owned(*pool))(house)
     site(house)
@@ -231,6 +274,8 @@ def test_a_fault_is_named_in_the_first_line(
         ({"acs_user_ids": ()}, "identity", CheckState.WARNING),
         ({"entra_object_id": None}, "object_id", CheckState.WARNING),
         ({"alternate_numbers": numbers(1)}, "alternate_numbers", CheckState.PROBLEM),
+        ({"emergency_contacts": MANY_CONTACTS}, "contacts", CheckState.WARNING),
+        ({"emergency_contacts": MANY_CONTACTS[1:]}, None, None),
     ],
 )
 def test_what_an_entry_lacks_is_named_first(
@@ -352,12 +397,47 @@ def test_agents_counted_before_are_not_untold_because_the_sites_are_not_read(
 
 
 @pytest.mark.parametrize(
+    ("pattern", "countries", "state", "said"),
+    [
+        (r"^\+?112$", {"US"}, CheckState.WARNING, "112: whether such a call is connected is the carrier's"),
+        (r"^\+?112$", {"US", "DE"}, CheckState.WARNING, "112: whether such a call is connected is the carrier's"),
+        (r"^\+?\d+$", {"DE"}, CheckState.WARNING, "110, 112: whether such a call is connected is the carrier's"),
+        (r"\p{Nd}", {"US"}, CheckState.WARNING, "is the carrier's"),
+        (r"^\+?911$", {"US"}, CheckState.PROBLEM, "another telephone has to be used"),
+        (None, {"US"}, CheckState.PROBLEM, "another telephone has to be used"),
+    ],
+)
+def test_a_country_where_a_voice_route_takes_the_number_is_a_warning_as_the_dial_there_is_unknown(
+    house: House, pattern: str | None, countries: set[str], state: CheckState, said: str
+) -> None:
+    deployed(countries=frozenset(countries))(house)
+    exchange(routes=(VoiceRoute(name="r", number_pattern=pattern),) if pattern else ())(house)
+    house.add_agent(structs.replace(ANA, country="DE"))
+    site(house, country="DE")
+    report(house, country="DE")
+    of_ana = {check.id: check for check in house.administration.show_agent_readiness("ana").checks}
+    of_all = {check.id: check for check in house.administration.show_readiness().checks}
+    for found in (of_ana["country"], of_all["site_country"]):
+        assert (found.state, said in found.reason) == (state, True)
+    assert ("carrier" in of_ana["desktop"].reason) == (state is CheckState.WARNING)
+    dialled = house.dial(Dial(call_id="c", agent_id="ana", dialled="112", country="DE"))
+    assert dialled.placeable == (Placeable.UNKNOWN if state is CheckState.WARNING else Placeable.NO)
+
+
+def test_a_country_that_nobody_knows_is_a_warning_to_correct_it(house: House) -> None:
+    house.add_agent(structs.replace(ANA, country="XX"))
+    found = {check.id: check for check in house.administration.show_agent_readiness("ana").checks}["country"]
+    assert (found.state, found.remedy) == (CheckState.WARNING, "Correct `country`.")
+
+
+@pytest.mark.parametrize(
     ("fields", "check_id", "state"),
     [
         ({"country": "DE"}, "site_country", CheckState.PROBLEM),
         ({"security_desk": numbers(1)}, "site_desk", CheckState.PROBLEM),
         ({"address": None}, "site_address", CheckState.PROBLEM),
         ({"networks": ()}, "site_networks", CheckState.WARNING),
+        ({"emergency_contacts": MANY_CONTACTS}, "site_contacts", CheckState.WARNING),
     ],
 )
 def test_what_a_site_lacks_is_named_first(

@@ -122,6 +122,18 @@ def test_more_sites_than_there_may_be_are_refused_as_a_whole() -> None:
     assert len(house.sites.all(house.within())) == 1
 
 
+def test_a_dry_run_refuses_more_sites_than_there_may_be_as_the_import_does() -> None:
+    house = House()
+    house.sites.save(Site(site_id="here"), None, house.within())
+    anew = [{"site_id": f"s{number}"} for number in range(1000)]
+    with pytest.raises(Malformed, match="1000") as dry:
+        house.administration.check_setup(setup.read(json.dumps({"sites": anew}).encode()).setup)
+    assert dry.value.field == "sites"
+    # One that is there already takes no further place.
+    file = setup.read(json.dumps({"sites": [{"site_id": "HERE"}, *anew[1:]]}).encode())
+    assert house.administration.check_setup(file.setup).sites == Outlook(new=999, changed=1)
+
+
 class Cut(MemoryTable):
     """A table that is away after so many commits."""
 

@@ -5,8 +5,9 @@ from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources, words
 from shared.adapters.template_lint import lint
-from shared.domain.notice_templates import FACTS, LANGUAGES, TemplateKind, TemplateSources
+from shared.domain.notice_templates import FACTS, FLAG_FACTS, LANGUAGES, TemplateKind, TemplateSources
 
+FLAGS = sorted(FLAG_FACTS)
 CALL = built_in_sources(TemplateKind.CALL, "en")
 
 
@@ -110,6 +111,42 @@ def test_what_the_law_requires_must_be_told_in_every_case(text: str, missing: se
     faults = lint(sources, TemplateKind.CALL)
     assert {fault.code for fault in faults} == missing
     assert {fault.part for fault in faults} <= {"text", "html"}
+
+
+TOLD = (
+    "{{ agent }} {{ callback_number }} "
+    "{% if location_known %}{{ location_address }}{% else %}Nobody knows where{% endif %}"
+)
+REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unknown_location_missing"}
+
+
+@pytest.mark.parametrize(
+    ("html", "missing"),
+    [
+        (f"<p>Help</p><!-- {TOLD} -->", REQUIRED),
+        (f"<p>Help</p><!-- {TOLD}", REQUIRED),
+        (f"<html><head><title>{TOLD}</title></head><body><p>Help</p></body></html>", REQUIRED),
+        (f"<head>{TOLD}</head><body>Help</body>", REQUIRED),
+        (f"<style>/* {TOLD} */</style><p>Help</p>", REQUIRED),
+        (f"<script>{TOLD}</script><p>Help</p>", REQUIRED),
+        (f"<script/>{TOLD}", REQUIRED),
+        (f"<template>{TOLD}</template><p>Help</p>", REQUIRED),
+        (f'<p title="{TOLD}">Help</p>', REQUIRED),
+        (f"<head><title>Help</title><p>{TOLD}", set()),
+        (f"<!DOCTYPE html><html><head><style>p {{ }}</style></head><body>{TOLD}</body></html>", set()),
+        ("<p>{{ agent }}</p><b>{{ callback_number }}</b><!-- {{ site }} -->" + TOLD, set()),
+    ],
+)
+def test_what_the_law_requires_must_be_shown_by_the_page(html: str, missing: set[str]) -> None:
+    faults = lint(TemplateSources(subject="Emergency", text=TOLD, html=html), TemplateKind.CALL)
+    assert {fault.code for fault in faults} == missing
+    assert {fault.part for fault in faults} <= {"html"}
+
+
+def test_a_page_that_would_take_long_to_read_in_every_case_is_refused() -> None:
+    flags = "".join(f"{{% if {flag} %}}{{% if {flag} %}}{{{{ agent }}}}{{% endif %}}{{% endif %}}" for flag in FLAGS)
+    faults = lint(structs.replace(CALL, html=TOLD + flags + "x" * 50_000), TemplateKind.CALL)
+    assert [fault.code for fault in faults] == ["too_many_choices"]
 
 
 def test_a_closing_template_knows_neither_number_nor_place() -> None:

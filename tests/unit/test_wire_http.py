@@ -406,6 +406,7 @@ def test_contacts_may_be_a_list() -> None:
         ({"agent_id": "another"}, "agent_id"),
         ({"entra_object_id": SECRET}, "entra_object_id"),
         ({"acs_user_ids": ["8:acs:x", SECRET]}, "acs_user_ids[1]"),
+        ({"acs_user_ids": ["8:acs:x", "8:acs:x;y"]}, "acs_user_ids[1]"),
         ({"acs_user_ids": ["8:acs:x"] * 11}, "acs_user_ids"),
         ({"alternate_numbers": ["+12025550123", SECRET]}, "alternate_numbers[1]"),
         ({"alternate_numbers": ["+12025550123"] * 11}, "alternate_numbers"),
