@@ -789,6 +789,56 @@ def test_without_an_address_for_events_calls_are_sent_on(house: House) -> None:
     assert house.switchboard.redirected == [("context", DANA_ACS)]
 
 
+def sent_on(house: House) -> str:
+    """Dana's number was called, and the call sent on to her; gives its id."""
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    return house.responder_calls(dropped_call(house))
+
+
+def test_a_callback_that_was_sent_on_may_not_be_recorded_either(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.fail = failing("answer", Refused)
+    house.responder_calls(number, "one")
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.responder_calls(number, "two")
+    house.responder_calls(numbers(4)[3], "the desk's")
+    assert [house.judge(each) for each in ("one", "two", "the desk's")] == [EMERGENCY] * 3
+    assert house.judge("two", PSAP) == EMERGENCY
+    house.recorded(RecordedFiles(recording_id="tape", call_id="c", server_call_id="two", locations=("chunk",)))
+    assert house.tapes.files == set()
+
+
+def test_nothing_comes_of_a_callback_that_was_sent_on_but_its_forgetting(house: House) -> None:
+    callback_id = sent_on(house)
+    known = house.callback(callback_id)
+    assert known is not None and known.closed and (known.number, known.parties, known.caller) == (None, (), None)
+    house.wait(60)
+    assert house.switchboard.invited == [] and told(house) == []
+    assert house.panel(DANA).mode is Mode.NORMAL
+    house.clock.advance(after(minutes=120))
+    house.tick()
+    house.sweep()
+    house.tick()
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+def test_a_call_is_sent_on_though_nobody_can_remember_it(house: House) -> None:
+    number = dropped_call(house)
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.line.away = True
+    callback_id = house.responder_calls(number)
+    house.line.away = False
+    assert house.switchboard.redirected == [("context", DESK)]
+    assert house.callback(callback_id) is None
+
+
+def test_an_event_that_comes_again_changes_nothing_of_a_callback_that_was_sent_on(house: House) -> None:
+    sent_on(house)
+    before = house.rows()
+    house.responder_calls(numbers(4)[0])
+    assert house.rows() == before
+
+
 def test_an_answer_whose_reply_was_lost_ends_in_the_same_ladder(house: House) -> None:
     number = dropped_call(house)
     house.switchboard.lose_answer = failing("answer", Unavailable, 1)
