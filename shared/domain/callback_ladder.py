@@ -40,8 +40,9 @@ LOOK_PATIENCE = timedelta(seconds=10)
 # A joining that is told after the end still counts as an answer.
 CLOSED_AFTER = timedelta(seconds=5)
 TAKEN_UP_AFTER = timedelta(seconds=5)
-# Longer than a request is repeatable and a token lasts: until then a repeat must find what it repeats.
-KEPT_AFTER_END = timedelta(minutes=10)
+# So long the event of a recording may come: Event Grid sends it again for a day, and its files take a while to be ready.
+# Longer than a request is repeatable and a token lasts, too: until then a repeat must find what it repeats.
+KEPT_AFTER_END = timedelta(hours=25)
 INVITATION_KEPT = timedelta(minutes=1)
 MOST_JOINED_KEPT = 20
 MOST_OTHERS_KEPT = 20

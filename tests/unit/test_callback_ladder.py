@@ -196,7 +196,7 @@ def test_the_responder_hangs_up_in_the_middle_of_each_rung(house: House, seconds
     assert callback is not None and callback.closed
     assert (callback.number, callback.parties, callback.invitations) == (None, (), ())
     assert house.mail.received() == ["supervisor@example.com"], "missed, once"
-    house.clock.advance(after(minutes=10))
+    house.clock.advance(after(minutes=120))
     house.tick()
     assert house.callback(callback_id) is None
     assert [row for row in house.rows() if "callback" in row] == []
@@ -415,12 +415,12 @@ def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> Non
     assert told(house) == []
 
 
-def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_soon_forgotten(house: House) -> None:
+def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_forgotten_in_a_day(house: House) -> None:
     callback_id = house.responder_calls(numbers(4)[3])
     assert house.switchboard.ringing() == [DESK]
     house.switchboard.hang_up()
     house.wait(30)
-    house.clock.advance(after(minutes=10))
+    house.clock.advance(after(hours=25))
     house.tick()
     assert house.mail.accepted == []
     assert house.callback(callback_id) is None
@@ -1162,3 +1162,40 @@ def test_a_callback_may_not_be_recorded_from_its_first_ring_on(house: House) -> 
     stored = house.emergency(DANA)
     assert stored is not None
     assert knowledge_of(stored, {key_of("context")}) is Knowledge.EXACT, "its recordings are deleted"
+
+
+@pytest.mark.parametrize("minutes", [11, 100])
+def test_a_callback_that_the_desk_alone_answered_is_none_to_record_until_the_cool_down_is_over(
+    house: House, minutes: int
+) -> None:
+    number = dropped_call(house)
+    house.switchboard.offline |= {DANA_ACS, DANA_PHONE}
+    house.responder_calls(number)
+    house.wait(2)
+    house.switchboard.pick_up(DESK)
+    house.deliver()
+    house.switchboard.hang_up()
+    house.wait(20)
+    later(house, minutes)
+    assert house.judge("context") == EMERGENCY
+    files = RecordedFiles(recording_id="tape", call_id="c", server_call_id="context", locations=("chunk",))
+    house.recorded(files)
+    assert house.tapes.files == set()
+
+
+def later(house: House, minutes: int) -> None:
+    """Let minutes pass in which the timers run."""
+    for _ in range(minutes):
+        house.clock.advance(after(minutes=1))
+        house.tick()
+        house.sweep()
+
+
+def test_a_callback_of_nobodys_number_is_none_to_record_while_events_of_its_recording_may_come(house: House) -> None:
+    callback_id = house.responder_calls(numbers(4)[3])
+    house.switchboard.hang_up()
+    house.wait(30)
+    later(house, 60 * 24)
+    assert house.judge("context") == EMERGENCY
+    later(house, 61)
+    assert house.callback(callback_id) is None
