@@ -12,7 +12,7 @@
     due|{at}|{subject}|{key}         what time alone brings up
     bare|{at}|{subject}|{key}        what is only to be removed then: outsiders can have thousands of rows kept, and no
                                      hold and no lease ends later for that
-    callback|{id}                    a responder's callback, while it lasts and a little longer
+    callback|{id}                    a responder's callback, while it lasts; then its id alone, for `call_policy`
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
     waiting|{at}|notice|{id}         a notice that waits for the sender's quota; the time is that of what it tells of

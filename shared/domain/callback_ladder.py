@@ -28,7 +28,7 @@ from shared.domain.callbacks import (
     ringing,
 )
 from shared.domain.identities import raw_identity
-from shared.domain.ids import derived
+from shared.domain.ids import Key, derived
 
 FALLBACK_AFTER = timedelta(minutes=5)
 LEAST_LAP = timedelta(seconds=10)
@@ -40,8 +40,9 @@ LOOK_PATIENCE = timedelta(seconds=10)
 # A joining that is told after the end still counts as an answer.
 CLOSED_AFTER = timedelta(seconds=5)
 TAKEN_UP_AFTER = timedelta(seconds=5)
-# Longer than a request is repeatable and a token lasts: until then a repeat must find what it repeats.
-KEPT_AFTER_END = timedelta(minutes=10)
+# So long the event of a recording may come: Event Grid sends it again for a day, and its files take a while.
+# Longer than a request is repeatable and a token lasts, too: until then a repeat must find what it repeats.
+KEPT_AFTER_END = timedelta(hours=25)
 INVITATION_KEPT = timedelta(minutes=1)
 MOST_JOINED_KEPT = 20
 MOST_OTHERS_KEPT = 20
@@ -241,7 +242,13 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
             # Whoever rings next waits for the answer, but not for ever.
             return structs.replace(callback, looking_since=callback.looking_since or now)
         case Close():
-            return _closed(callback, released_at)
+            assert callback.over_at is not None
+            return bare_callback(
+                callback.callback_id,
+                answered_at=callback.answered_at,
+                over_at=callback.over_at,
+                released_at=released_at,
+            )
         case _:
             return callback
 
@@ -253,17 +260,22 @@ def _kept(callback: Callback, now: datetime) -> Sequence[Invitation]:
     return [*joined[-MOST_JOINED_KEPT:], *others[-MOST_OTHERS_KEPT:]]
 
 
-def _closed(callback: Callback, released_at: datetime | None) -> Callback:
-    assert callback.over_at is not None
-    kept_until = callback.over_at + KEPT_AFTER_END
+def bare_callback(
+    callback_id: Key, *, answered_at: datetime, over_at: datetime, released_at: datetime | None
+) -> Callback:
+    """What is kept of a callback of which nothing is owed: that it was one (S6), until `forget_at`.
+
+    `released_at` is when the last of its holders is forgotten, None where it had none.
+    """
+    kept_until = over_at + KEPT_AFTER_END
     if released_at is not None:
         # Nothing that tells of the call outlives the lease and its cool-down (B8).
-        kept_until = min(kept_until, max(released_at, callback.over_at))
+        kept_until = min(kept_until, max(released_at, over_at))
     return Callback(
-        callback_id=callback.callback_id,
+        callback_id=callback_id,
         connection_id="",
-        answered_at=callback.answered_at,
-        over_at=callback.over_at,
+        answered_at=answered_at,
+        over_at=over_at,
         closed=True,
         forget_at=kept_until,
     )

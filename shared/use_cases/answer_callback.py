@@ -2,7 +2,7 @@
 
 From the event to the answer there are two storage reads at once and one request to call control. Whom to ring is
 remembered right after; `continue_callback` rings them once the caller is connected, and makes up for a row that was
-never written.
+never written. Of a call that was sent on instead it is remembered only that it was a callback, for `call_policy` (S6).
 """
 
 from contextlib import suppress
@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callback_ladder import due_at
+from shared.domain.callback_ladder import bare_callback, due_at
 from shared.domain.callbacks import Callback, Party, called_by, label_of, own_people
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
@@ -30,7 +30,7 @@ def callback_id_of(origin: str) -> str:
 
 
 def is_callback(server_call_id: str, emergencies: EmergencyStore, deadline: Deadline) -> bool:
-    """Whether this server call is a callback that we answered, or was until lately; also one that nobody else has."""
+    """Whether this server call is a callback that we answered or sent on, or was until lately; whoever has answered."""
     return emergencies.callback(callback_id_of(server_call_id), deadline).result().callback is not None
 
 
@@ -139,6 +139,31 @@ def _send_on(
             if emergencies.callback(callback_id, deadline).result().callback is not None:
                 return
         raise
+    _note_sent_on(call, parties, emergencies, clock, deployment)
+
+
+def _note_sent_on(
+    call: Incoming, parties: tuple[Party, ...], emergencies: EmergencyStore, clock: Clock, deployment: Deployment
+) -> None:
+    """Write the bare row of a callback that was sent on, because `call_policy` must know that it was one (S6)."""
+    # The call rings elsewhere by now: what fails here must not bring its event again. A row that is there knows more.
+    with suppress(EmergencyCallingError):
+        now, deadline = clock.now(), Deadline(clock, REMEMBER_WITHIN_S)
+        released_at = _released_at(parties, emergencies, deployment, deadline)
+        # Nobody tells us of its end.
+        sent_on = bare_callback(callback_id_of(call.origin), answered_at=now, over_at=now, released_at=released_at)
+        at = due_at(sent_on, deployment.ladder, (), now)
+        emergencies.commit_callback(CallbackChange(stored=StoredCallback(None), callback=sent_on, due_at=at), deadline)
+
+
+def _released_at(
+    parties: tuple[Party, ...], emergencies: EmergencyStore, deployment: Deployment, deadline: Deadline
+) -> datetime | None:
+    """When the last of these holders is forgotten, None for nobody. Raises `Unavailable`."""
+    loading = [emergencies.load(party.agent_key, deadline) for party in parties]
+    found = [pending.result().emergency for pending in loading]
+    leases = [emergency.lease for emergency in found if emergency is not None and emergency.lease is not None]
+    return max((lease.released_at(deployment.rules) for lease in leases), default=None)
 
 
 def callback_of(

@@ -196,7 +196,7 @@ def test_the_responder_hangs_up_in_the_middle_of_each_rung(house: House, seconds
     assert callback is not None and callback.closed
     assert (callback.number, callback.parties, callback.invitations) == (None, (), ())
     assert house.mail.received() == ["supervisor@example.com"], "missed, once"
-    house.clock.advance(after(minutes=10))
+    house.clock.advance(after(minutes=120))
     house.tick()
     assert house.callback(callback_id) is None
     assert [row for row in house.rows() if "callback" in row] == []
@@ -415,12 +415,12 @@ def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> Non
     assert told(house) == []
 
 
-def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_soon_forgotten(house: House) -> None:
+def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_forgotten_in_a_day(house: House) -> None:
     callback_id = house.responder_calls(numbers(4)[3])
     assert house.switchboard.ringing() == [DESK]
     house.switchboard.hang_up()
     house.wait(30)
-    house.clock.advance(after(minutes=10))
+    house.clock.advance(after(hours=25))
     house.tick()
     assert house.mail.accepted == []
     assert house.callback(callback_id) is None
@@ -787,6 +787,56 @@ def test_without_an_address_for_events_calls_are_sent_on(house: House) -> None:
     house.deployment = structs.replace(house.deployment, callback_events_url=None)
     house.responder_calls(number)
     assert house.switchboard.redirected == [("context", DANA_ACS)]
+
+
+def sent_on(house: House) -> str:
+    """Dana's number was called, and the call sent on to her; gives its id."""
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    return house.responder_calls(dropped_call(house))
+
+
+def test_a_callback_that_was_sent_on_may_not_be_recorded_either(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.fail = failing("answer", Refused)
+    house.responder_calls(number, "one")
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.responder_calls(number, "two")
+    house.responder_calls(numbers(4)[3], "the desk's")
+    assert [house.judge(each) for each in ("one", "two", "the desk's")] == [EMERGENCY] * 3
+    assert house.judge("two", PSAP) == EMERGENCY
+    house.recorded(RecordedFiles(recording_id="tape", call_id="c", server_call_id="two", locations=("chunk",)))
+    assert house.tapes.files == set()
+
+
+def test_nothing_comes_of_a_callback_that_was_sent_on_but_its_forgetting(house: House) -> None:
+    callback_id = sent_on(house)
+    known = house.callback(callback_id)
+    assert known is not None and known.closed and (known.number, known.parties, known.caller) == (None, (), None)
+    house.wait(60)
+    assert house.switchboard.invited == [] and told(house) == []
+    assert house.panel(DANA).mode is Mode.NORMAL
+    house.clock.advance(after(minutes=120))
+    house.tick()
+    house.sweep()
+    house.tick()
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+def test_a_call_is_sent_on_though_nobody_can_remember_it(house: House) -> None:
+    number = dropped_call(house)
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    house.line.away = True
+    callback_id = house.responder_calls(number)
+    house.line.away = False
+    assert house.switchboard.redirected == [("context", DESK)]
+    assert house.callback(callback_id) is None
+
+
+def test_an_event_that_comes_again_changes_nothing_of_a_callback_that_was_sent_on(house: House) -> None:
+    sent_on(house)
+    before = house.rows()
+    house.responder_calls(numbers(4)[0])
+    assert house.rows() == before
 
 
 def test_an_answer_whose_reply_was_lost_ends_in_the_same_ladder(house: House) -> None:
@@ -1194,3 +1244,40 @@ def test_in_the_cool_down_of_a_shared_number_whoever_had_it_last_is_rung() -> No
     house.tick()
     assert house.emergency("ana") is not None and house.emergency("ben") is not None
     assert house.call_back(number) == identity("ana")
+
+
+@pytest.mark.parametrize("minutes", [11, 100])
+def test_a_callback_that_the_desk_alone_answered_is_none_to_record_until_the_cool_down_is_over(
+    house: House, minutes: int
+) -> None:
+    number = dropped_call(house)
+    house.switchboard.offline |= {DANA_ACS, DANA_PHONE}
+    house.responder_calls(number)
+    house.wait(2)
+    house.switchboard.pick_up(DESK)
+    house.deliver()
+    house.switchboard.hang_up()
+    house.wait(20)
+    later(house, minutes)
+    assert house.judge("context") == EMERGENCY
+    files = RecordedFiles(recording_id="tape", call_id="c", server_call_id="context", locations=("chunk",))
+    house.recorded(files)
+    assert house.tapes.files == set()
+
+
+def later(house: House, minutes: int) -> None:
+    """Let minutes pass in which the timers run."""
+    for _ in range(minutes):
+        house.clock.advance(after(minutes=1))
+        house.tick()
+        house.sweep()
+
+
+def test_a_callback_of_nobodys_number_is_none_to_record_while_events_of_its_recording_may_come(house: House) -> None:
+    callback_id = house.responder_calls(numbers(4)[3])
+    house.switchboard.hang_up()
+    house.wait(30)
+    later(house, 60 * 24)
+    assert house.judge("context") == EMERGENCY
+    later(house, 61)
+    assert house.callback(callback_id) is None
