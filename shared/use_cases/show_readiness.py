@@ -41,8 +41,8 @@ ANSWERS_FOR = timedelta(hours=1)
 class Office(Struct, frozen=True, kw_only=True):
     """What readiness looks at. `faults` are the settings'; `secrets_set` of KEY_SECRETS.
 
-    `sender` is EMAIL_SENDER, whose mail Graph may send; it may send `sender_quota`. `profiles` are the contact centre's,
-    where it can be asked.
+    `sender` is EMAIL_SENDER, whose mail Graph may send; it may send `sender_quota`. `profiles` are the contact
+    centre's, where it can be asked.
     """
 
     faults: tuple[SettingFault, ...]
