@@ -57,6 +57,21 @@ function keptOf(parent, wanted) {
   return kept;
 }
 
+/**
+ * Keeps late answers off the page: each call begins a question, and gives whether it is the newest one still. What an
+ * older one is answered must write nothing. After `end()` none is: the part of the page that asked is gone.
+ */
+export function onlyNewest() {
+  let begun = 0;
+  let ended = false;
+  const begin = () => {
+    const mine = ++begun;
+    return () => !ended && mine === begun;
+  };
+  begin.end = () => void (ended = true);
+  return begin;
+}
+
 const ICONS = {
   alert: "M12 2 1 21h22L12 2zm-1 7h2v6h-2V9zm0 8h2v2h-2v-2z",
   end: "M12 9c-3.3 0-6.400.7-9 2.200v3.300l4 1.500.9-3c1.300-.4 2.700-.6 4.100-.6s2.800.2 4.100.6l.9 3 4-1.500v-3.300C18.400 9.700 15.300 9 12 9z",
