@@ -1,5 +1,5 @@
 // Agents and sites: search, one form for an entry, import and export.
-import { el, keyed, setText } from "./dom.js";
+import { el, keyed, onlyNewest, setText } from "./dom.js";
 import { faultBox, reasonOf, request } from "./console-api.js";
 import { faultTable, filesCard, sendFile, setupCard } from "./console-files.js";
 import { recordForm } from "./console-forms.js";
@@ -41,12 +41,40 @@ const SITE_FIELDS = [
 
 const labelling = (t, kind) => (field) => t(field.of ? `${field.of}_${field.name}` : `${kind}_${field.name}`);
 
+/**
+ * Opens records in `detail`, by the form that `form` describes: `open(id)`, null for a new one. `changed` is called when
+ * one was saved or removed.
+ */
+function opening(detail, { t, admin, edited }, form, changed) {
+  const opens = onlyNewest();
+
+  async function open(id) {
+    const newest = opens();
+    const told = (differs) => {
+      if (!made.isConnected) return;
+      // Typing keeps the form: another one, asked for before, is not put in its place.
+      if (differs) opens();
+      edited(differs);
+    };
+    const done = (saved) => {
+      if (saved === null && made.isConnected) detail.replaceChildren();
+      changed();
+    };
+    const made = await recordForm({ ...form, id, title: id ?? form.title, t, writable: admin, edited: told, done });
+    if (!newest()) return;
+    detail.replaceChildren(made);
+    made.querySelector("h3").focus();
+  }
+
+  return { open, stop: opens.end };
+}
+
 /** The directory, by the start of an id, a name or a word of a name: a page of it costs the same at any size. */
 export function agentsSection(main, context) {
-  const { t, admin, leaving, edited } = context;
+  const { t, admin, leaving } = context;
   let cursor = null;
   let timer = null;
-  let asked = 0;
+  const asks = onlyNewest();
   const found = new Map();
   const search = el("input", { type: "search", id: "agents-search", autocomplete: "off", oninput: later });
   const list = el("ul", { class: "choices", "aria-label": t("agents") });
@@ -54,6 +82,8 @@ export function agentsSection(main, context) {
   const more = el("button", { type: "button", hidden: true, onclick: () => look(false) }, t("more"));
   const detail = el("div", {});
   const fault = el("div", {});
+  const form = { title: t("new_agent"), path: "manage/agents", idField: "agent_id", fields: AGENT_FIELDS, label: labelling(t, "agent") };
+  const { open, stop } = opening(detail, context, form, () => look(true));
   const importing = importCard(context, () => look(true));
   main.append(
     el("h2", { tabindex: "-1" }, t("agents")),
@@ -69,10 +99,10 @@ export function agentsSection(main, context) {
   }
 
   async function look(anew) {
-    const mine = ++asked;
+    const newest = asks();
     const query = new URLSearchParams({ starts_with: search.value.trim(), limit: String(PAGE_OF), ...(anew || !cursor ? {} : { cursor }) });
     const answer = await request("GET", `manage/agents?${query}`);
-    if (mine !== asked) return;
+    if (!newest()) return;
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
     if (!answer.ok) return;
     if (anew) found.clear();
@@ -94,29 +124,11 @@ export function agentsSection(main, context) {
     setText(more_, [agent.agent_id, agent.country, agent.site, told].filter(Boolean).join(" · "));
   }
 
-  async function open(id) {
-    const form = await recordForm({
-      title: id === null ? t("new_agent") : id,
-      path: "manage/agents",
-      idField: "agent_id",
-      fields: AGENT_FIELDS,
-      id,
-      t,
-      writable: admin,
-      edited,
-      label: labelling(t, "agent"),
-      done: (saved) => {
-        if (saved === null) detail.replaceChildren();
-        look(true);
-      },
-    });
-    detail.replaceChildren(form);
-    form.querySelector("h3").focus();
-  }
-
   look(true);
   return () => {
     clearTimeout(timer);
+    asks.end();
+    stop();
     importing.stop();
   };
 }
@@ -125,7 +137,7 @@ export function agentsSection(main, context) {
 function importCard({ t, admin }, imported) {
   const file = admin ? { id: "import-file", label: t("import_file"), accept: ".csv,text/csv" } : null;
   const given = { label: t("export"), path: "manage/agents/export", name: "agents.csv" };
-  const { card, says, result, offer } = filesCard(t, t("import_export"), { file, given, check });
+  const { card, says, result, offer, asks } = filesCard(t, t("import_export"), { file, given, check });
   let timer = null;
   let stopped = false;
 
@@ -139,12 +151,12 @@ function importCard({ t, admin }, imported) {
     setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
     const words = faults.map((fault) => [String(fault.line), fault.column ?? "", fault.reason]);
     if (total) result.replaceChildren(faultTable(t, t("faults_shown", { shown: faults.length, total }), ["line", "column", "reason"], words));
-    else offer(t("import_now", { rows }), () => run(bytes, digest));
+    else offer(t("import_now", { rows }), (newest) => run(bytes, digest, newest));
   }
 
-  async function run(bytes, digest) {
+  async function run(bytes, digest, newest) {
     const answer = await sendFile(`manage/agents/import?digest=${encodeURIComponent(digest)}`, bytes, "text/csv");
-    if (!answer.ok) return setText(says, reasonOf(answer, t));
+    if (!answer.ok) return newest() && setText(says, reasonOf(answer, t));
     importUnderWay = answer.data.operation_id;
     showImport?.();
   }
@@ -152,25 +164,26 @@ function importCard({ t, admin }, imported) {
   function show() {
     const bar = el("progress", { max: "1", "aria-label": t("import") });
     result.replaceChildren(bar);
-    follow(importUnderWay, bar);
+    follow(importUnderWay, bar, asks());
   }
 
-  async function follow(operation, bar) {
+  /** To its end, also where a file that was chosen meanwhile is what the card shows. */
+  async function follow(operation, bar, newest) {
     const answer = await request("GET", `manage/agents/import/${encodeURIComponent(operation)}`);
     if (stopped || operation !== importUnderWay) return;
     if (answer.status === 404) importUnderWay = null;
-    if (answer.status !== 0 && answer.status < 500 && !answer.ok) return setText(says, reasonOf(answer, t));
+    if (answer.status !== 0 && answer.status < 500 && !answer.ok) return newest() && setText(says, reasonOf(answer, t));
     if (answer.ok) {
       const { state, done, rows } = answer.data;
       bar.max = Math.max(rows, 1);
       bar.value = done;
-      setText(says, t(`import_${state}`, { done, rows }));
+      if (newest()) setText(says, t(`import_${state}`, { done, rows }));
       if (state !== "running") {
         importUnderWay = null;
         return imported();
       }
     }
-    timer = setTimeout(() => follow(operation, bar), LOOK_AT_IMPORT_MS);
+    timer = setTimeout(() => follow(operation, bar, newest), LOOK_AT_IMPORT_MS);
   }
 
   showImport = show;
@@ -184,11 +197,15 @@ function importCard({ t, admin }, imported) {
 }
 
 /** Sites: who is told and which desk rings follow from where a desktop is. */
-export function sitesSection(main, { t, admin, leaving, edited }) {
+export function sitesSection(main, context) {
+  const { t, admin, leaving } = context;
+  const asks = onlyNewest();
   const list = el("ul", { class: "choices", "aria-label": t("sites") });
   const status = el("p", { role: "status", class: "status" });
   const detail = el("div", {});
   const fault = el("div", {});
+  const form = { title: t("new_site"), path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, label: labelling(t, "site") };
+  const { open, stop } = opening(detail, context, form, look);
   main.append(
     el("h2", { tabindex: "-1" }, t("sites")),
     el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_site")) : null),
@@ -199,7 +216,9 @@ export function sitesSection(main, { t, admin, leaving, edited }) {
   );
 
   async function look() {
+    const newest = asks();
     const answer = await request("GET", "manage/sites");
+    if (!newest()) return;
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
     if (!answer.ok) return;
     const { sites } = answer.data;
@@ -216,16 +235,9 @@ export function sitesSection(main, { t, admin, leaving, edited }) {
     setText(status, sites.length ? t("count_sites", { count: sites.length }) : t("no_sites"));
   }
 
-  async function open(id) {
-    const done = (saved) => {
-      if (saved === null) detail.replaceChildren();
-      look();
-    };
-    const form = await recordForm({ title: id === null ? t("new_site") : id, path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, id, t, writable: admin, edited, label: labelling(t, "site"), done });
-    detail.replaceChildren(form);
-    form.querySelector("h3").focus();
-  }
-
   look();
-  return () => {};
+  return () => {
+    asks.end();
+    stop();
+  };
 }

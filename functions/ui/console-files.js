@@ -1,5 +1,5 @@
 // Files of the console: one is chosen, checked by the server, brought in when somebody says so, and given.
-import { el, setText } from "./dom.js";
+import { el, onlyNewest, setText } from "./dom.js";
 import { reasonOf, request } from "./console-api.js";
 
 // As long as the server takes for the whole directory, and the way there.
@@ -13,24 +13,26 @@ export const sendFile = (path, raw, type) => request("POST", path, { raw, type, 
  * A card of one kind of file. `file`: `{ id, label, accept }` of the field, null where nothing may be brought in;
  * `given`: `{ label, path, name }` of the export; `check(bytes)` asks about what was chosen, and gives what shows the answer.
  *
- * Gives `{ card, says, result, offer }`: where words and what was found go, and `offer(label, act)`, a button that acts once.
+ * Gives `{ card, says, result, offer, asks }`: where words and what was found go, `offer(label, act)`, a button that acts
+ * once and is told whether that is the newest that was asked here, and what begins such a question.
  */
 export function filesCard(t, title, { file, given, check }) {
   const says = el("p", { role: "status", class: "status" });
   const result = el("div", {});
-  let chosen = 0;
+  const asks = onlyNewest();
   // Emptied when it is opened: a file that was mended and is chosen again counts as another one.
   const input = file && el("input", { type: "file", id: file.id, accept: file.accept, onclick: () => (input.value = ""), onchange: choose });
 
   async function choose() {
-    const mine = ++chosen;
+    const newest = asks();
     result.replaceChildren();
     if (!input.files[0]) return;
     setText(says, t("checking"));
     const bytes = await input.files[0].arrayBuffer().catch(() => null);
+    if (!newest()) return;
     if (bytes === null) return setText(says, t("file_unreadable"));
     const show = await check(bytes);
-    if (mine === chosen) show();
+    if (newest()) show();
   }
 
   function offer(label, act) {
@@ -39,7 +41,7 @@ export function filesCard(t, title, { file, given, check }) {
       input.focus();
       result.replaceChildren();
       setText(says, t("import_begins"));
-      act();
+      act(asks());
     };
     result.replaceChildren(el("button", { type: "button", class: "primary", onclick: once }, label));
   }
@@ -55,7 +57,7 @@ export function filesCard(t, title, { file, given, check }) {
   const field = file && el("div", { class: "field" }, el("label", { for: file.id }, file.label), input);
   const button = el("p", { class: "row" }, el("button", { type: "button", onclick: give }, given.label));
   const card = el("section", { class: "card", "aria-label": title }, el("h3", {}, title), field, says, result, button);
-  return { card, says, result, offer };
+  return { card, says, result, offer, asks };
 }
 
 /** What is wrong with a file: a row of words for each fault, under these heads. */
@@ -91,14 +93,15 @@ export function setupCard(t, imported) {
   function showChecked(outlook, bytes) {
     const differs = [outlook.sites, outlook.templates].some((each) => each.new + each.changed > 0);
     setText(says, differs ? told(outlook) : `${t("setup_same")} ${told(outlook)}`);
-    if (differs) offer(t("setup_import"), () => run(bytes));
+    if (differs) offer(t("setup_import"), (newest) => run(bytes, newest));
   }
 
-  async function run(bytes) {
+  async function run(bytes, newest) {
     const answer = await asked(bytes, "");
-    if (!answer.ok) return refused(answer);
-    setText(says, `${t("setup_done")} ${told(answer.data)}`);
-    imported();
+    if (answer.ok) imported();
+    if (!newest()) return;
+    if (answer.ok) setText(says, `${t("setup_done")} ${told(answer.data)}`);
+    else refused(answer);
   }
 
   function refused(answer) {

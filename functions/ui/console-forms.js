@@ -103,7 +103,8 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     etag = answer.etag;
     summary.hidden = true;
     status.textContent = t("saved");
-    edited(false);
+    // What was typed while it was being saved is not saved.
+    edited(JSON.stringify(collect()) !== JSON.stringify(record));
     done(record[idField]);
   };
 

@@ -1,5 +1,5 @@
 // The live board: every emergency with a leg, a ring or a hold.
-import { el, icon, keyed, setText } from "./dom.js";
+import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
 import { faultBox, momentOf, reasonOf, request, twoStep } from "./console-api.js";
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
@@ -9,7 +9,7 @@ const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refus
 
 /** Show the board in `main`; gives a function that stops it. */
 export function liveSection(main, { t, locale, office }) {
-  let stopped = false;
+  const asks = onlyNewest();
   let timer = null;
   let etag = null;
   let rows = [];
@@ -44,8 +44,9 @@ export function liveSection(main, { t, locale, office }) {
   }
 
   async function look() {
+    const newest = asks();
     const answer = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
-    if (stopped) return;
+    if (!newest()) return;
     fault.replaceChildren();
     if (answer.status === 304 || answer.ok) {
       if (answer.ok) {
@@ -125,7 +126,7 @@ export function liveSection(main, { t, locale, office }) {
 
   look();
   return () => {
-    stopped = true;
+    asks.end();
     clearTimeout(timer);
     audio?.close().catch(() => {});
   };

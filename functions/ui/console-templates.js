@@ -1,5 +1,5 @@
 // The Emergency Call Notification Template: three plain texts, what is wrong with them in place, and how it will look.
-import { el, icon, setText } from "./dom.js";
+import { el, icon, onlyNewest, setText } from "./dom.js";
 import { faultBox, reasonOf, request, twoStep } from "./console-api.js";
 
 const PREVIEW_AFTER_MS = 400;
@@ -11,12 +11,14 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   let shown = { kind: "call", locale: language };
   let etag = null;
   let timer = null;
-  let asked = 0;
+  // What is loaded, what is previewed, and which template the page shows: an answer counts for the newest of each.
+  const [loads, previews, templates] = [onlyNewest(), onlyNewest(), onlyNewest()];
+  let stands = templates();
   let ready = false;
   let rendered = "";
   const kind = choice("template-kind", KINDS, (value) => t(`kind_${value}`), "call");
   const locale = choice("template-locale", LOCALES, (value) => t(`language_${value}`), language);
-  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: !admin, oninput: () => (edited(true), later()) })]));
+  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: true, oninput: () => (stay(), edited(true), later()) })]));
   const lints = Object.fromEntries(PARTS.map(([part]) => [part, el("ul", { class: "lint", id: `template-${part}-lint`, hidden: true, "aria-label": t("lint_of", { part: t(`part_${part}`) }) })]));
   const lint = el("ul", { class: "lint", hidden: true, "aria-label": t("lint") });
   const lintSays = el("p", { role: "status", class: "status" });
@@ -66,27 +68,48 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   /** Another kind or language: what is shown and what would be saved are always of the same. */
   function another() {
     const wanted = { kind: kind.value, locale: locale.value };
-    [kind.value, locale.value] = [shown.kind, shown.locale];
+    choose(shown);
     leaving(() => {
-      [kind.value, locale.value] = [wanted.kind, wanted.locale];
-      load();
+      choose(wanted);
+      load(wanted);
     });
   }
 
-  const path = (more = "") => `manage/notification-template${more}?kind=${kind.value}&locale=${locale.value}`;
+  function choose(of) {
+    [kind.value, locale.value] = [of.kind, of.locale];
+  }
+
+  /** Work on the template that is shown: another one, asked for before, is not put in its place. */
+  function stay() {
+    choose(shown);
+    return loads();
+  }
+
+  const path = (more = "", of = shown) => `manage/notification-template${more}?kind=${of.kind}&locale=${of.locale}`;
   const body = () => Object.fromEntries(PARTS.map(([part]) => [part, areas[part].value]));
 
-  async function load() {
-    const answer = await request("GET", path());
+  /** Show a template; gives whether it is shown now. */
+  async function load(wanted = shown) {
+    const newest = loads();
+    const answer = await request("GET", path("", wanted));
+    if (!newest()) return false;
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
-    if (!answer.ok) return void ([kind.value, locale.value] = [shown.kind, shown.locale]);
-    shown = { kind: kind.value, locale: locale.value };
+    if (!answer.ok) {
+      choose(shown);
+      return false;
+    }
+    shown = wanted;
+    stands = templates();
     edited(false);
     etag = answer.etag;
     moved.replaceChildren();
-    for (const [part] of PARTS) areas[part].value = answer.data[part] ?? "";
+    for (const [part] of PARTS) {
+      areas[part].value = answer.data[part] ?? "";
+      areas[part].readOnly = !admin;
+    }
     setText(status, "");
     preview();
+    return true;
   }
 
   function later() {
@@ -95,9 +118,9 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   }
 
   async function preview() {
-    const mine = ++asked;
+    const newest = previews();
     const answer = await request("POST", path("/preview"), { body: body() });
-    if (mine !== asked) return;
+    if (!newest()) return;
     showLint(answer.data?.lint ?? answer.problem?.lint ?? []);
     if (!answer.ok) return setText(lintSays, reasonOf(answer, t));
     rendered = answer.data.html ?? "";
@@ -138,38 +161,49 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   }
 
   async function save() {
-    const answer = await request("PUT", path(), { body: body(), headers: etag ? { "if-match": etag } : {} });
+    const [still, sent] = [stands, body()];
+    stay();
+    const answer = await request("PUT", path(), { body: sent, headers: etag ? { "if-match": etag } : {} });
+    if (!still()) return;
     if (answer.status === 412) return overtaken();
+    // What was typed while it was being saved is not saved.
+    const asSent = JSON.stringify(body()) === JSON.stringify(sent);
     if (answer.ok) etag = answer.etag;
-    if (answer.ok) edited(false);
+    if (answer.ok) edited(!asSent);
     moved.replaceChildren();
     const faults = answer.data?.lint;
-    if (Array.isArray(faults) && !answer.ok) showLint(faults);
+    if (Array.isArray(faults) && !answer.ok && asSent) showLint(faults);
     setText(status, answer.ok ? t("saved") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
   }
 
   /** Somebody else saved one meanwhile: theirs can be taken; another Save keeps what is here. */
   async function overtaken() {
+    const still = stands;
     const theirs = await request("GET", path());
+    if (!still()) return;
     if (!theirs.ok) return setText(status, reasonOf(theirs, t));
     etag = theirs.etag;
     setText(status, "");
     const parts = PARTS.filter(([part]) => theirs.data[part] !== areas[part].value).map(([part]) => el("details", {}, el("summary", {}, `${t("theirs")}: ${t(`part_${part}`)}`), el("pre", { tabindex: "0" }, theirs.data[part])));
-    moved.replaceChildren(el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, t("changed_meanwhile")), ...parts, el("p", { class: "row" }, el("button", { type: "button", onclick: load }, t("take_theirs")), t("save_keeps_mine")))));
+    moved.replaceChildren(el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, t("changed_meanwhile")), ...parts, el("p", { class: "row" }, el("button", { type: "button", onclick: () => load() }, t("take_theirs")), t("save_keeps_mine")))));
     moved.focus();
   }
 
   async function reset() {
+    const still = stands;
+    const newest = stay();
     const answer = await request("DELETE", path(), { headers: etag ? { "if-match": etag } : {} });
+    if (!still()) return;
     if (answer.status === 412) return overtaken();
     if (!answer.ok) return setText(status, reasonOf(answer, t));
-    await load();
-    setText(status, t("built_in_again"));
+    // What was typed meanwhile stays.
+    if (!newest() || (await load())) setText(status, t("built_in_again"));
   }
 
   load();
   return () => {
     clearTimeout(timer);
+    for (const each of [loads, previews, templates]) each.end();
     removeEventListener("message", hear);
   };
 }

@@ -1,5 +1,5 @@
 // What would go wrong today, the pool of numbers, and drills.
-import { el, icon, keyed, setText } from "./dom.js";
+import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
 import { faultBox, momentOf, reasonOf, request } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
@@ -8,6 +8,7 @@ const CHECK_ICONS = { ok: "ok", warning: "alert", problem: "alert" };
 
 /** Problems first; each says what, why, and what to do. */
 export function readinessSection(main, { t, locale }) {
+  const asks = onlyNewest();
   const overall = el("p", { role: "status", class: "status" });
   const list = el("ul", { class: "checks", "aria-label": t("readiness") });
   const fault = el("div", {});
@@ -21,8 +22,10 @@ export function readinessSection(main, { t, locale }) {
   main.append(el("h2", { tabindex: "-1" }, t("readiness")), form, fault, overall, list);
 
   async function look() {
+    const newest = asks();
     const id = agent.value.trim();
     const answer = await request("GET", id ? `manage/agents/${encodeURIComponent(id)}/readiness` : "manage/readiness");
+    if (!newest()) return;
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
     if (!answer.ok) return;
     const { state, at, checks } = answer.data;
@@ -49,12 +52,12 @@ export function readinessSection(main, { t, locale }) {
   }
 
   look();
-  return () => {};
+  return asks.end;
 }
 
 export function numbersSection(main, { t, locale }) {
   let timer = null;
-  let stopped = false;
+  const asks = onlyNewest();
   const counts = el("p", { role: "status", class: "status" });
   const head = el("tr", {}, ...["number", "country", "state", "expired_at"].map((key) => el("th", { scope: "col" }, t(key))));
   const body = el("tbody", {});
@@ -63,8 +66,9 @@ export function numbersSection(main, { t, locale }) {
   main.append(el("h2", { tabindex: "-1" }, t("numbers")), fault, counts, table);
 
   async function look() {
+    const newest = asks();
     const answer = await request("GET", "manage/callback-numbers");
-    if (stopped) return;
+    if (!newest()) return;
     fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
     table.hidden = !answer.ok;
     if (answer.ok) show(answer.data.numbers);
@@ -88,7 +92,7 @@ export function numbersSection(main, { t, locale }) {
 
   look();
   return () => {
-    stopped = true;
+    asks.end();
     clearTimeout(timer);
   };
 }
@@ -96,9 +100,8 @@ export function numbersSection(main, { t, locale }) {
 /** One request plays the whole chain for an agent, marked as a drill everywhere; here its steps as they come. */
 export function drillsSection(main, { t, locale, admin }) {
   let timer = null;
-  let stopped = false;
   // What was asked before another drill was begun here tells nothing of that one.
-  let followed = 0;
+  const asks = onlyNewest();
   const agent = el("input", { id: "drill-agent", autocomplete: "off", required: true });
   const recipients = el("textarea", { id: "drill-recipients", rows: "2", "aria-describedby": "drill-hint" });
   const status = el("p", { role: "status", class: "status verdict" });
@@ -113,22 +116,22 @@ export function drillsSection(main, { t, locale, admin }) {
     el("p", { class: "row" }, begin),
   );
   main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), status, when, steps);
-  if (admin) follow("last", ++followed);
+  if (admin) follow("last", asks());
 
   async function start() {
     const to = recipients.value.split(/[;\n]/).map((each) => each.trim()).filter(Boolean);
     if (!agent.value.trim()) return agent.focus();
     clearTimeout(timer);
-    const mine = ++followed;
+    const newest = asks();
     begin.setAttribute("aria-busy", "true");
     const answer = await request("POST", "manage/drills", { body: { agent_id: agent.value.trim(), ...(to.length ? { recipients: to } : {}) } });
     begin.removeAttribute("aria-busy");
-    if (stopped || mine !== followed) return;
-    if (answer.ok) return follow(answer.data.drill_id, mine);
+    if (!newest()) return;
+    if (answer.ok) return follow(answer.data.drill_id, newest);
     setText(status, refusalOf(answer));
     status.dataset.state = "";
     // Another one's drill runs: its steps are what there is to see.
-    if (answer.status === 409) timer = setTimeout(() => follow("last", mine), DRILL_LOOK_MS);
+    if (answer.status === 409) timer = setTimeout(() => follow("last", newest), DRILL_LOOK_MS);
   }
 
   function refusalOf(answer) {
@@ -137,15 +140,15 @@ export function drillsSection(main, { t, locale, admin }) {
     return answer.problem?.detail ?? reasonOf(answer, t);
   }
 
-  async function follow(drill, mine) {
+  async function follow(drill, newest) {
     const answer = await request("GET", `manage/drills/${encodeURIComponent(drill)}`);
-    if (stopped || mine !== followed) return;
+    if (!newest()) return;
     if (answer.status === 204) return setText(status, t("drill_never"));
     if (answer.ok) {
       show(answer.data);
       if (answer.data.state !== "running") return;
     } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
-    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, mine), DRILL_LOOK_MS);
+    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, newest), DRILL_LOOK_MS);
   }
 
   function show(drill) {
@@ -166,7 +169,7 @@ export function drillsSection(main, { t, locale, admin }) {
   }
 
   return () => {
-    stopped = true;
+    asks.end();
     clearTimeout(timer);
   };
 }

@@ -21,25 +21,55 @@ export function setText(element, text) {
 
 /**
  * Make the children of `parent` those of `items`, in order, keeping every element that is there already: focus and
- * selection survive.
+ * selection survive. The second of two items with equal keys is another one, and keeps its own element.
  */
 export function keyed(parent, items, keyOf, make, update = () => {}) {
-  const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const wanted = new Map();
+  for (const item of items) wanted.set(unusedOf(wanted, String(keyOf(item))), item);
+  // What goes does so first: an element that has to be moved past it would lose its focus.
+  const there = keptOf(parent, wanted);
   let previous = null;
-  for (const item of items) {
-    const key = String(keyOf(item));
-    let child = there.get(key);
-    if (!child) {
-      child = make(item);
-      child.dataset.key = key;
-    }
-    there.delete(key);
+  for (const [key, item] of wanted) {
+    const child = there.get(key) ?? make(item);
+    child.dataset.key = key;
     update(child, item);
-    const wanted = previous ? previous.nextElementSibling : parent.firstElementChild;
-    if (wanted !== child) parent.insertBefore(child, wanted);
+    const next = previous ? previous.nextElementSibling : parent.firstElementChild;
+    if (next !== child) parent.insertBefore(child, next);
     previous = child;
   }
-  for (const child of there.values()) child.remove();
+}
+
+/** This key, or numbered where it is in use. */
+function unusedOf(used, key) {
+  let free = key;
+  for (let number = 2; used.has(free); number += 1) free = `${key} ${number}`;
+  return free;
+}
+
+/** The children to keep, by their keys; every other one is removed. */
+function keptOf(parent, wanted) {
+  const kept = new Map();
+  for (const child of [...parent.children]) {
+    const { key } = child.dataset;
+    if (wanted.has(key) && !kept.has(key)) kept.set(key, child);
+    else child.remove();
+  }
+  return kept;
+}
+
+/**
+ * Keeps late answers off the page: each call begins a question, and gives whether it is the newest one still. What an
+ * older one is answered must write nothing. After `end()` none is: the part of the page that asked is gone.
+ */
+export function onlyNewest() {
+  let begun = 0;
+  let ended = false;
+  const begin = () => {
+    const mine = ++begun;
+    return () => !ended && mine === begun;
+  };
+  begin.end = () => void (ended = true);
+  return begin;
 }
 
 const ICONS = {

@@ -6,7 +6,7 @@
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, metres, speaking } from "./i18n.js";
-import { el, icon, keyed, setText } from "./dom.js";
+import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
 import { GUARDED, INERT_AFTER_CHANGE_MS, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
@@ -45,6 +45,9 @@ export class EmergencyPanel extends HTMLElement {
   #wakeLock = null;
   #browserDevices = null;
   #unwatchDevices = () => {};
+  #identifies = onlyNewest();
+  #looks = onlyNewest();
+  #confirms = onlyNewest();
 
   constructor() {
     super();
@@ -109,6 +112,8 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   disconnectedCallback() {
+    // What was asked for the agent before tells nothing of the next one.
+    for (const begin of [this.#identifies, this.#looks, this.#confirms]) begin();
     clearInterval(this.#ticking);
     clearInterval(this.#reporting);
     clearTimeout(this.#identifying);
@@ -154,10 +159,13 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   async #identify() {
+    const newest = this.#identifies();
     this.#agentId = this.getAttribute("agent-id") || null;
     if (this.#agentId) return this.#lookAtDesktop();
     const answer = await this.#ask("GET", "me");
-    this.#mine = answer?.ok ? await answer.json().catch(() => null) : null;
+    const mine = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (!newest()) return;
+    this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
     if (this.#agentId) return this.#lookAtDesktop();
     if (this.#source) {
@@ -533,7 +541,10 @@ export class EmergencyPanel extends HTMLElement {
     const t = this.#t;
     const port = this.#port();
     const close = el("button", { type: "button", onclick: () => this.#closeDevices() }, t("close"));
-    const choice = (kind) => el("select", { onchange: (event) => this.#select(port, kind, event.target) });
+    const choice = (kind) => {
+      const chosen = onlyNewest();
+      return el("select", { onchange: (event) => this.#select(port, kind, event.target, chosen()) });
+    };
     const [microphone, speaker] = [choice("microphone"), choice("speaker")];
     devices.replaceChildren(
       el("h3", {}, t("device_settings")),
@@ -546,8 +557,11 @@ export class EmergencyPanel extends HTMLElement {
     devices.show();
     bar.querySelector('[data-key="device_settings"]')?.setAttribute("aria-expanded", "true");
     microphone.focus();
+    const lists = onlyNewest();
     const fill = async () => {
+      const newest = lists();
       const { microphones, speakers, selected } = await port.list().catch(() => ({ microphones: [], speakers: [], selected: {} }));
+      if (!newest()) return;
       this.#options(microphone, microphones, selected?.microphone);
       this.#options(speaker, speakers, selected?.speaker);
     };
@@ -560,12 +574,12 @@ export class EmergencyPanel extends HTMLElement {
     select.replaceChildren(...(found.length ? found : [el("option", { value: "" }, this.#t("no_devices"))]));
   }
 
-  async #select(port, kind, select) {
+  async #select(port, kind, select, newest) {
     try {
       await port.select(kind, select.value);
-      this.#say("device_changed", { device: select.selectedOptions[0]?.textContent ?? "" });
+      if (newest()) this.#say("device_changed", { device: select.selectedOptions[0]?.textContent ?? "" });
     } catch {
-      this.#say("device_failed");
+      if (newest()) this.#say("device_failed");
     }
   }
 
@@ -596,7 +610,9 @@ export class EmergencyPanel extends HTMLElement {
   /** At sign-in, when the network changes, and every 15 minutes while somebody looks: what this desktop sees of itself. */
   #lookAtDesktop = async () => {
     if (!this.#agentId || !this.#source) return;
+    const newest = this.#looks();
     const kept = await this.#reportDesktop({}, await this.#knownPosition());
+    if (!newest()) return;
     this.#desktop = { known: kept, confirmed: kept?.confirmed === true };
     this.#render();
   };
@@ -639,7 +655,11 @@ export class EmergencyPanel extends HTMLElement {
   async #confirm(address) {
     const text = address.value.trim();
     if (!text) return address.focus();
+    const newest = this.#confirms();
     const kept = await this.#reportDesktop({ confirmed: true, location: { address: text } }, await this.#askPosition());
+    if (!newest()) return;
+    // A look that is under way may have been before it.
+    if (kept) this.#looks();
     if (kept) this.#desktop = { known: kept, confirmed: kept.confirmed === true };
     this.#say(kept?.confirmed ? "where_confirmed" : "where_failed");
     this.#render();

@@ -1,4 +1,5 @@
 // Asks the server what the panel shows: seldom, with an entity tag, and not at all while nobody looks.
+import { onlyNewest } from "./dom.js";
 
 const WITHIN_MS = 3000;
 const FAILURES_UNTIL_AWAY = 2;
@@ -11,6 +12,7 @@ export class StateSource {
   #tag = null;
   #timer = null;
   #asking = null;
+  #asks = onlyNewest();
   #failures = 0;
   #fresh = false;
   #undo = new AbortController();
@@ -48,6 +50,8 @@ export class StateSource {
   /** Take in a panel that came another way: the answer to a dial. */
   take(panel) {
     if (!panel) return;
+    // A question that is under way was asked before: its answer would put an older panel in this one's place.
+    this.#asks();
     // The tag is of another panel than the one that is shown from here on: a 304 would leave this one standing.
     this.#tag = null;
     this.#become({ status: "fresh", panel, since: Date.now() });
@@ -55,6 +59,7 @@ export class StateSource {
 
   stop() {
     clearTimeout(this.#timer);
+    this.#asks.end();
     this.#undo.abort();
     this.#channel?.close();
     this.#asking?.abort();
@@ -64,6 +69,7 @@ export class StateSource {
     const agentId = this.#options.agentId();
     if (!agentId || this.#undo.signal.aborted) return;
     this.#asking = new AbortController();
+    const newest = this.#asks();
     const late = setTimeout(() => this.#asking?.abort(), WITHIN_MS);
     try {
       const token = await this.#options.token(this.#fresh);
@@ -72,9 +78,11 @@ export class StateSource {
         cache: "no-store",
         signal: this.#asking.signal,
       });
-      await this.#take(response);
+      const panel = response.ok ? await response.json() : null;
+      if (newest()) this.#take(response, panel);
+      else this.#again = true;
     } catch {
-      this.#failed();
+      if (newest()) this.#failed();
     } finally {
       clearTimeout(late);
       this.#asking = null;
@@ -82,7 +90,7 @@ export class StateSource {
     }
   }
 
-  async #take(response) {
+  #take(response, panel) {
     const date = Date.parse(response.headers.get("date") ?? "");
     if (date) this.ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
     if (response.status === 401 || response.status === 403) {
@@ -98,7 +106,6 @@ export class StateSource {
       this.#failures = 0;
       this.#become({ ...this.state, status: "fresh", since: Date.now() });
     } else if (response.ok) {
-      const panel = await response.json();
       this.#failures = 0;
       this.#tag = response.headers.get("etag");
       this.#become({ status: "fresh", panel, since: Date.now() });

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
-from tests.browser.console_answers import AGENT, DRILL, DRILL_STEPS, RENDERED, TEMPLATE
+from tests.browser.console_answers import AGENT, BOARD, DRILL, DRILL_STEPS, RENDERED, TEMPLATE
 from tests.browser.desk import Desk, Scripted
 from tests.browser.looks import LANGUAGES
 
@@ -87,6 +87,16 @@ def test_the_board_stays_as_it_was_while_the_server_is_away(page: Page, desk: De
     expect(page.get_by_text("The server cannot answer now.")).to_be_visible(timeout=SETTLE_MS)
     expect(card).to_be_visible()
     without_network_words(said)
+
+
+def test_a_button_keeps_its_focus_when_the_emergency_above_it_ends(page: Page, desk: Desk) -> None:
+    open_console(page, desk)
+    cards = page.get_by_role("list", name="Live").locator("> li")
+    button = cards.filter(has_text="Agent Example 2").get_by_role("button", name="End the hold")
+    button.focus()
+    desk.others["GET manage/emergencies"] = BOARD[1:]
+    expect(cards).to_have_count(2, timeout=SETTLE_MS)
+    expect(button).to_be_focused()
 
 
 # Agents and sites ----------------------------------------------------------------------------------------------------
@@ -235,3 +245,30 @@ def test_why_a_drill_cannot_begin_is_said(page: Page, desk: Desk, said: list[str
     page.get_by_role("button", name="Start the drill").click()
     expect(page.get_by_text(words)).to_be_visible()
     without_network_words(said)
+
+
+# Readiness ------------------------------------------------------------------------------------------------------------
+
+
+def desktop_check(reason: str) -> dict[str, Any]:
+    return {"id": "desktop", "subject": "agent:anna", "state": "warning", "reason": reason, "remedy": None}
+
+
+def test_checks_that_differ_in_their_reason_alone_are_all_shown_once_however_often_one_looks(
+    page: Page, desk: Desk
+) -> None:
+    reasons = ["A desktop was last seen over 24 hours ago.", "A desktop has no confirmation."]
+    anna = {"state": "warning", "at": None, "checks": [desktop_check(reason) for reason in reasons]}
+    ben = {
+        "state": "ok",
+        "at": None,
+        "checks": [{"id": "entry", "subject": "agent:ben", "state": "ok", "reason": "Fine."}],
+    }
+    known = {"GET manage/agents/anna/readiness": anna, "GET manage/agents/ben/readiness": ben}
+    open_console(page, desk, "readiness", others=known)
+    shown = page.get_by_role("list", name="Readiness").locator(".reason")
+    for agent, expected in (("anna", reasons), ("anna", reasons), ("ben", ["Fine."])):
+        page.get_by_label("Agent id; empty: the whole deployment").fill(agent)
+        with page.expect_response(f"**/agents/{agent}/readiness"):
+            page.get_by_role("button", name="Check").click()
+        expect(shown).to_have_text(expected)
