@@ -62,6 +62,7 @@ const HOLD_WAIT_MS = 300;
 const DESKTOP_AGAIN_MS = 900_000;
 const UNENDED = "ec";
 const CALLBACK_HEADER = "emergency-callback";
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
 
 // Which numbers are emergencies ----------------------------------------------------------------------------------------
@@ -233,6 +234,21 @@ class Leg {
   }
 }
 
+/** A responder's callback that was answered here. */
+class Callback {
+  /** @param {Call} call @param {string | null} callId under which its end is reported; null: nobody would know it */
+  constructor(call, callId) {
+    this.call = call;
+    this.callId = callId;
+    this.connected = false;
+    this.endAsked = false;
+    this.over = false;
+    const done = settled();
+    this.done = done.promise;
+    this.finish = done.resolve;
+  }
+}
+
 /**
  * @param {DialerOptions} options
  */
@@ -241,8 +257,8 @@ export function createEmergencyDialer(options) {
   const { callAgent, callerIdIsOurs = false } = options;
   /** @type {Leg | null} */
   let leg = null;
-  /** @type {Call | null} */
-  let callback = null;
+  /** Those in progress: a second responder may call during the first one's call. @type {Set<Callback>} */
+  const callbacks = new Set();
   /** @type {IncomingCall | null} */
   let ringing = null;
   let token = "";
@@ -259,8 +275,8 @@ export function createEmergencyDialer(options) {
       phase: leg ? leg.phase : "idle",
       ended: leg?.ended ?? null,
       report: leg?.report ?? "none",
-      emergency: callback !== null || (current && leg !== null && (leg.certain || leg.report === "accepted")),
-      callback: callback !== null,
+      emergency: callbacks.size > 0 || (current && leg !== null && (leg.certain || leg.report === "accepted")),
+      callback: callbacks.size > 0,
       callId: leg?.callId ?? null,
       agentId: leg?.agentId ?? options.agentId ?? null,
       dial: leg?.dial ?? null,
@@ -401,9 +417,15 @@ export function createEmergencyDialer(options) {
       changed();
       return;
     }
+    finish(mine, endedBy(mine, call));
+  }
+
+  /** @param {Leg | Callback} mine @param {Call} call @returns {"agent" | "dropped"} */
+  function endedBy(mine, call) {
+    const { code, subCode = 0 } = call.callEndReason ?? { code: -1 };
     // Six documented ends share code 0: what was asked for here counts first, and 0/0 only of a call that stood.
     const hungUp = code === 0 && subCode === 0 && mine.connected && !unloading && !disposed;
-    finish(mine, mine.endAsked || hungUp ? "agent" : "dropped");
+    return mine.endAsked || hungUp ? "agent" : "dropped";
   }
 
   /** @param {Leg} mine @param {"agent" | "dropped"} reason */
@@ -419,7 +441,10 @@ export function createEmergencyDialer(options) {
 
   /** End call: every emergency leg of this desktop. */
   function end() {
-    if (callback) hangUp(callback);
+    for (const each of callbacks) {
+      each.endAsked = true;
+      hangUp(each.call);
+    }
     if (leg && !leg.over) {
       leg.endAsked = true;
       leg.phase = "ending";
@@ -615,8 +640,23 @@ export function createEmergencyDialer(options) {
 
   /** @param {IncomingCall} incoming @returns {boolean} */
   function isMarked(incoming) {
+    return markOf(incoming) !== undefined;
+  }
+
+  /** @param {IncomingCall} incoming */
+  function markOf(incoming) {
     const headers = incoming.customContext?.voipHeaders ?? [];
-    return headers.some((header) => header.key.toLowerCase() === CALLBACK_HEADER);
+    return headers.find((header) => header.key.toLowerCase() === CALLBACK_HEADER);
+  }
+
+  /**
+   * The call id under which the server knows an answered callback: the mark's value.
+   * @param {IncomingCall} incoming @returns {string | null} null where there is none, or none of ours: any caller may
+   *   send a header, and it becomes part of an address
+   */
+  function callIdOf(incoming) {
+    const value = markOf(incoming)?.value ?? "";
+    return UUID.test(value) ? value : null;
   }
 
   /**
@@ -625,36 +665,65 @@ export function createEmergencyDialer(options) {
    */
   async function answer(incoming = ringing) {
     if (!incoming) return null;
-    const customers = callAgent.calls.filter((call) => call !== leg?.call && call !== callback && call.state === "Connected");
+    const emergencies = new Set([leg?.call, ...[...callbacks].map((each) => each.call)]);
+    const customers = callAgent.calls.filter((call) => !emergencies.has(call) && call.state === "Connected");
     const held = Promise.allSettled(customers.map(async (call) => call.hold()));
     await Promise.race([held, pause(HOLD_WAIT_MS)]);
     const call = await incoming.accept();
     if (ringing === incoming) ringing = null;
-    callback = call;
+    follow(new Callback(call, callIdOf(incoming)));
+    return call;
+  }
+
+  /** @param {Callback} mine */
+  function follow(mine) {
+    const { call, callId } = mine;
+    callbacks.add(mine);
+    if (callId) keep({ callId, done: mine.done });
     const look = () => {
-      if (call.state === "Disconnected" && callback === call) callback = null;
+      if (mine.over) return;
+      if (call.state === "Connected") mine.connected = true;
+      if (call.state === "Disconnected") callbackOver(mine);
       changed();
     };
     call.on("stateChanged", look);
     look();
-    return call;
+  }
+
+  /** @param {Callback} mine */
+  function callbackOver(mine) {
+    mine.over = true;
+    callbacks.delete(mine);
+    mine.finish(true);
+    // To the service an agent who hung up and one who was cut off look the same: only this page knows which it was.
+    if (mine.callId) reportEnd({ callId: mine.callId }, endedBy(mine, mine.call)).catch(() => {});
   }
 
   // Leaving and coming back ----------------------------------------------------------------------------------------
 
   /** @param {BeforeUnloadEvent} event */
   function beforeUnload(event) {
-    if ((leg && !leg.over) || callback) event.preventDefault();
+    if (inProgress().length) event.preventDefault();
   }
 
   /** @param {PageTransitionEvent} event */
   function pageHide(event) {
     if (event.persisted) return;
     unloading = true;
-    if (leg && !leg.over) sendEnd(leg.callId, leg.endAsked ? "agent" : "dropped");
+    for (const each of inProgress()) {
+      if (each.callId) sendEnd(each.callId, each.endAsked ? "agent" : "dropped");
+    }
   }
 
-  /** Keep the id, and nothing else, so that a tab that died can say so when it comes back. @param {Leg} mine */
+  /** @returns {(Leg | Callback)[]} */
+  function inProgress() {
+    return [...(leg && !leg.over ? [leg] : []), ...callbacks];
+  }
+
+  /**
+   * Keep the id, and nothing else, so that a tab that died can say so when it comes back.
+   * @param {{callId: string, done: Promise<unknown>}} mine
+   */
   function keep(mine) {
     try {
       // Of a redial both: the end of the call that dropped may still be owed.
@@ -738,8 +807,7 @@ export function createEmergencyDialer(options) {
     disposed = true;
     clearInterval(desktopTimer);
     callAgent.off("incomingCall", rings);
-    const current = leg && !leg.over ? leg.done : undefined;
-    Promise.resolve(current).then(() => undo.abort());
+    Promise.all(inProgress().map((each) => each.done)).then(() => undo.abort());
   }
 
   callAgent.on("incomingCall", rings);

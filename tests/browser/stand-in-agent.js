@@ -10,6 +10,8 @@
 
 export const RINGS_AND_CONNECTS = { steps: /** @type {Step[]} */ ([[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]) };
 
+export const INVITATION = "5d0c2f3e-9a41-5b7c-8e6d-0f1a2b3c4d5e";
+
 class Emitter {
   /** @type {Map<string, Set<Function>>} */
   #listeners = new Map();
@@ -96,12 +98,12 @@ export class StandInAgent extends Emitter {
     this.calls.push(call);
     return call;
   }
-  /** @param {{marked?: boolean, phone?: boolean}} [how] */
-  ring({ marked = true, phone = true } = {}) {
+  /** @param {{marked?: boolean, phone?: boolean, mark?: string}} [how] */
+  ring({ marked = true, phone = true, mark = INVITATION } = {}) {
     const incoming = Object.assign(new Emitter(), {
       id: "incoming",
       callerInfo: { identifier: { kind: phone ? "phoneNumber" : "communicationUser" } },
-      customContext: { voipHeaders: marked ? [{ key: "Emergency-Callback", value: "1" }] : [] },
+      customContext: { voipHeaders: marked ? [{ key: "Emergency-Callback", value: mark }] : [] },
       accept: async () => {
         const call = new StandInCall({ steps: [[1, "Connected"]] });
         this.calls.push(call);

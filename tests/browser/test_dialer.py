@@ -27,6 +27,9 @@ CONNECTS_ONLY = {"steps": [[2, "Connecting"]]}
 FAILS = {"steps": [[2, "Connecting"], [60, "Disconnected", {"code": 490, "subCode": 4525}]]}
 STUCK: dict[str, Any] = {"steps": []}
 THROWS = {"steps": [], "throws": True}
+# The mark of the stand-in's callbacks, and another one.
+INVITATION = "5d0c2f3e-9a41-5b7c-8e6d-0f1a2b3c4d5e"
+SECOND_INVITATION = "7b1e4a60-2c3d-5e4f-9a8b-1c2d3e4f5a6b"
 
 SET_UP = """async ({ scripts, options, api }) => {
   const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
@@ -402,8 +405,92 @@ def test_a_callback_is_answered_past_a_customers_call_which_is_held_and_never_en
     caller.page.evaluate("() => window.dialer.end()")
     caller.wait_for("!window.dialer.state.callback")
     assert caller.page.evaluate("() => window.customer.hangUps") == 0
-    # Its end is the service's to tell.
-    assert caller.desk.ends == []
+
+
+def told_to_have_ended(desk: Desk) -> list[tuple[str, str]]:
+    """The ends that were reported: of which call, and why."""
+    return [(each.path.split("/")[-2], each.body["reason"]) for each in desk.requests("POST", "/end")]
+
+
+def answer_callback(caller: Caller, **how: Any) -> None:
+    """A call rings, is answered, and is `window.talk` from then on."""
+    caller.page.evaluate("async (how) => { window.agent.ring(how); window.talk = await window.dialer.answer(); }", how)
+    caller.wait_for("window.talk.state === 'Connected' && window.dialer.state.callback")
+
+
+def test_end_call_tells_that_the_agent_ended_the_callback(caller: Caller) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_until(lambda: told_to_have_ended(caller.desk) == [(INVITATION, "agent")])
+    caller.wait_for("!window.dialer.state.callback && sessionStorage.length === 0")
+
+
+@pytest.mark.parametrize(("code", "reason"), ENDS)
+def test_what_counts_as_the_agents_end_of_a_callback_is_what_does_of_a_dialled_call(
+    caller: Caller, code: tuple[int, int], reason: str
+) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    end = {"code": code[0], "subCode": code[1]}
+    caller.page.evaluate("(end) => window.talk.become('Disconnected', end)", end)
+    caller.wait_until(lambda: told_to_have_ended(caller.desk) == [(INVITATION, reason)])
+
+
+def test_the_end_of_a_callback_is_told_again_until_it_is_taken(caller: Caller) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    route = f"POST emergency-calls/{INVITATION}/end"
+    caller.desk.others[route] = 503
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
+    assert caller.page.evaluate("() => sessionStorage.ec") == INVITATION
+    caller.desk.others[route] = {}
+    caller.wait_until(lambda: caller.desk.ends == ["agent", "agent"])
+    caller.wait_for("sessionStorage.length === 0")
+
+
+def test_a_callback_is_dropped_where_its_page_is_reloaded(page: Page, caller: Caller) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    caller.wait_until(lambda: (INVITATION, "dropped") in told_to_have_ended(caller.desk))
+
+
+def test_a_callback_that_outlives_the_panel_is_still_followed_to_its_end(page: Page, caller: Caller) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    page.evaluate("() => window.dialer.dispose()")
+    page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
+    caller.wait_until(lambda: told_to_have_ended(caller.desk) == [(INVITATION, "dropped")])
+
+
+def test_end_call_ends_the_callbacks_of_two_responders_and_tells_both(caller: Caller) -> None:
+    caller.sit_down()
+    answer_callback(caller)
+    answer_callback(caller, mark=SECOND_INVITATION)
+    assert caller.page.evaluate("() => window.agent.calls.map((call) => call.holds)") == [0, 0]
+    caller.page.evaluate("() => window.dialer.end()")
+    both = {(INVITATION, "agent"), (SECOND_INVITATION, "agent")}
+    caller.wait_until(lambda: set(told_to_have_ended(caller.desk)) == both)
+
+
+@pytest.mark.parametrize(
+    "how", [{"marked": False}, {"mark": ""}, {"mark": "1"}, {"mark": "../agents/agent-1/release?x="}]
+)
+def test_the_end_of_a_call_without_a_usable_mark_is_not_told(caller: Caller, how: dict[str, Any]) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    answer_callback(caller, **how)
+    caller.page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_for("!window.dialer.state.callback")
+    # One whose end is told comes after it: by then any report of the first would be here too.
+    answer_callback(caller)
+    caller.page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_until(lambda: told_to_have_ended(caller.desk))
+    assert told_to_have_ended(caller.desk) == [(INVITATION, "agent")]
 
 
 def test_a_callback_does_not_hold_the_emergency_leg(caller: Caller) -> None:
