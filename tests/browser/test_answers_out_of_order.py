@@ -126,7 +126,7 @@ def test_a_save_that_is_answered_late_does_not_give_its_version_to_another_templ
     assert [each.if_match for each in desk.requests("PUT", "notification-template")] == ['"closing"']
 
 
-RECORDS = {
+RECORDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "agents": ("Agent Example 2", "agent-2", {"GET manage/agents/agent-2": AGENT | {"agent_id": "agent-2"}}),
     "sites": (
         "South building",
