@@ -31,7 +31,9 @@ REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
 LONGEST_HEADER_NAMES = 4096
 LONGEST_FORWARDED = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
-READABLE_HEADERS = "ETag, Retry-After, WWW-Authenticate"
+# There are more entries than this many, and those beyond are not in the answer.
+CUT_AT = "Cut-At"
+READABLE_HEADERS = f"{CUT_AT}, ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
 PREFLIGHT_LASTS_S = 7200
 COMPOSED_AFTER_S = 0.5
@@ -79,10 +81,12 @@ def empty_answer(status: int = 204) -> func.HttpResponse:
     return func.HttpResponse(status_code=status, headers=dict(PRIVATE))
 
 
-def tagged_answer(req: func.HttpRequest, document: object) -> func.HttpResponse:
+def tagged_answer(
+    req: func.HttpRequest, document: object, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
     """`document` as JSON with an entity tag of its content; 304 where the caller has just that already."""
     body = msgspec.json.encode(document)
-    return _unless_known(req, body, entity_tag(body.decode()))
+    return _unless_known(req, body, entity_tag(body.decode()), headers)
 
 
 def versioned_answer(req: func.HttpRequest, document: object, version: str) -> func.HttpResponse:
@@ -90,11 +94,13 @@ def versioned_answer(req: func.HttpRequest, document: object, version: str) -> f
     return _unless_known(req, msgspec.json.encode(document), entity_tag(version))
 
 
-def _unless_known(req: func.HttpRequest, body: bytes, tag: str) -> func.HttpResponse:
-    headers = {**PRIVATE, "ETag": tag}
+def _unless_known(
+    req: func.HttpRequest, body: bytes, tag: str, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    sent = {**PRIVATE, "ETag": tag, **(headers or {})}
     if matches(req.headers.get("if-none-match"), tag):
-        return func.HttpResponse(status_code=304, headers=headers)
-    return func.HttpResponse(body, headers=headers, mimetype=JSON)
+        return func.HttpResponse(status_code=304, headers=sent)
+    return func.HttpResponse(body, headers=sent, mimetype=JSON)
 
 
 def entity_tag(version: str) -> str:

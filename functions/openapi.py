@@ -7,7 +7,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
-from functions.http import JSON, entity_tag, matches
+from functions.http import CUT_AT, JSON, entity_tag, matches
 from functions.openapi_document import CONDITIONAL, TAGGED, TEXT, Operation, Text, document
 from functions.problems import answered
 from functions.wire.directory_csv import CSV, CheckedImport, ImportAnswer, ImportBegun
@@ -279,8 +279,9 @@ OPERATIONS = (
         function="admin_emergencies",
         method="get",
         path="/manage/emergencies",
-        says="The live board, the newest first.",
+        says="The live board, the newest first; beyond the newest 500 without names.",
         tagged=True,
+        may_send={CUT_AT: "more emergencies than this many are kept, and those beyond are not on the board"},
         answers={200: list[LiveEmergency]},
         others=TAGGED,
     ),

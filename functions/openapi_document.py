@@ -47,7 +47,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     """One function of the API. `answers` are the statuses of success with the type of their body, None for none.
 
     `body` is a type, or several of which one is sent. `query` has the schema of each parameter, `required_query` those
-    that must be there. `leads_to` names what an answer's fields are parameters of: status, function, parameter, field.
+    that must be there. `may_send` are headers that some answers have, and what they say. `leads_to` names what an
+    answer's fields are parameters of: status, function, parameter, field.
     """
 
     function: str
@@ -61,6 +62,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     query: Mapping[str, Mapping[str, Any]] = {}
     required_query: tuple[str, ...] = ()
     tagged: bool = False
+    may_send: Mapping[str, str] = {}
     leads_to: tuple[tuple[int, str, str, str], ...] = ()
 
 
@@ -150,7 +152,7 @@ def _answer(
     if kind is not None:
         described["content"] = _content((kind,), schemas, example.get("answers", {}).get(status))
     if operation.tagged and kind is not None:
-        described["headers"] = _headers(_ENTITY_TAG)
+        described["headers"] = _headers(_ENTITY_TAG) | _headers(operation.may_send, required=False)
     links = {
         function: {"operationId": function, "parameters": {parameter: f"$response.body#/{field}"}}
         for on, function, parameter, field in operation.leads_to
@@ -186,8 +188,8 @@ def _problem(status: HTTPStatus, members: Mapping[str, Any] | None) -> dict[str,
     return described | ({"headers": _headers(_HEADERS[status])} if status in _HEADERS else {})
 
 
-def _headers(named: Mapping[str, str]) -> dict[str, Any]:
-    return {name: {"description": says, "required": True, "schema": TEXT} for name, says in named.items()}
+def _headers(named: Mapping[str, str], *, required: bool = True) -> dict[str, Any]:
+    return {name: {"description": says, "required": required, "schema": TEXT} for name, says in named.items()}
 
 
 def _path_parameters(path: str, example: Mapping[str, str]) -> list[dict[str, Any]]:

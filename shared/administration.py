@@ -6,7 +6,7 @@
 from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.board import LiveEmergency
+from shared.domain.board import Board
 from shared.domain.deployment import Deployment
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.pool_numbers import PoolNumber
@@ -51,7 +51,7 @@ class Administration(Struct, frozen=True, kw_only=True):
         """A deadline from now on."""
         return Deadline(self.clock, seconds)
 
-    def show_board(self) -> list[LiveEmergency]:
+    def show_board(self) -> Board:
         """Every emergency with a leg, a ring or a hold, the newest first."""
         return show_board(
             emergencies=self.emergencies,

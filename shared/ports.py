@@ -257,11 +257,15 @@ class DrillMail(Struct, frozen=True):
 
 
 class GoingOn(Struct, frozen=True, kw_only=True):
-    """What the live board is made from: every emergency that is kept, the notices owed, the messages sent."""
+    """What the live board is made from: every emergency that is kept, the notices owed, the messages sent.
+
+    `cut_at`: more emergencies are kept than this many, which were read; None where all were.
+    """
 
     emergencies: tuple[Emergency, ...]
     owed: tuple[Notice, ...]
     dispatches: tuple[Dispatch, ...]
+    cut_at: int | None = None
 
 
 class Due(Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ const ANSWER_WITHIN_MS = 15000;
 const BASE = new URL("..", location.href).href;
 
 /**
- * Ask the API. Gives `{ status, ok, data, etag, problem, missing }`: status 0 where nothing came back, `missing` where
- * the server has no such route. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
+ * Ask the API. Gives `{ status, ok, data, etag, cutAt, problem, missing }`: status 0 where nothing came back, `missing` where
+ * the server has no such route, `cutAt` how many entries it gave where there are more. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
  */
 export async function request(method, path, { body, raw, type = "application/json", headers = {}, whole = false, withinMs = ANSWER_WITHIN_MS } = {}) {
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
@@ -27,9 +27,9 @@ export async function request(method, path, { body, raw, type = "application/jso
     const data = whole && response.ok ? await response.blob() : kind.includes("json") ? await response.json() : await response.text();
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
-    return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), problem, missing };
+    return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing };
   } catch {
-    return { status: 0, ok: false, data: null, etag: null, problem: null, missing: false };
+    return { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
   }
 }
 

@@ -17,11 +17,12 @@ export function liveSection(main, { t, locale, office }) {
   const announced = new Set();
   const alarm = el("div", { role: "alert", class: "arrival" });
   const status = el("p", { role: "status", class: "status" });
+  const cut = el("p", { role: "status", class: "status" });
   const list = el("ul", { class: "cards", "aria-label": t("live") });
   const fault = el("div", {});
   const sound = el("button", { type: "button", onclick: allowSound }, t("allow_sound"));
   const soundSays = el("span", {}, t("sound_off"));
-  main.append(el("h2", { tabindex: "-1" }, t("live")), el("p", { class: "row" }, sound, soundSays), alarm, fault, list, status);
+  main.append(el("h2", { tabindex: "-1" }, t("live")), el("p", { class: "row" }, sound, soundSays), alarm, fault, cut, list, status);
 
   async function allowSound() {
     audio ??= new AudioContext();
@@ -49,6 +50,7 @@ export function liveSection(main, { t, locale, office }) {
     if (!newest()) return;
     fault.replaceChildren();
     if (answer.status === 304 || answer.ok) {
+      setText(cut, answer.cutAt ? t("board_cut", { count: answer.cutAt }) : "");
       if (answer.ok) {
         etag = answer.etag;
         rows = Array.isArray(answer.data) ? answer.data : answer.data?.emergencies ?? [];

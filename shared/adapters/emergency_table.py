@@ -114,8 +114,17 @@ class _FirstThereIs:
 class EmergencyTable:
     """The emergencies' store. What a transition does to the numbers is for `numbers` to say, over the same table."""
 
-    def __init__(self, table: Table, *, numbers: NumbersTable, rules: Rules, keys: Keys | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        numbers: NumbersTable,
+        rules: Rules,
+        keys: Keys | None = None,
+        most_shown: int = MOST_SHOWN,
+    ) -> None:
         self._table = table
+        self._most_shown = most_shown
         self._keys = keys or KnownKeys()
         self._numbers = numbers
         self._rules = rules
@@ -170,15 +179,18 @@ class EmergencyTable:
     def going_on(self, deadline: Deadline) -> GoingOn:
         """Every emergency that is kept, with its notices; what cannot be read is left out."""
         agents, mails, outbox, waiting = (
-            self._table.between(*with_prefix(f"{kind}|"), MOST_SHOWN, deadline)
+            # One more than is shown tells whether that is all of them.
+            self._table.between(*with_prefix(f"{kind}|"), self._most_shown + 1, deadline)
             for kind in ("agent", "mail", "outbox", "waiting")
         )
-        stored = map_readable(read_stored, agents.result())
+        kept = agents.result()
+        stored = map_readable(read_stored, kept[: self._most_shown])
         owed = [row for row in outbox.result() if row.key.split("|")[2:3] == ["notice"]]
         return GoingOn(
             emergencies=tuple(each.emergency for each in stored if each.emergency is not None),
             owed=tuple(each.notice for each in map_readable(read_owed_notice, [*owed, *waiting.result()])),
             dispatches=tuple(map_readable(read_dispatch, mails.result())),
+            cut_at=self._most_shown if len(kept) > self._most_shown else None,
         )
 
     def _prefixed(self, prefix: str, limit: int, deadline: Deadline) -> list[Row]:

@@ -1,6 +1,6 @@
 """The live board: what supervisors see of the emergencies that are going on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -41,6 +41,13 @@ class LiveEmergency(Struct, frozen=True, kw_only=True):
     drill: bool
     notices: tuple[NoticeState, ...]
     hold_until: datetime | None
+
+
+class Board(Struct, frozen=True, kw_only=True):
+    """The rows, the newest first. `cut_at`: more than this many are kept, and those beyond are not on it."""
+
+    emergencies: list[LiveEmergency]
+    cut_at: int | None = None
 
 
 class SentNotice(Struct, frozen=True):
@@ -99,22 +106,22 @@ def _lent(emergency: Emergency, panel: Panel, rules: Rules) -> tuple[str | None,
     return (None, None) if emergency.lease.fallback else (panel.callback_number, panel.expires_at)
 
 
-def notice_states(agent_key: str, owed: Iterable[Notice], sent: Sequence[SentNotice]) -> tuple[NoticeState, ...]:
-    """Each recipient once, in the order of their addresses."""
-    states: dict[str, str] = {}
-    found = [
-        (address, OWED)
-        for notice in owed
-        if any(part.agent_key == agent_key for part in notice.singly)
-        for address in notice.recipients
-    ]
-    found += [
-        (address, delivery.value)
-        for each in sent
-        if each.agent_key == agent_key
-        for address, delivery in each.deliveries.items()
-    ]
-    for address, state in found:
-        before = states.get(address, state)
-        states[address] = min(before, state, key=_MOST_URGENT_FIRST.index)
-    return tuple(NoticeState(recipient=address, state=states[address]) for address in sorted(states))
+def notice_states(owed: Iterable[Notice], sent: Iterable[SentNotice]) -> dict[str, tuple[NoticeState, ...]]:
+    """By the agent's key each recipient once, in the order of their addresses. In one pass: a crisis has thousands."""
+    states: dict[str, dict[str, str]] = {}
+    for notice in owed:
+        for agent_key in {part.agent_key for part in notice.singly if part.agent_key is not None}:
+            _note(states, agent_key, dict.fromkeys(notice.recipients, OWED))
+    for each in sent:
+        deliveries = {address: delivery.value for address, delivery in each.deliveries.items()}
+        _note(states, each.agent_key, deliveries)
+    return {
+        agent_key: tuple(NoticeState(recipient=address, state=found[address]) for address in sorted(found))
+        for agent_key, found in states.items()
+    }
+
+
+def _note(states: dict[str, dict[str, str]], agent_key: str, found: Mapping[str, str]) -> None:
+    of_agent = states.setdefault(agent_key, {})
+    for address, state in found.items():
+        of_agent[address] = min(of_agent.get(address, state), state, key=_MOST_URGENT_FIRST.index)

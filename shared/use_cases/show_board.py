@@ -3,13 +3,14 @@
 from contextlib import suppress
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.board import LiveEmergency, SentNotice, is_live, live_emergency, notice_states
+from shared.domain.board import Board, SentNotice, is_live, live_emergency, notice_states
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError
 from shared.ports import AgentDirectory, EmergencyStore
 
-MAX_ROWS = 500
+# Each that this process did not read lately is a request: older emergencies are listed without a name.
+MAX_NAMED = 500
 
 
 def show_board(
@@ -19,27 +20,29 @@ def show_board(
     clock: Clock,
     deployment: Deployment,
     deadline: Deadline,
-) -> list[LiveEmergency]:
+) -> Board:
     """Every emergency with a leg, a ring or a hold, the newest first. Raises `Unavailable`.
 
-    A name that cannot be read keeps nobody off the board.
+    A name that cannot be read keeps nobody off the board, nor one beyond the newest `MAX_NAMED`.
     """
     now, rules = clock.now(), deployment.rules
     kept = emergencies.going_on(deadline)
     live = [each for each in kept.emergencies if is_live(each, rules, now)]
-    live = sorted(live, key=lambda each: each.dialled_at, reverse=True)[:MAX_ROWS]
-    sent = [SentNotice(key, each.deliveries) for each in kept.dispatches for key in each.agent_keys]
-    names = _names(live, directory, deadline)
-    return [
+    live = sorted(live, key=lambda each: each.dialled_at, reverse=True)
+    sent = (SentNotice(key, each.deliveries) for each in kept.dispatches for key in each.agent_keys)
+    notices = notice_states(kept.owed, sent)
+    names = _names(live[:MAX_NAMED], directory, deadline)
+    rows = [
         live_emergency(
             each,
             name=names.get(each.agent_key),
-            notices=notice_states(each.agent_key, kept.owed, sent),
+            notices=notices.get(each.agent_key, ()),
             rules=rules,
             now=now,
         )
         for each in live
     ]
+    return Board(emergencies=rows, cut_at=kept.cut_at)
 
 
 def _names(live: list[Emergency], directory: AgentDirectory, deadline: Deadline) -> dict[str, str | None]:

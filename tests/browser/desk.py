@@ -124,11 +124,12 @@ class Scripted:
     body: Any
     status: int = 200
     etag: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     def response(self) -> Response:
         """As it goes out."""
         kind = "application/json" if self.status < 400 else "application/problem+json"
-        headers = {**CORS, **({"ETag": self.etag} if self.etag else {})}
+        headers = {**CORS, **self.headers, **({"ETag": self.etag} if self.etag else {})}
         return Response(json.dumps(self.body), status_code=self.status, headers=headers, media_type=kind)
 
 

@@ -89,6 +89,15 @@ def test_the_board_stays_as_it_was_while_the_server_is_away(page: Page, desk: De
     without_network_words(said)
 
 
+def test_a_board_that_is_not_all_says_so(page: Page, desk: Desk) -> None:
+    cut = Scripted(BOARD, headers={"Cut-At": "5000"})
+    open_console(page, desk, others={"GET manage/emergencies": cut})
+    told = page.get_by_text("Not every emergency is shown: more than 5000 are kept.")
+    expect(told).to_be_visible()
+    desk.others["GET manage/emergencies"] = BOARD
+    expect(told).to_have_count(0, timeout=SETTLE_MS)
+
+
 def test_a_button_keeps_its_focus_when_the_emergency_above_it_ends(page: Page, desk: Desk) -> None:
     open_console(page, desk)
     cards = page.get_by_role("list", name="Live").locator("> li")

@@ -217,7 +217,7 @@ class Story:
         assert not answer.degraded and not answer.shared and answer.callback_number is not None
         assert house.status("ben") is PresenceStatus.DO_NOT_DISTURB
         assert "ben@example.com" in house.mail.received()
-        board = house.administration.show_board()
+        board = house.administration.show_board().emergencies
         assert house.administration.show_readiness().checks
         assert house.administration.show_agent_readiness("ben").checks
         assert "ben" in {each.agent_id for each in board}

@@ -376,12 +376,12 @@ def test_a_waiting_notice_is_owed_on_the_board_and_in_readiness() -> None:
     house = house_of(SenderQuota(1, 100), agents=2, contacts=contacts, closings=False)
     dial(house, 0)
     dial(house, 1)
-    board = {each.agent_id: each.notices[0].state for each in house.administration.show_board()}
+    board = {each.agent_id: each.notices[0].state for each in house.administration.show_board().emergencies}
     assert board == {"agent-000": "accepted", "agent-001": "owed"}
     assert house.emergencies.state_of_outbox(house.within())[0] == DAWN
     house.clock.advance(MINUTE)
     house.sweep()
-    board = {each.agent_id: each.notices[0].state for each in house.administration.show_board()}
+    board = {each.agent_id: each.notices[0].state for each in house.administration.show_board().emergencies}
     assert board == {"agent-000": "accepted", "agent-001": "accepted"}
 
 
@@ -392,7 +392,10 @@ def test_a_merged_message_is_shown_with_each_of_its_emergencies() -> None:
         dial(house, place)
     house.clock.advance(MINUTE)
     house.sweep()
-    board = {each.agent_id: [notice.state for notice in each.notices] for each in house.administration.show_board()}
+    board = {
+        each.agent_id: [notice.state for notice in each.notices]
+        for each in house.administration.show_board().emergencies
+    }
     assert board == {f"agent-{place:03}": ["accepted"] for place in range(3)}
     threads = [house.emergency(f"agent-{place:03}") for place in range(3)]
     assert [each.thread.told for each in threads if each and each.thread] == [("x@example.com",)] * 3

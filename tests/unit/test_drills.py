@@ -132,7 +132,7 @@ def test_a_drill_plays_the_whole_chain_and_leaves_a_date_and_a_verdict(house: Th
     seen: dict[str, tuple[PresenceStatus, list[LiveEmergency], Panel]] = {}
 
     def look() -> None:
-        seen["email"] = (house.status(DANA), house.administration.show_board(), house.panel(DANA))
+        seen["email"] = (house.status(DANA), house.administration.show_board().emergencies, house.panel(DANA))
 
     house.before("email", look)
     drill = house.play(WARDEN, GUARD)
@@ -423,7 +423,7 @@ def test_a_real_call_of_the_agent_wins_at_any_step(house: Theatre, step: str) ->
     assert not any(
         "boss@example.com" in email.recipients and WARDEN in email.recipients for email in house.mail.accepted
     )
-    [live] = house.administration.show_board()
+    [live] = house.administration.show_board().emergencies
     assert not live.drill
     house.wait(30)
     assert house.status(DANA) is PresenceStatus.DO_NOT_DISTURB, "it stays held until the real call ends"
@@ -485,7 +485,7 @@ def test_a_responder_who_dials_the_number_of_a_drill_reaches_the_desk(house: The
     reached: list[str | None] = []
 
     def calls() -> None:
-        [live] = house.administration.show_board()
+        [live] = house.administration.show_board().emergencies
         reached.append(house.call_back(live.callback_number))
 
     house.before("email", calls)

@@ -124,7 +124,7 @@ def test_it_is_over_when_the_hold_is_or_the_lease_would_have_ended() -> None:
 def test_the_board_shows_no_number_for_it() -> None:
     house = house_with()
     dial(house)
-    [row] = house.administration.show_board()
+    [row] = house.administration.show_board().emergencies
     assert (row.mode, row.callback_number, row.expires_at, row.shared) == (Mode.EMERGENCY, None, None, False)
 
 
