@@ -125,10 +125,16 @@ class Ration(Struct, frozen=True, kw_only=True):
     first: bool
 
 
+class NewLeg(Struct, frozen=True):
+    """A leg whose call id nobody may have recorded yet; `late_for` is the end without a start that it replaces."""
+
+    leg: Leg
+    late_for: CallOwner | None = None
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
-    `new_leg` is one whose call id nobody may have recorded yet, `late_for` the end without a start that it replaces;
     `ration_row` is what an unknown agent's notice takes. `notice_from` is from when on a notice beyond a ration may be
     sent, None for at once; one that is owed from then on already is replaced by it.
     """
@@ -137,8 +143,7 @@ class Change(Struct, frozen=True, kw_only=True):
     emergency: Emergency
     now: datetime
     loan: Loan | None = None
-    new_leg: Leg | None = None
-    late_for: CallOwner | None = None
+    new_legs: tuple[NewLeg, ...] = ()
     notice: Notice | None = None
     ration_row: str | None = None
     notice_from: datetime | None = None

@@ -223,7 +223,7 @@ class EmergencyTable:
             _require_room(writes)
             versions = self._apply(writes, deadline)
         except RowConflict as conflict:
-            if conflict.index == 0 and change.new_leg is not None:
+            if conflict.index == 0 and change.new_legs:
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
                 self._numbers.forget()
@@ -251,15 +251,14 @@ class EmergencyTable:
         return {}
 
     def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
-        if change.new_leg is None:
-            return
-        row, late_for = leg_row(change.new_leg, change.emergency.agent_key), change.late_for
-        if late_for is not None and call_row(late_for.call_key, late_for.apart) == row:
-            yield Replace(row, index[row], late_for.version)
-            assert late_for.expires_at is not None
-            yield Delete(bare_row(late_for.expires_at, "call", key_of(row)))
-        else:
-            yield Insert(row, index[row])
+        for new in change.new_legs:
+            row, late_for = leg_row(new.leg, change.emergency.agent_key), new.late_for
+            if late_for is not None and call_row(late_for.call_key, late_for.apart) == row:
+                yield Replace(row, index[row], late_for.version)
+                assert late_for.expires_at is not None
+                yield Delete(bare_row(late_for.expires_at, "call", key_of(row)))
+            else:
+                yield Insert(row, index[row])
 
     def _loan_writes(self, change: Change, deadline: Deadline) -> Iterable[Write]:
         if change.loan is None:
@@ -564,10 +563,10 @@ def _require_room(writes: Sequence[Write]) -> None:
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
-    written_first = leg_row(change.new_leg, change.emergency.agent_key) if change.new_leg is not None else None
+    written_first = {leg_row(new.leg, change.emergency.agent_key) for new in change.new_legs}
     alone = alone_rows(change.emergency)
     for write in _moved(before, index):
-        if write.key == written_first:
+        if write.key in written_first:
             continue
         # A place among the unknown is taken by one: whoever comes second must look again.
         yield Insert(write.key, write.values) if isinstance(write, Put) and write.key in alone else write

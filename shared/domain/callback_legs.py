@@ -1,18 +1,46 @@
 """What a callback means for the emergencies of the agents whom it rings (S4, S5, B3, B5)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from msgspec import Struct
+
 from shared.domain.callbacks import Callback, Invitation, Rung, ringing
-from shared.domain.emergencies import Emergency, Leg, standing, with_departure, with_leg, with_ringing
+from shared.domain.emergencies import Emergency, Leg, LegEnd, standing, with_departure, with_leg, with_ringing
 from shared.domain.ids import derived, key_of
 from shared.domain.leases import Rules
 
 SOFTPHONE_RUNGS = (Rung.AGENT, Rung.ENGAGED)
 
 
-def call_id_of(invitation: Invitation) -> str:
-    """The call id under which a softphone that answered this invitation may report its end."""
-    return invitation.invitation_id
+class Recorded(Struct, frozen=True):
+    """What is recorded under the call id of an answer that is no leg yet.
+
+    `end` was told before the answer; `apart`: another's call or end has the id already.
+    """
+
+    end: LegEnd | None = None
+    apart: bool = False
+
+
+# A leg that made room for another in the same transition: nobody asked for its id, and a row beside it fits always.
+_NOT_ASKED = Recorded(apart=True)
+
+
+def call_key_of(invitation: Invitation) -> str:
+    """The key of the call id under which a softphone that answered this invitation may report its end."""
+    return key_of(invitation.invitation_id)
+
+
+def new_answers(emergency: Emergency, callback: Callback) -> list[Invitation]:
+    """The agent's answers that are no legs yet."""
+    known = {leg.leg_id for leg in emergency.legs}
+    own = (each for each in callback.invitations if each.agent_key == emergency.agent_key)
+    return [each for each in own if each.joined_at is not None and _leg_id_of(each) not in known]
+
+
+def _leg_id_of(invitation: Invitation) -> str:
+    return derived(invitation.invitation_id, "leg")
 
 
 def set_back(emergency: Emergency, callback: Callback, rules: Rules, now: datetime) -> bool:
@@ -25,17 +53,21 @@ def set_back(emergency: Emergency, callback: Callback, rules: Rules, now: dateti
     return any(len(callback.parties) > 1 or leg.callback is not None for leg in others)
 
 
-def reflected(emergency: Emergency, callback: Callback, rules: Rules, now: datetime) -> Emergency:
+def reflected(
+    emergency: Emergency, callback: Callback, recorded: Mapping[str, Recorded], rules: Rules, now: datetime
+) -> Emergency:
     """The emergency with what is known of the callback: whether it rings the agent, and each answer as a leg.
 
-    Whoever dropped out, and whoever was on the call when it ended, did not end it as far as we can see: that is a drop,
-    unless the softphone or a CallEnded of ACS says better. Idempotent.
+    `recorded` is what stands under the call keys of its `new_answers`. Whoever dropped out, and whoever was on the call
+    when it ended, did not end it as far as we can see: that is a drop, unless the softphone or a CallEnded of ACS says
+    better. Idempotent.
     """
     invitations = [each for each in callback.invitations if each.agent_key == emergency.agent_key]
     told = with_ringing(emergency, callback.callback_id, _rings_until(invitations, callback, now))
     for invitation in invitations:
         if invitation.joined_at is not None:
-            told = _with_answer(told, callback, invitation, invitation.joined_at, rules, now)
+            known = recorded.get(call_key_of(invitation), _NOT_ASKED)
+            told = _with_answer(told, callback, invitation, invitation.joined_at, known, rules, now)
     return told
 
 
@@ -48,13 +80,27 @@ def _rings_until(invitations: list[Invitation], callback: Callback, now: datetim
 
 
 def _with_answer(
-    emergency: Emergency, callback: Callback, invitation: Invitation, joined_at: datetime, rules: Rules, now: datetime
+    emergency: Emergency,
+    callback: Callback,
+    invitation: Invitation,
+    joined_at: datetime,
+    recorded: Recorded,
+    rules: Rules,
+    now: datetime,
 ) -> Emergency:
-    leg_id = derived(invitation.invitation_id, "leg")
+    leg_id = _leg_id_of(invitation)
     ended_at = invitation.left_at or callback.over_at
     if all(leg.leg_id != leg_id for leg in emergency.legs):
         assert emergency.lease is not None
-        leg = _leg(emergency, callback, invitation, joined_at, holds_presence=ended_at is None)
+        # Of one that is over already only a reported end counts: who ended it decides about a hold from before, too.
+        leg = _leg(
+            emergency,
+            callback,
+            invitation,
+            joined_at,
+            recorded,
+            holds_presence=ended_at is None or recorded.end is not None,
+        )
         emergency = with_leg(emergency, leg, emergency.lease, rules, now)
     if ended_at is None:
         return emergency
@@ -62,20 +108,27 @@ def _with_answer(
 
 
 def _leg(
-    emergency: Emergency, callback: Callback, invitation: Invitation, joined_at: datetime, *, holds_presence: bool
+    emergency: Emergency,
+    callback: Callback,
+    invitation: Invitation,
+    joined_at: datetime,
+    recorded: Recorded,
+    *,
+    holds_presence: bool,
 ) -> Leg:
     assert emergency.lease is not None
     dialled = [leg for leg in emergency.legs if leg.callback is None]
     return Leg(
-        leg_id=derived(invitation.invitation_id, "leg"),
-        call_key=key_of(call_id_of(invitation)),
-        # The end of it may have been told, and kept, before the answer was.
-        apart=True,
+        leg_id=_leg_id_of(invitation),
+        call_key=call_key_of(invitation),
+        # Not apart wherever that can be: an end that is being kept under the bare id then conflicts, and is told again.
+        apart=recorded.apart,
         dialled_at=joined_at,
         number=emergency.lease.number,
         shared=emergency.lease.shared,
         test=bool(dialled) and all(leg.test for leg in dialled),
         holds_presence=holds_presence,
+        reported_end=recorded.end,
         claims=(callback.server_key,) if callback.server_key else (),
         callback=callback.callback_id,
     )

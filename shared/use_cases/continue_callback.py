@@ -55,6 +55,7 @@ from shared.ports import (
 )
 from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.look_up_answers import look_up_answers, new_legs_of
 from shared.use_cases.notify_of_callback import OwedOfCallback, concerns, kind_owed, notice_of
 from shared.use_cases.route_callback import parties_of
 
@@ -283,7 +284,12 @@ class _Climb:
     ) -> Change | None:
         emergency, before = stored.emergency, known.stored.callback
         assert emergency is not None and before is not None
-        changed = reflected(emergency, told if planned.closed else planned, self._deployment.rules, now)
+        callback = told if planned.closed else planned
+        found = look_up_answers(
+            emergency, callback, emergencies=self._emergencies, directory=self._directory, deadline=self._deadline
+        )
+        recorded = {key: each.recorded for key, each in found.items()}
+        changed = reflected(emergency, callback, recorded, self._deployment.rules, now)
         owed = OwedOfCallback()
         kind = kind_owed(before, told, planned.closed and not before.closed, self._deployment)
         if kind is not None and concerns(told, kind, emergency):
@@ -310,6 +316,7 @@ class _Climb:
             stored=stored,
             emergency=changed,
             now=now,
+            new_legs=new_legs_of(emergency, changed, found),
             notice=owed.notice,
             ration_row=owed.ration_row,
             notice_from=owed.notice_from,
