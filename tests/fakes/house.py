@@ -241,7 +241,7 @@ class Overtaken(MemoryTable):
     """A table in which something happens right after a kind of rows, the free numbers by default, was read."""
 
     kind = "free"
-    meanwhile: Callable[[], None] | None = None
+    meanwhile: Callable[[], object] | None = None
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
         read = super().between(first, end, limit, deadline)
