@@ -4,6 +4,8 @@ import { faultBox, momentOf, reasonOf, request, twoStep } from "./console-api.js
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
+// Thousands of cards would hold the page up for most of a minute, at every look.
+const MAX_CARDS = 500;
 const BEEPS = [880, 660, 880];
 const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refused: "alert" };
 
@@ -50,25 +52,32 @@ export function liveSection(main, { t, locale, office }) {
     if (!newest()) return;
     fault.replaceChildren();
     if (answer.status === 304 || answer.ok) {
-      setText(cut, answer.cutAt ? t("board_cut", { count: answer.cutAt }) : "");
       if (answer.ok) {
         etag = answer.etag;
         rows = Array.isArray(answer.data) ? answer.data : answer.data?.emergencies ?? [];
         show();
       }
+      setText(cut, leftOut(answer.cutAt));
     } else fault.append(faultBox(answer, t));
     timer = setTimeout(look, rows.length && answer.status !== 404 ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
   }
 
+  /** What the cards do not show. */
+  function leftOut(cutAt) {
+    const beyond = rows.length > MAX_CARDS ? [t("board_newest", { shown: MAX_CARDS, count: rows.length })] : [];
+    return [...beyond, ...(cutAt ? [t("board_cut", { count: cutAt })] : [])].join(" ");
+  }
+
   function show() {
-    const arrived = rows.filter((row) => !announced.has(row.emergency));
+    const newest = rows.slice(0, MAX_CARDS);
+    const arrived = newest.filter((row) => !announced.has(row.emergency));
     for (const row of arrived) announced.add(row.emergency);
     if (arrived.length) {
       const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: row.name ?? row.agent_id, site: row.site ?? t("site_unknown") }));
       alarm.replaceChildren(icon("alert"), el("span", {}, words.join(" ")));
       beep();
     } else if (!rows.length) alarm.replaceChildren();
-    keyed(list, rows, (row) => row.emergency, makeRow, updateRow);
+    keyed(list, newest, (row) => row.emergency, makeRow, updateRow);
     setText(status, rows.length ? t("count_emergencies", { count: rows.length }) : t("no_emergencies"));
   }
 

@@ -3,6 +3,7 @@
 template|{kind}|{language}   the sources, as JSON; its version is the template's version
 """
 
+import hashlib
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ from shared.ports import RenderedNotice, StoredTemplate
 
 SCHEMA = 1
 REMEMBERED_S = 60.0
+# As many templates as there can be, and as many that are being written.
+MAX_LINTS = 24
 # A notice does not wait for an edited template longer than this: the built-in one says all that it must.
 READ_WITHIN_S = 0.5
 _NOTICE_KINDS = {
@@ -52,11 +55,15 @@ class _Remembered(Struct, frozen=True):
 class TemplateTable:
     """Port `Templates`. What a notice is made from is remembered for a minute, and longer while the store is away."""
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    def __init__(
+        self, table: Table, clock: Clock, lint: Callable[[TemplateSources, TemplateKind], list[Fault]] = lint
+    ) -> None:
         self._table = table
         self._clock = clock
         self._lock = threading.Lock()
         self._memory: dict[str, _Remembered] = {}
+        self._lint = lint
+        self._lints: dict[tuple[TemplateKind, bytes], list[Fault]] = {}
 
     # For administrators
 
@@ -108,8 +115,20 @@ class TemplateTable:
                     self._memory.pop(_row(kind, language), None)
 
     def lint(self, sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
-        """Why a template may not be saved; nothing where it may (B6)."""
-        return lint(sources, kind)
+        """Why a template may not be saved; nothing where it may (B6).
+
+        Remembered by the texts: readiness asks at every look, and trying all cases of one template can take seconds.
+        """
+        key = (kind, _digest_of(sources))
+        with self._lock:
+            known = self._lints.pop(key, None)
+        found = known if known is not None else self._lint(sources, kind)
+        with self._lock:
+            self._lints[key] = found
+            while len(self._lints) > MAX_LINTS:
+                # The one that was asked for longest ago.
+                del self._lints[next(iter(self._lints))]
+        return list(found)
 
     def preview(
         self, sources: TemplateSources, kind: TemplateKind, language: str, now: datetime
@@ -192,6 +211,11 @@ def _stored(row: Row | None, kind: TemplateKind, language: str) -> StoredTemplat
         return StoredTemplate(sources=read_long_state(row, TemplateSources), version=row.version, edited=True)
     except Unreadable:
         return StoredTemplate(sources=built_in, version=row.version, edited=False)
+
+
+def _digest_of(sources: TemplateSources) -> bytes:
+    parts = (source.encode("utf-8", "surrogatepass") for source in sources.parts().values())
+    return b"".join(hashlib.sha256(part).digest() for part in parts)
 
 
 def _version_of(sources: TemplateSources) -> str:

@@ -98,6 +98,14 @@ def test_a_board_that_is_not_all_says_so(page: Page, desk: Desk) -> None:
     expect(told).to_have_count(0, timeout=SETTLE_MS)
 
 
+def test_a_board_of_thousands_counts_all_and_says_how_many_have_cards(page: Page, desk: Desk) -> None:
+    board = [console_answers.emergency(number) for number in range(501)]
+    open_console(page, desk, others={"GET manage/emergencies": board})
+    expect(page.get_by_text("Emergencies now: 501")).to_be_visible()
+    expect(page.get_by_text("The cards show the newest 500 of 501.")).to_be_visible()
+    expect(page.get_by_role("list", name="Live").locator("> li")).to_have_count(500)
+
+
 def test_a_button_keeps_its_focus_when_the_emergency_above_it_ends(page: Page, desk: Desk) -> None:
     open_console(page, desk)
     cards = page.get_by_role("list", name="Live").locator("> li")

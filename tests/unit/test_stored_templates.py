@@ -1,12 +1,15 @@
 """Templates that administrators write: kept, remembered, refused, and the built-in one again (S7, B6)."""
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.notification_template import NotificationTemplate
+from shared.adapters.template_table import MAX_LINTS, TemplateTable
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Faulty, Unavailable
-from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources
+from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
+from shared.use_cases.show_readiness import show_readiness
 from tests.fakes.house import House, after
 
 CALL, CLOSING = TemplateKind.CALL, TemplateKind.CLOSING
@@ -110,3 +113,38 @@ def test_a_long_template_is_kept_whole(house: House) -> None:
     long = TemplateSources(subject=OURS.subject, text=TEXT + "𝄞é" * 40_000, html=OURS.html)
     save(house, long)
     assert house.administration.read_template(CALL, "en").sources == long
+
+
+def test_readiness_tries_the_cases_of_a_template_once_however_often_it_is_asked(house: House) -> None:
+    tried: list[TemplateSources] = []
+
+    def lint(sources: TemplateSources, _kind: TemplateKind) -> list[Fault]:
+        tried.append(sources)
+        return [Fault(code="empty", part="text", line=1, message="is empty")]
+
+    templates = TemplateTable(house.line, house.clock, lint)
+    templates.save(CALL, "en", OURS, None, house.within())
+    office = structs.replace(house.administration.office, templates=templates)
+    looks = [
+        show_readiness(office=office, clock=house.clock, deployment=house.deployment, deadline=house.within())
+        for _ in range(3)
+    ]
+    assert tried == [OURS]
+    assert looks[0].checks == looks[2].checks
+    other = structs.replace(OURS, subject="Another: {{ agent }}")
+    templates.save(CALL, "en", other, None, house.within())
+    show_readiness(office=office, clock=house.clock, deployment=house.deployment, deadline=house.within())
+    assert tried == [OURS, other]
+
+
+def test_no_more_lints_are_remembered_than_templates_need(house: House) -> None:
+    tried: list[str] = []
+
+    def lint(sources: TemplateSources, _kind: TemplateKind) -> list[Fault]:
+        tried.append(sources.subject)
+        return []
+
+    templates = TemplateTable(house.line, house.clock, lint)
+    for number in (*range(MAX_LINTS + 1), 1, 0):
+        templates.lint(structs.replace(OURS, subject=str(number)), CALL)
+    assert tried == [str(number) for number in (*range(MAX_LINTS + 1), 0)]
