@@ -40,9 +40,10 @@ LOOK_PATIENCE = timedelta(seconds=10)
 # A joining that is told after the end still counts as an answer.
 CLOSED_AFTER = timedelta(seconds=5)
 TAKEN_UP_AFTER = timedelta(seconds=5)
+# Longer than a request is repeatable and a token lasts: until then a repeat must find what it repeats.
+KEPT_AFTER_END = timedelta(minutes=10)
 # So long the event of a recording may come: Event Grid sends it again for a day, and its files take a while.
-# Longer than a request is repeatable and a token lasts, too: until then a repeat must find what it repeats.
-KEPT_AFTER_END = timedelta(hours=25)
+MOST_KEPT_AFTER_END = timedelta(hours=25)
 INVITATION_KEPT = timedelta(minutes=1)
 MOST_JOINED_KEPT = 20
 MOST_OTHERS_KEPT = 20
@@ -270,7 +271,7 @@ def bare_callback(
     kept_until = over_at + KEPT_AFTER_END
     if released_at is not None:
         # Nothing that tells of the call outlives the lease and its cool-down (B8).
-        kept_until = min(kept_until, max(released_at, over_at))
+        kept_until = min(over_at + MOST_KEPT_AFTER_END, max(released_at, over_at))
     return Callback(
         callback_id=callback_id,
         connection_id="",

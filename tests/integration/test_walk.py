@@ -113,10 +113,8 @@ class Route(NamedTuple):
 
 ROUTES = {
     "panel_state": Route("GET", lambda each: f"agents/{each.agent_id}/panel"),
-    "presence_state": Route("GET", lambda each: f"agents/{each.agent_id}/presence", listed_only=True),
-    "presence_set": Route(
-        "PUT", lambda each: f"agents/{each.agent_id}/presence", lambda _: {"status": "busy"}, listed_only=True
-    ),
+    "presence_state": Route("GET", lambda each: f"agents/{each.agent_id}/presence"),
+    "presence_set": Route("PUT", lambda each: f"agents/{each.agent_id}/presence", lambda _: {"status": "busy"}),
     "presence_released": Route("POST", lambda each: f"agents/{each.agent_id}/release"),
     "desktop_reported": Route(
         "PUT", lambda each: f"agents/{each.agent_id}/desktop", lambda _: {"desktop_id": "walk"}, listed_only=True

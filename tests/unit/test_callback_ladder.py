@@ -415,12 +415,12 @@ def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> Non
     assert told(house) == []
 
 
-def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_forgotten_in_a_day(house: House) -> None:
+def test_a_callback_that_nobodys_lease_covers_is_nobodys_notice_and_soon_forgotten(house: House) -> None:
     callback_id = house.responder_calls(numbers(4)[3])
     assert house.switchboard.ringing() == [DESK]
     house.switchboard.hang_up()
     house.wait(30)
-    house.clock.advance(after(hours=25))
+    house.clock.advance(after(minutes=11))
     house.tick()
     assert house.mail.accepted == []
     assert house.callback(callback_id) is None
@@ -1271,13 +1271,3 @@ def later(house: House, minutes: int) -> None:
         house.clock.advance(after(minutes=1))
         house.tick()
         house.sweep()
-
-
-def test_a_callback_of_nobodys_number_is_none_to_record_while_events_of_its_recording_may_come(house: House) -> None:
-    callback_id = house.responder_calls(numbers(4)[3])
-    house.switchboard.hang_up()
-    house.wait(30)
-    later(house, 60 * 24)
-    assert house.judge("context") == EMERGENCY
-    later(house, 61)
-    assert house.callback(callback_id) is None
