@@ -408,6 +408,12 @@ def _forgotten_at(emergency: Emergency, released_at: datetime) -> datetime:
     return min(max(released_at, emergency.presence_due_at), released_at + GIVE_PRESENCE_UP_AFTER)
 
 
+def all_released_at(emergencies: Iterable[Emergency | None], rules: Rules) -> datetime | None:
+    """When the last of these is forgotten; None where there is none."""
+    leases = [each.lease for each in emergencies if each is not None and each.lease is not None]
+    return max((lease.released_at(rules) for lease in leases), default=None)
+
+
 def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
     """Whether the lease has ended, its cool-down has passed, and nothing is owed any more (B8)."""
     assert emergency.lease is not None

@@ -81,9 +81,9 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     stands = standing(emergency, rules, now)
     if emergency.drill:
         return _drill_panel(emergency, stands)
-    panel = structs.replace(_moded(emergency, stands, now), presence=_held_presence(emergency, stands))
-    lease, situation = emergency.lease, emergency.situation or Situation()
-    situation = structs.replace(situation, placement=_placement(emergency, stands))
+    placement = _placement(emergency, stands)
+    panel = structs.replace(_moded(emergency, stands, placement, now), presence=_held_presence(emergency, stands))
+    lease, situation = emergency.lease, structs.replace(emergency.situation or Situation(), placement=placement)
     if lease.lasts(rules, now):
         panel = with_number(panel, lease.number or None, lease.promised_until(rules), situation)
     elif stands.in_progress or stands.held:
@@ -108,7 +108,7 @@ def _held_presence(emergency: Emergency, stands: Standing) -> PresenceStatus | N
     return PresenceStatus.DO_NOT_DISTURB if ours else None
 
 
-def _moded(emergency: Emergency, stands: Standing, now: datetime) -> Panel:
+def _moded(emergency: Emergency, stands: Standing, placement: Placement, now: datetime) -> Panel:
     """The panel by itself, without presence, the number and what goes with it."""
     if rings_now(emergency, now):
         # Also while a leg is in progress, which may be dead: Answer comes beside End call, and takes nothing away.
@@ -117,12 +117,11 @@ def _moded(emergency: Emergency, stands: Standing, now: datetime) -> Panel:
         return emergency_panel(
             test=all(leg.test for leg in stands.in_progress),
             # A responder is on the line: then it is no matter whether a call can be placed.
-            placement=None if any(leg.callback for leg in stands.in_progress) else _placement(emergency, stands),
+            placement=None if any(leg.callback for leg in stands.in_progress) else placement,
         )
     if stands.held:
         # Where no call can be placed, nobody is to be told to call again.
-        cannot = _placement(emergency, stands).placeable is Placeable.NO
-        banner = Banner.CANNOT_BE_PLACED if cannot else Banner.HELD_AFTER_DROP
+        banner = Banner.CANNOT_BE_PLACED if placement.placeable is Placeable.NO else Banner.HELD_AFTER_DROP
         return Panel(controls=HELD_CONTROLS, banner=banner, poll_after_s=POLL_DURING_EMERGENCY_S)
     return Panel()
 

@@ -14,6 +14,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import bare_callback, due_at
 from shared.domain.callbacks import Callback, Party, called_by, label_of, own_people
 from shared.domain.deployment import Deployment
+from shared.domain.emergencies import all_released_at
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.identities import number_in, raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
@@ -149,21 +150,12 @@ def _note_sent_on(
     # The call rings elsewhere by now: what fails here must not bring its event again. A row that is there knows more.
     with suppress(EmergencyCallingError):
         now, deadline = clock.now(), Deadline(clock, REMEMBER_WITHIN_S)
-        released_at = _released_at(parties, emergencies, deployment, deadline)
+        loading = [emergencies.load(party.agent_key, deadline) for party in parties]
+        released_at = all_released_at([each.result().emergency for each in loading], deployment.rules)
         # Nobody tells us of its end.
         sent_on = bare_callback(callback_id_of(call.origin), answered_at=now, over_at=now, released_at=released_at)
         at = due_at(sent_on, deployment.ladder, (), now)
         emergencies.commit_callback(CallbackChange(stored=StoredCallback(None), callback=sent_on, due_at=at), deadline)
-
-
-def _released_at(
-    parties: tuple[Party, ...], emergencies: EmergencyStore, deployment: Deployment, deadline: Deadline
-) -> datetime | None:
-    """When the last of these holders is forgotten, None for nobody. Raises `Unavailable`."""
-    loading = [emergencies.load(party.agent_key, deadline) for party in parties]
-    found = [pending.result().emergency for pending in loading]
-    leases = [emergency.lease for emergency in found if emergency is not None and emergency.lease is not None]
-    return max((lease.released_at(deployment.rules) for lease in leases), default=None)
 
 
 def callback_of(

@@ -36,7 +36,7 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import with_callback_notice, with_thread_opened
+from shared.domain.emergencies import all_released_at, with_callback_notice, with_thread_opened
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
@@ -159,8 +159,9 @@ class _Climb:
             told = _with_emergencies(known, self._told(before, heard, facts, now))
             busy = self._engaged(known, told, now)
             step = next_step(told, self._deployment.ladder, busy, now)
+            released_at = all_released_at((each.emergency for each in known.emergencies), self._deployment.rules)
             try:
-                planned = with_step(told, step, self._released_at(known), now)
+                planned = with_step(told, step, released_at, now)
                 if planned != before or (said is None and isinstance(step, Wait) and not planned.closed):
                     self._commit(known, told, planned, busy, now)
             except Conflict:
@@ -247,11 +248,6 @@ class _Climb:
         found = (each.emergency for each in known.emergencies if each.emergency is not None)
         rules = self._deployment.rules
         return {emergency.agent_key for emergency in found if set_back(emergency, callback, rules, now)}
-
-    def _released_at(self, known: _Known) -> datetime | None:
-        found = (each.emergency for each in known.emergencies)
-        leases = [emergency.lease for emergency in found if emergency is not None and emergency.lease is not None]
-        return max((lease.released_at(self._deployment.rules) for lease in leases), default=None)
 
     # Writing
 

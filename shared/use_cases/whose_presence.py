@@ -27,7 +27,9 @@ def whose_presence(
     by_id = Subject(agent_id=agent_id, key=agent_key_of(agent_id))
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
-        if own is not None and same_agent(own.agent_id, agent_id):
+        if own is not None:
+            if not same_agent(own.agent_id, agent_id):
+                raise NotAllowed
             return by_id
         subject, stored = identify_emergency(
             agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline

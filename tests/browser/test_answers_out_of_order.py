@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.console_answers import AGENT, BOARD, SITE, TEMPLATE
 from tests.browser.desk import Desk, Scripted, in_emergency, panel
@@ -69,13 +69,19 @@ def test_the_checks_of_the_agent_that_was_asked_for_last_are_shown(page: Page, d
     expect(shown).to_have_text(["Of ben."])
 
 
-def test_a_template_is_saved_under_the_name_of_the_one_that_is_shown(page: Page, desk: Desk) -> None:
+def while_the_callbacks_template_loads(page: Page, desk: Desk) -> tuple[Locator, Locator, Late]:
+    """The editor with the template of calls: its text, the choice of kinds, and the answer that was asked for."""
     open_console(page, desk, "templates", others=HARMLESS)
     text, kind = page.get_by_label("Plain text", exact=True), page.get_by_label("Kind")
     expect(text).to_have_value(TEMPLATE["text"])
     callbacks = Late(page, "GET", "manage/notification-template?kind=callback*")
     kind.select_option("callback")
     callbacks.is_asked()
+    return text, kind, callbacks
+
+
+def test_a_template_is_saved_under_the_name_of_the_one_that_is_shown(page: Page, desk: Desk) -> None:
+    text, kind, callbacks = while_the_callbacks_template_loads(page, desk)
     desk.others[READ] = Scripted(TEMPLATE | {"text": "Of closings."}, etag='"closing"')
     kind.select_option("closing")
     expect(text).to_have_value("Of closings.")
@@ -93,12 +99,7 @@ def test_a_template_is_saved_under_the_name_of_the_one_that_is_shown(page: Page,
 
 
 def test_what_is_typed_into_a_template_while_another_one_loads_stays(page: Page, desk: Desk) -> None:
-    open_console(page, desk, "templates", others=HARMLESS)
-    text, kind = page.get_by_label("Plain text", exact=True), page.get_by_label("Kind")
-    expect(text).to_have_value(TEMPLATE["text"])
-    callbacks = Late(page, "GET", "manage/notification-template?kind=callback*")
-    kind.select_option("callback")
-    callbacks.is_asked()
+    text, kind, callbacks = while_the_callbacks_template_loads(page, desk)
     text.fill("Mine.")
     expect(kind).to_have_value("call")
     callbacks.comes(TEMPLATE | {"text": "Of callbacks."})

@@ -985,8 +985,8 @@ MUTANTS = (
     Mutant(
         "who looks at an unlisted agent's presence gives it back",
         "shared/use_cases/return_presence.py",
-        "    keys = (agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id)))",
-        "    keys = (agent_key_of(agent_id),)",
+        "    keys = {agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))}",
+        "    keys = {agent_key_of(agent_id)}",
     ),
     Mutant(
         "a softphone says which server call a callback is",
