@@ -88,8 +88,8 @@ class Repeats:
         for principal, key, kept in due:
             done = _done(kept.again)
             self._settle(principal, key, kept, done=done)
-            # One that cannot be recorded keeps no other from it; a store that is away again, all of them.
-            if not done and not self._store_answers():
+            if not done:
+                # The store may be away again, and is asked first. If it is not, what failed is due later than the rest.
                 return
 
     def _due_in_turn(self, now_s: float) -> list[tuple[str, str, _Kept]]:

@@ -908,10 +908,10 @@ MUTANTS = (
         "None",
     ),
     Mutant(
-        "one repeat that fails keeps the others waiting",
+        "a repeat that fails is tried as often as ever",
         REPEATS,
-        "            if not done and not self._store_answers():\n",
-        "            if not done:\n",
+        "wait_s = min(2 * kept.wait_s, AT_LEAST_EVERY_S)",
+        "wait_s = kept.wait_s",
     ),
     Mutant(
         "every report of a bounce tells them again",
