@@ -1104,6 +1104,9 @@ def _suites(mutant: Mutant) -> tuple[str, str] | None:
 
 def _failed(suites: Sequence[Path]) -> tuple[str, str] | None:
     """The first test that fails, and with what."""
+    if not suites:
+        # Without a file pytest would run every test there is.
+        return None
     import contextlib
     import io
 

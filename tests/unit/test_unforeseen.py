@@ -26,6 +26,7 @@ from tests.fakes.house import FALLBACK, House, after, key_outside, numbers, only
 from tests.fakes.memory_table import Known, MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
+ANAS_CONTACTS = ("kim@example.com", "lee@example.com")
 
 
 def dial(agent_id: str, call: int = 1) -> Dial:
@@ -131,6 +132,18 @@ def test_what_nobody_foresaw_is_an_outage_to_a_dial(table: type[FaultyTable], fa
     assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
     assert [type(effect) for effect in house.owed] == [HoldInOutage, MailInOutage]
     assert house.telemetry.count("unforeseen_error") == 1
+
+
+def test_who_was_identified_before_it_happened_has_their_own_contacts_told() -> None:
+    faulty = FaultyTable()
+    house = House(table=faulty)
+    house.tick()
+    house.deployment = structs.replace(house.deployment, default_contacts=())
+    house.add_agent(Agent(agent_id="ana", acs_user_ids=IDENTITIES[:1], emergency_contacts=ANAS_CONTACTS))
+    house.performs = False
+    faulty.fault = ValueError()
+    answer = house.dial(dial("ana"))
+    assert (answer.degraded, answer.notified) == (True, len(ANAS_CONTACTS))
 
 
 class NoMoreThreads:
