@@ -28,6 +28,8 @@ VOIP_MARK = "Emergency-Callback"
 # In the form of a connection's id; no call has it.
 NO_CALL = "00000000-0000-0000-0000-000000000000"
 _NOT_CONNECTED_YET = "8501"
+# Codes of a 400 that say so: a call that has just ended is not a 404 yet.
+_CALL_OVER = frozenset({"8528", "8543"})
 MAX_PAGES = 20
 
 
@@ -100,14 +102,19 @@ class AcsCalls:
     def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
         """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
         headers = self._once(origin, "cancel")
-        self._service.ask(
-            lambda client: _connection(client, connection_id).cancel_add_participant_operation(
-                handle, headers=dict(headers)
-            ),
-            deadline,
-            refusal=_refusal_in_call,
-            repeatable=True,
-        )
+        try:
+            self._service.ask(
+                lambda client: _connection(client, connection_id).cancel_add_participant_operation(
+                    handle, headers=dict(headers)
+                ),
+                deadline,
+                refusal=_refusal_in_call,
+                repeatable=True,
+            )
+        except NotFound:
+            # A 404 (8522) is about the call, or about whom it was to ring: a list of the call's people tells which.
+            self.people(connection_id, deadline)
+            raise Refused("They ring no more.") from None
 
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
         """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
@@ -160,14 +167,17 @@ def _identifier(target: str) -> CommunicationIdentifier:
     return PhoneNumberIdentifier(target) if is_e164(target) else identifier_from_raw_id(target)
 
 
-def _refusal(answered: Answered) -> Refused:
+def _refusal(answered: Answered) -> Exception:
+    if answered.status == HTTPStatus.CONFLICT:
+        # Another act on the same call is under way (8519), such as the next of several invitations.
+        return Unavailable()
     return Refused(f"call control answered {answered.status}", code=answered.code)
 
 
 def _refusal_in_call(answered: Answered) -> Exception:
     if answered.code == _NOT_CONNECTED_YET:
         return Unavailable()
-    if answered.status == HTTPStatus.NOT_FOUND:
+    if answered.status == HTTPStatus.NOT_FOUND or answered.code in _CALL_OVER:
         return NotFound("The call is over.")
     return _refusal(answered)
 
