@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import AcsService, Answered, path_segment
+from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of, repeatability_id
@@ -44,7 +44,7 @@ class AcsCalls:
         endpoint: str | None = None,
         ca_bundle: str | None = None,
     ) -> None:
-        self._clock = clock
+        self._repeatable = RepeatableRequests(clock)
         self._service = AcsService(
             "calls", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
@@ -136,10 +136,7 @@ class AcsCalls:
 
     def _once(self, origin: str, purpose: str) -> dict[str, str]:
         """Headers that make a repeat the same request and not a second one."""
-        return {
-            "Repeatability-Request-ID": repeatability_id(origin, purpose),
-            "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
-        }
+        return self._repeatable.headers(repeatability_id(origin, purpose))
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first responder need not wait for that."""
