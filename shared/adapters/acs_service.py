@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -205,8 +206,10 @@ def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> 
 
 def _answered(status: int, response: Any) -> Answered:
     try:
-        text = str(response.text())
-        code = str(response.json()["error"]["code"])
+        said = response.json()
+        code = str(said["error"]["code"])
+        # Written anew: the services' own JSON escapes the plus sign and the apostrophe of an address.
+        text = json.dumps(said, ensure_ascii=False)
     except Exception:  # noqa: BLE001 - as above: what cannot be read says nothing
         return Answered(status, "", "")
     return Answered(status, code if code.isascii() and code.isalnum() else "", text)
