@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
 MOST_WAIT_S = 600.0
+HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
 _PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
@@ -66,7 +67,7 @@ class AcsService[C]:
         self._pool = DeadlinePool(name, threads)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
-        self._host: str | None = None
+        self._place: tuple[str | None, int] | None = None
 
     def ask[T](
         self,
@@ -104,9 +105,12 @@ class AcsService[C]:
 
     def is_own(self, url: str) -> bool:
         """Whether an address that the service gave leads back to it: a request there is signed like any other."""
-        leads = urlsplit(url)
-        # Its own host without TLS is whoever answers there.
-        return leads.netloc in ("", self._host) and leads.scheme in ("", "https")
+        try:
+            leads = urlsplit(url)
+            # Its own host without TLS is whoever answers there.
+            return leads.scheme in ("", "https") and (not leads.netloc or _place(leads) == self._place)
+        except ValueError:
+            return False
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first request need not wait for that."""
@@ -163,7 +167,7 @@ class AcsService[C]:
             raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
         options = {"transport": http, "retry_total": 0, **NO_REDIRECTS}
         try:
-            self._host = self._host_of_settings()
+            self._place = _place(urlsplit(f"//{self._host_of_settings()}"))
             return self._make(self._connection_string, self._endpoint, options), http
         except Exception:  # noqa: BLE001 - the SDK's parsers raise anything, and so does its credential
             http.close()
@@ -175,6 +179,11 @@ class AcsService[C]:
         from azure.communication.email._shared.utils import parse_connection_str
 
         return parse_connection_str(self._connection_string)[0]
+
+
+def _place(url: SplitResult) -> tuple[str | None, int]:
+    """Host and port, whatever the case and whether the usual port is written (RFC 3986, 6.2)."""
+    return url.hostname, url.port or HTTPS_PORT
 
 
 def _answer_to_ping(answered: Answered) -> Exception:
