@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import AcsService, Answered, path_segment
+from shared.adapters.acs_service import CALL_OVER, NOT_CONNECTED, AcsService, Answered, path_segment
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -27,9 +27,6 @@ SIP_MARK = "X-MS-Custom-Emergency-Callback"
 VOIP_MARK = "Emergency-Callback"
 # In the form of a connection's id; no call has it.
 NO_CALL = "00000000-0000-0000-0000-000000000000"
-_NOT_CONNECTED_YET = "8501"
-# Codes of a 400 that say so: a call that has just ended is not a 404 yet.
-_CALL_OVER = frozenset({"8528", "8543"})
 MAX_PAGES = 20
 
 
@@ -172,9 +169,9 @@ def _refusal(answered: Answered) -> Exception:
 
 
 def _refusal_in_call(answered: Answered) -> Exception:
-    if answered.code == _NOT_CONNECTED_YET:
+    if answered.code == NOT_CONNECTED:
         return Unavailable()
-    if answered.status == HTTPStatus.NOT_FOUND or answered.code in _CALL_OVER:
+    if answered.status == HTTPStatus.NOT_FOUND or answered.code in CALL_OVER:
         return NotFound("The call is over.")
     return _refusal(answered)
 

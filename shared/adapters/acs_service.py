@@ -31,6 +31,9 @@ MOST_WAIT_S = 600.0
 HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
+# Codes of a 400 of call control: the call is not connected, yet or any more; it has ended, and is no 404 yet.
+NOT_CONNECTED = "8501"
+CALL_OVER = frozenset({"8528", "8543"})
 _PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
 
 
