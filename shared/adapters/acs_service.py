@@ -60,14 +60,15 @@ class AcsService[C]:
         endpoint: str | None,
         ca_bundle: str | None,
         threads: int = THREADS,
+        waiting: int | None = None,
     ) -> None:
-        """`threads`: how many requests may be under way at once."""
+        """`threads`: how many requests may be under way at once. `waiting`: how many more may wait for that."""
         self._make = make
         # A slash at the end makes the SDK sign another host than it asks.
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._connection_string = connection_string
         self._ca_bundle = ca_bundle
-        self._pool = DeadlinePool(name, threads)
+        self._pool = DeadlinePool(name, threads, waiting)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
         self._place: tuple[str | None, int] | None = None
