@@ -26,6 +26,8 @@ LONGEST_REASON = 40
 API_VERSION = "2023-03-31"
 # The statuses of an operation that sends, in lower case. With `Failed`, `Canceled` or an unknown one nothing is sent.
 _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
+# The code of a failed operation of which each recipient is reported as suppressed: nothing of it is ours to mend.
+_SUPPRESSED = "EmailDroppedAllRecipientsSuppressed"
 NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
@@ -137,12 +139,17 @@ def _send(
 
 def _is_taken_on(operation: Mapping[str, object]) -> bool:
     status = operation.get("status")
-    return status is None or (isinstance(status, str) and status.casefold() in _TAKEN_ON)
+    runs = status is None or (isinstance(status, str) and status.casefold() in _TAKEN_ON)
+    return runs or _code_of(operation) == _SUPPRESSED
+
+
+def _code_of(operation: Mapping[str, object]) -> object:
+    error = operation.get("error")
+    return error.get("code") if isinstance(error, Mapping) else None
 
 
 def _not_taken_on(operation: Mapping[str, object]) -> Unavailable:
-    error = operation.get("error")
-    code = error.get("code") if isinstance(error, Mapping) else None
+    code = _code_of(operation)
     # The reason is logged, and what the service says besides may name people.
     plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= LONGEST_REASON
     return Unavailable(
