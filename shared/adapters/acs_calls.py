@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import AcsService, Answered, path_segment
+from shared.adapters.acs_service import CALL_OVER, NOT_CONNECTED, AcsService, Answered, path_segment
+from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of, repeatability_id
@@ -27,7 +27,6 @@ SIP_MARK = "X-MS-Custom-Emergency-Callback"
 VOIP_MARK = "Emergency-Callback"
 # In the form of a connection's id; no call has it.
 NO_CALL = "00000000-0000-0000-0000-000000000000"
-_NOT_CONNECTED_YET = "8501"
 MAX_PAGES = 20
 
 
@@ -42,7 +41,7 @@ class AcsCalls:
         endpoint: str | None = None,
         ca_bundle: str | None = None,
     ) -> None:
-        self._clock = clock
+        self._repeatable = RepeatableRequests(clock)
         self._service = AcsService(
             "calls", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
@@ -100,14 +99,19 @@ class AcsCalls:
     def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
         """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
         headers = self._once(origin, "cancel")
-        self._service.ask(
-            lambda client: _connection(client, connection_id).cancel_add_participant_operation(
-                handle, headers=dict(headers)
-            ),
-            deadline,
-            refusal=_refusal_in_call,
-            repeatable=True,
-        )
+        try:
+            self._service.ask(
+                lambda client: _connection(client, connection_id).cancel_add_participant_operation(
+                    handle, headers=dict(headers)
+                ),
+                deadline,
+                refusal=_refusal_in_call,
+                repeatable=True,
+            )
+        except NotFound:
+            # A 404 (8522) is about the call, or about whom it was to ring: a list of the call's people tells which.
+            self.people(connection_id, deadline)
+            raise Refused("They ring no more.") from None
 
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
         """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
@@ -129,10 +133,7 @@ class AcsCalls:
 
     def _once(self, origin: str, purpose: str) -> dict[str, str]:
         """Headers that make a repeat the same request and not a second one."""
-        return {
-            "Repeatability-Request-ID": repeatability_id(origin, purpose),
-            "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
-        }
+        return self._repeatable.headers(repeatability_id(origin, purpose))
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first responder need not wait for that."""
@@ -160,14 +161,17 @@ def _identifier(target: str) -> CommunicationIdentifier:
     return PhoneNumberIdentifier(target) if is_e164(target) else identifier_from_raw_id(target)
 
 
-def _refusal(answered: Answered) -> Refused:
+def _refusal(answered: Answered) -> Exception:
+    if answered.status == HTTPStatus.CONFLICT:
+        # Another act on the same call is under way (8519), such as the next of several invitations.
+        return Unavailable()
     return Refused(f"call control answered {answered.status}", code=answered.code)
 
 
 def _refusal_in_call(answered: Answered) -> Exception:
-    if answered.code == _NOT_CONNECTED_YET:
+    if answered.code == NOT_CONNECTED:
         return Unavailable()
-    if answered.status == HTTPStatus.NOT_FOUND:
+    if answered.status == HTTPStatus.NOT_FOUND or answered.code in CALL_OVER:
         return NotFound("The call is over.")
     return _refusal(answered)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
-from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import MENDING_S, AcsService, Answered
 from shared.adapters.email_refusals import named_in
+from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
-from shared.domain.ids import repeatability_id
+from shared.domain.ids import key_of, repeatability_id
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
 from shared.ports import Email
 
@@ -25,6 +26,8 @@ LONGEST_REASON = 40
 API_VERSION = "2023-03-31"
 # The statuses of an operation that sends, in lower case. With `Failed`, `Canceled` or an unknown one nothing is sent.
 _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
+# The code of a failed operation of which each recipient is reported as suppressed: nothing of it is ours to mend.
+_SUPPRESSED = "EmailDroppedAllRecipientsSuppressed"
 NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 MAX_REFUSED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
@@ -48,15 +51,15 @@ class AcsEmail:
         ca_bundle: str | None = None,
     ) -> None:
         self._sender = sender
-        self._clock = clock
         self._lock = threading.Lock()
+        self._repeatable = RepeatableRequests(clock)
         self._refused: dict[str, int] = {}
         self._service = AcsService(
             "email", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
 
     def send(self, email: Email, deadline: Deadline) -> None:
-        """Hand a message over, once for each `operation_id` as far as the service remembers (5 minutes).
+        """Hand a message over, once for each `operation_id` and its words as far as the service remembers (5 minutes).
 
         `Unavailable`: later; with a `reason` where the service does not serve us. `RecipientsRefused`: without these
         addresses. `Refused`: this message was not taken, and the service did not say why in words of its own.
@@ -66,11 +69,7 @@ class AcsEmail:
         if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
-        tries_refused = self._refused.get(email.operation_id, 0)
-        headers = {
-            "Repeatability-Request-ID": repeatability_id(email.operation_id, f"send {tries_refused}"),
-            "Repeatability-First-Sent": format_datetime(self._clock.now(), usegmt=True),
-        }
+        headers = self._repeatable.headers(self._request_id(email, message))
         operation = self._service.ask(
             lambda client: _send(client, message, email.operation_id, headers),
             deadline,
@@ -84,7 +83,15 @@ class AcsEmail:
         """See that the service answers, without sending. Raises `Unavailable`, and `Refused` where we may not ask."""
         self._service.ping(_ask_for_nothing, deadline)
 
+    def _request_id(self, email: Email, message: dict[str, Any]) -> str:
+        # The service refuses a repeat that does not match, and how late a notice is changes from one try to the next.
+        words, tries_refused = key_of(json.dumps(message)), self._refused.get(email.operation_id, 0)
+        return repeatability_id(email.operation_id, f"send {tries_refused} {words}")
+
     def _refusal(self, answered: Answered, email: Email) -> Exception:
+        if answered.status == HTTPStatus.CONFLICT:
+            # An earlier try of this request is under way: the next one is to be its repeat.
+            return Unavailable("the e-mail service is at it")
         self._count_refusal(email.operation_id)
         return _refusal(answered, email.recipients)
 
@@ -132,12 +139,17 @@ def _send(
 
 def _is_taken_on(operation: Mapping[str, object]) -> bool:
     status = operation.get("status")
-    return status is None or (isinstance(status, str) and status.casefold() in _TAKEN_ON)
+    runs = status is None or (isinstance(status, str) and status.casefold() in _TAKEN_ON)
+    return runs or _code_of(operation) == _SUPPRESSED
+
+
+def _code_of(operation: Mapping[str, object]) -> object:
+    error = operation.get("error")
+    return error.get("code") if isinstance(error, Mapping) else None
 
 
 def _not_taken_on(operation: Mapping[str, object]) -> Unavailable:
-    error = operation.get("error")
-    code = error.get("code") if isinstance(error, Mapping) else None
+    code = _code_of(operation)
     # The reason is logged, and what the service says besides may name people.
     plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= LONGEST_REASON
     return Unavailable(

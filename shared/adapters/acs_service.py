@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
@@ -27,8 +28,12 @@ READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
 MOST_WAIT_S = 600.0
+HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
+# Codes of a 400 of call control: the call is not connected, yet or any more; it has ended, and is no 404 yet.
+NOT_CONNECTED = "8501"
+CALL_OVER = frozenset({"8528", "8543"})
 _PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
 
 
@@ -55,17 +60,18 @@ class AcsService[C]:
         endpoint: str | None,
         ca_bundle: str | None,
         threads: int = THREADS,
+        waiting: int | None = None,
     ) -> None:
-        """`threads`: how many requests may be under way at once."""
+        """`threads`: how many requests may be under way at once. `waiting`: how many more may wait for that."""
         self._make = make
         # A slash at the end makes the SDK sign another host than it asks.
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._connection_string = connection_string
         self._ca_bundle = ca_bundle
-        self._pool = DeadlinePool(name, threads)
+        self._pool = DeadlinePool(name, threads, waiting)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
-        self._host: str | None = None
+        self._place: tuple[str | None, int] | None = None
 
     def ask[T](
         self,
@@ -103,9 +109,12 @@ class AcsService[C]:
 
     def is_own(self, url: str) -> bool:
         """Whether an address that the service gave leads back to it: a request there is signed like any other."""
-        leads = urlsplit(url)
-        # Its own host without TLS is whoever answers there.
-        return leads.netloc in ("", self._host) and leads.scheme in ("", "https")
+        try:
+            leads = urlsplit(url)
+            # Its own host without TLS is whoever answers there.
+            return leads.scheme in ("", "https") and (not leads.netloc or _place(leads) == self._place)
+        except ValueError:
+            return False
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first request need not wait for that."""
@@ -162,7 +171,7 @@ class AcsService[C]:
             raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
         options = {"transport": http, "retry_total": 0, **NO_REDIRECTS}
         try:
-            self._host = self._host_of_settings()
+            self._place = _place(urlsplit(f"//{self._host_of_settings()}"))
             return self._make(self._connection_string, self._endpoint, options), http
         except Exception:  # noqa: BLE001 - the SDK's parsers raise anything, and so does its credential
             http.close()
@@ -174,6 +183,11 @@ class AcsService[C]:
         from azure.communication.email._shared.utils import parse_connection_str
 
         return parse_connection_str(self._connection_string)[0]
+
+
+def _place(url: SplitResult) -> tuple[str | None, int]:
+    """Host and port, whatever the case and whether the usual port is written (RFC 3986, 6.2)."""
+    return url.hostname, url.port or HTTPS_PORT
 
 
 def _answer_to_ping(answered: Answered) -> Exception:
@@ -205,8 +219,10 @@ def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> 
 
 def _answered(status: int, response: Any) -> Answered:
     try:
-        text = str(response.text())
-        code = str(response.json()["error"]["code"])
+        said = response.json()
+        code = str(said["error"]["code"])
+        # Written anew: the services' own JSON escapes the plus sign and the apostrophe of an address.
+        text = json.dumps(said, ensure_ascii=False)
     except Exception:  # noqa: BLE001 - as above: what cannot be read says nothing
         return Answered(status, "", "")
     return Answered(status, code if code.isascii() and code.isalnum() else "", text)

@@ -199,7 +199,8 @@ class BearerService:
             reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
         except Unavailable as failure:
             if failure.reason == "quota":
-                self._not_before_s = self._clock.monotonic() + failure.retry_after_s
+                # Of requests that were refused together one may have met another, shorter limit.
+                self._not_before_s = max(self._not_before_s, self._clock.monotonic() + failure.retry_after_s)
             raise
         return structs.replace(reply, repeated=tries > 1)
 

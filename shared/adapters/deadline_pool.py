@@ -47,11 +47,11 @@ class Answer[T]:
 
 
 class DeadlinePool:
-    """At most `size` threads, begun when they are needed, and a short queue before them."""
+    """At most `size` threads, begun when they are needed, and a short queue before them, of `waiting` at most."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, waiting: int | None = None) -> None:
         self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix=name)
-        self._places = threading.BoundedSemaphore(size * (1 + _WAITING_FOR_EACH_THREAD))
+        self._places = threading.BoundedSemaphore(size + (waiting or size * _WAITING_FOR_EACH_THREAD))
 
     def submit[T](
         self, work: Callable[[], T], deadline: Deadline, when_late: Callable[[], None] = lambda: None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # "MailboxConcurrency" in Microsoft's list of service limits: more requests at once to one mailbox are throttled.
 REQUESTS_AT_ONCE = 4
+# More than a process sends at once: a message without a place here would cost one of the sender's quota all the same.
+REQUESTS_WAITING = 60
 MAX_ACCEPTED_KEPT = 1_000
 # Codes of a 400 that are about the sender, its quota or the request itself. Any other 400 may be about a recipient.
 _NOT_OF_A_RECIPIENT = frozenset(
@@ -77,6 +79,7 @@ class GraphEmail:
             endpoint=url,
             ca_bundle=ca_bundle,
             threads=REQUESTS_AT_ONCE,
+            waiting=REQUESTS_WAITING,
         )
 
     def send(self, email: Email, deadline: Deadline) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -38,8 +41,20 @@ def require_own_answer(response: HttpResponse) -> None:
 
 def retry_after_s(response: HttpResponse | None, *, most_s: float) -> float:
     """The seconds that the service asks us to wait, within reason."""
+    said = _said_s(response.headers) if response is not None else None
+    return USUAL_WAIT_S if said is None else min(most_s, max(LEAST_WAIT_S, said))
+
+
+def _said_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds, or a time (RFC 9110, 10.2.3), which is said by the service's clock, as the answer's own date is."""
+    said = headers.get("Retry-After", "")
     try:
-        said = float(response.headers["Retry-After"]) if response is not None else USUAL_WAIT_S
-    except (LookupError, ValueError):
-        return USUAL_WAIT_S
-    return min(most_s, max(LEAST_WAIT_S, said))
+        return float(said)
+    except ValueError:
+        pass
+    try:
+        # Without a zone, as C's asctime writes it, both are in UTC.
+        until, now = (parsedate_to_datetime(each).replace(tzinfo=UTC) for each in (said, headers.get("Date", "")))
+    except ValueError:
+        return None
+    return (until - now).total_seconds()

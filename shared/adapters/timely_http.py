@@ -249,9 +249,12 @@ class _Received(http.client.HTTPResponse):
         self._content = b""
 
     def begin(self) -> None:
-        """Read the head, and see where the body ends (RFC 9112, 6.3)."""
+        """Read the head, and see where the body ends (RFC 9112, 6.3).
+
+        Heads of 1xx may come before it, asked for or not (RFC 9110, 15.2).
+        """
         status = HTTPStatus.CONTINUE.value
-        while status == HTTPStatus.CONTINUE:
+        while status < HTTPStatus.OK:
             version, status, self.reason = self._read_status()  # type: ignore[attr-defined]
             self._found = self._read_fields()
         self.code = self.status = status

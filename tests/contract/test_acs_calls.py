@@ -149,6 +149,11 @@ def page(*people: str, link: str | None = None) -> str:
     return json.dumps({"value": listed} | ({"nextLink": link} if link is not None else {}))
 
 
+def error(code: str) -> str:
+    """A refusal of call control, as "Call Automation SDK error codes" lists them."""
+    return json.dumps({"error": {"code": code, "message": "Refused."}})
+
+
 EXTENSION_USER = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_1b1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_2c1c2a94-5d0e"
 
 
@@ -291,9 +296,30 @@ class TestInviting:
         with pytest.raises(Unavailable):
             calls.invite(invite(connection_id, invitation_id="invitation-2"), soon()).result()
 
+    def test_acts_that_are_in_each_others_way_are_done_later(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(kind="body", status=409, body=error("8519")))
+        for act in every_act(calls, connection_id):
+            with pytest.raises(Unavailable):
+                act()
+
+    @pytest.mark.parametrize("code", ["8528", "8543"])
+    def test_a_call_that_is_said_to_be_over_is_not_found(self, service: LocalAcs, calls: AcsCalls, code: str) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(kind="body", status=400, body=error(code)))
+        for act in every_act(calls, connection_id):
+            with pytest.raises(NotFound):
+                act()
+
 
 @pytest.mark.process
 class TestTheCall:
+    def test_a_call_goes_on_of_which_only_the_invitation_is_gone(self, service: LocalAcs, calls: AcsCalls) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="cancel_add", kind="body", status=404, body=error("8522")))
+        with pytest.raises(Refused):
+            calls.cancel(connection_id, "handle", origin="cancel-1", deadline=soon())
+
     def test_who_rings_can_be_stopped(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)
         handle = calls.invite(invite(connection_id), soon()).result()

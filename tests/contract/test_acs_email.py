@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_service import MENDING_S
@@ -18,6 +19,8 @@ from shared.domain.errors import Unavailable
 from shared.ports import Email
 from tests.contract.table_servers import DEEP, never_answers, serving, trickles
 from tests.local.acs import EmailRules, Fault, LocalAcs
+from tests.local.acs.messages import LoggedRequest
+from tests.local.clock import MovableClock
 
 CLOCK = SystemClock()
 SENDER = "emergency@alerts.example.com"
@@ -160,6 +163,59 @@ class TestRefusals:
         body = json.dumps({"id": "one", "status": status})
         line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
         line.send(DESK)
+
+    def test_what_is_dropped_for_its_recipients_is_reported_of_each_of_them(self, line: Line) -> None:
+        """Nobody has to mend the service; the reports that follow pass the notice on to the default contacts."""
+        dropped = {"code": "EmailDroppedAllRecipientsSuppressed", "message": "All recipients were suppressed."}
+        body = json.dumps({"id": "one", "status": "Failed", "error": dropped})
+        line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
+        line.send(DESK)
+
+    def test_a_request_that_is_still_under_way_is_asked_for_again_and_not_made_twice(self, line: Line) -> None:
+        message = an_email(DESK)
+        line.acs.control.fault(Fault(operation="email", kind="drop", when="after", times=1))
+        with pytest.raises(Unavailable):
+            line.email.send(message, Deadline(CLOCK, 10))
+        line.acs.control.fault(Fault(operation="email", status=409, times=1))
+        with pytest.raises(Unavailable) as caught:
+            line.email.send(message, Deadline(CLOCK, 10))
+        assert caught.value.reason == "" and caught.value.retry_after_s < MENDING_S
+        line.email.send(message, Deadline(CLOCK, 10))
+        assert len(line.acs.control.emails()) == 1
+
+    def test_a_message_in_other_words_is_another_request(self, line: Line) -> None:
+        """The service refuses a repeat that does not match; "late by 12 minutes" is 13 in the next try."""
+        message = an_email(DESK, CHIEF, text="late by 12 minutes")
+        line.email.send(message, Deadline(CLOCK, 10))
+        line.email.send(structs.replace(message, text="late by 13 minutes"), Deadline(CLOCK, 10))
+        assert [each.repeated for each in line.acs.control.requests("email")] == [False, False]
+
+
+@pytest.mark.process
+class TestWhenItWasFirstSent:
+    def test_a_repeat_says_when_the_first_one_was(self, service: LocalAcs) -> None:
+        first, repeat = self._sent_twice(service, seconds_between=100)
+        assert first.first_sent == repeat.first_sent
+        assert repeat.repeated
+
+    def test_beyond_what_the_service_remembers_it_is_first_sent_anew(self, service: LocalAcs) -> None:
+        first, later = self._sent_twice(service, seconds_between=400)
+        assert first.first_sent != later.first_sent
+        assert not later.repeated and later.status == 202
+
+    @staticmethod
+    def _sent_twice(service: LocalAcs, *, seconds_between: int) -> list[LoggedRequest]:
+        service.control.reset()
+        clock, message = MovableClock(), an_email(DESK)
+        adapter = AcsEmail(
+            sender=SENDER, clock=clock, connection_string=service.connection_string, ca_bundle=service.ca_file
+        )
+        adapter.send(message, Deadline(CLOCK, 10))
+        clock.advance(seconds_between)
+        service.control.clock(advance_s=seconds_between)
+        adapter.send(message, Deadline(CLOCK, 10))
+        adapter.close()
+        return service.control.requests("email")
 
 
 def elsewhere(port: int) -> AcsEmail:

@@ -1,5 +1,6 @@
 """The recordings' storage against the local stand-in, over TLS: the real SDK with its guard, the real wire."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -107,6 +108,16 @@ class TestStopping:
         with pytest.raises(NotFound):
             recordings.stop(recording_id, soon())
         assert service.control.requests() == []
+
+    @pytest.mark.parametrize("code", ["8501", "8528", "8543"])
+    def test_one_whose_call_has_just_ended_runs_no_more(
+        self, service: LocalAcs, recordings: AcsRecordings, code: str
+    ) -> None:
+        body = json.dumps({"error": {"code": code, "message": "The call is over."}})
+        service.control.fault(Fault(operation="recording_stop", kind="body", status=400, body=body))
+        telemetry = Counter()
+        stop_recording("recording", recordings=recordings, telemetry=telemetry, deadline=soon())
+        assert telemetry.count("recording_refused") == 0
 
     def test_one_that_is_gone_is_not_found(self, recordings: AcsRecordings) -> None:
         with pytest.raises(NotFound):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from shared.adapters.acs_calls import AcsCalls
 from shared.adapters.acs_email import AcsEmail
 from shared.adapters.acs_recordings import AcsRecordings
+from shared.adapters.acs_service import AcsService
 from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, Unavailable
@@ -156,3 +157,27 @@ def require_read_alike(written: str, *, if_valid: bool = False) -> None:
     for parse in (parse_for_email, parse_for_calls):
         host, key = parse(connection)
         assert host == urlsplit(endpoint).netloc and base64.b64decode(key, validate=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://contoso.unitedstates.communication.azure.com/phoneNumbers?skip=100", True),
+        ("https://Contoso.UnitedStates.communication.azure.com:443/phoneNumbers?skip=100", True),
+        ("/phoneNumbers?skip=100", True),
+        ("", True),
+        ("http://contoso.unitedstates.communication.azure.com/phoneNumbers", False),
+        ("https://contoso.unitedstates.communication.azure.com:444/phoneNumbers", False),
+        ("https://contoso.unitedstates.communication.azure.com.example.com/phoneNumbers", False),
+        ("https://contoso.unitedstates.communication.azure.com:nonsense/phoneNumbers", False),
+        ("https://[nonsense/phoneNumbers", False),
+        ("//example.com/phoneNumbers", False),
+    ],
+)
+def test_a_next_page_is_the_services_own_however_its_host_is_written(url: str, own: bool) -> None:
+    """The service need not write a host as the setting does: case and the usual port tell nothing (RFC 3986, 6.2)."""
+    endpoint = "https://Contoso.unitedstates.communication.azure.com"
+    service = AcsService("own", lambda *_: None, connection_string=None, endpoint=endpoint, ca_bundle=None)
+    service.warm_up()
+    assert service.is_own(url) is own
+    service.close()

@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.identity import CredentialUnavailableError
 
 from shared.adapters.acs_service import MENDING_S
 from shared.adapters.graph_email import MAX_ACCEPTED_KEPT, REQUESTS_AT_ONCE, GraphEmail
+from shared.bootstrap import MAILS_AT_ONCE
 from shared.deadlines import Deadline
 from shared.domain.errors import Refused, Unavailable
 from tests.contract.test_notifier import CHIEF, CLOCK, DESK, SENDER, Tokens, an_email, send
@@ -150,6 +153,27 @@ class TestLimits:
         graph.ahead_s += caught.value.retry_after_s
         adapter.send(message, Deadline(CLOCK, 10))
         assert len(graph.mail.accepted) == 31
+
+
+class TestCrowds:
+    def test_all_mails_of_a_process_find_a_place_and_four_at_once_are_sent(self, graph: LocalGraph) -> None:
+        """Whoever found none had been counted in the sender's quota, and was not even asked for."""
+        gate = threading.Event()
+
+        class Gate(Tokens):
+            def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+                gate.wait(5)
+                return super().get_token(*scopes, **options)
+
+        adapter = line(graph, Gate(graph))
+        with ThreadPoolExecutor(MAILS_AT_ONCE) as crew:
+            sent = [crew.submit(send, adapter, DESK) for _ in range(MAILS_AT_ONCE)]
+            wait(sent, timeout=0.5)
+            gate.set()
+            for each in sent:
+                each.result()
+        assert len(graph.mail.accepted) == MAILS_AT_ONCE
+        assert graph.mail.most_seen_at_once <= REQUESTS_AT_ONCE
 
 
 class TestMessages:

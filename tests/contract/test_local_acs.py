@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
@@ -32,9 +33,13 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.core.rest import HttpRequest
+from starlette.responses import Response
 
 from tests.local.acs import CallView, EmailRules, Fault, LocalAcs, Script, poll
+from tests.local.acs.clock import AdjustableClock
+from tests.local.acs.errors import ServiceError
 from tests.local.acs.messages import TokenKind
+from tests.local.acs.repeatability import RepeatableRequests
 from tests.local.acs.subscriptions import function_subscriptions
 from tests.local.loopback import LoopbackHandler, LoopbackServer
 
@@ -199,6 +204,38 @@ def test_a_repeat_after_a_failure_is_executed(acs: LocalAcs, emails: EmailClient
         send(emails, "supervisor@example.com", headers=headers)
     send(emails, "supervisor@example.com", headers=headers)
     assert len(acs.control.emails()) == 1
+
+
+def test_a_repeat_that_says_something_else_is_rejected(acs: LocalAcs, emails: EmailClient) -> None:
+    headers = repeatable(str(uuid4()))
+    send(emails, "supervisor@example.com", headers=headers)
+    with pytest.raises(HttpResponseError) as refusal:
+        send(emails, "desk@example.com", headers=headers)
+    assert refusal.value.status_code == 400
+    assert len(acs.control.emails()) == 1
+
+
+def test_a_repeat_of_what_is_still_under_way_is_a_conflict() -> None:
+    async def both() -> None:
+        requests, going_on = RepeatableRequests(AdjustableClock()), asyncio.Event()
+
+        async def execute() -> Response:
+            await going_on.wait()
+            return Response(status_code=202)
+
+        def ask() -> Awaitable[tuple[Response, bool]]:
+            return requests.once(target="/", headers=headers, content=b"", tracked=True, execute=execute)
+
+        headers = {name.lower(): value for name, value in repeatable(str(uuid4())).items()}
+        first = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceError) as refusal:
+            await ask()
+        assert refusal.value.status == 409
+        going_on.set()
+        await first
+
+    asyncio.run(both())
 
 
 def test_a_request_first_sent_long_ago_is_rejected(emails: EmailClient, acs: LocalAcs) -> None:

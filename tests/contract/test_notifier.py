@@ -206,6 +206,16 @@ class TestBoth:
         assert caught.value.__cause__ is None and caught.value.__suppress_context__
         assert service.sent() == []
 
+    def test_a_refused_recipient_is_named_however_json_writes_the_address(
+        self, service: Service, notifier: AcsEmail | GraphEmail
+    ) -> None:
+        # As the serializer of .NET writes an apostrophe and a plus sign.
+        body = json.dumps({"error": {"code": "InvalidEmailAddress", "message": f"Invalid: {NURSE}"}})
+        service.fail(400, body=body.replace("'", "\\u0027").replace("+", "\\u002B"))
+        with pytest.raises(RecipientsRefused) as caught:
+            send(notifier, DESK, NURSE)
+        assert caught.value.addresses == {NURSE}
+
     def test_a_refusal_that_names_nobody_is_perhaps_a_recipients(
         self, service: Service, notifier: AcsEmail | GraphEmail
     ) -> None:
@@ -214,7 +224,8 @@ class TestBoth:
             send(notifier, DESK, CHIEF)
         assert not isinstance(caught.value, RecipientsRefused)
 
-    @pytest.mark.parametrize("status", [401, 403, 404, 405, 409, 413, 415, 422])
+    # 409 is left out: Communication Services so says that an earlier try is under way (`test_acs_email.py`).
+    @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 415, 422])
     def test_no_other_status_than_400_is_about_a_recipient(
         self, service: Service, notifier: AcsEmail | GraphEmail, status: int
     ) -> None:

@@ -133,18 +133,20 @@ def transport(clock: Callable[[], float] = time.monotonic) -> Iterator[HttpTrans
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + ANSWER
+HINTED = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + ANSWER
 EMPTY = b"HTTP/1.1 204 No Content\r\nETag: one\r\nX-Said: a\r\nx-said: b\r\n\r\n"
 
 
 def test_answers_of_every_framing_leave_the_connection_to_the_next_request() -> None:
-    with answering(ANSWER, CHUNKED, CONTINUED, EMPTY, ANSWER) as (url, asked, server), transport() as http:
-        bodies = [http.send(RestRequest("GET", url)).read() for _ in range(3)]
+    framings = (ANSWER, CHUNKED, CONTINUED, HINTED)
+    with answering(*framings, EMPTY, ANSWER) as (url, asked, server), transport() as http:
+        bodies = [http.send(RestRequest("GET", url)).read() for _ in framings]
         empty = http.send(RestRequest("PUT", url, content=b"body"))
-        assert bodies == [b"ok"] * 3 and http.send(HttpRequest("GET", url)).body() == b"ok"
+        assert bodies == [b"ok"] * 4 and http.send(HttpRequest("GET", url)).body() == b"ok"
         assert (empty.status_code, empty.read()) == (204, b"")
         assert (empty.headers["ETag"], empty.headers["X-Said"]) == ("one", "a, b")
         # Head and body arrive in one piece.
-        assert asked[3].startswith(b"PUT /path HTTP/1.1\r\nhost: 127.0.0.1") and asked[3].endswith(b"\r\n\r\nbody")
+        assert asked[4].startswith(b"PUT /path HTTP/1.1\r\nhost: 127.0.0.1") and asked[4].endswith(b"\r\n\r\nbody")
         assert server.connections == 1
 
 

@@ -79,6 +79,8 @@ def test_an_incoming_call_to_a_user_has_no_number() -> None:
         ("email.delivered", MailStatus.DELIVERED),
         ("email.bounced-lower-case", MailStatus.BOUNCED),
         ("email.filtered-without-time", MailStatus.FILTERED_SPAM),
+        # "Any value other than Delivered is considered failed", says the event's schema.
+        ("email.unknown-status", MailStatus.FAILED),
     ],
 )
 def test_delivery_reports(name: str, status: MailStatus) -> None:

@@ -53,7 +53,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedRequest(msgspec.Struct, kw_only=True):
-    """One request as the stand-in saw it: never its body, its query or an id from its path."""
+    """One request as the stand-in saw it: never its body, its query or an id from its path.
+
+    `first_sent` is its Repeatability-First-Sent.
+    """
 
     number: int
     operation: str
@@ -62,6 +65,7 @@ class LoggedRequest(msgspec.Struct, kw_only=True):
     status: int | None = None
     fault: str | None = None
     repeated: bool = False
+    first_sent: str | None = None
 
 
 class RouteSetup(msgspec.Struct, kw_only=True):

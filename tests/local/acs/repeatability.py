@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from uuid import UUID
@@ -17,22 +18,39 @@ WINDOW = timedelta(minutes=5)
 RESULT_HEADER = "Repeatability-Result"
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A request that was executed, or is: when, what it said, and its answer."""
+
+    at: float
+    content: bytes
+    answer: asyncio.Future[Response]
+
+
 class RepeatableRequests:
     """Answers kept for five minutes by Repeatability-Request-ID, as documented for these services.
 
-    Only answers that settled the matter are kept: after a throttled or failed try, the repeat is executed.
+    Only answers that settled the matter are kept: after a throttled or failed try, the repeat is executed. What is
+    `tracked` is as the page of that name ("Repeatability of requests") says of e-mail: 409 while the first request is
+    under way, and 400 for a repeat that says something else. Of calls no page says either.
     """
 
     def __init__(self, clock: AdjustableClock) -> None:
         self._clock = clock
-        self._answers: dict[tuple[str, str], tuple[float, asyncio.Future[Response]]] = {}
+        self._answers: dict[tuple[str, str], _Kept] = {}
 
     def forget(self) -> None:
         """Back to the state at start."""
         self._answers.clear()
 
     async def once(
-        self, *, target: str, headers: Mapping[str, str], execute: Callable[[], Awaitable[Response]]
+        self,
+        *,
+        target: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        tracked: bool,
+        execute: Callable[[], Awaitable[Response]],
     ) -> tuple[Response, bool]:
         """The answer to a request, and whether it is a repeated one."""
         request_id = headers.get("repeatability-request-id")
@@ -41,13 +59,17 @@ class RepeatableRequests:
         self._check(request_id, headers.get("repeatability-first-sent", ""))
         self._forget_old()
         key = (target, request_id.lower())
-        if key in self._answers:
-            return await asyncio.shield(self._answers[key][1]), True
-        return await self._execute(key, execute), False
+        if (kept := self._answers.get(key)) is not None:
+            if tracked:
+                _require_repeat(kept, content)
+            return await asyncio.shield(kept.answer), True
+        return await self._execute(key, content, execute), False
 
-    async def _execute(self, key: tuple[str, str], execute: Callable[[], Awaitable[Response]]) -> Response:
+    async def _execute(
+        self, key: tuple[str, str], content: bytes, execute: Callable[[], Awaitable[Response]]
+    ) -> Response:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._answers[key] = (self._clock.elapsed(), answer)
+        self._answers[key] = _Kept(self._clock.elapsed(), content, answer)
         try:
             response = await execute()
         except BaseException:
@@ -78,4 +100,12 @@ class RepeatableRequests:
 
     def _forget_old(self) -> None:
         oldest = self._clock.elapsed() - WINDOW.total_seconds() * max(1.0, self._clock.speed)
-        self._answers = {key: kept for key, kept in self._answers.items() if kept[0] >= oldest}
+        self._answers = {key: kept for key, kept in self._answers.items() if kept.at >= oldest}
+
+
+def _require_repeat(kept: _Kept, content: bytes) -> None:
+    rejected = {RESULT_HEADER: "rejected"}
+    if content != kept.content:
+        raise ServiceError(400, "BadRequest", "It does not match the previous request.", headers=rejected)
+    if not kept.answer.done():
+        raise ServiceError(409, "Conflict", "The original request is still in progress.", headers=rejected)

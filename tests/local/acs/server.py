@@ -39,6 +39,8 @@ from tests.local.event_grid import EventGrid
 
 type Operation = Callable[[Request], Awaitable[Response]]
 
+SEND_EMAIL = "/emails:send"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
@@ -107,7 +109,7 @@ class Service:
         call = "/calling/callConnections/{call_id}"
         recording = "/calling/recordings/{recording_id}"
         table: list[tuple[str, str, Operation]] = [
-            ("POST", "/emails:send", self.emails.send),
+            ("POST", SEND_EMAIL, self.emails.send),
             ("GET", "/emails/operations/{operation_id}", self.emails.status),
             ("GET", "/sip", self.telephony.routing),
             ("GET", "/phoneNumbers", self.telephony.numbers),
@@ -157,7 +159,14 @@ class Service:
         if request.method != "POST":
             return await execute()
         target = request.url.path
-        response, repeated = await self.repeatable.once(target=target, headers=request.headers, execute=execute)
+        request.state.logged.first_sent = request.headers.get("repeatability-first-sent")
+        response, repeated = await self.repeatable.once(
+            target=target,
+            headers=request.headers,
+            content=await request.body(),
+            tracked=target == SEND_EMAIL,
+            execute=execute,
+        )
         request.state.logged.repeated = repeated
         return response
 
