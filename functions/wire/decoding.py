@@ -23,6 +23,8 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 _MICROSECOND_DIGITS = 6
+# Where msgspec says that the value is, or the name of one: "- at `$.devices`", "- at `key` in `$.devices`".
+_PLACE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
 
 
 def decode[T](body: bytes, kind: type[T], *, most_bytes: int = LONGEST_BODY_BYTES) -> T:
@@ -159,8 +161,8 @@ def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:
 
 
 def _path(message: str, field: str, whole: str = WHOLE) -> str:
-    _, found, path = message.rpartition(" - at `$")
-    inner = path.rstrip("`").removeprefix(".") if found else ""
+    place = _PLACE.search(message)
+    inner = place[1].removeprefix(".") if place is not None else ""
     return _joined(field, inner) or whole
 
 

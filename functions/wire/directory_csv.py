@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from msgspec import Struct, structs
 
 from functions.wire.decoding import convert
-from functions.wire.http import AgentBody, agent_of, path_id
+from functions.wire.http import MAX_WORK_ITEMS, AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
@@ -32,6 +32,7 @@ FIRST_LINE = 1
 # A line that some spreadsheets write for themselves, before the header.
 SEPARATOR_LINE = re.compile(rf"\s*sep=[{SEPARATORS}]\s*", re.IGNORECASE)
 OF_BLANK_RECORDS = frozenset(SEPARATORS + whitespace)
+DIGITS_READ = len(str(MAX_WORK_ITEMS)) + 1
 # Whose a cell is says nothing of whether it is sound.
 ANYBODY = "-"
 
@@ -265,7 +266,8 @@ def _values(agent_id: str, said: Mapping[str, str]) -> dict[str, object]:
         elif cell:
             field = name.removeprefix(PROFILE)
             number = field == "work_item_limit" and cell.isascii() and cell.isdigit()
-            stated[field] = int(cell) if number else cell
+            # Cut where it is too large in any case: Python refuses to read a number of thousands of digits.
+            stated[field] = int(cell.lstrip("0")[:DIGITS_READ] or "0") if number else cell
     agent = agent_of(path_id(agent_id, "agent_id"), _body({**sent, "outbound_profile": stated}, agent_id))
     profile = agent.outbound_profile or OutboundProfile()
     return {

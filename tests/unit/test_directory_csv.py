@@ -42,6 +42,20 @@ def test_what_is_written_is_read_and_written_again_as_the_same_bytes() -> None:
     assert written(back(body)) == body
 
 
+@pytest.mark.parametrize(
+    ("cell", "kept"), [("1", 1), ("1000", 1000), ("0" * 5000 + "7", 7), ("1001", None), ("9" * 5000, None)]
+)
+def test_a_limit_of_any_number_of_digits_is_read_or_faulty(cell: str, kept: int | None) -> None:
+    """Python refuses to make a number of more than 4,300 digits."""
+    found = read(f"agent_id,outbound_profile_work_item_limit\na,{cell}\n".encode())
+    if kept is None:
+        assert [(each.column, each.reason) for each in found.faults] == [
+            ("outbound_profile_work_item_limit", "Expected int <= 1000")
+        ]
+    else:
+        assert [row.change.profile for row in found.rows] == [{"work_item_limit": kept}]
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
 
 
