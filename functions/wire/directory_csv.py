@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from msgspec import Struct, structs
 
-from functions.wire.decoding import convert
+from functions.wire.decoding import convert, plain_id
 from functions.wire.http import MAX_WORK_ITEMS, AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
@@ -222,7 +222,8 @@ def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, in
     if any(cell.strip() for cell in cells[len(columns) :]):
         return [CsvFault(line, None, "has more cells than the header")]
     said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}
-    agent_id = said.pop("agent_id")
+    # As everywhere else: an entry under an id with that escape could be asked for by no address.
+    agent_id = plain_id(said.pop("agent_id"))
     faults: list[CsvFault] = []
     try:
         fields = _values(agent_id, said)

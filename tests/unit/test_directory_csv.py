@@ -42,6 +42,13 @@ def test_what_is_written_is_read_and_written_again_as_the_same_bytes() -> None:
     assert written(back(body)) == body
 
 
+def test_an_escaped_slash_in_an_id_is_a_slash_as_in_every_body_and_address() -> None:
+    [one] = read(b"agent_id,site\nteam%2FA-1,north%2fwing\n").rows
+    assert (one.change.agent_id, one.change.fields["site"]) == ("team/A-1", "north/wing")
+    [fault] = read(b"agent_id\nteam%2FA-1\nteam/a-1\n").faults
+    assert (fault.line, fault.reason) == (3, "is that of line 2 too")
+
+
 @pytest.mark.parametrize(
     ("cell", "kept"), [("1", 1), ("1000", 1000), ("0" * 5000 + "7", 7), ("1001", None), ("9" * 5000, None)]
 )
