@@ -387,7 +387,7 @@ OPERATIONS = (
 def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """The description, the same for everybody; with an entity tag."""
     body, tag = _encoded()
-    headers = {"Cache-Control": "no-cache", "ETag": tag, "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "X-Content-Type-Options": "nosniff", "Vary": "Origin"}
     if matches(req.headers.get("if-none-match"), tag):
         return func.HttpResponse(status_code=304, headers=headers)
     return func.HttpResponse(body, headers=headers, mimetype=JSON)
