@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, json, structs
@@ -407,10 +406,10 @@ def written_contacts(body: bytes, content_type: str | None) -> Contacts:
 def _ip_address(text: str | None) -> str | None:
     if text is None:
         return None
-    try:
-        return str(ip_address(text.strip()))
-    except ValueError:
-        raise Malformed("network", "is not an IP address") from None
+    found = decoding.ip_address_in(text)
+    if found is None:
+        raise Malformed("network", "is not an IP address")
+    return found
 
 
 def _alternate_numbers(numbers: list[str]) -> tuple[str, ...]:
