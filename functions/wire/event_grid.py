@@ -408,7 +408,8 @@ def _began_at(sent: object) -> datetime | None:
 
 def _chunks(data: Mapping[str, object]) -> tuple[RecordingChunk, ...]:
     info = mapping(data.get("recordingStorageInfo"), "data.recordingStorageInfo")
-    field = "data.recordingStorageInfo.recordingChunks"
+    # As much of its place as a word of the log holds.
+    field = "recordingStorageInfo.recordingChunks"
     chunks = info.get("recordingChunks")
     if not isinstance(chunks, list) or len(chunks) > MOST_CHUNKS:
         raise Malformed(field, f"is not a list of at most {MOST_CHUNKS} entries")

@@ -15,6 +15,7 @@ from msgspec import structs
 from functions.wire import event_grid
 from functions.wire.event_grid import MailStatus, TelephonyEvent, counts, telephony_event
 from shared.domain.errors import Malformed
+from shared.telemetry import spoken
 from tests.events import ACCEPTED, REJECTED, accepted, bound
 
 EVENT_TIME = datetime(2026, 11, 20, 18, 0, 0, 123456, UTC)
@@ -160,6 +161,11 @@ def test_what_is_no_event_is_malformed(sent: str) -> None:
 def test_an_own_end_is_the_agents_unless_it_says_otherwise(name: str, by_agent: bool) -> None:
     end = event_grid.call_ended(accepted(name))
     assert (end.call_id, end.by_agent) == ("switch-7/0001", by_agent)
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_the_field_that_is_named_can_be_said_in_the_log(name: str) -> None:
+    assert spoken(REJECTED[name]["field"]) == REJECTED[name]["field"].lower()
 
 
 @pytest.mark.parametrize("name", REJECTED)
