@@ -208,9 +208,12 @@ def call_seen(event: TelephonyEvent) -> CallSeen:
 def dialled(event: TelephonyEvent) -> Dial:
     """Read `EmergencyCalling.CallStarted`: the HTTP body, and dialled at the event's time unless it says when.
 
-    Raises `Malformed`.
+    Where neither can be read it was dialled when it is received, as far as anybody knows: nobody's emergency fails for
+    a time. Raises `Malformed`.
     """
     body, ignored = dial_body(event.data, "data")
+    if event.time is None and body.dialled_at is None:
+        return body.dial(tuple(sorted({*ignored, TIME})))
     dial = body.dial(ignored)
     if body.dialled_ago_ms is not None and event.time is not None:
         # Measured when the event was made, which may be a day before it came.

@@ -129,6 +129,19 @@ def test_an_own_start_without_a_time_was_dialled_when_the_event_happened() -> No
     assert event_grid.dialled(accepted("own_started.least")).dialled_at == EVENT_TIME
 
 
+@pytest.mark.parametrize("when", [{}, {"time": None}, {"time": "yesterday"}, {"time": 20261120}])
+def test_an_own_start_of_no_time_that_can_be_read_was_dialled_when_it_is_received(when: dict[str, Any]) -> None:
+    """CloudEvents may leave it out (1.0, 3.1.2), and nobody's emergency fails for it."""
+    event = ACCEPTED["own_started.without-time"] | when
+    dial = event_grid.dialled(telephony_event(bound(event)))
+    assert (dial.dialled_at, dial.dialled_ago, dial.ignored) == (None, None, ("time",))
+    ago = telephony_event(bound(event | {"data": event["data"] | {"dialled_ago_ms": 1500}}))
+    assert (event_grid.dialled(ago).dialled_at, event_grid.dialled(ago).dialled_ago) == (None, timedelta(seconds=1.5))
+    said = telephony_event(bound(event | {"data": event["data"] | {"dialled_at": "2026-11-20T17:59:58Z"}}))
+    assert event_grid.dialled(said).dialled_at == datetime(2026, 11, 20, 17, 59, 58, tzinfo=UTC)
+    assert event_grid.dialled(said).ignored == ()
+
+
 @pytest.mark.parametrize("name", ["own_started.base64", "own_started.extensions"])
 def test_an_own_start_may_come_as_bytes_and_with_attributes_of_any_name(name: str) -> None:
     assert event_grid.dialled(accepted(name)) == event_grid.dialled(accepted("own_started.least"))
