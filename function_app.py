@@ -28,9 +28,9 @@ from functions import (
     warmup,
 )
 from functions.http import begin_take_up
-from functions.wire.event_grid import read_event_times_here
+from functions.wire.event_grid import read_events_here
 
-read_event_times_here()
+read_events_here()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for module in (

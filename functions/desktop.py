@@ -19,7 +19,8 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     asking = caller("desktop_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    desktop_id = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", LONGEST_ID)
+    sent = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", LONGEST_ID)
+    desktop_id = decoding.plain_id(sent) if sent else None
     with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
         kept = app.calling.show_desktop(agent_id, desktop_id, deadline=deadline)

@@ -4,7 +4,6 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import ip_address
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import azure.functions as func
 import msgspec
 
 from functions.rights import authorise, caller_of
+from functions.wire.decoding import ip_address_in
 from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
 from shared.domain.ids import ascii_lower
@@ -138,10 +138,7 @@ def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
     # With a port: `203.0.113.7:5123`, `[2001:db8::7]:5123`.
     bracketed, _, _ = last.removeprefix("[").partition("]")
     bare = bracketed if last.startswith("[") else last.partition(":")[0] if last.count(":") == 1 else last
-    try:
-        return str(ip_address(bare))
-    except ValueError:
-        return None
+    return ip_address_in(bare)
 
 
 def administered(calling: "EmergencyCalling", caller: Caller, *, kind: str, change: str) -> None:

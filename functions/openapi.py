@@ -61,6 +61,7 @@ OPERATIONS = (
         says="An agent dialled an emergency number.",
         body=DialBody,
         answers={200: CallAnswer, 201: CallAnswer},
+        may_send={"Retry-After": "where `degraded`: seconds after which to send the same again"},
         leads_to=(
             (201, "panel_state", "agent_id", "agent_id"),
             (201, "call_updated", "call_id", "call_id"),
@@ -127,8 +128,9 @@ OPERATIONS = (
         function="presence_state",
         method="get",
         path="/agents/{agent_id}/presence",
-        says="An agent's presence.",
+        says="An agent's presence; 502 where another service keeps it and refuses to tell.",
         answers={200: PresenceAnswer},
+        others=(HTTPStatus.BAD_GATEWAY,),
     ),
     Operation(
         function="presence_set",
@@ -385,7 +387,7 @@ OPERATIONS = (
 def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """The description, the same for everybody; with an entity tag."""
     body, tag = _encoded()
-    headers = {"Cache-Control": "no-cache", "ETag": tag, "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-cache", "ETag": tag, "X-Content-Type-Options": "nosniff", "Vary": "Origin"}
     if matches(req.headers.get("if-none-match"), tag):
         return func.HttpResponse(status_code=304, headers=headers)
     return func.HttpResponse(body, headers=headers, mimetype=JSON)

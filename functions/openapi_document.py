@@ -151,8 +151,9 @@ def _answer(
     kind = operation.answers[status]
     if kind is not None:
         described["content"] = _content((kind,), schemas, example.get("answers", {}).get(status))
-    if operation.tagged and kind is not None:
-        described["headers"] = _headers(_ENTITY_TAG) | _headers(operation.may_send, required=False)
+    sent = _headers(_ENTITY_TAG if operation.tagged else {}) | _headers(operation.may_send, required=False)
+    if sent and kind is not None:
+        described["headers"] = sent
     links = {
         function: {"operationId": function, "parameters": {parameter: f"$response.body#/{field}"}}
         for on, function, parameter, field in operation.leads_to

@@ -10,8 +10,9 @@ from functions.http import entity_tag, matches
 from functions.problems import answered
 from shared.domain.errors import NotFound
 
-# Whoever fetches one may keep it for a day: it is the same for everybody, and holds nothing of anybody.
-CACHED = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
+# Whoever fetches one may keep it for a day: it is the same for everybody, and holds nothing of anybody. But for the
+# headers of CORS: one that was kept without them must not be what a script of an allowed site is given.
+CACHED = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff", "Vary": "Origin"}
 WAV = "audio/wav"
 SUFFIX = ".wav"
 DEFAULT_LANGUAGE = "en"

@@ -6,7 +6,7 @@ Only `type` and `data` are relied on. What cannot be read is left out: the ladde
 import re
 from collections.abc import Callable, Mapping
 
-from functions.wire.decoding import decode, plain_id, text_if_sound
+from functions.wire.decoding import loosely_parsed, plain_id, text_if_sound
 from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
 from shared.use_cases.continue_callback import MidCall
@@ -41,7 +41,8 @@ def recordings_begun(body: bytes) -> list[str]:
 
 
 def _events(body: bytes) -> list[object]:
-    sent = decode(body, object)
+    # Half of a character in somebody's name must not lose the events that come along with it.
+    sent = loosely_parsed(body)
     return sent[:MOST_EVENTS] if isinstance(sent, list) else [sent]
 
 

@@ -7,6 +7,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 from typing import Any, get_args
 
 import msgspec
@@ -23,6 +24,8 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 _MICROSECOND_DIGITS = 6
+# Where msgspec says that the value is, or the name of one: "- at `$.devices`", "- at `key` in `$.devices`".
+_PLACE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
 
 
 def decode[T](body: bytes, kind: type[T], *, most_bytes: int = LONGEST_BODY_BYTES) -> T:
@@ -159,8 +162,8 @@ def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:
 
 
 def _path(message: str, field: str, whole: str = WHOLE) -> str:
-    _, found, path = message.rpartition(" - at `$")
-    inner = path.rstrip("`").removeprefix(".") if found else ""
+    place = _PLACE.search(message)
+    inner = place[1].removeprefix(".") if place is not None else ""
     return _joined(field, inner) or whole
 
 
@@ -266,6 +269,19 @@ def text_if_sound(value: object, longest: int) -> str | None:
         return text(value, WHOLE, longest)
     except Malformed:
         return None
+
+
+def ip_address_in(sent: str) -> str | None:
+    """The IP address that the text is, None where it is none.
+
+    A socket for both versions writes a client's IPv4 address as IPv6 (RFC 4291, 2.5.5.2): no network of IPv4 holds it.
+    """
+    try:
+        found = ip_address(sent.strip())
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
 
 
 def plain_id(sent: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 
 from msgspec import Struct, structs
 
-from functions.wire.decoding import convert
-from functions.wire.http import AgentBody, agent_of, path_id
+from functions.wire.decoding import convert, plain_id
+from functions.wire.http import MAX_WORK_ITEMS, AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
@@ -32,6 +32,7 @@ FIRST_LINE = 1
 # A line that some spreadsheets write for themselves, before the header.
 SEPARATOR_LINE = re.compile(rf"\s*sep=[{SEPARATORS}]\s*", re.IGNORECASE)
 OF_BLANK_RECORDS = frozenset(SEPARATORS + whitespace)
+DIGITS_READ = len(str(MAX_WORK_ITEMS)) + 1
 # Whose a cell is says nothing of whether it is sound.
 ANYBODY = "-"
 
@@ -221,7 +222,8 @@ def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, in
     if any(cell.strip() for cell in cells[len(columns) :]):
         return [CsvFault(line, None, "has more cells than the header")]
     said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}
-    agent_id = said.pop("agent_id")
+    # As everywhere else: an entry under an id with that escape could be asked for by no address.
+    agent_id = plain_id(said.pop("agent_id"))
     faults: list[CsvFault] = []
     try:
         fields = _values(agent_id, said)
@@ -265,7 +267,8 @@ def _values(agent_id: str, said: Mapping[str, str]) -> dict[str, object]:
         elif cell:
             field = name.removeprefix(PROFILE)
             number = field == "work_item_limit" and cell.isascii() and cell.isdigit()
-            stated[field] = int(cell) if number else cell
+            # Cut where it is too large in any case: Python refuses to read a number of thousands of digits.
+            stated[field] = int(cell.lstrip("0")[:DIGITS_READ] or "0") if number else cell
     agent = agent_of(path_id(agent_id, "agent_id"), _body({**sent, "outbound_profile": stated}, agent_id))
     profile = agent.outbound_profile or OutboundProfile()
     return {

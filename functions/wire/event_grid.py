@@ -4,14 +4,17 @@ Both schemas occur, and every event in more than one shape: fields were renamed 
 and deliveries differ. Where two spellings are known both are read; `subject` is never parsed where `data` knows.
 """
 
+import json
 import math
+from base64 import b64decode
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from urllib.parse import unquote
 
 import azure.functions as func
-from azure.functions import eventgrid
+from azure.functions import eventgrid, meta
 from msgspec import Struct, structs
 
 from functions.wire.decoding import (
@@ -96,18 +99,47 @@ def _event_time(when: object) -> datetime | None:
         return None
 
 
-def read_event_times_here() -> None:
-    """Let `azure.functions` hand on event times as they were sent, so that `telephony_event` reads them.
+def read_events_here() -> None:
+    """Let `azure.functions` hand on events as they were sent, so that `telephony_event` reads them.
 
-    Its own reader raises on any offset but UTC's and on anything malformed, before a function of ours is reached: the
-    event would come again for a day, and an emergency reported with a local offset would never begin.
+    Its own reader raises on any offset but UTC's in a time, on an attribute of a CloudEvent that is named like a
+    parameter of its class and on numbers of thousands of digits, before a function of ours is reached: the event would
+    come again for a day, and an emergency reported with a local offset would never begin. It hands on no `data_base64`.
     """
     # There is no public way: only the converters of durable functions may be replaced.
-    eventgrid.EventGridEventInConverter._parse_datetime = staticmethod(_as_it_is)  # type: ignore[assignment, method-assign]  # noqa: SLF001
+    eventgrid.EventGridEventInConverter.decode = staticmethod(_as_it_was_sent)  # type: ignore[method-assign]
 
 
-def _as_it_is(sent: object) -> object:
-    return sent
+def _as_it_was_sent(data: meta.Datum, *, trigger_metadata: object) -> Event:  # noqa: ARG001 - the library's signature
+    sent = _parsed(data.value)
+    said: dict[str, Any] = sent if isinstance(sent, dict) else {}
+    attributes: dict[str, Any]
+    if "specversion" in said:
+        names = ("id", "source", "type", "specversion", "time", "subject", "datacontenttype", "dataschema")
+        attributes = {name: said.get(name) for name in names}
+        return func.CloudEvent(**attributes, data=_data_in(said))
+    named = {"event_type": "eventType", "event_time": "eventTime", "data_version": "dataVersion"}
+    attributes = {name: said.get(named.get(name, name)) for name in ("id", "topic", "subject", "data", *named)}
+    return func.EventGridEvent(**attributes)
+
+
+def _data_in(event: Mapping[str, Any]) -> object:
+    """The data of a CloudEvent, which may also come as base64 of JSON (CloudEvents, JSON format 1.0, 3.1)."""
+    plain, packed = event.get("data"), event.get("data_base64")
+    if plain is not None or not isinstance(packed, str):
+        return plain
+    try:
+        return _parsed(b64decode(packed, validate=True))
+    except ValueError:
+        return None
+
+
+def _parsed(sent: str | bytes) -> Any:
+    """JSON; None for what is none, which no other delivery mends."""
+    try:
+        return json.loads(sent, parse_int=float)
+    except (ValueError, RecursionError):
+        return None
 
 
 def counts(
@@ -176,9 +208,12 @@ def call_seen(event: TelephonyEvent) -> CallSeen:
 def dialled(event: TelephonyEvent) -> Dial:
     """Read `EmergencyCalling.CallStarted`: the HTTP body, and dialled at the event's time unless it says when.
 
-    Raises `Malformed`.
+    Where neither can be read it was dialled when it is received, as far as anybody knows: nobody's emergency fails for
+    a time. Raises `Malformed`.
     """
     body, ignored = dial_body(event.data, "data")
+    if event.time is None and body.dialled_at is None:
+        return body.dial(tuple(sorted({*ignored, TIME})))
     dial = body.dial(ignored)
     if body.dialled_ago_ms is not None and event.time is not None:
         # Measured when the event was made, which may be a day before it came.
@@ -262,10 +297,10 @@ def incoming_call(event: TelephonyEvent) -> IncomingCall:
 
 
 def _number(to: Mapping[str, object]) -> str | None:
-    phone = to.get("phoneNumber")
-    value = phone.get("value") if isinstance(phone, Mapping) else phone
-    raw_id = to.get("rawId")
-    candidates = (each for each in (value, raw_id) if isinstance(each, str))
+    named = _any_case(to)
+    phone = named.get("phonenumber")
+    value = _any_case(phone).get("value") if isinstance(phone, Mapping) else phone
+    candidates = (each for each in (value, named.get("rawid")) if isinstance(each, str))
     return next((number for each in candidates if (number := number_in(each)) is not None), None)
 
 
@@ -377,7 +412,8 @@ def _began_at(sent: object) -> datetime | None:
 
 def _chunks(data: Mapping[str, object]) -> tuple[RecordingChunk, ...]:
     info = mapping(data.get("recordingStorageInfo"), "data.recordingStorageInfo")
-    field = "data.recordingStorageInfo.recordingChunks"
+    # As much of its place as a word of the log holds.
+    field = "recordingStorageInfo.recordingChunks"
     chunks = info.get("recordingChunks")
     if not isinstance(chunks, list) or len(chunks) > MOST_CHUNKS:
         raise Malformed(field, f"is not a list of at most {MOST_CHUNKS} entries")

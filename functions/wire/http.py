@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct, json, structs
 
 from functions.wire import decoding
 from functions.wire.banners import banner_words
@@ -37,6 +36,7 @@ LONGEST_LOCALE = 35
 LONGEST_NAME = 200
 LONGEST_NETWORK = 60
 MAX_DEVICES = 1000
+LONGEST_KIND_OF_DEVICE = 100
 MOST_NUMBERS = 10
 MOST_IDENTITIES = 10
 LONGEST_CONTACTS_TEXT = 32_000
@@ -45,6 +45,8 @@ MAX_WORK_ITEMS = 1000
 MAX_A_PAGE = 50
 MAX_NETWORKS = 50
 MAX_DESKS = 5
+# Of a site as JSON, in UTF-16 units: a text of a row holds no more. Everything but the networks fits in any case.
+LONGEST_SITE = 32_768
 LONGEST_TIME_ZONE = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
@@ -57,6 +59,7 @@ type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
 type ServerCallId = Annotated[str, Meta(min_length=1, max_length=LONGEST_SERVER_CALL_ID)]
 type Moment = Annotated[datetime, Meta(tz=True)]
 type Count = Annotated[int, Meta(ge=0, le=MAX_DEVICES)]
+type KindOfDevice = Annotated[str, Meta(max_length=LONGEST_KIND_OF_DEVICE)]
 type ObjectId = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
 # What a list of contacts is written as: text with semicolons (S9), or one address an item.
 type Written = Annotated[str, Meta(max_length=LONGEST_CONTACTS_TEXT)] | Annotated[list[str], Meta(max_length=MAX_ITEMS)]
@@ -155,7 +158,7 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
     network: Annotated[str, Meta(max_length=LONGEST_NETWORK)] | None = None
     environment: Environment = Environment.UNKNOWN
     confirmed: bool = False
-    devices: Annotated[dict[str, Count], Meta(max_length=MAX_KINDS_OF_DEVICES)] = {}
+    devices: Annotated[dict[KindOfDevice, Count], Meta(max_length=MAX_KINDS_OF_DEVICES)] = {}
     at: Moment | None = None
 
     def report(self) -> DesktopReport:
@@ -363,7 +366,7 @@ def site_of(site_id: str, body: SiteBody) -> Site:
         if not is_desk(each):
             raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")
     networks = [network_of(each) or plain_id(each).strip() for each in body.networks if normal_id(each)]
-    return Site(
+    site = Site(
         site_id=site_id,
         name=_trimmed(body.name),
         address=_trimmed(body.address),
@@ -373,6 +376,9 @@ def site_of(site_id: str, body: SiteBody) -> Site:
         emergency_contacts=contacts_of(body.emergency_contacts),
         security_desk=tuple(dict.fromkeys(body.security_desk)),
     )
+    if len(json.encode(site).decode().encode("utf-16-le")) > 2 * LONGEST_SITE:
+        raise Malformed("networks", "are too long, taken together")
+    return site
 
 
 def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tuple[str, ...]:
@@ -400,10 +406,10 @@ def written_contacts(body: bytes, content_type: str | None) -> Contacts:
 def _ip_address(text: str | None) -> str | None:
     if text is None:
         return None
-    try:
-        return str(ip_address(text.strip()))
-    except ValueError:
-        raise Malformed("network", "is not an IP address") from None
+    found = decoding.ip_address_in(text)
+    if found is None:
+        raise Malformed("network", "is not an IP address")
+    return found
 
 
 def _alternate_numbers(numbers: list[str]) -> tuple[str, ...]:

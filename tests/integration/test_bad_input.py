@@ -1,5 +1,6 @@
 """Bad input at every route and every event: refused or acknowledged, counted, and nothing half-written."""
 
+import hashlib
 import json
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import pytest
 from tests.events import ACCEPTED, REJECTED
 from tests.integration.used import new_agent, new_id, note
 from tests.leaks import Kind
+from tests.local.acs import poll
 from tests.local.acs.events import CUSTOM_TOPIC
 from tests.local.stack import ADMIN, MACHINE, Agent, Stack
 
@@ -69,6 +71,11 @@ OTHERS: dict[str, tuple[str, str, str, object]] = {
     "presence missing": ("PUT", "agents/a/presence", "status", {}),
     "presence is a number": ("PUT", "agents/a/presence", "status", {"status": 3}),
     "presence without body": ("PUT", "agents/a/presence", "body", b""),
+    "report of a kind of devices with a long name": ("PUT", "agents/a/desktop", "devices",
+                                                     {"desktop_id": "d", "devices": {"m" * 40_000: 1}}),
+    "site with long networks": ("PUT", "manage/sites/a", "networks",
+                                {"networks": [f"{n:02}".ljust(600, "n") for n in range(50)],
+                                 "emergency_contacts": [f"{n}@example.com".rjust(70, "c") for n in range(50)]}),
     "entry of a long id": ("GET", f"manage/agents/{LONG}", "agent_id", b""),
     "entry of another": ("PUT", "manage/agents/a", "agent_id", {"agent_id": "b"}),
     "entry with a long name": ("PUT", "manage/agents/a", "name", {"name": "n" * 201}),
@@ -307,6 +314,30 @@ def test_an_escaped_slash_in_an_address_is_the_slash_of_the_id(local: Stack) -> 
     ended = local.ask("POST", f"emergency-calls/{quote(call, safe='')}/end", {"agent_id": agent}, principal=MACHINE)
     assert (ended.status_code, ended.json()["known"]) == (200, True)
     assert local.ask("GET", f"{path}/panel", principal=MACHINE).json()["mode"] == "normal"
+
+
+def test_an_imported_id_and_a_desktop_with_an_escaped_slash_are_found_again(local: Stack) -> None:
+    agent, contact = f"team%2F{new_id('agent')}", f"{new_id('contact')}@example.com"
+    note(agent.replace("%2F", "/"), kind=Kind.AGENT)
+    note(contact, kind=Kind.EMAIL)
+    file = f"agent_id,emergency_contacts\n{agent},{contact}\n".encode()
+    path = f"manage/agents/import?digest={hashlib.sha256(file).hexdigest()}"
+    assert local.ask("POST", path, principal=ADMIN, content=file).status_code == 202
+    read = poll(lambda: _entry(local, agent), within_s=10.0, what="the entry that was imported")
+    assert read["emergency_contacts"] == contact
+    dial = {"call_id": new_id(), "agent_id": agent, "dialled": "911"}
+    assert local.ask("POST", "emergency-calls", dial, principal=MACHINE).json()["notified"] == 1
+    local.wait_for_email(contact)
+    report = f"agents/{agent}/desktop"
+    assert local.ask("PUT", report, {"desktop_id": "floor%2F7"}, principal=MACHINE).status_code == 200
+    for asked in ("floor%252F7", "floor%2F7", "floor/7"):
+        assert local.ask("GET", f"{report}?desktop_id={asked}", principal=MACHINE).json()["desktop_id"] == "floor/7"
+    assert local.ask("DELETE", f"manage/agents/{agent}", principal=ADMIN).status_code == 204
+
+
+def _entry(local: Stack, agent: str) -> dict[str, Any] | None:
+    answer = local.ask("GET", f"manage/agents/{agent}", principal=ADMIN)
+    return answer.json() if answer.status_code == 200 else None
 
 
 def test_ids_that_look_like_times_are_the_same_by_http_and_by_event(local: Stack) -> None:

@@ -21,6 +21,11 @@ def test_no_item_is_made_of_a_request(category: str) -> None:
     assert LOGGING["logLevel"][category] == "None"
 
 
+def test_no_request_is_shown_live() -> None:
+    """Live Metrics stand before the filter of categories in the host's pipeline: they are sent what it then drops."""
+    assert LOGGING["applicationInsights"]["enableLiveMetrics"] is False
+
+
 @pytest.mark.parametrize("category", ["Function", "Host.Function.Console"])
 def test_what_the_product_says_arrives_whole(category: str) -> None:
     assert LOGGING["logLevel"][category] == "Information"

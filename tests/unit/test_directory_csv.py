@@ -42,6 +42,27 @@ def test_what_is_written_is_read_and_written_again_as_the_same_bytes() -> None:
     assert written(back(body)) == body
 
 
+def test_an_escaped_slash_in_an_id_is_a_slash_as_in_every_body_and_address() -> None:
+    [one] = read(b"agent_id,site\nteam%2FA-1,north%2fwing\n").rows
+    assert (one.change.agent_id, one.change.fields["site"]) == ("team/A-1", "north/wing")
+    [fault] = read(b"agent_id\nteam%2FA-1\nteam/a-1\n").faults
+    assert (fault.line, fault.reason) == (3, "is that of line 2 too")
+
+
+@pytest.mark.parametrize(
+    ("cell", "kept"), [("1", 1), ("1000", 1000), ("0" * 5000 + "7", 7), ("1001", None), ("9" * 5000, None)]
+)
+def test_a_limit_of_any_number_of_digits_is_read_or_faulty(cell: str, kept: int | None) -> None:
+    """Python refuses to make a number of more than 4,300 digits."""
+    found = read(f"agent_id,outbound_profile_work_item_limit\na,{cell}\n".encode())
+    if kept is None:
+        assert [(each.column, each.reason) for each in found.faults] == [
+            ("outbound_profile_work_item_limit", "Expected int <= 1000")
+        ]
+    else:
+        assert [row.change.profile for row in found.rows] == [{"work_item_limit": kept}]
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=20)
 
 

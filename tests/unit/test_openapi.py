@@ -10,9 +10,10 @@ import pytest
 from functions.openapi import OPERATIONS, description
 from functions.openapi_document import Text
 from functions.openapi_examples import EXAMPLES
-from functions.problems import Problem
+from functions.problems import Problem, problem
 from functions.rights import RIGHTS
 from functions.wire.decoding import convert
+from shared.domain.errors import Refused
 from tests.rules.test_contract import HTTP, ROUTES
 
 # Nothing that a program asks for: pages, what a browser asks by itself, what the service posts.
@@ -66,6 +67,20 @@ def test_a_condition_is_described_where_it_is_answered() -> None:
         conditions = {each["name"] for each in operation["parameters"] if each["in"] == "header"}
         assert ("If-Match" in conditions) is ("412" in operation["responses"])
         assert ("If-None-Match" in conditions) is bool({"304", "412"} & set(operation["responses"]))
+
+
+def test_headers_that_only_some_answers_have_are_described() -> None:
+    paths = description()["paths"]
+    for status in ("200", "201"):
+        header = paths["/emergency-calls"]["post"]["responses"][status]["headers"]["Retry-After"]
+        assert header["required"] is False, "a degraded answer has it"
+    board = paths["/manage/emergencies"]["get"]["responses"]["200"]["headers"]
+    assert (board["Cut-At"]["required"], board["ETag"]["required"]) == (False, True)
+
+
+def test_a_service_that_keeps_presences_may_refuse_to_tell_one() -> None:
+    assert problem(Refused("the service answered 400")).status_code == 502
+    assert "502" in description()["paths"]["/agents/{agent_id}/presence"]["get"]["responses"]
 
 
 def test_whatever_is_read_with_an_entity_tag_may_be_known_already() -> None:

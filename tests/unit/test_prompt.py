@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 import azure.functions as func
 import pytest
 
+from functions.openapi import openapi
 from functions.prompt import FILES, language_of, ui_prompt
 from shared.bootstrap import compose, install
 from shared.domain.errors import NotFound
@@ -69,3 +70,16 @@ def test_the_files_are_part_of_the_deployed_package() -> None:
         parts = path.relative_to(ROOT).parts
         assert not [pattern for pattern in left_behind if any(fnmatch(part, pattern) for part in parts)]
     assert {path.name for path in FILES.values()} == {path.name for path in (ROOT / "functions/prompts").glob("*.wav")}
+
+
+@pytest.mark.parametrize("origin", [None, "https://desk.example.com", "https://other.example.com"])
+def test_what_may_be_kept_says_that_it_varies_with_the_site_that_asks(origin: str | None) -> None:
+    """Else a copy that was kept without the headers of CORS is what a script of an allowed site is given, all day."""
+    install(lambda: compose({"ALLOWED_ORIGINS": "https://desk.example.com"}))
+    headers = {"origin": origin} if origin else {}
+    for function in (ui_prompt, openapi):
+        request = func.HttpRequest(method="GET", url="/", body=b"", route_params={"file": "en.wav"}, headers=headers)
+        answer = function(request)
+        assert isinstance(answer, func.HttpResponse)
+        assert answer.headers["Vary"] == "Origin"
+        assert ("Access-Control-Allow-Origin" in answer.headers) is (origin == "https://desk.example.com")

@@ -1,5 +1,6 @@
 """Where a desktop is now decides who is told and which desk rings (B14)."""
 
+import json
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.http import client_network
-from functions.wire.http import SiteBody, decode, site_of
+from functions.wire.http import DesktopBody, SiteBody, decode, site_of
 from shared.adapters.site_table import REMEMBERED_S, SiteTable
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
@@ -223,6 +224,8 @@ def test_the_map_finds_what_looking_at_every_network_finds(networks: list[str], 
         ("192.0.2.7", CallerKind.AGENT, "192.0.2.7"),
         ("[2001:db8::7]:443", CallerKind.AGENT, "2001:db8::7"),
         ("2001:db8::7", CallerKind.AGENT, "2001:db8::7"),
+        ("::ffff:192.0.2.7", CallerKind.AGENT, "192.0.2.7"),
+        ("[::ffff:c000:207]:443", CallerKind.AGENT, "192.0.2.7"),
         ("192.0.2.7, nonsense", CallerKind.AGENT, None),
         ("", CallerKind.AGENT, None),
         ("192.0.2.7", CallerKind.MACHINE, None),
@@ -232,6 +235,22 @@ def test_the_map_finds_what_looking_at_every_network_finds(networks: list[str], 
 def test_the_clients_address_counts_for_agents_alone(forwarded: str, kind: CallerKind, address: str | None) -> None:
     req = func.HttpRequest("GET", "https://example.com/", headers={"x-forwarded-for": forwarded}, body=b"")
     assert client_network(req, Caller(kind=kind, name="x")) == address
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        (" ::ffff:192.0.2.7 ", "192.0.2.7"),
+        ("::FFFF:C000:207", "192.0.2.7"),
+        ("2001:DB8::7", "2001:db8::7"),
+    ],
+)
+def test_an_ipv4_address_that_a_socket_for_both_versions_wrote_lies_in_its_network(sent: str, kept: str) -> None:
+    network = decode(json.dumps({"desktop_id": "d", "network": sent}).encode(), DesktopBody).report().network
+    assert network == kept
+    site = Site(site_id="north", networks=("192.0.2.0/24", "2001:db8::/32"))
+    assert SiteMap([site]).of_address(network) == site
 
 
 def test_a_site_as_it_is_sent() -> None:

@@ -58,6 +58,17 @@ def test_known_events_are_read_alone_and_in_an_array(sent: dict[str, object], fa
         assert read == MidCall(connection_id="connection-1", fact=fact, server_call_id="server-1", label=label)
 
 
+def test_half_of_a_character_loses_no_event_that_comes_along() -> None:
+    """A name that a service cut in the middle of a character, and a quality that it could not measure."""
+    named = event("ParticipantsUpdated", participants=[person(PSAP) | {"displayName": "\ud83d"}], quality=float("nan"))
+    over = event("CallDisconnected")
+    read = mid_call_events(json.dumps([named, over]).encode())
+    assert [each.fact for each in read] == [Roster(frozenset({PSAP})), Over()]
+    assert recordings_begun(
+        json.dumps([named, event("RecordingStateChanged", state="active", recordingId="r")]).encode()
+    )
+
+
 def test_several_come_in_their_order() -> None:
     sent = [each for each, _ in CASES]
     assert [read.fact for read in mid_call_events(json.dumps(sent).encode())] == [fact for _, fact in CASES]
@@ -86,7 +97,7 @@ def test_other_types_and_what_cannot_be_read_are_left_out(sent: object) -> None:
     assert mid_call_events(msgspec.json.encode([sent])) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 20_000, rb'["\ud800"]'])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 20_000])
 def test_what_is_not_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         mid_call_events(body)

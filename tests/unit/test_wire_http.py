@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from functions.wire.banners import BANNERS, banner_words
 from functions.wire.decoding import LONGEST_BODY_BYTES, convert
 from functions.wire.http import (
+    LONGEST_KIND_OF_DEVICE,
+    LONGEST_SITE,
     AgentBody,
     DesktopBody,
     DialBody,
@@ -38,6 +40,7 @@ from functions.wire.http import (
 )
 from functions.wire.office import DrillBody
 from functions.wire.setup import SetupBody, SiteEntry
+from shared.adapters.table import LONGEST_TEXT, state_text, utf16_units
 from shared.domain.agents import Agent
 from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
@@ -431,6 +434,37 @@ def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str
         agent_of("a", agent_body(**fields))
     assert raised.value.field == field
     assert SECRET not in str(raised.value)
+
+
+def test_the_name_of_a_kind_of_devices_is_bounded_because_the_report_is_one_text_of_a_row() -> None:
+    kind = "microphones".ljust(LONGEST_KIND_OF_DEVICE, "x")
+    sent = {"desktop_id": "d", "devices": {kind: 1}}
+    assert decode(json.dumps(sent).encode(), DesktopBody).report().devices == {kind: 1}
+    with pytest.raises(Malformed, match=r"^devices: Expected str of length <= 100$") as raised:
+        decode(json.dumps(sent | {"devices": {f"{kind}x": 1}}).encode(), DesktopBody)
+    assert raised.value.field == "devices"
+
+
+# The most of everything else; a control character takes six in JSON,.
+MOST_OF_A_SITE: dict[str, Any] = {
+    "name": "\x01" * 200,
+    "address": "\x01" * 500,
+    "emergency_contacts": [f"{'x' * 62}{n:02}@{'d' * 60}.{'d' * 60}.{'d' * 57}.example" for n in range(50)],
+    "security_desk": [f"8:acs:{n}_{'z' * 198}" for n in range(5)],
+}
+
+
+def test_a_site_is_refused_whose_networks_are_more_than_one_text_of_a_row_holds() -> None:
+    site_id, sent = "\x01" * 599 + "a", MOST_OF_A_SITE | {"networks": [f"10.0.{n}.0/24" for n in range(50)]}
+    full = site_of(site_id, decode(json.dumps(sent).encode(), SiteBody))
+    assert utf16_units(state_text(full)) <= LONGEST_TEXT == LONGEST_SITE
+    spare = LONGEST_TEXT - utf16_units(state_text(site_of("hq", SiteBody(networks=["d" * 600]))))
+    for letter in ("x", "\u00fc", "\u6771"):
+        many = [f"{n:02}".ljust(600, letter) for n in range(spare // 603)]
+        fits = site_of("hq", SiteBody(networks=[*many, "d" * 600]))
+        assert LONGEST_TEXT - 603 < utf16_units(state_text(fits)) <= LONGEST_TEXT
+        with pytest.raises(Malformed, match=r"^networks: are too long, taken together$"):
+            site_of("hq", SiteBody(networks=[*many, "d" * 600, "e" * 600]))
 
 
 # Answers -------------------------------------------------------------------------------------------------------------
