@@ -19,7 +19,7 @@ from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unava
 from shared.domain.identities import number_in, raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
-from shared.use_cases.route_callback import Incoming, parties_of, redirect_callback
+from shared.use_cases.route_callback import Incoming, NobodyTook, parties_of, redirect_callback
 
 ANSWER_WITHIN_S = 4.0
 REMEMBER_WITHIN_S = 2.0
@@ -71,7 +71,13 @@ def answer_callback(
         connection_id = _answer(call, caller, router, clock, deployment)
     except (Refused, Unavailable) as failure:
         telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
-        _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
+        try:
+            _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
+        except NobodyTook as nobody:
+            # Refused for good whatever was asked: it rings no more, and nothing of it would be taken the next time.
+            if isinstance(failure, Refused) and nobody.for_good:
+                raise Refused("The call rings no more.") from None
+            raise
         return
     took_ms = round((clock.monotonic() - began) * 1000)
     telemetry.emit("callback_answered", ms=took_ms, **_lateness(call, clock.now()), **called_by(parties))

@@ -89,6 +89,14 @@ def _party(holder: Holder, most_identities: int, pool: frozenset[str]) -> Party:
     return Party(agent_id=holder.agent_id, agent_key=holder.agent_key, reach=reach, word=holder.lease.word)
 
 
+class NobodyTook(Unavailable):
+    """Nobody could be reached for this callback; `for_good` where each was refused, and none failed to answer."""
+
+    def __init__(self, *, for_good: bool) -> None:
+        super().__init__()
+        self.for_good = for_good
+
+
 def redirect_callback(
     call: Incoming,
     parties: tuple[Party, ...],
@@ -100,8 +108,9 @@ def redirect_callback(
 ) -> None:
     """Send the call to the holder of the number, else to the desk, else to the fallback number: one ring for it all.
 
-    Raises `Unavailable` when nobody could be reached.
+    Raises `NobodyTook` when nobody could be reached.
     """
+    for_good = True
     ring_by = Deadline(clock, ROUTE_WITHIN_S)
     rungs = [*(rung for party in parties for rung in _of(party)), *_desk(parties, deployment)]
     caller = raw_identity(call.caller) if call.caller is not None else None
@@ -109,11 +118,12 @@ def redirect_callback(
         try:
             router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
         except (Refused, Unavailable) as failure:
+            for_good = for_good and isinstance(failure, Refused)
             telemetry.emit("callback_failed", reason=type(failure).__name__.lower(), **called_by(parties))
         else:
             telemetry.emit("callback_routed", rung=rung.kind, **called_by(parties))
             return
-    raise Unavailable("Nobody could be reached for this callback.")
+    raise NobodyTook(for_good=for_good)
 
 
 def _of(party: Party) -> list[Rung]:

@@ -767,7 +767,7 @@ def test_a_call_that_cannot_be_answered_is_sent_on_to_the_holder_else_to_the_des
     house.responder_calls(number, "two")
     assert house.switchboard.redirected == [("one", DANA_ACS), ("two", DESK)]
     house.switchboard.gone |= {DESK, FALLBACK}
-    with pytest.raises(Unavailable):
+    with pytest.raises(Refused):
         house.responder_calls(number, "three")
 
 
@@ -820,6 +820,20 @@ def test_nothing_comes_of_a_callback_that_was_sent_on_but_its_forgetting(house: 
     house.sweep()
     house.tick()
     assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_call_that_rings_no_more_is_acknowledged(house: House, reachable: bool) -> None:
+    """Ten failed deliveries in a row, and Event Grid holds back new callbacks as well, which lapse after a minute."""
+    number = dropped_call(house)
+
+    def hung_up(operation: str, target: str) -> None:
+        if operation in {"answer", "redirect"}:
+            raise Refused if reachable or target != DESK else Unavailable
+
+    house.switchboard.fail = hung_up
+    with pytest.raises(Refused if reachable else Unavailable):
+        house.responder_calls(number)
 
 
 def test_a_call_is_sent_on_though_nobody_can_remember_it(house: House) -> None:
