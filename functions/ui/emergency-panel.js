@@ -5,7 +5,7 @@
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
-import { PANEL_WORDS, apart, clockTime, grouped, languageOf, metres, speaking } from "./i18n.js";
+import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
 import { GUARDED, INERT_AFTER_CHANGE_MS, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
@@ -143,9 +143,9 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #speak() {
-    this.#locale = this.getAttribute("lang") || navigator.language || "en";
-    const language = languageOf(this.#locale);
-    if (languageOf(this.#locale) === "en" && !this.#locale.toLowerCase().startsWith("en")) this.#locale = "en";
+    const given = this.getAttribute("lang") || navigator.language;
+    const language = languageOf(given);
+    this.#locale = localeOf(given);
     this.#t = speaking(PANEL_WORDS, language);
     if (this.shadowRoot) this.shadowRoot.host.setAttribute("data-language", language);
   }

@@ -445,6 +445,16 @@ def test_it_speaks_the_language_of_the_agent(page: Page, desk: Desk, language: s
     assert page.title().startswith(WORDS[language]["state_test"])
 
 
+@pytest.mark.parametrize("locale", ["en_US", "es_MX", "it_IT.UTF-8", "fr-", "en-US-x"])
+def test_a_locale_that_is_written_otherwise_takes_nothing_from_the_page(page: Page, desk: Desk, locale: str) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk, locale=locale)
+    language = locale[:2]
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    expect(page.locator("time")).to_contain_text("52")
+    assert page.title().startswith(WORDS[language]["state_emergency"])
+
+
 def test_the_accessibility_tree_of_an_emergency(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     element = open_panel(page, desk)
