@@ -392,14 +392,18 @@ export class EmergencyPanel extends HTMLElement {
 
   #sayParts(say) {
     const t = this.#t;
-    const where = say.address ?? (say.latitude !== null && say.latitude !== undefined ? this.#position(say) : null);
+    const position = say.latitude !== null && say.latitude !== undefined ? this.#position(say) : null;
+    const where = say.address ?? position;
+    // An address that is another source's: how the position is known says nothing of it.
+    const others = say.address && say.address_source && say.address_source !== say.source ? `address_${say.address_source}` : null;
+    const whose = others ? [el("span", { class: "how" }, t(others)), position ? el("span", { class: "how" }, el("bdi", {}, position)) : null] : [];
     const how = el("span", { class: "how", "data-at": say.confirmed_at ?? say.at ?? "", "data-source": say.source ?? "" });
     const number = say.callback_number
       ? [el("dt", {}, t("say_callback")), el("dd", {}, el("bdi", { class: "number", lang: "en" }, grouped(say.callback_number)), " ", el("span", { class: "how" }, el("time", { datetime: this.#view.expiresAt ?? "" })))]
       : [];
     return [
       el("h3", {}, t("say_this")),
-      el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), where ? how : null), ...number),
+      el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), ...whose, where ? how : null), ...number),
       say.number_shown === false ? el("p", {}, t("another_number")) : null,
       say.relay_first ? el("p", {}, t("say_relay")) : null,
       el("p", {}, t("say_stay")),

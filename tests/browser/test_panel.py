@@ -188,6 +188,18 @@ def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Des
     assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_address_of_another_source_is_not_said_to_be_located(page: Page, desk: Desk, language: str) -> None:
+    desk.panel = in_emergency(say={**SAY, "source": "live", "address_source": "registered"})
+    open_panel(page, desk, locale=language)
+    where = page.get_by_role("region", name=WORDS[language]["say_this"]).get_by_role("definition").first
+    expect(where).to_contain_text(WORDS[language]["address_registered"])
+    told = where.inner_text()
+    # The address, whose it is, and only then the position with how that is known.
+    assert told.index("98052") < told.index(WORDS[language]["address_registered"]) < told.index("122")
+    assert told.index("122") < told.index(WORDS[language]["source_live"].split("{")[0])
+
+
 def test_say_this_says_that_the_place_is_unknown(page: Page, desk: Desk) -> None:
     unknown = {**SAY, "address": None, "latitude": None, "longitude": None, "source": "unknown", "relay_first": False}
     desk.panel = in_emergency(say={**unknown, "number_shown": True})
