@@ -21,6 +21,7 @@ const IDENTIFY_AGAIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
+const NOTES_OF_SERVER = new Set(["server_away", "refused"]);
 
 export class EmergencyPanel extends HTMLElement {
   static observedAttributes = ["api", "agent-id", "lang"];
@@ -36,7 +37,6 @@ export class EmergencyPanel extends HTMLElement {
   #locale = "en";
   #view = null;
   #changedAt = 0;
-  #lastServer = "checking";
   #ticking = null;
   #reporting = null;
   #identifying = null;
@@ -325,7 +325,8 @@ export class EmergencyPanel extends HTMLElement {
     this.#renderWhere(view);
     this.#renderTimes();
     if (held && !held.isConnected) heading.focus();
-    this.#tell(before, view, server);
+    this.#tellNotes(before?.notes ?? [], view.notes);
+    this.#tell(before, view);
   }
 
   #focused() {
@@ -436,13 +437,17 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
-  /** What changed, for those who cannot see it, and for the page around. */
-  #tell(before, view, server) {
-    if (server.status !== this.#lastServer) {
-      if (server.status === "fresh" && (this.#lastServer === "stale" || this.#lastServer === "refused")) this.#say("server_back");
-      if (server.status === "stale" || server.status === "refused") this.#say(server.status === "stale" ? "server_away" : "refused");
-      this.#lastServer = server.status;
-    }
+  /** Notes as they come and go, for those who cannot see the list, which is no live region. */
+  #tellNotes(before, now) {
+    const come = now.filter((key) => !before.includes(key));
+    const gone = before.filter((key) => !now.includes(key));
+    if (come.length) setText(this.#parts.status, come.map((key) => this.#t(key)).join(" "));
+    else if (gone.some((key) => NOTES_OF_SERVER.has(key))) this.#say("server_back");
+    else if (gone.length) setText(this.#parts.status, "");
+  }
+
+  /** What changed, for the page around. */
+  #tell(before, view) {
     if (before && headlineOf(before) === headlineOf(view)) return;
     this.#keepAwake();
     this.#refuseHeadset(view.mode !== "normal" && view.mode !== "checking");

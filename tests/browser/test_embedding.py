@@ -215,7 +215,10 @@ def test_a_report_that_is_not_taken_is_said(page: Page, desk: Desk, said: list[s
     desk.panel = 503
     sit_down(page, desk)
     page.evaluate("() => { window.dialer.dial('911'); }")
-    expect(page.get_by_text("Your colleagues could not be told.")).to_be_visible()
+    words = "Your colleagues could not be told. Ask someone near you for help."
+    expect(page.get_by_role("listitem").filter(has_text=words)).to_be_visible()
+    # It is read out: the list is no live region.
+    expect(page.get_by_role("status")).to_contain_text(words)
     assert names(page) == ["Device settings", "End call"]
     said.clear()
 
@@ -238,10 +241,13 @@ def test_the_line_that_is_being_restored_is_said(page: Page, desk: Desk) -> None
     sit_down(page, desk, scripts=[RINGS])
     page.evaluate("() => { window.dialer.dial('911'); }")
     page.wait_for_function("() => window.dialer.state.phase === 'connected'")
-    bad = {"diagnostic": "networkReconnect", "value": 3}
-    page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", bad)
-    expect(page.get_by_text("The line is being restored. Do not close this window.")).to_be_visible()
-    assert names(page) == ["Device settings", "End call"]
+    words = "The line is being restored. Do not close this window."
+    for value, told in ((3, [words]), (1, [])):
+        change = {"diagnostic": "networkReconnect", "value": value}
+        page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", change)
+        expect(page.locator(".notes li")).to_have_text(told)
+        expect(page.get_by_role("status")).to_have_text("".join(told))
+        assert names(page) == ["Device settings", "End call"]
 
 
 @pytest.mark.parametrize(
