@@ -161,13 +161,14 @@ export class EmergencyPanel extends HTMLElement {
   async #identify() {
     const newest = this.#identifies();
     this.#agentId = this.getAttribute("agent-id") || null;
-    if (this.#agentId) return this.#lookAtDesktop();
+    // Not waited for: a browser may take ten seconds to find out where it is.
+    if (this.#agentId) return void this.#lookAtDesktop();
     const answer = await this.#ask("GET", "me");
     const mine = answer?.ok ? await answer.json().catch(() => null) : null;
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
-    if (this.#agentId) return this.#lookAtDesktop();
+    if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
       this.#source.state = { ...this.#source.state, status: answer && answer.status < 500 ? "refused" : "stale" };
       this.#render();

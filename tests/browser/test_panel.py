@@ -149,6 +149,18 @@ def test_before_the_first_answer_only_the_device_settings_are_there(page: Page, 
     assert buttons(page) == ["Device settings"]
 
 
+@pytest.mark.parametrize("agent", ["&agent=agent-1", ""])
+def test_a_browser_that_does_not_find_out_where_it_is_delays_nothing(page: Page, desk: Desk, agent: str) -> None:
+    page.add_init_script(
+        """navigator.permissions.query = async () => ({ state: "granted" });
+        navigator.geolocation.getCurrentPosition = () => {};"""
+    )
+    desk.panel = in_emergency()
+    desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": None}
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en{agent}")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+
+
 def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: Desk, said: list[str]) -> None:
     desk.others["GET me"] = 503
     page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en")
