@@ -311,6 +311,26 @@ def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
     expect(page.get_by_role("button", name="Device settings")).to_be_focused()
 
 
+UNDER_THE_BAR = """() => {
+  const { activeElement: it } = document.querySelector("emergency-panel").shadowRoot;
+  const bar = document.querySelector("emergency-panel").shadowRoot.querySelector(".bar");
+  return it && !bar.contains(it) && it.getBoundingClientRect().bottom <= bar.getBoundingClientRect().bottom ? it.textContent : null;
+}"""
+
+
+def test_what_has_the_focus_is_never_under_the_bar_at_400_percent(page: Page, desk: Desk) -> None:
+    page.set_viewport_size({"width": 320, "height": 256})
+    desk.panel = after_drop()
+    open_panel(page, desk)
+    end = page.get_by_role("button", name="End call")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    end.focus()
+    for _ in range(12):
+        page.keyboard.press("Shift+Tab")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert page.evaluate(UNDER_THE_BAR) is None
+
+
 def test_a_poll_that_changes_nothing_touches_nothing(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     open_panel(page, desk)
