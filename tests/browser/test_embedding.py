@@ -123,6 +123,7 @@ def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: Fr
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
     page.evaluate("(it) => window.port.postMessage(it)", {"type": "locale", "value": "it-IT"})
     expect(framed.get_by_role("heading", level=2)).to_have_text("Nessuna chiamata di emergenza")
+    assert page.frames[1].title().startswith("Nessuna chiamata di emergenza")
 
 
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
