@@ -18,6 +18,7 @@ const REFRESH_TIMES_MS = 15000;
 const REPORT_AGAIN_MS = 900000;
 const POSITION_WITHIN_MS = 10000;
 const IDENTIFY_AGAIN_MS = 5000;
+const ACCESS_WITHIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
@@ -27,6 +28,7 @@ export class EmergencyPanel extends HTMLElement {
   static observedAttributes = ["api", "agent-id", "lang"];
 
   getToken = null;
+  #lastToken = "";
   #dialer = null;
   #softphone = null;
   #leave = [];
@@ -154,8 +156,13 @@ export class EmergencyPanel extends HTMLElement {
     return (this.getAttribute("api") ?? "").replace(/\/$/, "");
   }
 
+  /** An access token; where none comes in time the last one, which may still do: a page that never gives one stops nothing. */
   async #token(fresh) {
-    return this.getToken ? this.getToken({ fresh }) : "";
+    if (!this.getToken) return "";
+    const late = new Promise((resolve, reject) => {
+      setTimeout(() => (this.#lastToken ? resolve(this.#lastToken) : reject(new Error("no token in time"))), ACCESS_WITHIN_MS);
+    });
+    return (this.#lastToken = await Promise.race([this.getToken({ fresh }), late]));
   }
 
   async #identify() {
@@ -182,10 +189,15 @@ export class EmergencyPanel extends HTMLElement {
     if (!this.#agentId && this.#source) this.refresh();
   };
 
-  /** Ask the API once; null where nothing came back. */
+  /** Ask the API, once more with a fresh token where the first was refused; null where nothing came back. */
   async #ask(method, path, body) {
+    const answer = await this.#askOnce(method, path, body, false);
+    return answer?.status === 401 && this.getToken ? this.#askOnce(method, path, body, true) : answer;
+  }
+
+  async #askOnce(method, path, body, fresh) {
     try {
-      const token = await this.#token(false);
+      const token = await this.#token(fresh);
       return await fetch(`${this.#api()}/${path}`, {
         method,
         headers: { ...(body ? { "content-type": "application/json" } : {}), ...(token ? { authorization: `Bearer ${token}` } : {}) },

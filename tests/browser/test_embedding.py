@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.browser.desk import LENT, Desk, after_drop, in_emergency, panel, ringing
+from tests.browser.conftest import PATIENCE_MS
+from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 
 INERT_MS = 650
 CONNECT = """async ({ panel }) => {
@@ -278,6 +279,45 @@ def test_a_call_without_our_mark_may_be_the_responders_only_while_one_is_waited_
     page.wait_for_timeout(INERT_MS)
     page.get_by_role("button", name="Answer").click()
     page.wait_for_function("() => window.dialer.state.callback")
+
+
+def hand_over(page: Page, get_token: str) -> None:
+    """Give the element another function that gives tokens."""
+    page.evaluate(f"() => {{ document.querySelector('emergency-panel').getToken = {get_token}; }}")
+
+
+def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    hand_over(page, "() => new Promise(() => {})")
+    desk.panel = panel()
+    # The last token still does.
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call", timeout=PATIENCE_MS * 2)
+    assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+
+
+def test_without_any_token_the_panel_says_that_it_knows_nothing(page: Page, desk: Desk) -> None:
+    page.add_init_script("window.noToken = () => new Promise(() => {})")
+    page.goto(desk.host_page)
+    given = ELEMENT.replace('() => "a-token"', "window.noToken")
+    page.evaluate(given, {"api": f"{desk.address}/api", "options": {}})
+    expect(page.locator(".notes li")).to_contain_text("No connection", timeout=PATIENCE_MS * 2)
+    assert desk.requests("GET", "/panel") == []
+
+
+def test_what_an_old_token_hid_is_asked_with_a_fresh_one(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = after_drop()
+    desk.others["POST agents/agent-1/release"] = Scripted({}, status=401)
+    sit_down(page, desk)
+    end = page.get_by_role("button", name="End the hold")
+    expect(end).to_be_visible()
+    hand_over(page, "({ fresh } = {}) => (fresh ? 'new' : 'old')")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    expect(page.get_by_role("status")).to_have_text("The hold could not be ended. Try again.")
+    assert [each.authorization for each in desk.requests("POST", "/release")] == ["Bearer old", "Bearer new"]
+    said.clear()
 
 
 def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
