@@ -452,11 +452,11 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Notes as they come and go, for those who cannot see the list, which is no live region. */
   #tellNotes(before, now) {
-    const come = now.filter((key) => !before.includes(key));
-    const gone = before.filter((key) => !now.includes(key));
-    if (come.length) setText(this.#parts.status, come.map((key) => this.#t(key)).join(" "));
-    else if (gone.some((key) => NOTES_OF_SERVER.has(key))) this.#say("server_back");
-    else if (gone.length) setText(this.#parts.status, "");
+    if (now.join() === before.join()) return;
+    const [away, wasAway] = [now, before].map((notes) => notes.some((key) => NOTES_OF_SERVER.has(key)));
+    // All that stand: one that comes must not cut short another that is still being read.
+    const words = wasAway && !away ? ["server_back", ...now] : now;
+    setText(this.#parts.status, words.map((key) => this.#t(key)).join(" "));
   }
 
   /** What changed, for the page around. */
