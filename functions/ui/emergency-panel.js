@@ -129,6 +129,8 @@ export class EmergencyPanel extends HTMLElement {
     this.#source?.stop();
     this.#source = null;
     this.#wakeLock?.release().catch(() => {});
+    this.#refuseHeadset(false);
+    this.#told = "";
   }
 
   attributeChangedCallback(name, before, now) {
@@ -241,6 +243,8 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #shown = "";
+  #told = "";
+  #refusing = false;
   #lastLocal = "";
   #taken = null;
 
@@ -339,7 +343,7 @@ export class EmergencyPanel extends HTMLElement {
     this.#renderTimes();
     if (held && !held.isConnected) heading.focus();
     this.#tellNotes(before?.notes ?? [], view.notes);
-    this.#tell(before, view);
+    this.#tell(view);
   }
 
   #focused() {
@@ -351,8 +355,9 @@ export class EmergencyPanel extends HTMLElement {
     const { alert } = this.#parts;
     const key = view.bannerKey ?? "";
     // The region is there before it is filled: what appears together with its text is not read out everywhere.
-    if (alert.dataset.shown === key) return;
-    alert.dataset.shown = key;
+    const sign = key === "banner" ? view.bannerText : key;
+    if (alert.dataset.shown === sign) return;
+    alert.dataset.shown = sign;
     alert.className = key ? "alert" : "";
     const own = key && key !== "banner" && key in PANEL_WORDS.en ? this.#t(key) : null;
     alert.replaceChildren(...(key ? [icon("alert"), el("span", {}, own ?? view.bannerText ?? "")] : []));
@@ -460,11 +465,13 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   /** What changed, for the page around. */
-  #tell(before, view) {
-    if (before && headlineOf(before) === headlineOf(view)) return;
+  #tell(view) {
+    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
+    const sign = JSON.stringify([this.headline, detail]);
+    if (sign === this.#told) return;
+    this.#told = sign;
     this.#keepAwake();
     this.#refuseHeadset(view.mode !== "normal" && view.mode !== "checking");
-    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
     this.dispatchEvent(new CustomEvent("modechange", { detail, bubbles: true, composed: true }));
   }
 
@@ -488,6 +495,9 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Headset buttons for hold, mute and the like do nothing during an emergency. */
   #refuseHeadset(refused) {
+    // Handlers are one for the whole page: those of the page around are let alone while there is nothing to refuse.
+    if (refused === this.#refusing) return;
+    this.#refusing = refused;
     const session = navigator.mediaSession;
     for (const action of ["togglemicrophone", "play", "pause", "stop"]) {
       try {

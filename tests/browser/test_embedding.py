@@ -343,6 +343,34 @@ def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, des
     assert page.evaluate("() => [window.agent.started.length, window.agent.calls[0].hangUps]") == [1, 0]
 
 
+def test_the_page_around_hears_of_controls_that_come_in_the_same_mode(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    listen = "(event) => (window.controls = event.detail.controls)"
+    page.evaluate(f"() => document.querySelector('emergency-panel').addEventListener('modechange', {listen})")
+    expect(page.get_by_role("button", name="Answer")).to_be_visible()
+    desk.panel = ringing(leg=True)
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("button", name="End call")).to_be_visible()
+    assert page.evaluate("() => window.controls") == ["answer", "device_settings", "end_call"]
+
+
+def test_headset_handlers_of_the_page_around_are_let_alone_until_there_is_something_to_refuse(
+    page: Page, desk: Desk
+) -> None:
+    page.add_init_script(
+        """window.handled = [];
+        MediaSession.prototype.setActionHandler = (name, handler) => window.handled.push([name, handler !== null]);"""
+    )
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert page.evaluate("() => window.handled") == []
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.handled.length === 4 && window.handled.every(([, refuses]) => refuses)")
+    page.evaluate("() => document.querySelector('emergency-panel').remove()")
+    assert page.evaluate("() => window.handled.slice(4).every(([, refuses]) => !refuses)")
+
+
 def test_the_panel_polls_under_the_id_that_the_server_knows(page: Page, desk: Desk) -> None:
     sit_down(page, desk)
     dial_911(page)

@@ -230,6 +230,14 @@ def test_a_panel_of_an_older_server_is_understood(page: Page, desk: Desk) -> Non
     assert buttons(page) == DEVICES_AND_END
 
 
+def test_what_a_server_says_without_a_known_key_is_shown_as_it_says_it_now(page: Page, desk: Desk) -> None:
+    open_panel(page, desk)
+    for words in ("One thing.", "Another thing."):
+        desk.panel = panel(banner=words)
+        look_again(page)
+        expect(page.get_by_role("alert")).to_have_text(words)
+
+
 def test_when_it_is_over_nothing_in_the_page_tells_of_it(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     open_panel(page, desk)
