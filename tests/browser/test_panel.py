@@ -322,7 +322,8 @@ def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
 UNDER_THE_BAR = """() => {
   const { activeElement: it } = document.querySelector("emergency-panel").shadowRoot;
   const bar = document.querySelector("emergency-panel").shadowRoot.querySelector(".bar");
-  return it && !bar.contains(it) && it.getBoundingClientRect().bottom <= bar.getBoundingClientRect().bottom ? it.textContent : null;
+  const [own, over] = [it, bar].map((each) => each?.getBoundingClientRect().bottom);
+  return it && !bar.contains(it) && own <= over ? it.textContent : null;
 }"""
 
 
