@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, e
 from tests.browser import scene
 from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on
 from tests.browser.scene import LEE, ROBIN
-from tests.browser.test_console import SECTIONS, WORDS, without_network_words
+from tests.browser.test_console import SECTIONS, WORDS, press_twice, without_network_words
 from tests.integration.tapped import Tapped, tapped_stack
 from tests.local import stack
 from tests.local.acs import poll
@@ -203,8 +203,7 @@ def test_a_hold_is_ended_and_a_call_that_nobody_ended_too(large: Tapped, page: P
         (kim, "End a call that nobody ended", "Press again: counted as dropped"),
     ):
         card = cards(page).filter(has_text=agent.name)
-        card.get_by_role("button", name=button).click()
-        card.get_by_role("button", name=sure).click()
+        press_twice(card, button, sure)
         expect(card).to_have_count(0)
         local.softphone(agent).wait_for_presence("available")
 
@@ -248,8 +247,7 @@ def test_a_site_is_made_changed_and_removed(large: Tapped, page: Page, said: lis
     expect(page.get_by_text("Saved.")).to_be_visible()
     page.get_by_role("list", name="Sites").get_by_role("button", name="South building").click()
     expect(page.get_by_label("Security desk")).to_have_value(stack.DESK)
-    page.get_by_role("button", name="Remove").click()
-    page.get_by_role("button", name="Press again to remove").click()
+    press_twice(page, "Remove", "Press again to remove")
     expect(page.get_by_role("button", name="South building")).to_have_count(0)
     without_network_words(said)
 
@@ -414,8 +412,7 @@ def test_a_template_is_previewed_refused_in_its_place_saved_and_given_back(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     assert large.local.ask("GET", address, principal=stack.ADMIN).json()["text"].endswith("Mine.")
-    page.get_by_role("button", name="Back to the built-in one").click()
-    page.get_by_role("button", name="Press again: your text is lost").click()
+    press_twice(page, "Back to the built-in one", "Press again: your text is lost")
     expect(text).to_have_value(built_in)
     without_network_words(said)
 
