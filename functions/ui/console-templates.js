@@ -1,6 +1,6 @@
 // The Emergency Call Notification Template: three plain texts, what is wrong with them in place, and how it will look.
 import { el, icon, onlyNewest, setText } from "./dom.js";
-import { faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
+import { SERVER_SPEAKS, faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
 
 const PREVIEW_AFTER_MS = 400;
 const KINDS = ["call", "callback", "closing"];
@@ -155,7 +155,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
       area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
     };
     const told = ({ part, line, message }) =>
-      el("li", {}, icon("alert"), el("span", {}, `${line ? `${t("line")} ${line}: ` : ""}${message}`), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
+      el("li", {}, icon("alert"), el("span", {}, line ? `${t("line")} ${line}: ` : "", el("span", { lang: SERVER_SPEAKS }, message)), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
     for (const [part] of PARTS) fill(lints[part], faults.filter((each) => each.part === part).map(told), areas[part]);
     fill(lint, faults.filter((each) => !areas[each.part]).map(told));
   }

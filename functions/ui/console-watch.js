@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultPlace, momentOf, onceAtATime, reasonOf, request } from "./console-api.js";
+import { SERVER_SPEAKS, faultPlace, momentOf, onceAtATime, reasonOf, request } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -41,9 +41,9 @@ export function readinessSection(main, { t, locale }) {
     return el(
       "li",
       { class: "check" },
-      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", {}, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
-      el("p", { class: "reason" }),
-      el("p", { class: "remedy" }),
+      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", { lang: SERVER_SPEAKS }, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
+      el("p", { class: "reason", lang: SERVER_SPEAKS }),
+      el("p", { class: "remedy" }, t("remedy", {}), el("span", { lang: SERVER_SPEAKS })),
     );
   }
 
@@ -51,7 +51,7 @@ export function readinessSection(main, { t, locale }) {
     item.dataset.state = check.state;
     setText(item.querySelector(".state"), t(`state_${check.state}`));
     setText(item.querySelector(".reason"), check.reason ?? "");
-    setText(item.querySelector(".remedy"), check.remedy ? t("remedy", { remedy: check.remedy }) : "");
+    setText(item.querySelector(".remedy").lastElementChild, check.remedy ?? "");
     item.querySelector(".remedy").hidden = !check.remedy;
   }
 
@@ -171,7 +171,9 @@ export function drillsSection(main, { t, locale, admin }) {
   function updateStep(item, step) {
     item.dataset.state = step.state;
     const took = step.ms === null || step.ms === undefined ? "" : ` (${step.ms} ms)`;
-    setText(item.lastElementChild, `${t(`step_state_${step.state}`)}${took}${step.reason ? `: ${step.reason}` : ""}`);
+    const told = `${t(`step_state_${step.state}`)}${took}${step.reason ? ": " : ""}`;
+    const place = item.lastElementChild;
+    if (place.textContent !== told + (step.reason ?? "")) place.replaceChildren(told, step.reason ? el("span", { lang: SERVER_SPEAKS }, step.reason) : "");
   }
 
   return () => {

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import console_answers
 from tests.browser.console_answers import ADMIN, AGENT, BOARD, TEMPLATE, emergency
 from tests.browser.desk import Desk, Scripted
-from tests.browser.looks import is_too_wide
+from tests.browser.looks import LANGUAGES, is_too_wide
 from tests.browser.test_console import (
     DOUBLE_CLICK_MS,
     HARMLESS,
@@ -353,3 +353,19 @@ def test_dates_are_written_as_where_the_reader_is(browser: Browser, desk: Desk) 
     open_console(page, desk, others={"GET manage/emergencies": [emergency(1, since="2026-11-03T02:00:00Z")]})
     expect(page.get_by_text("03/11/2026, 02:00:00")).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_server_says_is_marked_as_english_in_every_language(page: Page, desk: Desk, language: str) -> None:
+    open_console(page, desk, "readiness", locale=language)
+    for words in ("3 of 20 are free.", "Add 10."):
+        told = page.get_by_text(words)
+        expect(told).to_be_visible()
+        assert told.evaluate("(it) => it.closest('[lang]').lang") == "en"
+    expect(page.get_by_text(WORDS[language]["remedy"].format(remedy="Add 10."))).to_be_visible()
+    desk.others |= HARMLESS
+    page.goto(f"{desk.address}/api/ui/console?locale={language}#templates")
+    page.reload()
+    told = page.get_by_text("The callback number is missing.")
+    assert told.evaluate("(it) => it.closest('[lang]').lang") == "en"
+    expect(page.get_by_text(f"{WORDS[language]['line']} 2: The callback number is missing.")).to_be_visible()

@@ -305,6 +305,30 @@ def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, de
     assert boxes.count(boxes[0]) == len(boxes), boxes
 
 
+BROKEN_WORDS = """() => {
+  const broken = [];
+  const root = document.querySelector("emergency-panel").shadowRoot;
+  for (const { firstChild: text } of root.querySelectorAll(".bar button span")) {
+    for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      if (range.getClientRects().length > 1) broken.push(word);
+    }
+  }
+  return broken;
+}"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_of_the_bar_is_broken_at_320_px(page: Page, desk: Desk, language: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    desk.panel = in_emergency()
+    open_panel(page, desk, locale=language)
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    assert page.evaluate(BROKEN_WORDS) == []
+
+
 def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
     desk.panel = panel()
     open_panel(page, desk)
