@@ -530,9 +530,17 @@ export class EmergencyPanel extends HTMLElement {
 
   #throughDialer(name, number) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
-    else if (name === "end_call") this.#dialer.end();
-    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => {});
-    else this.#softphone?.control?.(name, { name });
+    else if (name === "end_call" && this.#dialsOrTalks()) this.#dialer.end();
+    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => this.#say("answer_failed"));
+    else if (this.#softphone?.control) this.#softphone.control(name, { name });
+    // The server knows of a ring that has not come here, or not yet.
+    else if (name === "answer") this.#say("answer_failed");
+  }
+
+  /** Whether the dialer has a call of its own; any other one is the softphone's. */
+  #dialsOrTalks() {
+    const { phase, callback } = this.#dialer.state ?? {};
+    return callback || !["idle", "ended"].includes(phase);
   }
 
   #endCall(view) {

@@ -48,6 +48,9 @@ ELEMENT = """async ({ api, options }) => {
   element.dialer = window.dialer;
   document.querySelector("main").append(element);
 }"""
+SILENCE = """() => {
+  document.querySelector("emergency-panel").shadowRoot.querySelector("[role=status]").textContent = "";
+}"""
 RINGS = {"steps": [[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]}
 
 
@@ -330,6 +333,41 @@ def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     page.get_by_role("button", name="Answer").click()
     page.wait_for_function("() => window.dialer.state.callback")
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+
+
+def test_an_answer_that_comes_to_nothing_is_said(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    answer, status = page.get_by_role("button", name="Answer"), page.get_by_role("status")
+    words = "The call could not be answered here. Try again, or answer where else it rings."
+    # It rings by what the server says, and not, or not yet, in this window.
+    answer.click()
+    expect(status).to_have_text(words)
+    page.evaluate(SILENCE)
+    page.evaluate("() => { window.agent.ring().accept = () => Promise.reject(new Error('gone')); }")
+    page.wait_for_function("() => window.dialer.state.incoming")
+    answer.click()
+    expect(status).to_have_text(words)
+
+
+def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_through_the_dialer(
+    page: Page, desk: Desk
+) -> None:
+    sit_down(page, desk)
+    page.evaluate(
+        """() => { window.controls = [];
+          document.querySelector('emergency-panel').softphone = { control: (name) => window.controls.push(name) }; }"""
+    )
+    end = page.get_by_role("button", name="End call")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    assert page.evaluate("() => window.controls") == ["end_call"]
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    page.wait_for_function("() => window.dialer.state.ended === 'agent'")
+    assert page.evaluate("() => window.controls") == ["end_call"]
 
 
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:
