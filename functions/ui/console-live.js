@@ -19,6 +19,8 @@ export function liveSection(main, { t, locale, office }) {
   let timer = null;
   let etag = null;
   let rows = [];
+  // Those of whom the alarm tells, until the last of them is over.
+  let told = [];
   const alarm = el("div", { role: "alert", class: "arrival" });
   const status = el("p", { role: "status", class: "status" });
   const cut = el("p", { role: "status", class: "status" });
@@ -82,15 +84,24 @@ export function liveSection(main, { t, locale, office }) {
     const arrived = newest.filter((row) => !announcedHere.has(row.emergency));
     for (const row of arrived) announcedHere.add(row.emergency);
     if (arrived.length) {
+      told = arrived;
       const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: unturned(row.name ?? row.agent_id), site: unturned(row.site ?? t("site_unknown")) }));
       alarm.replaceChildren(icon("alert"), el("span", {}, words.join(" ")));
       beep();
-    } else if (!rows.length) alarm.replaceChildren();
+    } else if (!told.some(({ emergency }) => rows.some((row) => row.emergency === emergency))) alarm.replaceChildren();
     const held = list.contains(document.activeElement) ? document.activeElement : null;
     keyed(list, newest, (row) => row.emergency, makeRow, updateRow);
     // What had the focus is gone with its emergency, or has nothing to end any more.
     if (held && !held.checkVisibility()) heading.focus();
-    setText(status, rows.length ? t("count_emergencies", { count: rows.length }) : t("no_emergencies"));
+    setText(status, counted());
+  }
+
+  /** A test or a drill is none of the emergencies. */
+  function counted() {
+    const played = rows.filter((row) => row.test || row.drill).length;
+    const real = rows.length - played;
+    const words = [real ? t("count_emergencies", { count: real }) : t("no_emergencies"), ...(played ? [t("count_played", { count: played })] : [])];
+    return words.join(" · ");
   }
 
   function makeRow(row) {

@@ -57,7 +57,7 @@ def test_what_fails_is_read_out_once_and_not_at_each_look(
     expect(page.get_by_text(words)).to_be_visible()
     if section == "live":
         desk.others["GET manage/emergencies"] = BOARD
-        expect(page.get_by_text("Emergencies now: 3")).to_be_visible(timeout=SETTLE_MS * 2)
+        expect(page.get_by_text("Emergencies now: 2")).to_be_visible(timeout=SETTLE_MS * 2)
         desk.others["GET manage/emergencies"] = 503
         for _ in range(3):
             with page.expect_response("**/manage/emergencies"):
@@ -97,6 +97,25 @@ def test_how_far_an_import_is_is_shown_and_not_read_out_each_second(page: Page, 
     expect(page.get_by_text("All 9 rows are in (9).")).to_be_visible()
     assert heard(page, "of 9 rows are in.") == 0
     assert heard(page, "The import begins") == heard(page, "All 9 rows are in") == 1
+
+
+def test_a_drill_and_a_test_are_not_counted_as_emergencies(page: Page, desk: Desk) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(1, drill=True), emergency(2, test=True)]})
+    count = page.get_by_role("status").filter(has_text="drills")
+    expect(count).to_have_text("No emergency now. · Tests and drills: 2")
+    desk.others["GET manage/emergencies"] = [emergency(1, drill=True), emergency(3)]
+    expect(count).to_have_text("Emergencies now: 1 · Tests and drills: 1", timeout=SETTLE_MS)
+
+
+def test_the_alarm_tells_of_nobody_whose_emergency_is_over(page: Page, desk: Desk) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(1)]})
+    alarm = page.get_by_role("alert")
+    expect(alarm).to_contain_text("Agent Example 1")
+    desk.others["GET manage/emergencies"] = [emergency(2), emergency(1)]
+    expect(alarm).to_have_text("EMERGENCY: Agent Example 2, North building.", timeout=SETTLE_MS)
+    desk.others["GET manage/emergencies"] = [emergency(1)]
+    expect(alarm).to_be_empty(timeout=SETTLE_MS)
+    expect(page.get_by_role("heading", name="Agent Example 1")).to_be_visible()
 
 
 # With the keyboard ----------------------------------------------------------------------------------------------------
@@ -304,7 +323,7 @@ def test_the_checks_of_the_deployment_do_not_stand_below_an_agent_whom_nobody_kn
 
 def test_who_is_signed_out_in_the_middle_finds_the_way_back(page: Page, desk: Desk, said: list[str]) -> None:
     open_console(page, desk)
-    expect(page.get_by_text("Emergencies now: 3")).to_be_visible()
+    expect(page.get_by_text("Emergencies now: 2")).to_be_visible()
     desk.others["GET manage/emergencies"] = 401
     way = page.get_by_role("link", name="Sign in, in a new tab")
     expect(way).to_be_visible(timeout=SETTLE_MS)
