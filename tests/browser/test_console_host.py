@@ -256,7 +256,7 @@ def csv(text: str) -> FilePayload:
     return FilePayload(name="agents.csv", mimeType="text/csv", buffer=text.encode())
 
 
-def test_a_file_is_checked_imported_and_exported(large: Tapped, page: Page) -> None:
+def test_a_file_is_checked_imported_and_exported(large: Tapped, page: Page, said: list[str]) -> None:
     open_section(page, large.local, "agents")
     choose = page.get_by_label("A CSV file to import")
     head = "agent_id,name,country,emergency_contacts\r\n"
@@ -279,6 +279,8 @@ def test_a_file_is_checked_imported_and_exported(large: Tapped, page: Page) -> N
     assert exported == large.local.ask("GET", "manage/agents/export", principal=stack.ADMIN).content
     text = exported.decode("utf-8-sig")
     assert "Åsa Example 199" in text and text.count("\r\n") > AGENTS
+    # A look may come while the table is busy with the import: 503, and the next look shows it.
+    without_network_words(said)
 
 
 def setup_file(body: bytes) -> FilePayload:
