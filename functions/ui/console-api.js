@@ -12,6 +12,8 @@ const SECOND_PRESS_AFTER_MS = 600;
 const SIGN_IN = "/.auth/login/aad?post_login_redirect_uri=";
 const BASE = new URL("..", location.href).href;
 
+export const UNANSWERED = { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
+
 /**
  * Ask the API. Gives `{ status, ok, data, etag, cutAt, problem, missing }`: status 0 where nothing came back, `missing` where
  * the server has no such route, `cutAt` how many entries it gave where there are more. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
@@ -28,11 +30,13 @@ export async function request(method, path, { body, raw, type = "application/jso
     });
     const kind = response.headers.get("content-type") ?? "";
     const data = whole && response.ok ? await response.blob() : kind.includes("json") ? await response.json() : await response.text();
+    // A 200 of something between, such as the page of a network's own sign-in, is no answer of the server.
+    if (method === "GET" && response.status === 200 && !whole && !kind.includes("json")) return UNANSWERED;
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
     return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing };
   } catch {
-    return { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
+    return UNANSWERED;
   }
 }
 

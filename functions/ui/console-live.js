@@ -1,6 +1,6 @@
 // The live board: every emergency with a leg, a ring or a hold.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultPlace, momentOf, reasonOf, request, twoStep, unturned } from "./console-api.js";
+import { UNANSWERED, faultPlace, momentOf, reasonOf, request, twoStep, unturned } from "./console-api.js";
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
@@ -59,13 +59,15 @@ export function liveSection(main, { t, locale, office }) {
 
   async function look() {
     const newest = asks();
-    const answer = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
+    const given = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
     if (!newest()) return;
+    // What is no list tells of nobody: least of all that there is no emergency.
+    const answer = given.ok && !Array.isArray(given.data) ? UNANSWERED : given;
     fault.tell(answer);
     if (answer.status === 304 || answer.ok) {
       if (answer.ok) {
         etag = answer.etag;
-        rows = Array.isArray(answer.data) ? answer.data : answer.data?.emergencies ?? [];
+        rows = answer.data;
         show();
       }
       setText(cut, leftOut(answer.cutAt));

@@ -696,6 +696,8 @@ export class EmergencyPanel extends HTMLElement {
     const text = address.value.trim();
     if (!text) return address.focus();
     const newest = this.#confirms();
+    // The browser may take ten seconds to find out where it is.
+    this.#say("state_checking");
     const kept = await this.#reportDesktop({ confirmed: true, location: { address: text } }, await this.#askPosition());
     if (!newest()) return;
     // A look that is under way may have been before it.

@@ -107,7 +107,7 @@ export class StateSource {
     if (response.status === 304 && this.state.panel) {
       this.#failures = 0;
       this.#become({ ...this.state, status: "fresh", since: Date.now() });
-    } else if (response.ok) {
+    } else if (response.ok && typeof panel?.mode === "string") {
       this.#failures = 0;
       this.#tag = response.headers.get("etag");
       this.#become({ status: "fresh", panel, since: Date.now() });

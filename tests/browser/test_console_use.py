@@ -308,6 +308,16 @@ def test_what_somebody_removed_meanwhile_can_be_saved_anew(page: Page, desk: Des
     without_network_words(said)
 
 
+@pytest.mark.parametrize(("body", "kind"), [("<h1>Sign in</h1>", "text/html"), ("{}", "application/json")])
+def test_what_is_no_board_does_not_say_that_there_is_no_emergency(page: Page, desk: Desk, body: str, kind: str) -> None:
+    open_console(page, desk)
+    expect(page.get_by_text("Emergencies now: 2")).to_be_visible()
+    page.route("**/api/manage/emergencies", lambda route: route.fulfill(body=body, content_type=kind))
+    expect(page.get_by_text("The server does not answer.")).to_be_visible(timeout=SETTLE_MS)
+    expect(page.get_by_role("heading", name="Agent Example 1")).to_be_visible()
+    expect(page.get_by_text("No emergency now.")).to_have_count(0)
+
+
 def test_the_checks_of_the_deployment_do_not_stand_below_an_agent_whom_nobody_knows(
     page: Page, desk: Desk, said: list[str]
 ) -> None:

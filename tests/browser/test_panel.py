@@ -129,6 +129,20 @@ def test_a_server_that_goes_away_takes_nothing_from_the_page(
     without_network_words(said)
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"), [("<h1>Sign in</h1>", "text/html"), ("{}", "application/json"), ("null", "")]
+)
+def test_what_is_no_panel_takes_nothing_from_the_page_either(page: Page, desk: Desk, body: str, kind: str) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    page.route("**/panel", lambda route: route.fulfill(body=body, content_type=kind))
+    look_again(page)
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    assert buttons(page) == DEVICES_AND_END
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_refusal_takes_nothing_from_the_page_either(page: Page, desk: Desk, said: list[str], state: str) -> None:
     shown, controls, _ = STATES[state]
@@ -463,6 +477,15 @@ def test_where_the_desktop_is_is_confirmed_in_one_click(
     assert report.body["confirmed"] is True and report.body["desktop_id"] == "desktop-1"
     assert report.body["location"]["address"] == "1 Example Street"
     assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
+
+
+def test_that_the_confirmation_is_under_way_is_said(page: Page, desk: Desk) -> None:
+    page.add_init_script("navigator.geolocation.getCurrentPosition = () => {};")
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
+    open_panel(page, desk)
+    page.get_by_label("Address of this desk").fill("1 Example Street")
+    page.get_by_role("button", name="Confirm where you are").click()
+    expect(page.get_by_role("status")).to_have_text("Checking…")
 
 
 def test_the_question_moves_no_control_and_follows_a_change_of_network(page: Page, desk: Desk) -> None:
