@@ -299,6 +299,21 @@ def test_end_call_has_one_place_and_is_inert_just_after_a_change(page: Page, des
     assert boxes.count(boxes[0]) == len(boxes), boxes
 
 
+@pytest.mark.parametrize(("shown", "name"), [(in_emergency(), "End call"), (after_drop(), "Call 911 again")])
+def test_what_a_press_comes_to_is_said_where_it_is_seen(
+    page: Page, desk: Desk, shown: dict[str, Any], name: str
+) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    desk.panel = shown
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    page.get_by_role("button", name=name).click()
+    status = page.get_by_role("status")
+    expect(status).not_to_be_empty()
+    expect(status).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, desk: Desk, language: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
