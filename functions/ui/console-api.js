@@ -110,6 +110,8 @@ export function twoStep(label, sure, act, className = "danger") {
       armedAt = performance.now();
       setText(button, sure);
       button.className = className;
+      // Safari gives a button that is clicked no focus, and none would be lost.
+      button.focus();
     } else if (performance.now() - armedAt >= SECOND_PRESS_AFTER_MS) {
       disarm();
       run();
