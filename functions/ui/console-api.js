@@ -7,7 +7,12 @@ import { el, icon, setText } from "./dom.js";
 
 export const CONSOLE_WORDS = { en: conEn, es: conEs, fr: conFr, it: conIt };
 const ANSWER_WITHIN_MS = 15000;
+// The second of a double click comes within it.
+const SECOND_PRESS_AFTER_MS = 600;
+const SIGN_IN = "/.auth/login/aad?post_login_redirect_uri=";
 const BASE = new URL("..", location.href).href;
+
+export const UNANSWERED = { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
 
 /**
  * Ask the API. Gives `{ status, ok, data, etag, cutAt, problem, missing }`: status 0 where nothing came back, `missing` where
@@ -25,11 +30,13 @@ export async function request(method, path, { body, raw, type = "application/jso
     });
     const kind = response.headers.get("content-type") ?? "";
     const data = whole && response.ok ? await response.blob() : kind.includes("json") ? await response.json() : await response.text();
+    // A 200 of something between, such as the page of a network's own sign-in, is no answer of the server.
+    if (method === "GET" && response.status === 200 && !whole && !kind.includes("json")) return UNANSWERED;
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
     return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing };
   } catch {
-    return { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
+    return UNANSWERED;
   }
 }
 
@@ -46,36 +53,81 @@ export function reasonOf(answer, t) {
   return answer.problem?.detail ?? t("refused");
 }
 
+/** The language of what the server says of checks, files and templates: a reader's voice must not read it as another. */
+export const SERVER_SPEAKS = "en";
+
 /** A box that says that something is not as it should be. */
 export function faultBox(answer, t, ...more) {
   return el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, reasonOf(answer, t)), ...more));
 }
 
-/** A button that asks once more, in its own place, before it acts. */
-export function twoStep(label, sure, act, t, className = "danger") {
+/** The way to sign in; it comes back to this page. */
+export function signInLink(words, attributes = {}) {
+  return el("a", { href: SIGN_IN + encodeURIComponent(location.pathname), ...attributes }, words);
+}
+
+/**
+ * A place for what fails, and `tell(answer)`, which shows it there or clears it. It is read out as it comes, and not again
+ * at each look that fails the same way.
+ */
+export function faultPlace(t) {
+  const box = el("div", { "aria-live": "assertive" });
+  const way = el("p", { hidden: true }, signInLink(t("sign_in_again"), { target: "_blank" }));
+  let told = "";
+  const tell = (answer) => {
+    const reason = answer.ok || answer.status === 304 ? "" : reasonOf(answer, t);
+    // In another tab: what is typed here stays.
+    way.hidden = answer.status !== 401;
+    if (reason === told) return;
+    told = reason;
+    box.replaceChildren(...(reason ? [faultBox(answer, t)] : []));
+  };
+  return { place: el("div", {}, box, way), tell };
+}
+
+/** `act`, but not once more while it is under way. */
+export function onceAtATime(act) {
+  let underWay = null;
+  return () => (underWay ??= act().finally(() => (underWay = null)));
+}
+
+/** A button that asks once more, in its own place, before it acts: as long as the focus stays there, however slow one is. */
+export function twoStep(label, sure, act, className = "danger") {
   const button = el("button", { type: "button" }, label);
-  let armed = null;
+  let armedAt = null;
   const disarm = () => {
-    clearTimeout(armed);
-    armed = null;
+    armedAt = null;
     setText(button, label);
     button.className = "";
   };
-  button.addEventListener("click", async () => {
-    if (armed === null) {
-      setText(button, sure);
-      button.className = className;
-      armed = setTimeout(disarm, 6000);
-      return;
-    }
-    disarm();
+  const run = onceAtATime(async () => {
     button.setAttribute("aria-busy", "true");
     await act();
     button.removeAttribute("aria-busy");
   });
-  button.addEventListener("blur", () => armed !== null && disarm());
+  button.addEventListener("click", () => {
+    if (armedAt === null) {
+      armedAt = performance.now();
+      setText(button, sure);
+      button.className = className;
+      // Safari gives a button that is clicked no focus, and none would be lost.
+      button.focus();
+    } else if (performance.now() - armedAt >= SECOND_PRESS_AFTER_MS) {
+      disarm();
+      run();
+    }
+  });
+  // A key that is held down clicks again and again.
+  button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
+  button.addEventListener("blur", () => armedAt !== null && disarm());
   return button;
 }
+
+// What turns the direction of all that stands after it in a line, such as U+202E.
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** Somebody's name without them. */
+export const unturned = (name) => name.replace(TURNS, "");
 
 /** A moment in the reader's own form; an em dash for none. */
 export function momentOf(text, locale) {

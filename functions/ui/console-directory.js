@@ -1,6 +1,6 @@
 // Agents and sites: search, one form for an entry, import and export.
 import { el, keyed, onlyNewest, setText } from "./dom.js";
-import { faultBox, reasonOf, request } from "./console-api.js";
+import { faultPlace, reasonOf, request, unturned } from "./console-api.js";
 import { faultTable, filesCard, sendFile, setupCard } from "./console-files.js";
 import { recordForm } from "./console-forms.js";
 
@@ -57,7 +57,11 @@ function opening(detail, { t, admin, edited }, form, changed) {
       edited(differs);
     };
     const done = (saved) => {
-      if (saved === null && made.isConnected) detail.replaceChildren();
+      if (saved === null && made.isConnected) {
+        // What had the focus goes.
+        detail.replaceChildren(el("p", { role: "status", class: "status" }, t("removed")));
+        detail.closest("main").querySelector("h2").focus();
+      }
       changed();
     };
     const made = await recordForm({ ...form, id, title: id ?? form.title, t, writable: admin, edited: told, done });
@@ -81,14 +85,14 @@ export function agentsSection(main, context) {
   const status = el("p", { role: "status", class: "status" });
   const more = el("button", { type: "button", hidden: true, onclick: () => look(false) }, t("more"));
   const detail = el("div", {});
-  const fault = el("div", {});
+  const fault = faultPlace(t);
   const form = { title: t("new_agent"), path: "manage/agents", idField: "agent_id", fields: AGENT_FIELDS, label: labelling(t, "agent") };
   const { open, stop } = opening(detail, context, form, () => look(true));
   const importing = importCard(context, () => look(true));
   main.append(
     el("h2", { tabindex: "-1" }, t("agents")),
     el("div", { class: "row" }, el("div", { class: "field grow" }, el("label", { for: "agents-search" }, t("search_agents")), search), admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_agent")) : null),
-    fault,
+    fault.place,
     el("div", { class: "split" }, el("div", {}, list, more, status), detail),
     importing.card,
   );
@@ -103,13 +107,16 @@ export function agentsSection(main, context) {
     const query = new URLSearchParams({ starts_with: search.value.trim(), limit: String(PAGE_OF), ...(anew || !cursor ? {} : { cursor }) });
     const answer = await request("GET", `manage/agents?${query}`);
     if (!newest()) return;
-    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    fault.tell(answer);
     if (!answer.ok) return;
+    const [shown, asked] = [found.size, document.activeElement === more];
     if (anew) found.clear();
     for (const agent of answer.data.agents) found.set(agent.agent_id, agent);
     cursor = answer.data.cursor ?? null;
     more.hidden = cursor === null;
     keyed(list, [...found.values()], (agent) => agent.agent_id, makeChoice, updateChoice);
+    // The button that was pressed goes with the last page.
+    if (asked && more.hidden) (list.children[shown] ?? list.lastElementChild)?.firstElementChild.focus();
     setText(status, found.size ? t(cursor ? "first_agents" : "count_agents", { count: found.size }) : t("no_agents"));
   }
 
@@ -119,7 +126,7 @@ export function agentsSection(main, context) {
 
   function updateChoice(item, agent) {
     const [name, more_] = item.firstElementChild.children;
-    setText(name, agent.name ?? agent.agent_id);
+    setText(name, unturned(agent.name ?? agent.agent_id));
     const told = agent.contacts ? t("contacts_count", { count: agent.contacts }) : t("contacts_none");
     setText(more_, [agent.agent_id, agent.country, agent.site, told].filter(Boolean).join(" · "));
   }
@@ -163,12 +170,14 @@ function importCard({ t, admin }, imported) {
 
   function show() {
     const bar = el("progress", { max: "1", "aria-label": t("import") });
-    result.replaceChildren(bar);
-    follow(importUnderWay, bar, asks());
+    // Beside the live region: a count that grows each second is not read out each second.
+    const count = el("p", { class: "status" });
+    result.replaceChildren(bar, count);
+    follow(importUnderWay, { bar, count }, asks());
   }
 
   /** To its end, also where a file that was chosen meanwhile is what the card shows. */
-  async function follow(operation, bar, newest) {
+  async function follow(operation, { bar, count }, newest) {
     const answer = await request("GET", `manage/agents/import/${encodeURIComponent(operation)}`);
     if (stopped || operation !== importUnderWay) return;
     if (answer.status === 404) importUnderWay = null;
@@ -177,13 +186,15 @@ function importCard({ t, admin }, imported) {
       const { state, done, rows } = answer.data;
       bar.max = Math.max(rows, 1);
       bar.value = done;
-      if (newest()) setText(says, t(`import_${state}`, { done, rows }));
-      if (state !== "running") {
+      const running = state === "running";
+      setText(count, running ? t("import_running", { done, rows }) : "");
+      if (newest() && !running) setText(says, t(`import_${state}`, { done, rows }));
+      if (!running) {
         importUnderWay = null;
         return imported();
       }
     }
-    timer = setTimeout(() => follow(operation, bar, newest), LOOK_AT_IMPORT_MS);
+    timer = setTimeout(() => follow(operation, { bar, count }, newest), LOOK_AT_IMPORT_MS);
   }
 
   showImport = show;
@@ -203,13 +214,13 @@ export function sitesSection(main, context) {
   const list = el("ul", { class: "choices", "aria-label": t("sites") });
   const status = el("p", { role: "status", class: "status" });
   const detail = el("div", {});
-  const fault = el("div", {});
+  const fault = faultPlace(t);
   const form = { title: t("new_site"), path: "manage/sites", idField: "site_id", fields: SITE_FIELDS, label: labelling(t, "site") };
   const { open, stop } = opening(detail, context, form, look);
   main.append(
     el("h2", { tabindex: "-1" }, t("sites")),
     el("p", { class: "row" }, admin ? el("button", { type: "button", onclick: () => leaving(() => open(null)) }, t("new_site")) : null),
-    fault,
+    fault.place,
     el("div", { class: "split" }, el("div", {}, list, status), detail),
     // The file has templates too, which are an administrator's alone.
     ...(admin ? [setupCard(t, look)] : []),
@@ -219,7 +230,7 @@ export function sitesSection(main, context) {
     const newest = asks();
     const answer = await request("GET", "manage/sites");
     if (!newest()) return;
-    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    fault.tell(answer);
     if (!answer.ok) return;
     const { sites } = answer.data;
     keyed(

@@ -1,6 +1,6 @@
 // Forms over one record of the API: read with its entity tag, checked, saved, removed, and compared when it moved.
 import { el, icon } from "./dom.js";
-import { faultBox, reasonOf, request, twoStep } from "./console-api.js";
+import { faultBox, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
 
 const SPLITS = { lines: "\n", text: null };
 
@@ -12,7 +12,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
   const box = el("section", { class: "card form", "aria-label": title });
   const known = id === null ? { ok: true, data: {}, etag: null } : await request("GET", `${path}/${encodeURIComponent(id)}`);
   if (!known.ok) {
-    box.append(el("h3", {}, title), faultBox(known, t));
+    box.append(el("h3", { tabindex: "-1" }, title), el("div", { role: "alert" }, faultBox(known, t)));
     return box;
   }
   let etag = known.etag;
@@ -23,6 +23,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     const input = inputOf(field, known.data);
     const key = keyOfField(field);
     input.id = `${idField}-${key}`;
+    input.required = field.required === true;
     if (field.name === idField && id !== null) input.readOnly = true;
     if (!writable) input.readOnly = true;
     inputs.set(key, input);
@@ -44,12 +45,19 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     return record;
   };
 
-  const complain = (faults) => {
+  /** What the last attempt said is about what stood there then. */
+  const clear = () => {
     for (const input of inputs.values()) {
       input.removeAttribute("aria-invalid");
-      const error = box.querySelector(`[id="${input.id}-error"]`);
-      error.hidden = true;
+      box.querySelector(`[id="${input.id}-error"]`).hidden = true;
+      const hint = box.querySelector(`[id="${input.id}-hint"]`);
+      if (hint) input.setAttribute("aria-describedby", hint.id);
+      else input.removeAttribute("aria-describedby");
     }
+    status.textContent = "";
+  };
+
+  const complain = (faults) => {
     const links = faults.map(({ key, reason }) => {
       const input = inputs.get(key);
       if (!input) return el("li", {}, reason);
@@ -68,7 +76,11 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
 
   const moved = async (mine) => {
     const theirs = await request("GET", `${path}/${encodeURIComponent(id ?? mine[idField])}`);
-    if (!theirs.ok) return complain([{ key: idField, reason: reasonOf(theirs, t) }]);
+    // Gone: from here on it is a new one.
+    if (theirs.status === 404 && !theirs.missing) etag = null;
+    if (!theirs.ok) return complain([{ key: idField, reason: etag === null ? t("removed_meanwhile") : reasonOf(theirs, t) }]);
+    // Nobody changed what was never read here: it is another one, under the id that was typed.
+    const words = etag === null ? t("exists_already") : t("changed_meanwhile");
     etag = theirs.etag;
     const rowsOf = fields
       .map((field) => [label(field), inputs.get(keyOfField(field)).value, textOf(field, theirs.data)])
@@ -78,17 +90,19 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
       for (const field of fields) inputs.get(keyOfField(field)).value = textOf(field, theirs.data);
       summary.hidden = true;
       edited(false);
+      heading.focus();
     };
     const head = el("tr", {}, el("th", { scope: "col" }, t("field")), el("th", { scope: "col" }, t("mine")), el("th", { scope: "col" }, t("theirs")));
     summary.replaceChildren(
       icon("alert"),
-      el("div", {}, el("p", {}, t("changed_meanwhile")), el("table", {}, el("thead", {}, head), el("tbody", {}, ...rowsOf)), el("p", { class: "row" }, el("button", { type: "button", onclick: take }, t("take_theirs")), t("save_keeps_mine"))),
+      el("div", {}, el("p", {}, words), el("table", {}, el("thead", {}, head), el("tbody", {}, ...rowsOf)), el("p", { class: "row" }, el("button", { type: "button", onclick: take }, t("take_theirs")), t("save_keeps_mine"))),
     );
     summary.hidden = false;
     summary.focus();
   };
 
-  const save = async () => {
+  const save = onceAtATime(async () => {
+    clear();
     const record = collect();
     const faults = fields.filter((field) => field.required && !inputs.get(keyOfField(field)).value.trim()).map((field) => ({ key: keyOfField(field), reason: t("is_needed") }));
     if (faults.length) return complain(faults);
@@ -102,11 +116,12 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     }
     etag = answer.etag;
     summary.hidden = true;
-    status.textContent = t("saved");
     // What was typed while it was being saved is not saved.
-    edited(JSON.stringify(collect()) !== JSON.stringify(record));
+    const differs = JSON.stringify(collect()) !== JSON.stringify(record);
+    if (!differs) status.textContent = t("saved");
+    edited(differs);
     done(record[idField]);
-  };
+  });
 
   const remove = async () => {
     const answer = await request("DELETE", `${path}/${encodeURIComponent(id)}`, { headers: etag ? { "if-match": etag } : {} });
@@ -116,10 +131,16 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     } else status.textContent = reasonOf(answer, t);
   };
 
-  const form = el("form", { novalidate: true, oninput: () => edited(true), onsubmit: (event) => (event.preventDefault(), save()) }, summary, ...rows, writable
-    ? el("p", { class: "row" }, el("button", { type: "submit", class: "primary" }, t("save")), id !== null ? twoStep(t("remove"), t("remove_sure"), remove, t) : null)
+  const typed = () => {
+    status.textContent = "";
+    edited(true);
+  };
+
+  const heading = el("h3", { tabindex: "-1" }, title);
+  const form = el("form", { novalidate: true, oninput: () => typed(), onsubmit: (event) => (event.preventDefault(), save()) }, summary, ...rows, writable
+    ? el("p", { class: "row" }, el("button", { type: "submit", class: "primary" }, t("save")), id !== null ? twoStep(t("remove"), t("remove_sure"), remove) : null)
     : el("p", {}, t("read_only")));
-  box.append(el("h3", { tabindex: "-1" }, title), form, status);
+  box.append(heading, form, status);
   return box;
 }
 

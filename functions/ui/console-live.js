@@ -1,6 +1,6 @@
 // The live board: every emergency with a leg, a ring or a hold.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultBox, momentOf, reasonOf, request, twoStep } from "./console-api.js";
+import { UNANSWERED, faultPlace, momentOf, reasonOf, request, twoStep, unturned } from "./console-api.js";
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
@@ -9,33 +9,44 @@ const MAX_CARDS = 500;
 const BEEPS = [880, 660, 880];
 const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refused: "alert" };
 
+// Of this tab, not of one visit to the section: an arrival is announced once, and sound stays allowed.
+const announcedHere = new Set();
+let soundHere = null;
+
 /** Show the board in `main`; gives a function that stops it. */
 export function liveSection(main, { t, locale, office }) {
   const asks = onlyNewest();
   let timer = null;
   let etag = null;
   let rows = [];
-  let audio = null;
-  const announced = new Set();
+  // Those of whom the alarm tells, until the last of them is over.
+  let told = [];
   const alarm = el("div", { role: "alert", class: "arrival" });
   const status = el("p", { role: "status", class: "status" });
   const cut = el("p", { role: "status", class: "status" });
   const list = el("ul", { class: "cards", "aria-label": t("live") });
-  const fault = el("div", {});
+  const fault = faultPlace(t);
+  const heading = el("h2", { tabindex: "-1" }, t("live"));
   const sound = el("button", { type: "button", onclick: allowSound }, t("allow_sound"));
   const soundSays = el("span", {}, t("sound_off"));
-  main.append(el("h2", { tabindex: "-1" }, t("live")), el("p", { class: "row" }, sound, soundSays), alarm, fault, cut, list, status);
+  main.append(heading, el("p", { class: "row" }, sound, soundSays), alarm, fault.place, cut, list, status);
 
   async function allowSound() {
-    audio ??= new AudioContext();
-    await audio.resume().catch(() => {});
-    const on = audio.state === "running";
+    soundHere ??= new AudioContext();
+    await soundHere.resume().catch(() => {});
+    if (showSound()) beep();
+  }
+
+  /** Gives whether an arrival can be heard. */
+  function showSound() {
+    const on = soundHere?.state === "running";
     setText(soundSays, on ? t("sound_on") : t("sound_off"));
     sound.hidden = on;
-    if (on) beep();
+    return on;
   }
 
   function beep() {
+    const audio = soundHere;
     if (audio?.state !== "running") return;
     BEEPS.forEach((frequency, index) => {
       const tone = new OscillatorNode(audio, { frequency });
@@ -48,17 +59,19 @@ export function liveSection(main, { t, locale, office }) {
 
   async function look() {
     const newest = asks();
-    const answer = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
+    const given = await request("GET", "manage/emergencies", { headers: etag ? { "if-none-match": etag } : {} });
     if (!newest()) return;
-    fault.replaceChildren();
+    // What is no list tells of nobody: least of all that there is no emergency.
+    const answer = given.ok && !Array.isArray(given.data) ? UNANSWERED : given;
+    fault.tell(answer);
     if (answer.status === 304 || answer.ok) {
       if (answer.ok) {
         etag = answer.etag;
-        rows = Array.isArray(answer.data) ? answer.data : answer.data?.emergencies ?? [];
+        rows = answer.data;
         show();
       }
       setText(cut, leftOut(answer.cutAt));
-    } else fault.append(faultBox(answer, t));
+    }
     timer = setTimeout(look, rows.length && answer.status !== 404 ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
   }
 
@@ -70,15 +83,27 @@ export function liveSection(main, { t, locale, office }) {
 
   function show() {
     const newest = rows.slice(0, MAX_CARDS);
-    const arrived = newest.filter((row) => !announced.has(row.emergency));
-    for (const row of arrived) announced.add(row.emergency);
+    const arrived = newest.filter((row) => !announcedHere.has(row.emergency));
+    for (const row of arrived) announcedHere.add(row.emergency);
     if (arrived.length) {
-      const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: row.name ?? row.agent_id, site: row.site ?? t("site_unknown") }));
+      told = arrived;
+      const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: unturned(row.name ?? row.agent_id), site: unturned(row.site ?? t("site_unknown")) }));
       alarm.replaceChildren(icon("alert"), el("span", {}, words.join(" ")));
       beep();
-    } else if (!rows.length) alarm.replaceChildren();
+    } else if (!told.some(({ emergency }) => rows.some((row) => row.emergency === emergency))) alarm.replaceChildren();
+    const held = list.contains(document.activeElement) ? document.activeElement : null;
     keyed(list, newest, (row) => row.emergency, makeRow, updateRow);
-    setText(status, rows.length ? t("count_emergencies", { count: rows.length }) : t("no_emergencies"));
+    // What had the focus is gone with its emergency, or has nothing to end any more.
+    if (held && !held.checkVisibility()) heading.focus();
+    setText(status, counted());
+  }
+
+  /** A test or a drill is none of the emergencies. */
+  function counted() {
+    const played = rows.filter((row) => row.test || row.drill).length;
+    const real = rows.length - played;
+    const words = [real ? t("count_emergencies", { count: real }) : t("no_emergencies"), ...(played ? [t("count_played", { count: played })] : [])];
+    return words.join(" · ");
   }
 
   function makeRow(row) {
@@ -93,16 +118,16 @@ export function liveSection(main, { t, locale, office }) {
       clearTimeout(timer);
       look();
     };
-    const release = twoStep(t("release_hold"), t("release_sure"), act(null), t);
+    const release = twoStep(t("release_hold"), t("release_sure"), act(null));
     release.dataset.of = "hold";
-    const end = twoStep(t("end_leg"), t("end_leg_sure"), act({ legs: true }), t);
+    const end = twoStep(t("end_leg"), t("end_leg_sure"), act({ legs: true }));
     end.dataset.of = "leg";
     if (office) actions.append(release, end);
-    return el("li", { class: "card" }, el("h3", {}, el("span", { class: "who" }), " ", el("span", { class: "tag" })), facts, el("h4", {}, t("notices")), notices, actions, own);
+    return el("li", { class: "card" }, el("h3", {}, el("bdi", { class: "who" }), " ", el("span", { class: "tag" })), facts, el("h4", {}, t("notices")), notices, actions, own);
   }
 
   function updateRow(element, row) {
-    setText(element.querySelector(".who"), row.name ?? row.agent_id);
+    setText(element.querySelector(".who"), unturned(row.name ?? row.agent_id));
     const tag = row.drill ? t("drill") : row.test ? t("test") : "";
     setText(element.querySelector(".tag"), tag);
     element.querySelector(".tag").hidden = tag === "";
@@ -135,10 +160,10 @@ export function liveSection(main, { t, locale, office }) {
     if (leg) leg.hidden = row.mode === "normal";
   }
 
+  showSound();
   look();
   return () => {
     asks.end();
     clearTimeout(timer);
-    audio?.close().catch(() => {});
   };
 }

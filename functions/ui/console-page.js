@@ -1,7 +1,7 @@
 // The administrators' console: who is signed in, and one section at a time.
 import { el, icon } from "./dom.js";
-import { CONSOLE_WORDS, request } from "./console-api.js";
-import { languageOf, speaking } from "./i18n.js";
+import { CONSOLE_WORDS, request, signInLink } from "./console-api.js";
+import { languageOf, localeOf, speaking } from "./i18n.js";
 import { liveSection } from "./console-live.js";
 import { agentsSection, sitesSection } from "./console-directory.js";
 import { templatesSection } from "./console-templates.js";
@@ -19,7 +19,6 @@ const SECTIONS = {
 const LANGUAGE_NAMES = { en: "English", es: "Español", fr: "Français", it: "Italiano" };
 const ADMIN = "EmergencyCalling.Admin";
 const OFFICE = [ADMIN, "EmergencyCalling.Supervisor"];
-const SIGN_IN = "/.auth/login/aad?post_login_redirect_uri=";
 
 const query = new URLSearchParams(location.search);
 let language = languageOf(query.get("locale") ?? navigator.language);
@@ -48,7 +47,7 @@ function build(answer) {
     ...Object.entries(LANGUAGE_NAMES).map(([code, name]) => el("option", { value: code, selected: code === language, lang: code }, name)),
   );
   const links = Object.keys(SECTIONS).map((name) => el("li", {}, el("a", { href: `#${name}` }, t(name))));
-  const who = answer.status === 401 ? el("a", { href: SIGN_IN + encodeURIComponent(location.pathname) }, t("sign_in")) : me ? el("span", {}, me.name ?? me.agent_id ?? "") : null;
+  const who = answer.status === 401 ? signInLink(t("sign_in")) : me ? el("span", {}, me.name ?? me.agent_id ?? "") : null;
   document.body.replaceChildren(
     el("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), document.querySelector("main h2")?.focus()) }, t("skip")),
     el("header", {}, el("h1", {}, t("title")), el("div", { class: "row" }, who, el("label", { for: "language" }, t("language")), languages)),
@@ -65,7 +64,15 @@ function speakInstead(select, answer) {
     language = wanted;
     t = speaking(CONSOLE_WORDS, language);
     build(answer);
+    // The page is another one; who chose stays at the choice.
+    document.getElementById("language").focus();
   });
+}
+
+/** The reader's own locale of the language that is shown, for dates: en-GB and en-US write them differently. */
+function ownLocale() {
+  const locales = [query.get("locale"), ...navigator.languages].map(localeOf);
+  return locales.find((each) => each.startsWith(`${language}-`)) ?? language;
 }
 
 /** Go on; where something is not saved yet, say so first, and go on at a button. */
@@ -101,7 +108,7 @@ function show(focus = false) {
   const main = document.querySelector("main");
   main.replaceChildren();
   document.title = `${t(name)} – ${t("title")}`;
-  stop = SECTIONS[name](main, { t, language, locale: language, admin: isAdmin(), office: isOffice(), leaving, edited });
+  stop = SECTIONS[name](main, { t, language, locale: ownLocale(), admin: isAdmin(), office: isOffice(), leaving, edited });
   if (focus) main.querySelector("h2")?.focus();
 }
 

@@ -1,6 +1,6 @@
 // The Emergency Call Notification Template: three plain texts, what is wrong with them in place, and how it will look.
 import { el, icon, onlyNewest, setText } from "./dom.js";
-import { faultBox, reasonOf, request, twoStep } from "./console-api.js";
+import { SERVER_SPEAKS, faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
 
 const PREVIEW_AFTER_MS = 400;
 const KINDS = ["call", "callback", "closing"];
@@ -14,16 +14,18 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   // What is loaded, what is previewed, and which template the page shows: an answer counts for the newest of each.
   const [loads, previews, templates] = [onlyNewest(), onlyNewest(), onlyNewest()];
   let stands = templates();
+  // Anew for each template: one whose answer is late keeps no other from being saved.
+  let saves = onceAtATime(save);
   let ready = false;
   let rendered = "";
   const kind = choice("template-kind", KINDS, (value) => t(`kind_${value}`), "call");
   const locale = choice("template-locale", LOCALES, (value) => t(`language_${value}`), language);
-  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: true, oninput: () => (stay(), edited(true), later()) })]));
+  const areas = Object.fromEntries(PARTS.map(([part, rows]) => [part, el("textarea", { id: `template-${part}`, rows: String(rows), spellcheck: "false", readOnly: true, oninput: typed })]));
   const lints = Object.fromEntries(PARTS.map(([part]) => [part, el("ul", { class: "lint", id: `template-${part}-lint`, hidden: true, "aria-label": t("lint_of", { part: t(`part_${part}`) }) })]));
   const lint = el("ul", { class: "lint", hidden: true, "aria-label": t("lint") });
   const lintSays = el("p", { role: "status", class: "status" });
   const status = el("p", { role: "status", class: "status" });
-  const fault = el("div", {});
+  const fault = faultPlace(t);
   const frame = el("iframe", { src: "preview", title: t("preview"), sandbox: "allow-scripts", class: "preview" });
   const subject = el("p", { class: "subject" });
   const plain = el("pre", { tabindex: "0", role: "region", "aria-label": t("preview_text") });
@@ -39,7 +41,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     el("h2", { tabindex: "-1" }, t("templates")),
     el("p", {}, t("template_title")),
     el("div", { class: "row" }, field("template-kind", t("kind"), kind), field("template-locale", t("language"), locale)),
-    fault,
+    fault.place,
     el(
       "div",
       { class: "split even" },
@@ -50,7 +52,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
         lintSays,
         lint,
         moved,
-        admin ? el("p", { class: "row" }, el("button", { type: "button", class: "primary", onclick: save }, t("save")), twoStep(t("built_in"), t("built_in_sure"), reset, t)) : null,
+        admin ? el("p", { class: "row" }, el("button", { type: "button", class: "primary", onclick: () => saves() }, t("save")), twoStep(t("built_in"), t("built_in_sure"), reset)) : null,
         status,
       ),
       el("div", { class: "card" }, el("h3", {}, t("preview")), subject, frame, el("h4", {}, t("preview_text")), plain),
@@ -66,12 +68,13 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
   }
 
   /** Another kind or language: what is shown and what would be saved are always of the same. */
-  function another() {
+  function another({ target }) {
     const wanted = { kind: kind.value, locale: locale.value };
     choose(shown);
     leaving(() => {
       choose(wanted);
       load(wanted);
+      target.focus();
     });
   }
 
@@ -85,6 +88,13 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     return loads();
   }
 
+  function typed() {
+    stay();
+    setText(status, "");
+    edited(true);
+    later();
+  }
+
   const path = (more = "", of = shown) => `manage/notification-template${more}?kind=${of.kind}&locale=${of.locale}`;
   const body = () => Object.fromEntries(PARTS.map(([part]) => [part, areas[part].value]));
 
@@ -93,13 +103,14 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     const newest = loads();
     const answer = await request("GET", path("", wanted));
     if (!newest()) return false;
-    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    fault.tell(answer);
     if (!answer.ok) {
       choose(shown);
       return false;
     }
     shown = wanted;
     stands = templates();
+    saves = onceAtATime(save);
     edited(false);
     etag = answer.etag;
     moved.replaceChildren();
@@ -144,7 +155,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
       area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
     };
     const told = ({ part, line, message }) =>
-      el("li", {}, icon("alert"), el("span", {}, `${line ? `${t("line")} ${line}: ` : ""}${message}`), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
+      el("li", {}, icon("alert"), el("span", {}, line ? `${t("line")} ${line}: ` : "", el("span", { lang: SERVER_SPEAKS }, message)), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
     for (const [part] of PARTS) fill(lints[part], faults.filter((each) => each.part === part).map(told), areas[part]);
     fill(lint, faults.filter((each) => !areas[each.part]).map(told));
   }
@@ -173,7 +184,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     moved.replaceChildren();
     const faults = answer.data?.lint;
     if (Array.isArray(faults) && !answer.ok && asSent) showLint(faults);
-    setText(status, answer.ok ? t("saved") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
+    setText(status, answer.ok ? (asSent ? t("saved") : "") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
   }
 
   /** Somebody else saved one meanwhile: theirs can be taken; another Save keeps what is here. */
@@ -185,8 +196,12 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     etag = theirs.etag;
     setText(status, "");
     const parts = PARTS.filter(([part]) => theirs.data[part] !== areas[part].value).map(([part]) => el("details", {}, el("summary", {}, `${t("theirs")}: ${t(`part_${part}`)}`), el("pre", { tabindex: "0" }, theirs.data[part])));
-    moved.replaceChildren(el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, t("changed_meanwhile")), ...parts, el("p", { class: "row" }, el("button", { type: "button", onclick: () => load() }, t("take_theirs")), t("save_keeps_mine")))));
+    moved.replaceChildren(el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, t("changed_meanwhile")), ...parts, el("p", { class: "row" }, el("button", { type: "button", onclick: take }, t("take_theirs")), t("save_keeps_mine")))));
     moved.focus();
+  }
+
+  async function take() {
+    if (await load()) areas.subject.focus();
   }
 
   async function reset() {

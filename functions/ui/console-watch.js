@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultBox, momentOf, reasonOf, request } from "./console-api.js";
+import { SERVER_SPEAKS, faultPlace, momentOf, onceAtATime, reasonOf, request } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -11,7 +11,7 @@ export function readinessSection(main, { t, locale }) {
   const asks = onlyNewest();
   const overall = el("p", { role: "status", class: "status" });
   const list = el("ul", { class: "checks", "aria-label": t("readiness") });
-  const fault = el("div", {});
+  const fault = faultPlace(t);
   const agent = el("input", { id: "readiness-agent", autocomplete: "off" });
   const form = el(
     "form",
@@ -19,15 +19,19 @@ export function readinessSection(main, { t, locale }) {
     el("div", { class: "field grow" }, el("label", { for: "readiness-agent" }, t("readiness_agent")), agent),
     el("button", { type: "submit" }, t("check")),
   );
-  main.append(el("h2", { tabindex: "-1" }, t("readiness")), form, fault, overall, list);
+  main.append(el("h2", { tabindex: "-1" }, t("readiness")), form, fault.place, overall, list);
 
   async function look() {
     const newest = asks();
     const id = agent.value.trim();
     const answer = await request("GET", id ? `manage/agents/${encodeURIComponent(id)}/readiness` : "manage/readiness");
     if (!newest()) return;
-    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
-    if (!answer.ok) return;
+    fault.tell(answer);
+    if (!answer.ok) {
+      // What stood there is of somebody else than who was asked for.
+      setText(overall, "");
+      return list.replaceChildren();
+    }
     const { state, at, checks } = answer.data;
     setText(overall, t("readiness_at", { state: t(`state_${state}`), at: momentOf(at, locale) }));
     keyed(list, checks, (check) => `${check.subject} ${check.id} ${check.state}`, makeCheck, updateCheck);
@@ -37,9 +41,9 @@ export function readinessSection(main, { t, locale }) {
     return el(
       "li",
       { class: "check" },
-      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", {}, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
-      el("p", { class: "reason" }),
-      el("p", { class: "remedy" }),
+      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", { lang: SERVER_SPEAKS }, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
+      el("p", { class: "reason", lang: SERVER_SPEAKS }),
+      el("p", { class: "remedy" }, t("remedy", {}), el("span", { lang: SERVER_SPEAKS })),
     );
   }
 
@@ -47,7 +51,7 @@ export function readinessSection(main, { t, locale }) {
     item.dataset.state = check.state;
     setText(item.querySelector(".state"), t(`state_${check.state}`));
     setText(item.querySelector(".reason"), check.reason ?? "");
-    setText(item.querySelector(".remedy"), check.remedy ? t("remedy", { remedy: check.remedy }) : "");
+    setText(item.querySelector(".remedy").lastElementChild, check.remedy ?? "");
     item.querySelector(".remedy").hidden = !check.remedy;
   }
 
@@ -61,15 +65,15 @@ export function numbersSection(main, { t, locale }) {
   const counts = el("p", { role: "status", class: "status" });
   const head = el("tr", {}, ...["number", "country", "state", "expired_at"].map((key) => el("th", { scope: "col" }, t(key))));
   const body = el("tbody", {});
-  const fault = el("div", {});
+  const fault = faultPlace(t);
   const table = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("numbers") }, el("table", {}, el("thead", {}, head), body));
-  main.append(el("h2", { tabindex: "-1" }, t("numbers")), fault, counts, table);
+  main.append(el("h2", { tabindex: "-1" }, t("numbers")), fault.place, counts, table);
 
   async function look() {
     const newest = asks();
     const answer = await request("GET", "manage/callback-numbers");
     if (!newest()) return;
-    fault.replaceChildren(...(answer.ok ? [] : [faultBox(answer, t)]));
+    fault.tell(answer);
     table.hidden = !answer.ok;
     if (answer.ok) show(answer.data.numbers);
     timer = setTimeout(look, NUMBERS_LOOK_MS);
@@ -107,10 +111,11 @@ export function drillsSection(main, { t, locale, admin }) {
   const status = el("p", { role: "status", class: "status verdict" });
   const when = el("p", { class: "hint" });
   const steps = el("ol", { class: "steps", "aria-label": t("steps") });
+  const run = onceAtATime(start);
   const begin = el("button", { type: "submit", class: "primary" }, t("drill_start"));
   const form = el(
     "form",
-    { class: "card form", onsubmit: (event) => (event.preventDefault(), start()) },
+    { class: "card form", onsubmit: (event) => (event.preventDefault(), run()) },
     el("div", { class: "field" }, el("label", { for: "drill-agent" }, t("drill_agent")), agent),
     el("div", { class: "field" }, el("label", { for: "drill-recipients" }, t("drill_recipients")), el("span", { class: "hint", id: "drill-hint" }, t("drill_hint")), recipients),
     el("p", { class: "row" }, begin),
@@ -127,7 +132,8 @@ export function drillsSection(main, { t, locale, admin }) {
     const answer = await request("POST", "manage/drills", { body: { agent_id: agent.value.trim(), ...(to.length ? { recipients: to } : {}) } });
     begin.removeAttribute("aria-busy");
     if (!newest()) return;
-    if (answer.ok) return follow(answer.data.drill_id, newest);
+    // Not waited for: it is over when the drill is.
+    if (answer.ok) return void follow(answer.data.drill_id, newest);
     setText(status, refusalOf(answer));
     status.dataset.state = "";
     // Another one's drill runs: its steps are what there is to see.
@@ -165,7 +171,9 @@ export function drillsSection(main, { t, locale, admin }) {
   function updateStep(item, step) {
     item.dataset.state = step.state;
     const took = step.ms === null || step.ms === undefined ? "" : ` (${step.ms} ms)`;
-    setText(item.lastElementChild, `${t(`step_state_${step.state}`)}${took}${step.reason ? `: ${step.reason}` : ""}`);
+    const told = `${t(`step_state_${step.state}`)}${took}${step.reason ? ": " : ""}`;
+    const place = item.lastElementChild;
+    if (place.textContent !== told + (step.reason ?? "")) place.replaceChildren(told, step.reason ? el("span", { lang: SERVER_SPEAKS }, step.reason) : "");
   }
 
   return () => {

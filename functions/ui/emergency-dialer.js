@@ -259,8 +259,10 @@ export function createEmergencyDialer(options) {
   let leg = null;
   /** Those in progress: a second responder may call during the first one's call. @type {Set<Callback>} */
   const callbacks = new Set();
-  /** @type {IncomingCall | null} */
-  let ringing = null;
+  /** Those that ring, oldest first. @type {Set<IncomingCall>} */
+  const ringing = new Set();
+  /** Those that were answered: a second click must not answer one twice. @type {WeakMap<IncomingCall, Promise<Call>>} */
+  const answered = new WeakMap();
   let token = "";
   let unloading = false;
   let disposed = false;
@@ -280,7 +282,7 @@ export function createEmergencyDialer(options) {
       callId: leg?.callId ?? null,
       agentId: leg?.agentId ?? options.agentId ?? null,
       dial: leg?.dial ?? null,
-      incoming: ringing ? { marked: isMarked(ringing) } : null,
+      incoming: ringing.size ? { marked: [...ringing].some(isMarked) } : null,
       panel: leg?.panel ?? null,
     };
   }
@@ -630,12 +632,17 @@ export function createEmergencyDialer(options) {
     const incoming = event.incomingCall;
     const mayBeTheResponder = leg !== null && incoming.callerInfo?.identifier?.kind === "phoneNumber";
     if (!isMarked(incoming) && !mayBeTheResponder) return;
-    ringing = incoming;
+    ringing.add(incoming);
     incoming.on("callEnded", () => {
-      if (ringing === incoming) ringing = null;
+      ringing.delete(incoming);
       changed();
     });
     changed();
+  }
+
+  /** @returns {IncomingCall | null} the one to answer: a responder's callback, whatever else rings */
+  function foremost() {
+    return [...ringing].find(isMarked) ?? [...ringing][0] ?? null;
   }
 
   /** @param {IncomingCall} incoming @returns {boolean} */
@@ -663,14 +670,23 @@ export function createEmergencyDialer(options) {
    * Answer a responder's callback, past a customer's call: that one is put on hold and never ended.
    * @param {IncomingCall | null} [incoming] @returns {Promise<Call | null>}
    */
-  async function answer(incoming = ringing) {
+  async function answer(incoming = foremost()) {
     if (!incoming) return null;
+    const call = answered.get(incoming) ?? accepted(incoming);
+    answered.set(incoming, call);
+    // One that could not be answered may be tried again while it rings.
+    call.catch(() => answered.delete(incoming));
+    return call;
+  }
+
+  /** @param {IncomingCall} incoming @returns {Promise<Call>} */
+  async function accepted(incoming) {
     const emergencies = new Set([leg?.call, ...[...callbacks].map((each) => each.call)]);
     const customers = callAgent.calls.filter((call) => !emergencies.has(call) && call.state === "Connected");
     const held = Promise.allSettled(customers.map(async (call) => call.hold()));
     await Promise.race([held, pause(HOLD_WAIT_MS)]);
     const call = await incoming.accept();
-    if (ringing === incoming) ringing = null;
+    ringing.delete(incoming);
     follow(new Callback(call, callIdOf(incoming)));
     return call;
   }

@@ -5,7 +5,7 @@
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
-import { PANEL_WORDS, apart, clockTime, grouped, languageOf, metres, speaking } from "./i18n.js";
+import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
 import { GUARDED, INERT_AFTER_CHANGE_MS, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
@@ -18,14 +18,17 @@ const REFRESH_TIMES_MS = 15000;
 const REPORT_AGAIN_MS = 900000;
 const POSITION_WITHIN_MS = 10000;
 const IDENTIFY_AGAIN_MS = 5000;
+const ACCESS_WITHIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
+const NOTES_OF_SERVER = new Set(["server_away", "refused"]);
 
 export class EmergencyPanel extends HTMLElement {
   static observedAttributes = ["api", "agent-id", "lang"];
 
   getToken = null;
+  #lastToken = "";
   #dialer = null;
   #softphone = null;
   #leave = [];
@@ -36,7 +39,6 @@ export class EmergencyPanel extends HTMLElement {
   #locale = "en";
   #view = null;
   #changedAt = 0;
-  #lastServer = "checking";
   #ticking = null;
   #reporting = null;
   #identifying = null;
@@ -127,6 +129,8 @@ export class EmergencyPanel extends HTMLElement {
     this.#source?.stop();
     this.#source = null;
     this.#wakeLock?.release().catch(() => {});
+    this.#refuseHeadset(false);
+    this.#told = "";
   }
 
   attributeChangedCallback(name, before, now) {
@@ -143,9 +147,9 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #speak() {
-    this.#locale = this.getAttribute("lang") || navigator.language || "en";
-    const language = languageOf(this.#locale);
-    if (languageOf(this.#locale) === "en" && !this.#locale.toLowerCase().startsWith("en")) this.#locale = "en";
+    const given = this.getAttribute("lang") || navigator.language;
+    const language = languageOf(given);
+    this.#locale = localeOf(given);
     this.#t = speaking(PANEL_WORDS, language);
     if (this.shadowRoot) this.shadowRoot.host.setAttribute("data-language", language);
   }
@@ -154,20 +158,26 @@ export class EmergencyPanel extends HTMLElement {
     return (this.getAttribute("api") ?? "").replace(/\/$/, "");
   }
 
+  /** An access token; where none comes in time the last one, which may still do: a page that never gives one stops nothing. */
   async #token(fresh) {
-    return this.getToken ? this.getToken({ fresh }) : "";
+    if (!this.getToken) return "";
+    const late = new Promise((resolve, reject) => {
+      setTimeout(() => (this.#lastToken ? resolve(this.#lastToken) : reject(new Error("no token in time"))), ACCESS_WITHIN_MS);
+    });
+    return (this.#lastToken = await Promise.race([this.getToken({ fresh }), late]));
   }
 
   async #identify() {
     const newest = this.#identifies();
     this.#agentId = this.getAttribute("agent-id") || null;
-    if (this.#agentId) return this.#lookAtDesktop();
+    // Not waited for: a browser may take ten seconds to find out where it is.
+    if (this.#agentId) return void this.#lookAtDesktop();
     const answer = await this.#ask("GET", "me");
     const mine = answer?.ok ? await answer.json().catch(() => null) : null;
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
-    if (this.#agentId) return this.#lookAtDesktop();
+    if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
       this.#source.state = { ...this.#source.state, status: answer && answer.status < 500 ? "refused" : "stale" };
       this.#render();
@@ -181,10 +191,15 @@ export class EmergencyPanel extends HTMLElement {
     if (!this.#agentId && this.#source) this.refresh();
   };
 
-  /** Ask the API once; null where nothing came back. */
+  /** Ask the API, once more with a fresh token where the first was refused; null where nothing came back. */
   async #ask(method, path, body) {
+    const answer = await this.#askOnce(method, path, body, false);
+    return answer?.status === 401 && this.getToken ? this.#askOnce(method, path, body, true) : answer;
+  }
+
+  async #askOnce(method, path, body, fresh) {
     try {
-      const token = await this.#token(false);
+      const token = await this.#token(fresh);
       return await fetch(`${this.#api()}/${path}`, {
         method,
         headers: { ...(body ? { "content-type": "application/json" } : {}), ...(token ? { authorization: `Bearer ${token}` } : {}) },
@@ -228,6 +243,8 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #shown = "";
+  #told = "";
+  #refusing = false;
   #lastLocal = "";
   #taken = null;
 
@@ -325,7 +342,8 @@ export class EmergencyPanel extends HTMLElement {
     this.#renderWhere(view);
     this.#renderTimes();
     if (held && !held.isConnected) heading.focus();
-    this.#tell(before, view, server);
+    this.#tellNotes(before?.notes ?? [], view.notes);
+    this.#tell(view);
   }
 
   #focused() {
@@ -337,8 +355,9 @@ export class EmergencyPanel extends HTMLElement {
     const { alert } = this.#parts;
     const key = view.bannerKey ?? "";
     // The region is there before it is filled: what appears together with its text is not read out everywhere.
-    if (alert.dataset.shown === key) return;
-    alert.dataset.shown = key;
+    const sign = key === "banner" ? view.bannerText : key;
+    if (alert.dataset.shown === sign) return;
+    alert.dataset.shown = sign;
     alert.className = key ? "alert" : "";
     const own = key && key !== "banner" && key in PANEL_WORDS.en ? this.#t(key) : null;
     alert.replaceChildren(...(key ? [icon("alert"), el("span", {}, own ?? view.bannerText ?? "")] : []));
@@ -392,14 +411,18 @@ export class EmergencyPanel extends HTMLElement {
 
   #sayParts(say) {
     const t = this.#t;
-    const where = say.address ?? (say.latitude !== null && say.latitude !== undefined ? this.#position(say) : null);
+    const position = say.latitude !== null && say.latitude !== undefined ? this.#position(say) : null;
+    const where = say.address ?? position;
+    // An address that is another source's: how the position is known says nothing of it.
+    const others = say.address && say.address_source && say.address_source !== say.source ? `address_${say.address_source}` : null;
+    const whose = others ? [el("span", { class: "how" }, t(others)), position ? el("span", { class: "how" }, el("bdi", {}, position)) : null] : [];
     const how = el("span", { class: "how", "data-at": say.confirmed_at ?? say.at ?? "", "data-source": say.source ?? "" });
     const number = say.callback_number
       ? [el("dt", {}, t("say_callback")), el("dd", {}, el("bdi", { class: "number", lang: "en" }, grouped(say.callback_number)), " ", el("span", { class: "how" }, el("time", { datetime: this.#view.expiresAt ?? "" })))]
       : [];
     return [
       el("h3", {}, t("say_this")),
-      el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), where ? how : null), ...number),
+      el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), ...whose, where ? how : null), ...number),
       say.number_shown === false ? el("p", {}, t("another_number")) : null,
       say.relay_first ? el("p", {}, t("say_relay")) : null,
       el("p", {}, t("say_stay")),
@@ -432,17 +455,23 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
-  /** What changed, for those who cannot see it, and for the page around. */
-  #tell(before, view, server) {
-    if (server.status !== this.#lastServer) {
-      if (server.status === "fresh" && (this.#lastServer === "stale" || this.#lastServer === "refused")) this.#say("server_back");
-      if (server.status === "stale" || server.status === "refused") this.#say(server.status === "stale" ? "server_away" : "refused");
-      this.#lastServer = server.status;
-    }
-    if (before && headlineOf(before) === headlineOf(view)) return;
+  /** Notes as they come and go, for those who cannot see the list, which is no live region. */
+  #tellNotes(before, now) {
+    if (now.join() === before.join()) return;
+    const [away, wasAway] = [now, before].map((notes) => notes.some((key) => NOTES_OF_SERVER.has(key)));
+    // All that stand: one that comes must not cut short another that is still being read.
+    const words = wasAway && !away ? ["server_back", ...now] : now;
+    setText(this.#parts.status, words.map((key) => this.#t(key)).join(" "));
+  }
+
+  /** What changed, for the page around. */
+  #tell(view) {
+    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
+    const sign = JSON.stringify([this.headline, detail]);
+    if (sign === this.#told) return;
+    this.#told = sign;
     this.#keepAwake();
     this.#refuseHeadset(view.mode !== "normal" && view.mode !== "checking");
-    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
     this.dispatchEvent(new CustomEvent("modechange", { detail, bubbles: true, composed: true }));
   }
 
@@ -466,6 +495,9 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Headset buttons for hold, mute and the like do nothing during an emergency. */
   #refuseHeadset(refused) {
+    // Handlers are one for the whole page: those of the page around are let alone while there is nothing to refuse.
+    if (refused === this.#refusing) return;
+    this.#refusing = refused;
     const session = navigator.mediaSession;
     for (const action of ["togglemicrophone", "play", "pause", "stop"]) {
       try {
@@ -498,9 +530,17 @@ export class EmergencyPanel extends HTMLElement {
 
   #throughDialer(name, number) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
-    else if (name === "end_call") this.#dialer.end();
-    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => {});
-    else this.#softphone?.control?.(name, { name });
+    else if (name === "end_call" && this.#dialsOrTalks()) this.#dialer.end();
+    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => this.#say("answer_failed"));
+    else if (this.#softphone?.control) this.#softphone.control(name, { name });
+    // The server knows of a ring that has not come here, or not yet.
+    else if (name === "answer") this.#say("answer_failed");
+  }
+
+  /** Whether the dialer has a call of its own; any other one is the softphone's. */
+  #dialsOrTalks() {
+    const { phase, callback } = this.#dialer.state ?? {};
+    return callback || !["idle", "ended"].includes(phase);
   }
 
   #endCall(view) {
@@ -656,6 +696,8 @@ export class EmergencyPanel extends HTMLElement {
     const text = address.value.trim();
     if (!text) return address.focus();
     const newest = this.#confirms();
+    // The browser may take ten seconds to find out where it is.
+    this.#say("state_checking");
     const kept = await this.#reportDesktop({ confirmed: true, location: { address: text } }, await this.#askPosition());
     if (!newest()) return;
     // A look that is under way may have been before it.

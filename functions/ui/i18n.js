@@ -12,6 +12,18 @@ export function languageOf(locale) {
   return Object.hasOwn(PANEL_WORDS, language) ? language : "en";
 }
 
+/** The locale as `Intl` takes it (`en_US` is written en-US), where its language's words are there; else the language alone. */
+export function localeOf(locale) {
+  const language = languageOf(locale);
+  try {
+    const [found] = Intl.getCanonicalLocales(String(locale ?? "").replaceAll("_", "-"));
+    return found.split("-")[0] === language ? found : language;
+  } catch {
+    // A RangeError: no language tag.
+    return language;
+  }
+}
+
 /** A function from key and values to words. */
 export function speaking(words, language) {
   return (key, values = {}) => (words[language][key] ?? words.en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");

@@ -17,8 +17,9 @@ const element = new EmergencyPanel();
 function setLanguage(locale) {
   const language = languageOf(locale);
   document.documentElement.lang = language;
-  element.setAttribute("lang", locale || language);
   document.title = speaking(PANEL_WORDS, language)("title");
+  // Last: an element on the page says its state in the title at once.
+  element.setAttribute("lang", locale || language);
 }
 
 /** The page around this one, over the port that it gave: its token, its call, its devices. */

@@ -70,9 +70,11 @@ export class StateSource {
     if (!agentId || this.#undo.signal.aborted) return;
     this.#asking = new AbortController();
     const newest = this.#asks();
-    const late = setTimeout(() => this.#asking?.abort(), WITHIN_MS);
+    let late = null;
     try {
       const token = await this.#options.token(this.#fresh);
+      // From here on: a token may take its own time.
+      late = setTimeout(() => this.#asking?.abort(), WITHIN_MS);
       const response = await fetch(`${this.#options.api}/agents/${encodeURIComponent(agentId)}/panel`, {
         headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(this.#tag ? { "if-none-match": this.#tag } : {}) },
         cache: "no-store",
@@ -105,7 +107,7 @@ export class StateSource {
     if (response.status === 304 && this.state.panel) {
       this.#failures = 0;
       this.#become({ ...this.state, status: "fresh", since: Date.now() });
-    } else if (response.ok) {
+    } else if (response.ok && typeof panel?.mode === "string") {
       this.#failures = 0;
       this.#tag = response.headers.get("etag");
       this.#become({ status: "fresh", panel, since: Date.now() });

@@ -10,7 +10,7 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.console_answers import AGENT, BOARD, SITE, TEMPLATE
 from tests.browser.desk import Desk, Scripted, in_emergency, panel
-from tests.browser.test_console import HARMLESS, open_agent, open_console, without_network_words
+from tests.browser.test_console import HARMLESS, open_agent, open_console, press_twice, without_network_words
 
 NOT_SAVED = "Not saved yet. Save first, or leave without saving."
 # Ten seconds at 60 Hz: longer than the board waits between two looks.
@@ -192,8 +192,7 @@ def test_what_is_typed_while_a_record_is_saved_is_not_saved_yet(page: Page, desk
 def test_a_removal_that_is_answered_late_leaves_the_form_of_another_record(page: Page, desk: Desk) -> None:
     open_agent(page, desk, others=RECORDS["agents"][2])
     removing = Late(page, "DELETE", "manage/agents/agent-1")
-    page.get_by_role("button", name="Remove").click()
-    page.get_by_role("button", name="Press again").click()
+    press_twice(page, "Remove", "Press again")
     removing.is_asked()
     press(page, "Agent Example 2")
     expect(page.get_by_role("heading", name="agent-2")).to_be_focused()
@@ -221,8 +220,7 @@ def test_a_board_that_was_asked_for_before_a_hold_was_ended_does_not_bring_it_ba
     poll = Late(page, "GET", "manage/emergencies")
     poll.is_asked()
     desk.others["GET manage/emergencies"] = [BOARD[0], BOARD[2]]
-    page.get_by_role("button", name="End the hold").click()
-    page.get_by_role("button", name="Press again").click()
+    press_twice(page, "End the hold", "Press again")
     expect(cards).to_have_count(2)
     poll.comes(BOARD)
     assert cards.count() == 2

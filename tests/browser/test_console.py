@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
@@ -17,6 +17,7 @@ from tests.browser.looks import LANGUAGES
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
 SETTLE_MS = 8000
+DOUBLE_CLICK_MS = 650
 # A preview of which the browser has nothing to say.
 HARMLESS = {"POST manage/notification-template/preview": RENDERED | {"html": "<p>Dana Example</p>"}}
 WORDS = {language: json.loads((FOLDER / f"console.{language}.json").read_text("utf-8")) for language in LANGUAGES}
@@ -28,6 +29,15 @@ def open_console(
     desk.others = console_answers.answers() | (others or {})
     page.goto(f"{desk.address}/api/ui/console?locale={locale}#{section}")
     expect(page.get_by_role("heading", level=2)).to_have_text(WORDS[locale][section])
+
+
+def press_twice(within: Page | Locator, name: str, sure: str) -> None:
+    """Press a button that asks once more, and press again when that can be no double click any more."""
+    within.get_by_role("button", name=name).click()
+    again = within.get_by_role("button", name=sure)
+    expect(again).to_be_focused()
+    again.page.wait_for_timeout(DOUBLE_CLICK_MS)
+    again.click()
 
 
 def without_network_words(said: list[str]) -> None:
@@ -212,8 +222,7 @@ def test_what_somebody_else_saved_is_shown_before_it_is_discarded(page: Page, de
     desk.others[read] = Scripted({**TEMPLATE, "text": "Theirs."}, etag='"2"')
     for status in (412, 204):
         desk.others[removed] = Scripted({}, status=status) if status == 412 else status
-        page.get_by_role("button", name="Back to the built-in one").click()
-        page.get_by_role("button", name="Press again: your text is lost").click()
+        press_twice(page, "Back to the built-in one", "Press again: your text is lost")
         if status == 412:
             moved = page.get_by_role("alert").filter(has_text="Somebody changed it meanwhile.")
             expect(moved).to_contain_text("Theirs.")

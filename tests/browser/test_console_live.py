@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.test_console import press_twice
 from tests.local import stack
 from tests.local.acs import Fault, poll
 from tests.local.run import signed_in
@@ -100,8 +101,7 @@ def test_a_supervisor_ends_a_hold_on_the_board(page: Page, local: Stack) -> None
     phone.wait_for_presence("do_not_disturb")
     phone.end("call-1", "dropped")
     open_section(page, local, "Live", stack.SUPERVISOR)
-    page.get_by_role("button", name="End the hold").click()
-    page.get_by_role("button", name="Press again to end the hold").click()
+    press_twice(page, "End the hold", "Press again to end the hold")
     phone.wait_for_presence("available")
     expect(page.get_by_text("No emergency").first).to_be_visible()
 
@@ -111,8 +111,7 @@ def test_a_supervisor_ends_a_call_that_nobody_ended(page: Page, local: Stack) ->
     phone.dial("call-1")
     phone.wait_for_presence("do_not_disturb")
     open_section(page, local, "Live", stack.SUPERVISOR)
-    page.get_by_role("button", name="End a call that nobody ended").click()
-    page.get_by_role("button", name="Press again").click()
+    press_twice(page, "End a call that nobody ended", "Press again")
     phone.wait_for_presence("available")
     assert phone.panel().mode == "normal"
 

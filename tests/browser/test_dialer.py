@@ -493,6 +493,48 @@ def test_the_end_of_a_call_without_a_usable_mark_is_not_told(caller: Caller, how
     assert told_to_have_ended(caller.desk) == [(INVITATION, "agent")]
 
 
+def rings_twice(caller: Caller, first: dict[str, Any], second: dict[str, Any]) -> None:
+    """During a call two others ring; `window.accepts` tells which were answered."""
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate(
+        """(both) => {
+          window.accepts = [];
+          window.rung = both.map((how, index) => {
+            const incoming = window.agent.ring(how);
+            const { accept } = incoming;
+            return Object.assign(incoming, { accept: () => (window.accepts.push(index), accept()) });
+          });
+        }""",
+        [first, second],
+    )
+
+
+def test_the_responders_callback_is_what_is_answered_whatever_else_rings(caller: Caller) -> None:
+    rings_twice(caller, {}, {"marked": False})
+    assert caller.state["incoming"] == {"marked": True}
+    caller.page.evaluate("() => window.dialer.answer()")
+    assert caller.page.evaluate("() => window.accepts") == [0]
+    # The other one rings on, and may be the responder too.
+    assert caller.state["incoming"] == {"marked": False}
+
+
+def test_a_callback_rings_on_where_another_one_gives_up(caller: Caller) -> None:
+    rings_twice(caller, {}, {"mark": SECOND_INVITATION})
+    caller.page.evaluate("() => window.rung[1].emit('callEnded')")
+    assert caller.state["incoming"] == {"marked": True}
+    caller.page.evaluate("() => window.dialer.answer()")
+    assert caller.page.evaluate("() => window.accepts") == [0]
+    assert caller.state["incoming"] is None
+
+
+def test_a_double_click_answers_a_callback_once(caller: Caller) -> None:
+    rings_twice(caller, {}, {"mark": SECOND_INVITATION})
+    caller.page.evaluate("() => Promise.all([window.dialer.answer(), window.dialer.answer()])")
+    assert caller.page.evaluate("() => window.accepts") == [0]
+
+
 def test_a_callback_does_not_hold_the_emergency_leg(caller: Caller) -> None:
     caller.sit_down()
     caller.dial()

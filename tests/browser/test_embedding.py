@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.browser.desk import LENT, Desk, after_drop, in_emergency, panel, ringing
+from tests.browser.conftest import PATIENCE_MS
+from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 
 INERT_MS = 650
 CONNECT = """async ({ panel }) => {
@@ -46,6 +47,9 @@ ELEMENT = """async ({ api, options }) => {
   });
   element.dialer = window.dialer;
   document.querySelector("main").append(element);
+}"""
+SILENCE = """() => {
+  document.querySelector("emergency-panel").shadowRoot.querySelector("[role=status]").textContent = "";
 }"""
 RINGS = {"steps": [[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]}
 
@@ -123,6 +127,7 @@ def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: Fr
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
     page.evaluate("(it) => window.port.postMessage(it)", {"type": "locale", "value": "it-IT"})
     expect(framed.get_by_role("heading", level=2)).to_have_text("Nessuna chiamata di emergenza")
+    assert page.frames[1].title().startswith("Nessuna chiamata di emergenza")
 
 
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
@@ -215,7 +220,10 @@ def test_a_report_that_is_not_taken_is_said(page: Page, desk: Desk, said: list[s
     desk.panel = 503
     sit_down(page, desk)
     page.evaluate("() => { window.dialer.dial('911'); }")
-    expect(page.get_by_text("Your colleagues could not be told.")).to_be_visible()
+    words = "Your colleagues could not be told. Ask someone near you for help."
+    expect(page.get_by_role("listitem").filter(has_text=words)).to_be_visible()
+    # It is read out: the list is no live region.
+    expect(page.get_by_role("status")).to_contain_text(words)
     assert names(page) == ["Device settings", "End call"]
     said.clear()
 
@@ -238,10 +246,13 @@ def test_the_line_that_is_being_restored_is_said(page: Page, desk: Desk) -> None
     sit_down(page, desk, scripts=[RINGS])
     page.evaluate("() => { window.dialer.dial('911'); }")
     page.wait_for_function("() => window.dialer.state.phase === 'connected'")
-    bad = {"diagnostic": "networkReconnect", "value": 3}
-    page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", bad)
-    expect(page.get_by_text("The line is being restored. Do not close this window.")).to_be_visible()
-    assert names(page) == ["Device settings", "End call"]
+    words = "The line is being restored. Do not close this window."
+    for value, told in ((3, [words]), (1, [])):
+        change = {"diagnostic": "networkReconnect", "value": value}
+        page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", change)
+        expect(page.locator(".notes li")).to_have_text(told)
+        expect(page.get_by_role("status")).to_have_text("".join(told))
+        assert names(page) == ["Device settings", "End call"]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +284,45 @@ def test_a_call_without_our_mark_may_be_the_responders_only_while_one_is_waited_
     page.wait_for_function("() => window.dialer.state.callback")
 
 
+def hand_over(page: Page, get_token: str) -> None:
+    """Give the element another function that gives tokens."""
+    page.evaluate(f"() => {{ document.querySelector('emergency-panel').getToken = {get_token}; }}")
+
+
+def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    hand_over(page, "() => new Promise(() => {})")
+    desk.panel = panel()
+    # The last token still does.
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call", timeout=PATIENCE_MS * 2)
+    assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+
+
+def test_without_any_token_the_panel_says_that_it_knows_nothing(page: Page, desk: Desk) -> None:
+    page.add_init_script("window.noToken = () => new Promise(() => {})")
+    page.goto(desk.host_page)
+    given = ELEMENT.replace('() => "a-token"', "window.noToken")
+    page.evaluate(given, {"api": f"{desk.address}/api", "options": {}})
+    expect(page.locator(".notes li")).to_contain_text("No connection", timeout=PATIENCE_MS * 2)
+    assert desk.requests("GET", "/panel") == []
+
+
+def test_what_an_old_token_hid_is_asked_with_a_fresh_one(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = after_drop()
+    desk.others["POST agents/agent-1/release"] = Scripted({}, status=401)
+    sit_down(page, desk)
+    end = page.get_by_role("button", name="End the hold")
+    expect(end).to_be_visible()
+    hand_over(page, "({ fresh } = {}) => (fresh ? 'new' : 'old')")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    expect(page.get_by_role("status")).to_have_text("The hold could not be ended. Try again.")
+    assert [each.authorization for each in desk.requests("POST", "/release")] == ["Bearer old", "Bearer new"]
+    said.clear()
+
+
 def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     desk.panel = ringing()
     sit_down(page, desk)
@@ -285,6 +335,41 @@ def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
 
 
+def test_an_answer_that_comes_to_nothing_is_said(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    answer, status = page.get_by_role("button", name="Answer"), page.get_by_role("status")
+    words = "The call could not be answered here. Try again, or answer where else it rings."
+    # It rings by what the server says, and not, or not yet, in this window.
+    answer.click()
+    expect(status).to_have_text(words)
+    page.evaluate(SILENCE)
+    page.evaluate("() => { window.agent.ring().accept = () => Promise.reject(new Error('gone')); }")
+    page.wait_for_function("() => window.dialer.state.incoming")
+    answer.click()
+    expect(status).to_have_text(words)
+
+
+def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_through_the_dialer(
+    page: Page, desk: Desk
+) -> None:
+    sit_down(page, desk)
+    page.evaluate(
+        """() => { window.controls = [];
+          document.querySelector('emergency-panel').softphone = { control: (name) => window.controls.push(name) }; }"""
+    )
+    end = page.get_by_role("button", name="End call")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    assert page.evaluate("() => window.controls") == ["end_call"]
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    page.wait_for_timeout(INERT_MS)
+    end.click()
+    page.wait_for_function("() => window.dialer.state.ended === 'agent'")
+    assert page.evaluate("() => window.controls") == ["end_call"]
+
+
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:
     sit_down(page, desk)
     page.get_by_label("Number to dial").fill("911")
@@ -294,6 +379,34 @@ def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, des
     page.mouse.dblclick(box["x"] + 5, box["y"] + 5)
     page.wait_for_timeout(100)
     assert page.evaluate("() => [window.agent.started.length, window.agent.calls[0].hangUps]") == [1, 0]
+
+
+def test_the_page_around_hears_of_controls_that_come_in_the_same_mode(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    listen = "(event) => (window.controls = event.detail.controls)"
+    page.evaluate(f"() => document.querySelector('emergency-panel').addEventListener('modechange', {listen})")
+    expect(page.get_by_role("button", name="Answer")).to_be_visible()
+    desk.panel = ringing(leg=True)
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("button", name="End call")).to_be_visible()
+    assert page.evaluate("() => window.controls") == ["answer", "device_settings", "end_call"]
+
+
+def test_headset_handlers_of_the_page_around_are_let_alone_until_there_is_something_to_refuse(
+    page: Page, desk: Desk
+) -> None:
+    page.add_init_script(
+        """window.handled = [];
+        MediaSession.prototype.setActionHandler = (name, handler) => window.handled.push([name, handler !== null]);"""
+    )
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert page.evaluate("() => window.handled") == []
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.handled.length === 4 && window.handled.every(([, refuses]) => refuses)")
+    page.evaluate("() => document.querySelector('emergency-panel').remove()")
+    assert page.evaluate("() => window.handled.slice(4).every(([, refuses]) => !refuses)")
 
 
 def test_the_panel_polls_under_the_id_that_the_server_knows(page: Page, desk: Desk) -> None:

@@ -129,6 +129,20 @@ def test_a_server_that_goes_away_takes_nothing_from_the_page(
     without_network_words(said)
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"), [("<h1>Sign in</h1>", "text/html"), ("{}", "application/json"), ("null", "")]
+)
+def test_what_is_no_panel_takes_nothing_from_the_page_either(page: Page, desk: Desk, body: str, kind: str) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    page.route("**/panel", lambda route: route.fulfill(body=body, content_type=kind))
+    look_again(page)
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    assert buttons(page) == DEVICES_AND_END
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_refusal_takes_nothing_from_the_page_either(page: Page, desk: Desk, said: list[str], state: str) -> None:
     shown, controls, _ = STATES[state]
@@ -147,6 +161,18 @@ def test_before_the_first_answer_only_the_device_settings_are_there(page: Page, 
     open_panel(page, desk)
     expect(page.get_by_role("heading", level=2)).to_have_text("Checking…")
     assert buttons(page) == ["Device settings"]
+
+
+@pytest.mark.parametrize("agent", ["&agent=agent-1", ""])
+def test_a_browser_that_does_not_find_out_where_it_is_delays_nothing(page: Page, desk: Desk, agent: str) -> None:
+    page.add_init_script(
+        """navigator.permissions.query = async () => ({ state: "granted" });
+        navigator.geolocation.getCurrentPosition = () => {};"""
+    )
+    desk.panel = in_emergency()
+    desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": None}
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en{agent}")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
 
 
 def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: Desk, said: list[str]) -> None:
@@ -188,6 +214,18 @@ def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Des
     assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_address_of_another_source_is_not_said_to_be_located(page: Page, desk: Desk, language: str) -> None:
+    desk.panel = in_emergency(say={**SAY, "source": "live", "address_source": "registered"})
+    open_panel(page, desk, locale=language)
+    where = page.get_by_role("region", name=WORDS[language]["say_this"]).get_by_role("definition").first
+    expect(where).to_contain_text(WORDS[language]["address_registered"])
+    told = where.inner_text()
+    # The address, whose it is, and only then the position with how that is known.
+    assert told.index("98052") < told.index(WORDS[language]["address_registered"]) < told.index("122")
+    assert told.index("122") < told.index(WORDS[language]["source_live"].split("{")[0])
+
+
 def test_say_this_says_that_the_place_is_unknown(page: Page, desk: Desk) -> None:
     unknown = {**SAY, "address": None, "latitude": None, "longitude": None, "source": "unknown", "relay_first": False}
     desk.panel = in_emergency(say={**unknown, "number_shown": True})
@@ -204,6 +242,14 @@ def test_a_panel_of_an_older_server_is_understood(page: Page, desk: Desk) -> Non
     open_panel(page, desk)
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
     assert buttons(page) == DEVICES_AND_END
+
+
+def test_what_a_server_says_without_a_known_key_is_shown_as_it_says_it_now(page: Page, desk: Desk) -> None:
+    open_panel(page, desk)
+    for words in ("One thing.", "Another thing."):
+        desk.panel = panel(banner=words)
+        look_again(page)
+        expect(page.get_by_role("alert")).to_have_text(words)
 
 
 def test_when_it_is_over_nothing_in_the_page_tells_of_it(page: Page, desk: Desk) -> None:
@@ -253,6 +299,21 @@ def test_end_call_has_one_place_and_is_inert_just_after_a_change(page: Page, des
     assert boxes.count(boxes[0]) == len(boxes), boxes
 
 
+@pytest.mark.parametrize(("shown", "name"), [(in_emergency(), "End call"), (after_drop(), "Call 911 again")])
+def test_what_a_press_comes_to_is_said_where_it_is_seen(
+    page: Page, desk: Desk, shown: dict[str, Any], name: str
+) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    desk.panel = shown
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    page.get_by_role("button", name=name).click()
+    status = page.get_by_role("status")
+    expect(status).not_to_be_empty()
+    expect(status).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, desk: Desk, language: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
@@ -273,6 +334,30 @@ def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, de
     assert boxes.count(boxes[0]) == len(boxes), boxes
 
 
+BROKEN_WORDS = """() => {
+  const broken = [];
+  const root = document.querySelector("emergency-panel").shadowRoot;
+  for (const { firstChild: text } of root.querySelectorAll(".bar button span")) {
+    for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      if (range.getClientRects().length > 1) broken.push(word);
+    }
+  }
+  return broken;
+}"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_of_the_bar_is_broken_at_320_px(page: Page, desk: Desk, language: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    desk.panel = in_emergency()
+    open_panel(page, desk, locale=language)
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    assert page.evaluate(BROKEN_WORDS) == []
+
+
 def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
     desk.panel = panel()
     open_panel(page, desk)
@@ -285,6 +370,27 @@ def test_focus_moves_only_from_what_vanishes(page: Page, desk: Desk) -> None:
     look_again(page)
     expect(page.get_by_role("alert")).to_contain_text("calling back")
     expect(page.get_by_role("button", name="Device settings")).to_be_focused()
+
+
+UNDER_THE_BAR = """() => {
+  const { activeElement: it } = document.querySelector("emergency-panel").shadowRoot;
+  const bar = document.querySelector("emergency-panel").shadowRoot.querySelector(".bar");
+  const [own, over] = [it, bar].map((each) => each?.getBoundingClientRect().bottom);
+  return it && !bar.contains(it) && own <= over ? it.textContent : null;
+}"""
+
+
+def test_what_has_the_focus_is_never_under_the_bar_at_400_percent(page: Page, desk: Desk) -> None:
+    page.set_viewport_size({"width": 320, "height": 256})
+    desk.panel = after_drop()
+    open_panel(page, desk)
+    end = page.get_by_role("button", name="End call")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    end.focus()
+    for _ in range(12):
+        page.keyboard.press("Shift+Tab")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert page.evaluate(UNDER_THE_BAR) is None
 
 
 def test_a_poll_that_changes_nothing_touches_nothing(page: Page, desk: Desk) -> None:
@@ -388,6 +494,15 @@ def test_where_the_desktop_is_is_confirmed_in_one_click(
     assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
 
 
+def test_that_the_confirmation_is_under_way_is_said(page: Page, desk: Desk) -> None:
+    page.add_init_script("navigator.geolocation.getCurrentPosition = () => {};")
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
+    open_panel(page, desk)
+    page.get_by_label("Address of this desk").fill("1 Example Street")
+    page.get_by_role("button", name="Confirm where you are").click()
+    expect(page.get_by_role("status")).to_have_text("Checking…")
+
+
 def test_the_question_moves_no_control_and_follows_a_change_of_network(page: Page, desk: Desk) -> None:
     open_panel(page, desk)
     where = page.get_by_role("region", name="Where you are")
@@ -443,6 +558,16 @@ def test_it_speaks_the_language_of_the_agent(page: Page, desk: Desk, language: s
     look_again(page)
     expect(page.get_by_role("heading", level=2)).to_have_text(WORDS[language]["state_test"])
     assert page.title().startswith(WORDS[language]["state_test"])
+
+
+@pytest.mark.parametrize("locale", ["en_US", "es_MX", "it_IT.UTF-8", "fr-", "en-US-x"])
+def test_a_locale_that_is_written_otherwise_takes_nothing_from_the_page(page: Page, desk: Desk, locale: str) -> None:
+    desk.panel = in_emergency()
+    open_panel(page, desk, locale=locale)
+    language = locale[:2]
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    expect(page.locator("time")).to_contain_text("52")
+    assert page.title().startswith(WORDS[language]["state_emergency"])
 
 
 def test_the_accessibility_tree_of_an_emergency(page: Page, desk: Desk) -> None:
