@@ -105,7 +105,7 @@ def test_a_registration_is_made_whole(capsys: pytest.CaptureFixture[str]) -> Non
     run(directory, *REGISTER)
     (application,) = directory.applications
     assert application["signInAudience"] == "AzureADMyOrg"
-    assert application["api"] == {"requestedAccessTokenVersion": 2}
+    assert application["api"]["requestedAccessTokenVersion"] == 2
     assert [each["value"] for each in application["appRoles"]] == list(entra.ROLES)
     assert application["identifierUris"] == [f"api://{application['appId']}"]
     assert application["web"]["redirectUris"] == ["https://emergency.example.com/.auth/login/aad/callback"]
@@ -142,10 +142,48 @@ def test_what_somebody_changed_is_put_right_and_what_is_theirs_stays() -> None:
     (application,) = directory.applications
     own = {"id": "own", "value": "Own.Role"}
     application["appRoles"] = [own, *application["appRoles"][:2]]
-    application["api"] = {"requestedAccessTokenVersion": None}
+    application["api"]["requestedAccessTokenVersion"] = None
     run(directory, *REGISTER)
     assert [each["value"] for each in application["appRoles"]] == ["Own.Role", *entra.ROLES]
-    assert application["api"] == {"requestedAccessTokenVersion": 2}
+    assert application["api"]["requestedAccessTokenVersion"] == 2
+
+
+def test_a_page_gets_a_token_of_whoever_uses_it() -> None:
+    """Entra gives a page no token of a registration without a scope; the documented page asks for this one."""
+    directory = Directory()
+    run(directory, *REGISTER, "--client", "softphone")
+    (application,) = directory.applications
+    (scope,) = application["api"]["oauth2PermissionScopes"]
+    assert (scope["value"], scope["type"], scope["isEnabled"]) == ("user_impersonation", "User", True)
+    asked = re.findall(r'scopes: \["api://([\w-]+)/(\w+)"\]', (ROOT / "docs" / "pages.md").read_text("utf-8"))
+    assert asked == [("CLIENT_ID", scope["value"])]
+    # `az account get-access-token` is how an administrator drills and imports from a shell.
+    allowed = {
+        each["appId"]: each["delegatedPermissionIds"] for each in application["api"]["preAuthorizedApplications"]
+    }
+    assert allowed == {"04b07795-8ddb-461a-bbee-02f9e1bf7b46": [scope["id"]], "softphone": [scope["id"]]}
+
+
+def test_a_registration_without_a_scope_gets_one_and_keeps_what_it_has() -> None:
+    directory = Directory()
+    run(directory, *REGISTER)
+    (application,) = directory.applications
+    own = {"id": "own", "value": "Own.Scope"}
+    application["api"] = {
+        "requestedAccessTokenVersion": 2,
+        "oauth2PermissionScopes": [own],
+        "preAuthorizedApplications": [{"appId": "other", "delegatedPermissionIds": ["own"]}],
+    }
+    run(directory, *REGISTER)
+    assert [each["value"] for each in application["api"]["oauth2PermissionScopes"]] == ["Own.Scope", entra.SCOPE]
+    assert [each["appId"] for each in application["api"]["preAuthorizedApplications"]] == ["other", entra.AZURE_CLI]
+    # One of that name which App Service made, under an id of its own, is as good: there cannot be two.
+    application["api"] = {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [own | {"value": entra.SCOPE}]}
+    run(directory, *REGISTER)
+    assert [each["id"] for each in application["api"]["oauth2PermissionScopes"]] == ["own"]
+    directory.changes.clear()
+    run(directory, *REGISTER)
+    assert directory.changes == []
 
 
 def test_nothing_is_changed_before_it_was_said_and_confirmed(
