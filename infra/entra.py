@@ -286,7 +286,8 @@ def federation_steps(call: Run, object_id: str, subject: str) -> Iterator[Step]:
             "post",
             f"/applications/{object_id}/federatedIdentityCredentials",
             {
-                "name": FEDERATION,
+                # One for each identity: Graph refuses a second credential of a name.
+                "name": f"{FEDERATION}-{subject}",
                 "issuer": f"https://login.microsoftonline.com/{tenant}/v2.0",
                 "subject": subject,
                 "audiences": ["api://AzureADTokenExchange"],

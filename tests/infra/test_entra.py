@@ -52,6 +52,8 @@ class Directory:
         if method != "get":
             self.changes.append((method, path))
         if path.endswith("/federatedIdentityCredentials"):
+            # Graph refuses a second one of a name, and lets nobody change a name.
+            assert method == "get" or body["name"] not in {each["name"] for each in self.federated}
             return self._collection(self.federated, method, body)
         if path.endswith("/appRoleAssignedTo"):
             return self._collection(self.assigned, method, body)
@@ -126,6 +128,17 @@ def test_a_second_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     run(directory, *REGISTER)
     assert directory.changes == []
     assert "nothing to change" in capsys.readouterr().out
+
+
+def test_a_second_deployment_of_one_registration_is_vouched_for_too() -> None:
+    """Rebuilt beside the first, or in another region: its identity is another one."""
+    directory = Directory()
+    run(directory, *REGISTER)
+    directory.federated[0]["name"] = "managed-identity"
+    other = "00000000-0000-0000-0000-0000000000ff"
+    for _ in range(2):
+        run(directory, *REGISTER[:-4], "--identity-object-id", other)
+    assert [each["subject"] for each in directory.federated] == [IDENTITY, other]
 
 
 def test_a_machine_gets_the_role_of_machines() -> None:
