@@ -255,6 +255,8 @@ var redundancy = zoneRedundant && !contains(storageRedundancy, 'ZRS') ? 'Standar
 
 var table = loadJsonContent('settings.json')
 var eventSources = concat([communicationId], customTopic ? [resourceId('Microsoft.EventGrid/topics', topicName)] : [])
+// As many requests at once in an instance as it has threads for.
+var threads = 64
 var platform = {
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
   AzureWebJobsStorage__accountName: hostStorageName
@@ -264,7 +266,7 @@ var platform = {
     union(eventSources, filter(split(currentSettings.?EVENT_SOURCES ?? '', ';'), source => !empty(source))),
     ';'
   )
-  PYTHON_THREADPOOL_THREAD_COUNT: '64'
+  PYTHON_THREADPOOL_THREAD_COUNT: string(threads)
   TABLES_ENDPOINT: !empty(existingStateEndpoint)
     ? existingStateEndpoint
     : useCosmos
@@ -535,6 +537,9 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
+        // Where it is not said, an instance with Python gets one request at a time: the second dial of a burst would wait
+        // for an instance to start, and every panel that asks would hold up a dial.
+        triggers: { http: { perInstanceConcurrency: threads } }
         alwaysReady: filter(
           [
             { name: 'http', instanceCount: max(alwaysReadyHttp, zoneRedundant ? 2 : 0) }

@@ -9,7 +9,18 @@ import pytest
 
 from shared import bootstrap
 from tests.infra.compiler import COMPILED, INFRA
-from tests.infra.deployed import PLATFORM_SETS, Resource, app, data, nested, of_type, resources, template, warnings
+from tests.infra.deployed import (
+    PLATFORM_SETS,
+    Resource,
+    app,
+    app_settings,
+    data,
+    nested,
+    of_type,
+    resources,
+    template,
+    warnings,
+)
 
 ROLE_IDS = {
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
@@ -223,6 +234,14 @@ def test_the_app_runs_on_flex_consumption() -> None:
         {"name": "function:incoming_call_event", "instanceCount": 2},
     ]
     assert configuration["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_an_instance_takes_as_many_requests_as_it_has_threads(name: str) -> None:
+    """The platform's own number for Python is one: a burst of dials would wait for instances that start in seconds."""
+    scale = app(name)["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+    assert scale["triggers"] == {"http": {"perInstanceConcurrency": 64}}
+    assert app_settings(name)["PYTHON_THREADPOOL_THREAD_COUNT"] == "64"
 
 
 @pytest.mark.parametrize("name", PLATFORM_SETS)
