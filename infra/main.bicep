@@ -408,10 +408,20 @@ module connection 'modules/connection.bicep' = {
   scope: resourceGroup(communicationParts[2], communicationParts[4])
   params: {
     communicationName: last(communicationParts)
-    principalId: identity.outputs.principalId
-    identityId: identityId
     topicName: newSystemTopic ? last(systemTopicParts) : ''
     tags: allTags
+  }
+  dependsOn: [communication]
+}
+
+module access 'modules/access.bicep' = {
+  name: 'access-${token}'
+  scope: resourceGroup(communicationParts[2], communicationParts[4])
+  params: {
+    communicationName: last(communicationParts)
+    // A what-if cannot name the assignment, which is all that this module has.
+    #disable-next-line what-if-short-circuiting
+    principalId: identity.outputs.principalId
   }
   dependsOn: [communication]
 }
@@ -583,7 +593,7 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
   }
   // Through the network alone it would not wait for Cosmos DB where there is no network.
   #disable-next-line no-unnecessary-dependson
-  dependsOn: [roles, cosmos]
+  dependsOn: [roles, access, cosmos]
 }
 
 resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {

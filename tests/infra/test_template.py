@@ -95,6 +95,7 @@ LOCK = "Microsoft.Authorization/locks"
 SUPPRESSED = {
     ("main.bicep", "BCP037"),
     ("main.bicep", "no-unnecessary-dependson"),
+    ("main.bicep", "what-if-short-circuiting"),
     ("modules/package.bicep", "BCP187"),
 }
 
@@ -134,6 +135,16 @@ def test_each_adapter_has_its_right_and_nobody_has_more() -> None:
 def test_an_existing_resource_is_reached_where_it_lies() -> None:
     (scope,) = (scope for role, scope in given_roles("existing") if role.startswith("Communication"))
     assert "/resourceGroups/contact-centre/" in scope
+
+
+def test_a_right_that_outlives_a_deployment_is_named_by_whom_it_is_for() -> None:
+    """Azure refuses to give an assignment of a deleted identity to the next one: RoleAssignmentUpdateNotPermitted."""
+    (right,) = (
+        each
+        for each in of_type("existing", "Microsoft.Authorization/roleAssignments")
+        if "/resourceGroups/contact-centre/" in each["id"] and "communicationServices" in each["id"]
+    )
+    assert right["properties"]["principalId"].strip("[]") in right["name"]
 
 
 def test_a_state_in_cosmos_has_its_own_right() -> None:
@@ -446,6 +457,7 @@ def test_the_order_is_the_one_that_works() -> None:
         return f"'Microsoft.Resources/deployments', '{module}'" in dependencies(resource)
 
     assert waits(site, "roles")
+    assert "format('access-{0}'" in dependencies(site)
     assert waits(by_name["roles"], "host-storage")
     assert "Microsoft.Web/sites'" in dependencies(by_name["authentication"])
     assert waits(by_name["package"], "authentication")
