@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from tests.infra.compiler import COMPILED, INFRA
+from tests.infra.compiler import COMPILED, INFRA, ROOT
 from tests.infra.deployed import (
     PLATFORM_SETS,
     Resource,
@@ -184,6 +184,32 @@ def test_keys_are_off(name: str) -> None:
         assert workspace["properties"]["features"]["disableLocalAuth"] is True
     for policy in of_type(name, "Microsoft.Web/sites/basicPublishingCredentialsPolicies"):
         assert policy["properties"]["allow"] is False
+
+
+# The role that writes each ("Azure built-in roles", Microsoft): Contributor writes nothing of Microsoft.Authorization.
+WRITTEN_BY = {
+    "Microsoft.Authorization/roleAssignments": "Role Based Access Control Administrator",
+    "Microsoft.Authorization/locks": "Locks Contributor",
+    # Below another resource group there is nothing else than these, and the deployment itself.
+    "Microsoft.EventGrid/systemTopics": "EventGrid Contributor",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": "EventGrid Contributor",
+}
+
+
+def elsewhere() -> list[Resource]:
+    """What is deployed into another resource group."""
+    modules = [each for name in COMPILED.values() for each in nested(template(name)) if "resourceGroup" in each]
+    return [each for module in modules for each in nested(module["properties"]["template"])]
+
+
+def test_whoever_deploys_is_told_of_every_right_and_provider() -> None:
+    deploy = (ROOT / "OPERATIONS.md").read_text("utf-8").partition("## Deploy")[2].partition("\n1. ")[0]
+    types = {each["type"] for name in COMPILED.values() for each in nested(template(name))}
+    restricted = {kind for kind in types if kind.startswith("Microsoft.Authorization/")}
+    for kind in restricted | {each["type"] for each in elsewhere()}:
+        assert f"*{WRITTEN_BY[kind]}*" in deploy.replace("\n", " "), kind
+    for provider in {kind.partition("/")[0] for kind in types} - {"Microsoft.Authorization", "Microsoft.Resources"}:
+        assert f"`{provider}`" in deploy, provider
 
 
 # Events ------------------------------------------------------------------------------------------------------------
