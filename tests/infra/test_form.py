@@ -22,7 +22,12 @@ from tests.infra.test_settings import CONTRACT, DERIVED, WITH_A_KEY, parameter_o
 OUTPUTS: dict[str, str] = FORM["parameters"]["outputs"]
 NO_TOOLTIP = ("InfoBox", "Section", "TextBlock", "ArmApiControl")
 # Not asked for: what a template computes, what only a shell can say, and secrets, which a history would show.
-NOT_ASKED = {"tags", "keySecrets", "pythonVersion", "existingStateEndpoint", "deployEvents"}
+NOT_ASKED = {"tags", "keySecrets", "pythonVersion", "deployEvents"}
+# Where a Communication Services resource may lie ("Region availability and data residency", Microsoft).
+DATA_LOCATIONS = {
+    *("Africa", "Asia Pacific", "Australia", "Brazil", "Canada", "Europe", "France", "Germany", "India", "Japan"),
+    *("Korea", "Norway", "Switzerland", "UAE", "UK", "United States"),
+}
 READ_TODAY = {setting.name for setting in SETTINGS}
 # Least and most of the contract; the form allows exactly these.
 RANGES = {
@@ -281,6 +286,33 @@ def test_a_second_run_is_told_what_it_does_not_read() -> None:
     assert "forgotten" in named("again")["options"]["text"]
     assert Portal({}, **CHOSEN).is_visible("again")
     assert not Portal().is_visible("again")
+
+
+@pytest.mark.parametrize(
+    ("now", "endpoint", "cosmos"),
+    [
+        (None, "", False),
+        ("https://ststateabc12.table.core.windows.net/", "", False),
+        ("https://cosmos-abc12.table.cosmos.azure.com:443/", "", True),
+        ("https://ststatexyz99.table.core.windows.net/", "https://ststatexyz99.table.core.windows.net/", False),
+        ("https://cosmos-xyz99.table.cosmos.azure.com:443/", "https://cosmos-xyz99.table.cosmos.azure.com:443/", False),
+    ],
+)
+def test_a_second_run_leaves_the_state_where_it_is(now: str | None, endpoint: str, cosmos: bool) -> None:
+    """The app's own account, its own Cosmos DB, or the tables of a deployment that it was rebuilt beside."""
+    outputs = Portal({} if now is None else {"TABLES_ENDPOINT": now}, **CHOSEN).outputs()
+    assert (outputs["existingStateEndpoint"], outputs["useCosmos"]) == (endpoint, cosmos)
+    assert Portal(useCosmos=True).outputs()["useCosmos"] is True
+
+
+def test_an_email_domain_lies_where_its_resource_does() -> None:
+    """Azure links only what lies in one place, and a place cannot be changed."""
+    assert not Portal().is_visible("dataLocation")
+    beside = Portal(emailDomain="example.com", dataLocation="Germany")
+    assert beside.is_visible("dataLocation")
+    assert beside.outputs()["dataLocation"] == "Germany"
+    offered = {each["value"] for each in named("dataLocation")["constraints"]["allowedValues"]}
+    assert offered == DATA_LOCATIONS
 
 
 def test_an_existing_resource_has_to_be_named() -> None:
