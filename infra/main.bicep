@@ -697,5 +697,6 @@ output STATE_STORAGE_NAME string = stateStorageName
 output HOST_STORAGE_NAME string = hostStorageName
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
 output CUSTOM_TOPIC_NAME string = customTopic ? topicName : ''
+output CUSTOM_TOPIC_ID string = customTopic ? topic!.outputs.id : ''
 output CUSTOM_TOPIC_ENDPOINT string = customTopic ? topic!.outputs.endpoint : ''
 output EMAIL_DOMAIN_RECORDS object = newEmail && !managedDomain ? email!.outputs.verificationRecords : {}

@@ -79,6 +79,7 @@ VERSIONS = {
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2025-09-01",
     "Microsoft.Network/virtualNetworks": "2025-09-01",
     "Microsoft.OperationalInsights/workspaces": "2025-07-01",
+    "Microsoft.OperationalInsights/workspaces/tables": "2025-07-01",
     "Microsoft.Storage/storageAccounts": "2025-08-01",
     "Microsoft.Storage/storageAccounts/blobServices": "2025-08-01",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "2025-08-01",
@@ -252,6 +253,16 @@ def test_events_of_other_telephony_come_by_a_topic_of_their_own(name: str) -> No
     assert {each["properties"]["eventDeliverySchema"] for each in found} == {"CloudEventSchemaV1_0"}
 
 
+def test_an_event_of_other_telephony_is_known_by_what_its_publisher_writes() -> None:
+    """Event Grid hands a CloudEvent's source on as it came; with its own schema it would write the topic itself."""
+    (topic,) = of_type("everything", "Microsoft.EventGrid/topics")
+    assert topic["properties"]["inputSchema"] == "CloudEventSchemaV1_0"
+    assert topic["id"] in app_settings("everything")["EVENT_SOURCES"].split(";")
+    assert "CUSTOM_TOPIC_ID" in template("azuredeploy.json")["outputs"]
+    told_publishers = (ROOT / "docs" / "administration.md").read_text("utf-8").partition("## For those who build")[2]
+    assert "`CUSTOM_TOPIC_ID`" in told_publishers
+
+
 @pytest.mark.parametrize("name", ["minimal", "network"])
 def test_nobody_subscribes_before_the_code_is_there(name: str) -> None:
     assert not subscriptions(name, "systemTopics")
@@ -392,6 +403,27 @@ def test_a_transformation_asks_for_what_transformations_know(name: str) -> None:
         words = {step.split()[0] for step in steps}
         functions = set(re.findall(r"([\w-]+)\(", re.sub(r'"[^"]*"', '""', flow["transformKql"])))
         assert words | functions <= TRANSFORMATIONS_KNOW
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_a_log_line_is_deleted_when_it_is_said_to_be(name: str) -> None:
+    """Tables of Application Insights keep 90 days, whatever the workspace says, until they are told themselves."""
+    (rule,) = of_type(name, "Microsoft.Insights/dataCollectionRules")
+    written = {flow["streams"][0].rpartition("-")[2] for flow in rule["properties"]["dataFlows"]}
+    (days,) = {
+        each["properties"]["retentionInDays"] for each in of_type(name, "Microsoft.OperationalInsights/workspaces")
+    }
+    tables = of_type(name, "Microsoft.OperationalInsights/workspaces/tables")
+    assert {each["name"].rpartition("/")[2]: each["properties"] for each in tables} == {
+        table: {"retentionInDays": days, "totalRetentionInDays": days} for table in written
+    }
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_any_number_of_days_can_be_chosen_for_the_log(name: str) -> None:
+    """The workspace keeps what the component takes in; the component itself knows nine numbers of days alone."""
+    (component,) = of_type(name, "Microsoft.Insights/components")
+    assert "RetentionInDays" not in component["properties"]
 
 
 def test_backups_of_cosmos_are_kept_for_the_shortest_time() -> None:
