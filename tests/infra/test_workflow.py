@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -172,8 +175,28 @@ def test_azd_ships_the_package_that_was_made() -> None:
     for module in re.findall(r"module: (\w+)", AZURE_YAML):
         assert (ROOT / "infra" / f"{module}.bicep").is_file()
         assert (ROOT / "infra" / f"{module}.bicepparam").is_file()
-    for program in re.findall(r"python3 (?:infra/)?(\w+\.py)", AZURE_YAML + "".join(WORKFLOWS.values())):
+    for program in re.findall(r"(?:python3|\)\") (?:infra/)?(\w+\.py)", AZURE_YAML + "".join(WORKFLOWS.values())):
         assert (ROOT / "infra" / program).is_file()
+
+
+def test_azds_hooks_run_where_the_systems_python_is_old(tmp_path: Path) -> None:
+    """They are programs of Python 3.12 and newer; Debian 12 has 3.11 as python3, and pyenv or uv a newer one."""
+    hooks = re.findall(r"^( *)run: '(.+\.py) .*'$", AZURE_YAML, re.MULTILINE)
+    assert len(hooks) == len(re.findall(r"\w\.py\b", AZURE_YAML))
+    (tmp_path / "python3").write_text("#!/bin/sh\necho 'SyntaxError: invalid syntax' >&2\nexit 1\n", "utf-8")
+    (tmp_path / "python3").chmod(0o755)
+    for indent, command in hooks:
+        # Those of a layer run beside its templates.
+        folder = ROOT / "infra" if len(indent) > len("    ") else ROOT
+        done = subprocess.run(
+            ["sh", "-c", f"{command} --help"],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": sys.executable},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.startswith("usage: python infra/"), done.stderr
 
 
 # The button ----------------------------------------------------------------------------------------------------------
