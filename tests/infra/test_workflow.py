@@ -123,6 +123,19 @@ def test_a_deployment_passes_its_gates_first_and_is_tried_afterwards() -> None:
     assert "CURRENT_SETTINGS" in WORKFLOWS["deploy.yml"]
 
 
+def test_a_deployment_that_waited_signs_in_anew() -> None:
+    """An assertion of GitHub's lasts minutes; a gate waits half an hour, and what-if takes its time too.
+
+    Azure CLI asks for another audience's token with the assertion of its sign-in: AADSTS700024, between gate and code.
+    """
+    steps = WORKFLOWS["deploy.yml"].split("\n      - ")
+    gates = [number for number, step in enumerate(steps) if "infra/live.py idle" in step]
+    assert len(gates) == 2
+    for number in gates:
+        assert steps[number - 1].startswith("uses: azure/login@")
+        assert ("if: inputs.infrastructure" in steps[number]) == ("if: inputs.infrastructure" in steps[number - 1])
+
+
 def test_a_package_is_attested_before_it_is_released() -> None:
     assert in_order(
         WORKFLOWS["release.yml"],
