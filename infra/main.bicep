@@ -302,13 +302,13 @@ var parameters = {
   OUTBOX_SCHEDULE: outboxSchedule
 }
 var given = toObject(filter(items(parameters), each => !empty(each.value)), each => each.key, each => each.value)
-var settings = union(
-  table.defaults,
-  managedDomain ? table.defaultsOfManagedDomain : {},
-  currentSettings,
-  given,
-  platform
-)
+var chosen = union(table.defaults, managedDomain ? table.defaultsOfManagedDomain : {}, currentSettings, given, platform)
+// Tried out with a domain that Azure manages, now with one's own: the former is not linked any more, so that its sender
+// could send nothing, and its quota is not the new one's. The form hands both on as they are.
+var sender = !empty(emailSender) ? emailSender : (currentSettings.?EMAIL_SENDER ?? '')
+var senderIsLeft = linkDomain && !managedDomain && endsWith(toLower(sender), '.azurecomm.net')
+var quotaLeft = filter(items(table.defaultsOfManagedDomain), quota => senderIsLeft && chosen[quota.key] == quota.value)
+var settings = union(chosen, toObject(quotaLeft, quota => quota.key, quota => table.defaults[quota.key]))
 // What is known only when other resources are there is appended to the list below, and must not come twice.
 var leftOut = map(concat(table.knownLater, table.forbidden), name => toLower(name))
 var kept = filter(items(settings), each => !contains(leftOut, toLower(each.key)))
@@ -579,11 +579,9 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'COMMUNICATION_SERVICES_RESOURCE_ID', value: connection.outputs.immutableResourceId }
         {
           name: 'EMAIL_SENDER'
-          value: !empty(emailSender)
-            ? emailSender
-            : !empty(currentSettings.?EMAIL_SENDER ?? '')
-                ? currentSettings.EMAIL_SENDER
-                : linkDomain ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
+          value: !empty(sender) && !senderIsLeft
+            ? sender
+            : linkDomain ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
         }
         { name: 'KEY_SECRETS', value: !empty(keySecrets) ? keySecrets : (currentSettings.?KEY_SECRETS ?? '') }
         // Always there: where sign-in is configured already, a run that does not name it must not break it.
