@@ -368,14 +368,16 @@ GIVEN_UP = {
 }
 
 
-def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path) -> None:
+def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_GRID_KEY", "key-of-the-extension")
     letter = tmp_path / "letter.json"
     letter.write_text(json.dumps([STARTED | GIVEN_UP, ENDED | {"deadletterreason": "TimeToLiveExceeded"}]), "utf-8")
     sent: list[tuple[str, str, object]] = []
 
     def ask(method: str, path: str, headers: Mapping[str, str], body: object) -> live.Answer:
         assert method == "POST"
-        assert headers["aeg-event-type"] == "Notification"
+        # The host looks for a key in this header or in the address (its AuthenticationLevelHandler), and nowhere else.
+        assert (headers["aeg-event-type"], headers["x-functions-key"]) == ("Notification", "key-of-the-extension")
         sent.append((path.rpartition("?")[0], path.rpartition("=")[2], body))
         return answer(202)
 
