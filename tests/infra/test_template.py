@@ -245,6 +245,14 @@ def test_events_of_communication_services_go_where_the_contract_says(name: str) 
     assert {each["properties"]["eventDeliverySchema"] for each in found} == {"EventGridSchema"}
 
 
+def test_that_a_second_deployment_takes_the_events_of_the_first_is_said() -> None:
+    """Names that differed would ring two answerers of one call; with one name the later deployment has them all."""
+    names = {each["name"].rpartition("/")[2] for each in subscriptions("existing", "systemTopics")}
+    assert names == {f"emergency-{each['name']}" for each in data("subscriptions.json")["communication"]}
+    assert "moves them to itself" in (ROOT / "OPERATIONS.md").read_text("utf-8")
+    assert "moved to this one" in (INFRA / "createUiDefinition.json").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", ["events", "everything"])
 def test_events_of_other_telephony_come_by_a_topic_of_their_own(name: str) -> None:
     found = subscriptions(name, "topics")
