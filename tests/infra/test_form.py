@@ -315,6 +315,12 @@ def test_an_email_domain_lies_where_its_resource_does() -> None:
     assert offered == DATA_LOCATIONS
 
 
+def test_that_a_domain_is_linked_by_hand_to_an_existing_resource_is_said_where_it_is_ticked() -> None:
+    """The template links to a resource of its own alone: of another one it would replace the list of domains."""
+    assert "To a new resource alone" in named("linkEmailDomain")["toolTip"]
+    assert "link it there" in named("emailDomain")["toolTip"]
+
+
 def test_an_existing_resource_has_to_be_named() -> None:
     """Without this the template would make a new one, and every callback would go to the old one."""
     well = {"callbackNumbers": "+14255550101", "fallbackCallbackNumber": "+14255550100", "alertEmails": "a@example.com"}
