@@ -3,6 +3,7 @@
 The rules of the first part are arm-ttk's for createUiDefinition.json, which itself runs in the workflow.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.settings import SETTINGS, Severity, read_settings
@@ -313,6 +314,24 @@ def test_an_email_domain_lies_where_its_resource_does() -> None:
     assert beside.outputs()["dataLocation"] == "Germany"
     offered = {each["value"] for each in named("dataLocation")["constraints"]["allowedValues"]}
     assert offered == DATA_LOCATIONS
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(octets=st.lists(st.integers(0, 300), min_size=4, max_size=4), bits=st.integers(8, 30))
+@example(octets=[10, 91, 5, 0], bits=16)
+@example(octets=[10, 999, 1, 0], bits=24)
+@example(octets=[192, 168, 1, 0], bits=23)
+def test_a_range_that_azure_would_refuse_is_refused_in_the_form(octets: list[int], bits: int) -> None:
+    """A network begins where its bits end; else the deployment fails when half of it is there."""
+    text = f"{'.'.join(map(str, octets))}/{bits}"
+    if accepts(named("virtualNetworkPrefix"), text):
+        network = ipaddress.ip_network(text)
+        assert network.is_private and network.prefixlen <= 24
+
+
+@pytest.mark.parametrize("text", ["10.91.0.0/24", "10.91.0.0/16", "172.16.4.0/24", "172.31.0.0/16", "192.168.255.0/24"])
+def test_a_range_for_the_network_is_taken(text: str) -> None:
+    assert accepts(named("virtualNetworkPrefix"), text)
 
 
 def test_that_a_domain_is_linked_by_hand_to_an_existing_resource_is_said_where_it_is_ticked() -> None:
