@@ -4,12 +4,14 @@
     python infra/app_settings.py forget --azd
     python infra/app_settings.py gate --app NAME --resource-group GROUP [--what-if FILE]
 
-`read` prints them as JSON, for the parameter `currentSettings`; with `--azd` it puts them into azd's environment, and
-does nothing where there is no app yet; `forget --azd` takes them out of it again, since azd keeps its environment in a
-file. `gate` refuses settings that Flex Consumption forbids or that only the platform may make, and, by what a what-if
-says, a deployment that would take a setting away, leave the app without its numbers, move the state elsewhere or answer
-for another Communication Services resource. It names settings and never shows a value. All call the Azure CLI, `az`,
-with the rights of whoever runs them.
+`read` prints them as JSON, for the parameter `currentSettings`; with `--azd` it puts them into azd's environment, finds
+the app by its tags where that environment does not know it yet, and does nothing where there is none. `forget --azd`
+takes them out of it again, since azd keeps its environment in a file, and with them the settings that it was given: the
+app has them now, and what is set there by hand later would be undone by them. `gate` refuses settings that Flex
+Consumption forbids or that only the platform may make, and, by what a what-if says, a deployment that would take a
+setting away, leave the app without its numbers, move the state elsewhere or answer for another Communication Services
+resource. It names settings and never shows a value. All call the Azure CLI, `az`, with the rights of whoever runs
+them.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def main() -> None:
         if arguments.command == "read":
             read(run, arguments)
         elif arguments.command == "forget":
-            forget(run)
+            forget(run, os.environ)
         else:
             told = gate(run, arguments, os.environ)
             if told:
@@ -62,7 +64,7 @@ def run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def current(call: Run, app: str, group: str) -> dict[str, str]:
+def current(call: Run, app: str, group: str, subscription: str) -> dict[str, str]:
     """The settings of an app by name. Raises `CommandError`."""
     listed = json.loads(
         call(
@@ -76,6 +78,7 @@ def current(call: Run, app: str, group: str) -> dict[str, str]:
                 app,
                 "--resource-group",
                 group,
+                *_of(subscription),
                 "-o",
                 "json",
             ]
@@ -84,12 +87,20 @@ def current(call: Run, app: str, group: str) -> dict[str, str]:
     return {each["name"]: each["value"] or "" for each in listed}
 
 
+def _of(subscription: str) -> list[str]:
+    # azd chooses its own: the one that Azure CLI was left at may be another one.
+    return ["--subscription", subscription] if subscription else []
+
+
 def read(call: Run, arguments: argparse.Namespace) -> None:
     """Print the settings, or hand them to azd."""
-    if arguments.azd and not (arguments.app and arguments.resource_group):
+    app, group = arguments.app, arguments.resource_group
+    if arguments.azd and not (app and group):
+        app, group = found_by_tags(call, arguments)
+    if arguments.azd and not app:
         print("no app yet: nothing to keep")
         return
-    kept = json.dumps(current(call, arguments.app, arguments.resource_group), sort_keys=True)
+    kept = json.dumps(current(call, app, group, arguments.subscription), sort_keys=True)
     if arguments.azd:
         call(["azd", "env", "set", "CURRENT_SETTINGS", kept])
         print("the present app settings are kept")
@@ -97,14 +108,38 @@ def read(call: Run, arguments: argparse.Namespace) -> None:
         print(kept)
 
 
-def forget(call: Run) -> None:
+def found_by_tags(call: Run, arguments: argparse.Namespace) -> tuple[str, str]:
+    """The app that an environment of azd would deploy over without knowing it, and its group. Raises `CommandError`."""
+    listed = json.loads(call(["az", "functionapp", "list", *_of(arguments.subscription), "-o", "json"]))
+    wanted = {"azd-env-name": arguments.environment, "azd-service-name": "api"}
+    apps = [
+        (each["name"], each["resourceGroup"]) for each in listed if wanted.items() <= (each.get("tags") or {}).items()
+    ]
+    if apps and not arguments.resource_group:
+        places = ", ".join(f"{app} in {group}" for app, group in apps)
+        raise CommandError(
+            "say into which resource group this goes (azd env set AZURE_RESOURCE_GROUP GROUP): of the environment"
+            f" {arguments.environment} there is {places}, whose settings would have to be kept"
+        )
+    here = [each for each in apps if each[1].lower() == arguments.resource_group.lower()]
+    return here[0] if here else ("", "")
+
+
+def forget(call: Run, given: Mapping[str, str]) -> None:
     """Take the settings out of azd's environment: a file, in which a secret must not stay."""
     call(["azd", "env", "set", "CURRENT_SETTINGS", "{}"])
+    handed_over = [
+        name for name in (*json.loads(TABLE.read_text("utf-8"))["defaults"], "EMAIL_SENDER") if given.get(name)
+    ]
+    for name in handed_over:
+        call(["azd", "env", "set", name, ""])
+    if handed_over:
+        print(f"the app has them now, and azd's environment no more: {', '.join(handed_over)}")
 
 
 def gate(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> list[str]:
     """What speaks against a deployment, in words without values; `given` are its parameters, named as settings."""
-    now = current(call, arguments.app, arguments.resource_group)
+    now = current(call, arguments.app, arguments.resource_group, arguments.subscription)
     told = forbidden(now)
     if arguments.what_if:
         told += without_numbers(now, given)
@@ -186,8 +221,12 @@ def _parsed() -> argparse.Namespace:
         command = commands.add_parser(name)
         command.add_argument("--app", default=os.environ.get("FUNCTION_APP_NAME", ""))
         command.add_argument("--resource-group", default=os.environ.get("AZURE_RESOURCE_GROUP", ""))
+        command.add_argument("--subscription", default=os.environ.get("AZURE_SUBSCRIPTION_ID", ""))
         if name == "read":
             command.add_argument("--azd", action="store_true", help="put them into azd's environment")
+            command.add_argument(
+                "--environment", default=os.environ.get("AZURE_ENV_NAME", ""), help="azd's name for it"
+            )
         else:
             command.add_argument("--what-if", type=Path, help="the answer of az deployment group what-if, as JSON")
     return parser.parse_args()

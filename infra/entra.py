@@ -1,13 +1,15 @@
 """The app registration, its roles, and the first administrator; what the app's identity may do in Microsoft Graph.
 
     python infra/entra.py register [--name NAME] [--address URL] [--identity-object-id ID] [--admin me|OBJECT_ID]
-                                   [--machine OBJECT_ID]
+                                   [--machine OBJECT_ID] [--client CLIENT_ID]
     python infra/entra.py graph --identity-object-id ID [--presence] [--mail-from ADDRESS]
     python infra/entra.py dynamics --identity-client-id ID
 
 `register` makes the registration that people and machines sign in with, or puts an existing one right: four app roles
-with fixed ids, tokens of version 2, no secret. It prints AUTH_CLIENT_ID; with `--azd` it puts that into azd's
-environment. `graph` gives the managed identity Presence.ReadWrite.All, and says how Mail.Send is kept to one mailbox.
+with fixed ids, the scope `user_impersonation`, tokens of version 2, no secret. `--client` names the registration of a
+page that asks for tokens of its users, so that Entra asks none of them; Azure CLI may always. It prints AUTH_CLIENT_ID;
+with `--azd` it puts that into azd's environment. `graph` gives the managed identity Presence.ReadWrite.All, and says
+how Mail.Send is kept to one mailbox.
 `dynamics` says what only an administrator of Dynamics 365 can do. Each run says what it would change, asks (unless
 `--yes` is given), and changes only what is not right yet: a second run changes nothing. It calls the Azure CLI, `az`,
 with the rights of whoever runs it.
@@ -55,6 +57,11 @@ ROLES = {
         ("Application",),
     ),
 }
+# Without a scope Entra gives nobody's page a token: roles alone serve machines and the app's own sign-in. The name is
+# the one that App Service gives.
+SCOPE, SCOPE_ID = "user_impersonation", "4d9c1a52-5f3e-4c1b-8a60-0b7f2d5c9e05"
+# Microsoft's own id of Azure CLI, by which administrators get a token in a shell.
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 ADMIN_ROLE = ROLES["EmergencyCalling.Admin"][0]
 MACHINE_ROLE = ROLES["EmergencyCalling.Machine"][0]
 
@@ -146,7 +153,7 @@ def manifest(name: str, address: str | None) -> dict[str, Any]:
     return {
         "displayName": name,
         "signInAudience": "AzureADMyOrg",
-        "api": {"requestedAccessTokenVersion": 2},
+        "api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [scope()]},
         "appRoles": [role(value) for value in ROLES],
         "web": web(address),
         # Tells a token of a machine from one of a person.
@@ -167,6 +174,21 @@ def role(value: str) -> dict[str, Any]:
     }
 
 
+def scope() -> dict[str, Any]:
+    """What a page asks for in the name of whoever uses it, as Microsoft Graph has it. Their role says what they may."""
+    words = "Report emergency calls and use the emergency panel as the person who is signed in"
+    return {
+        "id": SCOPE_ID,
+        "value": SCOPE,
+        "type": "User",
+        "isEnabled": True,
+        "adminConsentDisplayName": NAME,
+        "adminConsentDescription": words,
+        "userConsentDisplayName": NAME,
+        "userConsentDescription": words,
+    }
+
+
 def web(address: str | None) -> dict[str, Any]:
     """Where a browser comes back to after it has signed in."""
     back = [f"{address.rstrip('/')}/.auth/login/aad/callback"] if address else []
@@ -181,6 +203,8 @@ def registration_steps(call: Run, application: dict[str, Any], arguments: argpar
         wrong["identifierUris"] = [*application.get("identifierUris", ()), f"api://{client_id}"]
     if wrong:
         yield Step(f"put right: {', '.join(sorted(wrong))}", "patch", f"/applications/{object_id}", wrong)
+    if "api" not in wrong:
+        yield from consent_steps(application, [AZURE_CLI, *(arguments.client or ())])
     if arguments.identity_object_id:
         yield from federation_steps(call, object_id, arguments.identity_object_id)
     principal = service_principal(call, client_id)
@@ -209,8 +233,11 @@ def differences(application: dict[str, Any], wanted: dict[str, Any], *, keep_web
     wrong: dict[str, Any] = {}
     if application.get("signInAudience") != wanted["signInAudience"]:
         wrong["signInAudience"] = wanted["signInAudience"]
-    if application.get("api", {}).get("requestedAccessTokenVersion") != wanted["api"]["requestedAccessTokenVersion"]:
-        wrong["api"] = wanted["api"]
+    api, version = application.get("api", {}), wanted["api"]["requestedAccessTokenVersion"]
+    scopes = api.get("oauth2PermissionScopes", [])
+    lacking = [] if scope_id_of(application) else wanted["api"]["oauth2PermissionScopes"]
+    if lacking or api.get("requestedAccessTokenVersion") != version:
+        wrong["api"] = {**api, "requestedAccessTokenVersion": version, "oauth2PermissionScopes": [*scopes, *lacking]}
     ours = {each["id"]: each for each in wanted["appRoles"]}
     present = {each["id"]: each for each in application.get("appRoles", ())}
     if any(not _holds(present.get(role_id, {}), each) for role_id, each in ours.items()):
@@ -221,6 +248,28 @@ def differences(application: dict[str, Any], wanted: dict[str, Any], *, keep_web
         known = application.get("web", {}).get("redirectUris", [])
         wrong["web"] = {**wanted["web"], "redirectUris": [*known, *sorted(back - set(known))]}
     return wrong
+
+
+def scope_id_of(application: dict[str, Any]) -> str | None:
+    """The id of our scope, whoever made it: a registration has no two of one name."""
+    scopes = application.get("api", {}).get("oauth2PermissionScopes", ())
+    return next((each["id"] for each in scopes if each["value"] == SCOPE), None)
+
+
+def consent_steps(application: dict[str, Any], clients: Sequence[str]) -> Iterator[Step]:
+    """Let programs have tokens of their users, without a question to each. Graph wants the scope to be there before."""
+    scope_id = scope_id_of(application)
+    known = {each["appId"]: each for each in application["api"].get("preAuthorizedApplications", ())}
+    granted = {client: known.get(client, {}).get("delegatedPermissionIds", []) for client in clients}
+    missing = {
+        client: {"appId": client, "delegatedPermissionIds": [*ids, scope_id]}
+        for client, ids in granted.items()
+        if scope_id not in ids
+    }
+    if missing:
+        api = {**application["api"], "preAuthorizedApplications": list((known | missing).values())}
+        words = f"give tokens of people to {', '.join(missing)} without asking them"
+        yield Step(words, "patch", f"/applications/{application['id']}", {"api": api})
 
 
 def _holds(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -237,7 +286,8 @@ def federation_steps(call: Run, object_id: str, subject: str) -> Iterator[Step]:
             "post",
             f"/applications/{object_id}/federatedIdentityCredentials",
             {
-                "name": FEDERATION,
+                # One for each identity: Graph refuses a second credential of a name.
+                "name": f"{FEDERATION}-{subject}",
                 "issuer": f"https://login.microsoftonline.com/{tenant}/v2.0",
                 "subject": subject,
                 "audiences": ["api://AzureADTokenExchange"],
@@ -330,6 +380,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     registration.add_argument("--identity-object-id", help="of the app's managed identity, which then vouches for it")
     registration.add_argument("--admin", metavar="me|OBJECT_ID", help="who gets the first EmergencyCalling.Admin")
     registration.add_argument("--machine", metavar="OBJECT_ID", help="a service principal that gets .Machine")
+    registration.add_argument("--client", metavar="CLIENT_ID", action="append", help="whose pages ask for tokens")
     registration.add_argument("--azd", action="store_true", help="put AUTH_CLIENT_ID into azd's environment")
     rights = commands.add_parser("graph", help="the identity's rights in Microsoft Graph")
     rights.add_argument("--identity-object-id", required=True)

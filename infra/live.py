@@ -166,7 +166,7 @@ def replay(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespa
         if function is None:
             return f"no subscription brings events of the type {kind or 'that is missing'}"
         bare = {name: value for name, value in event.items() if not name.lower().startswith(ADDED)}
-        headers = {"aeg-event-type": "Notification", "aeg-sas-key": os.environ.get("EVENT_GRID_KEY", "")}
+        headers = {"aeg-event-type": "Notification", "x-functions-key": os.environ.get("EVENT_GRID_KEY", "")}
         answer = ask("POST", f"/runtime/webhooks/EventGrid?functionName={function}", headers, [bare])
         if answer.status not in (200, 202):
             return f"{function} answers {answer.status}: is EVENT_GRID_KEY set?"

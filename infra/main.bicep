@@ -255,6 +255,8 @@ var redundancy = zoneRedundant && !contains(storageRedundancy, 'ZRS') ? 'Standar
 
 var table = loadJsonContent('settings.json')
 var eventSources = concat([communicationId], customTopic ? [resourceId('Microsoft.EventGrid/topics', topicName)] : [])
+// As many requests at once in an instance as it has threads for.
+var threads = 64
 var platform = {
   AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
   AzureWebJobsStorage__accountName: hostStorageName
@@ -264,7 +266,7 @@ var platform = {
     union(eventSources, filter(split(currentSettings.?EVENT_SOURCES ?? '', ';'), source => !empty(source))),
     ';'
   )
-  PYTHON_THREADPOOL_THREAD_COUNT: '64'
+  PYTHON_THREADPOOL_THREAD_COUNT: string(threads)
   TABLES_ENDPOINT: !empty(existingStateEndpoint)
     ? existingStateEndpoint
     : useCosmos
@@ -300,13 +302,13 @@ var parameters = {
   OUTBOX_SCHEDULE: outboxSchedule
 }
 var given = toObject(filter(items(parameters), each => !empty(each.value)), each => each.key, each => each.value)
-var settings = union(
-  table.defaults,
-  managedDomain ? table.defaultsOfManagedDomain : {},
-  currentSettings,
-  given,
-  platform
-)
+var chosen = union(table.defaults, managedDomain ? table.defaultsOfManagedDomain : {}, currentSettings, given, platform)
+// Tried out with a domain that Azure manages, now with one's own: the former is not linked any more, so that its sender
+// could send nothing, and its quota is not the new one's. The form hands both on as they are.
+var sender = !empty(emailSender) ? emailSender : (currentSettings.?EMAIL_SENDER ?? '')
+var senderIsLeft = linkDomain && !managedDomain && endsWith(toLower(sender), '.azurecomm.net')
+var quotaLeft = filter(items(table.defaultsOfManagedDomain), quota => senderIsLeft && chosen[quota.key] == quota.value)
+var settings = union(chosen, toObject(quotaLeft, quota => quota.key, quota => table.defaults[quota.key]))
 // What is known only when other resources are there is appended to the list below, and must not come twice.
 var leftOut = map(concat(table.knownLater, table.forbidden), name => toLower(name))
 var kept = filter(items(settings), each => !contains(leftOut, toLower(each.key)))
@@ -406,10 +408,20 @@ module connection 'modules/connection.bicep' = {
   scope: resourceGroup(communicationParts[2], communicationParts[4])
   params: {
     communicationName: last(communicationParts)
-    principalId: identity.outputs.principalId
-    identityId: identityId
     topicName: newSystemTopic ? last(systemTopicParts) : ''
     tags: allTags
+  }
+  dependsOn: [communication]
+}
+
+module access 'modules/access.bicep' = {
+  name: 'access-${token}'
+  scope: resourceGroup(communicationParts[2], communicationParts[4])
+  params: {
+    communicationName: last(communicationParts)
+    // A what-if cannot name the assignment, which is all that this module has.
+    #disable-next-line what-if-short-circuiting
+    principalId: identity.outputs.principalId
   }
   dependsOn: [communication]
 }
@@ -535,6 +547,9 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
+        // Where it is not said, an instance with Python gets one request at a time: the second dial of a burst would wait
+        // for an instance to start, and every panel that asks would hold up a dial.
+        triggers: { http: { perInstanceConcurrency: threads } }
         alwaysReady: filter(
           [
             { name: 'http', instanceCount: max(alwaysReadyHttp, zoneRedundant ? 2 : 0) }
@@ -564,11 +579,9 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'COMMUNICATION_SERVICES_RESOURCE_ID', value: connection.outputs.immutableResourceId }
         {
           name: 'EMAIL_SENDER'
-          value: !empty(emailSender)
-            ? emailSender
-            : !empty(currentSettings.?EMAIL_SENDER ?? '')
-                ? currentSettings.EMAIL_SENDER
-                : linkDomain ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
+          value: !empty(sender) && !senderIsLeft
+            ? sender
+            : linkDomain ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
         }
         { name: 'KEY_SECRETS', value: !empty(keySecrets) ? keySecrets : (currentSettings.?KEY_SECRETS ?? '') }
         // Always there: where sign-in is configured already, a run that does not name it must not break it.
@@ -578,7 +591,7 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
   }
   // Through the network alone it would not wait for Cosmos DB where there is no network.
   #disable-next-line no-unnecessary-dependson
-  dependsOn: [roles, cosmos]
+  dependsOn: [roles, access, cosmos]
 }
 
 resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
@@ -682,5 +695,6 @@ output STATE_STORAGE_NAME string = stateStorageName
 output HOST_STORAGE_NAME string = hostStorageName
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
 output CUSTOM_TOPIC_NAME string = customTopic ? topicName : ''
+output CUSTOM_TOPIC_ID string = customTopic ? topic!.outputs.id : ''
 output CUSTOM_TOPIC_ENDPOINT string = customTopic ? topic!.outputs.endpoint : ''
 output EMAIL_DOMAIN_RECORDS object = newEmail && !managedDomain ? email!.outputs.verificationRecords : {}

@@ -84,6 +84,16 @@ module second 'workspace.bicep' = {
   }
 }
 
+// Tables of Application Insights keep 90 days whatever the workspace keeps, unless they are told themselves.
+@batchSize(1)
+resource tables 'Microsoft.OperationalInsights/workspaces/tables@2025-07-01' = [
+  for table in ['AppRequests', 'AppDependencies', 'AppExceptions', 'AppTraces']: {
+    name: '${workspaceName}/${table}'
+    properties: { retentionInDays: retentionDays, totalRetentionInDays: retentionDays }
+    dependsOn: [second]
+  }
+]
+
 resource component 'Microsoft.Insights/components@2020-02-02' = {
   name: componentName
   location: location
@@ -94,7 +104,6 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: second.outputs.id
     DisableLocalAuth: true
     DisableIpMasking: false
-    RetentionInDays: retentionDays
   }
 }
 

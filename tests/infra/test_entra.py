@@ -52,6 +52,8 @@ class Directory:
         if method != "get":
             self.changes.append((method, path))
         if path.endswith("/federatedIdentityCredentials"):
+            # Graph refuses a second one of a name, and lets nobody change a name.
+            assert method == "get" or body["name"] not in {each["name"] for each in self.federated}
             return self._collection(self.federated, method, body)
         if path.endswith("/appRoleAssignedTo"):
             return self._collection(self.assigned, method, body)
@@ -105,7 +107,7 @@ def test_a_registration_is_made_whole(capsys: pytest.CaptureFixture[str]) -> Non
     run(directory, *REGISTER)
     (application,) = directory.applications
     assert application["signInAudience"] == "AzureADMyOrg"
-    assert application["api"] == {"requestedAccessTokenVersion": 2}
+    assert application["api"]["requestedAccessTokenVersion"] == 2
     assert [each["value"] for each in application["appRoles"]] == list(entra.ROLES)
     assert application["identifierUris"] == [f"api://{application['appId']}"]
     assert application["web"]["redirectUris"] == ["https://emergency.example.com/.auth/login/aad/callback"]
@@ -128,6 +130,17 @@ def test_a_second_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     assert "nothing to change" in capsys.readouterr().out
 
 
+def test_a_second_deployment_of_one_registration_is_vouched_for_too() -> None:
+    """Rebuilt beside the first, or in another region: its identity is another one."""
+    directory = Directory()
+    run(directory, *REGISTER)
+    directory.federated[0]["name"] = "managed-identity"
+    other = "00000000-0000-0000-0000-0000000000ff"
+    for _ in range(2):
+        run(directory, *REGISTER[:-4], "--identity-object-id", other)
+    assert [each["subject"] for each in directory.federated] == [IDENTITY, other]
+
+
 def test_a_machine_gets_the_role_of_machines() -> None:
     directory = Directory()
     for _ in range(2):
@@ -142,10 +155,48 @@ def test_what_somebody_changed_is_put_right_and_what_is_theirs_stays() -> None:
     (application,) = directory.applications
     own = {"id": "own", "value": "Own.Role"}
     application["appRoles"] = [own, *application["appRoles"][:2]]
-    application["api"] = {"requestedAccessTokenVersion": None}
+    application["api"]["requestedAccessTokenVersion"] = None
     run(directory, *REGISTER)
     assert [each["value"] for each in application["appRoles"]] == ["Own.Role", *entra.ROLES]
-    assert application["api"] == {"requestedAccessTokenVersion": 2}
+    assert application["api"]["requestedAccessTokenVersion"] == 2
+
+
+def test_a_page_gets_a_token_of_whoever_uses_it() -> None:
+    """Entra gives a page no token of a registration without a scope; the documented page asks for this one."""
+    directory = Directory()
+    run(directory, *REGISTER, "--client", "softphone")
+    (application,) = directory.applications
+    (scope,) = application["api"]["oauth2PermissionScopes"]
+    assert (scope["value"], scope["type"], scope["isEnabled"]) == ("user_impersonation", "User", True)
+    asked = re.findall(r'scopes: \["api://([\w-]+)/(\w+)"\]', (ROOT / "docs" / "pages.md").read_text("utf-8"))
+    assert asked == [("CLIENT_ID", scope["value"])]
+    # `az account get-access-token` is how an administrator drills and imports from a shell.
+    allowed = {
+        each["appId"]: each["delegatedPermissionIds"] for each in application["api"]["preAuthorizedApplications"]
+    }
+    assert allowed == {"04b07795-8ddb-461a-bbee-02f9e1bf7b46": [scope["id"]], "softphone": [scope["id"]]}
+
+
+def test_a_registration_without_a_scope_gets_one_and_keeps_what_it_has() -> None:
+    directory = Directory()
+    run(directory, *REGISTER)
+    (application,) = directory.applications
+    own = {"id": "own", "value": "Own.Scope"}
+    application["api"] = {
+        "requestedAccessTokenVersion": 2,
+        "oauth2PermissionScopes": [own],
+        "preAuthorizedApplications": [{"appId": "other", "delegatedPermissionIds": ["own"]}],
+    }
+    run(directory, *REGISTER)
+    assert [each["value"] for each in application["api"]["oauth2PermissionScopes"]] == ["Own.Scope", entra.SCOPE]
+    assert [each["appId"] for each in application["api"]["preAuthorizedApplications"]] == ["other", entra.AZURE_CLI]
+    # One of that name which App Service made, under an id of its own, is as good: there cannot be two.
+    application["api"] = {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [own | {"value": entra.SCOPE}]}
+    run(directory, *REGISTER)
+    assert [each["id"] for each in application["api"]["oauth2PermissionScopes"]] == ["own"]
+    directory.changes.clear()
+    run(directory, *REGISTER)
+    assert directory.changes == []
 
 
 def test_nothing_is_changed_before_it_was_said_and_confirmed(
@@ -222,7 +273,9 @@ def what_if(*names: str, **values: str) -> dict[str, Any]:
 def asked(tmp_path: Path, planned: dict[str, Any] | None) -> argparse.Namespace:
     file = tmp_path / "what-if.json"
     file.write_text(json.dumps(planned), "utf-8")
-    return argparse.Namespace(app="func-1", resource_group="group", what_if=file if planned else None, azd=False)
+    return argparse.Namespace(
+        app="func-1", resource_group="group", subscription="", what_if=file if planned else None, azd=False
+    )
 
 
 def test_a_setting_that_would_vanish_stops_the_deployment(tmp_path: Path) -> None:
@@ -265,15 +318,58 @@ def test_a_deployment_that_would_leave_the_state_or_the_numbers_behind_stops(
     assert "example.com" not in "".join(told)
 
 
+class Azd:
+    """The two command lines as azd's hooks use them: apps of a subscription, their settings, and what azd was told."""
+
+    def __init__(self, *apps: tuple[str, str, dict[str, str]]) -> None:
+        self.apps = [{"name": name, "resourceGroup": group, "tags": tags} for name, group, tags in apps]
+        self.told: dict[str, str] = {}
+        self.subscriptions: set[str | None] = set()
+
+    def __call__(self, command: Sequence[str]) -> str:
+        if command[:3] == ["azd", "env", "set"]:
+            self.told[command[3]] = command[4]
+            return ""
+        self.subscriptions.add(command[command.index("--subscription") + 1] if "--subscription" in command else None)
+        if command[:3] == ["az", "functionapp", "list"]:
+            return json.dumps(self.apps)
+        assert command[:5] == ["az", "functionapp", "config", "appsettings", "list"]
+        return json.dumps([{"name": "ASKED", "value": command[command.index("--name") + 1]}])
+
+
+def azd_environment(app: str = "", group: str = "") -> argparse.Namespace:
+    return argparse.Namespace(app=app, resource_group=group, environment="production", subscription="s-1", azd=True)
+
+
+OURS = {"azd-env-name": "production", "azd-service-name": "api"}
+
+
+def test_a_fresh_environment_of_azd_finds_the_app_that_is_there() -> None:
+    """Of a colleague, or after the button: it knows no app yet, and its deployment would empty every setting."""
+    apps: tuple[tuple[str, str, dict[str, str]], ...] = (
+        ("func-1", "g-1", OURS),
+        ("func-2", "g-2", OURS | {"azd-env-name": "trial"}),
+        ("web", "g-3", {}),
+    )
+    azd = Azd(*apps)
+    app_settings.read(azd, azd_environment(group="G-1"))
+    assert json.loads(azd.told["CURRENT_SETTINGS"]) == {"ASKED": "func-1"}
+    assert azd.subscriptions == {"s-1"}
+    for group in ("g-2", "g-3"):
+        nothing = Azd(*apps)
+        app_settings.read(nothing, azd_environment(group=group))
+        assert nothing.told == {}
+    # Which of two deployments of one name is meant says the group alone.
+    with pytest.raises(app_settings.CommandError, match=r"AZURE_RESOURCE_GROUP.*func-1 in g-1"):
+        app_settings.read(Azd(*apps), azd_environment())
+    app_settings.read(Azd(*apps[1:]), azd_environment())
+
+
 def test_azd_keeps_no_setting_in_its_file() -> None:
-    called: list[Sequence[str]] = []
-
-    def call(command: Sequence[str]) -> str:
-        called.append(command)
-        return ""
-
-    app_settings.forget(call)
-    assert called == [["azd", "env", "set", "CURRENT_SETTINGS", "{}"]]
+    """Not what was read, which may be a secret; and not what was given, which would undo what is set by hand later."""
+    azd = Azd()
+    app_settings.forget(azd, {"CALLBACK_NUMBERS": "+14255550101", "TIME_ZONE": "", "EMAIL_DOMAIN": "example.com"})
+    assert azd.told == {"CURRENT_SETTINGS": "{}", "CALLBACK_NUMBERS": ""}
 
 
 def test_a_deployment_of_something_else_stops_too(tmp_path: Path) -> None:
@@ -289,7 +385,8 @@ def test_a_forbidden_setting_stops_the_deployment(name: str, tmp_path: Path) -> 
 
 
 def test_the_present_settings_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    app_settings.read(present({"B": "2", "A": "1"}), argparse.Namespace(app="f", resource_group="g", azd=False))
+    asked = argparse.Namespace(app="f", resource_group="g", subscription="", azd=False)
+    app_settings.read(present({"B": "2", "A": "1"}), asked)
     assert json.loads(capsys.readouterr().out) == {"A": "1", "B": "2"}
-    app_settings.read(present({}), argparse.Namespace(app="", resource_group="", azd=True))
+    app_settings.read(Azd(), azd_environment())
     assert "nothing to keep" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 The rules of the first part are arm-ttk's for createUiDefinition.json, which itself runs in the workflow.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.settings import SETTINGS, Severity, read_settings
@@ -22,7 +23,12 @@ from tests.infra.test_settings import CONTRACT, DERIVED, WITH_A_KEY, parameter_o
 OUTPUTS: dict[str, str] = FORM["parameters"]["outputs"]
 NO_TOOLTIP = ("InfoBox", "Section", "TextBlock", "ArmApiControl")
 # Not asked for: what a template computes, what only a shell can say, and secrets, which a history would show.
-NOT_ASKED = {"tags", "keySecrets", "pythonVersion", "existingStateEndpoint", "deployEvents"}
+NOT_ASKED = {"tags", "keySecrets", "pythonVersion", "deployEvents"}
+# Where a Communication Services resource may lie ("Region availability and data residency", Microsoft).
+DATA_LOCATIONS = {
+    *("Africa", "Asia Pacific", "Australia", "Brazil", "Canada", "Europe", "France", "Germany", "India", "Japan"),
+    *("Korea", "Norway", "Switzerland", "UAE", "UK", "United States"),
+}
 READ_TODAY = {setting.name for setting in SETTINGS}
 # Least and most of the contract; the form allows exactly these.
 RANGES = {
@@ -281,6 +287,57 @@ def test_a_second_run_is_told_what_it_does_not_read() -> None:
     assert "forgotten" in named("again")["options"]["text"]
     assert Portal({}, **CHOSEN).is_visible("again")
     assert not Portal().is_visible("again")
+
+
+@pytest.mark.parametrize(
+    ("now", "endpoint", "cosmos"),
+    [
+        (None, "", False),
+        ("https://ststateabc12.table.core.windows.net/", "", False),
+        ("https://cosmos-abc12.table.cosmos.azure.com:443/", "", True),
+        ("https://ststatexyz99.table.core.windows.net/", "https://ststatexyz99.table.core.windows.net/", False),
+        ("https://cosmos-xyz99.table.cosmos.azure.com:443/", "https://cosmos-xyz99.table.cosmos.azure.com:443/", False),
+    ],
+)
+def test_a_second_run_leaves_the_state_where_it_is(now: str | None, endpoint: str, cosmos: bool) -> None:
+    """The app's own account, its own Cosmos DB, or the tables of a deployment that it was rebuilt beside."""
+    outputs = Portal({} if now is None else {"TABLES_ENDPOINT": now}, **CHOSEN).outputs()
+    assert (outputs["existingStateEndpoint"], outputs["useCosmos"]) == (endpoint, cosmos)
+    assert Portal(useCosmos=True).outputs()["useCosmos"] is True
+
+
+def test_an_email_domain_lies_where_its_resource_does() -> None:
+    """Azure links only what lies in one place, and a place cannot be changed."""
+    assert not Portal().is_visible("dataLocation")
+    beside = Portal(emailDomain="example.com", dataLocation="Germany")
+    assert beside.is_visible("dataLocation")
+    assert beside.outputs()["dataLocation"] == "Germany"
+    offered = {each["value"] for each in named("dataLocation")["constraints"]["allowedValues"]}
+    assert offered == DATA_LOCATIONS
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(octets=st.lists(st.integers(0, 300), min_size=4, max_size=4), bits=st.integers(8, 30))
+@example(octets=[10, 91, 5, 0], bits=16)
+@example(octets=[10, 999, 1, 0], bits=24)
+@example(octets=[192, 168, 1, 0], bits=23)
+def test_a_range_that_azure_would_refuse_is_refused_in_the_form(octets: list[int], bits: int) -> None:
+    """A network begins where its bits end; else the deployment fails when half of it is there."""
+    text = f"{'.'.join(map(str, octets))}/{bits}"
+    if accepts(named("virtualNetworkPrefix"), text):
+        network = ipaddress.ip_network(text)
+        assert network.is_private and network.prefixlen <= 24
+
+
+@pytest.mark.parametrize("text", ["10.91.0.0/24", "10.91.0.0/16", "172.16.4.0/24", "172.31.0.0/16", "192.168.255.0/24"])
+def test_a_range_for_the_network_is_taken(text: str) -> None:
+    assert accepts(named("virtualNetworkPrefix"), text)
+
+
+def test_that_a_domain_is_linked_by_hand_to_an_existing_resource_is_said_where_it_is_ticked() -> None:
+    """The template links to a resource of its own alone: of another one it would replace the list of domains."""
+    assert "To a new resource alone" in named("linkEmailDomain")["toolTip"]
+    assert "link it there" in named("emailDomain")["toolTip"]
 
 
 def test_an_existing_resource_has_to_be_named() -> None:

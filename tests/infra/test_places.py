@@ -19,6 +19,7 @@ KEEPS = {
     "Microsoft.DocumentDB/databaseAccounts/tables": "the same rows; backups for eight hours, said where it is chosen",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "the package; dead letters, deleted after a day",
     "Microsoft.OperationalInsights/workspaces": "lines without anything personal; transformed; 30 days",
+    "Microsoft.OperationalInsights/workspaces/tables": "those lines; each table is told its days, else it is 90",
     "Microsoft.Insights/components": "a view of that workspace",
     "Microsoft.EventGrid/systemTopics": "events on their way; no resource log",
     "Microsoft.EventGrid/topics": "events on their way; no resource log",

@@ -8,8 +8,19 @@ from typing import Any
 import pytest
 
 from shared import bootstrap
-from tests.infra.compiler import COMPILED, INFRA
-from tests.infra.deployed import PLATFORM_SETS, Resource, app, data, nested, of_type, resources, template, warnings
+from tests.infra.compiler import COMPILED, INFRA, ROOT
+from tests.infra.deployed import (
+    PLATFORM_SETS,
+    Resource,
+    app,
+    app_settings,
+    data,
+    nested,
+    of_type,
+    resources,
+    template,
+    warnings,
+)
 
 ROLE_IDS = {
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
@@ -68,6 +79,7 @@ VERSIONS = {
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2025-09-01",
     "Microsoft.Network/virtualNetworks": "2025-09-01",
     "Microsoft.OperationalInsights/workspaces": "2025-07-01",
+    "Microsoft.OperationalInsights/workspaces/tables": "2025-07-01",
     "Microsoft.Storage/storageAccounts": "2025-08-01",
     "Microsoft.Storage/storageAccounts/blobServices": "2025-08-01",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "2025-08-01",
@@ -84,6 +96,7 @@ LOCK = "Microsoft.Authorization/locks"
 SUPPRESSED = {
     ("main.bicep", "BCP037"),
     ("main.bicep", "no-unnecessary-dependson"),
+    ("main.bicep", "what-if-short-circuiting"),
     ("modules/package.bicep", "BCP187"),
 }
 
@@ -125,6 +138,16 @@ def test_an_existing_resource_is_reached_where_it_lies() -> None:
     assert "/resourceGroups/contact-centre/" in scope
 
 
+def test_a_right_that_outlives_a_deployment_is_named_by_whom_it_is_for() -> None:
+    """Azure refuses to give an assignment of a deleted identity to the next one: RoleAssignmentUpdateNotPermitted."""
+    (right,) = (
+        each
+        for each in of_type("existing", "Microsoft.Authorization/roleAssignments")
+        if "/resourceGroups/contact-centre/" in each["id"] and "communicationServices" in each["id"]
+    )
+    assert right["properties"]["principalId"].strip("[]") in right["name"]
+
+
 def test_a_state_in_cosmos_has_its_own_right() -> None:
     assert not {role for role, _ in given_roles("network")} & {"Storage Table Data Contributor"}
     (access,) = of_type("network", "Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments")
@@ -164,6 +187,32 @@ def test_keys_are_off(name: str) -> None:
         assert policy["properties"]["allow"] is False
 
 
+# The role that writes each ("Azure built-in roles", Microsoft): Contributor writes nothing of Microsoft.Authorization.
+WRITTEN_BY = {
+    "Microsoft.Authorization/roleAssignments": "Role Based Access Control Administrator",
+    "Microsoft.Authorization/locks": "Locks Contributor",
+    # Below another resource group there is nothing else than these, and the deployment itself.
+    "Microsoft.EventGrid/systemTopics": "EventGrid Contributor",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": "EventGrid Contributor",
+}
+
+
+def elsewhere() -> list[Resource]:
+    """What is deployed into another resource group."""
+    modules = [each for name in COMPILED.values() for each in nested(template(name)) if "resourceGroup" in each]
+    return [each for module in modules for each in nested(module["properties"]["template"])]
+
+
+def test_whoever_deploys_is_told_of_every_right_and_provider() -> None:
+    deploy = (ROOT / "OPERATIONS.md").read_text("utf-8").partition("## Deploy")[2].partition("\n1. ")[0]
+    types = {each["type"] for name in COMPILED.values() for each in nested(template(name))}
+    restricted = {kind for kind in types if kind.startswith("Microsoft.Authorization/")}
+    for kind in restricted | {each["type"] for each in elsewhere()}:
+        assert f"*{WRITTEN_BY[kind]}*" in deploy.replace("\n", " "), kind
+    for provider in {kind.partition("/")[0] for kind in types} - {"Microsoft.Authorization", "Microsoft.Resources"}:
+        assert f"`{provider}`" in deploy, provider
+
+
 # Events ------------------------------------------------------------------------------------------------------------
 
 
@@ -196,12 +245,30 @@ def test_events_of_communication_services_go_where_the_contract_says(name: str) 
     assert {each["properties"]["eventDeliverySchema"] for each in found} == {"EventGridSchema"}
 
 
+def test_that_a_second_deployment_takes_the_events_of_the_first_is_said() -> None:
+    """Names that differed would ring two answerers of one call; with one name the later deployment has them all."""
+    names = {each["name"].rpartition("/")[2] for each in subscriptions("existing", "systemTopics")}
+    assert names == {f"emergency-{each['name']}" for each in data("subscriptions.json")["communication"]}
+    assert "moves them to itself" in (ROOT / "OPERATIONS.md").read_text("utf-8")
+    assert "moved to this one" in (INFRA / "createUiDefinition.json").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", ["events", "everything"])
 def test_events_of_other_telephony_come_by_a_topic_of_their_own(name: str) -> None:
     found = subscriptions(name, "topics")
     assert dict(map(told, found)) == OWN_EVENTS
     assert len(found) == len(OWN_EVENTS)
     assert {each["properties"]["eventDeliverySchema"] for each in found} == {"CloudEventSchemaV1_0"}
+
+
+def test_an_event_of_other_telephony_is_known_by_what_its_publisher_writes() -> None:
+    """Event Grid hands a CloudEvent's source on as it came; with its own schema it would write the topic itself."""
+    (topic,) = of_type("everything", "Microsoft.EventGrid/topics")
+    assert topic["properties"]["inputSchema"] == "CloudEventSchemaV1_0"
+    assert topic["id"] in app_settings("everything")["EVENT_SOURCES"].split(";")
+    assert "CUSTOM_TOPIC_ID" in template("azuredeploy.json")["outputs"]
+    told_publishers = (ROOT / "docs" / "administration.md").read_text("utf-8").partition("## For those who build")[2]
+    assert "`CUSTOM_TOPIC_ID`" in told_publishers
 
 
 @pytest.mark.parametrize("name", ["minimal", "network"])
@@ -223,6 +290,14 @@ def test_the_app_runs_on_flex_consumption() -> None:
         {"name": "function:incoming_call_event", "instanceCount": 2},
     ]
     assert configuration["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_an_instance_takes_as_many_requests_as_it_has_threads(name: str) -> None:
+    """The platform's own number for Python is one: a burst of dials would wait for instances that start in seconds."""
+    scale = app(name)["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+    assert scale["triggers"] == {"http": {"perInstanceConcurrency": 64}}
+    assert app_settings(name)["PYTHON_THREADPOOL_THREAD_COUNT"] == "64"
 
 
 @pytest.mark.parametrize("name", PLATFORM_SETS)
@@ -338,6 +413,27 @@ def test_a_transformation_asks_for_what_transformations_know(name: str) -> None:
         assert words | functions <= TRANSFORMATIONS_KNOW
 
 
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_a_log_line_is_deleted_when_it_is_said_to_be(name: str) -> None:
+    """Tables of Application Insights keep 90 days, whatever the workspace says, until they are told themselves."""
+    (rule,) = of_type(name, "Microsoft.Insights/dataCollectionRules")
+    written = {flow["streams"][0].rpartition("-")[2] for flow in rule["properties"]["dataFlows"]}
+    (days,) = {
+        each["properties"]["retentionInDays"] for each in of_type(name, "Microsoft.OperationalInsights/workspaces")
+    }
+    tables = of_type(name, "Microsoft.OperationalInsights/workspaces/tables")
+    assert {each["name"].rpartition("/")[2]: each["properties"] for each in tables} == {
+        table: {"retentionInDays": days, "totalRetentionInDays": days} for table in written
+    }
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_any_number_of_days_can_be_chosen_for_the_log(name: str) -> None:
+    """The workspace keeps what the component takes in; the component itself knows nine numbers of days alone."""
+    (component,) = of_type(name, "Microsoft.Insights/components")
+    assert "RetentionInDays" not in component["properties"]
+
+
 def test_backups_of_cosmos_are_kept_for_the_shortest_time() -> None:
     (account,) = of_type("network", "Microsoft.DocumentDB/databaseAccounts")
     periodic = account["properties"]["backupPolicy"]["periodicModeProperties"]
@@ -427,6 +523,7 @@ def test_the_order_is_the_one_that_works() -> None:
         return f"'Microsoft.Resources/deployments', '{module}'" in dependencies(resource)
 
     assert waits(site, "roles")
+    assert "format('access-{0}'" in dependencies(site)
     assert waits(by_name["roles"], "host-storage")
     assert "Microsoft.Web/sites'" in dependencies(by_name["authentication"])
     assert waits(by_name["package"], "authentication")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -120,6 +123,19 @@ def test_a_deployment_passes_its_gates_first_and_is_tried_afterwards() -> None:
     assert "CURRENT_SETTINGS" in WORKFLOWS["deploy.yml"]
 
 
+def test_a_deployment_that_waited_signs_in_anew() -> None:
+    """An assertion of GitHub's lasts minutes; a gate waits half an hour, and what-if takes its time too.
+
+    Azure CLI asks for another audience's token with the assertion of its sign-in: AADSTS700024, between gate and code.
+    """
+    steps = WORKFLOWS["deploy.yml"].split("\n      - ")
+    gates = [number for number, step in enumerate(steps) if "infra/live.py idle" in step]
+    assert len(gates) == 2
+    for number in gates:
+        assert steps[number - 1].startswith("uses: azure/login@")
+        assert ("if: inputs.infrastructure" in steps[number]) == ("if: inputs.infrastructure" in steps[number - 1])
+
+
 def test_a_package_is_attested_before_it_is_released() -> None:
     assert in_order(
         WORKFLOWS["release.yml"],
@@ -172,8 +188,28 @@ def test_azd_ships_the_package_that_was_made() -> None:
     for module in re.findall(r"module: (\w+)", AZURE_YAML):
         assert (ROOT / "infra" / f"{module}.bicep").is_file()
         assert (ROOT / "infra" / f"{module}.bicepparam").is_file()
-    for program in re.findall(r"python3 (?:infra/)?(\w+\.py)", AZURE_YAML + "".join(WORKFLOWS.values())):
+    for program in re.findall(r"(?:python3|\)\") (?:infra/)?(\w+\.py)", AZURE_YAML + "".join(WORKFLOWS.values())):
         assert (ROOT / "infra" / program).is_file()
+
+
+def test_azds_hooks_run_where_the_systems_python_is_old(tmp_path: Path) -> None:
+    """They are programs of Python 3.12 and newer; Debian 12 has 3.11 as python3, and pyenv or uv a newer one."""
+    hooks = re.findall(r"^( *)run: '(.+\.py) .*'$", AZURE_YAML, re.MULTILINE)
+    assert len(hooks) == len(re.findall(r"\w\.py\b", AZURE_YAML))
+    (tmp_path / "python3").write_text("#!/bin/sh\necho 'SyntaxError: invalid syntax' >&2\nexit 1\n", "utf-8")
+    (tmp_path / "python3").chmod(0o755)
+    for indent, command in hooks:
+        # Those of a layer run beside its templates.
+        folder = ROOT / "infra" if len(indent) > len("    ") else ROOT
+        done = subprocess.run(
+            ["sh", "-c", f"{command} --help"],
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": sys.executable},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.startswith("usage: python infra/"), done.stderr
 
 
 # The button ----------------------------------------------------------------------------------------------------------
@@ -332,14 +368,16 @@ GIVEN_UP = {
 }
 
 
-def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path) -> None:
+def test_a_dead_letter_comes_to_the_function_that_it_was_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_GRID_KEY", "key-of-the-extension")
     letter = tmp_path / "letter.json"
     letter.write_text(json.dumps([STARTED | GIVEN_UP, ENDED | {"deadletterreason": "TimeToLiveExceeded"}]), "utf-8")
     sent: list[tuple[str, str, object]] = []
 
     def ask(method: str, path: str, headers: Mapping[str, str], body: object) -> live.Answer:
         assert method == "POST"
-        assert headers["aeg-event-type"] == "Notification"
+        # The host looks for a key in this header or in the address (its AuthenticationLevelHandler), and nowhere else.
+        assert (headers["aeg-event-type"], headers["x-functions-key"]) == ("Notification", "key-of-the-extension")
         sent.append((path.rpartition("?")[0], path.rpartition("=")[2], body))
         return answer(202)
 

@@ -216,6 +216,9 @@ class TestEventGrid:
             assert httpx.post(webhook(host, "unknown"), headers=headers, json=event).status_code == 401
             assert httpx.post(webhook(host), headers=headers, json=event).status_code == 401
             assert httpx.post(f"{webhook(host)}&code=k", headers=headers, json=event).status_code == 202
+            assert httpx.post(webhook(host), headers=headers | {"x-functions-key": "k"}, json=event).status_code == 202
+            # This is how one publishes to a topic; the host does not read it.
+            assert httpx.post(webhook(host), headers=headers | {"aeg-sas-key": "k"}, json=event).status_code == 401
 
 
 class TestTimers:

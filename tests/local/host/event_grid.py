@@ -43,7 +43,7 @@ def _has_key(request: Request) -> bool:
     The cloud asks always, and an endpoint of the type AzureFunction brings the key; the tools for local work never ask.
     """
     key = os.environ.get(KEY_SETTING, "")
-    given = request.headers.get("aeg-sas-key") or request.query_params.get("code") or ""
+    given = request.headers.get("x-functions-key") or request.query_params.get("code") or ""
     return hmac.compare_digest(given.encode(), key.encode()) if key else True
 
 
