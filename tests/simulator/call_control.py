@@ -37,6 +37,7 @@ class CallControl(Switchboard):
         self._gone_or_not: dict[str, bool] = {}
         self._joined: set[tuple[str, str]] = set()
         self._left: set[tuple[str, str]] = set()
+        self.not_to_be_answered: set[str] = set()
 
     # The responder's side
 

@@ -1001,6 +1001,18 @@ MUTANTS = (
         "key=lambda holder: holder.lease.dialled_at, reverse=True",
     ),
     Mutant(
+        "a callback that rings no more comes again",
+        ANSWER,
+        "if isinstance(failure, Refused) and nobody.for_good:",
+        "if isinstance(failure, Unavailable) and nobody.for_good:",
+    ),
+    Mutant(
+        "a callback that rings is given up",
+        ANSWER,
+        "if isinstance(failure, Refused) and nobody.for_good:",
+        "if isinstance(failure, Refused):",
+    ),
+    Mutant(
         "a forgotten emergency's agent is rung",
         "shared/use_cases/continue_callback.py",
         "    if callback.drill:\n        return callback\n",

@@ -241,7 +241,8 @@ class LineCalls:
         self._line, self._world = Line(process, "calls"), process.world
 
     def redirect(self, incoming_call_context: str, target: str, *, origin: str, deadline: Deadline) -> None:
-        self._may_be_gone()
+        if self._is_gone():
+            raise Refused
         self._line.request(
             lambda: self._world.control.redirect(
                 incoming_call_context, target, origin=origin, deadline=self._world.endless
@@ -252,7 +253,9 @@ class LineCalls:
     def answer(
         self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
     ) -> str:
-        self._may_be_gone()
+        if self._is_gone():
+            self._world.control.not_to_be_answered.add(incoming_call_context)
+            raise Refused
         return self._line.request(
             lambda: self._world.control.answer(
                 incoming_call_context,
@@ -284,9 +287,8 @@ class LineCalls:
             lambda: self._world.control.play(connection_id, url, origin=origin, deadline=self._world.endless), deadline
         )
 
-    def _may_be_gone(self) -> None:
-        if self._world.faults.strikes("callback target gone", self._world.faults.climate.target_gone):
-            raise Refused
+    def _is_gone(self) -> bool:
+        return self._world.faults.strikes("callback target gone", self._world.faults.climate.target_gone)
 
 
 def seeded(seed: int, purpose: str) -> random.Random:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shared.domain.callback_ladder import FALLBACK_AFTER
 from shared.domain.callbacks import try_without_state
 from shared.domain.deployment import CallbackNotices
-from shared.domain.errors import Malformed, Unavailable
+from shared.domain.errors import Malformed, Refused, Unavailable
 from shared.domain.ids import derived
 from shared.domain.notifications import NoticeKind
 from shared.ports import Invite
@@ -96,6 +96,11 @@ class Responder:
             process.call_back(call)
         except (Died, Unavailable):
             return False
+        except Refused:
+            # All that was asked was refused: of a call that is over, or by chance.
+            given_up = self._is_over() or self.context in world.control.not_to_be_answered
+            world.require(given_up, "no callback that rings is given up", self.number, self._about)
+            return True
         self._see_who_is_right()
         if self._is_over() or self._sent or world.control.was_answered(self.context):
             return True
