@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { SERVER_SPEAKS, faultPlace, momentOf, onceAtATime, reasonOf, request } from "./console-api.js";
+import { SERVER_SPEAKS, faultPlace, momentOf, onceAtATime, reasonOf, request, unturned } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -37,11 +37,17 @@ export function readinessSection(main, { t, locale }) {
     keyed(list, checks, (check) => `${check.subject} ${check.id} ${check.state}`, makeCheck, updateCheck);
   }
 
+  /** `deployment`, or a kind and whose: `agent:{id}`. */
+  function subjectOf(subject) {
+    const [kind, ...id] = subject.split(":");
+    return t(`subject_${kind}`, { id: unturned(id.join(":")) });
+  }
+
   function makeCheck(check) {
     return el(
       "li",
       { class: "check" },
-      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", el("span", { lang: SERVER_SPEAKS }, `${check.id.replaceAll("_", " ")} · ${check.subject}`)),
+      el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", `${t(`check_${check.id}`)} · ${subjectOf(check.subject)} `, el("code", { class: "hint" }, check.id)),
       el("p", { class: "reason", lang: SERVER_SPEAKS }),
       el("p", { class: "remedy" }, t("remedy", {}), el("span", { lang: SERVER_SPEAKS })),
     );

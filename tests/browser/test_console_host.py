@@ -426,7 +426,7 @@ def test_readiness_names_problems_first_for_the_deployment_and_for_an_agent(larg
     states = [each.get_attribute("data-state") for each in checks.all()]
     order = ["problem", "warning", "unknown", "ok"]
     assert states == sorted(states, key=lambda state: order.index(state or ""))
-    assert checks.filter(has_text="emergency path").count() == 1
+    assert checks.filter(has_text="emergency_path").count() == 1
     page.get_by_label("Agent id; empty: the whole deployment").fill(DANA.agent_id)
     page.get_by_role("button", name="Check").click()
     expect(checks.filter(has_text=f"agent:{DANA.agent_id}").first).to_be_visible()

@@ -398,3 +398,12 @@ def test_what_the_server_says_is_marked_as_english_in_every_language(page: Page,
     told = page.get_by_text("The callback number is missing.")
     assert told.evaluate("(it) => it.closest('[lang]').lang") == "en"
     expect(page.get_by_text(f"{WORDS[language]['line']} 2: The callback number is missing.")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_check_is_about_stands_in_every_language_with_its_id(page: Page, desk: Desk, language: str) -> None:
+    open_console(page, desk, "readiness", locale=language)
+    pool = page.locator(".check").filter(has_text="3 of 20 are free.")
+    words = WORDS[language]
+    title = f"{words['check_pool']} · {words['subject_deployment']} pool"
+    expect(pool.locator("p").first).to_contain_text(title)
