@@ -11,11 +11,11 @@ import azure.functions as func
 import msgspec
 
 from functions.rights import authorise, caller_of
-from functions.wire.decoding import ip_address_in
 from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
 from shared.domain.ids import ascii_lower
 from shared.domain.principals import Principal
+from shared.domain.sites import ip_address_in
 from shared.ports import SignIn
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
     # With a port: `203.0.113.7:5123`, `[2001:db8::7]:5123`.
     bracketed, _, _ = last.removeprefix("[").partition("]")
     bare = bracketed if last.startswith("[") else last.partition(":")[0] if last.count(":") == 1 else last
-    return ip_address_in(bare)
+    found = ip_address_in(bare)
+    return None if found is None else str(found)
 
 
 def administered(calling: "EmergencyCalling", caller: Caller, *, kind: str, change: str) -> None:

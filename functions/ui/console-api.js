@@ -31,7 +31,7 @@ export async function request(method, path, { body, raw, type = "application/jso
     const kind = response.headers.get("content-type") ?? "";
     const data = whole && response.ok ? await response.blob() : kind.includes("json") ? await response.json() : await response.text();
     // A 200 of something between, such as the page of a network's own sign-in, is no answer of the server.
-    if (method === "GET" && response.status === 200 && !whole && !kind.includes("json")) return UNANSWERED;
+    if (response.redirected || (response.status === 200 && !whole && !kind.includes("json"))) return UNANSWERED;
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
     return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing };

@@ -115,6 +115,8 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
       return complain([{ key, reason: answer.problem?.detail ? detailOf(answer.problem, named) : reasonOf(answer, t) }]);
     }
     etag = answer.etag;
+    // What was read and saved is of this id; another one is another entry.
+    inputs.get(idField).readOnly = true;
     summary.hidden = true;
     // What was typed while it was being saved is not saved.
     const differs = JSON.stringify(collect()) !== JSON.stringify(record);

@@ -27,7 +27,7 @@ const NOTES_OF_SERVER = new Set(["server_away", "refused"]);
 export class EmergencyPanel extends HTMLElement {
   static observedAttributes = ["api", "agent-id", "lang"];
 
-  getToken = null;
+  #getToken = null;
   #lastToken = "";
   #dialer = null;
   #softphone = null;
@@ -93,6 +93,16 @@ export class EmergencyPanel extends HTMLElement {
 
   // Life -----------------------------------------------------------------------------------------------------------
 
+  get getToken() {
+    return this.#getToken;
+  }
+
+  set getToken(given) {
+    this.#getToken = given;
+    // Of somebody else, maybe: the next agent of a shared desk brings a function of their own.
+    this.#lastToken = "";
+  }
+
   connectedCallback() {
     this.#speak();
     this.#build();
@@ -114,7 +124,8 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   disconnectedCallback() {
-    // What was asked for the agent before tells nothing of the next one.
+    // What was asked for the agent before tells nothing of the next one, and a token is for one server.
+    this.#lastToken = "";
     for (const begin of [this.#identifies, this.#looks, this.#confirms]) begin();
     clearInterval(this.#ticking);
     clearInterval(this.#reporting);
@@ -164,7 +175,8 @@ export class EmergencyPanel extends HTMLElement {
     const late = new Promise((resolve, reject) => {
       setTimeout(() => (this.#lastToken ? resolve(this.#lastToken) : reject(new Error("no token in time"))), ACCESS_WITHIN_MS);
     });
-    return (this.#lastToken = await Promise.race([this.getToken({ fresh }), late]));
+    const given = (async () => this.getToken({ fresh }))();
+    return (this.#lastToken = await Promise.race([given, late]));
   }
 
   async #identify() {

@@ -7,7 +7,6 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, ip_address
 from typing import Any, get_args
 
 import msgspec
@@ -269,19 +268,6 @@ def text_if_sound(value: object, longest: int) -> str | None:
         return text(value, WHOLE, longest)
     except Malformed:
         return None
-
-
-def ip_address_in(sent: str) -> str | None:
-    """The IP address that the text is, None where it is none.
-
-    A socket for both versions writes a client's IPv4 address as IPv6 (RFC 4291, 2.5.5.2): no network of IPv4 holds it.
-    """
-    try:
-        found = ip_address(sent.strip())
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return str(mapped or found)
 
 
 def plain_id(sent: str) -> str:

@@ -22,7 +22,7 @@ from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
-from shared.domain.sites import Site, network_of
+from shared.domain.sites import Site, ip_address_in, network_of
 from shared.domain.situations import Say
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
@@ -406,10 +406,10 @@ def written_contacts(body: bytes, content_type: str | None) -> Contacts:
 def _ip_address(text: str | None) -> str | None:
     if text is None:
         return None
-    found = decoding.ip_address_in(text)
+    found = ip_address_in(text)
     if found is None:
         raise Malformed("network", "is not an IP address")
-    return found
+    return str(found)
 
 
 def _alternate_numbers(numbers: list[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import CALL_OVER, NOT_CONNECTED, AcsService, Answered, path_segment
+from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, Answered, path_segment
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -60,7 +60,7 @@ class AcsCalls:
         self._service.ask(
             lambda client: client.redirect_call(incoming_call_context, _identifier(target), headers=dict(headers)),
             deadline,
-            refusal=_refusal,
+            refusal=_refusal_while_it_rings,
             repeatable=True,
         )
 
@@ -79,7 +79,7 @@ class AcsCalls:
                 )
             ),
             deadline,
-            refusal=_refusal,
+            refusal=_refusal_while_it_rings,
             repeatable=True,
         )
 
@@ -166,6 +166,13 @@ def _refusal(answered: Answered) -> Exception:
         # Another act on the same call is under way (8519), such as the next of several invitations.
         return Unavailable()
     return Refused(f"call control answered {answered.status}", code=answered.code)
+
+
+def _refusal_while_it_rings(answered: Answered) -> Exception:
+    if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        # A right that was just assigned, a key being rotated: it says nothing of the call, which may ring still.
+        return Unavailable(retry_after_s=MENDING_S, reason="right")
+    return _refusal(answered)
 
 
 def _refusal_in_call(answered: Answered) -> Exception:

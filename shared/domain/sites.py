@@ -89,7 +89,7 @@ class SiteMap:
         """The site whose network holds this IP address, the narrowest of several."""
         if not address or not self._widths:
             return None
-        parsed = _address(address)
+        parsed = ip_address_in(address)
         if parsed is None:
             return None
         bits = parsed.max_prefixlen
@@ -102,9 +102,13 @@ class SiteMap:
         return None
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
+def ip_address_in(text: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that the text is, None where it is none.
+
+    A socket for both versions writes a client's IPv4 address as IPv6 (RFC 4291, 2.5.5.2): no network of IPv4 holds it.
+    """
     try:
-        parsed = ip_address(text)
+        parsed = ip_address(text.strip())
     except ValueError:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None

@@ -115,7 +115,8 @@ def _parties(
 
 def _answer(call: Incoming, caller: str | None, router: CallRouter, clock: Clock, deployment: Deployment) -> str:
     if deployment.callback_events_url is None:
-        raise Refused("Call control cannot report to us.")
+        # It says nothing of the call.
+        raise Unavailable("Call control cannot report to us.")
     assert call.to_number is not None
     callback_id = callback_id_of(call.origin)
     return router.answer(

@@ -22,7 +22,7 @@ def return_presence(
     the id's own. Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
     # The presence of an agent outside the directory who signs in is under their object id.
-    keys = {agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))}
+    keys = dict.fromkeys((agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))))
     if any(emergencies.find(key, deadline).result().emergency is not None for key in keys):
         return
     if presence.forget(agent_id, hold_id, deadline) is not None:

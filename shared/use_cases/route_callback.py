@@ -110,11 +110,12 @@ def redirect_callback(
 
     Raises `NobodyTook` when nobody could be reached.
     """
-    for_good = True
     ring_by = Deadline(clock, ROUTE_WITHIN_S)
     rungs = [*(rung for party in parties for rung in _of(party)), *_desk(parties, deployment)]
     caller = raw_identity(call.caller) if call.caller is not None else None
-    for rung in [each for each in rungs if raw_identity(each.target) != caller]:
+    others = [each for each in rungs if raw_identity(each.target) != caller]
+    for_good = bool(others)
+    for rung in others:
         try:
             router.redirect(call.context, rung.target, origin=derived(call.origin, rung.target), deadline=ring_by)
         except (Refused, Unavailable) as failure:

@@ -429,7 +429,7 @@ def test_readiness_names_problems_first_for_the_deployment_and_for_an_agent(larg
     assert checks.filter(has_text="emergency_path").count() == 1
     page.get_by_label("Agent id; empty: the whole deployment").fill(DANA.agent_id)
     page.get_by_role("button", name="Check").click()
-    expect(checks.filter(has_text=f"agent:{DANA.agent_id}").first).to_be_visible()
+    expect(checks.filter(has_text=f"agent {DANA.agent_id}").first).to_be_visible()
 
 
 def test_numbers_tell_what_each_is_doing(large: Tapped, page: Page) -> None:

@@ -296,6 +296,33 @@ def test_an_id_that_is_taken_is_not_said_to_have_been_changed(page: Page, desk: 
     without_network_words(said)
 
 
+@pytest.mark.parametrize(("presses", "method"), [(("Save",), "PUT"), (("Remove", "Press again to remove"), "DELETE")])
+def test_what_is_no_answer_of_the_server_saves_and_removes_nothing(
+    page: Page, desk: Desk, presses: tuple[str, ...], method: str
+) -> None:
+    open_agent(page, desk)
+    page_of_a_proxy = {"body": "<h1>Sign in</h1>", "content_type": "text/html"}
+    page.route(
+        "**/api/manage/agents/agent-1",
+        lambda route: route.fulfill(**page_of_a_proxy) if route.request.method == method else route.continue_(),
+    )
+    for name in presses:
+        page.get_by_role("button", name=name, exact=True).click()
+        page.wait_for_timeout(DOUBLE_CLICK_MS)
+    expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+    for words in ("Saved.", "Removed."):
+        expect(page.get_by_text(words, exact=True)).to_have_count(0)
+
+
+def test_an_entry_that_was_made_keeps_its_id(page: Page, desk: Desk) -> None:
+    open_console(page, desk, "agents", others={SAVES: SAVED})
+    page.get_by_role("button", name="New agent").click()
+    page.get_by_label("Agent id").fill("agent-1")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_label("Agent id")).to_have_attribute("readonly", "")
+
+
 def test_what_somebody_removed_meanwhile_can_be_saved_anew(page: Page, desk: Desk, said: list[str]) -> None:
     open_agent(page, desk, others={SAVES: Scripted({}, status=412)})
     desk.others["GET manage/agents/agent-1"] = Scripted({"title": "Not Found"}, status=404)

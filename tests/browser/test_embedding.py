@@ -292,12 +292,33 @@ def hand_over(page: Page, get_token: str) -> None:
 def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     sit_down(page, desk)
+    hand_over(page, '() => (window.silent ? new Promise(() => {}) : "a-token")')
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
-    hand_over(page, "() => new Promise(() => {})")
+    page.evaluate("() => { window.silent = true; }")
     desk.panel = panel()
     # The last token still does.
     expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call", timeout=PATIENCE_MS * 2)
     assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+
+
+def test_the_token_of_the_agent_before_is_not_used_for_the_next_one(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    hand_over(page, "() => new Promise(() => {})")
+    asked = len(desk.requests("GET", "/panel"))
+    expect(page.locator(".notes li")).to_contain_text("No connection", timeout=PATIENCE_MS * 2)
+    # One may have been on its way.
+    assert len(desk.requests("GET", "/panel")) <= asked + 1
+
+
+def test_a_page_around_that_gives_no_token_leaves_the_panel_its_cookie(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    page.goto(desk.host_page)
+    mute = CONNECT.replace('event.data.type === "token-needed"', "false")
+    page.evaluate(mute, {"panel": f"{desk.address}/api/ui/panel?agent=agent-1&desktop=desktop-1&locale=en"})
+    told = page.frame_locator("iframe").get_by_role("alert")
+    expect(told).to_have_text("An emergency call is in progress.", timeout=PATIENCE_MS * 2)
 
 
 def test_without_any_token_the_panel_says_that_it_knows_nothing(page: Page, desk: Desk) -> None:

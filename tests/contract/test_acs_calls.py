@@ -63,6 +63,17 @@ class TestRedirecting:
             calls.redirect(call.contexts[-1], AGENT, origin=str(uuid4()), deadline=soon())
         assert caught.value.__suppress_context__
 
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_right_that_lacks_says_nothing_of_a_call_that_rings(
+        self, service: LocalAcs, calls: AcsCalls, status: int
+    ) -> None:
+        call = service.control.incoming_call(PSAP, NUMBER)
+        service.control.fault(Fault(status=status))
+        with pytest.raises(Unavailable):
+            answer(calls, call)
+        with pytest.raises(Unavailable):
+            calls.redirect(call.contexts[-1], AGENT, origin=str(uuid4()), deadline=soon())
+
     def test_a_context_that_is_none_is_refused(self, calls: AcsCalls) -> None:
         with pytest.raises(Refused):
             calls.redirect("not-a-context", AGENT, origin=str(uuid4()), deadline=soon())

@@ -224,11 +224,12 @@ class TestBoth:
             send(notifier, DESK, CHIEF)
         assert not isinstance(caught.value, RecipientsRefused)
 
-    # 409 is left out: Communication Services so says that an earlier try is under way (`test_acs_email.py`).
-    @pytest.mark.parametrize("status", [401, 403, 404, 405, 413, 415, 422])
+    @pytest.mark.parametrize("status", [401, 403, 404, 405, 409, 413, 415, 422])
     def test_no_other_status_than_400_is_about_a_recipient(
         self, service: Service, notifier: AcsEmail | GraphEmail, status: int
     ) -> None:
+        if status == 409 and isinstance(notifier, AcsEmail):
+            pytest.skip("Communication Services so says that an earlier try is under way (`test_acs_email.py`)")
         # A token that was not taken is fetched anew, once.
         for _ in range(2 if status == 401 else 1):
             service.fail(status, body=json.dumps({"error": {"code": "Whatever", "message": f"Not {DESK}"}}))

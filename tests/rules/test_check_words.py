@@ -2,16 +2,18 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from shared.domain import presence_checks
+from shared.domain.readiness import DEPLOYMENT
 from shared.domain.service_checks import Service
 from tests.rules.sources import ROOT
 
 LANGUAGES = ("en", "es", "fr", "it")
+# As the checks write whom or what they are about: `f"agent:{…}"`.
+SUBJECT = re.compile(r'f"([a-z]+):\{')
 MADE_BY = {"ok", "warning", "problem", "unknown"}
 # Those that are no literal where the check is made.
 NAMED_ELSEWHERE = {presence_checks.CHECK, *(service.value for service in Service)}
@@ -26,11 +28,15 @@ def test_every_check_has_words() -> None:
         assert told == made | NAMED_ELSEWHERE, language
 
 
-@pytest.mark.parametrize("kind", ["deployment", "site", "agent", "number"])
-def test_every_kind_of_subject_has_words(kind: str) -> None:
+def test_every_kind_of_subject_has_words() -> None:
+    checks = (ROOT / "shared/domain").glob("*_checks.py")
+    kinds = {kind for path in checks for kind in SUBJECT.findall(path.read_text("utf-8"))}
+    assert {"site", "agent", "number"} <= kinds
     for language in LANGUAGES:
         words = json.loads((ROOT / f"functions/ui/console.{language}.json").read_text("utf-8"))
-        assert ("{id}" in words[f"subject_{kind}"]) is (kind != "deployment")
+        told = {key.removeprefix("subject_"): told for key, told in words.items() if key.startswith("subject_")}
+        assert told.keys() == kinds | {DEPLOYMENT}, language
+        assert {kind for kind, words_of_it in told.items() if "{id}" in words_of_it} == kinds, language
 
 
 def checks_in(path: Path) -> Iterator[str]:

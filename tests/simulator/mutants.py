@@ -985,8 +985,8 @@ MUTANTS = (
     Mutant(
         "who looks at an unlisted agent's presence gives it back",
         "shared/use_cases/return_presence.py",
-        "    keys = {agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))}",
-        "    keys = {agent_key_of(agent_id)}",
+        "dict.fromkeys((agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))))",
+        "dict.fromkeys((agent_key_of(agent_id),))",
     ),
     Mutant(
         "a softphone says which server call a callback is",
@@ -1011,6 +1011,12 @@ MUTANTS = (
         ANSWER,
         "if isinstance(failure, Refused) and nobody.for_good:",
         "if isinstance(failure, Refused):",
+    ),
+    Mutant(
+        "nobody to be asked counts as a refusal",
+        CALLBACK,
+        "    for_good = bool(others)\n",
+        "    for_good = True\n",
     ),
     Mutant(
         "a forgotten emergency's agent is rung",

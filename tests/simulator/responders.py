@@ -97,9 +97,13 @@ class Responder:
         except (Died, Unavailable):
             return False
         except Refused:
-            # All that was asked was refused: of a call that is over, or by chance.
+            # All that was asked was refused: of a call that is over, or by chance. One that an event before this had
+            # answered goes on.
             given_up = self._is_over() or self.context in world.control.not_to_be_answered
             world.require(given_up, "no callback that rings is given up", self.number, self._about)
+            if world.control.was_answered(self.context):
+                return False
+            self.puts_down()
             return True
         self._see_who_is_right()
         if self._is_over() or self._sent or world.control.was_answered(self.context):

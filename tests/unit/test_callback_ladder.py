@@ -10,7 +10,7 @@ from shared.adapters.table import Delete, Put
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state, on_the_call
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
-from shared.domain.deployment import CallbackNotices
+from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.dials import Dial
 from shared.domain.emergencies import due_at, may_be_forgotten, standing, with_expiry, with_ringing
 from shared.domain.errors import Refused, Unavailable
@@ -26,7 +26,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DESK, FALLBACK, House, after, numbers, only_agent, person
+from tests.fakes.house import DESK, EVENTS_URL, FALLBACK, House, after, numbers, only_agent, person
 from tests.fakes.switchboard import PSAP
 
 DANA = "agent-dana"
@@ -834,6 +834,23 @@ def test_a_call_that_rings_no_more_is_acknowledged(house: House, reachable: bool
     house.switchboard.fail = hung_up
     with pytest.raises(Refused if reachable else Unavailable):
         house.responder_calls(number)
+
+
+def test_what_was_never_asked_does_not_say_that_a_call_rings_no_more(house: House) -> None:
+    number = dropped_call(house)
+    house.switchboard.fail = failing("redirect", Refused)
+    house.deployment = structs.replace(house.deployment, callback_events_url=None)
+    with pytest.raises(Unavailable):
+        house.responder_calls(number, "answered by nobody")
+    house.switchboard.fail = failing("answer", Refused)
+    house.deployment = structs.replace(deployment_of_nobody(house), callback_events_url=EVENTS_URL)
+    with pytest.raises(Unavailable):
+        house.responder_calls(numbers(4)[3], "nobody to send it on to")
+
+
+def deployment_of_nobody(house: House) -> Deployment:
+    """Without desk and without a fallback number."""
+    return structs.replace(house.deployment, security_desk=(), fallback_number=None)
 
 
 def test_a_call_is_sent_on_though_nobody_can_remember_it(house: House) -> None:
