@@ -171,7 +171,7 @@ def _refusal(answered: Answered) -> Exception:
 def _refusal_while_it_rings(answered: Answered) -> Exception:
     if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         # A right that was just assigned, a key being rotated: it says nothing of the call, which may ring still.
-        return Unavailable(retry_after_s=MENDING_S, reason="right")
+        return Unavailable(retry_after_s=MENDING_S)
     return _refusal(answered)
 
 
