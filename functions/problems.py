@@ -10,6 +10,7 @@ import msgspec
 from azure.functions.warmup import WarmUpContext
 
 from functions.http import PRIVATE, require_no_forgery, serving, shared_with
+from functions.languages import OF_LANGUAGES
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
@@ -153,6 +154,8 @@ def answer(
     for name, value in shared_with(req.headers.get("origin"), allowed_origins).items():
         # A script says itself that every site may read it, and has to stay cacheable for all of them.
         response.headers.setdefault(name, value)
+        if name == "Vary" and response.headers[name] == OF_LANGUAGES:
+            response.headers[name] = f"{OF_LANGUAGES}, {value}"
     return response
 
 

@@ -2,7 +2,8 @@
 
 import azure.functions as func
 
-from functions.http import composed, json_answer, principal
+from functions.http import composed, principal
+from functions.languages import spoken_answer
 from functions.problems import answered
 from functions.wire.http import path_id
 
@@ -15,7 +16,7 @@ def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
     """The checks of the deployment, problems first."""
     app = composed()
     principal("admin_readiness", req, app.sign_in)
-    return json_answer(app.administration.show_readiness())
+    return spoken_answer(req, app.administration.show_readiness())
 
 
 @blueprint.route(
@@ -27,4 +28,4 @@ def admin_agent_readiness(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     principal("admin_agent_readiness", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    return json_answer(app.administration.show_agent_readiness(agent_id))
+    return spoken_answer(req, app.administration.show_agent_readiness(agent_id))

@@ -26,12 +26,14 @@ from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
 from shared.domain.schedules import is_schedule
 from shared.domain.sender_quota import SenderQuota
+from shared.domain.words import Words
 
 MOST_CALLBACK_NUMBERS = 10_000
 MOST_DESKS = 20
 MOST_SOURCES = 100
 MOST_ORIGINS = 100
 MOST_MESSAGES = 999_999
+MOST_PLACES_TOLD = 5
 LONGEST_SETTING = 256 * 1024
 LEAST_MINUTES, MOST_MINUTES = 10, 1440
 # With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
@@ -121,8 +123,8 @@ class Fault(Struct, frozen=True):
     """What is wrong with a setting and how to mend it, without its value."""
 
     setting: str
-    problem: str
-    mend: str
+    problem: Words
+    mend: Words
     severity: Severity = Severity.ERROR
 
 
@@ -213,8 +215,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     fallback = read.fallback_number()
     pool = read.pool(fallback)
     sources, some_left_out = read.event_sources()
-    communication = read.service("COMMUNICATION_SERVICES", _communication_connection, "an endpoint and accesskey")
-    tables = read.service("TABLES", _tables_connection, "an AccountName and AccountKey")
+    communication = read.service(
+        "COMMUNICATION_SERVICES", _communication_connection, Words("does not hold an endpoint and accesskey")
+    )
+    tables = read.service("TABLES", _tables_connection, Words("does not hold an AccountName and AccountKey"))
     presence_backend, email_backend = read.presence_backend(), read.email_backend()
     in_microsoft365 = presence_backend is not PresenceBackend.TABLE or email_backend is EmailBackend.GRAPH
     if communication.endpoint or tables.endpoint or in_microsoft365:
@@ -262,44 +266,54 @@ class _Reader:
         self._environment = environment
         self.faults: list[Fault] = []
 
-    def fault(self, setting: str, problem: str, mend: str, severity: Severity = Severity.ERROR) -> None:
+    def fault(self, setting: str, problem: Words, mend: Words, severity: Severity = Severity.ERROR) -> None:
         self.faults.append(Fault(setting, problem, mend, severity))
 
     def text(self, name: str) -> str | None:
         text = self._environment.get(name, "").strip()
         if len(text) > LONGEST_SETTING:
-            self.fault(name, "is too long", f"keep it below {LONGEST_SETTING} characters")
+            self.fault(name, Words("is too long"), Words("keep it below {most} characters", most=LONGEST_SETTING))
             return None
         if text.startswith("@Microsoft.KeyVault("):
-            self.fault(name, "is a Key Vault reference that was not resolved", "let the app's identity read the secret")
+            unresolved = Words("is a Key Vault reference that was not resolved")
+            self.fault(name, unresolved, Words("let the app's identity read the secret"))
             return None
         return text or None
 
-    def entries(self, name: str, valid: Callable[[str], bool], what: str, most: int) -> tuple[str, ...]:
+    def entries(self, name: str, valid: Callable[[str], bool], what: Words, most: int) -> tuple[str, ...]:
         """The entries of a list, without the faulty ones, which are reported by their places."""
         found = split_list(self.text(name) or "")
         if len(found) > most:
-            self.fault(name, f"has more than {most} entries; the first {most} are used", "remove the others")
+            too_many = Words("has more than {most} entries; the first {most} are used", most=most)
+            self.fault(name, too_many, Words("remove the others"))
             found = found[:most]
         faulty = [place for place, entry in enumerate(found, start=1) if not valid(entry)]
         self._left_out(name, faulty, what)
         left_out = set(faulty)
         return tuple(entry for place, entry in enumerate(found, start=1) if place not in left_out)
 
-    def _left_out(self, name: str, faulty: Sequence[int], what: str) -> None:
+    def _left_out(self, name: str, faulty: Sequence[int], what: Words) -> None:
         if faulty:
-            places = ", ".join(map(str, faulty[:5])) + (" and others" if len(faulty) > 5 else "")  # noqa: PLR2004
+            told = tuple(map(str, faulty[:MOST_PLACES_TOLD]))
+            more = len(faulty) > MOST_PLACES_TOLD
+            places = (Words("{places} and others", places=told),) if more else told
             self.fault(
-                name, f"entry {places} is not {what} and was left out", f"make each entry {what}, with ; between"
+                name,
+                Words("entry {places} is not {what} and was left out", places=places, what=what),
+                Words("make each entry {what}, with ; between", what=what),
             )
 
     def contacts(self) -> tuple[str, ...]:
         name = "EMERGENCY_CONTACTS"
         found = parse_contacts(self.text(name) or "")
         if any(each.reason == TOO_MANY for each in found.refused):
-            self.fault(name, f"has more than {MAX_CONTACTS} entries; the first {MAX_CONTACTS} are used", "remove some")
+            self.fault(
+                name,
+                Words("has more than {most} entries; the first {most} are used", most=MAX_CONTACTS),
+                Words("remove some"),
+            )
         faulty = [each.index + 1 for each in found.refused if each.reason != TOO_MANY]
-        self._left_out(name, faulty, "an e-mail address")
+        self._left_out(name, faulty, Words("an e-mail address"))
         return found.kept
 
     def whole(self, name: str, least: int, most: int) -> int:
@@ -310,7 +324,16 @@ class _Reader:
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) + 3 else -1
         if least <= number <= most:
             return number
-        self.fault(name, f"is not a whole number from {least} to {most}; {default} is used", f"set {least} to {most}")
+        self.fault(
+            name,
+            Words(
+                "is not a whole number from {least} to {most}; {default} is used",
+                least=least,
+                most=most,
+                default=default,
+            ),
+            Words("set {least} to {most}", least=least, most=most),
+        )
         return default
 
     def rules(self) -> Rules:
@@ -331,34 +354,40 @@ class _Reader:
     def fallback_number(self) -> str | None:
         name = "FALLBACK_CALLBACK_NUMBER"
         number = self.text(name)
-        mend = "set a number in E.164 form, such as +14255550100, that people answer at all hours"
+        mend = Words("set a number in E.164 form, such as +14255550100, that people answer at all hours")
         if number is None:
             self.fault(
-                name, "is missing: when no state can be read, a caller gets no number and a callback no desk", mend
+                name,
+                Words("is missing: when no state can be read, a caller gets no number and a callback no desk"),
+                mend,
             )
         elif not is_e164(number):
-            self.fault(name, "is not a number in E.164 form and is not used", mend)
+            self.fault(name, Words("is not a number in E.164 form and is not used"), mend)
         else:
             return number
         return None
 
     def pool(self, fallback: str | None) -> tuple[str, ...]:
         name = "CALLBACK_NUMBERS"
-        numbers = self.entries(name, is_e164, "a number in E.164 form", MOST_CALLBACK_NUMBERS)
+        numbers = self.entries(name, is_e164, Words("a number in E.164 form"), MOST_CALLBACK_NUMBERS)
         if fallback in numbers:
-            self.fault(name, "holds the fallback number, which was left out", "keep the two apart")
+            self.fault(name, Words("holds the fallback number, which was left out"), Words("keep the two apart"))
         pool = tuple(number for number in numbers if number != fallback)
         if not pool:
-            self.fault(name, "holds no number: every caller gets the fallback number", "set the numbers to lend")
+            self.fault(
+                name, Words("holds no number: every caller gets the fallback number"), Words("set the numbers to lend")
+            )
         return pool
 
     def security_desk(self, pool: tuple[str, ...], fallback: str | None) -> tuple[str, ...]:
         name = "SECURITY_DESK"
-        desks = self.entries(name, is_desk, "an E.164 number or an ACS user id", MOST_DESKS)
+        desks = self.entries(name, is_desk, Words("an E.164 number or an ACS user id"), MOST_DESKS)
         if not set(desks).isdisjoint(pool):
-            mend = "name numbers that people answer, not callback numbers"
+            mend = Words("name numbers that people answer, not callback numbers")
             self.fault(
-                name, "holds a number of the pool, which was left out: a callback to it would go in circles", mend
+                name,
+                Words("holds a number of the pool, which was left out: a callback to it would go in circles"),
+                mend,
             )
         lent = set(pool)
         desks = tuple(desk for desk in desks if desk not in lent)
@@ -367,7 +396,7 @@ class _Reader:
     def countries(self) -> frozenset[str]:
         name = "EMERGENCY_COUNTRIES"
         usable = COUNTRIES - WITHOUT_EMERGENCY_NUMBER
-        what = "an ISO 3166-1 alpha-2 country with a known emergency number"
+        what = Words("an ISO 3166-1 alpha-2 country with a known emergency number")
         found = self.entries(name, lambda entry: entry.upper() in usable, what, 300)
         return frozenset(entry.upper() for entry in found) or frozenset(split_list(_DEFAULTS[name]))
 
@@ -375,21 +404,23 @@ class _Reader:
         """The sources whose events count, None for any; and whether an entry was left out."""
         name = "EVENT_SOURCES"
         if not self._environment.get(name, "").strip():
-            mend = "list the resource ids of the Communication Services resource and of your own topic"
-            self.fault(name, "is empty: events of any source count", mend, Severity.WARNING)
+            mend = Words("list the resource ids of the Communication Services resource and of your own topic")
+            self.fault(name, Words("is empty: events of any source count"), mend, Severity.WARNING)
             return None, False
         before = len(self.faults)
-        what = "a resource id such as /subscriptions/…"
+        what = Words("a resource id such as /subscriptions/…")
         found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
         if not found:
             # Not as if it were empty: a faulty setting never opens a door.
-            mend = "list resource ids, with ; between, or leave it empty"
-            self.fault(name, "holds no entry that can be used: no events count but those of incoming calls", mend)
+            mend = Words("list resource ids, with ; between, or leave it empty")
+            self.fault(
+                name, Words("holds no entry that can be used: no events count but those of incoming calls"), mend
+            )
         sources = (ascii_lower(entry.removesuffix("/")) for entry in found)
         return tuple(dict.fromkeys(sources)), len(self.faults) > before
 
     def allowed_origins(self) -> tuple[str, ...]:
-        name, what = "ALLOWED_ORIGINS", "an origin such as https://example.com"
+        name, what = "ALLOWED_ORIGINS", Words("an origin such as https://example.com")
         found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MOST_ORIGINS)
         return tuple(dict.fromkeys(origin for entry in found if (origin := origin_of(entry)) is not None))
 
@@ -399,7 +430,7 @@ class _Reader:
         try:
             return CallbackNotices(text)
         except ValueError:
-            self.fault(name, "is none of the values known; missed is used", "set none, missed or all")
+            self.fault(name, Words("is none of the values known; missed is used"), Words("set none, missed or all"))
             return CallbackNotices.MISSED
 
     def time_zone(self) -> str:
@@ -408,29 +439,35 @@ class _Reader:
         try:
             return ZoneInfo(text).key
         except (ValueError, OSError, ZoneInfoNotFoundError):
-            self.fault(name, "is no IANA time zone; UTC is used", "set a name such as America/New_York")
+            self.fault(name, Words("is no IANA time zone; UTC is used"), Words("set a name such as America/New_York"))
             return _DEFAULTS[name]
 
     def closing_notices(self) -> bool:
         name = "CLOSING_NOTICES"
         text = (self.text(name) or _DEFAULTS[name]).casefold()
         if text not in {"on", "off"}:
-            self.fault(name, "is none of the values known; on is used", "set on or off")
+            self.fault(name, Words("is none of the values known; on is used"), Words("set on or off"))
         return text != "off"
 
     def key_secrets(self) -> tuple[Secret, ...]:
-        what = f"a secret of {LEAST_SECRET_CHARACTERS} to {MOST_SECRET_CHARACTERS} characters without blanks"
+        what = Words(
+            "a secret of {least} to {most} characters without blanks",
+            least=LEAST_SECRET_CHARACTERS,
+            most=MOST_SECRET_CHARACTERS,
+        )
         found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MOST_SECRETS)
         return tuple(dict.fromkeys(map(Secret, found)))
 
     def email_sender(self) -> str | None:
         name = "EMAIL_SENDER"
         sender = self.text(name)
-        mend = "set a sender address of a verified domain that is connected to the Communication Services resource"
+        mend = Words(
+            "set a sender address of a verified domain that is connected to the Communication Services resource"
+        )
         if sender is None:
-            self.fault(name, "is missing: no notification can be sent", mend)
+            self.fault(name, Words("is missing: no notification can be sent"), mend)
         elif not is_address(sender):
-            self.fault(name, "is not a plain e-mail address: no notification can be sent", mend)
+            self.fault(name, Words("is not a plain e-mail address: no notification can be sent"), mend)
         else:
             return sender
         return None
@@ -440,7 +477,7 @@ class _Reader:
         try:
             return EmailBackend((self.text(name) or _DEFAULTS[name]).casefold())
         except ValueError:
-            self.fault(name, "is none of the values known; acs is used", "set acs or graph")
+            self.fault(name, Words("is none of the values known; acs is used"), Words("set acs or graph"))
             return EmailBackend.ACS
 
     def graph_url(self) -> str | None:
@@ -450,7 +487,11 @@ class _Reader:
         # A token's resource is this origin: with a path Graph would refuse the token.
         origin = origin_of(self.text(name) or "")
         if origin is None:
-            self.fault(name, "is not the origin of an https address", f"set an address such as {GRAPH_URL}")
+            self.fault(
+                name,
+                Words("is not the origin of an https address"),
+                Words("set an address such as {address}", address=GRAPH_URL),
+            )
         return origin
 
     def resource_id(self) -> str | None:
@@ -458,19 +499,26 @@ class _Reader:
         resource_id = self.text(name)
         if resource_id is not None and (known := guid_of(resource_id)) is not None:
             return known
-        problem = "is missing" if resource_id is None else "is not a GUID"
-        mend = "set the immutable resource id that the portal shows for the Communication Services resource"
-        self.fault(name, f"{problem}: the events of a callback cannot be verified", mend)
+        problem = (
+            Words("is missing: the events of a callback cannot be verified")
+            if resource_id is None
+            else Words("is not a GUID: the events of a callback cannot be verified")
+        )
+        mend = Words("set the immutable resource id that the portal shows for the Communication Services resource")
+        self.fault(name, problem, mend)
         return None
 
-    def service(self, prefix: str, usable: Callable[[str], str | None], parts: str) -> Service:
+    def service(self, prefix: str, usable: Callable[[str], str | None], unusable: Words) -> Service:
         with_key, with_identity = f"{prefix}_CONNECTION_STRING", f"{prefix}_ENDPOINT"
         connection, endpoint = self.text(with_key), self.url(with_identity)
         if connection is not None and (connection := usable(connection)) is None:
-            self.fault(with_key, f"does not hold {parts}", "copy the connection string from the portal")
+            self.fault(with_key, unusable, Words("copy the connection string from the portal"))
         if connection and endpoint:
             self.fault(
-                with_identity, "is not used, because there is a connection string", "remove one", Severity.WARNING
+                with_identity,
+                Words("is not used, because there is a connection string"),
+                Words("remove one"),
+                Severity.WARNING,
             )
             endpoint = None
         if (
@@ -478,7 +526,7 @@ class _Reader:
             and not self._environment.get(with_key)
             and not self._environment.get(with_identity)
         ):
-            self.fault(with_identity, "is missing, and so is the connection string", "set one of the two")
+            self.fault(with_identity, Words("is missing, and so is the connection string"), Words("set one of the two"))
         return Service(connection, endpoint)
 
     def signer(self, name: Literal["CALL_AUTOMATION_ISSUER", "CALL_AUTOMATION_KEYS_URL"]) -> str | None:
@@ -489,21 +537,21 @@ class _Reader:
         url = self.text(name)
         if url is None or _is_url(url):
             return url.rstrip("/") if url else None
-        self.fault(name, "is not an https address", "set an address that begins with https://")
+        self.fault(name, Words("is not an https address"), Words("set an address that begins with https://"))
         return None
 
     def sign_in(self) -> None:
         """See that the SDK takes what it reads itself: else nothing that the app has to sign in for can be reached."""
         read = self._environment.get
         if read("AZURE_TOKEN_CREDENTIALS", "").strip().lower() not in _CREDENTIALS:
-            mend = "set ManagedIdentityCredential, as infra does"
-            self.fault("AZURE_TOKEN_CREDENTIALS", "is none of the values known: the app cannot sign in", mend)
+            mend = Words("set ManagedIdentityCredential, as infra does")
+            self.fault("AZURE_TOKEN_CREDENTIALS", Words("is none of the values known: the app cannot sign in"), mend)
         if _TENANT.fullmatch(read("AZURE_TENANT_ID", "")) is None:
-            mend = "set the tenant's id or domain, or remove it: a managed identity needs none"
-            self.fault("AZURE_TENANT_ID", "is no tenant's id: the app cannot sign in with a secret", mend)
+            mend = Words("set the tenant's id or domain, or remove it: a managed identity needs none")
+            self.fault("AZURE_TENANT_ID", Words("is no tenant's id: the app cannot sign in with a secret"), mend)
         if not _is_authority(read("AZURE_AUTHORITY_HOST", "")):
-            mend = "set a host such as login.microsoftonline.com, or remove it"
-            self.fault("AZURE_AUTHORITY_HOST", "is not an https address: the app cannot sign in", mend)
+            mend = Words("set a host such as login.microsoftonline.com, or remove it")
+            self.fault("AZURE_AUTHORITY_HOST", Words("is not an https address: the app cannot sign in"), mend)
 
     def public_base_url(self) -> str | None:
         url = self.url("PUBLIC_BASE_URL")
@@ -512,8 +560,8 @@ class _Reader:
             scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
             url = origin_of(f"{scheme}://{host}")
         if url is None:
-            mend = "set the address under which Communication Services reaches the app"
-            self.fault("PUBLIC_BASE_URL", "is not known: a callback's events cannot reach the app", mend)
+            mend = Words("set the address under which Communication Services reaches the app")
+            self.fault("PUBLIC_BASE_URL", Words("is not known: a callback's events cannot reach the app"), mend)
         return url
 
     def presence_backend(self) -> PresenceBackend:
@@ -521,20 +569,27 @@ class _Reader:
         try:
             return PresenceBackend((self.text(name) or _DEFAULTS[name]).casefold())
         except ValueError:
-            self.fault(name, "is none of the values known; table is used", "set table, graph or dynamics365")
+            self.fault(
+                name, Words("is none of the values known; table is used"), Words("set table, graph or dynamics365")
+            )
             return PresenceBackend.TABLE
 
     def dynamics365_url(self) -> str | None:
-        name, mend = "DYNAMICS365_URL", "set the organisation's address, such as https://contoso.crm.dynamics.com"
+        name = "DYNAMICS365_URL"
+        mend = Words("set the organisation's address, such as https://contoso.crm.dynamics.com")
         text = self.text(name)
         if text is None:
             chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
             if chosen == PresenceBackend.DYNAMICS365:
-                self.fault("PRESENCE_BACKEND", f"is dynamics365, and {name} is missing: nothing can be held", mend)
+                self.fault(
+                    "PRESENCE_BACKEND",
+                    Words("is dynamics365, and DYNAMICS365_URL is missing: nothing can be held"),
+                    mend,
+                )
             return None
         origin = origin_of(text)
         if origin is None:
-            self.fault(name, "is not the origin of an https address", mend)
+            self.fault(name, Words("is not the origin of an https address"), mend)
         return origin
 
     def client_id(self) -> str | None:
@@ -544,19 +599,19 @@ class _Reader:
         known = guid_of(text) if text is not None else None
         chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
         if known is None and chosen == PresenceBackend.GRAPH:
-            mend = "set AZURE_CLIENT_ID to the client id of the app's identity, as infra does"
-            self.fault("PRESENCE_BACKEND", "is graph, and the app's own client id is not known", mend)
+            mend = Words("set AZURE_CLIENT_ID to the client id of the app's identity, as infra does")
+            self.fault("PRESENCE_BACKEND", Words("is graph, and the app's own client id is not known"), mend)
         return known
 
     def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
         text = self.text(name)
-        mend = f"set six NCRONTAB fields, such as {_DEFAULTS[name]}"
+        mend = Words("set six NCRONTAB fields, such as {schedule}", schedule=_DEFAULTS[name])
         if text is None:
-            self.fault(name, "is missing: the timer cannot be indexed", mend)
+            self.fault(name, Words("is missing: the timer cannot be indexed"), mend)
         elif is_schedule(text):
             return " ".join(text.split())
         else:
-            self.fault(name, "is not an NCRONTAB schedule: the timer cannot be indexed", mend)
+            self.fault(name, Words("is not an NCRONTAB schedule: the timer cannot be indexed"), mend)
         return _DEFAULTS[name]
 
 

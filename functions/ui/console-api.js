@@ -12,11 +12,17 @@ const SECOND_PRESS_AFTER_MS = 600;
 const SIGN_IN = "/.auth/login/aad?post_login_redirect_uri=";
 const BASE = new URL("..", location.href).href;
 
-export const UNANSWERED = { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false };
+export const UNANSWERED = { status: 0, ok: false, data: null, etag: null, cutAt: null, problem: null, missing: false, language: "en" };
+
+let spoken = "en";
+
+/** The language that is chosen on the page: what the server says is asked for in it, whatever the browser prefers. */
+export const speak = (language) => (spoken = language);
 
 /**
- * Ask the API. Gives `{ status, ok, data, etag, cutAt, problem, missing }`: status 0 where nothing came back, `missing` where
- * the server has no such route, `cutAt` how many entries it gave where there are more. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
+ * Ask the API. Gives `{ status, ok, data, etag, cutAt, problem, missing, language }`: status 0 where nothing came back, `missing` where
+ * the server has no such route, `cutAt` how many entries it gave where there are more, `language` that
+ * of the server's sentences. `raw`: text or bytes, sent as they are; `whole`: what comes back is kept so, as a `Blob`.
  */
 export async function request(method, path, { body, raw, type = "application/json", headers = {}, whole = false, withinMs = ANSWER_WITHIN_MS } = {}) {
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
@@ -24,7 +30,7 @@ export async function request(method, path, { body, raw, type = "application/jso
     const response = await fetch(BASE + path, {
       method,
       body: sent,
-      headers: { ...(sent === undefined ? {} : { "content-type": type }), ...headers },
+      headers: { "accept-language": spoken, ...(sent === undefined ? {} : { "content-type": type }), ...headers },
       cache: "no-store",
       signal: AbortSignal.timeout(withinMs),
     });
@@ -34,7 +40,9 @@ export async function request(method, path, { body, raw, type = "application/jso
     if (response.redirected || (response.status === 200 && !whole && !kind.includes("json"))) return UNANSWERED;
     const problem = kind.includes("problem+json") ? data : null;
     const missing = response.status === 404 && !problem;
-    return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing };
+    // English is what names no language: a problem's detail, and an older server's sentences.
+    const language = response.headers.get("content-language") ?? "en";
+    return { status: response.status, ok: response.ok, data, etag: response.headers.get("etag"), cutAt: response.headers.get("cut-at"), problem, missing, language };
   } catch {
     return UNANSWERED;
   }

@@ -1,6 +1,6 @@
 // The administrators' console: who is signed in, and one section at a time.
 import { el, icon } from "./dom.js";
-import { CONSOLE_WORDS, request, signInLink } from "./console-api.js";
+import { CONSOLE_WORDS, request, signInLink, speak } from "./console-api.js";
 import { languageOf, localeOf, speaking } from "./i18n.js";
 import { liveSection } from "./console-live.js";
 import { agentsSection, sitesSection } from "./console-directory.js";
@@ -27,6 +27,8 @@ let me = null;
 let stop = () => {};
 let unsaved = false;
 let shownHash = "";
+
+speak(language);
 
 async function identify() {
   const answer = await request("GET", "me");
@@ -63,6 +65,7 @@ function speakInstead(select, answer) {
   leaving(() => {
     language = wanted;
     t = speaking(CONSOLE_WORDS, language);
+    speak(language);
     build(answer);
     // The page is another one; who chose stays at the choice.
     document.getElementById("language").focus();

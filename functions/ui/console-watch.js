@@ -34,7 +34,7 @@ export function readinessSection(main, { t, locale }) {
     }
     const { state, at, checks } = answer.data;
     setText(overall, t("readiness_at", { state: t(`state_${state}`), at: momentOf(at, locale) }));
-    keyed(list, checks, (check) => `${check.subject} ${check.id} ${check.state}`, makeCheck, updateCheck);
+    keyed(list, checks, (check) => `${check.subject} ${check.id} ${check.state}`, makeCheck, (item, check) => updateCheck(item, check, answer.language));
   }
 
   /** `deployment`, or a kind and whose: `agent:{id}`. */
@@ -48,17 +48,19 @@ export function readinessSection(main, { t, locale }) {
       "li",
       { class: "check" },
       el("p", {}, icon(CHECK_ICONS[check.state] ?? "info"), " ", el("strong", { class: "state" }), " ", `${t(`check_${check.id}`)} · ${subjectOf(check.subject)} `, el("code", { class: "hint" }, check.id)),
-      el("p", { class: "reason", lang: SERVER_SPEAKS }),
-      el("p", { class: "remedy" }, t("remedy", {}), el("span", { lang: SERVER_SPEAKS })),
+      el("p", { class: "reason" }),
+      el("p", { class: "remedy" }, t("remedy", {}), el("span", {})),
     );
   }
 
-  function updateCheck(item, check) {
+  function updateCheck(item, check, language) {
     item.dataset.state = check.state;
     setText(item.querySelector(".state"), t(`state_${check.state}`));
-    setText(item.querySelector(".reason"), check.reason ?? "");
-    setText(item.querySelector(".remedy").lastElementChild, check.remedy ?? "");
-    item.querySelector(".remedy").hidden = !check.remedy;
+    const [reason, remedy] = [item.querySelector(".reason"), item.querySelector(".remedy")];
+    setText(reason, check.reason ?? "");
+    setText(remedy.lastElementChild, check.remedy ?? "");
+    reason.lang = remedy.lastElementChild.lang = language;
+    remedy.hidden = !check.remedy;
   }
 
   look();

@@ -19,6 +19,7 @@ from shared.domain.presence_checks import agent_presence_checks
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import Telephony
+from shared.domain.words import Words
 
 OLD_REPORT = timedelta(hours=24)
 _ONE_CALL = 1
@@ -130,8 +131,11 @@ def _contacts(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
     if len(known.agent.emergency_contacts) > MAX_CONTACTS:
         yield warning(
             "contacts",
-            f"The entry has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, "
-            "and the entry cannot be saved with them.",
+            Words(
+                "The entry has more than {most} contacts, from before that was the most: all are told of a call, and "
+                "the entry cannot be saved with them.",
+                most=MAX_CONTACTS,
+            ),
             "Take some out of `emergency_contacts`, or name a distribution list.",
             now,
             subject,
@@ -178,7 +182,7 @@ def _country(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check
     if not _has_number_of(country, known.deployment.callback_numbers):
         yield warning(
             "number_country",
-            f"No callback number belongs to {country}: a foreign one would be lent.",
+            Words("No callback number belongs to {country}: a foreign one would be lent.", country=country),
             "Buy a number of that country.",
             now,
             subject,
@@ -204,46 +208,58 @@ def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
 
 def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
     there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
-    faults: Sequence[tuple[bool, str, str]] = (
-        (now - desktop.at > OLD_REPORT, "was last seen over 24 hours ago", "Have the agent open the panel there."),
+    faults: Sequence[tuple[bool, Words, Words]] = (
+        (
+            now - desktop.at > OLD_REPORT,
+            Words("A desktop was last seen over 24 hours ago."),
+            Words("Have the agent open the panel there."),
+        ),
         (
             desktop.location_permission is Permission.DENIED,
-            "does not let the page see its location",
-            "Allow the location for the page in the browser's settings.",
+            Words("A desktop does not let the page see its location."),
+            Words("Allow the location for the page in the browser's settings."),
         ),
         (
             desktop.environment.misleads,
-            "is virtual or behind a VPN: what it sees may be the data centre's place",
-            "Have the agent confirm where they are, at every sign-in.",
+            Words("A desktop is virtual or behind a VPN: what it sees may be the data centre's place."),
+            Words("Have the agent confirm where they are, at every sign-in."),
         ),
         (
             there is Placeable.NO,
-            "is in a country where the platform places no emergency calls",
-            "Tell the agent which telephone to use.",
+            Words("A desktop is in a country where the platform places no emergency calls."),
+            Words("Tell the agent which telephone to use."),
         ),
         (
             there is Placeable.UNKNOWN,
-            "is in a country where the platform is not known to place emergency calls: that is up to a voice route and "
-            "its carrier",
-            "Agree on it with the carrier, or tell the agent which telephone to use.",
+            Words(
+                "A desktop is in a country where the platform is not known to place emergency calls: that is up to a "
+                "voice route and its carrier."
+            ),
+            Words("Agree on it with the carrier, or tell the agent which telephone to use."),
         ),
         (
             desktop.confirmed(now) is None,
-            "has no confirmation of where it is that still holds",
-            "Have the agent confirm it in the panel.",
+            Words("A desktop has no confirmation of where it is that still holds."),
+            Words("Have the agent confirm it in the panel."),
         ),
     )
-    found = [(said, remedy) for fault, said, remedy in faults if fault]
-    for said, remedy in found:
-        yield warning("desktop", f"A desktop {said}.", remedy, desktop.at, subject)
+    found = [(reason, remedy) for fault, reason, remedy in faults if fault]
+    for reason, remedy in found:
+        yield warning("desktop", reason, remedy, desktop.at, subject)
     if not found:
-        place = "a position was seen" if desktop.location and desktop.location.has_position else "the place is stated"
-        yield ok("desktop", f"A desktop was seen lately; {place}, not checked.", desktop.at, subject)
+        positioned = desktop.location is not None and desktop.location.has_position
+        yield ok(
+            "desktop",
+            "A desktop was seen lately; a position was seen, not checked."
+            if positioned
+            else "A desktop was seen lately; the place is stated, not checked.",
+            desktop.at,
+            subject,
+        )
 
 
 def _capacity(found: Sequence[CapacityProfile], stated: OutboundProfile | None, subject: str, now: datetime) -> Check:
     """What the contact centre tells, in place of what an administrator stated."""
-    unseen = "Which of them an outbound profile is tied to cannot be seen from here."
     if not found:
         return warning(
             "outbound_profile",
@@ -252,26 +268,46 @@ def _capacity(found: Sequence[CapacityProfile], stated: OutboundProfile | None, 
             now,
             subject,
         )
-    limits = ", ".join(f"{each.name}: {'none' if each.limit is None else each.limit}" for each in found)
+    limits = tuple(
+        f"{each.name}: {each.limit}" if each.limit is not None else Words("{name}: none", name=each.name)
+        for each in found
+    )
     if any(each.limit == _ONE_CALL for each in found):
         return warning(
             "outbound_profile",
-            f"A capacity profile has a work item limit of 1 ({limits}, as read in the contact centre): an agent on a "
-            f"customer's call may be unable to dial. {unseen}",
+            Words(
+                "A capacity profile has a work item limit of 1 ({limits}, as read in the contact centre): an agent on "
+                "a customer's call may be unable to dial. Which of them an outbound profile is tied to cannot be seen "
+                "from here.",
+                limits=limits,
+            ),
             "Raise the limit, or tell the agent to end the call first.",
             now,
             subject,
         )
-    if stated is not None and stated.work_item_limit not in {None, *(each.limit for each in found)}:
+    limit = stated.work_item_limit if stated is not None else None
+    if limit is not None and limit not in {each.limit for each in found}:
         return warning(
             "outbound_profile",
-            f"The work item limit that was stated, {stated.work_item_limit}, is none of the contact centre's "
-            f"({limits}).",
+            Words(
+                "The work item limit that was stated, {limit}, is none of the contact centre's ({limits}).",
+                limit=limit,
+                limits=limits,
+            ),
             "Correct `outbound_profile` in the entry.",
             now,
             subject,
         )
-    return ok("outbound_profile", f"Work item limits as read in the contact centre: {limits}. {unseen}", now, subject)
+    return ok(
+        "outbound_profile",
+        Words(
+            "Work item limits as read in the contact centre: {limits}. Which of them an outbound profile is tied to "
+            "cannot be seen from here.",
+            limits=limits,
+        ),
+        now,
+        subject,
+    )
 
 
 def _profile(profile: OutboundProfile | None, subject: str, now: datetime) -> Check:
@@ -303,7 +339,10 @@ def _deliveries(deliveries: Mapping[str, Delivery] | None, subject: str, now: da
     if bounced:
         yield problem(
             "deliveries",
-            f"The last message to {len(bounced)} of this agent's contacts was not delivered.",
+            Words(
+                "The last message to {contacts} of this agent's contacts was not delivered.",
+                contacts=len(bounced),
+            ),
             "Correct the addresses, or look why their mail service refuses the sender.",
             now,
             subject,

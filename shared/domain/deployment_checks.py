@@ -8,7 +8,7 @@ from msgspec import Struct
 from shared.domain.deployment import Deployment
 from shared.domain.drills import Drill, DrillState
 from shared.domain.notice_templates import Fault, TemplateKind
-from shared.domain.path_checks import ENDS, binding_check, emergency_path, number_checks
+from shared.domain.path_checks import binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
 from shared.domain.presence_checks import presence_checks
 from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
@@ -17,13 +17,14 @@ from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, servic
 from shared.domain.site_checks import site_checks
 from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
+from shared.domain.words import Words
 
 OVERDUE, LONG_OVERDUE = timedelta(minutes=1), timedelta(minutes=10)
 DRILL_EVERY = timedelta(days=90)
 # What a deployment of so many agents has to expect on a bad day: one in a hundred agents within an hour.
 AGENTS_AN_EMERGENCY = 100
-OF_THE_SETTING = "The keys of people in the tables are made with KEY_SECRETS."
-OF_THE_TABLE = "The keys of people are made with a secret that was made once and is kept in the table."
+OF_THE_SETTING = Words("The keys of people in the tables are made with KEY_SECRETS.")
+OF_THE_TABLE = Words("The keys of people are made with a secret that was made once and is kept in the table.")
 # What Communication Services documents for a domain of Azure's, whose quota it does not raise.
 MANAGED_AN_HOUR = 10
 
@@ -32,8 +33,8 @@ class SettingFault(Struct, frozen=True, kw_only=True):
     """What is wrong with a setting, without its value; `serious`: not only less sure."""
 
     setting: str
-    problem: str
-    mend: str
+    problem: Words
+    mend: Words
     serious: bool
 
 
@@ -106,22 +107,38 @@ def deployment_checks(known: Known, now: datetime) -> Iterator[Check]:
     yield ok("mailbox", "Not applicable: notices are sent by EMAIL_SENDER, agents' own mailboxes are not used.", now)
     yield from _templates(known.faulty_templates, now)
     yield _drill(known, now)
-    yield ok("retirement_2028", f"{ENDS} Used here: {_used(known)}.", now)
+    yield _retirement(known, now)
     yield from _states(known.census)
 
 
-def _used(known: Known) -> str:
-    used = ["calling from the browser", "Call Automation"]
-    used += ["e-mail of Communication Services"] if known.sender and not known.graph_mail else []
-    used += ["direct routing"] if known.telephony.routes else []
-    used += ["numbers bought from the platform"] if known.telephony.numbers else []
-    return ", ".join(used)
+def _retirement(known: Known, now: datetime) -> Check:
+    return ok(
+        "retirement_2028",
+        Words(
+            "The platform ends direct routing, numbers bought from it, and its e-mail on 30 September 2028; calling "
+            "from the browser and Call Automation go on with Teams Phone only. Used here: {used}.",
+            used=tuple(_used(known)),
+        ),
+        now,
+    )
+
+
+def _used(known: Known) -> Iterator[Words]:
+    yield Words("calling from the browser")
+    yield Words("Call Automation")
+    if known.sender and not known.graph_mail:
+        yield Words("e-mail of Communication Services")
+    if known.telephony.routes:
+        yield Words("direct routing")
+    if known.telephony.numbers:
+        yield Words("numbers bought from the platform")
 
 
 def _settings(faults: Sequence[SettingFault], now: datetime) -> Iterator[Check]:
     for fault in faults:
         make = problem if fault.serious else warning
-        yield make("setting", f"{fault.setting}: {fault.problem}", fault.mend, now)
+        reason = Words("{setting}: {problem}", setting=fault.setting, problem=fault.problem)
+        yield make("setting", reason, fault.mend, now)
     if not faults:
         yield ok("settings", "Every setting is as it must be.", now)
 
@@ -133,16 +150,19 @@ def _store(store: StoreFacts | None, now: datetime) -> Iterator[Check]:
         )
         return
     if store.ms > SLOW_MS:
-        yield warning("store", f"Table storage took {store.ms} ms.", "Look at its latency and throttling.", now)
+        reason = Words("Table storage took {ms} ms.", ms=store.ms)
+        yield warning("store", reason, "Look at its latency and throttling.", now)
     else:
-        yield ok("store", f"Table storage answered in {store.ms} ms.", now)
+        yield ok("store", Words("Table storage answered in {ms} ms.", ms=store.ms), now)
     late = now - store.oldest_owed_at if store.oldest_owed_at is not None else timedelta(0)
     if late > OVERDUE:
         make = problem if late > LONG_OVERDUE else warning
-        minutes = int(late.total_seconds() // 60)
         yield make(
             "outbox",
-            f"What is owed longest is overdue by {minutes} minutes: a notice or a presence.",
+            Words(
+                "What is owed longest is overdue by {minutes} minutes: a notice or a presence.",
+                minutes=int(late.total_seconds() // 60),
+            ),
             "Look at the log for what fails (email_blocked, presence_failed) and whether the timers run.",
             now,
         )
@@ -151,7 +171,7 @@ def _store(store: StoreFacts | None, now: datetime) -> Iterator[Check]:
     if store.broken_rows:
         yield problem(
             "broken_rows",
-            f"{store.broken_rows} rows cannot be read and were set aside.",
+            Words("{rows} rows cannot be read and were set aside.", rows=store.broken_rows),
             "Look in the log for row_set_aside; go back to the version that wrote them, or wait: they are looked at "
             "again every ten minutes.",
             now,
@@ -203,10 +223,26 @@ def _pool(deployment: Deployment, census: Census | None, now: datetime) -> Check
     kept_minutes = max(rules.window_minutes, rules.after_call_minutes) + rules.cool_down_minutes
     by_load = numbers_needed(census.agents / AGENTS_AN_EMERGENCY, kept_minutes) if census.agents else 1
     needed = max(largest, by_load)
-    said = f"{numbers} numbers; the largest site has {largest} agents, by Erlang-B {by_load} are needed"
     if numbers >= needed:
-        return ok("pool", f"{said}.", census.at)
-    return warning("pool", f"{said}: beyond that, numbers are shared.", f"Add {needed - numbers} numbers.", census.at)
+        reason = Words(
+            "{numbers} numbers; the largest site has {largest} agents, by Erlang-B {by_load} are needed.",
+            numbers=numbers,
+            largest=largest,
+            by_load=by_load,
+        )
+        return ok("pool", reason, census.at)
+    return warning(
+        "pool",
+        Words(
+            "{numbers} numbers; the largest site has {largest} agents, by Erlang-B {by_load} are needed: beyond that, "
+            "numbers are shared.",
+            numbers=numbers,
+            largest=largest,
+            by_load=by_load,
+        ),
+        Words("Add {lacking} numbers.", lacking=needed - numbers),
+        census.at,
+    )
 
 
 def _census(known: Known) -> Iterator[Check]:
@@ -221,7 +257,11 @@ def _census(known: Known) -> Iterator[Check]:
     if untold:
         yield problem(
             "contacts",
-            f"{untold} of {census.agents} agents have no contacts, nor has their site, and there are no default ones.",
+            Words(
+                "{untold} of {agents} agents have no contacts, nor has their site, and there are no default ones.",
+                untold=untold,
+                agents=census.agents,
+            ),
             "Set EMERGENCY_CONTACTS, or give each agent or site contacts.",
             census.at,
         )
@@ -230,8 +270,12 @@ def _census(known: Known) -> Iterator[Check]:
     if census.without_identity:
         yield warning(
             "identities",
-            f"{census.without_identity} of {census.agents} agents have neither an ACS identity nor an alternate "
-            "number: callbacks ring what their softphone names at the dial, else the desk.",
+            Words(
+                "{without} of {agents} agents have neither an ACS identity nor an alternate number: callbacks ring "
+                "what their softphone names at the dial, else the desk.",
+                without=census.without_identity,
+                agents=census.agents,
+            ),
             "Add `acs_user_ids` or `alternate_numbers` to their entries.",
             census.at,
         )
@@ -258,9 +302,13 @@ def _states(census: Census | None) -> Iterator[Check]:
     """How many agents are in each state: each of them is told of in their own readiness."""
     if census is None or not census.agents:
         return
-    told = ", ".join(f"{census.by_state.get(state, 0)} {state.value}" for state in CheckState)
-    said = f"{census.agents} agents, by the worst of each one's checks: {told}."
-    remedy = "Ask for the readiness of each agent, /manage/agents/{agent_id}/readiness."
+    said = Words(
+        "{agents} agents, by the worst of each one's checks: {problem} problem, {warning} warning, {unknown} unknown, "
+        "{ok} ok.",
+        agents=census.agents,
+        **{state.value: census.by_state.get(state, 0) for state in CheckState},
+    )
+    remedy = Words("Ask for the readiness of each agent, /manage/agents/{agent_id}/readiness.")
     if census.by_state.get(CheckState.PROBLEM):
         yield problem("agent_states", said, remedy, census.at)
     elif census.by_state.get(CheckState.WARNING):
@@ -280,13 +328,20 @@ def _quota(known: Known) -> Iterator[Check]:
     if largest > an_hour:
         yield warning(
             "sender_quota",
-            f"The sender may send {an_hour} messages an hour, and the largest site has {largest} agents: should all of "
-            "them dial, notices beyond that are late or merged.",
+            Words(
+                "The sender may send {an_hour} messages an hour, and the largest site has {largest} agents: should all "
+                "of them dial, notices beyond that are late or merged.",
+                an_hour=an_hour,
+                largest=largest,
+            ),
             "Ask for a higher quota of the sender or its domain, then raise EMAIL_PER_MINUTE and EMAIL_PER_HOUR.",
             known.census.at,
         )
     else:
-        yield ok("sender_quota", f"{an_hour} messages an hour, {largest} agents at the largest site.", known.census.at)
+        reason = Words(
+            "{an_hour} messages an hour, {largest} agents at the largest site.", an_hour=an_hour, largest=largest
+        )
+        yield ok("sender_quota", reason, known.census.at)
 
 
 def _is_managed(sender: str) -> bool:
@@ -319,8 +374,13 @@ def _templates(faulty: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None
     for (kind, language), faults in faulty.items():
         yield problem(
             "template",
-            f"The template {kind.value}, {language} could not be saved as it is ({faults[0].code}). It is used all the "
-            "same; only where it cannot be rendered, the built-in one serves.",
+            Words(
+                "The template {kind}, {language} could not be saved as it is ({code}). It is used all the same; only "
+                "where it cannot be rendered, the built-in one serves.",
+                kind=kind.value,
+                language=language,
+                code=faults[0].code,
+            ),
             "Edit it, or take the built-in one again.",
             now,
         )
@@ -329,7 +389,7 @@ def _templates(faulty: Mapping[tuple[TemplateKind, str], Sequence[Fault]] | None
 
 
 def _drill(known: Known, now: datetime) -> Check:
-    remedy = "Run a drill, and dial 933 from a desk."
+    remedy = Words("Run a drill, and dial 933 from a desk.")
     if not known.drill_known:
         return unknown("drill", "The last drill could not be read in time.", "Ask again in a minute.", None)
     drill = known.drill
@@ -337,8 +397,11 @@ def _drill(known: Known, now: datetime) -> Check:
         return warning("drill", "There never was a drill.", remedy, now)
     if drill.state is DrillState.RUNNING:
         return ok("drill", "A drill is being played.", drill.at)
+    day = f"{drill.at:%Y-%m-%d}"
     if drill.state is DrillState.FAILED:
-        return problem("drill", f"The last drill, on {drill.at:%Y-%m-%d}, failed.", remedy, drill.at)
+        return problem("drill", Words("The last drill, on {day}, failed.", day=day), remedy, drill.at)
     if now - drill.at > DRILL_EVERY:
-        return warning("drill", f"The last drill was on {drill.at:%Y-%m-%d}.", remedy, drill.at)
-    return ok("drill", f"The last drill, on {drill.at:%Y-%m-%d}, ended as {drill.state.value}.", drill.at)
+        return warning("drill", Words("The last drill was on {day}.", day=day), remedy, drill.at)
+    if drill.state is DrillState.OVERTAKEN:
+        return ok("drill", Words("The last drill, on {day}, ended as overtaken.", day=day), drill.at)
+    return ok("drill", Words("The last drill, on {day}, ended as passed.", day=day), drill.at)

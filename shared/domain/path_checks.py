@@ -7,12 +7,7 @@ from shared.domain.emergency_numbers import EMERGENCY_911
 from shared.domain.pool import domestic_zones, zone_of_number
 from shared.domain.readiness import DEPLOYMENT, Check, ok, problem, unknown, warning
 from shared.domain.voice_routes import OwnedNumber, Path, Telephony, path_of
-
-ENDS = (
-    "The platform ends direct routing, numbers bought from it, and its e-mail on 30 September 2028; calling from the "
-    "browser and Call Automation go on with Teams Phone only."
-)
-_LOOK_AT_ROUTES = "Look at Communication Services, Direct routing, Voice routes in the Azure portal."
+from shared.domain.words import Words
 
 
 def emergency_path(caller_ids: Collection[str], telephony: Telephony, subject: str = DEPLOYMENT) -> Check:
@@ -24,9 +19,12 @@ def emergency_path(caller_ids: Collection[str], telephony: Telephony, subject: s
         case Path.DIRECT_ROUTING:
             return ok(
                 "emergency_path",
-                f'direct_routing: the voice route "{name}" takes 911. Neither the state of its trunk nor what the '
-                "carrier does with emergency calls can be seen from here: agree on them with the carrier, and "
-                "configure them there.",
+                Words(
+                    'direct_routing: the voice route "{route}" takes 911. Neither the state of its trunk nor what the '
+                    "carrier does with emergency calls can be seen from here: agree on them with the carrier, and "
+                    "configure them there.",
+                    route=name,
+                ),
                 at,
                 subject,
             )
@@ -54,13 +52,25 @@ def emergency_path(caller_ids: Collection[str], telephony: Telephony, subject: s
 
 def _unknown_path(route_name: str, at: datetime | None, subject: str) -> Check:
     if route_name:
-        reason = f'unknown: the pattern of the voice route "{route_name}" cannot be judged here with certainty.'
         return unknown(
-            "emergency_path", reason, f"Dial 933 from a desk, or simplify it. {_LOOK_AT_ROUTES}", at, subject
+            "emergency_path",
+            Words(
+                'unknown: the pattern of the voice route "{route}" cannot be judged here with certainty.',
+                route=route_name,
+            ),
+            "Dial 933 from a desk, or simplify it. Look at Communication Services, Direct routing, Voice routes in the "
+            "Azure portal.",
+            at,
+            subject,
         )
-    reason = "unknown: the voice routes or the numbers of the resource could not be read."
-    remedy = f"Give the app's identity the right to read them. {_LOOK_AT_ROUTES}"
-    return unknown("emergency_path", reason, remedy, at, subject)
+    return unknown(
+        "emergency_path",
+        "unknown: the voice routes or the numbers of the resource could not be read.",
+        "Give the app's identity the right to read them. Look at Communication Services, Direct routing, Voice routes "
+        "in the Azure portal.",
+        at,
+        subject,
+    )
 
 
 def number_checks(pool: Sequence[str], countries: Collection[str], telephony: Telephony) -> Iterator[Check]:
@@ -79,13 +89,17 @@ def number_checks(pool: Sequence[str], countries: Collection[str], telephony: Te
     faulty = [check for check in checked if check is not None]
     yield from faulty
     if not faulty and pool:
-        yield ok("callback_numbers", f"All {len(pool)} can be called and call, and belong to an application.", at)
+        reason = Words("All {numbers} can be called and call, and belong to an application.", numbers=len(pool))
+        yield ok("callback_numbers", reason, at)
     zones = {zone_of_number(number) for number in pool}
     missing = sorted(country for country in countries if country and not zones.intersection(domestic_zones(country)))
     if pool and missing:
         yield warning(
             "callback_countries",
-            f"No callback number belongs to {', '.join(missing)}: agents there are lent a foreign one.",
+            Words(
+                "No callback number belongs to {countries}: agents there are lent a foreign one.",
+                countries=tuple(missing),
+            ),
             "Buy numbers of those countries.",
             at,
         )

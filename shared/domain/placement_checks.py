@@ -13,6 +13,7 @@ from shared.domain.emergency_numbers import EMERGENCY_911, PLACED, Placeable, nu
 from shared.domain.errors import NotAnEmergency
 from shared.domain.readiness import Check, problem, warning
 from shared.domain.voice_routes import Telephony, VoiceRoute, routed
+from shared.domain.words import Words
 
 
 class Outlook(Struct, frozen=True):
@@ -59,7 +60,10 @@ def placement_check(
         case Placeable.NO:
             return problem(
                 check_id,
-                f"The platform places no emergency calls in {country}: another telephone has to be used.",
+                Words(
+                    "The platform places no emergency calls in {country}: another telephone has to be used.",
+                    country=country,
+                ),
                 "Tell the agents which telephone to use, or add a voice route for the number.",
                 now,
                 subject,
@@ -67,7 +71,10 @@ def placement_check(
         case Placeable.UNKNOWN if country.upper() not in PLACES:
             return warning(
                 check_id,
-                f"{country} is no known country: whether emergency calls are placed there is unknown.",
+                Words(
+                    "{country} is no known country: whether emergency calls are placed there is unknown.",
+                    country=country,
+                ),
                 "Correct `country`.",
                 now,
                 subject,
@@ -75,9 +82,12 @@ def placement_check(
         case Placeable.UNKNOWN:
             return warning(
                 check_id,
-                f"The platform places no emergency calls in {country}. A voice route takes, or may take, "
-                f"{', '.join(outlook.numbers)}: whether such a call is connected is the carrier's, and cannot be seen "
-                "from here.",
+                Words(
+                    "The platform places no emergency calls in {country}. A voice route takes, or may take, {numbers}: "
+                    "whether such a call is connected is the carrier's, and cannot be seen from here.",
+                    country=country,
+                    numbers=outlook.numbers,
+                ),
                 "Agree on it with the carrier, and tell the agents which telephone to use for any other number.",
                 now,
                 subject,

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from shared.domain.words import Words, as_words
+
 DEPLOYMENT = "deployment"
 
 
@@ -24,14 +26,14 @@ _ORDER = list(CheckState)
 class Check(Struct, frozen=True, kw_only=True):
     """One thing that was looked at. `at` is when what it says was so; None where nothing was ever read.
 
-    `subject` is `deployment`, `site:{id}`, `agent:{id}` or `number:{e164}`.
+    `subject` is `deployment`, `site:{id}`, `agent:{id}` or `number:{e164}`. Reason and remedy are whole sentences.
     """
 
     id: str
     subject: str = DEPLOYMENT
     state: CheckState
-    reason: str
-    remedy: str | None = None
+    reason: Words
+    remedy: Words | None = None
     at: datetime | None = None
 
 
@@ -56,19 +58,23 @@ def worst(checks: Iterable[Check]) -> CheckState:
 
 def ok(check_id: str, reason: str, at: datetime | None, subject: str = DEPLOYMENT) -> Check:
     """All is well."""
-    return Check(id=check_id, subject=subject, state=CheckState.OK, reason=reason, at=at)
+    return Check(id=check_id, subject=subject, state=CheckState.OK, reason=as_words(reason), at=at)
 
 
 def warning(check_id: str, reason: str, remedy: str, at: datetime | None, subject: str = DEPLOYMENT) -> Check:
     """It works, but less surely."""
-    return Check(id=check_id, subject=subject, state=CheckState.WARNING, reason=reason, remedy=remedy, at=at)
+    return _amiss(CheckState.WARNING, check_id, reason, remedy, at, subject)
 
 
 def problem(check_id: str, reason: str, remedy: str, at: datetime | None, subject: str = DEPLOYMENT) -> Check:
     """Somebody would not be helped today."""
-    return Check(id=check_id, subject=subject, state=CheckState.PROBLEM, reason=reason, remedy=remedy, at=at)
+    return _amiss(CheckState.PROBLEM, check_id, reason, remedy, at, subject)
 
 
 def unknown(check_id: str, reason: str, remedy: str, at: datetime | None, subject: str = DEPLOYMENT) -> Check:
     """It cannot be seen from here, or was not answered yet; `remedy` says how to look."""
-    return Check(id=check_id, subject=subject, state=CheckState.UNKNOWN, reason=reason, remedy=remedy, at=at)
+    return _amiss(CheckState.UNKNOWN, check_id, reason, remedy, at, subject)
+
+
+def _amiss(state: CheckState, check_id: str, reason: str, remedy: str, at: datetime | None, subject: str) -> Check:
+    return Check(id=check_id, subject=subject, state=state, reason=as_words(reason), remedy=as_words(remedy), at=at)

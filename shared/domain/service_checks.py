@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from shared.domain.readiness import Check, ok, problem, unknown, warning
+from shared.domain.words import Words
 
 SLOW_MS = 500
 
@@ -31,18 +32,6 @@ class ServiceAnswer(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-_NAMES: Mapping[Service, str] = {
-    Service.CALLS: "Communication Services",
-    Service.EMAIL: "The e-mail service",
-    Service.PRESENCE: "The presence service",
-}
-_WITHOUT: Mapping[Service, str] = {
-    Service.CALLS: "a callback rings nobody",
-    Service.EMAIL: "nobody is told of a call",
-    Service.PRESENCE: "nobody's presence is held",
-}
-
-
 def service_checks(reached: Mapping[Service, ServiceAnswer | None]) -> Iterator[Check]:
     """A check for each of these services; None is one of which nothing is known yet."""
     for service, answer in reached.items():
@@ -50,24 +39,73 @@ def service_checks(reached: Mapping[Service, ServiceAnswer | None]) -> Iterator[
 
 
 def _check(service: Service, answer: ServiceAnswer | None) -> Check:
-    name, without = _NAMES[service], _WITHOUT[service]
     if answer is None:
-        return unknown(service.value, f"{name} has not answered yet.", "Ask again in a few seconds.", None)
-    said = f" ({answer.reason})" if answer.reason else ""
+        return unknown(service.value, _not_yet(service), "Ask again in a few seconds.", None)
+    code = f" ({answer.reason})" if answer.reason else ""
     if answer.refused:
         return problem(
             service.value,
-            f"{name} refuses the app{said}: {without}.",
+            _refuses(service, code),
             "Look at the keys in the settings, or at the roles of the app's identity.",
             answer.at,
         )
     if answer.ms is None:
         return problem(
             service.value,
-            f"{name} does not answer{said}: {without}.",
+            _silent(service, code),
             "Look at its state in the portal, at its address in the settings, and at the network.",
             answer.at,
         )
     if answer.ms > SLOW_MS:
-        return warning(service.value, f"{name} took {answer.ms} ms to answer.", "Look at its latency.", answer.at)
-    return ok(service.value, f"{name} answered in {answer.ms} ms.", answer.at)
+        return warning(service.value, _slow(service, answer.ms), "Look at its latency.", answer.at)
+    return ok(service.value, _quick(service, answer.ms), answer.at)
+
+
+def _not_yet(service: Service) -> Words:
+    match service:
+        case Service.CALLS:
+            return Words("Communication Services has not answered yet.")
+        case Service.EMAIL:
+            return Words("The e-mail service has not answered yet.")
+        case Service.PRESENCE:
+            return Words("The presence service has not answered yet.")
+
+
+def _refuses(service: Service, code: str) -> Words:
+    match service:
+        case Service.CALLS:
+            return Words("Communication Services refuses the app{code}: a callback rings nobody.", code=code)
+        case Service.EMAIL:
+            return Words("The e-mail service refuses the app{code}: nobody is told of a call.", code=code)
+        case Service.PRESENCE:
+            return Words("The presence service refuses the app{code}: nobody's presence is held.", code=code)
+
+
+def _silent(service: Service, code: str) -> Words:
+    match service:
+        case Service.CALLS:
+            return Words("Communication Services does not answer{code}: a callback rings nobody.", code=code)
+        case Service.EMAIL:
+            return Words("The e-mail service does not answer{code}: nobody is told of a call.", code=code)
+        case Service.PRESENCE:
+            return Words("The presence service does not answer{code}: nobody's presence is held.", code=code)
+
+
+def _slow(service: Service, ms: int) -> Words:
+    match service:
+        case Service.CALLS:
+            return Words("Communication Services took {ms} ms to answer.", ms=ms)
+        case Service.EMAIL:
+            return Words("The e-mail service took {ms} ms to answer.", ms=ms)
+        case Service.PRESENCE:
+            return Words("The presence service took {ms} ms to answer.", ms=ms)
+
+
+def _quick(service: Service, ms: int) -> Words:
+    match service:
+        case Service.CALLS:
+            return Words("Communication Services answered in {ms} ms.", ms=ms)
+        case Service.EMAIL:
+            return Words("The e-mail service answered in {ms} ms.", ms=ms)
+        case Service.PRESENCE:
+            return Words("The presence service answered in {ms} ms.", ms=ms)

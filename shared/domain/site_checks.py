@@ -11,6 +11,7 @@ from shared.domain.placement_checks import placement_check
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import Telephony
+from shared.domain.words import Words
 
 
 def site_checks(
@@ -35,7 +36,10 @@ def site_checks(
         if named and sites.named(named) is None:
             yield problem(
                 "site",
-                f"{agents} entries name this site, and it does not exist: it tells nobody, and has no address.",
+                Words(
+                    "{agents} entries name this site, and it does not exist: it tells nobody, and has no address.",
+                    agents=agents,
+                ),
                 "Add the site, or correct `site` in the entries.",
                 now,
                 _subject(named),
@@ -83,8 +87,11 @@ def _contacts(site: Site, deployment: Deployment, now: datetime) -> Iterator[Che
     if len(site.emergency_contacts) > MAX_CONTACTS:
         yield warning(
             "site_contacts",
-            f"It has more than {MAX_CONTACTS} contacts, from before that was the most: all are told of a call, and it "
-            "cannot be saved with them.",
+            Words(
+                "It has more than {most} contacts, from before that was the most: all are told of a call, and it "
+                "cannot be saved with them.",
+                most=MAX_CONTACTS,
+            ),
             "Take some out of `emergency_contacts`, or name a distribution list.",
             now,
             subject,

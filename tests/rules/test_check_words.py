@@ -14,7 +14,8 @@ from tests.rules.sources import ROOT
 LANGUAGES = ("en", "es", "fr", "it")
 # As the checks write whom or what they are about: `f"agent:{…}"`.
 SUBJECT = re.compile(r'f"([a-z]+):\{')
-MADE_BY = {"ok", "warning", "problem", "unknown"}
+# `make`: the one of `problem` and `warning` that fits.
+MADE_BY = {"ok", "warning", "problem", "unknown", "make"}
 # Those that are no literal where the check is made.
 NAMED_ELSEWHERE = {presence_checks.CHECK, *(service.value for service in Service)}
 

@@ -28,6 +28,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
+from shared.domain.words import Words
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
@@ -141,11 +142,15 @@ def test_what_ends_in_2028_is_told_in_an_ok(house: House) -> None:
 
 
 def settings(house: House) -> None:
-    house.faults = (SettingFault(setting="EMAIL_SENDER", problem="is no address", mend="Set it.", serious=True),)
+    house.faults = (
+        SettingFault(setting="EMAIL_SENDER", problem=Words("is no address"), mend=Words("Set it."), serious=True),
+    )
 
 
 def doubtful(house: House) -> None:
-    house.faults = (SettingFault(setting="EVENT_SOURCES", problem="is empty", mend="Set it.", serious=False),)
+    house.faults = (
+        SettingFault(setting="EVENT_SOURCES", problem=Words("is empty"), mend=Words("Set it."), serious=False),
+    )
 
 
 def deployed(**fields: object) -> Callable[[House], None]:
