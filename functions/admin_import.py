@@ -5,12 +5,14 @@ import hashlib
 import azure.functions as func
 
 from functions.http import PRIVATE, administered, caller, composed, json_answer
+from functions.languages import spoken_answer
 from functions.problems import answered, unprocessable
 from functions.wire import directory_csv
 from functions.wire.decoding import text
 from functions.wire.directory_csv import CSV, ImportBegun, checked_answer, faults_told, import_answer
 from functions.wire.http import LONGEST_ID
 from shared.domain.errors import Conflict, Malformed, NotFound
+from shared.domain.words import Words
 
 ROUTE = "manage/agents/import"
 ROUTE_OF_ONE = "manage/agents/import/{operation_id}"
@@ -35,11 +37,11 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
     digest, found = hashlib.sha256(body).hexdigest(), directory_csv.read(body)
     if req.params.get("dry_run") not in (None, "", "0"):
         outlook = calling.check_import([row.change for row in found.rows], deadline=deadline)
-        return json_answer(checked_answer(digest, found, outlook))
+        return spoken_answer(req, checked_answer(digest, found, outlook))
     if (req.params.get("digest") or "").lower() != digest:
         raise Conflict("The file is not the one that was checked.")
     if found.faults:
-        return unprocessable("faulty-rows", "has rows that cannot be used", **faults_told(found))
+        return unprocessable("faulty-rows", Words("has rows that cannot be used"), asked_by=req, **faults_told(found))
     operation_id = digest[:ID_HEX_DIGITS]
     calling.begin_import(operation_id, [row.change for row in found.rows], deadline=deadline)
     administered(calling, by, kind="agent", change="imported")

@@ -6,6 +6,7 @@ from functions.http import JSON, PRIVATE, administered, caller, composed, json_a
 from functions.problems import answered, unprocessable
 from functions.wire import setup
 from functions.wire.setup import SetupImported
+from shared.domain.words import Words
 
 ROUTE_OF_EXPORT = "manage/setup/export"
 ROUTE_OF_IMPORT = "manage/setup/import"
@@ -38,7 +39,7 @@ def admin_setup_imported(req: func.HttpRequest) -> func.HttpResponse:
         outlook = app.administration.import_setup(file.setup)
     faults = setup.faults_told(file, outlook)
     if faults:
-        return unprocessable("faulty-setup", "has entries that cannot be used", faults=faults)
+        return unprocessable("faulty-setup", Words("has entries that cannot be used"), asked_by=req, faults=faults)
     if not dry_run:
         administered(app.calling, by, kind="setup", change="imported")
     return json_answer(SetupImported(sites=outlook.sites, templates=outlook.templates))

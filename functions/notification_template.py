@@ -12,6 +12,7 @@ from functions.http import (
     principal,
     versioned_answer,
 )
+from functions.languages import spoken_answer
 from functions.preconditions import required_version, unless_overtaken
 from functions.problems import answered
 from functions.wire.decoding import decode
@@ -80,4 +81,4 @@ def admin_notification_template_preview(req: func.HttpRequest) -> func.HttpRespo
     principal("admin_notification_template_preview", req, app.sign_in)
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
     sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
-    return json_answer(preview_answer(app.administration.preview_template(kind, language, sources)))
+    return spoken_answer(req, preview_answer(app.administration.preview_template(kind, language, sources)))

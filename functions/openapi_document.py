@@ -12,6 +12,8 @@ from functions.http import JSON
 from functions.openapi_examples import EXAMPLES
 from functions.problems import PROBLEM_JSON, Problem, example_of
 from functions.rights import RIGHTS, Rule
+from shared.domain.notice_templates import LANGUAGES
+from shared.domain.words import Words
 
 VERSION = "1.0.0"
 TEXT: dict[str, Any] = {"type": "string"}
@@ -29,6 +31,15 @@ _HEADERS = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "seconds after which it is worth another try"},
 }
 _ENTITY_TAG = {"ETag": "stands for this version: send it back as `If-Match` or `If-None-Match`"}
+_CONTENT_LANGUAGE = {"Content-Language": f"that of the sentences: {', '.join(LANGUAGES)}"}
+_ACCEPT_LANGUAGE = {
+    "name": "Accept-Language",
+    "in": "header",
+    "required": False,
+    "description": f"which language the sentences are to be in: {', '.join(LANGUAGES)}; else English",
+    "schema": TEXT,
+    "example": "fr-CA, fr;q=0.9",
+}
 # A Machine must send it; an Agent's sign-in stands in for it.
 STOOD_IN_FOR = "agent_id"
 # The host answers this by itself, before any function is asked.
@@ -48,7 +59,8 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     `body` is a type, or several of which one is sent. `query` has the schema of each parameter, `required_query` those
     that must be there. `may_send` are headers that some answers have, and what they say. `leads_to` names what an
-    answer's fields are parameters of: status, function, parameter, field.
+    answer's fields are parameters of: status, function, parameter, field. `spoken` are the statuses whose sentences are
+    in the language that the request asks for.
     """
 
     function: str
@@ -62,6 +74,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     query: Mapping[str, Mapping[str, Any]] = {}
     required_query: tuple[str, ...] = ()
     tagged: bool = False
+    spoken: tuple[int, ...] = ()
     may_send: Mapping[str, str] = {}
     leads_to: tuple[tuple[int, str, str, str], ...] = ()
 
@@ -69,7 +82,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """The whole document."""
     types = [Problem, *(each for operation in operations for each in _types_of(operation))]
-    schemas, components = msgspec.json.schema_components(types, ref_template=_COMPONENTS)
+    schemas, components = msgspec.json.schema_components(types, schema_hook=_schema_of, ref_template=_COMPONENTS)
     for operation in operations:
         for kind in _bodies(operation):
             if not isinstance(kind, Text):
@@ -89,6 +102,12 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             "securitySchemes": {"entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    if kind is Words:
+        return TEXT
+    raise NotImplementedError(kind.__name__)
 
 
 def _types_of(operation: Operation) -> Iterable[Any]:
@@ -130,6 +149,7 @@ def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[
             *_path_parameters(operation.path, example.get("path", {})),
             *_query_parameters(operation, example.get("query", {})),
             *_header_parameters(others),
+            *([_ACCEPT_LANGUAGE] if operation.spoken else []),
         ],
         "security": [] if rule.anyone else [{"entra": []}],
         "x-roles": sorted(rule.roles),
@@ -139,7 +159,10 @@ def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[
         content = _content(bodies, schemas, example.get("body"))
         described["requestBody"] = {"required": operation.body_required, "content": content}
     answers = {str(status): _answer(operation, status, schemas, example) for status in operation.answers}
-    problems = {str(status.value): _problem(status, example.get("members")) for status in others}
+    problems = {
+        str(status.value): _problem(status, example.get("members"), spoken=status in operation.spoken)
+        for status in others
+    }
     described["responses"] = answers | problems | (TOO_LONG if described["parameters"] else {})
     return described
 
@@ -152,6 +175,7 @@ def _answer(
     if kind is not None:
         described["content"] = _content((kind,), schemas, example.get("answers", {}).get(status))
     sent = _headers(_ENTITY_TAG if operation.tagged else {}) | _headers(operation.may_send, required=False)
+    sent |= _headers(_CONTENT_LANGUAGE if status in operation.spoken else {})
     if sent and kind is not None:
         described["headers"] = sent
     links = {
@@ -180,13 +204,14 @@ def _other_statuses(operation: Operation, rule: Rule) -> Sequence[HTTPStatus]:
     return [status for status in sorted(set(found)) if status not in operation.answers]
 
 
-def _problem(status: HTTPStatus, members: Mapping[str, Any] | None) -> dict[str, Any]:
+def _problem(status: HTTPStatus, members: Mapping[str, Any] | None, *, spoken: bool) -> dict[str, Any]:
     if status is HTTPStatus.NOT_MODIFIED:
         return {"description": status.phrase, "headers": _headers(_ENTITY_TAG)}
     schema = {"$ref": _COMPONENTS.format(name="Problem")}
     example = example_of(status) | dict((members or {}) if status is HTTPStatus.UNPROCESSABLE_ENTITY else {})
     described = {"description": status.phrase, "content": {PROBLEM_JSON: {"schema": schema, "example": example}}}
-    return described | ({"headers": _headers(_HEADERS[status])} if status in _HEADERS else {})
+    sent = _headers(_HEADERS.get(status, {}) | (_CONTENT_LANGUAGE if spoken else {}))
+    return described | ({"headers": sent} if sent else {})
 
 
 def _headers(named: Mapping[str, str], *, required: bool = True) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 
 import azure.functions as func
@@ -10,7 +10,7 @@ import msgspec
 from azure.functions.warmup import WarmUpContext
 
 from functions.http import PRIVATE, require_no_forgery, serving, shared_with
-from functions.languages import OF_LANGUAGES
+from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
@@ -24,6 +24,7 @@ from shared.domain.errors import (
     Refused,
     Unavailable,
 )
+from shared.domain.notice_templates import DEFAULT_LANGUAGE
 from shared.ports import Telemetry
 
 PROBLEM_JSON = "application/problem+json"
@@ -73,8 +74,11 @@ _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...
 _BEYOND_RETRY = (Malformed, NotAnEmergency, Faulty, NotSignedIn, NotAllowed, NotFound, Refused)
 
 
-def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
-    """The problem document of a foreseen error; of an unforeseen one (None), a 500 without any detail."""
+def problem(error: EmergencyCallingError | None, language: str = DEFAULT_LANGUAGE) -> func.HttpResponse:
+    """The problem document of a foreseen error; of an unforeseen one (None), a 500 without any detail.
+
+    What `Faulty` says, a form shows: that alone is in `language`, all other details are in English.
+    """
     status, name = _status_of(error)
     document = Problem(
         type=TYPE_PREFIX + name if name else "about:blank",
@@ -89,9 +93,12 @@ def problem(error: EmergencyCallingError | None) -> func.HttpResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    # RFC 9457, 3.2: what else there is to say of the problem are members of its document.
-    members = error.members if isinstance(error, Faulty) else {}
-    body = msgspec.json.encode({**msgspec.to_builtins(document), **members})
+    members: Mapping[str, object] = {}
+    if isinstance(error, Faulty):
+        # RFC 9457, 3.2: what else there is to say of the problem are members of its document.
+        members = {"detail": error.says, **error.members}
+        headers |= spoken_headers(language)
+    body = spoken({**msgspec.to_builtins(document), **members}, language)
     return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 
@@ -108,12 +115,19 @@ def example_of(status: HTTPStatus) -> dict[str, object]:
     return plain | ({"detail": "what is wrong, without what was sent"} if name else {})
 
 
-def unprocessable(name: str, detail: str, **more: object) -> func.HttpResponse:
-    """A 422 whose problem document has members of its own (RFC 9457, 3.2), for what a form has to show."""
+def unprocessable(
+    name: str, detail: str, *, asked_by: func.HttpRequest | None = None, **more: object
+) -> func.HttpResponse:
+    """A 422 whose problem document has members of its own (RFC 9457, 3.2), for what a form has to show.
+
+    Its sentences are in the language that the request `asked_by` accepts, in English without one; the title is HTTP's.
+    """
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     document = {"type": TYPE_PREFIX + name, "title": status.phrase, "status": status.value, "detail": detail, **more}
-    body = msgspec.json.encode(document)
-    return func.HttpResponse(body, status_code=status.value, headers=dict(PRIVATE), mimetype=PROBLEM_JSON)
+    language = language_asked(asked_by) if asked_by is not None else DEFAULT_LANGUAGE
+    headers = PRIVATE | (spoken_headers(language) if asked_by is not None else {})
+    body = spoken(document, language)
+    return func.HttpResponse(body, status_code=status.value, headers=headers, mimetype=PROBLEM_JSON)
 
 
 def _status_of(error: EmergencyCallingError | None) -> tuple[HTTPStatus, str | None]:
@@ -147,7 +161,7 @@ def answer(
         require_no_forgery(req.method or "", req.headers.get("origin"), own_origin, allowed_origins)
         response = function(req)
     except EmergencyCallingError as error:
-        response = problem(error)
+        response = problem(error, language_asked(req))
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
         telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
         response = problem(None)

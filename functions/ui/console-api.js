@@ -61,7 +61,7 @@ export function reasonOf(answer, t) {
   return answer.problem?.detail ?? t("refused");
 }
 
-/** The language of what the server says of checks, files and templates: a reader's voice must not read it as another. */
+/** The language of what the server says of a drill's steps: a reader's voice must not read it as another. */
 export const SERVER_SPEAKS = "en";
 
 /** A box that says that something is not as it should be. */

@@ -150,14 +150,14 @@ function importCard({ t, admin }, imported) {
 
   async function check(bytes) {
     const answer = await sendFile("manage/agents/import?dry_run=1", bytes, "text/csv");
-    return () => (answer.ok ? showChecked(answer.data, bytes) : setText(says, reasonOf(answer, t)));
+    return () => (answer.ok ? showChecked(answer, bytes) : setText(says, reasonOf(answer, t)));
   }
 
-  function showChecked(checked, bytes) {
+  function showChecked({ data: checked, language }, bytes) {
     const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = checked;
     setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
     const words = faults.map((fault) => [String(fault.line), fault.column ?? "", fault.reason]);
-    if (total) result.replaceChildren(faultTable(t, t("faults_shown", { shown: faults.length, total }), ["line", "column", "reason"], words));
+    if (total) result.replaceChildren(faultTable(t, t("faults_shown", { shown: faults.length, total }), ["line", "column", "reason"], words, language));
     else offer(t("import_now", { rows }), (newest) => run(bytes, digest, newest));
   }
 

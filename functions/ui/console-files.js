@@ -1,6 +1,6 @@
 // Files of the console: one is chosen, checked by the server, brought in when somebody says so, and given.
 import { el, onlyNewest, setText } from "./dom.js";
-import { SERVER_SPEAKS, reasonOf, request } from "./console-api.js";
+import { reasonOf, request } from "./console-api.js";
 
 // As long as the server takes for the whole directory, and the way there.
 const WHOLE_FILE_MS = 60000;
@@ -60,10 +60,10 @@ export function filesCard(t, title, { file, given, check }) {
   return { card, says, result, offer, asks };
 }
 
-/** What is wrong with a file: a row of words for each fault, under these heads, the last of which is the server's reason. */
-export function faultTable(t, caption, heads, rows) {
+/** What is wrong with a file: a row of words for each fault, under these heads, the last of which is the server's reason in its language. */
+export function faultTable(t, caption, heads, rows, language) {
   const head = el("tr", {}, ...heads.map((key) => el("th", { scope: "col" }, t(key))));
-  const body = rows.map((words) => el("tr", {}, ...words.slice(0, -1).map((word) => el("td", {}, word)), el("td", { lang: SERVER_SPEAKS }, words.at(-1))));
+  const body = rows.map((words) => el("tr", {}, ...words.slice(0, -1).map((word) => el("td", {}, word)), el("td", { lang: language }, words.at(-1))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("faults") }, el("table", {}, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
@@ -107,7 +107,7 @@ export function setupCard(t, imported) {
   function refused(answer) {
     const faults = answer.problem?.faults ?? [];
     setText(says, faults.length ? t("setup_faults", { count: faults.length }) : reasonOf(answer, t));
-    if (faults.length) result.replaceChildren(faultTable(t, t("faults"), ["place", "reason"], faults.map(({ at, reason }) => [at, reason])));
+    if (faults.length) result.replaceChildren(faultTable(t, t("faults"), ["place", "reason"], faults.map(({ at, reason }) => [at, reason]), answer.language));
   }
 
   return card;

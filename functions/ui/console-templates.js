@@ -1,6 +1,6 @@
 // The Emergency Call Notification Template: three plain texts, what is wrong with them in place, and how it will look.
 import { el, icon, onlyNewest, setText } from "./dom.js";
-import { SERVER_SPEAKS, faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
+import { faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
 
 const PREVIEW_AFTER_MS = 400;
 const KINDS = ["call", "callback", "closing"];
@@ -132,7 +132,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     const newest = previews();
     const answer = await request("POST", path("/preview"), { body: body() });
     if (!newest()) return;
-    showLint(answer.data?.lint ?? answer.problem?.lint ?? []);
+    showLint(answer.data?.lint ?? answer.problem?.lint ?? [], answer.language);
     if (!answer.ok) return setText(lintSays, reasonOf(answer, t));
     rendered = answer.data.html ?? "";
     setText(subject, answer.data.subject ?? "");
@@ -145,7 +145,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     if (ready) frame.contentWindow?.postMessage({ html: rendered }, "*");
   }
 
-  function showLint(faults) {
+  function showLint(faults, language) {
     setText(lintSays, faults.length ? t("lint_count", { count: faults.length }) : t("lint_none"));
     const go = (part, line) => () => {
       const area = areas[part] ?? areas.text;
@@ -155,7 +155,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
       area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
     };
     const told = ({ part, line, message }) =>
-      el("li", {}, icon("alert"), el("span", {}, line ? `${t("line")} ${line}: ` : "", el("span", { lang: SERVER_SPEAKS }, message)), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
+      el("li", {}, icon("alert"), el("span", {}, line ? `${t("line")} ${line}: ` : "", el("span", { lang: language }, message)), areas[part] ? el("button", { type: "button", onclick: go(part, line ?? 1) }, t("go_to_line")) : null);
     for (const [part] of PARTS) fill(lints[part], faults.filter((each) => each.part === part).map(told), areas[part]);
     fill(lint, faults.filter((each) => !areas[each.part]).map(told));
   }
@@ -183,7 +183,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     if (answer.ok) edited(!asSent);
     moved.replaceChildren();
     const faults = answer.data?.lint;
-    if (Array.isArray(faults) && !answer.ok && asSent) showLint(faults);
+    if (Array.isArray(faults) && !answer.ok && asSent) showLint(faults, answer.language);
     setText(status, answer.ok ? (asSent ? t("saved") : "") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
   }
 

@@ -13,6 +13,7 @@ import msgspec
 
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
+from shared.domain.words import Words
 
 LONGEST_BODY_BYTES = 64 * 1024
 WHOLE = "body"
@@ -22,6 +23,9 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
+_LIMIT = re.compile(r"Expected (.{1,80}) <= ([0-9]{1,12})")
+_OF_LENGTH = " of length"
+_TYPE = re.compile(r"Expected ([^,]{1,80}), got (.{1,80})")
 _MICROSECOND_DIGITS = 6
 # Where msgspec says that the value is, or the name of one: "- at `$.devices`", "- at `key` in `$.devices`".
 _PLACE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
@@ -54,7 +58,7 @@ def loosely_parsed(body: bytes) -> object:
 
 def _text_of(body: bytes, most_bytes: int = LONGEST_BODY_BYTES) -> str:
     if len(body) > most_bytes:
-        raise Malformed(WHOLE, f"is longer than {most_bytes} bytes")
+        raise Malformed(WHOLE, Words("is longer than {most} bytes", most=most_bytes))
     if is_empty(body):
         raise Malformed(WHOLE, "is empty")
     try:
@@ -157,7 +161,18 @@ def _malformed(error: msgspec.ValidationError, field: str) -> Malformed:
         return Malformed(_joined(_path(message, field, whole=""), missing[1]), "is missing")
     if " matching regex " in message:
         return Malformed(_path(message, field), "does not have the form required")
-    return Malformed(_path(message, field), (reason or message).replace("`", ""))
+    return Malformed(_path(message, field), _expected((reason or message).replace("`", "")))
+
+
+def _expected(said: str) -> str:
+    """Msgspec's own words: those of a limit and of a type have translations, and others are rare enough without."""
+    limit, kind = _LIMIT.fullmatch(said), _TYPE.fullmatch(said)
+    if limit is not None:
+        kept, most = limit.groups()
+        if kept.endswith(_OF_LENGTH):
+            return Words("Expected {kind} of length <= {most}", kind=kept.removesuffix(_OF_LENGTH), most=int(most))
+        return Words("Expected {kind} <= {most}", kind=kept, most=int(most))
+    return Words("Expected {kind}, got {other}", kind=kind[1], other=kind[2]) if kind is not None else said
 
 
 def _path(message: str, field: str, whole: str = WHOLE) -> str:
@@ -258,7 +273,7 @@ def text(value: object, field: str, longest: int) -> str:
     if not isinstance(value, str):
         raise Malformed(field, "is not text")
     if not 1 <= len(value) <= longest:
-        raise Malformed(field, f"is not 1 to {longest} characters long")
+        raise Malformed(field, Words("is not {least} to {most} characters long", least=1, most=longest))
     return whole_text(value, field)
 
 

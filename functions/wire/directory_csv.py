@@ -17,6 +17,7 @@ from shared.domain.ids import normal_id
 from shared.domain.imports import PROFILE, AgentChange, Import, ImportState
 from shared.domain.notifications import split_list
 from shared.domain.setup import Outlook
+from shared.domain.words import Words, as_words
 
 PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
 COLUMNS = (*(each for each in Agent.__struct_fields__ if each != "outbound_profile"), *PROFILE_COLUMNS)
@@ -42,7 +43,7 @@ class CsvFault(Struct, frozen=True):
 
     line: int
     column: str | None
-    reason: str
+    reason: Words
 
 
 class CsvRow(Struct, frozen=True):
@@ -151,7 +152,7 @@ def read(body: bytes) -> CsvFile:
         raise Malformed("body", "is not UTF-8") from None
     records, faults = _records(text)
     if not records:
-        return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, "names no column")))
+        return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, Words("names no column"))))
     begins, header = records[0]
     names = [each.strip() for each in header]
     columns = [each.lower() for each in names]
@@ -194,7 +195,7 @@ def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[CsvFault]]:
                 records.append((begins, cells))
             begins = reader.line_num + 1
     except csv.Error:
-        return records, [CsvFault(begins, None, "cannot be read from here on: a quote is not closed")]
+        return records, [CsvFault(begins, None, Words("cannot be read from here on: a quote is not closed"))]
     return records, []
 
 
@@ -208,19 +209,23 @@ def _separator(header: str) -> str:
 
 
 def _faults_of_header(line: int, columns: Sequence[str]) -> list[CsvFault]:
-    faults = [CsvFault(line, name, "is no field of an entry") for name in columns if name and name not in COLUMNS]
+    faults = [
+        CsvFault(line, name, Words("is no field of an entry")) for name in columns if name and name not in COLUMNS
+    ]
     twice = {name for name in columns if name and columns.count(name) > 1}
-    faults += [CsvFault(line, name, "is there twice") for name in sorted(twice)]
+    faults += [CsvFault(line, name, Words("is there twice")) for name in sorted(twice)]
     if "agent_id" not in columns:
-        faults.append(CsvFault(line, "agent_id", "is missing"))
+        faults.append(CsvFault(line, "agent_id", Words("is missing")))
     return faults
 
 
 def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, int]) -> CsvRow | list[CsvFault]:
     if len(cells) < len(columns):
-        return [CsvFault(line, columns[len(cells)] or None, "is missing: the record has fewer cells than the header")]
+        return [
+            CsvFault(line, columns[len(cells)] or None, Words("is missing: the record has fewer cells than the header"))
+        ]
     if any(cell.strip() for cell in cells[len(columns) :]):
-        return [CsvFault(line, None, "has more cells than the header")]
+        return [CsvFault(line, None, Words("has more cells than the header"))]
     said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}
     # As everywhere else: an entry under an id with that escape could be asked for by no address.
     agent_id = plain_id(said.pop("agent_id"))
@@ -232,7 +237,7 @@ def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, in
         fields, faults = _values_and_faults(line, agent_id, said)
     first = seen.setdefault(normal_id(agent_id), line)
     if first != line:
-        faults.append(CsvFault(line, "agent_id", f"is that of line {first} too"))
+        faults.append(CsvFault(line, "agent_id", Words("is that of line {line} too", line=first)))
     return faults or CsvRow(line, _change(agent_id, fields))
 
 
@@ -248,12 +253,12 @@ def _values_and_faults(line: int, agent_id: str, said: Mapping[str, str]) -> tup
     try:
         agent_of(path_id(agent_id, "agent_id"), _body({}, agent_id))
     except Malformed as error:
-        faults.append(CsvFault(line, "agent_id", error.reason))
+        faults.append(CsvFault(line, "agent_id", as_words(error.reason)))
     for name, cell in said.items():
         try:
             fields |= _values(ANYBODY, {name: cell})
         except Malformed as error:
-            faults.append(CsvFault(line, name, error.reason))
+            faults.append(CsvFault(line, name, as_words(error.reason)))
     return fields, faults
 
 

@@ -24,6 +24,7 @@ from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
 from shared.domain.sites import Site, ip_address_in, network_of
 from shared.domain.situations import Say
+from shared.domain.words import Words
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 
@@ -351,7 +352,7 @@ def page_limit(sent: str | None) -> int:
     """How many a page of a list may have; raises `Malformed`."""
     text = (sent or "").strip() or str(MAX_A_PAGE)
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_A_PAGE)) and 0 < int(text) <= MAX_A_PAGE):
-        raise Malformed("limit", f"is not a whole number from 1 to {MAX_A_PAGE}")
+        raise Malformed("limit", Words("is not a whole number from {least} to {most}", least=1, most=MAX_A_PAGE))
     return int(text)
 
 
@@ -385,7 +386,7 @@ def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tup
     """The e-mail addresses of a text or a list, without repeats; raises `Malformed` naming the first faulty one."""
     found = read_contacts(sent)
     if any(each.reason == TOO_MANY for each in found.refused):
-        raise Malformed(field, f"holds more than {MAX_CONTACTS} addresses")
+        raise Malformed(field, Words("holds more than {most} addresses", most=MAX_CONTACTS))
     for each in found.refused:
         raise Malformed(f"{field}[{each.index}]", NO_ADDRESS)
     return found.kept

@@ -13,6 +13,7 @@ from shared.domain.errors import Malformed
 from shared.domain.notice_templates import Language, TemplateKind
 from shared.domain.setup import EditedTemplate, Outlook, Setup
 from shared.domain.sites import Site, site_key_of
+from shared.domain.words import Words, as_words
 from shared.use_cases.import_setup import SetupOutlook
 
 LONGEST_SETUP_BYTES = 32 * 1024 * 1024
@@ -54,7 +55,7 @@ class SetupFault(Struct, frozen=True, kw_only=True):
     """What of the file cannot be used: `at` is where it stands, as in `sites[3].country`."""
 
     at: str
-    reason: str
+    reason: Words
 
 
 class SetupImported(Struct, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ def read(body: bytes) -> SetupFile:
     sent = decode(body, _Loose, most_bytes=LONGEST_SETUP_BYTES)
     for name, entries in (("sites", sent.sites), ("templates", sent.templates)):
         if len(entries) > MAX_ENTRIES:
-            raise Malformed(name, f"holds more than {MAX_ENTRIES} entries")
+            raise Malformed(name, Words("holds more than {most} entries", most=MAX_ENTRIES))
     faults: list[SetupFault] = []
     sites = [site for _, site in _entries(sent.sites, "sites", _site, faults)]
     templates = list(_entries(sent.templates, "templates", _template, faults))
@@ -104,7 +105,10 @@ def read(body: bytes) -> SetupFile:
 def faults_told(file: SetupFile, outlook: SetupOutlook) -> list[SetupFault]:
     """All that is wrong with the file, the first hundred of it: nothing of it is written then."""
     lint = [
-        SetupFault(at=f"templates[{file.places[index]}].{each.part}", reason=f"line {each.line}: {each.message}")
+        SetupFault(
+            at=f"templates[{file.places[index]}].{each.part}",
+            reason=Words("line {line}: {message}", line=each.line, message=each.message),
+        )
         for index, faults in outlook.lint.items()
         for each in faults
     ]
@@ -132,9 +136,9 @@ def _entries[T](
         try:
             yield index, read_one(each, f"{name}[{index}]")
         except Malformed as fault:
-            faults.append(SetupFault(at=fault.field, reason=fault.reason))
+            faults.append(SetupFault(at=fault.field, reason=as_words(fault.reason)))
 
 
 def _tell_repeats(name: str, keys: Sequence[str], faults: list[SetupFault]) -> None:
     if len(set(keys)) < len(keys):
-        faults.append(SetupFault(at=name, reason="holds one of them twice"))
+        faults.append(SetupFault(at=name, reason=Words("holds one of them twice")))

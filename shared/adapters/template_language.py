@@ -16,6 +16,7 @@ from shared.domain.notice_templates import (
     TemplateKind,
     TemplateSources,
 )
+from shared.domain.words import Words
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template, nodes
@@ -29,16 +30,19 @@ def faults_of(source: str, part: str, kind: TemplateKind) -> list[Fault]:
     """Why this part of a template is not in the language; nothing where it is."""
     longest = MAX_SUBJECT_CHARACTERS if part == "subject" else MAX_PART_CHARACTERS
     if len(source) > longest:
-        return [Fault(code="too_long", part=part, line=1, message=f"is longer than {longest} characters")]
+        return [
+            Fault(code="too_long", part=part, line=1, message=Words("is longer than {most} characters", most=longest))
+        ]
     from jinja2 import TemplateSyntaxError
 
     try:
         tree = environment(escapes=False).parse(source)
     except TemplateSyntaxError as error:
-        # Jinja2's own words quote the source, which is an administrator's and not personal.
-        return [Fault(code="syntax", part=part, line=error.lineno, message=error.message or "cannot be read")]
+        # Jinja2's own words quote the source, which is an administrator's and not personal; they are English.
+        said = Words("cannot be read: {said}", said=error.message) if error.message else Words("cannot be read")
+        return [Fault(code="syntax", part=part, line=error.lineno, message=said)]
     except RecursionError:
-        return [Fault(code="too_deep", part=part, line=1, message="is nested too deeply")]
+        return [Fault(code="too_deep", part=part, line=1, message=Words("is nested too deeply"))]
     return [Fault(code=code, part=part, line=line, message=message) for code, line, message in _walk(tree, kind)]
 
 
@@ -106,17 +110,17 @@ def _names(node: "nodes.Node") -> Iterator[str]:
     return (name.name for name in _self_and(node, nodes.Name))
 
 
-def _walk(tree: "nodes.Template", kind: TemplateKind) -> Iterator[tuple[str, int, str]]:
+def _walk(tree: "nodes.Template", kind: TemplateKind) -> Iterator[tuple[str, int, Words]]:
     from jinja2 import nodes
 
     outputs = sum(1 for output in tree.find_all(nodes.Output) for _ in output.nodes)
     if outputs > 2 * MAX_OUTPUTS:
-        yield "too_many_facts", 1, f"holds more than {MAX_OUTPUTS} facts"
+        yield "too_many_facts", 1, Words("holds more than {most} facts", most=MAX_OUTPUTS)
         return
     yield from _statements(tree.body, kind, 0)
 
 
-def _statements(body: "list[nodes.Node]", kind: TemplateKind, depth: int) -> Iterator[tuple[str, int, str]]:
+def _statements(body: "list[nodes.Node]", kind: TemplateKind, depth: int) -> Iterator[tuple[str, int, Words]]:
     from jinja2 import nodes
 
     for node in body:
@@ -132,12 +136,12 @@ def _statements(body: "list[nodes.Node]", kind: TemplateKind, depth: int) -> Ite
                 for other in node.elif_:
                     yield from _condition(other.test, kind)
             case nodes.If():
-                yield "too_deep", node.lineno, "is nested too deeply"
+                yield "too_deep", node.lineno, Words("is nested too deeply")
             case _:
-                yield "not_allowed", node.lineno, "may hold facts, filters and {% if %} only"
+                yield "not_allowed", node.lineno, Words("may hold facts, filters and {% if %} only")
 
 
-def _output(node: "nodes.Expr", kind: TemplateKind) -> Iterator[tuple[str, int, str]]:
+def _output(node: "nodes.Expr", kind: TemplateKind) -> Iterator[tuple[str, int, Words]]:
     from jinja2 import nodes
 
     match node:
@@ -148,17 +152,17 @@ def _output(node: "nodes.Expr", kind: TemplateKind) -> Iterator[tuple[str, int, 
         case nodes.Filter(name=name, args=[], kwargs=[], dyn_args=None, dyn_kwargs=None) if name in FILTERS[:-1]:
             yield from _filtered(node, kind)
         case _:
-            yield "not_allowed", node.lineno, f"may hold facts and the filters {', '.join(FILTERS)} only"
+            yield "not_allowed", node.lineno, Words("may hold facts and the filters {filters} only", filters=FILTERS)
 
 
-def _filtered(node: "nodes.Filter", kind: TemplateKind) -> Iterator[tuple[str, int, str]]:
+def _filtered(node: "nodes.Filter", kind: TemplateKind) -> Iterator[tuple[str, int, Words]]:
     if node.node is None:
-        yield "not_allowed", node.lineno, "may filter facts only"
+        yield "not_allowed", node.lineno, Words("may filter facts only")
     else:
         yield from _output(node.node, kind)
 
 
-def _condition(node: "nodes.Node", kind: TemplateKind) -> Iterator[tuple[str, int, str]]:
+def _condition(node: "nodes.Node", kind: TemplateKind) -> Iterator[tuple[str, int, Words]]:
     from jinja2 import nodes
 
     match node:
@@ -174,11 +178,11 @@ def _condition(node: "nodes.Node", kind: TemplateKind) -> Iterator[tuple[str, in
         ):
             yield from _fact(name, kind)
         case _:
-            yield "not_allowed", node.lineno, "may choose by facts, and, or, not, and == or != with a text only"
+            yield "not_allowed", node.lineno, Words("may choose by facts, and, or, not, and == or != with a text only")
 
 
-def _fact(node: "nodes.Name", kind: TemplateKind) -> Iterator[tuple[str, int, str]]:
+def _fact(node: "nodes.Name", kind: TemplateKind) -> Iterator[tuple[str, int, Words]]:
     if node.name not in FACTS:
-        yield "unknown_fact", node.lineno, f"there is no fact {node.name[:40]!r}"
+        yield "unknown_fact", node.lineno, Words("there is no fact '{fact}'", fact=node.name[:40])
     elif node.name not in kind.facts:
-        yield "not_in_closing", node.lineno, f"{node.name!r} is not told when it is over"
+        yield "not_in_closing", node.lineno, Words("'{fact}' is not told when it is over", fact=node.name)

@@ -13,6 +13,7 @@ from shared.adapters.notification_template import render
 from shared.adapters.shown_html import shown
 from shared.adapters.template_language import conditions_of, faults_of
 from shared.domain.notice_templates import FLAG_FACTS, Fault, TemplateKind, TemplateSources
+from shared.domain.words import Words
 
 MAX_COMBINATIONS = 4_096
 # Reading a page takes 0.4 µs for each character of it, and each case has its own page.
@@ -55,7 +56,7 @@ def lint(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
     """Why this template may not be saved; nothing where it may."""
     faults = [fault for part, source in sources.parts().items() for fault in faults_of(source, part, kind)]
     faults += [
-        Fault(code="empty", part=part, line=1, message="is empty")
+        Fault(code="empty", part=part, line=1, message=Words("is empty"))
         for part, source in sources.parts().items()
         if not source.strip()
     ]
@@ -68,7 +69,7 @@ def _tried(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
         choices = _choices(sources, kind, about)
         cases = prod(len(values) for values in choices.values())
         if cases > MAX_COMBINATIONS or cases * len(sources.html) > MAX_READ_CHARACTERS:
-            return [Fault(code="too_many_choices", part="text", line=1, message="chooses by too many facts")]
+            return [Fault(code="too_many_choices", part="text", line=1, message=Words("chooses by too many facts"))]
         for chosen in product(*choices.values()):
             facts = _consistent(_SAMPLE | dict(zip(choices, chosen, strict=True)))
             for fault in _told(sources, required, facts):
@@ -109,7 +110,9 @@ def _told(sources: TemplateSources, required: Required, facts: Facts) -> Iterato
     try:
         notice = render(sources, facts)
     except ValueError:
-        yield Fault(code="empty", part="subject", line=1, message="is empty, or the notice too long, in some case")
+        yield Fault(
+            code="empty", part="subject", line=1, message=Words("is empty, or the notice too long, in some case")
+        )
         return
     for part, words in (("text", notice.text), ("html", shown(notice.html))):
         yield from required(sources, part, words.lower(), facts)
@@ -117,23 +120,25 @@ def _told(sources: TemplateSources, required: Required, facts: Facts) -> Iterato
 
 def _agent(sources: TemplateSources, part: str, said: str, facts: Facts) -> Iterator[Fault]:  # noqa: ARG001
     if "qzagent" not in said and "qzid" not in said:
-        yield _missing(part, "agent_missing", "does not say who called, in some case")
+        yield _missing(part, "agent_missing", Words("does not say who called, in some case"))
 
 
 def _callback_number(sources: TemplateSources, part: str, said: str, facts: Facts) -> Iterator[Fault]:  # noqa: ARG001
     if facts["callback_number"] and str(facts["callback_number"]).lower() not in said:
-        yield _missing(part, "callback_number_missing", "does not give the number to call back, in some case")
+        yield _missing(part, "callback_number_missing", Words("does not give the number to call back, in some case"))
 
 
 def _location(sources: TemplateSources, part: str, said: str, facts: Facts) -> Iterator[Fault]:
     if not facts["location_known"]:
         if not _says_unknown(sources, part, said, facts):
-            yield _missing(part, "unknown_location_missing", "does not say that the location is unknown, in some case")
+            yield _missing(
+                part, "unknown_location_missing", Words("does not say that the location is unknown, in some case")
+            )
         return
     address = str(facts["location_address"]).lower()
     # Where nothing but a position is known, whoever renders adds it to what lacks it.
     if address and address not in said and "qzlatitude" not in said:
-        yield _missing(part, "location_missing", "does not say where the caller is, in some case")
+        yield _missing(part, "location_missing", Words("does not say where the caller is, in some case"))
 
 
 def _says_unknown(sources: TemplateSources, part: str, said: str, facts: Facts) -> bool:
@@ -154,5 +159,5 @@ _REQUIRED: dict[TemplateKind, dict[frozenset[str], Required]] = {
 }
 
 
-def _missing(part: str, code: str, message: str) -> Fault:
+def _missing(part: str, code: str, message: Words) -> Fault:
     return Fault(code=code, part=part, line=1, message=message)

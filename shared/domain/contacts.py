@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from shared.domain.words import Words
+
 MAX_CONTACTS = 50
 LONGEST_ADDRESS = 254
-NO_ADDRESS = "is not an e-mail address"
+NO_ADDRESS = Words("is not an e-mail address")
 TOO_MANY = f"is beyond the {MAX_CONTACTS} addresses that a list may have"
 _PIECES = re.compile(r'"[^"]*"|<[^<>]*>|[^;,\r\n\u2028\u2029"<]+|[;,\r\n\u2028\u2029"<]')
 _SEPARATORS = frozenset(";,\r\n\u2028\u2029")

@@ -46,6 +46,8 @@ class Faulty(EmergencyCallingError):
 
     def __init__(self, message: str | None = None, **members: object) -> None:
         super().__init__(message)
+        # Not `str(self)` where there is a message: that would lose the template of `Words`.
+        self.says = message or str(self)
         self.members = members
 
 

@@ -5,6 +5,8 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from shared.domain.words import Words
+
 type Language = Literal["en", "es", "fr", "it"]
 LANGUAGES: tuple[Language, ...] = get_args(Language.__value__)
 DEFAULT_LANGUAGE = "en"
@@ -86,7 +88,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     code: str
     part: str
     line: int
-    message: str
+    message: Words
 
 
 def language_of(locale: str | None) -> str:

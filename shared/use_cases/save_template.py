@@ -3,6 +3,7 @@
 from shared.deadlines import Deadline
 from shared.domain.errors import Faulty
 from shared.domain.notice_templates import TemplateKind, TemplateSources
+from shared.domain.words import Words
 from shared.ports import StoredTemplate, Templates
 
 
@@ -18,5 +19,5 @@ def save_template(
     """Keep it, unless it lacks what Kari's Law requires (B6). Raises `Faulty`, `Conflict`, `Unavailable`."""
     faults = templates.lint(sources, kind)
     if faults:
-        raise Faulty("The template must not be saved.", lint=faults)
+        raise Faulty(Words("The template must not be saved."), lint=faults)
     return templates.save(kind, language, sources, over, deadline)

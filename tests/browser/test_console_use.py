@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from azure.functions import HttpRequest
+from playwright.sync_api import Browser, Page, Route, expect
 
+from functions.languages import catalogue, spoken_answer
+from functions.wire.directory_csv import CsvFault, CsvFile, checked_answer
+from shared.domain.notice_templates import Fault
+from shared.domain.readiness import readiness, warning
+from shared.domain.setup import Outlook
+from shared.domain.words import Words, translated
 from tests.browser import console_answers
 from tests.browser.console_answers import ADMIN, AGENT, BOARD, TEMPLATE, emergency
 from tests.browser.desk import Desk, Scripted
@@ -412,7 +420,7 @@ def test_dates_are_written_as_where_the_reader_is(browser: Browser, desk: Desk) 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_the_server_says_is_marked_as_english_in_every_language(page: Page, desk: Desk, language: str) -> None:
+def test_what_names_no_language_is_marked_as_english_in_every_language(page: Page, desk: Desk, language: str) -> None:
     open_console(page, desk, "readiness", locale=language)
     for words in ("3 of 20 are free.", "Add 10."):
         told = page.get_by_text(words)
@@ -425,6 +433,61 @@ def test_what_the_server_says_is_marked_as_english_in_every_language(page: Page,
     told = page.get_by_text("The callback number is missing.")
     assert told.evaluate("(it) => it.closest('[lang]').lang") == "en"
     expect(page.get_by_text(f"{WORDS[language]['line']} 2: The callback number is missing.")).to_be_visible()
+
+
+def spoken_by_the_server(page: Page, path: str, document: object) -> list[str]:
+    """Answers to `path` as the server makes them of the request's headers; gives the languages that were asked for."""
+    asked: list[str] = []
+
+    def fulfil(route: Route) -> None:
+        request, accepted = route.request, route.request.header_value("accept-language") or ""
+        asked.append(accepted)
+        answer = spoken_answer(HttpRequest(request.method, request.url, headers=request.headers, body=b""), document)
+        route.fulfill(status=200, headers=dict(answer.headers), content_type=answer.mimetype, body=answer.get_body())
+
+    page.route(path, fulfil)
+    return asked
+
+
+def test_the_checks_of_readiness_are_in_the_chosen_language_and_marked_so(page: Page, desk: Desk) -> None:
+    check = warning("store", Words("Table storage took {ms} ms.", ms=900), "Look at its latency and throttling.", None)
+    told = readiness([check], datetime(2026, 11, 26, tzinfo=UTC))
+    asked = spoken_by_the_server(page, "**/manage/readiness", told)
+    # The browser itself prefers English: what counts is the choice on the page.
+    open_console(page, desk, "readiness", locale="fr")
+    for language, chosen in (("fr", None), ("es", "es"), ("it", "it"), ("en", "en")):
+        if chosen is not None:
+            page.locator("#language").select_option(chosen)
+        for words in (check.reason, check.remedy):
+            assert words is not None
+            shown = page.get_by_text(translated(words, catalogue(language)))
+            expect(shown).to_be_visible()
+            assert shown.evaluate("(it) => it.closest('[lang]').lang") == language
+        assert asked[-1] == language
+
+
+@pytest.mark.parametrize(("language", "told"), [("fr", "manque"), ("it", "manca"), ("en", "is missing")])
+def test_faults_of_a_template_are_marked_as_what_they_are_in(page: Page, desk: Desk, language: str, told: str) -> None:
+    faults = [Fault(code="missing", part="text", line=2, message=Words("is missing"))]
+    rendered = {**HARMLESS["POST manage/notification-template/preview"], "lint": faults}
+    spoken_by_the_server(page, "**/notification-template/preview*", rendered)
+    open_console(page, desk, "templates", locale=language)
+    shown = page.get_by_text(told, exact=True)
+    expect(shown).to_be_visible()
+    assert shown.get_attribute("lang") == language
+
+
+@pytest.mark.parametrize(("language", "told"), [("fr", "manque"), ("en", "is missing")])
+def test_faults_of_a_file_are_marked_as_what_they_are_in(page: Page, desk: Desk, language: str, told: str) -> None:
+    fault = CsvFault(3, "agent_id", Words("is missing"))
+    file = CsvFile(faults=(fault,))
+    checked = checked_answer("0" * 64, file, Outlook(new=0, changed=0, unchanged=0))
+    spoken_by_the_server(page, "**/agents/import?dry_run=1", checked)
+    open_console(page, desk, "agents", locale=language)
+    page.locator("#import-file").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\n"})
+    shown = page.get_by_role("cell", name=told)
+    expect(shown).to_be_visible()
+    assert shown.get_attribute("lang") == language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

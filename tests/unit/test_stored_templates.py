@@ -9,6 +9,7 @@ from shared.adapters.template_table import MAX_LINTS, TemplateTable
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Faulty, Unavailable
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
+from shared.domain.words import Words
 from shared.use_cases.show_readiness import show_readiness
 from tests.fakes.house import House, after
 
@@ -120,7 +121,7 @@ def test_readiness_tries_the_cases_of_a_template_once_however_often_it_is_asked(
 
     def lint(sources: TemplateSources, _kind: TemplateKind) -> list[Fault]:
         tried.append(sources)
-        return [Fault(code="empty", part="text", line=1, message="is empty")]
+        return [Fault(code="empty", part="text", line=1, message=Words("is empty"))]
 
     templates = TemplateTable(house.line, house.clock, lint)
     templates.save(CALL, "en", OURS, None, house.within())
