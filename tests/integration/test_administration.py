@@ -22,6 +22,31 @@ def test_a_template_that_is_known_is_not_sent_again(wide_stack: Stack) -> None:
     assert_known_by_its_tag(wide_stack, "manage/notification-template?kind=call&locale=en")
 
 
+def test_readiness_and_faults_are_in_the_language_asked_for(wide_stack: Stack) -> None:
+    local = wide_stack
+    paths = ("manage/readiness", f"manage/agents/{local.add_agent(new_agent()).agent_id}/readiness")
+    for path in paths:
+        english = local.ask("GET", path, principal=SUPERVISOR)
+        french = local.ask("GET", path, principal=SUPERVISOR, headers={"Accept-Language": "de, fr-CA;q=0.9, en;q=0.1"})
+        assert (english.headers["content-language"], french.headers["content-language"]) == ("en", "fr")
+        for answer in (english, french):
+            assert "Accept-Language" in answer.headers["vary"] and answer.headers["cache-control"] == "no-store"
+            assert "etag" not in answer.headers
+        said = {each["id"]: each["reason"] for each in english.json()["checks"]}
+        told = {each["id"]: each["reason"] for each in french.json()["checks"]}
+        assert said.keys() == told.keys() and not set(said.values()) & set(told.values())
+        assert said["emergency_path"].partition(":")[0] == told["emergency_path"].partition(":")[0]
+    italian = {"Accept-Language": "it"}
+    for path in ("manage/agents/import?dry_run=1", "manage/setup/import?dry_run=1"):
+        sent = b"name\r\nDana" if "agents" in path else b'{"sites": [{}]}'
+        answer = local.ask("POST", path, principal=ADMIN, headers=italian, content=sent)
+        assert (answer.headers["content-language"], answer.json()["faults"][0]["reason"]) == ("it", "manca")
+    path, sent = "manage/notification-template?kind=call&locale=en", {"subject": "", "text": "", "html": ""}
+    answer = local.ask("PUT", path, sent, principal=ADMIN, headers=italian)
+    assert (answer.status_code, answer.headers["content-language"]) == (422, "it")
+    assert answer.json()["lint"][0]["message"] == "non contiene nulla"
+
+
 def test_an_entry_is_listed_changed_and_removed(wide_stack: Stack) -> None:
     local, dana = wide_stack, wide_stack.add_agent(new_agent())
     path = f"manage/agents/{dana.agent_id}"

@@ -109,7 +109,7 @@ def test_every_class_of_the_tree_has_a_status() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, EmergencyCallingError)
     ]
-    said = {"field": "f", "reason": "r", "retry_after_s": 2.0, "members": {}}
+    said = {"field": "f", "reason": "r", "retry_after_s": 2.0, "says": "s", "members": {}}
     for kind in kinds:
         # Whatever its constructor asks for.
         of_this_kind: type[EmergencyCallingError] = type("OfThisKind", (kind,), said)
