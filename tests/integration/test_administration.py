@@ -41,8 +41,8 @@ def test_readiness_and_faults_are_in_the_language_asked_for(wide_stack: Stack) -
         sent = b"name\r\nDana" if "agents" in path else b'{"sites": [{}]}'
         answer = local.ask("POST", path, principal=ADMIN, headers=italian, content=sent)
         assert (answer.headers["content-language"], answer.json()["faults"][0]["reason"]) == ("it", "manca")
-    path, sent = "manage/notification-template?kind=call&locale=en", {"subject": "", "text": "", "html": ""}
-    answer = local.ask("PUT", path, sent, principal=ADMIN, headers=italian)
+    path, empty = "manage/notification-template?kind=call&locale=en", {"subject": "", "text": "", "html": ""}
+    answer = local.ask("PUT", path, empty, principal=ADMIN, headers=italian)
     assert (answer.status_code, answer.headers["content-language"]) == (422, "it")
     assert answer.json()["lint"][0]["message"] == "non contiene nulla"
 
