@@ -17,7 +17,6 @@ LONGEST_ACCEPTED = 1_000
 # The `Vary` of what is said in the language asked for.
 OF_LANGUAGES = "Accept-Language"
 _FOLDER = Path(__file__).parent / "words"
-_ASKED = re.compile(r"(\*|[A-Za-z]{1,8})(?:-[A-Za-z0-9]{1,8})*\s*(?:;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
 
 def language_asked(req: func.HttpRequest) -> str:
@@ -29,7 +28,8 @@ def best_language(accepted: str | None) -> str:
     """As above, of the header's text. Whoever takes any language (`*`) gets English; the malformed is passed over."""
     if not accepted or len(accepted) > LONGEST_ACCEPTED:
         return DEFAULT_LANGUAGE
-    found = (_ASKED.fullmatch(part.strip()) for part in accepted.split(","))
+    asked_for = _asked_for()
+    found = (asked_for.fullmatch(part.strip()) for part in accepted.split(","))
     weights: dict[str, float] = {}
     for asked in found:
         language = DEFAULT_LANGUAGE if asked and asked[1] == "*" else asked[1].lower() if asked else ""
@@ -38,6 +38,12 @@ def best_language(accepted: str | None) -> str:
             weights[language] = max(weights.get(language, 0.0), float(asked[2] or 1))
     best = max(weights, key=weights.__getitem__, default=DEFAULT_LANGUAGE)
     return best if weights.get(best) else DEFAULT_LANGUAGE
+
+
+@cache
+def _asked_for() -> re.Pattern[str]:
+    """A language with its weight. Compiled at first use: a cold start must not pay for it."""
+    return re.compile(r"(\*|[A-Za-z]{1,8})(?:-[A-Za-z0-9]{1,8})*\s*(?:;\s*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?")
 
 
 def spoken_answer(req: func.HttpRequest, document: object) -> func.HttpResponse:

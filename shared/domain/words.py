@@ -1,12 +1,9 @@
 """Sentences that a reader may have in another language: English as it is written, and what it was made of (B11)."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Self
 
 type Value = str | int | tuple[str, ...]
-
-_PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
 class Words(str):
@@ -30,13 +27,13 @@ class Words(str):
 def filled(template: str, values: Mapping[str, Value], of_value: Callable[[str], str] = str) -> str:
     """The template with its values, each text as `of_value` says it; without values, braces stay as they are."""
 
-    def value_at(place: re.Match[str]) -> str:
-        value = values.get(place[1], place[0])
+    def said(value: Value) -> str:
         if isinstance(value, tuple):
             return ", ".join(map(of_value, value))
         return str(value) if isinstance(value, int) else of_value(value)
 
-    return _PLACE.sub(value_at, template) if values else template
+    # No regular expression: compiling one takes half a millisecond of every cold start.
+    return template.format_map({name: said(value) for name, value in values.items()}) if values else template
 
 
 def as_words(text: str) -> Words:
