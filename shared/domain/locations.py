@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.ids import normal_id
+
 YOUNG_FOR = timedelta(minutes=15)
 CONFIRMED_FOR = timedelta(hours=12)
 # A report this old is told of in readiness, and then removed.
@@ -114,9 +116,13 @@ def with_report(before: Desktop | None, report: Desktop) -> Desktop:
 
 
 def desktop_of(desktops: Sequence[Desktop], desktop_id: str | None) -> Desktop | None:
-    """The desktop that a dial names, else the agent's only one: of several, nobody can tell which it is."""
+    """The desktop that a dial names, else the agent's only one: of several, nobody can tell which it is.
+
+    However its id is written; of two that were reported under different spellings, the first in `desktops`.
+    """
     if desktop_id is not None:
-        return next((each for each in desktops if each.desktop_id == desktop_id), None)
+        named = normal_id(desktop_id)
+        return next((each for each in desktops if normal_id(each.desktop_id) == named), None)
     return desktops[0] if len(desktops) == 1 else None
 
 

@@ -9,7 +9,7 @@ from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound
-from shared.domain.locations import Environment, Location, LocationSource
+from shared.domain.locations import Desktop, Environment, Location, LocationSource
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import House, TableLine, after
@@ -128,3 +128,21 @@ def test_a_report_that_cannot_be_read_stops_nobody_and_gives_way_to_the_next(hou
     assert [each.desktop_id for each in desktops.of(DANA, house.within()).result()] == ["desk-2"]
     desktops.save(DANA, kept, house.within())
     assert len(desktops.of(DANA, house.within()).result()) == 2
+
+
+def test_of_too_many_desktops_of_one_day_the_oldest_goes(house: House) -> None:
+    desktops, began = DesktopTable(MemoryTable()), house.clock.now()
+    for count in range(MAX_DESKTOPS + 3):
+        kept = Desktop(desktop_id=f"desk-{count}", at=began + after(minutes=count))
+        desktops.save(DANA, kept, house.within())
+    left = [each.desktop_id for each in desktops.of(DANA, house.within()).result()]
+    assert left == [f"desk-{count}" for count in reversed(range(3, MAX_DESKTOPS + 3))]
+
+
+def test_a_desktop_is_the_same_however_its_id_is_written(house: House) -> None:
+    report(house, desktop_id="Desk-1", location=Location(address="3 Sample Lane"), confirmed=True)
+    report(house, desktop_id="mobile", location=Location(address="4 Sample Lane"))
+    assert said(house, "desk-1").address == "3 Sample Lane"
+    report(house, desktop_id=" DESK-1", location=None)
+    assert said(house, "desk-1", "call-2").source is LocationSource.CONFIRMED
+    assert house.calling.show_desktop(DANA, "Desk-1", deadline=house.within()).desktop_id == " DESK-1"
