@@ -101,17 +101,21 @@ class Desktop(Struct, frozen=True, kw_only=True):
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:
     """What is kept of a desktop from now on: the report, and the last confirmation where it brings none.
 
-    A confirmation without a location is of the place that was confirmed or reported before: one click while it is
-    unchanged (B15).
+    A confirmation without a location is of the place that was confirmed before on this network, else of the one
+    reported there: one click while it is unchanged (B15).
     """
     confirmed = report.confirmation
     if confirmed is None:
         return structs.replace(report, confirmation=before.confirmation if before else None)
     if confirmed.location.known:
         return report
-    earlier = before.confirmation if before else None
-    place = earlier.location if earlier and earlier.network == report.network else None
-    place = place or report.location or (before.location if before else None) or Location()
+    places = [report.location]
+    if before is not None:
+        earlier = before.confirmation
+        places.insert(0, earlier.location if earlier and earlier.network == report.network else None)
+        # A network that changed may be another place.
+        places.append(before.location if before.network == report.network else None)
+    place = next((each for each in places if each is not None and each.known), Location())
     return structs.replace(report, confirmation=structs.replace(confirmed, location=place))
 
 

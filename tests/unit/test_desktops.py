@@ -146,3 +146,22 @@ def test_a_desktop_is_the_same_however_its_id_is_written(house: House) -> None:
     report(house, desktop_id=" DESK-1", location=None)
     assert said(house, "desk-1", "call-2").source is LocationSource.CONFIRMED
     assert house.calling.show_desktop(DANA, "Desk-1", deadline=house.within()).desktop_id == " DESK-1"
+
+
+def test_a_click_confirms_the_place_that_was_reported_since_a_click_that_had_none(house: House) -> None:
+    report(house, location=None, confirmed=True)
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=None, confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+
+
+def test_a_click_with_a_location_that_tells_no_place_confirms_the_one_before(house: House) -> None:
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=Location(accuracy_m=5.0), confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+
+
+def test_a_click_on_another_network_confirms_no_place_that_was_reported_on_the_one_before(house: House) -> None:
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=None, network="198.51.100.4", confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.REGISTERED, "1 Example Street")
