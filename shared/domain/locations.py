@@ -203,19 +203,23 @@ def _candidates(
 ) -> list[_Candidate]:
     found: list[_Candidate] = []
     if dialled is not None and dialled.known:
-        at = dialled.at or now
+        at = _seen_at(dialled, now, now)
         live = now - at <= YOUNG_FOR and not (desktop is not None and desktop.environment.misleads)
         found.append(_Candidate(_seen(live=live), dialled, at))
     if desktop is not None and desktop.location is not None and desktop.location.known:
-        at = desktop.location.at or desktop.at
+        at = _seen_at(desktop.location, desktop.at, now)
         found.append(_Candidate(_seen(live=desktop.young(now) and now - at <= YOUNG_FOR), desktop.location, at))
     confirmation = desktop.confirmed(now) if desktop is not None else None
     if confirmation is not None and confirmation.location.known:
-        found.append(
-            _Candidate(LocationSource.CONFIRMED, confirmation.location, confirmation.location.at, confirmation.at)
-        )
+        seen_at = _seen_at(confirmation.location, now, now) if confirmation.location.at is not None else None
+        found.append(_Candidate(LocationSource.CONFIRMED, confirmation.location, seen_at, confirmation.at))
     found += [_Candidate(LocationSource.REGISTERED, Location(address=each)) for each in registered if each]
     return found
+
+
+def _seen_at(location: Location, reported_at: datetime, now: datetime) -> datetime:
+    """When it was seen, as far as the clock that says so can be believed: nothing was seen in the future."""
+    return min(location.at or reported_at, now)
 
 
 def _seen(*, live: bool) -> LocationSource:

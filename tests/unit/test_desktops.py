@@ -1,5 +1,7 @@
 """What desktops report, and what a dial makes of it (B15), on the core in memory."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec import structs
 
@@ -165,3 +167,56 @@ def test_a_click_on_another_network_confirms_no_place_that_was_reported_on_the_o
     report(house, location=Location(address="3 Sample Lane"))
     report(house, location=None, network="198.51.100.4", confirmed=True)
     assert (said(house).source, said(house).address) == (LocationSource.REGISTERED, "1 Example Street")
+
+
+@pytest.mark.parametrize("wrong_by", [after(minutes=-20), after(hours=-30), after(minutes=20), after(hours=3)])
+@pytest.mark.parametrize(("age", "source"), [(14, LocationSource.LIVE), (16, LocationSource.REGISTERED)])
+def test_how_old_a_position_is_is_known_whatever_the_desktops_clock_says(
+    house: House, wrong_by: timedelta, age: int, source: LocationSource
+) -> None:
+    now, waited = house.clock.now(), after(seconds=90)
+    its_now = now + wrong_by
+    where = structs.replace(HERE, at=its_now - after(minutes=age))
+    clicked = Dial(
+        call_id="c", agent_id=DANA, dialled="911", location=where, dialled_at=its_now - waited, dialled_ago=waited
+    )
+    say = house.dial(clicked).panel.say
+    assert say is not None and say.source is source
+    assert say.at == (now - after(minutes=age) if source is LocationSource.LIVE else None)
+
+
+def test_without_a_measured_time_only_a_clock_that_is_surely_wrong_is_put_right(house: House) -> None:
+    now = house.clock.now()
+    for call_id, said_ago, source in (
+        ("ahead", after(hours=-3), LocationSource.REGISTERED),
+        ("repeated", after(minutes=8), LocationSource.LIVE),
+        ("beyond the window", after(hours=2), LocationSource.REGISTERED),
+    ):
+        where = structs.replace(HERE, at=now - said_ago - after(minutes=2 if call_id == "repeated" else 20))
+        dialled = Dial(call_id=call_id, agent_id=DANA, dialled="911", location=where, dialled_at=now - said_ago)
+        say = house.dial(dialled).panel.say
+        assert say is not None and say.source is source
+
+
+def test_a_time_that_is_nearly_ours_is_left_as_it_was_said(house: House) -> None:
+    now = house.clock.now()
+    where = structs.replace(HERE, at=now - after(seconds=40))
+    dialled = Dial(
+        call_id="c",
+        agent_id=DANA,
+        dialled="911",
+        location=where,
+        dialled_at=now - after(seconds=30),
+        dialled_ago=timedelta(0),
+    )
+    say = house.dial(dialled).panel.say
+    assert say is not None and say.at == where.at
+
+
+def test_a_report_by_a_clock_that_runs_ahead_tells_how_old_its_position_is(house: House) -> None:
+    now, its_now = house.clock.now(), house.clock.now() + after(hours=3)
+    report(house, at=its_now, location=structs.replace(HERE, at=its_now - after(minutes=20)))
+    assert said(house).source is LocationSource.REGISTERED
+    report(house, at=its_now, location=structs.replace(HERE, at=its_now - after(minutes=10)))
+    say = said(house, call_id="call-2")
+    assert (say.source, say.at) == (LocationSource.LIVE, now - after(minutes=10))
