@@ -15,7 +15,7 @@ from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
 from shared.domain.dials import Dial
-from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
@@ -65,7 +65,7 @@ def house() -> House:
         routes=(), numbers=owned(*numbers(4)), routes_at=house.clock.now(), numbers_at=house.clock.now()
     )
     report(house)
-    mailed = DrillStep(step="email", state="passed", ms=3)
+    mailed = DrillStep(step=StepName.EMAIL, state=StepState.PASSED, ms=3)
     passed = Drill(drill_id="d", at=house.clock.now(), state=DrillState.PASSED, steps=(mailed,))
     house.drills.begin(passed, house.clock.now(), house.within())
     return house
