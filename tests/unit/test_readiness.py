@@ -457,9 +457,10 @@ def test_a_site_without_contacts_where_nobody_is_told_by_default(house: House) -
     assert (first.id, first.subject, first.state) == ("site_contacts", "site:North", CheckState.WARNING)
 
 
-def test_two_sites_of_one_network(house: House) -> None:
-    site(house)
-    site(house, site_id="South")
+@pytest.mark.parametrize("written", ["192.0.2.0/24", "192.0.2.9/24", "192.0.2.0/255.255.255.0", "::ffff:192.0.2.0/120"])
+def test_two_sites_of_one_network_however_it_was_stored(house: House, written: str) -> None:
+    site(house, networks=("192.0.2.0/24",))
+    site(house, site_id="South", networks=(written,))
     found = [check for check in house.administration.show_readiness().checks if check.state is CheckState.PROBLEM]
     assert [(each.id, each.subject) for each in found] == [
         ("site_networks", "site:North"),
