@@ -22,7 +22,7 @@ from shared.domain.panels import Banner, Panel
 from shared.domain.phone_numbers import is_e164
 from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.domain.principals import ROLES, Principal
-from shared.domain.sites import Site, ip_address_in, network_of
+from shared.domain.sites import Site, ip_address_in, is_meant_as_network, network_of
 from shared.domain.situations import Say
 from shared.domain.words import Words
 from shared.use_cases.answer_dial import Answer
@@ -366,7 +366,7 @@ def site_of(site_id: str, body: SiteBody) -> Site:
     for index, each in enumerate(body.security_desk):
         if not is_desk(each):
             raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")
-    networks = [network_of(each) or plain_id(each).strip() for each in body.networks if normal_id(each)]
+    networks = [_network(each, f"networks[{index}]") for index, each in enumerate(body.networks) if normal_id(each)]
     site = Site(
         site_id=site_id,
         name=_trimmed(body.name),
@@ -380,6 +380,13 @@ def site_of(site_id: str, body: SiteBody) -> Site:
     if len(json.encode(site).decode().encode("utf-16-le")) > 2 * LONGEST_SITE:
         raise Malformed("networks", "are too long, taken together")
     return site
+
+
+def _network(sent: str, field: str) -> str:
+    network = network_of(sent)
+    if network is None and is_meant_as_network(sent):
+        raise Malformed(field, "is neither a CIDR network nor the id of a desktop")
+    return network or plain_id(sent).strip()
 
 
 def contacts_of(sent: str | list[str], field: str = "emergency_contacts") -> tuple[str, ...]:

@@ -101,10 +101,7 @@ class DrillAnswer(Struct, frozen=True, kw_only=True):
 
 def drill_answer(drill: Drill) -> DrillAnswer:
     """A drill, without whose it is."""
-    steps = [
-        DrillStepAnswer(step=StepName(each.step), state=StepState(each.state), ms=each.ms, reason=each.reason)
-        for each in drill.steps
-    ]
+    steps = [DrillStepAnswer(step=each.step, state=each.state, ms=each.ms, reason=each.reason) for each in drill.steps]
     return DrillAnswer(drill_id=drill.drill_id, at=drill.at, state=drill.state, steps=steps)
 
 

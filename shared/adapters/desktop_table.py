@@ -8,7 +8,7 @@ Report and day change in one transaction. Outside ids are hashed in every key, a
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 
 from shared.adapters.key_table import KnownKeys
@@ -28,7 +28,7 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
-from shared.domain.ids import agent_key_of, key_of
+from shared.domain.ids import agent_key_of, key_of, normal_id
 from shared.domain.locations import KEPT_FOR, Desktop, with_report
 from shared.ports import Keys, Pending
 
@@ -39,6 +39,7 @@ MAX_DESKTOPS = 20
 MAX_OF_ALL = 200_000
 MAX_REMOVED_A_RUN = 500
 _REMOVED_AT_ONCE = 40
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Reports:
@@ -86,11 +87,11 @@ class DesktopTable:
             rows, *old = [reading.result() for reading in readings]
             row_key = _desktop_row(agent_key, report.desktop_id)
             before = next((row for row in rows if row.key == row_key), None)
-            # What it reported under an older key moves here.
-            moved = [row for row in chain(*old) if row.key.endswith(row_key.rpartition("|")[2])]
+            # What it reported under an older key, or another spelling of its id, moves here.
+            moved = [row for row in chain(rows, *old) if row is not before and _is_of(row, report)]
             known = before or next(iter(moved), None)
             kept = with_report(_desktop_in(known) if known is not None else None, report)
-            others = [row for row in rows if row.key != row_key]
+            others = [row for row in rows if row is not before and row not in moved]
             writes = [*_kept(agent_key, kept, before), *_without_oldest(agent_key, others), *_gone(moved)]
             try:
                 self._table.commit(writes, deadline)
@@ -167,9 +168,23 @@ def _gone(rows: Iterable[Row]) -> Iterator[Write]:
 def _without_oldest(agent_key: str, others: list[Row]) -> list[Write]:
     if len(others) < MAX_DESKTOPS:
         return []
-    oldest = min(others, key=_day_of)
+    oldest = min(others, key=_reported_at)
     day: list[Write] = [Delete(_day_row(agent_key, oldest))] if _day_of(oldest) else []
     return [Delete(oldest.key, oldest.version), *day]
+
+
+def _is_of(row: Row, report: Desktop) -> bool:
+    """Whether the row is of the desktop that reports; one that cannot be read is where its key says so."""
+    kept = _desktop_in(row)
+    if kept is None:
+        return row.key.endswith(f"|{key_of(report.desktop_id)}")
+    return normal_id(kept.desktop_id) == normal_id(report.desktop_id)
+
+
+def _reported_at(row: Row) -> datetime:
+    """When it was reported; what cannot be read is older than all that can."""
+    kept = _desktop_in(row)
+    return kept.at if kept is not None else _NEVER
 
 
 def _desktop_row(agent_key: str, desktop_id: str) -> str:

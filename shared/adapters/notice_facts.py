@@ -101,19 +101,28 @@ class _Speech:
 
     def moment(self, moment: datetime) -> str:
         """Date and time with the zone's name; the month in words, since 03/04 is read differently across an ocean."""
-        from babel.dates import format_datetime
+        from babel.dates import format_date, get_datetime_format
 
         local = moment.astimezone(self._zone)
-        said = format_datetime(local, self._pattern, tzinfo=self._zone, locale=self._locale)
-        return one_line(f"{said} {self._zone_name(local)}", MAX_NAME_CHARACTERS)
+        if self._locale.language == _ENGLISH:
+            joined, time = "{1}, {0}", self._time(local, "HH:mm:ss")
+            return self._said(joined.format(time, format_date(local, "d MMMM yyyy", self._locale)), local)
+        # Babel's long format has the zone's name or offset in it, and what it calls a zone few people know.
+        joined = str(get_datetime_format("long", self._locale)).replace("'", "")
+        return self._said(joined.format(self._time(local, "medium"), format_date(local, "long", self._locale)), local)
 
     def time(self, moment: datetime) -> str:
         """The time of day to the minute, with the zone's name."""
+        local = moment.astimezone(self._zone)
+        return self._said(self._time(local, "short"), local)
+
+    def _time(self, local: datetime, pattern: str) -> str:
         from babel.dates import format_time
 
-        local = moment.astimezone(self._zone)
-        said = format_time(local, "short", tzinfo=self._zone, locale=self._locale)
-        return one_line(f"{said} {self._zone_name(local)}", MAX_NAME_CHARACTERS)
+        return format_time(local, pattern, tzinfo=self._zone, locale=self._locale)
+
+    def _said(self, said: str, local: datetime) -> str:
+        return one_line(f"{said} {local.tzname() or 'UTC'}", MAX_NAME_CHARACTERS)
 
     def duration(self, duration: timedelta) -> str:
         """A length of time in its largest unit: minutes, hours, days."""
@@ -128,13 +137,6 @@ class _Speech:
         if math.isnan(metres):
             return ""
         return format_unit(round(min(max(metres, 0.0), 1e9)), "length-meter", length="long", locale=self._locale)
-
-    @property
-    def _pattern(self) -> str:
-        return "d MMMM yyyy, HH:mm:ss" if self._locale.language == _ENGLISH else "long"
-
-    def _zone_name(self, local: datetime) -> str:
-        return local.tzname() or "UTC"
 
 
 @cache

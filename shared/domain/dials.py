@@ -22,6 +22,8 @@ from shared.domain.voice_routes import VoiceRoute, routed
 
 # They are kept in the emergency's own row, whose text Table storage bounds at 32,768 characters.
 MAX_CONTACTS_KEPT_CHARACTERS = 6_000
+# Less than that is the way of a request, and what a clock may be wrong by in any case.
+CLOCKS_DIFFER_FROM = timedelta(minutes=1)
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -168,6 +170,25 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         return min(self._said_at, self.received_at)
 
     @property
+    def location(self) -> Location | None:
+        """Where the desktop saw itself, its time by our clock: a desktop's says as well when it dialled."""
+        seen, wrong_by = self.dial.location, self._desktop_ahead_by
+        if seen is None or seen.at is None or abs(wrong_by) < CLOCKS_DIFFER_FROM:
+            return seen
+        return structs.replace(seen, at=seen.at - wrong_by)
+
+    @property
+    def _desktop_ahead_by(self) -> timedelta:
+        """How far the desktop's clock is ahead of ours, behind where negative; none where nobody can tell."""
+        said, ago = self.dial.dialled_at, self.dial.dialled_ago
+        if said is None or self.dial.by_event:
+            return timedelta(0)
+        if ago is not None:
+            return said - (self.received_at - ago)
+        # Without a measured time, one in the past may be when it was dialled, unless that is not believed either.
+        return said - self.received_at if said > self.received_at or self.clock_wrong else timedelta(0)
+
+    @property
     def too_late(self) -> bool:
         """Whether it is reported after the window (B3)."""
         # Of a request only a repeat of our own can be: whoever asked was answered when it came.
@@ -208,7 +229,7 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         number = recognise(dial.dialled, country=country, countries=countries)
         situation = situation_of(
             number,
-            told=told_location(dial.location, self.desktop, [each.address for each in registered], self.now),
+            told=told_location(self.location, self.desktop, [each.address for each in registered], self.now),
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,

@@ -53,8 +53,8 @@ class StepState(StrEnum):
 class DrillStep(Struct, frozen=True, kw_only=True):
     """One step of a drill: how it stands, how many milliseconds it took, and why it did not pass."""
 
-    step: str
-    state: str
+    step: StepName
+    state: StepState
     ms: int | None = None
     reason: str | None = None
 
@@ -108,7 +108,7 @@ def new_drill(drill_id: str, agent_id: str, recipients: tuple[str, ...], now: da
 def step_to_do(drill: Drill) -> StepName | None:
     """The first step that is not over; one that a process died in is done once more."""
     unfinished = (StepState.WAITING, StepState.RUNNING)
-    return next((StepName(each.step) for each in drill.steps if each.state in unfinished), None)
+    return next((each.step for each in drill.steps if each.state in unfinished), None)
 
 
 def with_step(drill: Drill, step: DrillStep) -> Drill:
@@ -116,7 +116,7 @@ def with_step(drill: Drill, step: DrillStep) -> Drill:
     return structs.replace(drill, steps=tuple(step if each.step == step.step else each for each in drill.steps))
 
 
-def state_of(drill: Drill, name: StepName) -> str:
+def state_of(drill: Drill, name: StepName) -> StepState:
     """How a step stands."""
     return next((each.state for each in drill.steps if each.step == name), StepState.WAITING)
 

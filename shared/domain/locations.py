@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.ids import normal_id
+
 YOUNG_FOR = timedelta(minutes=15)
 CONFIRMED_FOR = timedelta(hours=12)
 # A report this old is told of in readiness, and then removed.
@@ -99,24 +101,32 @@ class Desktop(Struct, frozen=True, kw_only=True):
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:
     """What is kept of a desktop from now on: the report, and the last confirmation where it brings none.
 
-    A confirmation without a location is of the place that was confirmed or reported before: one click while it is
-    unchanged (B15).
+    A confirmation without a location is of the place that was confirmed before on this network, else of the one
+    reported there: one click while it is unchanged (B15).
     """
     confirmed = report.confirmation
     if confirmed is None:
         return structs.replace(report, confirmation=before.confirmation if before else None)
     if confirmed.location.known:
         return report
-    earlier = before.confirmation if before else None
-    place = earlier.location if earlier and earlier.network == report.network else None
-    place = place or report.location or (before.location if before else None) or Location()
+    places = [report.location]
+    if before is not None:
+        earlier = before.confirmation
+        places.insert(0, earlier.location if earlier and earlier.network == report.network else None)
+        # A network that changed may be another place.
+        places.append(before.location if before.network == report.network else None)
+    place = next((each for each in places if each is not None and each.known), Location())
     return structs.replace(report, confirmation=structs.replace(confirmed, location=place))
 
 
 def desktop_of(desktops: Sequence[Desktop], desktop_id: str | None) -> Desktop | None:
-    """The desktop that a dial names, else the agent's only one: of several, nobody can tell which it is."""
+    """The desktop that a dial names, else the agent's only one: of several, nobody can tell which it is.
+
+    However its id is written; of two that were reported under different spellings, the first in `desktops`.
+    """
     if desktop_id is not None:
-        return next((each for each in desktops if each.desktop_id == desktop_id), None)
+        named = normal_id(desktop_id)
+        return next((each for each in desktops if normal_id(each.desktop_id) == named), None)
     return desktops[0] if len(desktops) == 1 else None
 
 
@@ -193,19 +203,23 @@ def _candidates(
 ) -> list[_Candidate]:
     found: list[_Candidate] = []
     if dialled is not None and dialled.known:
-        at = dialled.at or now
+        at = _seen_at(dialled, now, now)
         live = now - at <= YOUNG_FOR and not (desktop is not None and desktop.environment.misleads)
         found.append(_Candidate(_seen(live=live), dialled, at))
     if desktop is not None and desktop.location is not None and desktop.location.known:
-        at = desktop.location.at or desktop.at
+        at = _seen_at(desktop.location, desktop.at, now)
         found.append(_Candidate(_seen(live=desktop.young(now) and now - at <= YOUNG_FOR), desktop.location, at))
     confirmation = desktop.confirmed(now) if desktop is not None else None
     if confirmation is not None and confirmation.location.known:
-        found.append(
-            _Candidate(LocationSource.CONFIRMED, confirmation.location, confirmation.location.at, confirmation.at)
-        )
+        seen_at = _seen_at(confirmation.location, now, now) if confirmation.location.at is not None else None
+        found.append(_Candidate(LocationSource.CONFIRMED, confirmation.location, seen_at, confirmation.at))
     found += [_Candidate(LocationSource.REGISTERED, Location(address=each)) for each in registered if each]
     return found
+
+
+def _seen_at(location: Location, reported_at: datetime, now: datetime) -> datetime:
+    """When it was seen, as far as the clock that says so can be believed: nothing was seen in the future."""
+    return min(location.at or reported_at, now)
 
 
 def _seen(*, live: bool) -> LocationSource:

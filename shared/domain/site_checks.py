@@ -9,7 +9,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.ids import normal_id
 from shared.domain.placement_checks import placement_check
 from shared.domain.readiness import Check, ok, problem, unknown, warning
-from shared.domain.sites import Site, SiteMap
+from shared.domain.sites import Site, SiteMap, network_of
 from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
 
@@ -119,7 +119,7 @@ def _networks(site: Site, networks: Counter[str], now: datetime) -> Iterator[Che
 
 
 def _networks_of(site: Site) -> set[str]:
-    return {normal_id(each) for each in site.networks}
+    return {network_of(each) or normal_id(each) for each in site.networks}
 
 
 def _subject(site_id: str) -> str:

@@ -1,8 +1,9 @@
 """Sites: where a desktop is now decides who is told and which desk rings (specification B14)."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from msgspec import Struct
 
@@ -11,6 +12,11 @@ from shared.domain.ids import key_of, normal_id
 from shared.domain.locations import OLD_AFTER, Desktop
 
 MAX_SITES = 1000
+# Of an IPv6 address, what stands before an IPv4 one that is written so.
+_MAPPED_BITS = 96
+_LIKE_A_NETWORK = re.compile(
+    r"(?:\d{1,3}|[*x])(?:\.(?:\d{1,3}|[*x])){3}(?:[-,].*)?|\d{1,3}(?:\.\d{1,3}){1,3}/.*", re.ASCII
+)
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -49,9 +55,24 @@ def require_room(known: Iterable[Site], more: Iterable[Site]) -> None:
 def network_of(text: str) -> str | None:
     """A network as it is kept: a CIDR network, whatever bits of a host it was written with; None where it is none."""
     try:
-        return str(ip_network(text.strip(), strict=False))
+        parsed = ip_network("".join(text.split()), strict=False)
     except ValueError:
         return None
+    mapped = parsed.network_address.ipv4_mapped if isinstance(parsed, IPv6Network) else None
+    if mapped is None or parsed.prefixlen < _MAPPED_BITS:
+        return str(parsed)
+    # As the addresses of clients are read (`ip_address_in`).
+    return str(IPv4Network((mapped, parsed.prefixlen - _MAPPED_BITS)))
+
+
+def is_meant_as_network(text: str) -> bool:
+    """Whether a text that is no CIDR network was meant as one: a range, a wildcard, a mask that there is not.
+
+    As the id of a desktop, which is what else stands among networks, it would be that of nobody's.
+    """
+    compact = "".join(text.split())
+    begins = re.split("[/,-]", compact, maxsplit=1)[0].strip("[]")
+    return (begins != compact and ip_address_in(begins) is not None) or _LIKE_A_NETWORK.fullmatch(compact) is not None
 
 
 class SiteMap:

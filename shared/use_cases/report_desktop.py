@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.locations import Confirmation, Desktop, Environment, Location, Permission
@@ -32,16 +32,25 @@ def report_desktop(
     now = clock.now()
     # The request proves that it is now: a desktop's clock may only say that it looked earlier.
     at = min(report.at or now, now)
-    confirmation = Confirmation(now, report.location or Location(), report.network) if report.confirmed else None
+    location = _by_our_clock(report, now)
+    confirmation = Confirmation(now, location or Location(), report.network) if report.confirmed else None
     kept = Desktop(
         desktop_id=report.desktop_id,
         at=at,
         location_permission=report.location_permission,
         country=report.country.upper() if report.country else None,
-        location=report.location,
+        location=location,
         network=report.network,
         environment=report.environment,
         devices=report.devices,
         confirmation=confirmation,
     )
     return desktops.save(agent_id, kept, deadline)
+
+
+def _by_our_clock(report: DesktopReport, now: datetime) -> Location | None:
+    """Where it is, with the time of that put right where the report itself says that its clock runs ahead."""
+    seen, said = report.location, report.at
+    if seen is None or seen.at is None or said is None or said <= now:
+        return seen
+    return structs.replace(seen, at=seen.at - (said - now))

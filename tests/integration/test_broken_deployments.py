@@ -11,7 +11,7 @@ from msgspec import structs
 from shared.bootstrap import App, compose
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.readiness import CheckState, Readiness
@@ -115,7 +115,7 @@ class Deployment:
         self.app.calling.report_desktop("dana", structs.replace(sound, **fields), deadline=self.within())
 
     def drill(self, state: DrillState, ago: timedelta = timedelta(0)) -> None:
-        mailed = DrillStep(step="email", state="passed", ms=3)
+        mailed = DrillStep(step=StepName.EMAIL, state=StepState.PASSED, ms=3)
         at = self.clock.now() - ago
         self.app.administration.office.drills.begin(
             Drill(drill_id="d", at=at, state=state, steps=(mailed,)), at, self.within()

@@ -1,5 +1,7 @@
 """What desktops report, and what a dial makes of it (B15), on the core in memory."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec import structs
 
@@ -9,7 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound
-from shared.domain.locations import Environment, Location, LocationSource
+from shared.domain.locations import Desktop, Environment, Location, LocationSource
 from shared.domain.situations import Say
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import House, TableLine, after
@@ -128,3 +130,93 @@ def test_a_report_that_cannot_be_read_stops_nobody_and_gives_way_to_the_next(hou
     assert [each.desktop_id for each in desktops.of(DANA, house.within()).result()] == ["desk-2"]
     desktops.save(DANA, kept, house.within())
     assert len(desktops.of(DANA, house.within()).result()) == 2
+
+
+def test_of_too_many_desktops_of_one_day_the_oldest_goes(house: House) -> None:
+    desktops, began = DesktopTable(MemoryTable()), house.clock.now()
+    for count in range(MAX_DESKTOPS + 3):
+        kept = Desktop(desktop_id=f"desk-{count}", at=began + after(minutes=count))
+        desktops.save(DANA, kept, house.within())
+    left = [each.desktop_id for each in desktops.of(DANA, house.within()).result()]
+    assert left == [f"desk-{count}" for count in reversed(range(3, MAX_DESKTOPS + 3))]
+
+
+def test_a_desktop_is_the_same_however_its_id_is_written(house: House) -> None:
+    report(house, desktop_id="Desk-1", location=Location(address="3 Sample Lane"), confirmed=True)
+    report(house, desktop_id="mobile", location=Location(address="4 Sample Lane"))
+    assert said(house, "desk-1").address == "3 Sample Lane"
+    report(house, desktop_id=" DESK-1", location=None)
+    assert said(house, "desk-1", "call-2").source is LocationSource.CONFIRMED
+    assert house.calling.show_desktop(DANA, "Desk-1", deadline=house.within()).desktop_id == " DESK-1"
+
+
+def test_a_click_confirms_the_place_that_was_reported_since_a_click_that_had_none(house: House) -> None:
+    report(house, location=None, confirmed=True)
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=None, confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+
+
+def test_a_click_with_a_location_that_tells_no_place_confirms_the_one_before(house: House) -> None:
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=Location(accuracy_m=5.0), confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+
+
+def test_a_click_on_another_network_confirms_no_place_that_was_reported_on_the_one_before(house: House) -> None:
+    report(house, location=Location(address="3 Sample Lane"))
+    report(house, location=None, network="198.51.100.4", confirmed=True)
+    assert (said(house).source, said(house).address) == (LocationSource.REGISTERED, "1 Example Street")
+
+
+@pytest.mark.parametrize("wrong_by", [after(minutes=-20), after(hours=-30), after(minutes=20), after(hours=3)])
+@pytest.mark.parametrize(("age", "source"), [(14, LocationSource.LIVE), (16, LocationSource.REGISTERED)])
+def test_how_old_a_position_is_is_known_whatever_the_desktops_clock_says(
+    house: House, wrong_by: timedelta, age: int, source: LocationSource
+) -> None:
+    now, waited = house.clock.now(), after(seconds=90)
+    its_now = now + wrong_by
+    where = structs.replace(HERE, at=its_now - after(minutes=age))
+    clicked = Dial(
+        call_id="c", agent_id=DANA, dialled="911", location=where, dialled_at=its_now - waited, dialled_ago=waited
+    )
+    say = house.dial(clicked).panel.say
+    assert say is not None and say.source is source
+    assert say.at == (now - after(minutes=age) if source is LocationSource.LIVE else None)
+
+
+def test_without_a_measured_time_only_a_clock_that_is_surely_wrong_is_put_right(house: House) -> None:
+    now = house.clock.now()
+    for call_id, said_ago, source in (
+        ("ahead", after(hours=-3), LocationSource.REGISTERED),
+        ("repeated", after(minutes=8), LocationSource.LIVE),
+        ("beyond the window", after(hours=2), LocationSource.REGISTERED),
+    ):
+        where = structs.replace(HERE, at=now - said_ago - after(minutes=2 if call_id == "repeated" else 20))
+        dialled = Dial(call_id=call_id, agent_id=DANA, dialled="911", location=where, dialled_at=now - said_ago)
+        say = house.dial(dialled).panel.say
+        assert say is not None and say.source is source
+
+
+def test_a_time_that_is_nearly_ours_is_left_as_it_was_said(house: House) -> None:
+    now = house.clock.now()
+    where = structs.replace(HERE, at=now - after(seconds=40))
+    dialled = Dial(
+        call_id="c",
+        agent_id=DANA,
+        dialled="911",
+        location=where,
+        dialled_at=now - after(seconds=30),
+        dialled_ago=timedelta(0),
+    )
+    say = house.dial(dialled).panel.say
+    assert say is not None and say.at == where.at
+
+
+def test_a_report_by_a_clock_that_runs_ahead_tells_how_old_its_position_is(house: House) -> None:
+    now, its_now = house.clock.now(), house.clock.now() + after(hours=3)
+    report(house, at=its_now, location=structs.replace(HERE, at=its_now - after(minutes=20)))
+    assert said(house).source is LocationSource.REGISTERED
+    report(house, at=its_now, location=structs.replace(HERE, at=its_now - after(minutes=10)))
+    say = said(house, call_id="call-2")
+    assert (say.source, say.at) == (LocationSource.LIVE, now - after(minutes=10))

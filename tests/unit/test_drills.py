@@ -1,22 +1,24 @@
 """A drill plays the whole chain, marked everywhere; whatever fails is said, and nothing of it is left (B9)."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pytest
 from msgspec import structs
 
+from functions.wire.office import drill_answer
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.presence_table import PresenceTable
-from shared.adapters.table import Row
+from shared.adapters.table import Replace, Row
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.board import LiveEmergency
 from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
-from shared.domain.drills import CLAIMED_FOR, Drill, DrillState
+from shared.domain.drills import CLAIMED_FOR, Drill, DrillState, new_drill
 from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
@@ -25,7 +27,7 @@ from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Email
 from shared.use_cases.effects import CarryOnDrill, Effect
 from shared.use_cases.end_call import End
-from tests.fakes.house import DESK, House, Overtaken, after, numbers, office
+from tests.fakes.house import DAWN, DESK, House, Overtaken, after, numbers, office
 from tests.fakes.memory_table import MemoryTable
 from tests.leaks import Kind, Registry, Scanner
 
@@ -586,6 +588,21 @@ def test_two_who_carry_on_at_once_play_it_once(house: Theatre) -> None:
     assert again == [()]
     assert house.report().state is DrillState.PASSED
     assert house.mail.received().count(WARDEN) == 2
+
+
+@pytest.mark.parametrize("place", ["step", "state"])
+def test_a_drill_of_a_later_version_is_as_if_there_were_none(place: str) -> None:
+    table = MemoryTable()
+    drills, within = DrillTable(table), House().within()
+    drills.begin(new_drill("drill-1", DANA, (), DAWN), DAWN, within)
+    [row] = table.between("drill|", "drill|~", 2, within).result()
+    kept = json.loads(str(row.values["state"]))
+    kept["steps"][0][place] = "handover"
+    table.commit([Replace(row.key, {**row.values, "state": json.dumps(kept)}, row.version)], within)
+    assert drills.last(within) is None
+    assert drills.claim("drill-1", "claim", DAWN, DAWN + CLAIMED_FOR, within) is None
+    drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN, within)
+    assert drill_answer(drills.last(within)).drill_id == "drill-2"  # type: ignore[arg-type]
 
 
 # The log's age --------------------------------------------------------------------------------------------------------

@@ -90,6 +90,16 @@ def test_the_entry_goes_before_the_site_and_nothing_is_unknown() -> None:
     assert not ToldLocation().known
 
 
+def test_nothing_was_seen_in_the_future() -> None:
+    ahead = structs.replace(POSITION, at=NOW + timedelta(hours=3))
+    assert told_location(ahead, None, (), NOW).at == NOW
+    assert told_location(None, desktop(location=ahead), (), NOW).at == NOW
+    stale = told_location(None, desktop(location=ahead, at=ago(minutes=16)), (), NOW)
+    assert (stale.source, stale.at) == (LocationSource.REPORTED, NOW)
+    confirmed = Confirmation(ago(hours=1), ahead, "192.0.2.7")
+    assert told_location(None, desktop(location=None, confirmation=confirmed), (), NOW).at == NOW
+
+
 @pytest.mark.parametrize(
     ("dialled", "seen", "registered", "country"),
     [

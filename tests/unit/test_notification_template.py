@@ -257,6 +257,21 @@ def test_times_are_in_the_reader_s_zone_and_name_it(zone: str, time: str) -> Non
         assert time in words
 
 
+@pytest.mark.parametrize(
+    ("locale", "zone", "time"),
+    [
+        ("es", "America/Los_Angeles", "4 de marzo de 2026, 9:05:09 PST"),
+        ("es-MX", "Europe/Rome", "4 de marzo de 2026, 6:05:09 p.m. CET"),
+        ("fr", None, "4 mars 2026, 17:05:09 UTC"),
+        ("fr-CA", "America/Toronto", "4 mars 2026, 12 h 05 min 09 s EST"),
+        ("it", "Europe/Rome", "4 marzo 2026 18:05:09 CET"),
+    ],
+)
+def test_a_time_names_its_zone_once_in_every_language(locale: str, zone: str | None, time: str) -> None:
+    notice = rendered(locale=locale, time_zone=zone)
+    assert f": {time}\n" in notice.text and f": {time}<br>" in notice.html
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_a_drill_and_a_test_say_so_in_every_subject(kind: NoticeKind, language: str) -> None:

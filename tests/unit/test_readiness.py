@@ -15,7 +15,7 @@ from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import PresenceBackend
 from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
 from shared.domain.dials import Dial
-from shared.domain.drills import Drill, DrillState, DrillStep
+from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
@@ -66,7 +66,7 @@ def house() -> House:
         routes=(), numbers=owned(*numbers(4)), routes_at=house.clock.now(), numbers_at=house.clock.now()
     )
     report(house)
-    mailed = DrillStep(step="email", state="passed", ms=3)
+    mailed = DrillStep(step=StepName.EMAIL, state=StepState.PASSED, ms=3)
     passed = Drill(drill_id="d", at=house.clock.now(), state=DrillState.PASSED, steps=(mailed,))
     house.drills.begin(passed, house.clock.now(), house.within())
     return house
@@ -462,9 +462,10 @@ def test_a_site_without_contacts_where_nobody_is_told_by_default(house: House) -
     assert (first.id, first.subject, first.state) == ("site_contacts", "site:North", CheckState.WARNING)
 
 
-def test_two_sites_of_one_network(house: House) -> None:
-    site(house)
-    site(house, site_id="South")
+@pytest.mark.parametrize("written", ["192.0.2.0/24", "192.0.2.9/24", "192.0.2.0/255.255.255.0", "::ffff:192.0.2.0/120"])
+def test_two_sites_of_one_network_however_it_was_stored(house: House, written: str) -> None:
+    site(house, networks=("192.0.2.0/24",))
+    site(house, site_id="South", networks=(written,))
     found = [check for check in house.administration.show_readiness().checks if check.state is CheckState.PROBLEM]
     assert [(each.id, each.subject) for each in found] == [
         ("site_networks", "site:North"),

@@ -253,6 +253,53 @@ def test_an_ipv4_address_that_a_socket_for_both_versions_wrote_lies_in_its_netwo
     assert SiteMap([site]).of_address(network) == site
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
+        ("::FFFF:C000:200/128", "192.0.2.0/32"),
+        ("192.0.2.0 / 24", "192.0.2.0/24"),
+        ("2001:db8::7/32", "2001:db8::/32"),
+        ("::ffff:0:0/95", "::fffe:0:0/95"),
+        ("desk 3.14", "desk 3.14"),
+        ("3.14", "3.14"),
+        ("00:1A:2B:3C:4D:5E", "00:1A:2B:3C:4D:5E"),
+        ("0f0e0d0c-0b0a-4908-8706-050403020100", "0f0e0d0c-0b0a-4908-8706-050403020100"),
+        ("floor-2/desk-7", "floor-2/desk-7"),
+    ],
+)
+def test_a_network_is_kept_as_clients_addresses_are_read(sent: str, kept: str) -> None:
+    assert site_of("north", SiteBody(networks=[sent])).networks == (kept,)
+
+
+def test_whoever_is_in_a_network_of_a_socket_for_both_versions_is_at_its_site() -> None:
+    site = site_of("north", SiteBody(networks=["::ffff:192.0.2.0/120"]))
+    assert SiteMap([site]).of_address("192.0.2.7") == site
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        "192.0.2.0/33",
+        "192.0.2/24",
+        "192.0.2.0-192.0.2.255",
+        "192.0.2.0-255",
+        "192.0.2.*",
+        "192.0.x.x",
+        "192.0.2.0/24,198.51.100.0/24",
+        "192.0.2.0/255.0.255.0",
+        "192.0.2.300",
+        "[2001:db8::]/32",
+        "2001:db8::/129",
+        "2001:db8::1-2001:db8::f",
+    ],
+)
+def test_what_is_meant_as_a_network_and_is_none_is_no_desktop(meant: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        site_of("north", SiteBody(networks=["192.0.2.0/24", meant]))
+    assert raised.value.field == "networks[1]"
+
+
 def test_a_site_as_it_is_sent() -> None:
     body = b'{"name": " North ", "networks": ["192.0.2.7/24", "kiosk-7", "192.0.2.0/24"], "country": "ca",' \
            b'"emergency_contacts": ["Desk <desk@example.com>"], "security_desk": ["+14255550170"]}'  # fmt: skip
