@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 from shared.adapters.repeats import MOST_KEPT, Repeats
-from shared.adapters.threads import Crew
+from shared.adapters.threads import Crew, Lock
 
 PATIENCE_S = 10.0
 MOST = 12
@@ -70,8 +69,8 @@ class HandThreads:
         self.begun: list[Callable[[], None]] = []
         self.later: list[tuple[float, Callable[[], None]]] = []
 
-    def lock(self) -> AbstractContextManager[object]:
-        return nullcontext()
+    def lock(self) -> Lock:
+        return threading.Lock()
 
     def signal(self) -> "HandSignal":
         return HandSignal(self)
