@@ -10,9 +10,8 @@ from shared.deadlines import Deadline
 from shared.domain.confidentiality import Knowledge, Recording, Verdict, knowledge_of, verdict_on
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, backoff
-from shared.ports import EmergencyStore
+from shared.ports import READ_AT_ONCE, EmergencyStore
 
-READ_AT_ONCE = 16
 MOST_MEANT = 40
 # What outsiders may create keeps no event from being settled: the rest is looked at the next time.
 MAX_UNTIED_A_LOOK = 200

@@ -12,11 +12,9 @@ from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, 
 from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import key_of
 from shared.domain.leases import called
-from shared.ports import EmergencyStore, Telemetry
+from shared.ports import READ_AT_ONCE, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
-
-READ_AT_ONCE = 16
 
 
 class ServerCall(Struct, frozen=True, kw_only=True):

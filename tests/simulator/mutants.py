@@ -866,7 +866,9 @@ MUTANTS = (
     Mutant("a stored time at the edge is taken", TIMES, " or not MINYEAR < each.year < MAXYEAR", ""),
     Mutant("a key inside a row is believed", TABLE, "    require_key(key)\n    return key\n", "    return key\n"),
     Mutant("an id that no key can hold is believed", IDS, "{0,256}", "{0,256}|.*"),
-    Mutant("a key that nobody wrote is swept for ever", STORE, "read_moment(row)\n                named()", "named()"),
+    Mutant(
+        "a key that nobody wrote is swept for ever", STORE, "read_moment(row)\n                    named()", "named()"
+    ),
     Mutant("a free number's key is believed", ROWS, "    if not is_e164(number):\n", "    if False:\n"),
     Mutant(
         "a step of a timer takes the next along", STEPS, "            self.all_done = False\n", "            raise\n"
