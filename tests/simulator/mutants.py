@@ -273,7 +273,12 @@ MUTANTS = (
         "(leg.received_at or leg.dialled_at for leg in known.legs if leg.notified), now)",
         "[*(leg.dialled_at for leg in known.legs if leg.notified), *known.callback_notices], now)",
     ),
-    Mutant("a callback tells what is claimed as a fact", TELLING, "        claimed=agent is None,\n", ""),
+    Mutant(
+        "a callback tells what is claimed as a fact",
+        TELLING,
+        "    notice = structs.replace(notice, claimed=not is_listed)\n",
+        "",
+    ),
     Mutant("no ration in an outage", OUTAGE_ANSWER, " and mail_granted(facts, outage):\n", ":\n"),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
