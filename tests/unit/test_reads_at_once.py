@@ -76,3 +76,17 @@ def test_an_id_that_many_strangers_claim_is_shown_by_reading_some_of_them_at_a_t
         house.dial(Dial(call_id=f"call-{number}", agent_id="eve", dialled="911"), person(f"stranger-{number}"))
     assert table.most_during(lambda: house.panel("eve")) <= READ_AT_ONCE + FEW
     assert house.panel("eve").mode is Mode.EMERGENCY
+
+
+def test_the_board_of_a_crisis_asks_for_some_names_at_a_time() -> None:
+    house = House(pool=numbers(MANY_HELD))
+    house.tick()
+    names = Counting()
+    house.directory = AgentTable(names, house.clock)
+    for number in range(MANY_HELD):
+        house.add_agent(Agent(agent_id=f"agent-{number}", name="Ana"))
+        house.dial(Dial(call_id=f"call-{number}", agent_id=f"agent-{number}", dialled="911"))
+    # A process that has read nobody yet.
+    house.directory = AgentTable(names, house.clock)
+    assert names.most_during(house.administration.show_board) <= READ_AT_ONCE
+    assert [each.name for each in house.administration.show_board().emergencies] == ["Ana"] * MANY_HELD
