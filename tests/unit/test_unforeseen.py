@@ -19,13 +19,13 @@ from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
 from shared.domain.panels import Banner
 from shared.domain.presence import Presence
-from shared.ports import Change, OutageDial
+from shared.ports import Change, Email, OutageDial
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.take_up_outbox import OWED_AT_ONCE
-from tests.fakes.house import FALLBACK, House, after, key_outside, numbers, only_agent
+from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_outside, numbers, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
@@ -276,3 +276,17 @@ def test_presences_that_fail_as_nobody_foresaw_keep_no_notice_from_being_taken_u
         house.clock.advance(after(seconds=10))
         house.sweep()
     assert len(house.mail.accepted) == crowd
+
+
+def test_a_mail_that_fails_as_nobody_foresaw_in_an_outage_is_tried_with_the_next_report_of_the_dial() -> None:
+    house = Enduring()
+    house.line.away = True
+
+    def fails_once(_email: Email) -> None:
+        house.mail.fail = lambda _email: None
+        raise ValueError
+
+    house.mail.fail = fails_once
+    for _ in range(3):
+        assert house.dial(dial("ana")).degraded
+    assert house.mail.received() == [DEFAULT_CONTACT]
