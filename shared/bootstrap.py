@@ -153,17 +153,24 @@ class WarmUp:
         *steps: Callable[[], None],
         telemetry: Telemetry,
         stand_back: Callable[[float], None] = lambda _most_s: None,
+        threads: Threads = OS_THREADS,
     ) -> None:
         self._steps = steps
         self._telemetry = telemetry
         self._stand_back = stand_back
+        self._threads = threads
         self._begun = threading.Lock()
         self._over = threading.Event()
 
     def begin(self) -> None:
         """Begin, unless that was done before."""
-        if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._run, name="warm-up", daemon=True).start()
+        if not self._begun.acquire(blocking=False):
+            return
+        try:
+            self._threads.begin("warm-up", self._run)
+        except RuntimeError:
+            # No thread is to be had now: the next sweep begins it, and this one goes on.
+            self._begun.release()
 
     def finish(self) -> None:
         """Begin, unless that was done before, and wait for the end: for an instance that nobody calls yet."""

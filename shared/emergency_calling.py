@@ -627,6 +627,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             operation_id,
             imports=self.imports,
             directory=self.directory,
+            clock=self.clock,
             deadline=self.within(self.budgets.import_s),
         )
 

@@ -282,6 +282,9 @@ class Due(Struct, frozen=True, kw_only=True):
     key: str
 
 
+# So many rows are asked for at once by whoever reads one after another of hundreds: a process has some three hundred
+# places for requests to storage, and a dial that finds none is answered as in an outage.
+READ_AT_ONCE = 16
 # Two rows each, in a transaction of a hundred.
 MAX_DISCARDED_AT_ONCE = 48
 

@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import batched
 
 import msgspec
 from msgspec import Struct
@@ -43,7 +44,7 @@ from shared.domain.errors import Conflict, NotFound, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
-from shared.ports import Entries, Pending
+from shared.ports import READ_AT_ONCE, Entries, Pending
 
 SCHEMA = 1
 # Raised where an entry gets other index rows: a pass over all entries then writes them (`reindex`).
@@ -273,8 +274,10 @@ class AgentTable:
         if isinstance(entries, dict) and len(entries) < MAX_LOOKED_AT:
             rows: list[Row | None] = [entries.get(key) for key in keys]
         else:
-            reads = [self._table.get(key, deadline) for key in keys]
-            rows = [read.result() for read in reads]
+            rows = []
+            for some in batched(keys, READ_AT_ONCE, strict=False):
+                reads = [self._table.get(key, deadline) for key in some]
+                rows += [read.result() for read in reads]
         done, group = 0, _Group()
         for change, before in zip(changes, rows, strict=True):
             try:

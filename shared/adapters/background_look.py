@@ -50,7 +50,11 @@ class BackgroundLook[T]:
             if young or self._over is not None:
                 return
             self._over = over = self._threads.signal()
-        self._threads.begin(self._name, lambda: self._run(over))
+        try:
+            self._threads.begin(self._name, lambda: self._run(over))
+        except RuntimeError:
+            # No thread is to be had now: it stays as it was seen before, and whoever asks next has another look taken.
+            self._end(over)
 
     def seen(self, deadline: Deadline) -> T | None:
         """What was seen, waiting until the deadline for a look that is under way; None where nothing was yet."""
@@ -73,6 +77,9 @@ class BackgroundLook[T]:
         except Exception as error:  # noqa: BLE001 - a thread's traceback would be printed, and may hold anything
             self._telemetry.emit("unforeseen_error", function="background_look", error=type(error).__name__)
         finally:
-            with self._lock:
-                self._over = None
-            over.set()
+            self._end(over)
+
+    def _end(self, over: Signal) -> None:
+        with self._lock:
+            self._over = None
+        over.set()

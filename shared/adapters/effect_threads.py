@@ -101,8 +101,9 @@ class EffectThreads[E: Hashable]:
         self._threads.sleep(max(0.0, not_before - self._threads.monotonic()))
         self._stand_back(STAND_BACK_S)
         with self._lock:
-            # From here on an equal effect must queue again: this run may already have read the state.
-            del self._waiting[effect]
+            # From here on an equal effect must queue again: this run may already have read the state. It may be gone:
+            # an executor has queued what it then finds no further thread for.
+            self._waiting.pop(effect, None)
         try:
             for following in perform(effect):
                 self._begin(following, perform)

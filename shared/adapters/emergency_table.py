@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 
 from msgspec import structs
 
@@ -66,6 +67,7 @@ from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.pool import RATION_WINDOW_MINUTES
 from shared.ports import (
+    READ_AT_ONCE,
     Broken,
     CallbackChange,
     CallOwner,
@@ -426,17 +428,18 @@ class EmergencyTable:
     def _broken(self, rows: Iterable[Row], now: datetime, deadline: Deadline) -> dict[str, Broken]:
         """Those that cannot be used, by key. What they name is looked at only where no sweep has moved them yet."""
         overdue = moment(now - SUSPECT_AFTER)
-        suspected = [(row, self._named_by(row, overdue, deadline)) for row in rows]
         broken: dict[str, Broken] = {}
-        for row, named in suspected:
-            try:
-                read_moment(row)
-                named()
-            except Unreadable as unreadable:
-                broken[row.key] = Broken(row=row.key, kind=unreadable.kind)
-            except Unavailable:
-                # Whoever takes it up reads it again.
-                continue
+        for some in batched(rows, READ_AT_ONCE, strict=False):
+            suspected = [(row, self._named_by(row, overdue, deadline)) for row in some]
+            for row, named in suspected:
+                try:
+                    read_moment(row)
+                    named()
+                except Unreadable as unreadable:
+                    broken[row.key] = Broken(row=row.key, kind=unreadable.kind)
+                except Unavailable:
+                    # Whoever takes it up reads it again.
+                    continue
         return broken
 
     def _named_by(self, row: Row, overdue: str, deadline: Deadline) -> Callable[[], object]:

@@ -8,8 +8,8 @@ serves all dials that waited for it.
 
 import random
 import threading
-from collections.abc import Callable, Container, Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import chain
 
@@ -19,6 +19,7 @@ from shared.adapters.emergency_rows import number_in
 from shared.adapters.exhausted_zone import Picture, ZoneReader
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import Row, Table
+from shared.adapters.threads import Lock
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.leases import Rules
@@ -33,7 +34,10 @@ MOST_LOOKS = 2
 # Of a dial that does not say its country, the directory tells it while these many zones, the largest, are being read.
 MOST_BEGUN = 5
 
-type LockMaker = Callable[[], AbstractContextManager[object]]
+# Dials of one burst come one after the other: what the first of them began to read is for all of them.
+LATER_S = 0.1
+
+type LockMaker = Callable[[], Lock]
 
 
 class Lending:
@@ -94,12 +98,12 @@ class Lending:
         self, zones: "list[_Zone]", seen: "Mapping[_Zone, Picture]", now: datetime, deadline: Deadline, *, takes: bool
     ) -> Loan | None:
         """In one of these zones, which are as good as each other; `seen` are the pictures before this dial."""
-        loan = _remembered(zones, now)
+        loan = _remembered(zones, now, deadline)
         if loan is None:
             # All in one step, however many; where nothing rested here at the last look, those of other countries too.
             rested = any(zone.picture.held.resting for zone in zones)
             self._look(zones if rested else list(seen), seen, now, deadline)
-            loan = _remembered(zones, now)
+            loan = _remembered(zones, now, deadline)
         found = (zone.find_unshared(seen[zone], now, deadline, takes=takes) for zone in zones)
         return loan or next((each for each in found if each is not None), None)
 
@@ -109,7 +113,7 @@ class Lending:
         with ExitStack() as turns:
             # In the order of their names, so that no two dials wait for one another.
             for zone in sorted(zones, key=lambda each: each.name):
-                turns.enter_context(zone.one_reads)
+                turns.enter_context(_held(zone.one_reads, deadline))
             stale = [zone for zone in zones if zone.picture is seen[zone]]
             if not stale:
                 return
@@ -144,12 +148,12 @@ class Lending:
 class _Zone:
     """What this process remembers of one zone, and which of its free numbers dials of this process are after."""
 
-    def __init__(self, reader: ZoneReader, one_reads: AbstractContextManager[object]) -> None:
+    def __init__(self, reader: ZoneReader, one_reads: Lock) -> None:
         self._reader = reader
         self.name = reader.zone
         self.one_reads = one_reads
         self._lock = threading.Lock()
-        self._begun: Pending[list[Row]] | None = None
+        self._begun: tuple[Pending[list[Row]], Deadline] | None = None
         # The free rows of the last reading, and what dials of this process took of any reading, and when.
         self._free: dict[str, Row] = {}
         self._taken: dict[str, datetime] = {}
@@ -159,11 +163,11 @@ class _Zone:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
         with self._lock:
             if self._begun is None and self._free.keys() <= self._taken.keys():
-                self._begun = self._reader.free(deadline)
+                self._begun = self._reader.free(deadline), deadline
 
-    def remembered(self, now: datetime) -> Loan | None:
+    def remembered(self, now: datetime, deadline: Deadline) -> Loan | None:
         """A free number of those that are remembered, or that a reading which was begun shows."""
-        row = self._take(self._free, now) or self._take(self._read_begun(now), now)
+        row = self._take(self._free, now) or self._take(self._read_begun(now, deadline), now)
         return _free_loan(row) if row is not None else None
 
     def find_unshared(self, seen: Picture, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
@@ -212,20 +216,21 @@ class _Zone:
         rows = [row for key, row in free.items() if key not in leaving_out]
         return self._reader.chance.choice(rows) if rows else None
 
-    def _read_begun(self, now: datetime) -> Mapping[str, Row]:
+    def _read_begun(self, now: datetime, deadline: Deadline) -> Mapping[str, Row]:
         """What `expect` began to read, and whoever waited for it may take from."""
-        with self.one_reads:
+        with _held(self.one_reads, deadline):
             begun, self._begun = self._begun, None
-            if begun is not None:
+            # An event or a drill may have begun it, which have more time than a dial: that one reads anew.
+            if begun is not None and _ends_by(begun[1], deadline):
                 # A dial before may have begun it, in an outage or with little time left: then a fresh one decides.
                 with suppress(Unavailable):
-                    self._remember({row.key: row for row in begun.result()}, now)
+                    self._remember({row.key: row for row in begun[0].result()}, now)
             return self._free
 
     def _look(self, seen: Picture, now: datetime, deadline: Deadline) -> Picture:
         """A reading after the one that a dial has seen: its own, unless another's came while it waited for its turn."""
         deadline.require()
-        with self.one_reads:
+        with _held(self.one_reads, deadline):
             if self.picture is seen:
                 self.learn(self.begin(self._reader.pools.read(deadline), now, deadline)(), now)
             return self.picture
@@ -250,8 +255,25 @@ def _without(looked: list[_Zone], zones: list[_Zone]) -> list[_Zone]:
     return [zone for zone in zones if zone not in looked]
 
 
-def _remembered(zones: list[_Zone], now: datetime) -> Loan | None:
-    return next((loan for zone in zones if (loan := zone.remembered(now))), None)
+def _remembered(zones: list[_Zone], now: datetime, deadline: Deadline) -> Loan | None:
+    return next((loan for zone in zones if (loan := zone.remembered(now, deadline))), None)
+
+
+@contextmanager
+def _held(one_reads: Lock, deadline: Deadline) -> Iterator[None]:
+    """Hold it, unless the deadline comes first (`Unavailable`): whoever reads may have a later one."""
+    while not one_reads.acquire(timeout=deadline.remaining_s()):
+        deadline.require()
+    try:
+        yield
+    finally:
+        one_reads.release()
+
+
+def _ends_by(reading: Deadline, deadline: Deadline) -> bool:
+    """Whether a reading with that deadline is over, with an answer or without one, by about this deadline."""
+    sooner = reading.remaining_s() <= deadline.remaining_s() + LATER_S
+    return sooner and reading.latest_s() <= deadline.latest_s() + LATER_S
 
 
 def _free_loan(row: Row) -> Loan:

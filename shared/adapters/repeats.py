@@ -69,10 +69,16 @@ class Repeats:
             left_s = first_due_s - self._threads.monotonic()
             if left_s > 0:
                 self._one_more.wait(left_s)
-            elif self._store_answers():
+            elif self._is_worth_it():
                 self._repeat_due()
             else:
                 self._threads.sleep(EVERY_S)
+
+    def _is_worth_it(self) -> bool:
+        try:
+            return self._store_answers()
+        except Exception:  # noqa: BLE001 - as if it had not answered; this thread is everybody's
+            return False
 
     def _first_due_s(self) -> float | None:
         with self._lock:

@@ -27,6 +27,18 @@ class Signal(Protocol):
         ...
 
 
+class Lock(AbstractContextManager[object], Protocol):
+    """A lock that is not entered twice by one thread."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Wait for it, at most `timeout` seconds; whether it was to be had."""
+        ...
+
+    def release(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class Crew(Protocol):
     """So many threads, and a queue before them."""
 
@@ -38,8 +50,8 @@ class Crew(Protocol):
 class Threads(Protocol):
     """How a process waits, and does several things at once."""
 
-    def lock(self) -> AbstractContextManager[object]:
-        """A lock that is not entered twice by one thread."""
+    def lock(self) -> Lock:
+        """A lock that nobody holds yet."""
         ...
 
     def signal(self) -> Signal:
@@ -66,7 +78,7 @@ class Threads(Protocol):
 class OsThreads:
     """Port `Threads`: those of the operating system."""
 
-    def lock(self) -> AbstractContextManager[object]:
+    def lock(self) -> Lock:
         """A plain lock."""
         return threading.Lock()
 

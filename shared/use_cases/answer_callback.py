@@ -19,6 +19,7 @@ from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unava
 from shared.domain.identities import number_in, raw_identities, raw_identity
 from shared.domain.ids import derived, key_of
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
+from shared.use_cases.load_emergencies import load_emergencies
 from shared.use_cases.route_callback import Incoming, NobodyTook, parties_of, redirect_callback
 
 ANSWER_WITHIN_S = 4.0
@@ -157,8 +158,9 @@ def _note_sent_on(
     # The call rings elsewhere by now: what fails here must not bring its event again. A row that is there knows more.
     with suppress(EmergencyCallingError):
         now, deadline = clock.now(), Deadline(clock, REMEMBER_WITHIN_S)
-        loading = [emergencies.load(party.agent_key, deadline) for party in parties]
-        released_at = all_released_at([each.result().emergency for each in loading], deployment.rules)
+        keys = [party.agent_key for party in parties]
+        stored = load_emergencies(keys, emergencies=emergencies, deadline=deadline)
+        released_at = all_released_at([each.emergency for each in stored], deployment.rules)
         # Nobody tells us of its end.
         sent_on = bare_callback(callback_id_of(call.origin), answered_at=now, over_at=now, released_at=released_at)
         at = due_at(sent_on, deployment.ladder, (), now)

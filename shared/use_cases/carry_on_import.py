@@ -1,14 +1,19 @@
 """Imports of the directory go on, a piece at a time, after all that is owed to emergencies."""
 
-from shared.deadlines import Deadline
+from contextlib import suppress
+
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
-from shared.ports import AgentRegister, Imports
+from shared.domain.imports import Import
+from shared.ports import AgentRegister, Entries, Imports
 
 # With more to do than that, the directory is read in pages of a thousand: a request for each entry takes longer.
 MANY = 500
 
 
-def carry_on_import(operation_id: str, *, imports: Imports, directory: AgentRegister, deadline: Deadline) -> bool:
+def carry_on_import(
+    operation_id: str, *, imports: Imports, directory: AgentRegister, clock: Clock, deadline: Deadline
+) -> bool:
     """Do as much of an import as there is time for; gives whether something is left.
 
     Idempotent: pieces that two do at once, or that were cut off, write the same entries once more. Raises `Unavailable`
@@ -19,7 +24,7 @@ def carry_on_import(operation_id: str, *, imports: Imports, directory: AgentRegi
         return False
     progress = False
     try:
-        entries = directory.look(deadline) if known.rows - known.done > MANY else None
+        entries = _looked(known, directory, clock, deadline)
         while not deadline.passed():
             chunks = imports.next_chunks(operation_id, deadline)
             if not chunks:
@@ -33,3 +38,12 @@ def carry_on_import(operation_id: str, *, imports: Imports, directory: AgentRegi
         if not progress:
             raise
     return True
+
+
+def _looked(known: Import, directory: AgentRegister, clock: Clock, deadline: Deadline) -> Entries | None:
+    """All entries where many are to be written. Of a directory too large for half of the time each is read alone."""
+    if known.rows - known.done <= MANY:
+        return None
+    with suppress(Unavailable):
+        return directory.look(Deadline(clock, deadline.remaining_s() / 2))
+    return None

@@ -1,9 +1,11 @@
 """It is over: everybody to whom a notice of the emergency was accepted is told so, once (B6)."""
 
+from contextlib import suppress
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import GIVE_CLOSING_UP_AFTER, Emergency, is_over, standing, with_closing
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Unreadable
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
@@ -50,7 +52,11 @@ def _notice(
     deadline: Deadline,
 ) -> Notice:
     """Times and the agent's name; neither number nor place: a message about what is over gives nothing away."""
-    agent = directory.find(emergency.agent_id, deadline).result() if emergency.in_directory else None
+    agent = None
+    if emergency.in_directory:
+        # A damaged entry costs the message the name, and nobody the word that it is over.
+        with suppress(Unreadable):
+            agent = directory.find(emergency.agent_id, deadline).result()
     thread, lease, rules = emergency.thread, emergency.lease, deployment.rules
     situation = emergency.situation or Situation()
     assert thread is not None and lease is not None

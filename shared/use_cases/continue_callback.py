@@ -55,6 +55,7 @@ from shared.ports import (
 )
 from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
+from shared.use_cases.load_emergencies import load_emergencies
 from shared.use_cases.look_up_answers import look_up_answers, new_legs_of
 from shared.use_cases.notify_of_callback import OwedOfCallback, concerns, kind_owed, notice_of
 from shared.use_cases.route_callback import parties_of
@@ -185,8 +186,8 @@ class _Climb:
         if stored.callback is None:
             return None
         drill = stored.callback.drill
-        loading = [self._emergencies.load(party.agent_key, deadline) for party in stored.callback.parties]
-        read = [pending.result() for pending in loading]
+        parties = [party.agent_key for party in stored.callback.parties]
+        read = load_emergencies(parties, emergencies=self._emergencies, deadline=deadline)
         # Where a real call overtook a drill, its callback is nothing of that emergency (B9).
         return _Known(
             stored, tuple(each for each in read if each.emergency is not None and each.emergency.drill is drill)
@@ -460,7 +461,10 @@ class _Climb:
 
 
 def _with_emergencies(known: _Known, callback: Callback) -> Callback:
-    """Whose emergency has been forgotten meanwhile is rung no more: they would answer without a leg or a panel."""
+    """Whose emergency has been forgotten meanwhile is rung no more: they would answer without a leg or a panel.
+
+    Nor is anybody whose row is damaged: the others who hold the number are.
+    """
     if callback.drill:
         return callback
     there = {each.emergency.agent_key for each in known.emergencies if each.emergency is not None}

@@ -1,5 +1,9 @@
 """Who a dial or a route is about: what a sign-in says outranks what is claimed (*who speaks for whom*)."""
 
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import batched
+
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
@@ -14,7 +18,7 @@ from shared.domain.subjects import (
     reported_owner,
     unlisted,
 )
-from shared.ports import AgentDirectory, EmergencyStore, Stored
+from shared.ports import READ_AT_ONCE, AgentDirectory, EmergencyStore, Stored
 
 
 def identify_dial(
@@ -134,14 +138,8 @@ def _newest_of(
 
     With `reported_by` only of those of which that machine reported a leg.
     """
-    reads = [emergencies.load(key, deadline) for key in emergencies.unlisted_of(agent_id, deadline)]
     newest: tuple[Emergency, Stored] | None = None
-    for read in reads:
-        try:
-            stored = read.result()
-        except Unreadable:
-            # One stranger's damaged row hides no other emergency under the same id.
-            continue
+    for stored in _all_under(agent_id, emergencies, deadline):
         emergency = stored.emergency
         if emergency is None or (named is not None and emergency.live_id != named):
             continue
@@ -153,3 +151,13 @@ def _newest_of(
         return _by_id(agent_id), Stored(None)
     emergency, stored = newest
     return Subject(agent_id=agent_id, key=emergency.agent_key, owner=emergency.owner), stored
+
+
+def _all_under(agent_id: str, emergencies: EmergencyStore, deadline: Deadline) -> Iterator[Stored]:
+    """Every emergency under an id that nobody in the directory has: of as many strangers as claim it."""
+    for keys in batched(emergencies.unlisted_of(agent_id, deadline), READ_AT_ONCE, strict=False):
+        reads = [emergencies.load(key, deadline) for key in keys]
+        for read in reads:
+            # One stranger's damaged row hides no other emergency under the same id.
+            with suppress(Unreadable):
+                yield read.result()

@@ -10,9 +10,10 @@ from shared.deadlines import Deadline
 from shared.domain.confidentiality import Knowledge, Recording, Verdict, knowledge_of, verdict_on
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, backoff
-from shared.ports import EmergencyStore
+from shared.domain.errors import Unavailable
+from shared.ports import READ_AT_ONCE, EmergencyStore
+from shared.use_cases.load_emergencies import load_emergencies
 
-READ_AT_ONCE = 16
 MOST_MEANT = 40
 # What outsiders may create keeps no event from being settled: the rest is looked at the next time.
 MAX_UNTIED_A_LOOK = 200
@@ -31,6 +32,7 @@ class RecordingJudge:
         self._rules = deployment.rules
         self._now = now
         self._deadline = deadline
+        self._some_damaged = False
 
     def considered(self, recording: Recording) -> Recording | None:
         """The recording: certain, or held back for those whose it may be; None where it is nobody's."""
@@ -42,6 +44,9 @@ class RecordingJudge:
             untied = self._untied(recording)
             held, left = self._holding(self._loaded(untied[:MAX_UNTIED_A_LOOK]), recording), untied[MAX_UNTIED_A_LOOK:]
         if not held and not left:
+            if self._some_damaged:
+                # It may be theirs: it stays owed until their row can be read.
+                raise Unavailable
             return None
         suspected = any(knowledge_of(each, recording.call_keys) is not Knowledge.NONE for each in held)
         keys = tuple(dict.fromkeys([each.agent_key for each in held] or left))[:MOST_MEANT]
@@ -74,6 +79,7 @@ class RecordingJudge:
     def _loaded(self, agent_keys: Iterable[str]) -> list[Emergency]:
         found: list[Emergency] = []
         for group in batched(agent_keys, READ_AT_ONCE, strict=False):
-            reads = [self._emergencies.load(agent_key, self._deadline) for agent_key in group]
-            found += [each.emergency for each in (read.result() for read in reads) if each.emergency is not None]
+            read = load_emergencies(group, emergencies=self._emergencies, deadline=self._deadline)
+            self._some_damaged |= len(read) < len(group)
+            found += [each.emergency for each in read if each.emergency is not None]
         return found

@@ -1,6 +1,7 @@
 """What is recorded under the call ids of answers to a callback that are no legs yet: perhaps their ends (B7)."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Self
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from shared.domain.callback_legs import Recorded, call_key_of, new_answers
 from shared.domain.callbacks import Callback
 from shared.domain.callers import owner_named
 from shared.domain.emergencies import Emergency, LegEnd
+from shared.domain.errors import Unreadable
 from shared.ports import AgentDirectory, CallOwner, EmergencyStore, NewLeg
 
 
@@ -57,7 +59,11 @@ def new_legs_of(before: Emergency, after: Emergency, found: Mapping[str, Found])
 
 def _believed(emergency: Emergency, directory: AgentDirectory, deadline: Deadline) -> set[str | None]:
     """Whose end without a start is that of the agent's own call: a machine's (None), and their own."""
-    entry = directory.find(emergency.agent_id, deadline).result() if emergency.owner is None else None
+    entry = None
+    if emergency.owner is None:
+        # Of a damaged entry nothing is believed; the callback may be another's, too, who shares the number.
+        with suppress(Unreadable):
+            entry = directory.find(emergency.agent_id, deadline).result()
     # Who signed in is known by an object id, where the sign-in has one, else by the agent's id.
     names = (entry.entra_object_id, entry.agent_id) if entry is not None else ()
     return {None, emergency.owner, *(owner_named(name) for name in names if name)}

@@ -1,7 +1,7 @@
 """The default contacts of a dial are told at once, though the store is away (B1)."""
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.errors import EmergencyCallingError, Rationed
+from shared.domain.errors import Rationed
 from shared.domain.notifications import Notice
 from shared.ports import MailQuota, NoticeTemplate, Notifier, OutageLog, Telemetry
 from shared.use_cases.deliver_notice import Sending
@@ -23,14 +23,14 @@ def mail_in_outage(
 
     Its message ids are those of the notice that will be owed.
     """
+    words = template.render(notice, clock.now())
     if not outage.claim_mail(dial_key):
         return
-    words = template.render(notice, clock.now())
     sending = Sending(notice, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
     try:
         sending.send_to_all(deadline)
-    except EmergencyCallingError as failure:
-        # The dial is repeated until the store has it, and each repeat tries.
+    except Exception as failure:
+        # The dial is repeated until the store has it, and each repeat tries: also what failed as nobody foresaw.
         outage.return_mail(dial_key)
         if not isinstance(failure, Rationed):
             raise

@@ -1,6 +1,7 @@
 """What the contacts are told of a callback: that it was answered, or that nobody answered it; each once."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime
 
 from msgspec import Struct, structs
@@ -11,6 +12,7 @@ from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.dials import callbacks_beyond_ration, later_notice_id
 from shared.domain.emergencies import Emergency
+from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
@@ -75,17 +77,22 @@ def notice_of(
 
     `spent`: what other notices of the same transition take of the ration.
     """
-    agent = directory.find(emergency.agent_id, deadline).result()
+    agent, is_listed = None, True
+    # A damaged entry costs the message the name; the callback may be another's, too, who shares the number.
+    with suppress(Unreadable):
+        agent = directory.find(emergency.agent_id, deadline).result()
+        is_listed = agent is not None
     recipients = (emergency.situation or Situation()).contacts
     if recipients is None:
         recipients = recipients_of(agent.emergency_contacts if agent else (), deployment.default_contacts)
     if emergency.lease is None or not recipients:
         return OwedOfCallback()
     row = None
-    if agent is None:
+    if not is_listed:
         row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result().row
-    rationed = row is None if agent is None else callbacks_beyond_ration(emergency, now)
+    rationed = callbacks_beyond_ration(emergency, now) if is_listed else row is None
     notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment)
+    notice = structs.replace(notice, claimed=not is_listed)
     if not rationed:
         return OwedOfCallback(notice, row)
     # One for all callbacks of this kind beyond the ration: the latest.
@@ -109,7 +116,6 @@ def _notice(
         agent_key=emergency.agent_key,
         agent_id=emergency.agent_id,
         agent_name=agent.name if agent else None,
-        claimed=agent is None,
         dialled_at=callback.answered_at,
         callback_number=lease.number,
         word=lease.word,

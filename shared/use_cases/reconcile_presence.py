@@ -7,7 +7,7 @@ from msgspec import structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import settle, standing, with_hold, with_look, with_presence_put_off
-from shared.domain.errors import Conflict, EmergencyCallingError, Unavailable
+from shared.domain.errors import Conflict, Unavailable
 from shared.domain.leases import called
 from shared.domain.presence import Remember, SetPresence, Settle, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
@@ -26,11 +26,12 @@ def reconcile_presence(
 ) -> None:
     """Hold or give back. What fails is put off, with backoff, in the same row; then the failure is raised.
 
-    A service that asks for a longer wait is given it.
+    A service that asks for a longer wait is given it. So is put off what nobody foresaw: a sweep reads so many rows,
+    oldest first, and presences that stayed due would keep every notice behind them from being taken up.
     """
     try:
         _reconcile(agent_key, emergencies, presence, clock, deployment, telemetry, deadline)
-    except EmergencyCallingError as error:
+    except Exception as error:
         now = clock.now()
         least = timedelta(seconds=error.retry_after_s) if isinstance(error, Unavailable) else timedelta(0)
         _tell(error, telemetry)
@@ -47,7 +48,7 @@ def reconcile_presence(
 PUT_OFF_WITHIN_S = 1.0
 
 
-def _tell(error: EmergencyCallingError, telemetry: Telemetry) -> None:
+def _tell(error: Exception, telemetry: Telemetry) -> None:
     reason = error.reason if isinstance(error, Unavailable) else ""
     if reason:
         telemetry.emit("presence_blocked", reason=reason)

@@ -1,6 +1,6 @@
 """ACS reported that a server call started or ended (CallStarted, CallEnded)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import batched, chain, zip_longest
 
@@ -9,14 +9,13 @@ from msgspec import Struct, structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Sighting, claimed_by_callback, with_sighting
+from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import key_of
 from shared.domain.leases import called
-from shared.ports import EmergencyStore, Telemetry
+from shared.ports import READ_AT_ONCE, EmergencyStore, Stored, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
-
-READ_AT_ONCE = 16
 
 
 class ServerCall(Struct, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ def see_server_call(
     """Tie or end the starter's leg. An ordinary call costs reads and writes nothing. Raises `Unavailable`.
 
     Where outsiders claim the call in such numbers that time runs out, those of the directory have been settled; the
-    event comes again, and costs no write for what was settled before.
+    event comes again, and costs no write for what was settled before. So it does where one of them has a damaged row.
     """
     now = clock.now()
     sighting = _sighting(call, now)
@@ -67,15 +66,30 @@ def see_server_call(
         return emergency
 
     effects: tuple[Effect, ...] = ()
-    for agent_keys in batched(_in_turn(known, waiting), READ_AT_ONCE, strict=False):
-        reads = [emergencies.load(agent_key, deadline) for agent_key in agent_keys]
-        for agent_key, read in zip(agent_keys, reads, strict=True):
-            said.clear()
-            effects += change_emergency(
-                agent_key, seen, emergencies=emergencies, now=now, deadline=deadline, read=read.result()
-            )
-            telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen", **said)
+    for agent_key, read in _readable(_in_turn(known, waiting), emergencies, deadline):
+        said.clear()
+        effects += change_emergency(agent_key, seen, emergencies=emergencies, now=now, deadline=deadline, read=read)
+        telemetry.emit("tie_recorded", kind="ended" if call.ended else "seen", **said)
     return effects
+
+
+def _readable(
+    agent_keys: Iterable[str], emergencies: EmergencyStore, deadline: Deadline
+) -> Iterator[tuple[str, Stored]]:
+    """Each emergency that can be read, some at a time; after the last one raises `Unreadable` where one cannot."""
+    damaged: Unreadable | None = None
+    for some in batched(agent_keys, READ_AT_ONCE, strict=False):
+        reads = [emergencies.load(agent_key, deadline) for agent_key in some]
+        for agent_key, read in zip(some, reads, strict=True):
+            try:
+                stored = read.result()
+            except Unreadable as unreadable:
+                damaged = unreadable
+            else:
+                yield agent_key, stored
+    if damaged is not None:
+        # The event comes again until the row can be read; what the others are owed is in the outbox by now.
+        raise damaged
 
 
 def _in_turn(known: Sequence[str], waiting: Sequence[str]) -> list[str]:

@@ -1,13 +1,15 @@
 """A supervisor looks at the emergencies that are going on."""
 
 from contextlib import suppress
+from itertools import batched
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.agents import Agent
 from shared.domain.board import Board, SentNotice, is_live, live_emergency, notice_states
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
-from shared.domain.errors import EmergencyCallingError
-from shared.ports import AgentDirectory, EmergencyStore
+from shared.domain.errors import EmergencyCallingError, Unavailable
+from shared.ports import READ_AT_ONCE, AgentDirectory, EmergencyStore, Pending
 
 # Each that this process did not read lately is a request: older emergencies are listed without a name.
 MAX_NAMED = 500
@@ -47,10 +49,14 @@ def show_board(
 
 def _names(live: list[Emergency], directory: AgentDirectory, deadline: Deadline) -> dict[str, str | None]:
     """The names of those who are in the directory; what an unlisted agent calls themself is not shown as a name."""
-    asked = [(each, directory.find(each.agent_id, deadline)) for each in live if each.in_directory]
     names: dict[str, str | None] = {}
-    for each, pending in asked:
-        with suppress(EmergencyCallingError):
-            entry = pending.result()
-            names[each.agent_key] = entry.name if entry else None
+    for some in batched((each for each in live if each.in_directory), READ_AT_ONCE, strict=False):
+        asked: list[tuple[Emergency, Pending[Agent | None]]] = []
+        # Where no time is left, or no place in the line for storage, the rest stays without a name.
+        with suppress(Unavailable):
+            asked = [(each, directory.find(each.agent_id, deadline)) for each in some]
+        for each, pending in asked:
+            with suppress(EmergencyCallingError):
+                entry = pending.result()
+                names[each.agent_key] = entry.name if entry else None
     return names

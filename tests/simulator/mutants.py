@@ -273,7 +273,12 @@ MUTANTS = (
         "(leg.received_at or leg.dialled_at for leg in known.legs if leg.notified), now)",
         "[*(leg.dialled_at for leg in known.legs if leg.notified), *known.callback_notices], now)",
     ),
-    Mutant("a callback tells what is claimed as a fact", TELLING, "        claimed=agent is None,\n", ""),
+    Mutant(
+        "a callback tells what is claimed as a fact",
+        TELLING,
+        "    notice = structs.replace(notice, claimed=not is_listed)\n",
+        "",
+    ),
     Mutant("no ration in an outage", OUTAGE_ANSWER, " and mail_granted(facts, outage):\n", ":\n"),
     Mutant("inferred tie taken for exact", FACTS, "tie.kind is TieKind.EXACT and tie", "tie"),
     Mutant("two fitting legs: take the first", FACTS, "if len(fitting) == 1 else None", "if fitting else None"),
@@ -866,7 +871,9 @@ MUTANTS = (
     Mutant("a stored time at the edge is taken", TIMES, " or not MINYEAR < each.year < MAXYEAR", ""),
     Mutant("a key inside a row is believed", TABLE, "    require_key(key)\n    return key\n", "    return key\n"),
     Mutant("an id that no key can hold is believed", IDS, "{0,256}", "{0,256}|.*"),
-    Mutant("a key that nobody wrote is swept for ever", STORE, "read_moment(row)\n                named()", "named()"),
+    Mutant(
+        "a key that nobody wrote is swept for ever", STORE, "read_moment(row)\n                    named()", "named()"
+    ),
     Mutant("a free number's key is believed", ROWS, "    if not is_e164(number):\n", "    if False:\n"),
     Mutant(
         "a step of a timer takes the next along", STEPS, "            self.all_done = False\n", "            raise\n"

@@ -1,5 +1,6 @@
 """The outside world as a process of the simulation meets it: slow, failing before or after it acted, or away."""
 
+import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -108,15 +109,26 @@ class LineLock:
         self._process = process
         self._held = False
 
-    def __enter__(self) -> None:
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        clock = self._process.world.clock
+        until_s = clock.monotonic() + (timeout if timeout >= 0 else math.inf)
         while self._held:
-            self._process.world.clock.sleep(0.001)
+            if not blocking or clock.monotonic() >= until_s:
+                return False
+            clock.sleep(0.001)
             if self._process.dead:
                 raise Died
         self._held = True
+        return True
+
+    def release(self) -> None:
+        self._held = False
+
+    def __enter__(self) -> None:
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._held = False
+        self.release()
 
 
 class _Reading[T]:

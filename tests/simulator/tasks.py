@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from tests.simulator.ports import Died, LineLock
@@ -21,7 +20,7 @@ class Tasks:
         self._process = process
         self._clock = process.world.clock
 
-    def lock(self) -> AbstractContextManager[object]:
+    def lock(self) -> LineLock:
         return LineLock(self._process)
 
     def signal(self) -> "TaskSignal":

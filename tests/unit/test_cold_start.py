@@ -7,11 +7,14 @@ from functools import partial
 
 from msgspec import structs
 
+from shared.adapters.background_look import BackgroundLook
 from shared.adapters.breaker import Breaker
 from shared.adapters.effect_threads import MAX_WAITING_A_KIND, MAX_WAITING_OF_ONE, EffectThreads
 from shared.adapters.repeats import Repeats
+from shared.adapters.system_clock import SystemClock
 from shared.adapters.threads import OsThreads
 from shared.bootstrap import Preparation, WarmUp
+from shared.deadlines import Deadline
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from tests.fakes.house import Counter, HandClock, House, everybody
@@ -141,6 +144,64 @@ class Rests(OsThreads):
 
     def submit(self, work: Callable[[], None], /) -> object:
         return None
+
+
+class NoThreadAtFirst(OsThreads):
+    """The machine has no thread to give when it is first asked; an executor has queued the work by then."""
+
+    def __init__(self) -> None:
+        self.queued: list[Callable[[], None]] = []
+        self._asked = 0
+
+    def _give(self) -> None:
+        self._asked += 1
+        if self._asked == 1:
+            raise RuntimeError("can't start new thread")
+
+    def begin(self, name: str, work: Callable[[], None]) -> None:
+        self._give()
+        super().begin(name, work)
+
+    def crew(self, name: str, size: int) -> "NoThreadAtFirst":
+        return self
+
+    def submit(self, work: Callable[[], None], /) -> object:
+        self.queued.append(work)
+        self._give()
+        return None
+
+
+def test_an_effect_that_was_queued_before_no_thread_was_to_be_had_is_done_by_the_threads_that_there_are() -> None:
+    threads, done = NoThreadAtFirst(), list[str]()
+    effects = EffectThreads[str](Counter(), threads=threads)
+
+    def perform(effect: str) -> tuple[str, ...]:
+        done.append(effect)
+        return ()
+
+    for name in ("one", "two"):
+        effects.start([name], perform)
+    for work in threads.queued:
+        work()
+    assert done == ["one", "two"]
+
+
+def test_a_look_for_which_there_was_no_thread_is_taken_by_whoever_asks_next() -> None:
+    clock = SystemClock()
+    look = BackgroundLook(
+        "test", lambda _: 1, clock, Counter(), within_s=1.0, remembered_s=60.0, threads=NoThreadAtFirst()
+    )
+    assert look.seen(Deadline(clock, 10.0)) is None
+    assert look.seen(Deadline(clock, 10.0)) == 1
+
+
+def test_a_warm_up_for_which_there_was_no_thread_ends_no_sweep_and_is_begun_by_the_next() -> None:
+    done = threading.Event()
+    warm_up = WarmUp(done.set, telemetry=Counter(), threads=NoThreadAtFirst())
+    warm_up.begin()
+    assert not done.is_set()
+    warm_up.begin()
+    assert done.wait(10)
 
 
 def test_effects_that_cannot_be_begun_any_more_are_left_to_the_outbox() -> None:

@@ -10,16 +10,17 @@ import pytest
 from functions.wire import directory_csv
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.import_table import ImportTable
-from shared.adapters.table import Write
-from shared.deadlines import Deadline
+from shared.adapters.table import Row, Write
+from shared.deadlines import Budgets, Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.imports import AgentChange, ImportState
-from tests.fakes.house import House
-from tests.fakes.memory_table import MemoryTable
+from tests.fakes.house import HandClock, House
+from tests.fakes.memory_table import Known, MemoryTable
 
 # More than `MANY`: the directory is read in pages at first, and entry by entry at the end.
 ROWS_OF_CUT = 510
+SECONDS_AN_ENTRY = 0.012
 
 
 def body_of(count: int, name: str = "Ana") -> bytes:
@@ -175,3 +176,32 @@ def test_an_import_goes_over_what_somebody_wrote_meanwhile() -> None:
     assert begin(house, body_of(30)) == first
     found = house.directory.read("agent-00007", house.within())
     assert found is not None and (found[0].name, found[0].site) == ("Ana 7", "north")
+
+
+class Large(MemoryTable):
+    """A directory of which a page of a thousand entries takes so long that all of them take longer than a run has."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        found = super().between(first, end, limit, deadline)
+        took = min(len(found.result()) * SECONDS_AN_ENTRY, deadline.remaining_s())
+        self._clock.advance(timedelta(seconds=took))
+        deadline.require()
+        return found
+
+
+def test_an_import_into_a_directory_that_is_too_large_to_be_read_in_one_run_is_done() -> None:
+    house = House()
+    house.directory = AgentTable(Large(house.clock), house.clock)
+    house.directory.apply(changes_of(body_of(ROWS_OF_CUT)), None, house.within())
+    assert Budgets().import_s < ROWS_OF_CUT * SECONDS_AN_ENTRY
+    house.performs = False
+    operation_id = begin(house, body_of(ROWS_OF_CUT, "Ben"))
+    for _ in range(3):
+        house.sweep()
+    assert state_of(house, operation_id) == (ImportState.DONE, ROWS_OF_CUT, ROWS_OF_CUT)
+    found = house.directory.read("agent-00007", house.within())
+    assert found is not None and found[0].name == "Ben 7"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from msgspec import structs
@@ -9,7 +10,7 @@ from msgspec import structs
 from shared.adapters.key_table import PLAIN_FOR, ROW, KeyTable, KnownKeys
 from shared.adapters.presence_marks import PresenceMarks, mark_of
 from shared.adapters.table import Put
-from shared.bootstrap import compose
+from shared.bootstrap import AGENTS_TABLE, PARTITION, compose
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment_checks import OF_THE_SETTING, OF_THE_TABLE
@@ -236,6 +237,25 @@ def test_the_setting_comes_first_and_the_tables_own_is_read_still() -> None:
     own = KeyTable(table, clock, ()).ring(soon(clock)).secrets
     assert KeyTable(table, clock, (NEW,)).ring(soon(clock)).secrets == (NEW, *own)
     assert KeyTable(table, clock, ()).ring(soon(clock)).secrets == own, "also once the setting is emptied again"
+
+
+def test_the_first_time_the_tables_own_secret_goes_before_the_settings_new_one_as_the_runbook_says() -> None:
+    house, host = house_with(PLAIN)
+    table = MemoryTable()
+    before = KeyTable(table, house.clock, ()).ring(house.within())
+    row = table.get(ROW, house.within()).result()
+    assert row is not None
+    settings = read_settings({"KEY_SECRETS": f"{row.values['secret']};{NEW.text.replace(' ', '-')}"})
+    after_it = KeyTable(table, house.clock, settings.key_secrets).ring(house.within())
+    for number, (one, other) in enumerate([(before, after_it), (after_it, before)]):
+        host.now = one
+        answer = dial(house, "dana", f"dana/{number}")
+        host.now = other
+        assert dial(house, "dana", f"dana/{number}").callback_number == answer.callback_number
+        assert mode(house, "dana", DANA_OBJECT) is Mode.EMERGENCY
+    runbook = (Path(__file__).resolve().parents[2] / "OPERATIONS.md").read_text("utf-8")
+    where = f"--table-name {AGENTS_TABLE} --partition-key {PARTITION} --row-key {ROW} --query secret"
+    assert where in runbook
 
 
 def test_where_the_setting_has_a_secret_none_is_made_until_it_is_emptied() -> None:

@@ -3,20 +3,23 @@
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
 from shared.adapters.exhausted_zone import SHARE_ROWS_READ
 from shared.adapters.lending import UNDER_WAY, Lending, LockMaker
 from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
+from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Put, Row, Table
-from shared.deadlines import Deadline
+from shared.deadlines import Budgets, Deadline, PatientDeadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.ports import Loan, LoanKind
-from tests.fakes.house import HandClock, House, Overtaken, numbers
+from shared.use_cases.carry_on_drill import STEP_WITHIN_S
+from tests.fakes.house import PATIENCE_S, HandClock, House, Overtaken, after, numbers
 from tests.fakes.memory_table import Known, MemoryTable
 
 
@@ -210,10 +213,84 @@ def test_a_reading_that_was_begun_and_fails_costs_no_dial_after_the_recovery_its
     house = House(table=table)
     house.tick()
     table.failure = failure
-    house.numbers.expect_loan("US", house.within())
+    house.numbers.expect_loan("US", Deadline(house.clock, Budgets().start_call_s))
     table.failure = None
     answers = [house.dial(Dial(call_id=name, agent_id=name, dialled="911")) for name in ("ana", "ben", "carl")]
     assert [answer.degraded for answer in answers] == [True] * lost + [False] * (len(answers) - lost)
+
+
+class Hung:
+    """An answer that never comes: whoever waits for it does so until its deadline."""
+
+    def __init__(self, clock: HandClock, deadline: Deadline) -> None:
+        self._clock, self._deadline = clock, deadline
+
+    def result(self) -> list[Row]:
+        self._clock.advance(after(seconds=self._deadline.remaining_s()))
+        raise Unavailable
+
+
+class HangsOnce(MemoryTable):
+    """A table whose next reading of free numbers hangs: its connection is dead."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.hangs = False
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        if self.hangs and first.startswith("free|"):
+            self.hangs = False
+            return Hung(self._clock, deadline)  # type: ignore[return-value]
+        return super().between(first, end, limit, deadline)
+
+
+@pytest.mark.parametrize("seconds", [Budgets().start_call_from_event_s, STEP_WITHIN_S])
+def test_a_dial_does_not_wait_for_a_reading_that_an_event_or_a_drill_with_more_time_has_begun(seconds: float) -> None:
+    clock = HandClock()
+    table = HangsOnce(clock)
+    house = House(table=table, clock=clock)
+    house.tick()
+    table.hangs, began = True, clock.monotonic()
+    house.numbers.expect_loan("US", Deadline(clock, seconds))
+    patient = PatientDeadline(clock, Budgets().start_call_s, at_most_s=0.9, alive=lambda: True)
+    loan = house.numbers.loan(country="US", quota=None, now=clock.now(), deadline=patient)
+    assert (loan.kind, clock.monotonic() - began) == (LoanKind.FREE, 0.0)
+
+
+class Stuck(MemoryTable):
+    """A table that does not answer one reading of what rests before a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read, self.go_on = threading.Event(), threading.Event()
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        if first.startswith("rest|") and not self.is_read.is_set():
+            self.is_read.set()
+            self.go_on.wait(deadline.remaining_s())
+        return super().between(first, end, limit, deadline)
+
+
+def test_a_dial_waits_for_its_turn_to_read_no_longer_than_its_own_time() -> None:
+    table, clock = Stuck(), SystemClock()
+    lending = lending_of(table, 1)
+
+    def find(seconds: float) -> None:
+        lending.find(country="US", quota=None, now=clock.now(), deadline=Deadline(clock, seconds))
+
+    def reads_for_long() -> None:
+        with suppress(Unavailable):
+            find(PATIENCE_S)
+
+    drill = threading.Thread(target=reads_for_long)
+    drill.start()
+    assert table.is_read.wait(PATIENCE_S)
+    with pytest.raises(Unavailable):
+        find(0.05)
+    assert drill.is_alive(), "the dial has not waited for the other's reading"
+    table.go_on.set()
+    drill.join()
 
 
 class LosesOnce:
@@ -222,10 +299,16 @@ class LosesOnce:
     def __init__(self) -> None:
         self.forget: Callable[[], object] = lambda: None
 
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return True
+
     def __enter__(self) -> None:
-        return
+        self.acquire()
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
         forget, self.forget = self.forget, lambda: None
         forget()
 

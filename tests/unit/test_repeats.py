@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 from shared.adapters.repeats import MOST_KEPT, Repeats
-from shared.adapters.threads import Crew
+from shared.adapters.threads import Crew, Lock
 
 PATIENCE_S = 10.0
 MOST = 12
@@ -40,6 +39,23 @@ def test_one_that_fails_as_nobody_foresaw_keeps_no_other_waiting_and_ends_no_thr
     assert done.wait(PATIENCE_S)
 
 
+def test_a_look_at_the_store_that_fails_as_nobody_foresaw_ends_no_thread() -> None:
+    failed, done = threading.Event(), threading.Event()
+
+    def store_answers() -> bool:
+        if not failed.is_set():
+            failed.set()
+            raise ValueError
+        return True
+
+    def again() -> bool:
+        done.set()
+        return True
+
+    Repeats(store_answers).keep("ana", "one", again, MOST)
+    assert done.wait(PATIENCE_S)
+
+
 def test_while_the_store_is_away_again_the_rest_waits() -> None:
     answers = iter([True, False, False])
     tried: list[str] = []
@@ -70,8 +86,8 @@ class HandThreads:
         self.begun: list[Callable[[], None]] = []
         self.later: list[tuple[float, Callable[[], None]]] = []
 
-    def lock(self) -> AbstractContextManager[object]:
-        return nullcontext()
+    def lock(self) -> Lock:
+        return threading.Lock()
 
     def signal(self) -> "HandSignal":
         return HandSignal(self)

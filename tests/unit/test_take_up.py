@@ -1,13 +1,14 @@
 """When a process looks for what is overdue: after its start, while it serves, and never on the way of a dial (B6)."""
 
+import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from shared.adapters.take_up import SERVING_S, STARTING_S, TakeUp
-from shared.adapters.threads import Crew
+from shared.adapters.threads import Crew, Lock
 from shared.domain.emergencies import FIRST_TRY_WITHIN
 from shared.domain.errors import Unavailable
 from tests.fakes.house import Counter
@@ -30,8 +31,8 @@ class Course:
         self.served: Callable[[], None] = lambda: None
         self.work: Callable[[], None] = lambda: None
 
-    def lock(self) -> AbstractContextManager[object]:
-        return nullcontext()
+    def lock(self) -> Lock:
+        return threading.Lock()
 
     def signal(self) -> "Course.Woken":
         return Course.Woken(self)

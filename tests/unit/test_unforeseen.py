@@ -8,6 +8,7 @@ from msgspec import structs
 from shared.adapters.emergency_table import MOST_FORGOTTEN_AT_ONCE
 from shared.adapters.exhausted_zone import MOST_TAKEN_FROM
 from shared.adapters.outage_memory import OutageMemory
+from shared.adapters.presence_table import PresenceTable
 from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -17,12 +18,14 @@ from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
 from shared.domain.panels import Banner
-from shared.ports import Change, OutageDial
+from shared.domain.presence import Presence
+from shared.ports import Change, Email, OutageDial
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import FALLBACK, House, after, key_outside, numbers, only_agent
+from shared.use_cases.take_up_outbox import OWED_AT_ONCE
+from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_outside, numbers, only_agent
 from tests.fakes.memory_table import Known, MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
@@ -238,3 +241,52 @@ def test_what_is_refused_stays_refused() -> None:
     house = House()
     with pytest.raises(NotAnEmergency):
         house.dial(Dial(call_id="1", agent_id="ana", dialled="5551234", country="US"))
+
+
+class Strange(PresenceTable):
+    """A presence service that answers with what nobody foresaw."""
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        raise ValueError
+
+
+class Enduring(House):
+    """What fails is owed further, whatever it is: as the crews have it."""
+
+    def perform(self, effect: Effect) -> bool:
+        try:
+            return super().perform(effect)
+        except ValueError:
+            return False
+
+
+def test_presences_that_fail_as_nobody_foresaw_keep_no_notice_from_being_taken_up() -> None:
+    crowd = OWED_AT_ONCE + 10
+    house = Enduring(pool=numbers(crowd))
+    house.tick()
+    house.presence = Strange(house.presence_rows, house.clock)
+    # The process dies before it has done anything of what it owes.
+    house.performs = False
+    for number in range(crowd):
+        house.clock.advance(after(seconds=1))
+        house.add_agent(Agent(agent_id=f"agent-{number}"))
+        house.dial(dial(f"agent-{number}"))
+    house.performs = True
+    for _ in range(12):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert len(house.mail.accepted) == crowd
+
+
+def test_a_mail_that_fails_as_nobody_foresaw_in_an_outage_is_tried_with_the_next_report_of_the_dial() -> None:
+    house = Enduring()
+    house.line.away = True
+
+    def fails_once(_email: Email) -> None:
+        house.mail.fail = lambda _email: None
+        raise ValueError
+
+    house.mail.fail = fails_once
+    for _ in range(3):
+        assert house.dial(dial("ana")).degraded
+    assert house.mail.received() == [DEFAULT_CONTACT]
