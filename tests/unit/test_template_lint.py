@@ -175,3 +175,11 @@ def test_a_number_that_one_site_is_not_told_is_missing() -> None:
 
 def test_what_is_within_an_element_that_is_never_shown_stays_so_whatever_else_ends_there() -> None:
     assert shown("<p>a</p><template><p>b</p>c</template>d").split() == ["a", "d"]
+
+
+def test_what_is_within_a_template_after_another_one_in_it_is_not_shown() -> None:
+    assert shown("<p>a</p><template>b<template>c</template>d</template>e").split() == ["a", "e"]
+    html = f"<p>Hello</p><template><template></template>{CALL.html}</template>"
+    found = lint(structs.replace(CALL, html=html), TemplateKind.CALL)
+    assert {"agent_missing", "callback_number_missing"} <= {fault.code for fault in found}
+    assert {fault.part for fault in found} == {"html"}
