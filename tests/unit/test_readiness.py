@@ -508,6 +508,16 @@ def test_a_bounce_is_a_problem_of_the_address_and_tells_of_no_call(house: House)
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
 
 
+def test_nothing_is_said_of_every_contact_while_one_was_never_sent_anything(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    assert house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    house.add_agent(structs.replace(ANA, emergency_contacts=("guard@example.com", "new@example.com")))
+    assert "deliveries" not in states(house.administration.show_agent_readiness("ana"))
+    house.add_agent(structs.replace(ANA, emergency_contacts=("GUARD@example.com",)))
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
 def test_what_is_kept_of_contacts_goes_with_the_entry(house: House) -> None:
     house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
     [sent] = house.mail.accepted
