@@ -23,7 +23,7 @@ from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
 from shared.domain.pool_numbers import NumberState
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email
 from shared.use_cases.effects import CarryOnDrill, Effect
 from shared.use_cases.end_call import End
@@ -369,6 +369,32 @@ def test_what_a_service_took_and_does_not_show_has_failed(house: Theatre) -> Non
     assert reason(drill, "presence") == "The presence service took Do not disturb, and shows busy."
     assert house.status(DANA) is PresenceStatus.AVAILABLE
     assert_nothing_is_left(house)
+
+
+class Stubborn(PresenceTable):
+    """A service outside that shows a state of its own, which nobody has set, once nothing is held there any more."""
+
+    @property
+    def embedded(self) -> bool:
+        return False
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        shown = super().read(agent_id, deadline)
+        own = structs.replace(shown, status=PresenceStatus.BUSY, set_by=SetBy.SYSTEM.value)
+        return own if shown.hold_id is None and shown.set_by is not None and self.held else shown
+
+    held = False
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        self.held = self.held or presence.hold_id is not None
+        return super().write(agent_id, presence, deadline)
+
+
+def test_a_presence_that_nobody_changed_and_that_does_not_come_back_has_failed(house: Theatre) -> None:
+    house.presence = Stubborn(house.presence_rows, house.clock)
+    drill = house.play()
+    assert (drill.state, states(drill)["restore"]) == (DrillState.FAILED, "failed")
+    assert reason(drill, "restore") == "The presence service shows busy."
 
 
 def test_an_empty_pool_fails_at_the_lease(house: Theatre) -> None:

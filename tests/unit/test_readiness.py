@@ -684,3 +684,17 @@ def test_of_a_presence_that_nobody_asked_for_nothing_is_said(house: House) -> No
     checks = partial(agent_presence_checks, known, PresenceBackend.GRAPH, None, house.clock.now())
     assert list(checks(asked=False)) == []
     assert [each.state for each in checks(asked=True)] == [CheckState.UNKNOWN]
+
+
+def test_the_pool_that_is_needed_follows_from_how_long_a_number_is_kept(house: House) -> None:
+    for number in range(400):
+        house.add_agent(structs.replace(ANA, agent_id=f"a{number}"))
+
+    def needed(**minutes: int) -> int:
+        house.deployment = structs.replace(house.deployment, rules=structs.replace(house.deployment.rules, **minutes))
+        house.clock.advance(after(hours=1))
+        [pool] = [each for each in house.administration.show_readiness().checks if each.id == "pool"]
+        return int(pool.reason.partition("Erlang-B ")[2].partition(" ")[0])
+
+    usual = needed()
+    assert needed(after_call_minutes=30) == usual < needed(after_call_minutes=600)
