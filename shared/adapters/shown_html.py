@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 
 _NEVER_SHOWN = frozenset({"head", "script", "style", "template", "title"})
+# One within another of its kind: the first end is the inner one's.
+_NESTS = frozenset({"template"})
 # Any other element begins the body, where the head was not closed (HTML standard, 13.2.6.4.4).
 _OF_A_HEAD = frozenset({"base", "link", "meta", "noscript", "script", "style", "template", "title"})
 
@@ -25,7 +27,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - not shown
         if self._within == ["head"] and tag not in _OF_A_HEAD:
             self._within.clear()
-        if tag in _NEVER_SHOWN and tag not in self._within:
+        if tag in _NEVER_SHOWN and (tag in _NESTS or tag not in self._within):
             self._within.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

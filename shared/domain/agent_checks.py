@@ -68,7 +68,7 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     stated = profile.caller_id if profile is not None else None
     caller_ids = (stated,) if stated else known.deployment.callback_numbers
     yield emergency_path(caller_ids, known.telephony, subject)
-    yield from _deliveries(known.deliveries, subject, now)
+    yield from _deliveries(known.deliveries, known.agent.emergency_contacts, subject, now)
 
 
 def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
@@ -331,7 +331,9 @@ def _profile(profile: OutboundProfile | None, subject: str, now: datetime) -> Ch
     return ok("outbound_profile", "As an administrator stated; it cannot be seen from here.", now, subject)
 
 
-def _deliveries(deliveries: Mapping[str, Delivery] | None, subject: str, now: datetime) -> Iterator[Check]:
+def _deliveries(
+    deliveries: Mapping[str, Delivery] | None, contacts: Collection[str], subject: str, now: datetime
+) -> Iterator[Check]:
     if deliveries is None:
         yield unknown("deliveries", "The delivery reports could not be read.", "Ask again in a minute.", None, subject)
         return
@@ -347,5 +349,6 @@ def _deliveries(deliveries: Mapping[str, Delivery] | None, subject: str, now: da
             now,
             subject,
         )
-    elif deliveries:
+    elif deliveries and deliveries.keys() >= set(contacts):
+        # Of a contact to whom nothing was ever sent, nothing is known.
         yield ok("deliveries", "The last message to every contact was taken.", now, subject)

@@ -175,3 +175,9 @@ def test_a_quote_that_is_not_closed_is_a_fault_and_no_utf_8_is_malformed() -> No
     with pytest.raises(Malformed):
         read("agent_id\né".encode("latin-1"))
     assert len(COLUMNS) == 15
+
+
+def test_separators_that_a_spreadsheet_leaves_behind_a_record_are_no_cells() -> None:
+    found = read(b"agent_id,name\r\na,Ana,,\r\nb,Ben, ,x\r\n")
+    assert [row.change.agent_id for row in found.rows] == ["a"]
+    assert [(each.line, each.column) for each in found.faults] == [(3, None)]

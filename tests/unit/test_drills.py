@@ -18,12 +18,12 @@ from shared.domain.agents import Agent
 from shared.domain.board import LiveEmergency
 from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
-from shared.domain.drills import CLAIMED_FOR, Drill, DrillState, new_drill
+from shared.domain.drills import CLAIMED_FOR, FORGOTTEN_AFTER, Drill, DrillState, concluded, new_drill
 from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
 from shared.domain.pool_numbers import NumberState
-from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Email
 from shared.use_cases.effects import CarryOnDrill, Effect
 from shared.use_cases.end_call import End
@@ -371,6 +371,32 @@ def test_what_a_service_took_and_does_not_show_has_failed(house: Theatre) -> Non
     assert_nothing_is_left(house)
 
 
+class Stubborn(PresenceTable):
+    """A service outside that shows a state of its own, which nobody has set, once nothing is held there any more."""
+
+    @property
+    def embedded(self) -> bool:
+        return False
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        shown = super().read(agent_id, deadline)
+        own = structs.replace(shown, status=PresenceStatus.BUSY, set_by=SetBy.SYSTEM.value)
+        return own if shown.hold_id is None and shown.set_by is not None and self.held else shown
+
+    held = False
+
+    def write(self, agent_id: str, presence: Presence, deadline: Deadline) -> Presence:
+        self.held = self.held or presence.hold_id is not None
+        return super().write(agent_id, presence, deadline)
+
+
+def test_a_presence_that_nobody_changed_and_that_does_not_come_back_has_failed(house: Theatre) -> None:
+    house.presence = Stubborn(house.presence_rows, house.clock)
+    drill = house.play()
+    assert (drill.state, states(drill)["restore"]) == (DrillState.FAILED, "failed")
+    assert reason(drill, "restore") == "The presence service shows busy."
+
+
 def test_an_empty_pool_fails_at_the_lease(house: Theatre) -> None:
     house = Theatre(pool=numbers(1))
     drill = house.play(WARDEN)
@@ -628,3 +654,46 @@ def test_the_log_says_daily_for_how_many_days_no_drill_has_passed(house: Theatre
     house.play(WARDEN, drill_id="drill-2")
     house.tick()
     assert ages(house) == [0, 3], "one that failed does not count"
+
+
+# What nobody else may lose, or be told of -----------------------------------------------------------------------------
+
+
+def test_a_drill_that_cleans_up_takes_no_notice_of_a_real_call_along(house: Theatre) -> None:
+    def a_call_while_the_mail_is_down() -> None:
+        house.mail.fail = refuse
+        house.dial(Dial(call_id="real", agent_id=KIM, dialled="911", country="US"))
+        house.mail.fail = lambda _email: None
+
+    house.before("release", a_call_while_the_mail_is_down)
+    house.play(WARDEN)
+    assert "boss@example.com" not in house.mail.received()
+    house.wait(60)
+    assert house.mail.received().count("boss@example.com") == 1
+
+
+def test_nobody_is_told_that_an_overtaken_drill_is_over_where_no_call_is_closed_so(house: Theatre) -> None:
+    house.deployment = structs.replace(house.deployment, closing_notices=False)
+    house.before("callback", lambda: house.dial(Dial(call_id="real", agent_id=DANA, dialled="911", country="US")))
+    assert house.play(WARDEN).state is DrillState.OVERTAKEN
+    assert house.mail.received().count(WARDEN) == 1
+
+
+def test_only_who_plays_a_drill_keeps_how_it_stands() -> None:
+    drills, within = DrillTable(MemoryTable()), House().within()
+    drills.begin(new_drill("drill-1", DANA, (), DAWN), DAWN, within)
+    mine = drills.claim("drill-1", "mine", DAWN, DAWN + CLAIMED_FOR, within)
+    assert mine is not None
+    with pytest.raises(Conflict):
+        drills.keep(mine, "another's", within)
+    drills.keep(concluded(mine), "mine", within)
+    with pytest.raises(Conflict):
+        drills.keep(mine, "mine", within)
+
+
+def test_a_drill_is_in_the_next_one_s_way_for_as_long_as_it_may_be_cleaned_up() -> None:
+    drills, within = DrillTable(MemoryTable()), House().within()
+    drills.begin(new_drill("drill-1", DANA, (), DAWN), DAWN, within)
+    with pytest.raises(Conflict):
+        drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN + FORGOTTEN_AFTER - after(seconds=1), within)
+    drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN + FORGOTTEN_AFTER, within)

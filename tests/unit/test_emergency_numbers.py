@@ -356,3 +356,8 @@ def test_a_voice_route_that_takes_it_makes_it_unknown_abroad_and_changes_nothing
     assert placement(number, country="MX", routed={"911"}) == Placement(Placeable.UNKNOWN, "911")
     assert placement(number, country="MX", routed=None) == Placement(Placeable.UNKNOWN, "911")
     assert placement(number, country="US", routed={"911"}) == Placement(Placeable.YES, "911")
+
+
+@pytest.mark.parametrize("written", ["urn:service:sos@example.com", "<urn:service:sos.fire;p=1@example.com>"])
+def test_a_service_may_stand_before_a_host(written: str) -> None:
+    assert recognise(written, country="GB", countries=CONFIGURED) == EmergencyNumber("999", test=False)

@@ -10,11 +10,12 @@ import pytest
 from functions.wire import directory_csv
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.import_table import ImportTable
-from shared.adapters.table import Row, Write
+from shared.adapters.table import Put, Row, Write
 from shared.deadlines import Budgets, Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.imports import AgentChange, ImportState
+from shared.use_cases.effects import CarryOnImport
 from tests.fakes.house import HandClock, House
 from tests.fakes.memory_table import Known, MemoryTable
 
@@ -205,3 +206,28 @@ def test_an_import_into_a_directory_that_is_too_large_to_be_read_in_one_run_is_d
     assert state_of(house, operation_id) == (ImportState.DONE, ROWS_OF_CUT, ROWS_OF_CUT)
     found = house.directory.read("agent-00007", house.within())
     assert found is not None and found[0].name == "Ben 7"
+
+
+def test_an_import_of_which_only_a_part_is_there_is_not_carried_on() -> None:
+    table = Cutting()
+    house = on(table)
+    house.performs, table.cut_at = False, 2
+    with suppress(Unavailable):
+        begin(house, body_of(3))
+    assert house.imports.running(house.clock.now(), house.within()) == []
+    table.cut_at = 0
+    operation_id = begin(house, body_of(3))
+    assert house.imports.running(house.clock.now(), house.within()) == [operation_id]
+
+
+def test_an_import_of_nobody_is_done_and_one_of_which_a_piece_cannot_be_read_has_failed() -> None:
+    table = MemoryTable()
+    house = House()
+    house.directory, house.imports = AgentTable(table, house.clock), ImportTable(table)
+    house.performs = False
+    assert state_of(house, begin(house, b"agent_id,name")) == (ImportState.DONE, 0, 0)
+    operation_id = begin(house, body_of(3))
+    [piece] = table.between("importrow|", "importrow|~", 2, house.within()).result()
+    table.commit([Put(piece.key, {"schema": 9})], house.within())
+    house.calling.perform(CarryOnImport(operation_id))
+    assert state_of(house, operation_id) == (ImportState.FAILED, 0, 3)

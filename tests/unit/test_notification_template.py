@@ -455,3 +455,23 @@ def test_several_tests_in_one_message_say_test_in_its_subject(language: str) -> 
 
 def test_what_is_left_alone_of_several_is_told_as_it_is() -> None:
     assert merged(NOTICE) == NotificationTemplate().render(NOTICE, DIALLED)
+
+
+def test_whose_the_address_is_is_said_where_it_is_not_the_positions() -> None:
+    elsewhere = structs.replace(LIVE, address_source=LocationSource.REGISTERED)
+    for words in both(rendered(location=elsewhere)):
+        assert "The address is the one registered for the agent." in words
+    for words in both(rendered(location=LIVE)):
+        assert "The address is" not in words
+
+
+@pytest.mark.parametrize("kind", [each for each in NoticeKind if each is not NoticeKind.CALL])
+def test_only_the_notice_of_a_call_tells_the_place(kind: NoticeKind) -> None:
+    for words in both(rendered(kind=kind, ended_at=DIALLED)):
+        assert "Example Way" not in words and "47.5" not in words
+
+
+def test_a_mark_of_the_templates_own_that_is_cut_off_is_put_in_front() -> None:
+    subject = "{{ agent }} {{ agent }}{% if drill %} DRILL{% endif %}"
+    notice = rendered(structs.replace(MARKED, subject=subject), agent_name="x" * 110, drill=True)
+    assert notice.subject.startswith("[DRILL, no emergency]")

@@ -5,6 +5,7 @@ import pytest
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.leases import Rules
+from shared.domain.phone_numbers import country_of, is_e164
 from shared.domain.pool import NO_ZONE, domestic_zones, is_foreign, zone_of_number, zones_in_order
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
@@ -126,3 +127,12 @@ def test_rows_that_a_version_without_zones_wrote_are_brought_in_line() -> None:
     house.tick()
     assert sorted(key.split("|")[1] for key in house.rows() if key.startswith("free|")) == ["GB", "US"]
     assert dial(house, "ana", "GB").callback_number == BRITAIN
+
+
+@pytest.mark.parametrize(("text", "number"), [("+1425555", True), ("+142555", False), ("+0123456789", False)])
+def test_a_number_has_seven_digits_at_least(text: str, number: bool) -> None:
+    assert is_e164(text) is number
+
+
+def test_a_number_of_all_countries_is_of_none() -> None:
+    assert country_of("+80012345678") is None

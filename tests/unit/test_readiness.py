@@ -1,6 +1,7 @@
 """Readiness: on a deployment with one fault the first line names it; on a sound one all is ok but what nobody sees."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from msgspec import structs
@@ -23,6 +24,7 @@ from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
 from shared.domain.pool_size import blocking, numbers_needed
 from shared.domain.presence import Presence, PresenceStatus
+from shared.domain.presence_checks import agent_presence_checks
 from shared.domain.readiness import Check, CheckState, Readiness
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
@@ -511,6 +513,16 @@ def test_a_bounce_is_a_problem_of_the_address_and_tells_of_no_call(house: House)
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
 
 
+def test_nothing_is_said_of_every_contact_while_one_was_never_sent_anything(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    assert house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    house.add_agent(structs.replace(ANA, emergency_contacts=("guard@example.com", "new@example.com")))
+    assert "deliveries" not in states(house.administration.show_agent_readiness("ana"))
+    house.add_agent(structs.replace(ANA, emergency_contacts=("GUARD@example.com",)))
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
 def test_what_is_kept_of_contacts_goes_with_the_entry(house: House) -> None:
     house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
     [sent] = house.mail.accepted
@@ -659,3 +671,35 @@ def test_whether_an_agents_presence_can_be_held_in_dynamics(
     house.deployment = structs.replace(house.deployment, presence_backend=PresenceBackend.DYNAMICS365)
     check = presence_of_ana(house)
     assert check.state is state and (state is CheckState.OK or "dynamics_user_id" in (check.remedy or ""))
+
+
+def test_a_site_without_contacts_is_told_of_by_default(house: House) -> None:
+    site(house, emergency_contacts=())
+    assert "site_contacts" not in states(house.administration.show_readiness())
+
+
+def test_the_path_of_an_agent_follows_from_the_caller_id_that_is_stated(house: House) -> None:
+    house.add_agent(structs.replace(ANA, outbound_profile=OutboundProfile(caller_id="+14255550199")))
+    [check] = [each for each in house.administration.show_agent_readiness("ana").checks if each.id == "emergency_path"]
+    assert (check.state, check.reason.partition(":")[0]) == (CheckState.PROBLEM, "fails")
+
+
+def test_of_a_presence_that_nobody_asked_for_nothing_is_said(house: House) -> None:
+    known = structs.replace(ANA, entra_object_id="0f0e0d0c-0b0a-4908-8706-050403020100")
+    checks = partial(agent_presence_checks, known, PresenceBackend.GRAPH, None, house.clock.now())
+    assert list(checks(asked=False)) == []
+    assert [each.state for each in checks(asked=True)] == [CheckState.UNKNOWN]
+
+
+def test_the_pool_that_is_needed_follows_from_how_long_a_number_is_kept(house: House) -> None:
+    for number in range(400):
+        house.add_agent(structs.replace(ANA, agent_id=f"a{number}"))
+
+    def needed(**minutes: int) -> int:
+        house.deployment = structs.replace(house.deployment, rules=structs.replace(house.deployment.rules, **minutes))
+        house.clock.advance(after(hours=1))
+        [pool] = [each for each in house.administration.show_readiness().checks if each.id == "pool"]
+        return int(pool.reason.partition("Erlang-B ")[2].partition(" ")[0])
+
+    usual = needed()
+    assert needed(after_call_minutes=30) == usual < needed(after_call_minutes=600)

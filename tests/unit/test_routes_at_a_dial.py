@@ -12,7 +12,7 @@ from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.sites import Site
 from shared.domain.situations import Say
-from shared.domain.voice_routes import RoutesRead, Telephony, VoiceRoute
+from shared.domain.voice_routes import MAX_PATTERN_CHARACTERS, RoutesRead, Telephony, VoiceRoute, routed
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from tests.fakes.house import House
@@ -148,3 +148,26 @@ def test_as_many_and_as_long_routes_as_there_may_be_fit_into_the_row(house: Hous
     VoiceRouteTable(table).keep(RoutesRead(routes=many, at=house.clock.now()), house.within())
     row = table.get(ROUTES_KEY, house.within()).result()
     assert row is not None and sum(len(str(each)) for each in row.values.values()) < 250_000
+
+
+def test_an_older_reading_that_is_met_replaces_no_newer_one(house: House) -> None:
+    table, within = MemoryTable(), house.within()
+    older = RoutesRead(routes=(NONE,), at=house.clock.now() - timedelta(minutes=1))
+    newer = RoutesRead(routes=(ALL,), at=house.clock.now())
+    VoiceRouteTable(table).keep(older, within)
+    row = table.get(ROUTES_KEY, within).result()
+    routes = VoiceRouteTable(MemoryTable())
+    routes.keep(newer, within)
+    assert row is not None
+    routes.met(row)
+    assert routes.remembered() == newer
+
+
+def test_a_pattern_that_is_too_long_to_be_judged_is_so_as_it_is_kept_too(house: House) -> None:
+    # Cut after the last bar it would take everything.
+    long = VoiceRoute(name="r", number_pattern="^1$" + "|2" * 98 + "|" + "3")
+    assert len(long.number_pattern) == MAX_PATTERN_CHARACTERS + 1 and routed("911", (long,)) is None
+    routes = VoiceRouteTable(MemoryTable())
+    routes.keep(RoutesRead(routes=(long,), at=house.clock.now()), house.within())
+    kept = routes.remembered()
+    assert kept is not None and routed("911", kept.routes) is None

@@ -158,3 +158,8 @@ def test_cut_after_any_commit_and_repeated_it_is_the_same_setup() -> None:
         table.left = 10_000
         brought_back(house, whole)
         assert exported(house) == whole
+
+
+def test_a_template_that_is_there_twice_is_told() -> None:
+    twice = [{"kind": "call", "locale": "en", "subject": "x", "text": "x", "html": "x"}] * 2
+    assert [each.at for each in setup.read(json.dumps({"templates": twice}).encode()).faults] == ["templates"]

@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from functions.http import client_network
 from functions.wire.http import DesktopBody, SiteBody, decode, site_of
 from shared.adapters.site_table import REMEMBERED_S, SiteTable
+from shared.adapters.table import Row
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable
-from shared.domain.locations import Environment, LocationSource
-from shared.domain.sites import Site, SiteMap
+from shared.domain.locations import Desktop, Environment, LocationSource
+from shared.domain.sites import MAX_SITES, Site, SiteMap, site_now
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
-from tests.fakes.house import DEFAULT_CONTACT, DESK, House, TableLine
-from tests.fakes.memory_table import MemoryTable
+from tests.fakes.house import DAWN, DEFAULT_CONTACT, DESK, House, TableLine
+from tests.fakes.memory_table import Known, MemoryTable
 
 DANA = "agent-dana"
 NORTH_DESK = "+14255550170"
@@ -315,3 +317,44 @@ def test_a_site_as_it_is_sent() -> None:
         with pytest.raises(Malformed) as raised:
             site_of("north", decode(faulty, SiteBody))
         assert raised.value.field == field
+
+
+def test_the_only_desktop_of_an_agent_names_its_site_where_the_dial_names_no_desktop() -> None:
+    now, kiosk = DAWN, Site(site_id="kiosk", networks=("kiosk-7",))
+    seen = Desktop(desktop_id="kiosk-7", at=now)
+    asked = {"client": None, "registered": None, "now": now}
+    assert site_now(SiteMap([kiosk]), desktop_id=None, desktop=seen, **asked) == kiosk  # type: ignore[arg-type]
+
+
+class Late(MemoryTable):
+    """A table whose readings are begun, and come to nothing once it is `late`."""
+
+    late = False
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+        found = super().between(first, end, limit, deadline)
+        return Nothing() if self.late else found  # type: ignore[return-value]
+
+
+class Nothing:
+    def result(self) -> list[Row]:
+        raise Unavailable
+
+
+def test_the_sites_remembered_last_count_where_a_reading_comes_to_nothing(house: House) -> None:
+    table = Late()
+    sites = SiteTable(table, house.clock)
+    sites.save(NORTH, None, house.within())
+    assert sites.known(house.within()).result().sites == (NORTH,)
+    house.clock.advance(timedelta(seconds=REMEMBERED_S + 1))
+    table.late = True
+    assert sites.known(house.within()).result().sites == (NORTH,)
+    with pytest.raises(Unavailable):
+        SiteTable(table, house.clock).known(house.within()).result()
+
+
+def test_more_sites_than_there_may_be_are_not_written_at_once_either(house: House) -> None:
+    sites = SiteTable(MemoryTable(), house.clock)
+    with pytest.raises(Malformed):
+        sites.save_all([Site(site_id=f"{number}") for number in range(MAX_SITES + 1)], house.within())
+    assert sites.all(house.within()) == []

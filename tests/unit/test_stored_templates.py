@@ -5,6 +5,7 @@ from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.notification_template import NotificationTemplate
+from shared.adapters.table import Put
 from shared.adapters.template_table import MAX_LINTS, TemplateTable
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Faulty, Unavailable
@@ -12,6 +13,7 @@ from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, Templ
 from shared.domain.words import Words
 from shared.use_cases.show_readiness import show_readiness
 from tests.fakes.house import House, after
+from tests.fakes.memory_table import MemoryTable
 
 CALL, CLOSING = TemplateKind.CALL, TemplateKind.CLOSING
 TEXT = (
@@ -149,3 +151,15 @@ def test_no_more_lints_are_remembered_than_templates_need(house: House) -> None:
     for number in (*range(MAX_LINTS + 1), 1, 0):
         templates.lint(structs.replace(OURS, subject=str(number)), CALL)
     assert tried == [str(number) for number in (*range(MAX_LINTS + 1), 0)]
+
+
+def test_a_template_that_cannot_be_read_is_the_built_in_one_and_can_be_written_over(house: House) -> None:
+    table, within = MemoryTable(), house.within()
+    templates = TemplateTable(table, house.clock)
+    templates.save(CALL, "en", OURS, None, within)
+    [row] = table.between("template|", "template|~", 2, within).result()
+    table.commit([Put(row.key, {"schema": 9})], within)
+    read = templates.read(CALL, "en", within)
+    assert (read.edited, read.sources) == (False, built_in_sources(CALL, "en"))
+    assert templates.edited(CALL, "en") is None
+    assert templates.save(CALL, "en", OURS, read.version, within).edited

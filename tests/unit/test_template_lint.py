@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources, words
+from shared.adapters.shown_html import shown
 from shared.adapters.template_lint import lint
 from shared.domain.notice_templates import FACTS, FLAG_FACTS, LANGUAGES, TemplateKind, TemplateSources
 
@@ -158,3 +159,27 @@ def test_a_closing_template_knows_neither_number_nor_place() -> None:
 def test_a_fault_names_its_line() -> None:
     [fault] = lint(structs.replace(CALL, text=CALL.text + "\n{{ nobody }}"), TemplateKind.CALL)
     assert fault.line == CALL.text.count("\n") + 2
+
+
+def test_a_number_that_one_site_is_not_told_is_missing() -> None:
+    text = (
+        "{{ agent }} {% if site == 'HQ' %}as always{% else %}{{ callback_number }}{% endif %}"
+        "{% if location_known %}{{ location_address }}{% else %}unknown{% endif %}"
+    )
+    found = lint(TemplateSources(subject="x", text=text, html=text), TemplateKind.CALL)
+    assert {(fault.code, fault.part) for fault in found} == {
+        ("callback_number_missing", "text"),
+        ("callback_number_missing", "html"),
+    }
+
+
+def test_what_is_within_an_element_that_is_never_shown_stays_so_whatever_else_ends_there() -> None:
+    assert shown("<p>a</p><template><p>b</p>c</template>d").split() == ["a", "d"]
+
+
+def test_what_is_within_a_template_after_another_one_in_it_is_not_shown() -> None:
+    assert shown("<p>a</p><template>b<template>c</template>d</template>e").split() == ["a", "e"]
+    html = f"<p>Hello</p><template><template></template>{CALL.html}</template>"
+    found = lint(structs.replace(CALL, html=html), TemplateKind.CALL)
+    assert {"agent_missing", "callback_number_missing"} <= {fault.code for fault in found}
+    assert {fault.part for fault in found} == {"html"}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from shared.adapters.emergency_rows import POOL_ROW
-from shared.adapters.registered_pools import REGISTERED_FOR
-from shared.adapters.table import Put
+from shared.adapters.emergency_rows import POOL_ROW, moment
+from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
+from shared.adapters.table import Put, Values
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.use_cases.answer_dial import Answer
@@ -154,3 +154,12 @@ def test_a_call_from_a_number_of_ours_is_no_responders_whichever_host_it_comes_t
 
 def free(house: House) -> list[str]:
     return sorted("+" + row.rpartition("|")[2] for row in house.rows() if row.startswith("free|"))
+
+
+def test_what_another_host_registered_and_is_no_number_is_lent_to_nobody() -> None:
+    house = House(pool=numbers(1))
+    pools = RegisteredPools(house.line, numbers(1))
+    texts: Values = {"schema": 1, "seen": moment(house.clock.now()), "numbers0": f"911;;{numbers(2)[1]};+1"}
+    house.line.commit([Put(f"{POOL_ROW}|other", texts)], house.within())
+    pools.learn(pools.read(house.within()).result(), house.clock.now())
+    assert set(pools.pool.numbers) == set(numbers(2))

@@ -1,10 +1,16 @@
 """The path of an emergency call, and which .NET patterns can be judged here (platform facts, 1)."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from shared.domain.emergency_numbers import Placeable
+from shared.domain.path_checks import number_checks
+from shared.domain.placement_checks import outlook_of
+from shared.domain.readiness import CheckState
 from shared.domain.voice_routes import OwnedNumber, Path, Telephony, VoiceRoute, path_of, routed, takes
+from tests.fakes.house import House
 
 BOUGHT, OTHER = "+14255550100", "+14255550199"
 
@@ -101,3 +107,20 @@ def test_what_routes_take_is_what_was_last_read() -> None:
     assert routed("911", (route("^911$"),)) == frozenset({"911"})
     assert routed("112", (route("^911$"),)) == frozenset()
     assert routed("112", (route(r"\p{Nd}+"),)) is None
+
+
+def test_a_number_that_is_not_owned_is_a_problem_unless_a_carrier_may_bring_its_calls() -> None:
+    route = VoiceRoute(name="r", number_pattern="^9$")
+    for routes, state in (((), CheckState.PROBLEM), ((route,), CheckState.WARNING)):
+        found = list(number_checks(("+14255550100",), (), Telephony(routes=routes, numbers=())))
+        assert [(each.id, each.state) for each in found] == [("callback_number", state)]
+
+
+def test_of_a_pool_without_numbers_no_country_is_said_to_lack_one() -> None:
+    assert list(number_checks((), ("US",), Telephony(routes=(), numbers=()))) == []
+
+
+def test_routes_that_were_read_too_long_ago_may_take_any_number() -> None:
+    read_at, deployment = datetime(2026, 11, 20, tzinfo=UTC), House().deployment
+    assert outlook_of("MX", deployment, Telephony()).placeable is Placeable.NO
+    assert outlook_of("MX", deployment, Telephony(routes_at=read_at)).placeable is Placeable.UNKNOWN
