@@ -1,6 +1,7 @@
 """A number of the caller's country is lent before another's (B2, B14; contract, *Country*)."""
 
 import pytest
+from phonenumbers import PhoneNumberFormat, example_number_for_non_geo_entity, format_number
 
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
@@ -129,10 +130,12 @@ def test_rows_that_a_version_without_zones_wrote_are_brought_in_line() -> None:
     assert dial(house, "ana", "GB").callback_number == BRITAIN
 
 
-@pytest.mark.parametrize(("text", "number"), [("+1425555", True), ("+142555", False), ("+0123456789", False)])
-def test_a_number_has_seven_digits_at_least(text: str, number: bool) -> None:
+@pytest.mark.parametrize(("text", "number"), [("+1425555", True), ("+142555", False), ("+0425555", False)])
+def test_a_number_has_seven_digits_at_least_and_begins_with_no_zero(text: str, number: bool) -> None:
     assert is_e164(text) is number
 
 
-def test_a_number_of_all_countries_is_of_none() -> None:
-    assert country_of("+80012345678") is None
+@pytest.mark.parametrize("calling_code", [800, 870])
+def test_a_number_of_all_countries_is_of_none(calling_code: int) -> None:
+    number = example_number_for_non_geo_entity(calling_code)
+    assert number is not None and country_of(format_number(number, PhoneNumberFormat.E164)) is None
