@@ -104,8 +104,19 @@ class _Speech:
         from babel.dates import format_datetime
 
         local = moment.astimezone(self._zone)
-        said = format_datetime(local, self._pattern, tzinfo=self._zone, locale=self._locale)
+        if self._locale.language == _ENGLISH:
+            said = format_datetime(local, "d MMMM yyyy, HH:mm:ss", tzinfo=self._zone, locale=self._locale)
+        else:
+            said = self._long_date_and_time(local)
         return one_line(f"{said} {self._zone_name(local)}", MAX_NAME_CHARACTERS)
+
+    def _long_date_and_time(self, local: datetime) -> str:
+        """As the locale's own long form, whose time would bear a zone too (CLDR's `z`), and so name it twice."""
+        from babel.dates import format_date, format_time, get_datetime_format
+
+        time = format_time(local, "medium", tzinfo=self._zone, locale=self._locale)
+        date = format_date(local, "long", locale=self._locale)
+        return str(get_datetime_format("long", locale=self._locale)).replace("'", "").format(time, date)
 
     def time(self, moment: datetime) -> str:
         """The time of day to the minute, with the zone's name."""
@@ -128,10 +139,6 @@ class _Speech:
         if math.isnan(metres):
             return ""
         return format_unit(round(min(max(metres, 0.0), 1e9)), "length-meter", length="long", locale=self._locale)
-
-    @property
-    def _pattern(self) -> str:
-        return "d MMMM yyyy, HH:mm:ss" if self._locale.language == _ENGLISH else "long"
 
     def _zone_name(self, local: datetime) -> str:
         return local.tzname() or "UTC"

@@ -257,6 +257,22 @@ def test_times_are_in_the_reader_s_zone_and_name_it(zone: str, time: str) -> Non
         assert time in words
 
 
+@pytest.mark.parametrize(
+    ("locale", "zone", "when"),
+    [
+        ("en", "Asia/Kolkata", "4 March 2026, 22:35:09 IST"),
+        ("es", "Asia/Kolkata", "4 de marzo de 2026, 22:35:09 IST"),
+        ("es-MX", "America/Sao_Paulo", "4 de marzo de 2026, 2:05:09 p.m. -03"),
+        ("fr", "UTC", "4 mars 2026, 17:05:09 UTC"),
+        ("fr-CA", "America/New_York", "4 mars 2026, 12 h 05 min 09 s EST"),
+        ("it", "Europe/London", "4 marzo 2026 17:05:09 GMT"),
+    ],
+)
+def test_a_time_names_its_zone_once(locale: str, zone: str, when: str) -> None:
+    notice = rendered(locale=locale, time_zone=zone)
+    assert f"{when}\n" in notice.text and f"{when}<br>" in notice.html
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_a_drill_and_a_test_say_so_in_every_subject(kind: NoticeKind, language: str) -> None:
