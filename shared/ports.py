@@ -554,6 +554,18 @@ class AgentDirectory(Protocol):
         """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
         ...
 
+    def may_have_begun_before(self, agent: Agent) -> bool:
+        """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
+        ...
+
+    def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
+        """The id of this entry, where it was removed and something may be left of that person."""
+        ...
+
+    def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
+        """As `left`, of the entry that had this Microsoft Entra object id."""
+        ...
+
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         """The keys of the agents to whom an entry gives this raw ACS identity."""
         ...
@@ -592,7 +604,7 @@ class AgentRegister(AgentDirectory, Protocol):
         """The ids of some whose entries were removed, of whom something may be left."""
         ...
 
-    def left(self, agent_id: str, deadline: Deadline) -> None:
+    def forget_left(self, agent_id: str, deadline: Deadline) -> None:
         """Nothing is left of that person, or they are back."""
         ...
 

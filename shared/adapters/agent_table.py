@@ -4,7 +4,8 @@
     object|{object}|{agent}   which agents have this Microsoft Entra object id
     identity|{raw}|{agent}    which agents have this ACS identity
     list|…, term|…            for lists and searches (`agent_search`)
-    leaving|{agent}           an entry that was removed, until nothing else is left of that person
+    leaving|{agent}           an entry that was removed, until nothing else is left of that person; gone|{object}: whose
+                              it was by their Microsoft Entra object id
     pass|entries              how far the entries that a version before wrote without index were given theirs
 
 Entry and index change in one transaction. Outside ids are hashed in every key.
@@ -12,8 +13,9 @@ Entry and index change in one transaction. Outside ids are hashed in every key.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from itertools import batched
 
 import msgspec
@@ -33,6 +35,7 @@ from shared.adapters.table import (
     Table,
     Values,
     Write,
+    key_in,
     read_row,
     read_state,
     state_text,
@@ -40,7 +43,7 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent, AgentsPage
-from shared.domain.errors import Conflict, NotFound, Unreadable
+from shared.domain.errors import Conflict, NotFound, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
@@ -52,7 +55,10 @@ INDEX = 1
 ENTRIES_A_PASS = 200
 MAX_LEAVING_READ = 50
 MAX_LOOKED_AT = 100_000
+# The longest call, window, time after the call and cool-down that can be set, a day each: an emergency lasts no longer.
+MAX_EMERGENCY = timedelta(days=4)
 _PASS_ROW, _PASS_OVER = "pass|entries", "over"
+_ENTERED_AT, _OBJECT = "entered_at", "object"
 REMEMBERED_S = 60.0
 MOST_REMEMBERED = 20_000
 MOST_WITH_ONE_OBJECT_ID = 10
@@ -101,7 +107,7 @@ class _Looked:
 
     def result(self) -> Agent | None:
         row = self._pending.result()
-        return None if row is None else self._directory.remembered(_agent_in(row))
+        return None if row is None else self._directory.remembered(self._directory.seen(row))
 
 
 class _Own:
@@ -119,6 +125,17 @@ class _Own:
         return None if mine is None else self._directory.remembered_as_own(self._object_key, mine)
 
 
+class _Left:
+    """Port `Pending`: the id of an entry that was removed."""
+
+    def __init__(self, pending: Pending[Row | None]) -> None:
+        self._pending = pending
+
+    def result(self) -> str | None:
+        row = self._pending.result()
+        return None if row is None else _leaving_in(row)
+
+
 class _Holders:
     """Port `Pending`: whose an identity is."""
 
@@ -130,11 +147,18 @@ class _Holders:
 
 
 class AgentTable:
-    """Port `AgentDirectory`. Entries are remembered for a minute; that there is none is not."""
+    """Port `AgentDirectory`. Entries are remembered for a minute; that there is none is not.
 
-    def __init__(self, table: Table, clock: Clock) -> None:
+    `anybody_outside` says whether somebody outside the directory has an emergency; without it nobody has.
+    """
+
+    def __init__(
+        self, table: Table, clock: Clock, anybody_outside: Callable[[Deadline], bool] = lambda _deadline: False
+    ) -> None:
         self._table = table
         self._clock = clock
+        self._anybody_outside = anybody_outside
+        self._entered_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
         self._owners: OrderedDict[str, _Remembered] = OrderedDict()
@@ -176,7 +200,30 @@ class AgentTable:
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
         row = self._table.get(_entry_row(agent_key_of(agent_id)), deadline).result()
-        return None if row is None else (self.remembered(_agent_in(row)), row.version)
+        return None if row is None else (self.remembered(self.seen(row)), row.version)
+
+    def seen(self, row: Row) -> Agent:
+        """The entry in a row, of which it is noted whether it was made in the middle of somebody's emergency."""
+        agent, at = _agent_in(row), read_row(row, _entered_at)
+        with self._lock:
+            self._entered_at.pop(agent.key, None)
+            if at is not None:
+                self._entered_at[agent.key] = at
+        return agent
+
+    def may_have_begun_before(self, agent: Agent) -> bool:
+        """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
+        with self._lock:
+            at = self._entered_at.get(agent.key)
+        return at is not None and self._clock.now() - at < MAX_EMERGENCY
+
+    def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
+        """The id of this entry, where it was removed and something may be left of that person."""
+        return _Left(self._table.get(_leaving_row(agent_key_of(agent_id)), deadline))
+
+    def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
+        """As `left`, of the entry that had this Microsoft Entra object id."""
+        return _Left(self._table.get(_gone_row(_object_key(object_id)), deadline))
 
     def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
         """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
@@ -196,7 +243,7 @@ class AgentTable:
     def entries(self, agent_keys: Sequence[str], deadline: Deadline) -> list[Agent]:
         """The entries of these agents, read at once; those that are gone are left out."""
         reads = [self._table.get(_entry_row(key), deadline) for key in agent_keys]
-        return [_agent_in(row) for row in (read.result() for read in reads) if row is not None]
+        return [self.seen(row) for row in (read.result() for read in reads) if row is not None]
 
     def save(self, agent: Agent, version: str | None, deadline: Deadline) -> str:
         """Write an entry: any if `version` is None, a new one if it is empty, else only over that version.
@@ -208,11 +255,19 @@ class AgentTable:
             if version is not None and version != (before.version if before else ""):
                 raise Conflict
             try:
-                return self._commit(agent, before, deadline)
+                return self._commit(agent, before, deadline, self._entered_now(deadline))
             except RowConflict:
                 if version is not None:
                     raise Conflict from None
                 deadline.require()
+
+    def _entered_now(self, deadline: Deadline) -> datetime | None:
+        """What an entry of now is marked with, None where nobody's emergency can have begun without one."""
+        try:
+            anybody = self._anybody_outside(deadline)
+        except Unavailable:
+            anybody = True
+        return self._clock.now() if anybody else None
 
     def remove(self, agent_id: str, version: str | None, deadline: Deadline) -> None:
         """Remove an entry, whatever it is if `version` is None; what else is kept of that person is `leaving` then.
@@ -227,9 +282,8 @@ class AgentTable:
             if version is not None and version != before.version:
                 raise Conflict
             gone: list[Write] = [Delete(row) for row in sorted(_index_rows_of(before))]
-            leaving = Put(_leaving_row(key), {"schema": SCHEMA, "state": msgspec.json.encode(agent_id).decode()})
             try:
-                self._write([Delete(before.key, before.version), leaving, *gone], deadline)
+                self._write([Delete(before.key, before.version), *_leaving_rows(agent_id, before), *gone], deadline)
             except RowConflict:
                 if version is not None:
                     raise Conflict from None
@@ -244,10 +298,17 @@ class AgentTable:
         rows = self._table.between(*with_prefix("leaving|"), MAX_LEAVING_READ, deadline).result()
         return [agent_id for agent_id in map(_leaving_in, rows) if agent_id is not None]
 
-    def left(self, agent_id: str, deadline: Deadline) -> None:
+    def forget_left(self, agent_id: str, deadline: Deadline) -> None:
         """Nothing is left of that person, or they are back."""
+        row = self._table.get(_leaving_row(agent_key_of(agent_id)), deadline).result()
+        if row is None:
+            return
+        over: list[Write] = [Delete(row.key)]
+        with suppress(Unreadable):
+            # One without an object id names none, and neither does one that is damaged.
+            over.append(Delete(_gone_row(read_row(row, lambda each: key_in(each, _OBJECT)))))
         with suppress(RowConflict):
-            self._table.commit([Delete(_leaving_row(agent_key_of(agent_id)))], deadline)
+            self._write(over, deadline)
 
     def listed(self, starts_with: str, limit: int, cursor: str, deadline: Deadline) -> AgentsPage:
         """A page of the agents whose id, name or a word of it begins so, in the order of names."""
@@ -278,7 +339,7 @@ class AgentTable:
             for some in batched(keys, READ_AT_ONCE, strict=False):
                 reads = [self._table.get(key, deadline) for key in some]
                 rows += [read.result() for read in reads]
-        done, group = 0, _Group()
+        done, group, entered_at = 0, _Group(), self._entered_now(deadline)
         for change, before in zip(changes, rows, strict=True):
             try:
                 known = _agent_in(before) if before is not None else None
@@ -288,7 +349,7 @@ class AgentTable:
             agent = change.over(known)
             if agent == known:
                 continue
-            writes = _writes_of(agent, before)
+            writes = _writes_of(agent, before, entered_at)
             if len(group.writes) + len(writes) > MOST_ROWS_A_COMMIT:
                 self._apply_group(group, deadline)
                 group = _Group()
@@ -360,9 +421,9 @@ class AgentTable:
                 deadline.require()
                 writes = [write for write in writes if write is not missed]
 
-    def _commit(self, agent: Agent, before: Row | None, deadline: Deadline) -> str:
+    def _commit(self, agent: Agent, before: Row | None, deadline: Deadline, entered_at: datetime | None = None) -> str:
         try:
-            version = self._write(_writes_of(agent, before), deadline)
+            version = self._write(_writes_of(agent, before, entered_at), deadline)
         finally:
             # Also where it failed: a write that timed out may have been made.
             self._forget(agent.key)
@@ -394,10 +455,23 @@ class _Group:
         self.writes += writes
 
 
-def _writes_of(agent: Agent, before: Row | None) -> list[Write]:
-    row, values = _entry_row(agent.key), _values_of(agent)
+def _writes_of(agent: Agent, before: Row | None, entered_at: datetime | None = None) -> list[Write]:
+    row, values = _entry_row(agent.key), _values_of(agent) | _entered(agent, before, entered_at)
     entry = Insert(row, values) if before is None else Replace(row, values, before.version)
     return [entry, *_index_writes(agent, before)]
+
+
+def _entered(agent: Agent, before: Row | None, at: datetime | None) -> Values:
+    """The mark of an entry that became somebody's in the middle of an emergency; it stays as long as it is theirs."""
+    if before is not None and _agent_in(before).entra_object_id == agent.entra_object_id:
+        kept = before.values.get(_ENTERED_AT)
+        return {} if kept is None else {_ENTERED_AT: kept}
+    return {} if at is None else {_ENTERED_AT: at.isoformat()}
+
+
+def _entered_at(row: Row) -> datetime | None:
+    at = row.values.get(_ENTERED_AT)
+    return None if at is None else datetime.fromisoformat(str(at))
 
 
 def _index_writes(agent: Agent, before: Row | None) -> list[Write]:
@@ -423,6 +497,20 @@ def _index_rows_of(row: Row) -> set[str]:
 
 def _entry_row(agent_key: str) -> str:
     return f"entry|{agent_key}"
+
+
+def _leaving_rows(agent_id: str, entry: Row) -> list[Write]:
+    values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(agent_id).decode()}
+    object_id = _agent_in(entry).entra_object_id
+    if not object_id:
+        return [Put(_leaving_row(agent_key_of(agent_id)), values)]
+    object_key = _object_key(object_id)
+    leaving = Put(_leaving_row(agent_key_of(agent_id)), values | {_OBJECT: object_key})
+    return [leaving, Put(_gone_row(object_key), values)]
+
+
+def _gone_row(object_key: str) -> str:
+    return f"gone|{object_key}"
 
 
 def _leaving_row(agent_key: str) -> str:

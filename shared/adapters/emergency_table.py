@@ -113,6 +113,11 @@ class _FirstThereIs:
         return next((stored for stored in found if stored.emergency is not None), found[0])
 
 
+def anybody_outside(table: Table, deadline: Deadline) -> bool:
+    """Whether somebody outside the directory has an emergency. Raises `Unavailable`."""
+    return bool(table.between(*with_prefix("unlisted|"), 1, deadline).result())
+
+
 class EmergencyTable:
     """The emergencies' store. What a transition does to the numbers is for `numbers` to say, over the same table."""
 

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, is_of_an_agent, owner_named, same_agent
-from shared.domain.ids import key_of, normal_id
+from shared.domain.ids import agent_key_of, key_of, normal_id
 
 
 class Subject(Struct, frozen=True, kw_only=True):
@@ -63,6 +63,20 @@ def impersonated(caller: Caller, entry: Agent) -> Subject:
     own = unlisted(caller.stand_in or "", caller.owner)
     named = entry if entry.entra_object_id is None else None
     return Subject(agent_id=own.agent_id, key=own.key, owner=own.owner, ignored=("agent_id",), named=named)
+
+
+def left_behind(agent_id: str, claimed: str | None = None) -> Subject:
+    """One whose entry was removed in the middle of their emergency, which goes on; `claimed` as in `listed`."""
+    ignored = () if claimed is None or same_agent(claimed, agent_id) else ("agent_id",)
+    return Subject(agent_id=agent_id, key=agent_key_of(agent_id), ignored=ignored)
+
+
+def owners_before(entry: Agent, caller: Caller) -> tuple[str, ...]:
+    """Whose an emergency may be that began before its agent had this entry, as far as the caller may know of it."""
+    if caller.is_agent:
+        return (caller.owner,)
+    named = (owner_named(entry.entra_object_id),) if entry.entra_object_id else ()
+    return named if caller.kind is CallerKind.OFFICE else (*named, caller.owner)
 
 
 def is_own_entry(caller: Caller, entry: Agent) -> bool:

@@ -17,7 +17,7 @@ from shared.domain.subjects import may_speak_for, unlisted_key
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
-from shared.use_cases.identify import own_entry
+from shared.use_cases.identify import id_left, own_entry
 
 # A record that changes under two readings one after another is somebody else's doing; the event comes again.
 MAX_TRIES = 3
@@ -185,7 +185,9 @@ def _names_of(
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
         outside: dict[str, str | None] = {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
-        return outside | ({own.key: None} if own else {})
+        left = id_left(None, caller, directory, deadline).result() if own is None else None
+        listed = own.key if own is not None else agent_key_of(left) if left is not None else None
+        return outside | ({listed: None} if listed is not None else {})
     if agent_id is None:
         return None
     return {agent_key_of(agent_id): None, unlisted_key(agent_id, caller.owner): caller.owner}

@@ -40,4 +40,4 @@ def _forget(
         desktops.forget(agent_id, deadline)
         deliveries.forget(agent_id, deadline)
         presence.remove(agent_id, deadline)
-    directory.left(agent_id, deadline)
+    directory.forget_left(agent_id, deadline)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import batched
 
+from msgspec import structs
+
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
@@ -14,11 +16,13 @@ from shared.domain.subjects import (
     Subject,
     impersonated,
     is_own_entry,
+    left_behind,
     listed,
+    owners_before,
     reported_owner,
     unlisted,
 )
-from shared.ports import READ_AT_ONCE, AgentDirectory, EmergencyStore, Stored
+from shared.ports import READ_AT_ONCE, AgentDirectory, EmergencyStore, Pending, Stored
 
 
 def identify_dial(
@@ -78,6 +82,41 @@ def own_entry(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> 
     return directory.own(caller.name, deadline).result() if caller.name else None
 
 
+def id_left(agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> Pending[str | None]:
+    """The id of an entry that was removed in the middle of an emergency: an agent's own, else the one that is named."""
+    if caller.is_agent and caller.agent_id is None:
+        return directory.own_left(caller.name, deadline)
+    return directory.left(caller.agent_id or agent_id or "", deadline)
+
+
+def begun_before(
+    entry: Agent,
+    *,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deadline: Deadline,
+    emergency: str | None = None,
+) -> tuple[Subject, Stored] | None:
+    """Their emergency that began before they had this entry: it goes on under the key that it has.
+
+    Nothing is read but for an entry that was made while somebody outside the directory had an emergency. Raises
+    `Unavailable`.
+    """
+    if not directory.may_have_begun_before(entry):
+        return None
+    for owner in owners_before(entry, caller):
+        subject = structs.replace(unlisted(entry.agent_id, owner), entry=entry)
+        stored = emergencies.find(subject.key, deadline).result()
+        if stored.emergency is not None and emergency in (None, stored.emergency.live_id):
+            return subject, stored
+    if caller.kind is not CallerKind.OFFICE:
+        return None
+    subject, stored = _newest_of(entry.agent_id, emergency, emergencies, deadline)
+    found = structs.replace(subject, agent_id=entry.agent_id, entry=entry)
+    return None if stored.emergency is None else (found, stored)
+
+
 def identify_emergency(
     agent_id: str,
     *,
@@ -96,10 +135,19 @@ def identify_emergency(
         return _own_emergency(agent_id, caller, emergencies, directory, deadline)
     entry = directory.find(agent_id, deadline)
     reading = emergencies.find(agent_key_of(agent_id), deadline)
-    found = entry.result()
+    found, stored = entry.result(), reading.result()
+    if found is not None and stored.emergency is not None and emergency in (None, stored.emergency.live_id):
+        return listed(found), stored
     if found is not None:
-        return listed(found), reading.result()
-    stored = reading.result()
+        before = begun_before(
+            found,
+            caller=caller,
+            emergencies=emergencies,
+            directory=directory,
+            deadline=deadline,
+            emergency=emergency,
+        )
+        return before or (listed(found), stored)
     if stored.emergency is not None and stored.emergency.owner is None:
         # Their entry was removed in the middle of it. One with an owner is another's, under whose key an id may fall.
         return _by_id(agent_id), stored
@@ -120,8 +168,18 @@ def _own_emergency(
     own = own_entry(caller, directory, deadline)
     subject = listed(own) if own is not None else unlisted(agent_id, caller.owner)
     stored = emergencies.find(subject.key, deadline).result()
-    known = own.agent_id if own is not None else stored.emergency.agent_id if stored.emergency else caller.stand_in
-    if known is None or not same_agent(known, agent_id):
+    known = own.agent_id if own is not None else caller.stand_in
+    if stored.emergency is None and own is not None:
+        before = begun_before(own, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline)
+        subject, stored = before or (subject, stored)
+    elif stored.emergency is None and (left := id_left(None, caller, directory, deadline).result()):
+        subject, known = left_behind(left), left
+        stored = emergencies.find(subject.key, deadline).result()
+    # The id that their dial was answered with is theirs, also where they were entered under another one since.
+    theirs = [stored.emergency.agent_id] if stored.emergency is not None else []
+    if own is not None or stored.emergency is None:
+        theirs += [known] if known is not None else []
+    if not any(same_agent(each, agent_id) for each in theirs):
         raise NotAllowed
     return subject, stored
 

@@ -48,6 +48,7 @@ from shared.domain.locations import Desktop, desktop_of
 from shared.domain.pool import ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
+from shared.domain.subjects import left_behind
 from shared.ports import (
     AgentDirectory,
     CallOwner,
@@ -78,7 +79,7 @@ from shared.use_cases.answer_in_outage import (
 )
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
-from shared.use_cases.identify import identify_dial, presumed
+from shared.use_cases.identify import begun_before, id_left, identify_dial, presumed
 
 # The last free number is kept for a real call (B9).
 LEAST_FREE_FOR_DRILL = 2
@@ -225,8 +226,25 @@ def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[St
             # What is kept of the one who is named is nobody's business but theirs: their desktops tell where they are.
             reading = means.emergencies.find(facts.subject.key, deadline)
             desktops = means.desktops.of(facts.subject.agent_id, deadline)
+        facts, reading = _with_what_began_before(facts, reading, means)
         return _located(facts, desktops, sites), reading
     return facts, None
+
+
+def _with_what_began_before(
+    facts: DialFacts, reading: Pending[Stored], means: _Means
+) -> tuple[DialFacts, Pending[Stored]]:
+    """Of one who was entered in the middle of their emergency that one, so that a redial keeps its number (B3)."""
+    entry, deadline = facts.agent, means.deadline
+    if entry is None or not means.directory.may_have_begun_before(entry) or reading.result().emergency is not None:
+        return facts, reading
+    before = begun_before(
+        entry, caller=facts.caller, emergencies=means.emergencies, directory=means.directory, deadline=deadline
+    )
+    if before is None:
+        return facts, means.emergencies.find(facts.subject.key, deadline)
+    subject = structs.replace(before[0], ignored=facts.subject.ignored)
+    return structs.replace(facts, subject=subject), means.emergencies.find(subject.key, deadline)
 
 
 def _identified(facts: DialFacts, means: _Means) -> DialFacts:
@@ -292,6 +310,7 @@ class _Outside(Struct, frozen=True, kw_only=True):
     ration: Pending[Ration] | None
     quota: Pending[Quota]
     nobody_entered: Pending[bool]
+    left: Pending[str | None]
 
 
 class _Found(Struct, frozen=True, kw_only=True):
@@ -311,7 +330,7 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
     while True:
         # Asked before the emergency is there, so that an agent who is not in the directory waits for all at once.
         outside = _ask_outside(facts, means) if facts.agent is None else None
-        stored = reading.result()
+        facts, stored = _where_it_began(facts, reading.result(), outside, means)
         found = _Found(stored=stored, agent_key=_key_of(stored, facts, means), outside=outside, lessons=lessons)
         known = _known(facts, found)
         if known is not None:
@@ -334,6 +353,24 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
         reading = _read_again(facts, lessons, means)
 
 
+def _where_it_began(
+    facts: DialFacts, stored: Stored, outside: _Outside | None, means: _Means
+) -> tuple[DialFacts, Stored]:
+    """Of one whose entry was removed in the middle of their emergency that one, so that a redial keeps its number."""
+    if outside is None or facts.subject.owner is None or stored.emergency is not None:
+        return facts, stored
+    left = outside.left.result()
+    if left is None:
+        return facts, stored
+    claimed = facts.dial.agent_id
+    subject = left_behind(left, None if claimed == facts.caller.stand_in else claimed)
+    begun = means.emergencies.find(subject.key, means.deadline).result()
+    if begun.emergency is None:
+        return facts, stored
+    ignored = tuple(dict.fromkeys((*facts.ignored, *subject.ignored)))
+    return structs.replace(facts, subject=subject, ignored=ignored), begun
+
+
 def _ask_outside(facts: DialFacts, means: _Means) -> _Outside:
     numbers, deadline = means.numbers, means.deadline
     return _Outside(
@@ -341,6 +378,7 @@ def _ask_outside(facts: DialFacts, means: _Means) -> _Outside:
         ration=numbers.ration(facts.caller.owner, facts.now, deadline) if facts.recipients else None,
         quota=numbers.quota(deadline),
         nobody_entered=means.directory.is_empty(deadline),
+        left=id_left(facts.dial.agent_id, facts.caller, means.directory, deadline),
     )
 
 

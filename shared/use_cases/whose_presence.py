@@ -27,19 +27,20 @@ def whose_presence(
     by_id = Subject(agent_id=agent_id, key=agent_key_of(agent_id))
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
-        if own is not None:
+        if own is not None and not directory.may_have_begun_before(own):
             if not same_agent(own.agent_id, agent_id):
                 raise NotAllowed
             return by_id
         subject, stored = identify_emergency(
             agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
         )
-        if stored.emergency is None:
+        if own is None and stored.emergency is None:
             raise NotAllowed
         return subject
     # While nobody can be asked it is taken for a listed agent's, of whom the outage may know.
     with suppress(Unavailable):
-        if directory.find(agent_id, deadline).result() is None:
+        entry = directory.find(agent_id, deadline).result()
+        if entry is None or directory.may_have_begun_before(entry):
             subject, _ = identify_emergency(
                 agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
             )

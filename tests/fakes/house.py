@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.allowances import Allowances
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
-from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.emergency_table import EmergencyTable, anybody_outside
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable
@@ -307,7 +308,7 @@ class House:
     def _furnish(self, table: MemoryTable) -> None:
         """What the directory's table holds."""
         self.directory_table = table
-        self.directory = AgentTable(table, self.clock)
+        self.directory = AgentTable(table, self.clock, partial(anybody_outside, self.line))
         self.desktops = DesktopTable(table, self.keys)
         self.routes = VoiceRouteTable(table)
         self.sites = SiteTable(table, self.clock, self.routes)

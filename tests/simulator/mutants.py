@@ -458,8 +458,8 @@ MUTANTS = (
     Mutant(
         "an agent is answered under another's id",
         IDENTIFY,
-        "if known is None or not same_agent(known, agent_id):",
-        "if known is None:",
+        "if not any(same_agent(each, agent_id) for each in theirs):",
+        "if not theirs:",
     ),
     Mutant(
         "an agent may end whatever call they know the id of",

@@ -52,6 +52,15 @@ class Failing:
     def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
         raise self._error
 
+    def may_have_begun_before(self, agent: Agent) -> bool:
+        return False
+
+    def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
+        raise self._error
+
+    def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
+        raise self._error
+
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         raise self._error
 

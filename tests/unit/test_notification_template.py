@@ -260,6 +260,7 @@ def test_times_are_in_the_reader_s_zone_and_name_it(zone: str, time: str) -> Non
 @pytest.mark.parametrize(
     ("locale", "zone", "time"),
     [
+        ("en", "Asia/Kolkata", "4 March 2026, 22:35:09 IST"),
         ("es", "America/Los_Angeles", "4 de marzo de 2026, 9:05:09 PST"),
         ("es-MX", "Europe/Rome", "4 de marzo de 2026, 6:05:09 p.m. CET"),
         ("fr", None, "4 mars 2026, 17:05:09 UTC"),

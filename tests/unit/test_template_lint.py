@@ -136,6 +136,14 @@ REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unk
         (f"<head><title>Help</title><p>{TOLD}", set()),
         (f"<!DOCTYPE html><html><head><style>p {{ }}</style></head><body>{TOLD}</body></html>", set()),
         ("<p>{{ agent }}</p><b>{{ callback_number }}</b><!-- {{ site }} -->" + TOLD, set()),
+        (f"<p hidden>{TOLD}</p><p>Help</p>", REQUIRED),
+        (f"<div style='color:#000; DISPLAY : none !important'><div>Help</div>{TOLD}</div>", REQUIRED),
+        (f"<div style='visibility:hidden'><br>{TOLD}</div>", REQUIRED),
+        (f"<span style='max-height:0;font-size:0px'>{TOLD}</span>", REQUIRED),
+        (f"<td><p hidden>{TOLD}</td>", REQUIRED),
+        (f"<div style='display:none'>Help</div><p style='font-size:0.8em;opacity:0.9'>{TOLD}</p>", set()),
+        (f"<table><td><p hidden>Help</td><td>{TOLD}</td></table>", set()),
+        (f"<img hidden style='display:none'><div hidden><b>Help</div>{TOLD}", set()),
     ],
 )
 def test_what_the_law_requires_must_be_shown_by_the_page(html: str, missing: set[str]) -> None:

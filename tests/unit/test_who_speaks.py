@@ -470,3 +470,59 @@ def test_in_an_outage_whoever_names_another_holds_not_the_presence_of_that_one(h
     answer = dial(house, "dana", EVE, "call-2")
     assert answer.degraded and answer.agent_id == EVE_OBJECT
     assert house.status("dana") is PresenceStatus.AVAILABLE
+
+
+# Whoever is entered or removed in the middle of their emergency
+
+EVES = Agent(agent_id="eve", entra_object_id=EVE_OBJECT, country="US", emergency_contacts=("guard@example.com",))
+
+
+@pytest.mark.parametrize("claimed", ["eve", "ben", "somebody"])
+def test_who_is_entered_in_the_middle_of_their_emergency_goes_on_with_it(house: House, claimed: str) -> None:
+    first = dial(house, claimed, EVE)
+    house.add_agent(EVES)
+    for agent_id in ("eve", first.agent_id):
+        assert panel_mode(house, agent_id, EVE) is Mode.EMERGENCY, "hold and transfer stay away (S5)"
+    assert panel_mode(house, "eve", office()) is Mode.EMERGENCY
+    assert seen(house, "eve", EVE) is PresenceStatus.DO_NOT_DISTURB
+    repeated = dial(house, claimed, EVE)
+    assert (repeated.known, repeated.callback_number) == (True, first.callback_number), "one emergency"
+    again = dial(house, "eve", EVE, "call-2")
+    assert (again.known, again.callback_number, again.agent_id) == (False, first.callback_number, "eve")
+    for call_id in ("call-1", "call-2"):
+        assert house.end(End(call_id=call_id, by_agent=True), EVE).known
+    assert panel_mode(house, "eve", EVE) is Mode.NORMAL
+
+
+def test_of_whom_a_machine_speaks_goes_on_with_their_emergency_when_entered(house: House) -> None:
+    first = dial(house, "eve", MACHINE)
+    house.add_agent(EVES)
+    assert panel_mode(house, "eve", MACHINE) is panel_mode(house, "eve", office()) is Mode.EMERGENCY
+    assert dial(house, "eve", MACHINE, "call-2").callback_number == first.callback_number
+    assert panel_mode(house, "eve", EVE) is Mode.NORMAL, "a machine's word is no agent's own"
+
+
+def test_who_is_removed_in_the_middle_of_their_emergency_goes_on_with_it(house: House) -> None:
+    first = dial(house, "dana", DANA)
+    house.calling.remove_agent("dana", None, deadline=house.within())
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+    with pytest.raises(NotAllowed):
+        panel_mode(house, "dana", EVE)
+    assert seen(house, "dana", DANA) is PresenceStatus.DO_NOT_DISTURB
+    assert dial(house, "dana", DANA).known, "one emergency"
+    for call_id, caller in (("call-2", DANA), ("call-3", MACHINE)):
+        again = dial(house, "dana", caller, call_id)
+        assert (again.callback_number, again.agent_id) == (first.callback_number, "dana")
+    assert dial(house, "dana", EVE, "call-4").callback_number != first.callback_number
+    for call_id in ("call-1", "call-2", "call-3"):
+        assert house.end(End(call_id=call_id, by_agent=True), DANA).known
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+
+
+def test_an_emergency_before_the_entry_is_looked_for_where_there_may_be_one(house: House) -> None:
+    asked: list[str] = []
+    house.add_agent(EVES)
+    assert panel_mode(house, "eve", EVE) is Mode.NORMAL
+    house.line.asked = asked.append
+    panel_mode(house, "eve", EVE)
+    assert len(asked) == 1, "nobody outside had an emergency when they were entered"
