@@ -99,6 +99,9 @@ class Responder:
         except Refused:
             # All that was asked was refused: of a call that is over, or by chance. One that an event before this had
             # answered goes on.
+            if self._sent:
+                # The process that sent it on died before it could say so.
+                return True
             given_up = self._is_over() or self.context in world.control.not_to_be_answered
             world.require(given_up, "no callback that rings is given up", self.number, self._about)
             if world.control.was_answered(self.context):
