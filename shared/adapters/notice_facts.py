@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -139,7 +139,8 @@ class _Speech:
         return format_unit(round(min(max(metres, 0.0), 1e9)), "length-meter", length="long", locale=self._locale)
 
 
-@cache
+# Whoever dials says which locale.
+@lru_cache(maxsize=64)
 def _babel_locale(locale: str | None) -> Locale:
     """The reader's own conventions where the language is one of ours; else plain English."""
     from babel import Locale, UnknownLocaleError
