@@ -5,6 +5,7 @@ import uuid
 import azure.functions as func
 
 from functions.http import administered, caller, composed, empty_answer, json_answer
+from functions.languages import spoken_answer
 from functions.problems import answered
 from functions.wire.http import decode, path_id
 from functions.wire.office import DrillBegun, DrillBody, drill_answer
@@ -40,4 +41,4 @@ def admin_drill_read(req: func.HttpRequest) -> func.HttpResponse:
     calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
     drill = calling.drills.last(deadline) if drill_id == LAST else calling.show_drill(drill_id, deadline=deadline)
     # A page that looks for the last one asks for nothing that is not there.
-    return empty_answer() if drill is None else json_answer(drill_answer(drill))
+    return empty_answer() if drill is None else spoken_answer(req, drill_answer(drill))

@@ -376,6 +376,7 @@ OPERATIONS = (
         path="/manage/drills/{drill_id}",
         says="How a drill stands; of those that are over, only the `last` is known: 204 where there never was one.",
         answers={200: DrillAnswer, 204: None},
+        spoken=(HTTPStatus.OK,),
         others=(HTTPStatus.NOT_FOUND,),
     ),
     Operation(

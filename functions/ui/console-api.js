@@ -61,9 +61,6 @@ export function reasonOf(answer, t) {
   return answer.problem?.detail ?? t("refused");
 }
 
-/** The language of what the server says of a drill's steps: a reader's voice must not read it as another. */
-export const SERVER_SPEAKS = "en";
-
 /** A box that says that something is not as it should be. */
 export function faultBox(answer, t, ...more) {
   return el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, reasonOf(answer, t)), ...more));

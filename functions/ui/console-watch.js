@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { SERVER_SPEAKS, faultPlace, momentOf, onceAtATime, reasonOf, request, unturned } from "./console-api.js";
+import { faultPlace, momentOf, onceAtATime, reasonOf, request, unturned } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -159,14 +159,14 @@ export function drillsSection(main, { t, locale, admin }) {
     if (!newest()) return;
     if (answer.status === 204) return setText(status, t("drill_never"));
     if (answer.ok) {
-      show(answer.data);
+      show(answer.data, answer.language);
       if (answer.data.state !== "running") return;
     } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
     timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, newest), DRILL_LOOK_MS);
   }
 
-  function show(drill) {
-    keyed(steps, drill.steps, (step) => step.step, makeStep, updateStep);
+  function show(drill, language) {
+    keyed(steps, drill.steps, (step) => step.step, makeStep, (item, step) => updateStep(item, step, language));
     setText(status, t(`drill_${drill.state}`));
     status.dataset.state = drill.state;
     setText(when, drill.at ? t("drill_at", { at: momentOf(drill.at, locale) }) : "");
@@ -176,12 +176,12 @@ export function drillsSection(main, { t, locale, admin }) {
     return el("li", {}, el("strong", {}, t(`step_${step.step}`)), ": ", el("span", { role: "status" }));
   }
 
-  function updateStep(item, step) {
+  function updateStep(item, step, language) {
     item.dataset.state = step.state;
     const took = step.ms === null || step.ms === undefined ? "" : ` (${step.ms} ms)`;
     const told = `${t(`step_state_${step.state}`)}${took}${step.reason ? ": " : ""}`;
     const place = item.lastElementChild;
-    if (place.textContent !== told + (step.reason ?? "")) place.replaceChildren(told, step.reason ? el("span", { lang: SERVER_SPEAKS }, step.reason) : "");
+    if (place.textContent !== told + (step.reason ?? "")) place.replaceChildren(told, step.reason ? el("span", { lang: language }, step.reason) : "");
   }
 
   return () => {

@@ -12,6 +12,7 @@ from shared.domain.drills import Drill, DrillState, StepName, StepState
 from shared.domain.errors import Malformed
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
 from shared.domain.pool_numbers import PoolNumber
+from shared.domain.words import Words
 from shared.use_cases.preview_template import TemplatePreview
 
 # Two parts of 100,000 characters, of four bytes or six (`\\uABCD`) each, and what JSON needs besides.
@@ -87,7 +88,7 @@ class DrillStepAnswer(Struct, frozen=True, kw_only=True):
     step: StepName
     state: StepState
     ms: int | None
-    reason: str | None
+    reason: Words | None
 
 
 class DrillAnswer(Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class DrillAnswer(Struct, frozen=True, kw_only=True):
 
 def drill_answer(drill: Drill) -> DrillAnswer:
     """A drill, without whose it is."""
-    steps = [DrillStepAnswer(step=each.step, state=each.state, ms=each.ms, reason=each.reason) for each in drill.steps]
+    steps = [DrillStepAnswer(step=each.step, state=each.state, ms=each.ms, reason=each.said) for each in drill.steps]
     return DrillAnswer(drill_id=drill.drill_id, at=drill.at, state=drill.state, steps=steps)
 
 

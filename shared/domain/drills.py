@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.words import Words, remade
+
 # Whoever plays a drill keeps it for so long at a time: longer than any one step takes.
 CLAIMED_FOR = timedelta(seconds=90)
 # Then only what is left of it is cleaned up. Its lease, which ends by itself, lasts a minute longer.
@@ -51,12 +53,24 @@ class StepState(StrEnum):
 
 
 class DrillStep(Struct, frozen=True, kw_only=True):
-    """One step of a drill: how it stands, how many milliseconds it took, and why it did not pass."""
+    """One step of a drill: how it stands, how many milliseconds it took, and why it did not pass.
+
+    `reason` is in English; `template` and `values` are what it was made of, for readers of other languages.
+    """
 
     step: StepName
     state: StepState
     ms: int | None = None
     reason: str | None = None
+    template: str | None = None
+    values: dict[str, str | int] = {}
+
+    @property
+    def said(self) -> Words | None:
+        """The reason, which has its translations."""
+        if self.reason is None:
+            return None
+        return remade(self.reason if self.template is None else self.template, self.values)
 
 
 class Play(Struct, frozen=True, kw_only=True):

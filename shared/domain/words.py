@@ -17,7 +17,7 @@ class Words(str):
     template: str
     values: Mapping[str, Value]
 
-    def __new__(cls, template: str, **values: Value) -> Self:
+    def __new__(cls, template: str, /, **values: Value) -> Self:
         """The text in English. `template` is a literal, which tests/rules/test_words.py looks for in the catalogues."""
         made = super().__new__(cls, filled(template, values))
         made.template, made.values = template, values
@@ -39,6 +39,11 @@ def filled(template: str, values: Mapping[str, Value], of_value: Callable[[str],
 def as_words(text: str) -> Words:
     """A sentence without values may be written as a plain literal, which is its own template."""
     return text if isinstance(text, Words) else Words(text)
+
+
+def remade(text: str, values: Mapping[str, Value]) -> Words:
+    """A sentence of which template and values were kept; values that do not fit it are passed over."""
+    return Words(text, **values)
 
 
 def translated(words: Words, catalogue: Mapping[str, str]) -> str:

@@ -45,6 +45,7 @@ from shared.domain.leases import DRILL_WORD, Lease
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.presence import PEOPLE, Presence, PresenceStatus
+from shared.domain.words import Words
 from shared.ports import (
     AgentDirectory,
     Desktops,
@@ -81,11 +82,11 @@ THE_AGENTS = (Rung.AGENT, Rung.ENGAGED, Rung.ALTERNATE)
 # The number that stands for the emergency services of wherever the agent is (RFC 5031).
 EMERGENCY_SERVICES = "urn:service:sos"
 
-type Outcome = tuple[StepState, str | None]
+type Outcome = tuple[StepState, Words | None]
 
 PASSED: Outcome = (StepState.PASSED, None)
-OVERTAKEN: Outcome = (StepState.OVERTAKEN, "A real call came, and has the number and the presence.")
-ENDED_OUTSIDE = "Somebody or something else has ended the drill."
+OVERTAKEN: Outcome = (StepState.OVERTAKEN, Words("A real call came, and has the number and the presence."))
+ENDED_OUTSIDE = Words("Somebody or something else has ended the drill.")
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -169,9 +170,9 @@ class _Playing:
                 return
             self._keep(DrillStep(step=name, state=StepState.RUNNING))
             began = self._stage.clock.monotonic()
-            state, reason = self._outcome_of(name)
+            state, said = self._outcome_of(name)
             ms = round((self._stage.clock.monotonic() - began) * 1000)
-            self._keep(DrillStep(step=name, state=state, ms=ms, reason=reason))
+            self._keep(_step(name, state, ms, said))
             self._stage.telemetry.emit("drill_step", step=name.value, state=state.value, ms=ms)
         self._conclude()
 
@@ -203,9 +204,9 @@ class _Playing:
             if self._play.overtaken:
                 return StepState.SKIPPED, None
             if name is not StepName.LEASE and not self._was_lent:
-                return StepState.SKIPPED, "No number was lent."
+                return StepState.SKIPPED, Words("No number was lent.")
             if self._now() - self._drill.at > GIVEN_UP_AFTER:
-                return _failed("The drill took too long: the process that played it has died, or was held up.")
+                return _failed(Words("The drill took too long: the process that played it has died, or was held up."))
         try:
             return self._steps[name]()
         except _RealCall:
@@ -217,9 +218,9 @@ class _Playing:
             if name in LAST_STEPS and self._now() - self._drill.at <= GIVEN_UP_AFTER:
                 # The store is away: a sweep cleans up, once this claim has lapsed.
                 raise
-            return _failed(f"Something did not answer in time{_named(away)}.")
+            return _failed(Words("Something did not answer in time{code}.", code=_named(away)))
         except EmergencyCallingError as error:
-            return _failed(f"Refused: {type(error).__name__}.")
+            return _failed(Words("Refused: {error}.", error=type(error).__name__))
 
     @property
     def _was_lent(self) -> bool:
@@ -285,11 +286,11 @@ class _Playing:
                 routes=stage.routes,
             )
         except AgentBusy:
-            return _failed("The agent has an emergency, or had one whose number still rests.")
+            return _failed(Words("The agent has an emergency, or had one whose number still rests."))
         except NotFound:
-            return _failed("Fewer than two numbers are free: the last one is kept for a real call.")
+            return _failed(Words("Fewer than two numbers are free: the last one is kept for a real call."))
         except NotAnEmergency:
-            return _failed("No country in use has an emergency number.")
+            return _failed(Words("No country in use has an emergency number."))
         return PASSED
 
     def _hold_presence(self) -> Outcome:
@@ -298,12 +299,16 @@ class _Playing:
             return _failed(ENDED_OUTSIDE)
         wrong = self._perform([ReconcilePresence(emergency.agent_key)])
         if wrong is not None:
-            return _failed(f"The presence service did not take Do not disturb{_named(wrong)}.")
+            return _failed(Words("The presence service did not take Do not disturb{code}.", code=_named(wrong)))
         shown = self._shown(emergency, lambda each: each.in_place)
         if not shown.settable:
-            return _failed("Nobody can be set there: the agent is not known to the presence service, or not logged in.")
+            return _failed(
+                Words("Nobody can be set there: the agent is not known to the presence service, or not logged in.")
+            )
         if shown.status is not PresenceStatus.DO_NOT_DISTURB:
-            return _failed(f"The presence service took Do not disturb, and shows {shown.status.value}.")
+            return _failed(
+                Words("The presence service took Do not disturb, and shows {status}.", status=shown.status.value)
+            )
         return PASSED
 
     def _shown(self, emergency: Emergency, as_wanted: Callable[[Presence], bool]) -> Presence:
@@ -321,7 +326,7 @@ class _Playing:
 
     def _mail(self) -> Outcome:
         if not self._play.recipients:
-            return StepState.SKIPPED, "No recipients were given: no e-mail was sent."
+            return StepState.SKIPPED, Words("No recipients were given: no e-mail was sent.")
         if self._going_on() is None:
             return _failed(ENDED_OUTSIDE)
         wrong = self._perform([DeliverNotice(each) for each in self._owed()])
@@ -330,8 +335,14 @@ class _Playing:
         if not missing:
             return PASSED
         if reached:
-            return _failed(f"{len(missing)} of {len(self._play.recipients)} recipients were refused.")
-        return _failed(f"The e-mail service did not take it{_named(wrong)}.")
+            return _failed(
+                Words(
+                    "{refused} of {recipients} recipients were refused.",
+                    refused=len(missing),
+                    recipients=len(self._play.recipients),
+                )
+            )
+        return _failed(Words("The e-mail service did not take it{code}.", code=_named(wrong)))
 
     def _owed(self) -> list[OwedNotice]:
         """The drill's notices; one that is overdue is claimed first, since a sweep may have it in hand."""
@@ -354,7 +365,7 @@ class _Playing:
         if emergency is None or emergency.lease is None:
             return _failed(ENDED_OUTSIDE)
         if stage.deployment.callback_events_url is None:
-            return _failed("Events of a callback have no address here: see callback_events in the readiness.")
+            return _failed(Words("Events of a callback have no address here: see callback_events in the readiness."))
         answer_callback(
             Incoming(to_number=emergency.lease.number, context=self._origin, origin=self._origin, drill=True),
             emergencies=stage.emergencies,
@@ -368,11 +379,13 @@ class _Playing:
         self._say(Connected())
         rung = self._rung()
         if not any(each.rung in THE_AGENTS for each in rung):
-            return _failed("A callback rings the desk at once: the entry has neither an identity nor another number.")
+            return _failed(
+                Words("A callback rings the desk at once: the entry has neither an identity nor another number.")
+            )
         self._say(Joined(rung[0].invitation_id, rung[0].target))
         joined = self._going_on()
         if joined is None or all(leg.callback is None for leg in joined.legs):
-            return _failed("The agent was rung, and their answer is not known as a call of theirs.")
+            return _failed(Words("The agent was rung, and their answer is not known as a call of theirs."))
         self._say(Over())
         return PASSED
 
@@ -418,17 +431,21 @@ class _Playing:
         emergency = self._loaded().emergency or before
         found = emergency.hold.before if emergency.hold is not None else None
         if found is None:
-            return StepState.SKIPPED, "Nothing was held."
+            return StepState.SKIPPED, Words("Nothing was held.")
         hold_id = emergency.hold.hold_id if emergency.hold is not None else ""
         try:
             shown = self._shown(emergency, lambda each: each.hold_id != hold_id and each.status is found)
         except Unavailable as away:
-            return _failed(f"The presence service did not answer{_named(away)}; it is given back when it does.")
+            return _failed(
+                Words("The presence service did not answer{code}; it is given back when it does.", code=_named(away))
+            )
         if shown.status is found:
             return PASSED
         if shown.hold_id != hold_id and shown.changed_by in PEOPLE:
-            return StepState.PASSED, "Somebody has changed it meanwhile, and that stays."
-        return _failed(f"The presence service shows {shown.status.value}{_named(wrong)}.")
+            return StepState.PASSED, Words("Somebody has changed it meanwhile, and that stays.")
+        return _failed(
+            Words("The presence service shows {status}{code}.", status=shown.status.value, code=_named(wrong))
+        )
 
     def _ended(self, emergency: Emergency) -> Emergency:
         self._require_drill(emergency)
@@ -464,13 +481,13 @@ class _Playing:
             if emergency is None:
                 return PASSED
             if not self._forgets_presence(emergency):
-                return _failed("The number is kept until the presence can be given back; both are tried on.")
+                return _failed(Words("The number is kept until the presence can be given back; both are tried on."))
             try:
                 self._stage.emergencies.forget(stored, self._now(), self._deadline)
             except Conflict:
                 continue
             return PASSED
-        return _failed("The number could not be given back now; it is within some minutes.")
+        return _failed(Words("The number could not be given back now; it is within some minutes."))
 
     def _forgets_presence(self, emergency: Emergency) -> bool:
         """Whether nothing of the hold is left. Afterwards nobody would know that anything is, so it comes first."""
@@ -526,8 +543,15 @@ class _Playing:
             sending.send_to_all(self._deadline)
 
 
-def _failed(reason: str) -> Outcome:
-    return StepState.FAILED, reason
+def _failed(said: Words) -> Outcome:
+    return StepState.FAILED, said
+
+
+def _step(name: StepName, state: StepState, ms: int, said: Words | None) -> DrillStep:
+    if said is None:
+        return DrillStep(step=name, state=state, ms=ms)
+    values = {key: value for key, value in said.values.items() if not isinstance(value, tuple)}
+    return DrillStep(step=name, state=state, ms=ms, reason=str(said), template=said.template, values=values)
 
 
 def _named(error: EmergencyCallingError | None) -> str:

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from functions.languages import catalogue, spoken_answer
 from functions.wire.directory_csv import CsvFault, CsvFile, checked_answer
+from functions.wire.office import drill_answer
+from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.notice_templates import Fault
 from shared.domain.readiness import readiness, warning
 from shared.domain.setup import Outlook
@@ -472,6 +474,19 @@ def test_faults_of_a_template_are_marked_as_what_they_are_in(page: Page, desk: D
     rendered = {**HARMLESS["POST manage/notification-template/preview"], "lint": faults}
     spoken_by_the_server(page, "**/notification-template/preview*", rendered)
     open_console(page, desk, "templates", locale=language)
+    shown = page.get_by_text(told, exact=True)
+    expect(shown).to_be_visible()
+    assert shown.get_attribute("lang") == language
+
+
+@pytest.mark.parametrize(("language", "told"), [("it", "Nulla era trattenuto."), ("en", "Nothing was held.")])
+def test_what_a_drill_says_of_a_step_is_marked_as_what_it_is_in(
+    page: Page, desk: Desk, language: str, told: str
+) -> None:
+    step = DrillStep(step=StepName.RESTORE, state=StepState.SKIPPED, ms=1, reason="Nothing was held.")
+    drill = Drill(drill_id="last", at=datetime(2026, 11, 26, tzinfo=UTC), state=DrillState.PASSED, steps=(step,))
+    spoken_by_the_server(page, "**/manage/drills/last", drill_answer(drill))
+    open_console(page, desk, "drills", locale=language)
     shown = page.get_by_text(told, exact=True)
     expect(shown).to_be_visible()
     assert shown.get_attribute("lang") == language

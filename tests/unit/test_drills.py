@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 from msgspec import structs
 
+from functions.languages import spoken
 from functions.wire.office import drill_answer
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.drill_table import DrillTable
@@ -18,7 +19,17 @@ from shared.domain.agents import Agent
 from shared.domain.board import LiveEmergency
 from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
-from shared.domain.drills import CLAIMED_FOR, FORGOTTEN_AFTER, Drill, DrillState, concluded, new_drill
+from shared.domain.drills import (
+    CLAIMED_FOR,
+    FORGOTTEN_AFTER,
+    Drill,
+    DrillState,
+    DrillStep,
+    StepName,
+    StepState,
+    concluded,
+    new_drill,
+)
 from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
@@ -367,6 +378,8 @@ def test_what_a_service_took_and_does_not_show_has_failed(house: Theatre) -> Non
     drill = house.play()
     assert (drill.state, states(drill)["presence"]) == (DrillState.FAILED, "failed")
     assert reason(drill, "presence") == "The presence service took Do not disturb, and shows busy."
+    told = spoken(drill_answer(drill), "it").decode()
+    assert "Il servizio di presenza ha accettato «Non disturbare», e mostra busy." in told
     assert house.status(DANA) is PresenceStatus.AVAILABLE
     assert_nothing_is_left(house)
 
@@ -402,6 +415,8 @@ def test_an_empty_pool_fails_at_the_lease(house: Theatre) -> None:
     drill = house.play(WARDEN)
     assert (drill.state, states(drill)["lease"]) == (DrillState.FAILED, "failed")
     assert "last one is kept" in reason(drill, "lease")
+    told = spoken(drill_answer(drill), "es").decode()
+    assert "el último se reserva para una llamada real" in told and "No se prestó ningún número." in told
     assert house.mail.accepted == [] and house.status(DANA) is PresenceStatus.AVAILABLE
     assert_nothing_is_left(house)
 
@@ -629,6 +644,12 @@ def test_a_drill_of_a_later_version_is_as_if_there_were_none(place: str) -> None
     assert drills.claim("drill-1", "claim", DAWN, DAWN + CLAIMED_FOR, within) is None
     drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN, within)
     assert drill_answer(drills.last(within)).drill_id == "drill-2"  # type: ignore[arg-type]
+
+
+def test_a_step_that_a_version_before_kept_says_its_reason_in_english() -> None:
+    step = DrillStep(step=StepName.EMAIL, state=StepState.FAILED, ms=3, reason="It was {busy}.")
+    drill = Drill(drill_id="drill-1", at=DAWN, state=DrillState.FAILED, steps=(step,))
+    assert b'"reason":"It was {busy}."' in spoken(drill_answer(drill), "fr")
 
 
 # The log's age --------------------------------------------------------------------------------------------------------
