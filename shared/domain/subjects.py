@@ -79,6 +79,17 @@ def owners_before(entry: Agent, caller: Caller) -> tuple[str, ...]:
     return named if caller.kind is CallerKind.OFFICE else (*named, caller.owner)
 
 
+def may_have_been_theirs(owner: str | None, entry: Agent) -> bool:
+    """Whether an emergency under the id of an entry, from before it was made, may be that agent's.
+
+    A machine named them, as every machine may now that they are listed, or it is theirs by their object id. Another
+    agent who claimed the id is somebody else.
+    """
+    if owner is None or not is_of_an_agent(owner):
+        return True
+    return entry.entra_object_id is not None and owner == owner_named(entry.entra_object_id)
+
+
 def is_own_entry(caller: Caller, entry: Agent) -> bool:
     """Whether the entry is the agent's own: by what their sign-in knows, else by their object id."""
     if caller.agent_id is not None:

@@ -6,6 +6,7 @@ from functools import partial
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
@@ -13,7 +14,7 @@ from shared.domain.errors import CallIdTaken, Malformed, Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
-from shared.domain.subjects import may_speak_for, unlisted_key
+from shared.domain.subjects import may_have_been_theirs, may_speak_for, unlisted_key
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
@@ -160,9 +161,10 @@ def find_own_call(
     calls = [each for each in recorded if each.agent_key is not None]
     own = [each for each in calls if _is_own(each, keys, caller)]
     if calls and not own and agent_id is not None and not caller.is_agent:
-        # A dial that named the agent's object id is theirs, whoever reported it.
         under_the_id = emergencies.unlisted_of(agent_id, deadline)
-        own = [each for each in calls if each.reported_by == caller.owner and each.agent_key in under_the_id]
+        entry = directory.find(agent_id, deadline).result()
+        entered = entry if entry is not None and directory.may_have_begun_before(entry) else None
+        own = [each for each in calls if each.agent_key in under_the_id and _may_end(each, caller, entered)]
     own = _likeliest(own, caller)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
@@ -198,6 +200,12 @@ def _is_own(call: CallOwner, keys: dict[str, str | None] | None, caller: Caller)
         return may_speak_for(caller, call.owner)
     # `agent_key_of` of an id that somebody made up may be the key of an emergency outside the directory.
     return call.agent_key in keys and keys[call.agent_key] == call.owner
+
+
+def _may_end(call: CallOwner, caller: Caller, entered: Agent | None) -> bool:
+    """Of a call of an unlisted agent, who may have been `entered` since: then any machine speaks for them."""
+    # A dial that named the agent's object id is theirs, whoever reported it.
+    return call.reported_by == caller.owner or (entered is not None and may_have_been_theirs(call.owner, entered))
 
 
 def _likeliest(calls: list[CallOwner], caller: Caller) -> list[CallOwner]:

@@ -1,7 +1,8 @@
 """Who a dial or a route is about: what a sign-in says outranks what is claimed (*who speaks for whom*)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import batched
 
 from msgspec import structs
@@ -18,6 +19,7 @@ from shared.domain.subjects import (
     is_own_entry,
     left_behind,
     listed,
+    may_have_been_theirs,
     owners_before,
     reported_owner,
     unlisted,
@@ -110,9 +112,10 @@ def begun_before(
         stored = emergencies.find(subject.key, deadline).result()
         if stored.emergency is not None and emergency in (None, stored.emergency.live_id):
             return subject, stored
-    if caller.kind is not CallerKind.OFFICE:
+    if caller.is_agent:
         return None
-    subject, stored = _newest_of(entry.agent_id, emergency, emergencies, deadline)
+    theirs = _anybodys if caller.kind is CallerKind.OFFICE else lambda each: may_have_been_theirs(each.owner, entry)
+    subject, stored = _newest_of(entry.agent_id, emergency, emergencies, deadline, theirs)
     found = structs.replace(subject, agent_id=entry.agent_id, entry=entry)
     return None if stored.emergency is None else (found, stored)
 
@@ -157,7 +160,8 @@ def identify_emergency(
         if stored.emergency is not None:
             return subject, stored
         # A dial that named the agent's object id is theirs, whoever reported it.
-        found_there = _newest_of(agent_id, None, emergencies, deadline, reported_by=caller.owner)
+        reported = partial(_is_reported_by, caller.owner)
+        found_there = _newest_of(agent_id, None, emergencies, deadline, reported)
         return found_there if found_there[1].emergency is not None else (subject, stored)
     return _newest_of(agent_id, emergency, emergencies, deadline)
 
@@ -184,24 +188,28 @@ def _own_emergency(
     return subject, stored
 
 
+def _anybodys(_emergency: Emergency) -> bool:
+    return True
+
+
+def _is_reported_by(machine: str, emergency: Emergency) -> bool:
+    return any(leg.reported_by == machine for leg in emergency.legs)
+
+
 def _newest_of(
     agent_id: str,
     named: str | None,
     emergencies: EmergencyStore,
     deadline: Deadline,
-    *,
-    reported_by: str | None = None,
+    meant: Callable[[Emergency], bool] = _anybodys,
 ) -> tuple[Subject, Stored]:
-    """Of all emergencies under an id that nobody in the directory has, the one that was named, else the newest.
-
-    With `reported_by` only of those of which that machine reported a leg.
-    """
+    """Of all `meant` under an id that had no entry when they began, the one that was named, else the newest."""
     newest: tuple[Emergency, Stored] | None = None
     for stored in _all_under(agent_id, emergencies, deadline):
         emergency = stored.emergency
         if emergency is None or (named is not None and emergency.live_id != named):
             continue
-        if reported_by is not None and all(leg.reported_by != reported_by for leg in emergency.legs):
+        if not meant(emergency):
             continue
         if newest is None or emergency.dialled_at > newest[0].dialled_at:
             newest = (emergency, stored)

@@ -31,6 +31,8 @@ DANA_ACS = "8:acs:resource_dana"
 BEN_ACS = "8:acs:resource_ben"
 DANA, EVE, MACHINE = person(DANA_OBJECT), person(EVE_OBJECT), everybody()
 OTHER_MACHINE = Caller(kind=CallerKind.MACHINE, name="machine-2")
+TOPIC = Caller(kind=CallerKind.SOURCE, name="topic")
+BEN = person("0f0e0d0c-0b0a-4908-8706-0504030201bb")
 
 
 @pytest.fixture
@@ -359,7 +361,7 @@ def test_a_machine_says_whom_it_means_where_nothing_tells_its_calls_apart(house:
 def test_an_event_of_a_third_source_means_a_machines_call_before_a_strangers(house: House) -> None:
     dial(house, "dana", MACHINE)
     dial(house, "x", EVE)
-    house.end(End(call_id="call-1", by_agent=True), Caller(kind=CallerKind.SOURCE, name="topic"))
+    house.end(End(call_id="call-1", by_agent=True), TOPIC)
     assert panel_mode(house, "dana", DANA) is Mode.NORMAL
 
 
@@ -500,6 +502,24 @@ def test_of_whom_a_machine_speaks_goes_on_with_their_emergency_when_entered(hous
     assert panel_mode(house, "eve", MACHINE) is panel_mode(house, "eve", office()) is Mode.EMERGENCY
     assert dial(house, "eve", MACHINE, "call-2").callback_number == first.callback_number
     assert panel_mode(house, "eve", EVE) is Mode.NORMAL, "a machine's word is no agent's own"
+
+
+def test_any_machine_speaks_for_one_who_is_entered_in_the_middle_of_their_emergency(house: House) -> None:
+    first = dial(house, "eve", MACHINE)
+    house.add_agent(EVES)
+    assert panel_mode(house, "eve", OTHER_MACHINE) is Mode.EMERGENCY
+    assert dial(house, "eve", OTHER_MACHINE, "call-2").callback_number == first.callback_number
+    assert house.end(End(call_id="call-1", agent_id="eve", by_agent=True), OTHER_MACHINE).known
+    assert house.end(End(call_id="call-2", agent_id="eve", by_agent=True), TOPIC).known
+    assert panel_mode(house, "eve", MACHINE) is Mode.NORMAL
+
+
+def test_of_another_agent_who_claimed_the_id_no_machine_speaks_after_the_entry(house: House) -> None:
+    dial(house, "eve", BEN)
+    house.add_agent(EVES)
+    assert panel_mode(house, "eve", MACHINE) is Mode.NORMAL
+    assert not house.end(End(call_id="call-1", agent_id="eve", by_agent=True), TOPIC).known
+    assert not house.end(End(call_id="call-1", agent_id="eve", by_agent=True), MACHINE).known
 
 
 def test_who_is_removed_in_the_middle_of_their_emergency_goes_on_with_it(house: House) -> None:
