@@ -1180,7 +1180,10 @@ def _remember(catch: Catch) -> None:
     known = caught_last() | ({catch.mutant: catch.by} if catch.by else {})
     names = sorted(mutant.name for mutant in MUTANTS if mutant.name in known)
     text = json.dumps({name: known[name] for name in names}, indent=2, ensure_ascii=False)
-    CAUGHT.write_text(f"{text}\n", encoding="utf-8")
+    # Moved into its place whole: the other processes read it meanwhile.
+    written = CAUGHT.with_suffix(".new")
+    written.write_text(f"{text}\n", encoding="utf-8")
+    written.replace(CAUGHT)
 
 
 if __name__ == "__main__":
