@@ -42,6 +42,17 @@ class Pending[T](Protocol):
         ...
 
 
+class Answered[T]:
+    """Port `Pending`: what is known already."""
+
+    def __init__(self, answer: T) -> None:
+        self._answer = answer
+
+    def result(self) -> T:
+        """At once."""
+        return self._answer
+
+
 class SignIn(Protocol):
     """Who is calling, from what the platform or the local host says of a request."""
 

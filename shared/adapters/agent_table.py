@@ -47,7 +47,7 @@ from shared.domain.errors import Conflict, NotFound, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
-from shared.ports import READ_AT_ONCE, Entries, Pending
+from shared.ports import READ_AT_ONCE, Answered, Entries, Pending
 
 SCHEMA = 1
 # Raised where an entry gets other index rows: a pass over all entries then writes them (`reindex`).
@@ -72,26 +72,6 @@ _LONGEST_PART = 15_000
 class _Remembered(Struct, frozen=True):
     agent: Agent
     until: float
-
-
-class _Found:
-    """Port `Pending`: an entry that was remembered."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def result(self) -> Agent | None:
-        return self._agent
-
-
-class _Known:
-    """Port `Pending`: what is known already."""
-
-    def __init__(self, known: bool) -> None:
-        self._known = known
-
-    def result(self) -> bool:
-        return self._known
 
 
 def _no_rows(rows: list[Row]) -> bool:
@@ -168,13 +148,13 @@ class AgentTable:
         """An agent's entry, which may be a minute old."""
         key = agent_key_of(agent_id)
         known = self._recent(key)
-        return _Looked(self, self._table.get(_entry_row(key), deadline)) if known is None else _Found(known)
+        return _Looked(self, self._table.get(_entry_row(key), deadline)) if known is None else Answered(known)
 
     def is_empty(self, deadline: Deadline) -> Pending[bool]:
         """Whether nobody has been entered yet; reads nothing where an entry was ever seen."""
         with self._lock:
             seen = bool(self._memory)
-        return _Known(False) if seen else Read(self._table.between(*with_prefix("entry|"), 1, deadline), _no_rows)
+        return Answered(False) if seen else Read(self._table.between(*with_prefix("entry|"), 1, deadline), _no_rows)
 
     def recent(self, agent_id: str) -> Agent | None:
         """The entry as this process read it within the last minute, None where it did not; reads nothing."""
@@ -231,7 +211,7 @@ class AgentTable:
         with self._lock:
             known = self._owners.get(object_key)
         if known is not None and self._clock.monotonic() < known.until:
-            return _Found(known.agent)
+            return Answered(known.agent)
         index = self._table.between(*with_prefix(f"object|{object_key}|"), MOST_WITH_ONE_OBJECT_ID, deadline)
         return _Own(self, object_key, index, deadline)
 

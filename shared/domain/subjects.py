@@ -72,11 +72,10 @@ def left_behind(agent_id: str, claimed: str | None = None) -> Subject:
 
 
 def owners_before(entry: Agent, caller: Caller) -> tuple[str, ...]:
-    """Whose an emergency may be that began before its agent had this entry, as far as the caller may know of it."""
+    """Whose an emergency is, under whatever id it began before its agent had this entry, as the caller may know it."""
     if caller.is_agent:
         return (caller.owner,)
-    named = (owner_named(entry.entra_object_id),) if entry.entra_object_id else ()
-    return named if caller.kind is CallerKind.OFFICE else (*named, caller.owner)
+    return (owner_named(entry.entra_object_id),) if entry.entra_object_id else ()
 
 
 def may_have_been_theirs(owner: str | None, entry: Agent) -> bool:

@@ -4,17 +4,7 @@
 
 from shared.deadlines import Deadline
 from shared.domain.ids import derived
-from shared.ports import Invite
-
-
-class _Taken:
-    """Port `Pending`, answered already."""
-
-    def __init__(self, handle: str) -> None:
-        self._handle = handle
-
-    def result(self) -> str:
-        return self._handle
+from shared.ports import Answered, Invite
 
 
 class DrillCalls:
@@ -29,9 +19,9 @@ class DrillCalls:
         """The id of a connection that call control has never heard of."""
         return derived(origin, "drill")
 
-    def invite(self, invite: Invite, deadline: Deadline) -> _Taken:
+    def invite(self, invite: Invite, deadline: Deadline) -> Answered[str]:
         """Taken on, and rung nowhere."""
-        return _Taken(derived(invite.invitation_id, "drill"))
+        return Answered(derived(invite.invitation_id, "drill"))
 
     def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
         """Nobody rings."""

@@ -51,6 +51,7 @@ from shared.domain.sites import SiteMap
 from shared.domain.subjects import left_behind
 from shared.ports import (
     AgentDirectory,
+    Answered,
     CallOwner,
     Change,
     Committed,
@@ -242,9 +243,9 @@ def _with_what_began_before(
         entry, caller=facts.caller, emergencies=means.emergencies, directory=means.directory, deadline=deadline
     )
     if before is None:
-        return facts, means.emergencies.find(facts.subject.key, deadline)
-    subject = structs.replace(before[0], ignored=facts.subject.ignored)
-    return structs.replace(facts, subject=subject), means.emergencies.find(subject.key, deadline)
+        return facts, reading
+    subject, stored = before
+    return structs.replace(facts, subject=structs.replace(subject, ignored=facts.subject.ignored)), Answered(stored)
 
 
 def _identified(facts: DialFacts, means: _Means) -> DialFacts:

@@ -24,8 +24,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.ids import derived
 from shared.domain.presence import Presence, PresenceStatus
-from shared.ports import PresenceGateway
-from tests.fakes.memory_table import Known
+from shared.ports import Answered, PresenceGateway
 from tests.local import dynamics
 from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
@@ -121,9 +120,9 @@ class Everybody:
     def __init__(self) -> None:
         self.strangers: set[str] = set()
 
-    def find(self, agent_id: str, deadline: Deadline) -> Known[Agent | None]:
+    def find(self, agent_id: str, deadline: Deadline) -> Answered[Agent | None]:
         deadline.require()
-        return Known(self.last_known(agent_id))
+        return Answered(self.last_known(agent_id))
 
     def last_known(self, agent_id: str) -> Agent | None:
         if agent_id in self.strangers:

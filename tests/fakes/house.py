@@ -47,7 +47,7 @@ from shared.domain.service_checks import Service
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
-from shared.ports import Email, Keys, NoticeTemplate, Pending, PresenceGateway, RenderedNotice
+from shared.ports import Answered, Email, Keys, NoticeTemplate, Pending, PresenceGateway, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.continue_callback import MidCall
@@ -56,7 +56,7 @@ from shared.use_cases.end_call import End, Ended
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.fakes.switchboard import PSAP, Switchboard
 
 DAWN = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
@@ -244,7 +244,7 @@ class Overtaken(MemoryTable):
     kind = "free"
     meanwhile: Callable[[], object] | None = None
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         read = super().between(first, end, limit, deadline)
         if first.startswith(f"{self.kind}|") and self.meanwhile is not None:
             happens, self.meanwhile = self.meanwhile, None

@@ -18,17 +18,7 @@ from shared.adapters.table import (
     require_writes,
 )
 from shared.deadlines import Deadline
-
-
-class Known[T]:
-    """Port `Pending`, with an answer that is there already."""
-
-    def __init__(self, answer: T) -> None:
-        self._answer = answer
-
-    def result(self) -> T:
-        """What was there when it was asked for."""
-        return self._answer
+from shared.ports import Answered
 
 
 class MemoryTable:
@@ -40,15 +30,15 @@ class MemoryTable:
         self._keys: list[str] = []
         self._versions = 0
 
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         """One row."""
         require_key(key)
         deadline.require()
         with self._lock:
             row = self._rows.get(key)
-        return Known(_copied(row) if row is not None else None)
+        return Answered(_copied(row) if row is not None else None)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         """At most `limit` rows with `first <= key < end`, in the order of their keys."""
         if limit < 1:
             raise ValueError("the limit must be at least 1")
@@ -56,7 +46,7 @@ class MemoryTable:
         with self._lock:
             start, stop = bisect_left(self._keys, first), bisect_left(self._keys, end)
             rows = [self._rows[key] for key in self._keys[start : min(stop, start + limit)]]
-        return Known([_copied(row) for row in rows])
+        return Answered([_copied(row) for row in rows])
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
         """Apply all writes or none (`RowConflict`); gives the new version of each row, None for a removed one."""

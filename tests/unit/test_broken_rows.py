@@ -41,13 +41,14 @@ from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import Site
 from shared.domain.voice_routes import Telephony
+from shared.ports import Answered
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import PLENTY, House, after, numbers
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 ADAPTERS = Path(shared.adapters.__file__).parent
 NOT_ROWS = {"redirect"}
@@ -100,11 +101,11 @@ class KeptTable(MemoryTable):
         self._kinds = kinds
         self.asked: Callable[[str], None] = lambda _kind: None
 
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         self.asked(kind_of(key))
         return super().get(key, deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self.asked(kind_of(first))
         return super().between(first, end, limit, deadline)
 

@@ -14,13 +14,13 @@ from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
-from shared.ports import OutageDial
+from shared.ports import Answered, OutageDial
 from shared.use_cases.effects import HoldInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.show_presence import show_presence
 from tests.fakes.house import FALLBACK, House, Overtaken, after, numbers
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ class CountingTable(MemoryTable):
 
     reads = 0
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self.reads += 1
         return super().between(first, end, limit, deadline)
 

@@ -15,9 +15,10 @@ from shared.deadlines import Budgets, Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.imports import AgentChange, ImportState
+from shared.ports import Answered
 from shared.use_cases.effects import CarryOnImport
 from tests.fakes.house import HandClock, House
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 # More than `MANY`: the directory is read in pages at first, and entry by entry at the end.
 ROWS_OF_CUT = 510
@@ -186,7 +187,7 @@ class Large(MemoryTable):
         super().__init__()
         self._clock = clock
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         found = super().between(first, end, limit, deadline)
         took = min(len(found.result()) * SECONDS_AN_ENTRY, deadline.remaining_s())
         self._clock.advance(timedelta(seconds=took))

@@ -17,10 +17,10 @@ from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
-from shared.ports import Loan, LoanKind
+from shared.ports import Answered, Loan, LoanKind
 from shared.use_cases.carry_on_drill import STEP_WITHIN_S
 from tests.fakes.house import PATIENCE_S, HandClock, House, Overtaken, after, numbers
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 
 def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anything_yet() -> None:
@@ -71,7 +71,7 @@ class Counted(Overtaken):
     looks = 0
     before_second: Callable[[], None] = staticmethod(lambda: None)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self.looks += first.startswith("free|")
         if self.looks == 2:
             self.before_second()
@@ -81,7 +81,7 @@ class Counted(Overtaken):
 class Answer[T]:
     """An answer of `Stepped`."""
 
-    def __init__(self, table: "Stepped", answer: Known[T]) -> None:
+    def __init__(self, table: "Stepped", answer: Answered[T]) -> None:
         self._table, self._answer = table, answer
 
     def result(self) -> T:
@@ -97,7 +97,7 @@ class Stepped(MemoryTable):
         super().__init__()
         self.asked, self.steps, self.readings = False, 0, 0
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self.asked = True
         self.readings += 1
         return Answer(self, super().between(first, end, limit, deadline))  # type: ignore[return-value]
@@ -183,7 +183,7 @@ def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() ->
     assert table.looks == 1, "nobody is after anything: one look is enough to know"
 
 
-class FailsLater(Known[list[Row]]):
+class FailsLater(Answered[list[Row]]):
     """A reading that is begun, and fails when its answer is asked for."""
 
     def __init__(self, failure: Exception) -> None:
@@ -199,7 +199,7 @@ class FailingReads(MemoryTable):
 
     failure: Exception | None = None
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         if self.failure is not None and first.startswith("free|"):
             return FailsLater(self.failure)
         return super().between(first, end, limit, deadline)
@@ -238,7 +238,7 @@ class HangsOnce(MemoryTable):
         self._clock = clock
         self.hangs = False
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         if self.hangs and first.startswith("free|"):
             self.hangs = False
             return Hung(self._clock, deadline)  # type: ignore[return-value]
@@ -265,7 +265,7 @@ class Stuck(MemoryTable):
         super().__init__()
         self.is_read, self.go_on = threading.Event(), threading.Event()
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         if first.startswith("rest|") and not self.is_read.is_set():
             self.is_read.set()
             self.go_on.wait(deadline.remaining_s())

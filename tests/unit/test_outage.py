@@ -12,8 +12,9 @@ from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Banner, Panel
+from shared.ports import Answered
 from tests.fakes.house import House, after, office, only_agent
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 
 class AwayTable(MemoryTable):
@@ -21,11 +22,11 @@ class AwayTable(MemoryTable):
 
     away = False
 
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         self._require_there()
         return super().get(key, deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self._require_there()
         return super().between(first, end, limit, deadline)
 

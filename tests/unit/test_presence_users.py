@@ -8,8 +8,8 @@ from shared.adapters.presence_users import PresenceUsers
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Unavailable
+from shared.ports import Answered
 from tests.fakes.house import HandClock
-from tests.fakes.memory_table import Known
 
 DANA, LEE = "00000000-0000-0000-0000-00000000000A", "00000000-0000-0000-0000-0000000000ab"
 SOON = Deadline(HandClock(datetime(2026, 11, 20, tzinfo=UTC)), 5)
@@ -22,10 +22,10 @@ class Directory:
         self.entries = {each.agent_id: each for each in entries}
         self.away = False
 
-    def find(self, agent_id: str, deadline: Deadline) -> Known[Agent | None]:
+    def find(self, agent_id: str, deadline: Deadline) -> Answered[Agent | None]:
         if self.away:
             raise Unavailable
-        return Known(self.entries.get(agent_id))
+        return Answered(self.entries.get(agent_id))
 
     def last_known(self, agent_id: str) -> Agent | None:
         return self.entries.get(agent_id)

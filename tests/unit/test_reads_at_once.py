@@ -10,9 +10,9 @@ from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.imports import AgentChange
 from shared.domain.panels import Mode
-from shared.ports import READ_AT_ONCE
+from shared.ports import READ_AT_ONCE, Answered
 from tests.fakes.house import HandClock, House, numbers, person
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 # Besides those of the crowd: its own, and the ranges that are read beside them.
 FEW = 4
@@ -22,7 +22,7 @@ MANY_STRANGERS, MANY_HELD, MANY_ENTRIES = 60, 120, 400
 class UnderWay:
     """Port `Pending`: one of the answers that somebody has asked for and not taken yet."""
 
-    def __init__(self, table: "Counting", answer: Known[Row | None]) -> None:
+    def __init__(self, table: "Counting", answer: Answered[Row | None]) -> None:
         self._table, self._answer = table, answer
 
     def result(self) -> Row | None:
@@ -35,7 +35,7 @@ class Counting(MemoryTable):
 
     under_way = most = 0
 
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         return UnderWay(self, super().get(key, deadline))  # type: ignore[return-value]

@@ -13,10 +13,11 @@ from shared.domain.emergency_numbers import Placeable
 from shared.domain.sites import Site
 from shared.domain.situations import Say
 from shared.domain.voice_routes import MAX_PATTERN_CHARACTERS, RoutesRead, Telephony, VoiceRoute, routed
+from shared.ports import Answered
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from tests.fakes.house import House
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 ALL, NONE, UNSURE = (VoiceRoute(name="r", number_pattern=each) for each in (".*", "^112$", r"\p{Nd}+"))
 
@@ -26,11 +27,11 @@ class Counted(MemoryTable):
 
     asked = 0
 
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         self.asked += 1
         return super().get(key, deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         self.asked += 1
         return super().between(first, end, limit, deadline)
 

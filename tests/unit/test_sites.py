@@ -20,12 +20,13 @@ from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable
 from shared.domain.locations import Desktop, Environment, LocationSource
 from shared.domain.sites import MAX_SITES, Site, SiteMap, site_now
+from shared.ports import Answered
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import DAWN, DEFAULT_CONTACT, DESK, House, TableLine
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 DANA = "agent-dana"
 NORTH_DESK = "+14255550170"
@@ -331,7 +332,7 @@ class Late(MemoryTable):
 
     late = False
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Known[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         found = super().between(first, end, limit, deadline)
         return Nothing() if self.late else found  # type: ignore[return-value]
 

@@ -19,14 +19,14 @@ from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
 from shared.domain.panels import Banner
 from shared.domain.presence import Presence
-from shared.ports import Change, Email, OutageDial
+from shared.ports import Answered, Change, Email, OutageDial
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.take_up_outbox import OWED_AT_ONCE
 from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_outside, numbers, only_agent
-from tests.fakes.memory_table import Known, MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
 ANAS_CONTACTS = ("kim@example.com", "lee@example.com")
@@ -117,7 +117,7 @@ class FaultyTable(MemoryTable):
 
 
 class FaultyRead(FaultyTable):
-    def get(self, key: str, deadline: Deadline) -> Known[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         if self.fault is not None:
             raise self.fault
         return super().get(key, deadline)
