@@ -42,15 +42,14 @@ class Pending[T](Protocol):
         ...
 
 
-class Answered[T]:
+class Answered[T](Struct, frozen=True):
     """Port `Pending`: what is known already."""
 
-    def __init__(self, answer: T) -> None:
-        self._answer = answer
+    answer: T
 
     def result(self) -> T:
         """At once."""
-        return self._answer
+        return self.answer
 
 
 class SignIn(Protocol):

@@ -183,15 +183,13 @@ def test_a_number_that_a_dial_had_no_time_left_for_is_not_reserved_for_ever() ->
     assert table.looks == 1, "nobody is after anything: one look is enough to know"
 
 
-class FailsLater(Answered[list[Row]]):
+class FailsLater(Answered[list[Row]], frozen=True, kw_only=True):
     """A reading that is begun, and fails when its answer is asked for."""
 
-    def __init__(self, failure: Exception) -> None:
-        super().__init__([])
-        self._failure = failure
+    failure: Exception
 
     def result(self) -> list[Row]:
-        raise self._failure
+        raise self.failure
 
 
 class FailingReads(MemoryTable):
@@ -201,7 +199,7 @@ class FailingReads(MemoryTable):
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
         if self.failure is not None and first.startswith("free|"):
-            return FailsLater(self.failure)
+            return FailsLater([], failure=self.failure)
         return super().between(first, end, limit, deadline)
 
 
