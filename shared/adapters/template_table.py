@@ -5,6 +5,7 @@ template|{kind}|{language}   the sources, as JSON; its version is the template's
 
 import hashlib
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -38,8 +39,9 @@ SCHEMA = 1
 REMEMBERED_S = 60.0
 # As many templates as there can be, and as many that are being written.
 MAX_LINTS = 24
-# A notice does not wait for an edited template longer than this: the built-in one says all that it must.
-READ_WITHIN_S = 0.5
+# A notice does not wait for an edited template longer than this: the built-in one says all that it must. Nor does the
+# next one, where nothing was read just now.
+READ_WITHIN_S, ASKED_AGAIN_AFTER_S = 0.5, 1.0
 _NOTICE_KINDS = {
     TemplateKind.CALL: NoticeKind.CALL,
     TemplateKind.CALLBACK: NoticeKind.CALLBACK_MISSED,
@@ -62,6 +64,7 @@ class TemplateTable:
         self._clock = clock
         self._lock = threading.Lock()
         self._memory: dict[str, _Remembered] = {}
+        self._one_reads: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lint = lint
         self._lints: dict[tuple[TemplateKind, bytes], list[Fault]] = {}
 
@@ -145,20 +148,42 @@ class TemplateTable:
     # For notices
 
     def edited(self, kind: TemplateKind, language: str) -> TemplateSources | None:
-        """An administrator's template, None where there is none; it may be a minute old, or older in an outage."""
+        """An administrator's template, None where there is none; it may be a minute old, or older in an outage.
+
+        One mail reads for all: a crowd's readings, each with half a second, would be late together, and storage that is
+        only busy would count as away. Whoever comes meanwhile takes what was known, or waits for that one reading.
+        """
         key = _row(kind, language)
         with self._lock:
-            known = self._memory.get(key)
-        if known is not None and self._clock.monotonic() < known.until:
+            known, one_reads = self._memory.get(key), self._one_reads[key]
+        if known is not None and self._is_fresh(known):
             return known.sources
+        if not one_reads.acquire(blocking=known is None):
+            assert known is not None
+            return known.sources
+        try:
+            with self._lock:
+                known = self._memory.get(key)
+            if known is None or not self._is_fresh(known):
+                known = self._read_for_all(kind, language, known)
+            return known.sources
+        finally:
+            one_reads.release()
+
+    def _is_fresh(self, known: _Remembered) -> bool:
+        return self._clock.monotonic() < known.until
+
+    def _read_for_all(self, kind: TemplateKind, language: str, known: _Remembered | None) -> _Remembered:
         try:
             stored = self.read(kind, language, Deadline(self._clock, READ_WITHIN_S))
         except EmergencyCallingError:
-            return known.sources if known is not None else None
-        sources = stored.sources if stored.edited else None
+            sources, for_s = known.sources if known is not None else None, ASKED_AGAIN_AFTER_S
+        else:
+            sources, for_s = stored.sources if stored.edited else None, REMEMBERED_S
+        read = _Remembered(sources, self._clock.monotonic() + for_s)
         with self._lock:
-            self._memory[key] = _Remembered(sources, self._clock.monotonic() + REMEMBERED_S)
-        return sources
+            self._memory[_row(kind, language)] = read
+        return read
 
 
 def sample_facts(kind: TemplateKind, language: str, now: datetime) -> dict[str, str | bool]:

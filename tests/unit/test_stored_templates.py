@@ -1,20 +1,27 @@
 """Templates that administrators write: kept, remembered, refused, and the built-in one again (S7, B6)."""
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.notification_template import NotificationTemplate
-from shared.adapters.table import Put
+from shared.adapters.table import Put, Row, Write
 from shared.adapters.template_table import MAX_LINTS, TemplateTable
+from shared.deadlines import Deadline
 from shared.domain.dials import Dial
 from shared.domain.errors import Conflict, Faulty, Unavailable
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
 from shared.domain.words import Words
+from shared.ports import Answered
 from shared.use_cases.show_readiness import show_readiness
 from tests.fakes.house import House, after
 from tests.fakes.memory_table import MemoryTable
 
+LONG_ENOUGH_S = 30.0
 CALL, CLOSING = TemplateKind.CALL, TemplateKind.CLOSING
 TEXT = (
     "{{ agent }} dialled {{ dialled }}. Call {{ callback_number }}."
@@ -151,6 +158,71 @@ def test_no_more_lints_are_remembered_than_templates_need(house: House) -> None:
     for number in (*range(MAX_LINTS + 1), 1, 0):
         templates.lint(structs.replace(OURS, subject=str(number)), CALL)
     assert tried == [str(number) for number in (*range(MAX_LINTS + 1), 0)]
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["it answers late", "it is away"])
+def test_a_crowd_of_mails_reads_a_template_once(house: House, away: bool) -> None:
+    table, crowd = Held(MemoryTable(), away=away), 30
+    templates = TemplateTable(table, house.clock)
+    with ThreadPoolExecutor(crowd) as threads:
+        asked = [threads.submit(templates.edited, CALL, "en") for _ in range(crowd)]
+        table.asked.acquire(timeout=LONG_ENOUGH_S)
+        table.may_answer.set()
+        assert [each.result(LONG_ENOUGH_S) for each in asked] == [None] * crowd
+    assert table.readings == 1
+
+
+def test_whoever_comes_while_a_template_is_read_again_takes_what_was_known(house: House) -> None:
+    table = Held(MemoryTable())
+    templates = TemplateTable(table, house.clock)
+    table.may_answer.set()
+    templates.save(CALL, "en", OURS, None, house.within())
+    assert templates.edited(CALL, "en") == OURS
+    house.clock.advance(after(minutes=2))
+    table.may_answer.clear()
+    with ThreadPoolExecutor(1) as thread:
+        begun = table.readings
+        reads = thread.submit(templates.edited, CALL, "en")
+        while table.readings == begun:
+            table.asked.acquire(timeout=LONG_ENOUGH_S)
+        assert templates.edited(CALL, "en") == OURS, "without a wait"
+        assert not reads.done()
+        table.may_answer.set()
+        assert reads.result(LONG_ENOUGH_S) == OURS
+    assert table.readings == begun + 1
+
+
+def test_a_template_is_asked_for_again_a_second_after_it_could_not_be_read(house: House) -> None:
+    templates = TemplateTable(house.line, house.clock)
+    templates.save(CALL, "en", OURS, None, house.within())
+    house.line.away = True
+    assert templates.edited(CALL, "en") is None
+    house.line.away = False
+    house.clock.advance(after(seconds=1))
+    assert templates.edited(CALL, "en") == OURS
+
+
+class Held:
+    """A table whose readings wait until they may be answered."""
+
+    def __init__(self, table: MemoryTable, *, away: bool = False) -> None:
+        self._table, self._away = table, away
+        self.readings = 0
+        self.asked, self.may_answer = threading.Semaphore(0), threading.Event()
+
+    def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
+        self.readings += 1
+        self.asked.release()
+        assert self.may_answer.wait(LONG_ENOUGH_S)
+        if self._away:
+            raise Unavailable
+        return self._table.get(key, deadline)
+
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answered[list[Row]]:
+        return self._table.between(first, end, limit, deadline)
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        return self._table.commit(writes, deadline)
 
 
 def test_a_template_that_cannot_be_read_is_the_built_in_one_and_can_be_written_over(house: House) -> None:

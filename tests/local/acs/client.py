@@ -201,8 +201,8 @@ class Control:
         """Every delivery attempt."""
         return self._get("event-grid/deliveries", list[EventDelivery])
 
-    def wait_until_delivered(self, *, within_s: float = 15.0) -> None:
-        """Wait until Event Grid has nothing left to deliver."""
+    def wait_until_delivered(self, *, within_s: float = 60.0) -> None:
+        """Wait until Event Grid has nothing left to deliver; what fails comes again after 10 s, and 30 s after that."""
         poll(lambda: self._get("event-grid/pending", int) == 0, within_s=within_s, what="deliveries")
 
     # Mid-call events, keys and the clock
