@@ -156,10 +156,9 @@ class TemplateTable:
         key = _row(kind, language)
         with self._lock:
             known, one_reads = self._memory.get(key), self._one_reads[key]
-        if known is not None and self._is_fresh(known):
-            return known.sources
-        if not one_reads.acquire(blocking=known is None):
-            assert known is not None
+        if known is None:
+            one_reads.acquire()
+        elif self._is_fresh(known) or not one_reads.acquire(blocking=False):
             return known.sources
         try:
             with self._lock:

@@ -432,7 +432,7 @@ class Stack:
         names = sorted(table.name for table in self._tables.list_tables())
         return {name: [dict(row) for row in self._tables.get_table_client(name).list_entities()] for name in names}
 
-    def wait_until_nothing_is_owed(self, *, within_s: float = 2 * PATIENCE_S) -> None:
+    def wait_until_nothing_is_owed(self) -> None:
         """Wait until every effect is done, and what came of every message was reported.
 
         But for notices beyond a principal's ration, which are owed at the end of its ten minutes, and for the look 90 s
@@ -440,22 +440,26 @@ class Stack:
         What takes longer than `SWEPT_AFTER_S` is swept, as it is where timers run: on a busy machine a try may fail,
         and is put off.
         """
-        deadline, sweep_at = (time.monotonic() + within for within in (within_s, SWEPT_AFTER_S))
-        looks_after = self.now() + timedelta(seconds=within_s)
-        while owed := self._still_owed(looks_after):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"still owed after {within_s} s: {', '.join(owed)}")
-            if time.monotonic() > sweep_at:
+        owed: list[str] = []
+        sweep_at = time.monotonic() + SWEPT_AFTER_S
+
+        def nothing_is_owed() -> bool:
+            nonlocal sweep_at
+            owed[:] = self._still_owed()
+            if owed and time.monotonic() > sweep_at:
                 self.run_timers("outbox_sweep")
                 sweep_at = time.monotonic() + SWEPT_AFTER_S
-            time.sleep(0.02)
-        self.control.wait_until_delivered(within_s=within_s)
+            return not owed
 
-    def _still_owed(self, looks_after: datetime) -> list[str]:
+        poll(nothing_is_owed, within_s=2 * PATIENCE_S, what=lambda: f"an end of what is owed ({', '.join(owed)})")
+        self.control.wait_until_delivered()
+
+    def _still_owed(self) -> list[str]:
         """What is owed, without its id, and how many delivery reports lack."""
-        later = f"outbox|{looks_after:%Y%m%dT%H%M%S}"
-        keys = [row["RowKey"] for row in self.rows()["emergencies"] if row["RowKey"].startswith("outbox|")]
-        looks = {key for key in keys if "|presence|" in key and key > later}
+        rows = self.rows()["emergencies"]
+        looked_at = {row["RowKey"].removeprefix("agent|") for row in rows if _is_looked_at_once_more(row)}
+        keys = [row["RowKey"] for row in rows if row["RowKey"].startswith("outbox|")]
+        looks = {key for key in keys if "|presence|" in key and key.rpartition("|")[2] in looked_at}
         owed = ["|".join(key.split("|")[:3]) for key in keys if key not in looks and RATIONED.match(key) is None]
         expected = sum(len(email.recipients) for email in self.control.emails())
         reported = sum(
@@ -468,6 +472,13 @@ class Stack:
         """All that the processes of this stack have said so far."""
         files = {path.name: path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log"))}
         return files | {"azurite.log": self.storage.child.output()}
+
+
+def _is_looked_at_once_more(row: Row) -> bool:
+    """Whether it is an emergency whose presence was returned, never in vain, and is looked at for a late mark."""
+    state = str(row.get("state"))
+    said = ('"held":false', '"presence_attempts":0', '"look_again_at":"')
+    return row["RowKey"].startswith("agent|") and all(each in state for each in said)
 
 
 @contextmanager

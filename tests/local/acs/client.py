@@ -42,14 +42,16 @@ from tests.local.event_grid import Chaos, Subscription
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def poll[T](look: Callable[[], T | None], *, within_s: float = 10.0, what: str = "what is awaited") -> T:
-    """Look again and again until there is something to see; AssertionError when the time is up."""
+def poll[T](
+    look: Callable[[], T | None], *, within_s: float = 10.0, what: str | Callable[[], str] = "what is awaited"
+) -> T:
+    """Look again and again until there is something to see; AssertionError, which says `what`, when the time is up."""
     deadline = time.monotonic() + within_s
     while True:
         if (seen := look()) is not None and seen is not False:
             return seen
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {within_s} s")
+            raise AssertionError(f"{what if isinstance(what, str) else what()}: not within {within_s} s")
         time.sleep(0.02)
 
 
