@@ -1,6 +1,6 @@
 // The administrators' console: who is signed in, and one section at a time.
 import { el, icon } from "./dom.js";
-import { CONSOLE_WORDS, request, signInLink, speak } from "./console-api.js";
+import { CONSOLE_WORDS, pressedOnce, request, signInLink, speak } from "./console-api.js";
 import { languageOf, localeOf, speaking } from "./i18n.js";
 import { liveSection } from "./console-live.js";
 import { agentsSection, sitesSection } from "./console-directory.js";
@@ -29,6 +29,7 @@ let unsaved = false;
 let shownHash = "";
 
 speak(language);
+pressedOnce(document);
 
 async function identify() {
   const answer = await request("GET", "me");
