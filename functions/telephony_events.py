@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from functions.http import composed
-from functions.problems import acknowledged
+from functions.problems import acknowledged, in_line
 from functions.rights import source_of
 from functions.wire.event_grid import (
     ACS_CALL_ENDED,
@@ -134,6 +134,7 @@ def recording_file_status_event(event: func.EventGridEvent) -> None:
 
 
 @blueprint.event_grid_trigger(arg_name="event")
+@in_line
 @acknowledged
 def email_delivery_report_event(event: func.EventGridEvent) -> None:
     """What became of a notice on its way to one recipient."""

@@ -176,6 +176,7 @@ def threads(root: Path) -> int:
         + constant("shared/adapters/acs_token.py", "THREADS")
         + (kinds - 1) * of_a_kind
         + constant("shared/bootstrap.py", "MAILS_AT_ONCE", before=of_a_kind)
+        + constant("functions/problems.py", "REPORTS_AT_ONCE", before=0)
         + BESIDE
     )
 

@@ -1,8 +1,12 @@
 """Errors on their way out."""
 
+import asyncio
+import inspect
 import json
 import logging
+import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +23,14 @@ from functions.http import (
     versioned_answer,
 )
 from functions.problems import (
+    REPORTS_AT_ONCE,
     PreconditionFailed,
     RedeliveryWanted,
     acknowledge,
     acknowledged,
     answer,
     answered,
+    in_line,
     problem,
 )
 from shared.domain import errors
@@ -42,6 +48,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 
+WITHIN_S = 10.0
 SECRET = "+12025550142"
 
 
@@ -203,6 +210,43 @@ def test_what_a_retry_may_mend_is_raised_without_a_word_of_it(error: Exception, 
     assert raised.value.__cause__ is None
     assert SECRET not in "".join(traceback.format_exception(raised.value))
     assert len(counted.events) == counts
+
+
+def test_of_a_crowd_in_line_a_few_run_at_once_and_the_loop_goes_on() -> None:
+    running, most = Counter[str](), [0]
+    lock, all_here, go = threading.Lock(), threading.Barrier(REPORTS_AT_ONCE + 1), threading.Event()
+
+    @in_line
+    def reported(_: func.EventGridEvent) -> None:
+        with lock:
+            running["now"] += 1
+            most.append(running["now"])
+            first = len(most) <= REPORTS_AT_ONCE + 1
+        if first:
+            all_here.wait(WITHIN_S)
+        assert go.wait(WITHIN_S)
+        with lock:
+            running["now"] -= 1
+
+    async def crowd() -> None:
+        waiting = [asyncio.create_task(reported(event())) for _ in range(5 * REPORTS_AT_ONCE)]
+        await asyncio.to_thread(all_here.wait, WITHIN_S)
+        assert not any(each.done() for each in waiting)
+        go.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(crowd())
+    assert max(most) == REPORTS_AT_ONCE and len(most) == 5 * REPORTS_AT_ONCE + 1
+
+
+def test_what_fails_in_line_is_delivered_again() -> None:
+    @in_line
+    def failing(_: func.EventGridEvent) -> None:
+        raise RedeliveryWanted("failing: Unavailable")
+
+    assert inspect.iscoroutinefunction(failing), "the host tells by it that nobody's thread is taken"
+    with pytest.raises(RedeliveryWanted):
+        asyncio.run(failing(event()))
 
 
 def test_a_done_event_returns_nothing() -> None:
