@@ -7,7 +7,7 @@ import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, INERT_AFTER_CHANGE_MS, viewOf } from "./panel-state.js";
+import { GUARDED, isRash, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -301,7 +301,7 @@ export class EmergencyPanel extends HTMLElement {
       drops: el("p", { hidden: true }),
       status: el("p", { role: "status", class: "status" }),
       where: el("section", { class: "card", "aria-label": t("where_you_are"), hidden: true }),
-      dialling: el("form", { class: "dialling", hidden: true, onsubmit: (event) => (event.preventDefault(), this.#act("dial")) }),
+      dialling: el("form", { class: "dialling", hidden: true, onsubmit: (event) => (event.preventDefault(), this.#act("dial", event)) }),
       others: el("div", { class: "others", role: "group", "aria-label": t("call_controls") }),
       actions: el("div", { class: "actions", role: "group", "aria-label": t("form_actions") }),
       bar: el("div", { class: "bar" }),
@@ -382,7 +382,7 @@ export class EmergencyPanel extends HTMLElement {
       (name) => name,
       (name) => {
         const part = { end_call: "end", device_settings: "devices-button" }[name] ?? null;
-        const button = el("button", { type: "button", part, onclick: () => this.#act(name) }, ICON_OF[name] ? icon(ICON_OF[name]) : null, el("span", { lang: this.dataset.language }));
+        const button = el("button", { type: "button", part, onclick: (event) => this.#act(name, event) }, ICON_OF[name] ? icon(ICON_OF[name]) : null, el("span", { lang: this.dataset.language }));
         return button;
       },
       (button, name) => {
@@ -522,9 +522,9 @@ export class EmergencyPanel extends HTMLElement {
 
   // Acting ---------------------------------------------------------------------------------------------------------
 
-  #act(name) {
+  #act(name, press) {
     const view = this.#view;
-    if (GUARDED.has(name) && performance.now() - this.#changedAt < INERT_AFTER_CHANGE_MS) return;
+    if (GUARDED.has(name) && isRash(press, this.#changedAt)) return;
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();

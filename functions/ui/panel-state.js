@@ -2,9 +2,15 @@
 
 export const USUAL_CONTROLS = ["answer", "decline", "dial", "keypad", "mute", "hold", "transfer", "conference", "device_settings", "end_call"];
 const DEVICES_AND_END = ["device_settings", "end_call"];
-// A double click on Dial must not hang up on 911.
-export const INERT_AFTER_CHANGE_MS = 600;
+const INERT_AFTER_CHANGE_MS = 600;
 export const GUARDED = new Set(["end_call", "decline", "end_hold", "call_again"]);
+
+/**
+ * Whether a press was made for what stood there before: the second of a double click on Dial must not hang up on 911. Its
+ * own time counts, because a desktop that is busy with the first click hands the second one on when that is long done.
+ */
+export const isRash = (/** @type {Event} */ press, /** @type {number} */ changedAt) =>
+  /** @type {UIEvent} */ (press).detail > 1 || press.timeStamp - changedAt < INERT_AFTER_CHANGE_MS;
 
 /**
  * What this desktop knows of its own calls.

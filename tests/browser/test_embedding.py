@@ -292,9 +292,9 @@ def hand_over(page: Page, get_token: str) -> None:
 def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     sit_down(page, desk)
-    hand_over(page, '() => (window.silent ? new Promise(() => {}) : "a-token")')
+    hand_over(page, '() => (window.given ? new Promise(() => {}) : (window.given = "a-token"))')
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
-    page.evaluate("() => { window.silent = true; }")
+    page.wait_for_function("() => window.given")
     desk.panel = panel()
     # The last token still does.
     expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call", timeout=PATIENCE_MS * 2)
@@ -400,6 +400,43 @@ def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, des
     page.mouse.dblclick(box["x"] + 5, box["y"] + 5)
     page.wait_for_timeout(100)
     assert page.evaluate("() => [window.agent.started.length, window.agent.calls[0].hangUps]") == [1, 0]
+
+
+def dial_and_find_end_call(page: Page, desk: Desk) -> tuple[float, float]:
+    """Where *End call* is, once an emergency is dialled and the panel has shown it for as long as it is inert."""
+    sit_down(page, desk)
+    page.get_by_label("Number to dial").fill("911")
+    page.get_by_role("button", name="Dial", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    end = page.get_by_role("button", name="End call")
+    end.hover()
+    page.wait_for_timeout(INERT_MS)
+    box = end.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_the_second_of_a_slow_double_click_on_dial_does_not_hang_up(page: Page, desk: Desk) -> None:
+    x, y = dial_and_find_end_call(page, desk)
+    page.mouse.move(x, y)
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_timeout(100)
+    assert page.evaluate("() => window.agent.calls[0].hangUps") == 0
+
+
+@pytest.mark.parametrize(("made_ms_ago", "hang_ups"), [(INERT_MS + 100, 0), (0, 1)])
+def test_a_press_that_a_busy_desktop_hands_on_late_does_not_hang_up(
+    page: Page, desk: Desk, made_ms_ago: int, hang_ups: int
+) -> None:
+    x, y = dial_and_find_end_call(page, desk)
+    made_at = page.evaluate("() => (performance.timeOrigin + performance.now()) / 1000") - made_ms_ago / 1000
+    protocol = page.context.new_cdp_session(page)
+    for kind in ("mousePressed", "mouseReleased"):
+        press = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1, "timestamp": made_at}
+        protocol.send("Input.dispatchMouseEvent", press)
+    page.wait_for_timeout(100)
+    assert page.evaluate("() => window.agent.calls[0].hangUps") == hang_ups
 
 
 def test_the_page_around_hears_of_controls_that_come_in_the_same_mode(page: Page, desk: Desk) -> None:

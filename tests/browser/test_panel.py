@@ -60,7 +60,7 @@ STATES: dict[str, tuple[dict[str, Any], list[str], str | None]] = {
         WORDS["en"]["drill_in_progress"],
     ),
 }
-INERT_MS = 600
+INERT_MS = 650
 
 
 def open_panel(page: Page, desk: Desk, *, locale: str = "en") -> Locator:
