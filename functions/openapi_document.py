@@ -86,7 +86,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     for operation in operations:
         for kind in _bodies(operation):
             if not isinstance(kind, Text):
-                _tolerate_absence(components, kind)
+                _tolerate_absence(components, kind.__name__)
     _accept_anything(components["DialBody"])
     paths: dict[str, dict[str, Any]] = {}
     left = iter(schemas[1:])
@@ -131,12 +131,28 @@ def _accept_anything(dial: dict[str, Any]) -> None:
         dial["properties"][name] = {}
 
 
-def _tolerate_absence(components: Mapping[str, Any], kind: type[Struct]) -> None:
-    schema = components[kind.__name__]
-    for name in set(schema["properties"]) - set(schema.get("required", ())):
-        sent = schema["properties"][name]
+def _tolerate_absence(components: Mapping[str, Any], name: str) -> None:
+    """What the optional fields of this component, and of those within it, may hold beside what they are for."""
+    schema = components[name]
+    within = set(_referred_to(schema))
+    for field in set(schema.get("properties", ())) - set(schema.get("required", ())):
+        sent = schema["properties"][field]
         if sent.get("anyOf", [None])[-1] != _NOT_FILLED_IN:
-            schema["properties"][name] = {"anyOf": [sent, _NOT_FILLED_IN]}
+            schema["properties"][field] = {"anyOf": [sent, _NOT_FILLED_IN]}
+    for each in within:
+        _tolerate_absence(components, each)
+
+
+def _referred_to(schema: Any) -> Iterator[str]:
+    """The names of the components that it refers to; a body holds none that holds itself."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"].rpartition("/")[2]
+        for each in schema.values():
+            yield from _referred_to(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _referred_to(each)
 
 
 def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[str, Any]:

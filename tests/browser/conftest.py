@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.desk import Desk
@@ -30,6 +30,8 @@ def browser() -> Iterator[Browser]:
     """
     if os.environ.get("BROWSER") == "skip":
         pytest.skip("BROWSER=skip")
+    # A context's own timeout is not that of what is expected of its pages.
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium.find(), args=list(FLAGS))
         yield started
@@ -62,6 +64,13 @@ def page(context: BrowserContext, said: list[str]) -> Iterator[Page]:
     context.on("weberror", lambda error: said.append(str(error.error)))
     yield context.new_page()
     assert said == []
+
+
+@pytest.fixture
+def store_may_be_slow(page: Page, said: list[str]) -> Iterator[None]:
+    """On a busy machine storage takes longer than a poll waits for it: 503, and Chromium says so on the console."""
+    yield
+    said[:] = [each for each in said if not (each.startswith("Failed to load resource") and "503" in each)]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Response, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, Response, expect
 
 from tests.browser import scene
 from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on
@@ -27,7 +27,11 @@ AGENTS = 10_000
 FEW = 60
 FIRST_ROWS_MS = 1000
 TRIES = 3
+TRIED_FOR_S = 20.0
 SETTLE_MS = 20_000
+QUIET_MS = 500
+
+pytestmark = pytest.mark.usefixtures("store_may_be_slow")
 POOL = tuple(f"+1425555{number:04}" for number in range(101, 121))
 SHOWN = [section for section in SECTIONS if section != "drills"]
 FIRST_ROW = {"live": ".cards h3", "agents": ".choice", "sites": ".choice", "readiness": ".check", "numbers": "tbody tr"}
@@ -90,22 +94,38 @@ def cards(page: Page) -> Locator:
 
 def cost_of(page: Page, tapped: Tapped, section: str) -> Cost:
     """Open a section, and wait until it has asked for what it shows."""
-    bodies: list[int] = []
+    under_way: set[Request] = set()
+    answers: list[Response] = []
+
+    def begin(request: Request) -> None:
+        under_way.add(request)
+
+    def end(request: Request) -> None:
+        under_way.discard(request)
 
     def hear(response: Response) -> None:
         if "/api/manage/" in response.url and response.ok:
-            bodies.append(len(response.body()))
+            answers.append(response)
 
     open_section(page, tapped.local, "drills")
+    page.on("request", begin)
+    page.on("requestfinished", end)
+    page.on("requestfailed", end)
     page.on("response", hear)
     before = len(tapped.tap.exchanges)
     with page.expect_response(lambda response: "/api/manage/" in response.url):
         page.get_by_role("link", name=WORDS["en"][section]).click()
     if section in FIRST_ROW:
         expect(page.locator(FIRST_ROW[section]).first).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(QUIET_MS)
+    while under_way:
+        page.wait_for_timeout(QUIET_MS)
+    page.remove_listener("request", begin)
+    page.remove_listener("requestfinished", end)
+    page.remove_listener("requestfailed", end)
     page.remove_listener("response", hear)
-    return Cost(max(bodies, default=0), len(tapped.tap.exchanges) - before)
+    assert answers
+    return Cost(max(len(each.body()) for each in answers), len(tapped.tap.exchanges) - before)
 
 
 def cheapest(page: Page, tapped: Tapped, section: str) -> Cost:
@@ -123,10 +143,11 @@ def test_no_request_grows_with_the_directory(large: Tapped, cheap: dict[str, Cos
 
 @pytest.mark.parametrize("section", FIRST_ROW)
 def test_the_first_rows_are_there_within_a_second(large: Tapped, page: Page, section: str) -> None:
-    """From the reload of the whole page; the best of three, since others share the machine."""
+    """From the reload of the whole page; the best of some seconds, since others share the machine."""
     open_section(page, large.local, section)
-    took = []
-    for _ in range(TRIES):
+    took: list[float] = []
+    until = time.perf_counter() + TRIED_FOR_S
+    while time.perf_counter() < until:
         began = time.perf_counter()
         page.reload(wait_until="commit")
         page.locator(FIRST_ROW[section]).first.wait_for()

@@ -18,7 +18,7 @@ from tests.browser.desk import LENT, Desk
 
 HERE = Path(__file__).parent
 AT_ONCE_MS = 700
-AGAIN_MS = 200
+AGAIN_MS = 1000
 PURCHASED = "+14255550150"
 SETTLE_S = 10.0
 CLOSED = "http://127.0.0.1:9/api"
@@ -44,12 +44,12 @@ SET_UP = """async ({ scripts, options, api }) => {
   });
 }"""
 DIAL = """async (number) => {
-  const at = performance.now();
   const placed = window.dialer.dial(number);
   const inTheClick = window.agent.started.length;
+  // Timers of one length run in the order in which they were set, however late the machine is.
+  window.inTime = new Promise((over) => setTimeout(() => over(window.agent.started.length === 1), 600));
   const call = await placed.catch(() => null);
-  const [first] = window.agent.started;
-  return { inTheClick, tookMs: first ? first.at - at : null, placed: call !== null };
+  return { inTheClick, placed: call !== null };
 }"""
 STARTED = "() => window.agent.started.map(({ participants, options, at }) => ({ participants, options, at }))"
 
@@ -124,7 +124,7 @@ def test_where_the_caller_id_is_ours_the_call_waits_for_the_answer_but_not_long(
     caller.desk.answers = [fault]
     caller.sit_down(api=CLOSED if fault == "refused connection" else None, callerIdIsOurs=True)
     dialled = caller.dial()
-    assert dialled["placed"] and dialled["tookMs"] < AT_ONCE_MS
+    assert dialled["placed"] and caller.page.evaluate("() => window.inTime")
     [placed] = caller.started
     shown = {"alternateCallerId": {"phoneNumber": LENT}} if fault == "accepted" else {}
     assert placed["options"] == shown
@@ -235,7 +235,7 @@ def test_a_call_that_stays_without_a_word_is_hung_up_and_tried_again(caller: Cal
     caller.dial()
     caller.wait_for("window.dialer.state.phase === 'connected'")
     tries = caller.started
-    assert len(tries) == 2 and 1400 < tries[1]["at"] - tries[0]["at"] < 1900
+    assert len(tries) == 2 and 1400 < tries[1]["at"] - tries[0]["at"] < 3000
     assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 1
     assert caller.desk.ends == []
 

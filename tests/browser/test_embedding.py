@@ -132,11 +132,11 @@ def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: Fr
 
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
     page.goto(desk.host_page.replace("localhost", "other.localhost"))
-    page.evaluate(
-        "(src) => { const it = document.createElement('iframe'); it.src = src; document.body.append(it); }",
-        f"{desk.address}/api/ui/panel",
-    )
-    page.wait_for_timeout(500)
+    with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        page.evaluate(
+            "(src) => { const it = document.createElement('iframe'); it.src = src; document.body.append(it); }",
+            f"{desk.address}/api/ui/panel",
+        )
     assert page.frame_locator("iframe").get_by_role("button").count() == 0
     assert any("frame-ancestors" in each for each in said)
     said.clear()
@@ -201,6 +201,8 @@ def test_after_a_drop_without_a_server_the_way_to_call_again_is_open(
     sit_down(page, desk, scripts=[RINGS, RINGS])
     page.evaluate("() => { window.dialer.dial('911'); }")
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    # One that ends before it rings is placed once more.
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
     desk.panel = server
     page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
     page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
@@ -307,7 +309,7 @@ def test_the_token_of_the_agent_before_is_not_used_for_the_next_one(page: Page, 
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
     hand_over(page, "() => new Promise(() => {})")
     asked = len(desk.requests("GET", "/panel"))
-    expect(page.locator(".notes li")).to_contain_text("No connection", timeout=PATIENCE_MS * 2)
+    expect(page.locator(".notes li")).to_contain_text("No connection", timeout=PATIENCE_MS * 3)
     # One may have been on its way.
     assert len(desk.requests("GET", "/panel")) <= asked + 1
 
@@ -380,6 +382,7 @@ def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_t
           document.querySelector('emergency-panel').softphone = { control: (name) => window.controls.push(name) }; }"""
     )
     end = page.get_by_role("button", name="End call")
+    expect(end).to_be_visible()
     page.wait_for_timeout(INERT_MS)
     end.click()
     assert page.evaluate("() => window.controls") == ["end_call"]
@@ -405,6 +408,10 @@ def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, des
 def dial_and_find_end_call(page: Page, desk: Desk) -> tuple[float, float]:
     """Where *End call* is, once an emergency is dialled and the panel has shown it for as long as it is inert."""
     sit_down(page, desk)
+    page.evaluate(
+        """() => document.querySelector("emergency-panel").addEventListener("modechange",
+          () => (window.changedAt = (performance.timeOrigin + performance.now()) / 1000))"""
+    )
     page.get_by_label("Number to dial").fill("911")
     page.get_by_role("button", name="Dial", exact=True).click()
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
@@ -425,12 +432,12 @@ def test_the_second_of_a_slow_double_click_on_dial_does_not_hang_up(page: Page, 
     assert page.evaluate("() => window.agent.calls[0].hangUps") == 0
 
 
-@pytest.mark.parametrize(("made_ms_ago", "hang_ups"), [(INERT_MS + 100, 0), (0, 1)])
+@pytest.mark.parametrize(("made_after_ms", "hang_ups"), [(100, 0), (INERT_MS, 1)])
 def test_a_press_that_a_busy_desktop_hands_on_late_does_not_hang_up(
-    page: Page, desk: Desk, made_ms_ago: int, hang_ups: int
+    page: Page, desk: Desk, made_after_ms: int, hang_ups: int
 ) -> None:
     x, y = dial_and_find_end_call(page, desk)
-    made_at = page.evaluate("() => (performance.timeOrigin + performance.now()) / 1000") - made_ms_ago / 1000
+    made_at = page.evaluate("() => window.changedAt") + made_after_ms / 1000
     protocol = page.context.new_cdp_session(page)
     for kind in ("mousePressed", "mouseReleased"):
         press = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1, "timestamp": made_at}

@@ -20,6 +20,8 @@ from tests.local.stack import DANA, Stack
 
 DEVICES_AND_END = ["Device settings", "End call"]
 SETTLE_MS = 20_000
+
+pytestmark = pytest.mark.usefixtures("store_may_be_slow")
 INERT_MS = 650
 
 

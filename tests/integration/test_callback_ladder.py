@@ -74,7 +74,7 @@ def test_one_request_to_the_answer_and_one_more_to_the_agents_ring(local: Stack,
     began = time.monotonic()
     call = local.ring(number)
     call = local.control.wait_for_call(call.server_call_id, lambda seen: bool(seen.invitations))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 6
     requests = [each.operation for each in local.control.requests() if each.operation not in ("keys", "email")]
     assert requests[:2] == ["answer", "add"], "the prompt is played once they ring"
     assert requests[2:] in ([], ["play"])

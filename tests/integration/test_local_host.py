@@ -269,14 +269,14 @@ class TestTimers:
                 host.run_timer("ticked")
 
     def test_a_run_that_overruns_is_followed_by_the_next_at_once_and_not_past_due(self) -> None:
-        """Each run takes 1.3 s of a schedule of one second."""
-        environment = {"OUTBOX_SCHEDULE": "* * * * * *", "TICK_S": "1.3"}
+        """Each run takes 1.1 s of a schedule of one second: who waited for the next would pause for 0.9 s."""
+        environment = {"OUTBOX_SCHEDULE": "* * * * * *", "TICK_S": "1.1"}
         with host_process.running(app_directory=TINY_APP, ticking=True, environment=environment) as host:
             until(lambda: host.child.output().count("tick begins") >= 4)
             said = host.child.output()
         assert "past due True" not in said
         pauses = [float(pause) for pause in re.findall(r"after a pause of ([0-9.]+)", said)[1:]]
-        assert len(pauses) >= 3 and max(pauses) < 0.5
+        assert len(pauses) >= 3 and max(pauses) < 0.8
 
     def test_a_schedule_of_a_minute_that_was_missed_runs_at_start_past_due(self, tmp_path: Path) -> None:
         state = tmp_path / "timers"

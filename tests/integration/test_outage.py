@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared.deadlines import Budgets
+from shared.use_cases.continue_callback import STORE_WITHIN_S
 from tests.integration.kept import assert_nothing_is_kept
 from tests.integration.used import contacts, new_agent, new_id, watch
 from tests.local import azurite, stack
@@ -18,6 +20,7 @@ from tests.local.wiretap import Mode, Wiretap
 pytestmark = pytest.mark.process
 
 BUDGET_S = 0.5
+BUSY_S = 1.5
 AWAY: tuple[Mode, ...] = ("refuse", "hang", "trickle", "unavailable", "fail", "black_hole")
 
 
@@ -80,7 +83,7 @@ def test_storage_away_then_back(tapped: tuple[Stack, Wiretap], dana: Softphone, 
     for _ in range(3):
         began = time.monotonic()
         answer = dana.ask("POST", "emergency-calls", body)
-        assert time.monotonic() - began < BUDGET_S + 0.25, "half a second, and the machine's own noise"
+        assert time.monotonic() - began < BUDGET_S + BUSY_S
         lent = answer.json()
         assert (answer.status_code, lent["degraded"], lent["callback_number"]) == (201, True, FALLBACK)
         assert int(answer.headers["retry-after"]) >= 1
@@ -111,7 +114,7 @@ def test_a_callback_while_storage_is_away_rings_the_desk(
     tap.mode = mode
     began = time.monotonic()
     assert local.wait_for_answer(local.ring(number)).people[-1] == f"4:{DESK}"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < Budgets().answer_callback_s + STORE_WITHIN_S + BUSY_S
     foreign = local.ring("+14255550196")
     # The answered call's own event is wanted again: what could not be remembered may be by then.
     wait_for_incoming(local, 1)

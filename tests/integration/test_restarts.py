@@ -125,12 +125,12 @@ def test_a_shared_number_rings_its_first_holder_and_the_newest_at_once(local: St
     assert [each.shared for each in lent] == [False] + [True] * (holders - 1)
     # Whoever held it unshared stays among the five, however many others come.
     newest = [phone.agent.acs_user_id for phone in [*phones[:0:-1][:4], phones[0]]]
-    local.control.people(newest[1], Script(behaviour="answers", after_s=0.5))
+    local.control.people(newest[1], Script(behaviour="answers", after_s=2.0))
     call = local.wait_for_answer(local.ring(ONE))
-    assert {each.identity for each in call.invitations} == set(newest)
     assert call.people[-1] == newest[1]
     others = len(newest) - 1
     poll(lambda: _states(local, call) == ["cancelled"] * others + ["joined"] or None, what="the silence of the others")
+    assert {each.identity for each in local.control.call(call.server_call_id).invitations} == set(newest)
 
 
 def _states(local: Stack, call: CallView) -> list[str]:
@@ -218,6 +218,8 @@ def test_a_faulty_entry_in_every_setting(local: Stack) -> None:
     assert abs(lent.expires_at - local.now() - timedelta(minutes=60)) < timedelta(seconds=5)
     local.will_answer(dana.agent.acs_user_id)
     call = local.ring(lent.callback_number)
+    # The caller waits by the same clock that is moved below.
+    local.control.wait_for_call(call.server_call_id, lambda seen: seen.state == "connected", within_s=15)
 
     def answered() -> bool:
         # No event is believed without the right keys: the sweep alone moves the ladder on.

@@ -95,6 +95,8 @@ def test_each_contact_is_told_once_that_it_is_over_and_nothing_of_the_call(local
     lent = dana.dial(call, location={"address": "9 Live Street", "at": local.now().isoformat()})
     first, second = contacts(dana.agent)
     local.wait_for_email(first)
+    # An end before the mail is struck off leaves its closing word to the sweep.
+    local.wait_until_nothing_is_owed()
     local.advance(timedelta(minutes=3))
     dana.end(call)
     closing = local.wait_for_email(first, count=2)
@@ -115,6 +117,7 @@ def test_a_redial_opens_the_thread_again_and_its_end_is_told_once_more(local: St
         call = new_id()
         dana.dial(call)
         local.wait_for_email(first, count=told - 1)
+        local.wait_until_nothing_is_owed()
         local.advance(timedelta(minutes=1))
         dana.end(call)
         local.wait_for_email(first, count=told)
@@ -208,13 +211,14 @@ def kept_of_emergencies(local: Stack) -> list[Row]:
 
 
 def test_a_dial_from_a_desktop_whose_clock_is_wrong_is_of_now(local: Stack, dana: Softphone) -> None:
+    told = local.logs()["host.log"].count("dial_clock_wrong")
     for minutes in (-61, 61, -60 * 24 * 365):
         wrong = (local.now() + timedelta(minutes=minutes)).isoformat()
         answer = dana.ask("POST", "emergency-calls", body(dana, new_id(), dialled_at=wrong))
         assert answer.status_code == 201 and answer.json()["callback_number"]
         expires_at = datetime.fromisoformat(answer.json()["expires_at"])
         assert abs(expires_at - local.now() - timedelta(minutes=60)) < timedelta(seconds=10)
-    assert local.logs()["host.log"].count("dial_clock_wrong") == 3
+    assert local.logs()["host.log"].count("dial_clock_wrong") >= told + 3
     assert dana.panel().mode == "emergency"
 
 

@@ -173,9 +173,15 @@ class Softphone:
         self.ask("POST", f"agents/{self.agent.agent_id}/release").raise_for_status()
 
     def panel(self) -> Panel:
-        """What the panel shows now."""
-        answer = self.ask("GET", f"agents/{self.agent.agent_id}/panel").raise_for_status()
-        return msgspec.json.decode(answer.content, type=Panel)
+        """What the panel shows now; where storage takes too long for one look, it looks again, as the page does."""
+
+        def shown() -> Panel | None:
+            answer = self.ask("GET", f"agents/{self.agent.agent_id}/panel")
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                return None
+            return msgspec.json.decode(answer.raise_for_status().content, type=Panel)
+
+        return poll(shown, what="the panel")
 
     def show(self, status: str) -> None:
         """Set the agent's own presence."""

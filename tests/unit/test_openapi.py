@@ -61,6 +61,24 @@ def test_an_optional_field_of_a_dial_may_be_anything() -> None:
     assert dial["required"] == ["call_id", "dialled"]
 
 
+def test_what_nobody_filled_in_may_be_left_empty_at_any_depth() -> None:
+    """What a form sends so is taken as absent (functions/wire/decoding.py), within another field, too."""
+    described = description()
+    within = [
+        each["requestBody"] for path in described["paths"].values() for each in path.values() if "requestBody" in each
+    ]
+    seen: set[str] = set()
+    while found := references(within) - seen:
+        seen |= found
+        within = [described["components"]["schemas"][each.rpartition("/")[2]] for each in found]
+    kinds = {each.rpartition("/")[2] for each in seen}
+    assert {"DesktopBody", "LocationBody"} <= kinds
+    for kind in kinds - {"DialBody"}:
+        schema = described["components"]["schemas"][kind]
+        for name in set(schema.get("properties", ())) - set(schema.get("required", ())):
+            assert schema["properties"][name]["anyOf"][-1] == {"enum": [None, ""]}, (kind, name)
+
+
 def test_a_condition_is_described_where_it_is_answered() -> None:
     operations = [each for path in description()["paths"].values() for each in path.values()]
     for operation in operations:

@@ -65,7 +65,7 @@ def route(pattern: str) -> VoiceRoute:
 def test_a_pattern_takes_911_or_does_not_or_cannot_be_judged(pattern: str, taken: bool | None) -> None:
     began = time.perf_counter()
     assert takes(route(pattern), "911") is taken
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < 5, "what backtracks takes for ever"
 
 
 def telephony(*patterns: str, numbers: tuple[str, ...] | None = (BOUGHT,)) -> Telephony:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 RUN_S = 0.2
 ENDED_AT = [0.0]
-AFTER_ANSWER_S = 0.3
+AFTER_ANSWER_S = 2.0
 ALL_MET_S = 5
 TWO_AT_ONCE = threading.Barrier(2)
 
