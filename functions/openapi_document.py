@@ -134,12 +134,11 @@ def _accept_anything(dial: dict[str, Any]) -> None:
 def _tolerate_absence(components: Mapping[str, Any], name: str) -> None:
     """What the optional fields of this component, and of those within it, may hold beside what they are for."""
     schema = components[name]
-    within = set(_referred_to(schema))
     for field in set(schema.get("properties", ())) - set(schema.get("required", ())):
         sent = schema["properties"][field]
         if sent.get("anyOf", [None])[-1] != _NOT_FILLED_IN:
             schema["properties"][field] = {"anyOf": [sent, _NOT_FILLED_IN]}
-    for each in within:
+    for each in set(_referred_to(schema)):
         _tolerate_absence(components, each)
 
 

@@ -173,10 +173,15 @@ def test_it_carries_hundreds_of_requests_a_second(tap: Wiretap) -> None:
             assert connection.getresponse().read() == b"x"
         connection.close()
 
-    started = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        for done in [pool.submit(burst) for _ in range(4)]:
-            done.result()
-    assert tap.count() == 400
-    # Server, client and wire share one interpreter; what is to be seen is that none of them waits for a timer.
-    assert 400 / (time.monotonic() - started) > 50
+    # The best of a few: where one side waits for a timer of the other, each of them is slow.
+    best = 0.0
+    for tries in range(1, 6):
+        started = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(burst) for _ in range(4)]:
+                done.result()
+        best = max(best, 400 / (time.monotonic() - started))
+        assert tap.count() == 400 * tries
+        if best > 200:
+            break
+    assert best > 200

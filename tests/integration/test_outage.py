@@ -80,14 +80,17 @@ def test_storage_away_then_back(tapped: tuple[Stack, Wiretap], dana: Softphone, 
     dana.panel()
     tap.mode = mode
     body = {"call_id": call, "agent_id": agent.agent_id, "dialled": "911"}
+    took: list[float] = []
     for _ in range(3):
         began = time.monotonic()
         answer = dana.ask("POST", "emergency-calls", body)
-        assert time.monotonic() - began < BUDGET_S + BUSY_S
+        took.append(time.monotonic() - began)
         lent = answer.json()
         assert (answer.status_code, lent["degraded"], lent["callback_number"]) == (201, True, FALLBACK)
         assert int(answer.headers["retry-after"]) >= 1
         assert lent["panel"]["mode"] == "emergency"
+    assert min(took) < BUDGET_S + 0.25, "half a second, and the machine's own noise"
+    assert max(took) < BUDGET_S + BUSY_S, "for what runs beside it"
     assert local.wait_for_email(DEFAULT_CONTACT).recipients
     assert dana.panel().mode == "emergency"
     back(local, tap)
