@@ -19,6 +19,7 @@ export function liveSection(main, { t, locale, office }) {
   let timer = null;
   let etag = null;
   let rows = [];
+  let known = false;
   // Those of whom the alarm tells, until the last of them is over.
   let told = [];
   const alarm = el("div", { role: "alert", class: "arrival" });
@@ -68,11 +69,18 @@ export function liveSection(main, { t, locale, office }) {
       if (answer.ok) {
         etag = answer.etag;
         rows = answer.data;
+        known = true;
         show();
       }
       setText(cut, leftOut(answer.cutAt));
     }
-    timer = setTimeout(look, rows.length && answer.status !== 404 ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
+    timer = setTimeout(look, isUrgent(answer.status) ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
+  }
+
+  /** Whether something stands, or may stand: until the first list has come, nobody knows. */
+  function isUrgent(status) {
+    const away = status === 0 || status >= 500;
+    return status !== 404 && (rows.length > 0 || (away && !known));
   }
 
   /** What the cards do not show. */

@@ -145,7 +145,7 @@ export function drillsSection(main, { t, locale, admin }) {
     setText(status, refusalOf(answer));
     status.dataset.state = "";
     // Another one's drill runs: its steps are what there is to see.
-    if (answer.status === 409) timer = setTimeout(() => follow("last", newest), DRILL_LOOK_MS);
+    if (answer.status === 409) timer = setTimeout(() => follow("last", newest, t("drill_busy")), DRILL_LOOK_MS);
   }
 
   function refusalOf(answer) {
@@ -154,20 +154,21 @@ export function drillsSection(main, { t, locale, admin }) {
     return answer.problem?.detail ?? reasonOf(answer, t);
   }
 
-  async function follow(drill, newest) {
+  /** `running` is said until it is over. */
+  async function follow(drill, newest, running = t("drill_running")) {
     const answer = await request("GET", `manage/drills/${encodeURIComponent(drill)}`);
     if (!newest()) return;
     if (answer.status === 204) return setText(status, t("drill_never"));
     if (answer.ok) {
-      show(answer.data, answer.language);
+      show(answer.data, answer.language, running);
       if (answer.data.state !== "running") return;
     } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
-    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, newest), DRILL_LOOK_MS);
+    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, newest, running), DRILL_LOOK_MS);
   }
 
-  function show(drill, language) {
+  function show(drill, language, running) {
     keyed(steps, drill.steps, (step) => step.step, makeStep, (item, step) => updateStep(item, step, language));
-    setText(status, t(`drill_${drill.state}`));
+    setText(status, drill.state === "running" ? running : t(`drill_${drill.state}`));
     status.dataset.state = drill.state;
     setText(when, drill.at ? t("drill_at", { at: momentOf(drill.at, locale) }) : "");
   }

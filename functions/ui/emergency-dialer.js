@@ -264,6 +264,8 @@ export function createEmergencyDialer(options) {
   /** Those that were answered: a second click must not answer one twice. @type {WeakMap<IncomingCall, Promise<Call>>} */
   const answered = new WeakMap();
   let token = "";
+  /** How often the network has come back. */
+  let returns = 0;
   let unloading = false;
   let disposed = false;
   const undo = new AbortController();
@@ -566,10 +568,13 @@ export function createEmergencyDialer(options) {
   /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
   async function reportEnd(mine, reason) {
     const since = performance.now();
+    let known = returns;
     let fresh = false;
     for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
-      // The first in the same task: a page that goes away gets no other.
-      if (count) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
+      // The first in the same task: a page that goes away gets no other. A network that came back during a try is not
+      // told of again.
+      if (count && known === returns) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
+      known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
       fresh = answer?.status === 401;
       if (answer && answer.status < 500 && answer.status !== 429 && !fresh) return forget(mine.callId);
@@ -818,6 +823,11 @@ export function createEmergencyDialer(options) {
     });
   }
 
+  function online() {
+    returns += 1;
+    reportDesktop().catch(() => {});
+  }
+
   /** Let go of the page; a leg in progress is still followed to its end, and reported. */
   function dispose() {
     disposed = true;
@@ -829,7 +839,7 @@ export function createEmergencyDialer(options) {
   callAgent.on("incomingCall", rings);
   addEventListener("beforeunload", beforeUnload, { signal: undo.signal });
   addEventListener("pagehide", pageHide, { signal: undo.signal });
-  addEventListener("online", () => void reportDesktop(), { signal: undo.signal });
+  addEventListener("online", online, { signal: undo.signal });
   const desktopTimer = setInterval(() => void reportDesktop(), DESKTOP_AGAIN_MS);
   endWhatIsLeft().catch(() => {});
   reportDesktop().catch(() => {});

@@ -260,6 +260,25 @@ def test_a_drill_that_runs_is_followed_step_by_step(page: Page, desk: Desk) -> N
     expect(steps.nth(5)).to_have_text("Number released: passed (9 ms)")
 
 
+def test_that_the_drill_which_is_shown_is_another_ones_is_said_until_it_is_over(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    others = [step if step["step"] == "lease" else step | {"state": "waiting", "ms": None} for step in DRILL_STEPS]
+    refused = Scripted({"title": "refused", "status": 409}, status=409)
+    open_console(page, desk, "drills", others={"GET manage/drills/last": 204, "POST manage/drills": refused})
+    expect(page.get_by_text("There never was a drill.")).to_be_visible()
+    running = DRILL | {"state": "running", "steps": others}
+    desk.others |= {"GET manage/drills/last": running, "GET manage/drills/drill-1": running}
+    page.get_by_label("Agent id").fill("agent-1")
+    page.get_by_role("button", name="Start the drill").click()
+    shown = page.get_by_role("list", name="Steps").get_by_role("listitem")
+    expect(shown.nth(0)).to_have_text("Number lent: passed (12 ms)")
+    expect(page.get_by_text("A drill is running already. Its steps are shown below.")).to_be_visible()
+    desk.others["GET manage/drills/drill-1"] = DRILL
+    expect(page.get_by_text("The drill passed.")).to_be_visible()
+    without_network_words(said)
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(409, "A drill is running already. Its steps are shown below."), (404, "Nobody in the directory has this id.")],

@@ -67,7 +67,7 @@ def test_what_fails_is_read_out_once_and_not_at_each_look(
     expect(page.get_by_text(words)).to_be_visible()
     if section == "live":
         desk.others["GET manage/emergencies"] = BOARD
-        expect(page.get_by_text("Emergencies now: 2")).to_be_visible(timeout=SETTLE_MS * 3)
+        expect(page.get_by_text("Emergencies now: 2")).to_be_visible(timeout=SETTLE_MS)
         desk.others["GET manage/emergencies"] = 503
         for _ in range(3):
             with page.expect_response("**/manage/emergencies"):

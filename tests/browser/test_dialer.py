@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Route
 
 from functions.pages import FOLDER
 from shared.domain.emergency_numbers import placement, recognise
@@ -356,6 +356,36 @@ def test_the_end_of_a_call_that_a_lost_network_dropped_is_told_when_it_is_back(
     assert caller.desk.ends == []
     context.set_offline(False)
     caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    caller.wait_for("sessionStorage.length === 0")
+
+
+def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(caller: Caller) -> None:
+    caller.page.clock.install()
+    caller.sit_down()
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'accepted' && window.dialer.state.phase === 'connected'")
+    ends = f"POST emergency-calls/{caller.state['callId']}/end"
+    caller.desk.others[ends] = 503
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    # Until a minute lies between two tries.
+    for tries in range(1, 7):
+        caller.wait_until(lambda tries=tries: len(caller.desk.ends) >= tries)
+        caller.page.wait_for_timeout(50)
+        caller.page.clock.run_for(31_000)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    caller.page.route("**/end", hold, times=1)
+    caller.page.clock.run_for(61_000)
+    caller.wait_until(lambda: held)
+    caller.desk.others[ends] = 200
+    tried = len(caller.desk.ends)
+    caller.page.evaluate("() => { dispatchEvent(new Event('online')); }")
+    held[0].abort()
+    caller.wait_until(lambda: len(caller.desk.ends) > tried)
     caller.wait_for("sessionStorage.length === 0")
 
 
