@@ -359,6 +359,10 @@ def test_the_end_of_a_call_that_a_lost_network_dropped_is_told_when_it_is_back(
     caller.wait_for("sessionStorage.length === 0")
 
 
+def wait_for_ends(caller: Caller, count: int) -> None:
+    caller.wait_until(lambda: len(caller.desk.ends) >= count)
+
+
 def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(caller: Caller) -> None:
     caller.page.clock.install()
     caller.sit_down()
@@ -370,7 +374,7 @@ def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(call
     caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
     # Until a minute lies between two tries.
     for tries in range(1, 7):
-        caller.wait_until(lambda tries=tries: len(caller.desk.ends) >= tries)
+        wait_for_ends(caller, tries)
         caller.page.wait_for_timeout(50)
         caller.page.clock.run_for(31_000)
     held: list[Route] = []
@@ -385,7 +389,7 @@ def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(call
     tried = len(caller.desk.ends)
     caller.page.evaluate("() => { dispatchEvent(new Event('online')); }")
     held[0].abort()
-    caller.wait_until(lambda: len(caller.desk.ends) > tried)
+    wait_for_ends(caller, tried + 1)
     caller.wait_for("sessionStorage.length === 0")
 
 
