@@ -1,6 +1,7 @@
 """What an agent's desktop sees of itself (B15)."""
 
 import azure.functions as func
+from msgspec import structs
 
 from functions.http import caller, client_network, composed, json_answer
 from functions.problems import answered
@@ -37,7 +38,8 @@ def desktop_reported(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
-        report = decode(req.get_body(), DesktopBody).report()
+        client = client_network(req, asking)
+        report = structs.replace(decode(req.get_body(), DesktopBody).report(), client=client)
         kept = app.calling.report_desktop(agent_id, report, deadline=deadline)
-        site = app.calling.find_site(agent_id, kept, client_network(req, asking), deadline=deadline)
+        site = app.calling.find_site(agent_id, kept, client, deadline=deadline)
     return json_answer(desktop_answer(kept, site, app.calling.clock.now()))

@@ -130,7 +130,7 @@ def principal(function_name: str, req: func.HttpRequest, sign_in: SignIn) -> Pri
 def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
     """The address that an agent's own request came from, as the platform's front end appends it; None for others.
 
-    A machine's address is where that machine is. It decides the site, and is not kept.
+    A machine's address is where that machine is. It decides the site; of it only a keyed hash of its network is kept.
     """
     last = (req.headers.get("x-forwarded-for") or "").rpartition(",")[2].strip()
     if not asking.is_agent or not last or len(last) > LONGEST_FORWARDED:

@@ -542,7 +542,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def report_desktop(self, agent_id: str, report: DesktopReport, *, deadline: Deadline) -> Desktop:
         """Keep what a desktop sees of itself; gives what is kept. Raises `Unavailable`."""
-        return report_desktop(agent_id, report, desktops=self.desktops, clock=self.clock, deadline=deadline)
+        return report_desktop(
+            agent_id, report, desktops=self.desktops, keys=self.keys, clock=self.clock, deadline=deadline
+        )
 
     def show_desktop(self, agent_id: str, desktop_id: str | None, *, deadline: Deadline) -> Desktop:
         """What is kept of a desktop, or of the agent's only one. Raises `NotFound`, `Unavailable`."""

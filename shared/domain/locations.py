@@ -62,17 +62,19 @@ class Permission(StrEnum):
 
 
 class Confirmation(Struct, frozen=True):
-    """The agent said that this is where they are, at a time and on a network (an IP address, None if not known)."""
+    """The agent said that this is where they are, at a time, and on a network as `Desktop` knows it."""
 
     at: datetime
     location: Location
     network: str | None = None
+    seen_from: str | None = None
 
 
 class Desktop(Struct, frozen=True, kw_only=True):
     """What one desktop of an agent sees of itself, as last reported at `at`.
 
-    `country` is ISO 3166-1 alpha-2, `network` an IP address as the desktop knows it, `devices` how many microphones
+    `country` is ISO 3166-1 alpha-2, `network` an IP address as the desktop knows it, `seen_from` a keyed hash of the
+    network that the agent's own reports come from (a page knows no address of its own), `devices` how many microphones
     and speakers it has, by kind.
     """
 
@@ -82,6 +84,7 @@ class Desktop(Struct, frozen=True, kw_only=True):
     country: str | None = None
     location: Location | None = None
     network: str | None = None
+    seen_from: str | None = None
     environment: Environment = Environment.UNKNOWN
     devices: dict[str, int] = {}
     confirmation: Confirmation | None = None
@@ -93,13 +96,37 @@ class Desktop(Struct, frozen=True, kw_only=True):
     def confirmed(self, now: datetime) -> Confirmation | None:
         """What the agent confirmed on the network that this desktop is on now, not too long ago."""
         kept = self.confirmation
-        if kept is None or now - kept.at > CONFIRMED_FOR or kept.network != self.network:
+        if kept is None or now - kept.at > CONFIRMED_FOR or not _on_one_network(kept, self):
             return None
         return kept
 
 
+def _on_one_network(one: Confirmation | Desktop, other: Confirmation | Desktop) -> bool:
+    """Whether both are of the same network, as far as both know it: a machine's report has nothing of `seen_from`."""
+    if one.seen_from is None or other.seen_from is None:
+        return one.network == other.network
+    known_to_both = one.network is not None and other.network is not None
+    return one.seen_from == other.seen_from and (one.network == other.network or not known_to_both)
+
+
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:
-    """What is kept of a desktop from now on: the report, and the last confirmation where it brings none.
+    """What is kept of a desktop from now on: the report, and what it says nothing of.
+
+    That is the last confirmation, the network that the agent was last seen on, and that it misleads: a page knows
+    nothing of what it runs on, and must not make a place `live` that a machine knows to be a data centre's (S10).
+    """
+    if before is not None:
+        known = report.environment is not Environment.UNKNOWN
+        report = structs.replace(
+            report,
+            seen_from=report.seen_from or before.seen_from,
+            environment=report.environment if known else before.environment,
+        )
+    return _with_confirmation(before, report)
+
+
+def _with_confirmation(before: Desktop | None, report: Desktop) -> Desktop:
+    """The report, with the last confirmation where it brings none.
 
     A confirmation without a location is of the place that was confirmed before on this network, else of the one
     reported there: one click while it is unchanged (B15).
@@ -107,16 +134,17 @@ def with_report(before: Desktop | None, report: Desktop) -> Desktop:
     confirmed = report.confirmation
     if confirmed is None:
         return structs.replace(report, confirmation=before.confirmation if before else None)
-    if confirmed.location.known:
-        return report
-    places = [report.location]
-    if before is not None:
-        earlier = before.confirmation
-        places.insert(0, earlier.location if earlier and earlier.network == report.network else None)
-        # A network that changed may be another place.
-        places.append(before.location if before.network == report.network else None)
-    place = next((each for each in places if each is not None and each.known), Location())
-    return structs.replace(report, confirmation=structs.replace(confirmed, location=place))
+    place: Location | None = confirmed.location
+    if not confirmed.location.known:
+        places = [report.location]
+        if before is not None:
+            earlier = before.confirmation
+            places.insert(0, earlier.location if earlier and _on_one_network(earlier, report) else None)
+            # A network that changed may be another place.
+            places.append(before.location if _on_one_network(before, report) else None)
+        place = next((each for each in places if each is not None and each.known), None)
+    here = Confirmation(confirmed.at, place or Location(), report.network, report.seen_from)
+    return structs.replace(report, confirmation=here)
 
 
 def desktop_of(desktops: Sequence[Desktop], desktop_id: str | None) -> Desktop | None:

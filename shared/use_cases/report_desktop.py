@@ -1,18 +1,25 @@
 """What an agent's desktop sees of itself is reported (B15)."""
 
+import ipaddress
 from datetime import datetime
 
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.ids import key_of
 from shared.domain.locations import Confirmation, Desktop, Environment, Location, Permission
-from shared.ports import Desktops
+from shared.ports import Desktops, Keys
 
 MAX_KINDS_OF_DEVICES = 10
+# A host takes another address of its network from day to day (RFC 8981).
+NETWORK_BITS_OF_IPV6 = 64
 
 
 class DesktopReport(Struct, frozen=True, kw_only=True):
-    """One report; `confirmed`: the agent said just now that `location`, or what was kept before, is where they are."""
+    """One report; `confirmed`: the agent said just now that `location`, or what was kept before, is where they are.
+
+    `client` is the IP address that an agent's own report came from; it is not kept.
+    """
 
     desktop_id: str
     location_permission: Permission = Permission.UNKNOWN
@@ -23,17 +30,18 @@ class DesktopReport(Struct, frozen=True, kw_only=True):
     confirmed: bool = False
     devices: dict[str, int] = {}
     at: datetime | None = None
+    client: str | None = None
 
 
 def report_desktop(
-    agent_id: str, report: DesktopReport, *, desktops: Desktops, clock: Clock, deadline: Deadline
+    agent_id: str, report: DesktopReport, *, desktops: Desktops, keys: Keys, clock: Clock, deadline: Deadline
 ) -> Desktop:
     """Keep the report; gives what is kept of this desktop now. Raises `Unavailable`."""
     now = clock.now()
     # The request proves that it is now: a desktop's clock may only say that it looked earlier.
     at = min(report.at or now, now)
     location = _by_our_clock(report, now)
-    confirmation = Confirmation(now, location or Location(), report.network) if report.confirmed else None
+    confirmation = Confirmation(now, location or Location()) if report.confirmed else None
     kept = Desktop(
         desktop_id=report.desktop_id,
         at=at,
@@ -41,11 +49,20 @@ def report_desktop(
         country=report.country.upper() if report.country else None,
         location=location,
         network=report.network,
+        seen_from=keys.ring(deadline).first(key_of(_network_of(report.client))) if report.client else None,
         environment=report.environment,
         devices=report.devices,
         confirmation=confirmation,
     )
     return desktops.save(agent_id, kept, deadline)
+
+
+def _network_of(client: str) -> str:
+    """An address of version 4 itself, which a site's people share; of version 6, the network without the host."""
+    address = ipaddress.ip_address(client)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((int(address), NETWORK_BITS_OF_IPV6), strict=False))
 
 
 def _by_our_clock(report: DesktopReport, now: datetime) -> Location | None:

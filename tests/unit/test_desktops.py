@@ -72,6 +72,56 @@ def test_a_confirmation_lasts_while_the_network_stays_and_one_click_renews_it(ho
     assert said(house, call_id="call-3").source is LocationSource.REGISTERED
 
 
+OFFICE, HOME, HOME_TOMORROW = "203.0.113.7", "2001:db8:1:2::7", "2001:db8:1:2:aaaa::9"
+
+
+def report_of_a_page(house: House, client: str | None, **changes: object) -> Desktop:
+    """A page knows no network of its own, and nothing of what it runs on; a machine's report has no client."""
+    sent = DesktopReport(desktop_id="desk-1", client=client)
+    return house.calling.report_desktop(DANA, structs.replace(sent, **changes), deadline=house.within())
+
+
+def test_what_was_confirmed_at_the_office_does_not_hold_at_home(house: House) -> None:
+    report_of_a_page(house, OFFICE, location=Location(address="3 Sample Lane"), confirmed=True)
+    report_of_a_page(house, OFFICE)
+    assert (said(house).source, said(house).address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+    assert report_of_a_page(house, HOME).confirmed(house.clock.now()) is None
+    assert said(house, call_id="call-2").address == "1 Example Street"
+    report_of_a_page(house, HOME, confirmed=True)
+    assert said(house, call_id="call-3").address == "1 Example Street"
+    report_of_a_page(house, HOME, location=Location(address="4 Sample Lane"), confirmed=True)
+    report_of_a_page(house, HOME_TOMORROW)
+    assert said(house, call_id="call-4").address == "4 Sample Lane"
+
+
+def test_a_machine_that_reports_beside_the_page_leaves_what_was_confirmed(house: House) -> None:
+    report_of_a_page(house, OFFICE, location=Location(address="3 Sample Lane"), confirmed=True)
+    report_of_a_page(house, None, network="192.0.2.7")
+    assert said(house).source is LocationSource.CONFIRMED
+    report_of_a_page(house, OFFICE)
+    assert said(house, call_id="call-2").source is LocationSource.CONFIRMED
+    report_of_a_page(house, HOME)
+    assert said(house, call_id="call-3").source is LocationSource.REGISTERED
+
+
+def test_nothing_of_the_address_that_a_report_came_from_is_kept(house: House) -> None:
+    report_of_a_page(house, OFFICE, confirmed=True)
+    rows = house.directory_table.between("!", "~", 100, house.within()).result()
+    assert any(row.key.startswith("desktop|") for row in rows)
+    assert OFFICE not in str([(row.key, dict(row.values)) for row in rows])
+
+
+@pytest.mark.parametrize("environment", [Environment.VIRTUAL, Environment.VPN])
+def test_a_page_that_knows_nothing_of_it_makes_no_virtual_desktop_a_real_one(
+    house: House, environment: Environment
+) -> None:
+    report_of_a_page(house, None, environment=environment)
+    report_of_a_page(house, OFFICE, location=HERE)
+    assert said(house).source is LocationSource.REGISTERED
+    report_of_a_page(house, OFFICE, location=HERE, environment=Environment.PHYSICAL)
+    assert said(house, call_id="call-2").source is LocationSource.LIVE
+
+
 def test_the_country_of_a_young_report_decides_whether_it_can_be_placed(house: House) -> None:
     report(house, country="mx")
     answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", desktop_id="desk-1"))
