@@ -24,8 +24,9 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     desktop_id = decoding.plain_id(sent) if sent else None
     with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)
-        kept = app.calling.show_desktop(agent_id, desktop_id, deadline=deadline)
-        site = app.calling.find_site(agent_id, kept, client_network(req, asking), deadline=deadline)
+        client = client_network(req, asking)
+        kept = app.calling.show_desktop(agent_id, desktop_id, client=client, deadline=deadline)
+        site = app.calling.find_site(agent_id, kept, client, deadline=deadline)
     return json_answer(desktop_answer(kept, site, app.calling.clock.now()))
 
 

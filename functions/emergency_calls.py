@@ -3,7 +3,7 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import caller, client_network, composed, json_answer
+from functions.http import caller, client_network, composed, json_answer, named_emergency
 from functions.problems import answered
 from functions.wire.decoding import plain_id
 from functions.wire.http import (
@@ -69,5 +69,5 @@ def presence_released(req: func.HttpRequest) -> func.HttpResponse:
     signed_in = caller("presence_released", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     body = decode_or_default(req.get_body(), ReleaseBody)
-    app.calling.release_presence(agent_id, caller=signed_in, emergency=req.params.get("emergency"), legs=body.legs)
+    app.calling.release_presence(agent_id, caller=signed_in, emergency=named_emergency(req), legs=body.legs)
     return json_answer({"agent_id": agent_id})

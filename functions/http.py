@@ -147,6 +147,11 @@ def administered(calling: "EmergencyCalling", caller: Caller, *, kind: str, chan
     calling.telemetry.emit("administered", kind=kind, change=change, by=calling.word_for(caller))
 
 
+def named_emergency(req: func.HttpRequest) -> str | None:
+    """The one of the live board that the office names; an empty name names none."""
+    return req.params.get("emergency") or None
+
+
 # Cross-origin --------------------------------------------------------------------------------------------------------
 
 

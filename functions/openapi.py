@@ -131,6 +131,7 @@ OPERATIONS = (
         says="An agent's presence; 502 where another service keeps it and refuses to tell.",
         answers={200: PresenceAnswer},
         others=(HTTPStatus.BAD_GATEWAY,),
+        query={"emergency": TEXT},
     ),
     Operation(
         function="presence_set",
@@ -140,6 +141,7 @@ OPERATIONS = (
         body=PresenceBody,
         answers={200: PresenceAnswer},
         others=(HTTPStatus.CONFLICT,),
+        query={"emergency": TEXT},
     ),
     Operation(function="me", method="get", path="/me", says="Who is signed in.", answers={200: MeAnswer}),
     Operation(

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, tagged_answer
+from functions.http import caller, composed, named_emergency, tagged_answer
 from functions.problems import answered
 from functions.wire.http import panel_answer, path_id
 
@@ -18,6 +18,6 @@ def panel_state(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.show_panel_s, signed_in, agent_id) as deadline:
         panel, locale = app.calling.show_panel(
-            agent_id, caller=signed_in, deadline=deadline, emergency=req.params.get("emergency")
+            agent_id, caller=signed_in, deadline=deadline, emergency=named_emergency(req)
         )
     return tagged_answer(req, panel_answer(panel, locale))

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, principal
+from functions.http import caller, composed, json_answer, named_emergency, principal
 from functions.problems import answered
 from functions.rights import caller_of
 from functions.wire.http import PresenceBody, decode, path_id, presence_answer
@@ -25,7 +25,9 @@ def presence_state(req: func.HttpRequest) -> func.HttpResponse:
     signed_in = caller("presence_state", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
-        whose = app.calling.whose_presence(agent_id, caller=signed_in, deadline=deadline)
+        whose = app.calling.whose_presence(
+            agent_id, caller=signed_in, deadline=deadline, emergency=named_emergency(req)
+        )
         seen = app.calling.show_presence(whose.presence_id, agent_key=whose.key, deadline=deadline)
     return json_answer(presence_answer(seen))
 
@@ -39,7 +41,9 @@ def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     signed_in = caller_of(person)
     with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
-        whose = app.calling.whose_presence(agent_id, caller=signed_in, deadline=deadline)
+        whose = app.calling.whose_presence(
+            agent_id, caller=signed_in, deadline=deadline, emergency=named_emergency(req)
+        )
         body = decode(req.get_body(), PresenceBody)
         by = set_by(person, body.set_by)
         presence = app.calling.set_presence(whose.presence_id, body.status, by, agent_key=whose.key, deadline=deadline)

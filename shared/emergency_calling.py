@@ -512,10 +512,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             emergency=emergency,
         )
 
-    def whose_presence(self, agent_id: str, *, caller: Caller, deadline: Deadline) -> Subject:
+    def whose_presence(
+        self, agent_id: str, *, caller: Caller, deadline: Deadline, emergency: str | None = None
+    ) -> Subject:
         """Whose presence is meant: a listed agent's, else that of an emergency. Raises `NotAllowed`, `Unavailable`."""
         return whose_presence(
-            agent_id, caller=caller, emergencies=self.emergencies, directory=self.directory, deadline=deadline
+            agent_id,
+            caller=caller,
+            emergencies=self.emergencies,
+            directory=self.directory,
+            deadline=deadline,
+            emergency=emergency,
         )
 
     def show_presence(self, agent_id: str, *, deadline: Deadline, agent_key: str | None = None) -> Presence:
@@ -542,13 +549,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def report_desktop(self, agent_id: str, report: DesktopReport, *, deadline: Deadline) -> Desktop:
         """Keep what a desktop sees of itself; gives what is kept. Raises `Unavailable`."""
-        return report_desktop(
-            agent_id, report, desktops=self.desktops, keys=self.keys, clock=self.clock, deadline=deadline
-        )
+        return report_desktop(agent_id, report, desktops=self.desktops, clock=self.clock, deadline=deadline)
 
-    def show_desktop(self, agent_id: str, desktop_id: str | None, *, deadline: Deadline) -> Desktop:
+    def show_desktop(
+        self, agent_id: str, desktop_id: str | None, *, deadline: Deadline, client: str | None = None
+    ) -> Desktop:
         """What is kept of a desktop, or of the agent's only one. Raises `NotFound`, `Unavailable`."""
-        return show_desktop(agent_id, desktop_id, desktops=self.desktops, deadline=deadline)
+        return show_desktop(agent_id, desktop_id, client, desktops=self.desktops, deadline=deadline)
 
     def find_site(self, agent_id: str, desktop: Desktop, client: str | None, *, deadline: Deadline) -> Site | None:
         """The site where this desktop is now, as a dial from it would find it; None where nobody can tell."""

@@ -708,6 +708,10 @@ class Desktops(Protocol):
         """What the agent's desktops reported, the latest first."""
         ...
 
+    def seen_from(self, client: str, deadline: Deadline) -> str:
+        """What is kept of the network of an agent's own IP address: a keyed hash."""
+        ...
+
     def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
         """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""
         ...

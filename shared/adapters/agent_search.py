@@ -43,7 +43,8 @@ def page_of(table: Table, starts_with: str, limit: int, cursor: str, deadline: D
     further = cursor.startswith("~")
     start = _behind("term|", cursor.removeprefix("~")) if further else first
     rows = table.between(start, end, MAX_ROWS_READ, deadline).result()
-    if further or len(rows) == MAX_ROWS_READ:
+    # A list that was begun in one order goes on in it, though more than that fit by now.
+    if further or (not cursor and len(rows) == MAX_ROWS_READ):
         return _by_term(rows, sought, limit)
     return _in_order(rows, sought, limit, cursor)
 

@@ -29,7 +29,7 @@ from shared.adapters.table import (
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.ids import agent_key_of, key_of, normal_id
-from shared.domain.locations import KEPT_FOR, Desktop, with_report
+from shared.domain.locations import KEPT_FOR, Desktop, network_of, with_report
 from shared.ports import Keys, Pending
 
 SCHEMA = 1
@@ -78,6 +78,10 @@ class DesktopTable:
             return _latest_first(chain(*(found.get(key, ()) for key in ring.all(agent_key_of(agent_id)))))
 
         return of
+
+    def seen_from(self, client: str, deadline: Deadline) -> str:
+        """What is kept of the network of an agent's own IP address: a keyed hash, which moves with KEY_SECRETS."""
+        return self._keys.ring(deadline).first(key_of(network_of(client)))
 
     def save(self, agent_id: str, report: Desktop, deadline: Deadline) -> Desktop:
         """Keep a report, with the confirmation before it where it brings none; gives what is kept now."""

@@ -3,6 +3,7 @@
 A location is kept for each desktop, not for each agent: an agent's telephone must not take the place of their desktop.
 """
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ CONFIRMED_FOR = timedelta(hours=12)
 # A report this old is told of in readiness, and then removed.
 OLD_AFTER = timedelta(hours=24)
 KEPT_FOR = timedelta(days=30)
+NETWORK_BITS_OF_IPV6 = 64
 
 
 class Location(Struct, frozen=True, kw_only=True):
@@ -107,6 +109,23 @@ def _on_one_network(one: Confirmation | Desktop, other: Confirmation | Desktop) 
         return one.network == other.network
     known_to_both = one.network is not None and other.network is not None
     return one.seen_from == other.seen_from and (one.network == other.network or not known_to_both)
+
+
+def network_of(client: str) -> str:
+    """Of an IP address what stays the same while somebody stays: of version 6 the network without the host.
+
+    A host takes another address of its network from day to day (RFC 8981).
+    """
+    address = ipaddress.ip_address(client)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((int(address), NETWORK_BITS_OF_IPV6), strict=False))
+
+
+def seen_on(desktop: Desktop, seen_from: str) -> Desktop:
+    """The desktop as a request from it shows it: on another network than its last report, that one's is over."""
+    moved = desktop.seen_from not in (None, seen_from)
+    return structs.replace(desktop, seen_from=seen_from, network=None if moved else desktop.network)
 
 
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:

@@ -71,7 +71,7 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         placeable=placement.placeable,
         dial=placement.dial,
         ignored=facts.all_ignored,
-        locale=facts.situation.locale,
+        locale=(emergency.situation or facts.situation).locale,
         panel=panel_of(emergency, facts.rules, facts.now),
         known=known,
     )

@@ -1,18 +1,14 @@
 """What an agent's desktop sees of itself is reported (B15)."""
 
-import ipaddress
 from datetime import datetime
 
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.ids import key_of
 from shared.domain.locations import Confirmation, Desktop, Environment, Location, Permission
-from shared.ports import Desktops, Keys
+from shared.ports import Desktops
 
 MAX_KINDS_OF_DEVICES = 10
-# A host takes another address of its network from day to day (RFC 8981).
-NETWORK_BITS_OF_IPV6 = 64
 
 
 class DesktopReport(Struct, frozen=True, kw_only=True):
@@ -34,7 +30,7 @@ class DesktopReport(Struct, frozen=True, kw_only=True):
 
 
 def report_desktop(
-    agent_id: str, report: DesktopReport, *, desktops: Desktops, keys: Keys, clock: Clock, deadline: Deadline
+    agent_id: str, report: DesktopReport, *, desktops: Desktops, clock: Clock, deadline: Deadline
 ) -> Desktop:
     """Keep the report; gives what is kept of this desktop now. Raises `Unavailable`."""
     now = clock.now()
@@ -49,20 +45,12 @@ def report_desktop(
         country=report.country.upper() if report.country else None,
         location=location,
         network=report.network,
-        seen_from=keys.ring(deadline).first(key_of(_network_of(report.client))) if report.client else None,
+        seen_from=desktops.seen_from(report.client, deadline) if report.client else None,
         environment=report.environment,
         devices=report.devices,
         confirmation=confirmation,
     )
     return desktops.save(agent_id, kept, deadline)
-
-
-def _network_of(client: str) -> str:
-    """An address of version 4 itself, which a site's people share; of version 6, the network without the host."""
-    address = ipaddress.ip_address(client)
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    return str(ipaddress.ip_network((int(address), NETWORK_BITS_OF_IPV6), strict=False))
 
 
 def _by_our_clock(report: DesktopReport, now: datetime) -> Location | None:

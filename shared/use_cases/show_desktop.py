@@ -2,13 +2,18 @@
 
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound
-from shared.domain.locations import Desktop, desktop_of
+from shared.domain.locations import Desktop, desktop_of, seen_on
 from shared.ports import Desktops
 
 
-def show_desktop(agent_id: str, desktop_id: str | None, *, desktops: Desktops, deadline: Deadline) -> Desktop:
-    """What is kept of a desktop, or of the agent's only one; raises `NotFound`, `Unavailable`."""
+def show_desktop(
+    agent_id: str, desktop_id: str | None, client: str | None, *, desktops: Desktops, deadline: Deadline
+) -> Desktop:
+    """What is kept of a desktop, or of the agent's only one; raises `NotFound`, `Unavailable`.
+
+    `client` is the IP address from which the agent themself asks: what they confirmed elsewhere does not hold there.
+    """
     found = desktop_of(desktops.of(agent_id, deadline).result(), desktop_id)
     if found is None:
         raise NotFound
-    return found
+    return seen_on(found, desktops.seen_from(client, deadline)) if client else found

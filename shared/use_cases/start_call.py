@@ -44,7 +44,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
-from shared.domain.locations import Desktop, desktop_of
+from shared.domain.locations import Desktop, desktop_of, seen_on
 from shared.domain.pool import ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
@@ -228,7 +228,7 @@ def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[St
             reading = means.emergencies.find(facts.subject.key, deadline)
             desktops = means.desktops.of(facts.subject.agent_id, deadline)
         facts, reading = _with_what_began_before(facts, reading, means)
-        return _located(facts, desktops, sites), reading
+        return _located(facts, desktops, sites, means), reading
     return facts, None
 
 
@@ -272,10 +272,15 @@ def _with_own_identity(facts: DialFacts, means: _Means) -> DialFacts:
     return facts
 
 
-def _located(facts: DialFacts, desktops: Pending[tuple[Desktop, ...]], sites: Pending[SiteMap]) -> DialFacts:
+def _located(
+    facts: DialFacts, desktops: Pending[tuple[Desktop, ...]], sites: Pending[SiteMap], means: _Means
+) -> DialFacts:
     """With desktop and site, which may stay unknown: nobody's number depends on what their desktop reported."""
+    dial = facts.dial
     with suppress(Unavailable):
-        desktop = desktop_of(desktops.result() if facts.agent else (), facts.dial.desktop_id)
+        desktop = desktop_of(desktops.result() if facts.agent else (), dial.desktop_id)
+        if desktop is not None and dial.client_network:
+            desktop = seen_on(desktop, means.desktops.seen_from(dial.client_network, means.deadline))
         facts = structs.replace(facts, desktop=desktop)
     with suppress(Unavailable):
         facts = facts.at_site(sites.result())

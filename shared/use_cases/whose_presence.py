@@ -18,8 +18,11 @@ def whose_presence(
     emergencies: EmergencyStore,
     directory: AgentDirectory,
     deadline: Deadline,
+    emergency: str | None = None,
 ) -> Subject:
     """The agent of the directory; else whoever has an emergency under this id, as for the panel.
+
+    Of several it is the one that the office named by `emergency`, else the newest.
 
     Raises `NotAllowed` where an agent means anybody but themself, or has neither an entry nor an emergency, and
     `Unavailable`.
@@ -42,7 +45,12 @@ def whose_presence(
         entry = directory.find(agent_id, deadline).result()
         if entry is None or directory.may_have_begun_before(entry):
             subject, _ = identify_emergency(
-                agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
+                agent_id,
+                caller=caller,
+                emergencies=emergencies,
+                directory=directory,
+                deadline=deadline,
+                emergency=emergency,
             )
             return subject
     return by_id

@@ -94,6 +94,19 @@ def test_what_was_confirmed_at_the_office_does_not_hold_at_home(house: House) ->
     assert said(house, call_id="call-4").address == "4 Sample Lane"
 
 
+def test_who_dials_from_home_before_the_page_has_reported_is_not_at_the_office(house: House) -> None:
+    report_of_a_page(house, OFFICE, location=Location(address="3 Sample Lane"), confirmed=True)
+    report_of_a_page(house, OFFICE)
+    for call_id, client, address in (("1", OFFICE, "3 Sample Lane"), ("2", HOME, "1 Example Street")):
+        dialled = Dial(call_id=call_id, agent_id=DANA, dialled="911", desktop_id="desk-1", client_network=client)
+        say = house.dial(dialled).panel.say
+        assert say is not None and say.address == address
+    asked = [
+        house.calling.show_desktop(DANA, "desk-1", client=client, deadline=house.within()) for client in (OFFICE, HOME)
+    ]
+    assert [each.confirmed(house.clock.now()) is not None for each in asked] == [True, False]
+
+
 def test_a_machine_that_reports_beside_the_page_leaves_what_was_confirmed(house: House) -> None:
     report_of_a_page(house, OFFICE, location=Location(address="3 Sample Lane"), confirmed=True)
     report_of_a_page(house, None, network="192.0.2.7")

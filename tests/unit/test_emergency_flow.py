@@ -143,6 +143,15 @@ def test_the_same_call_reported_twice_is_one_emergency_with_the_same_answer(hous
     assert len(house.mail.accepted) == 1
 
 
+@pytest.mark.parametrize(("dialled_in", "locale"), [("it", "it"), (None, "es-MX")])
+def test_a_call_that_is_reported_again_is_answered_in_the_language_of_the_first_answer(
+    house: House, dialled_in: str | None, locale: str
+) -> None:
+    house.add_agent(Agent(agent_id="rosa", country="US", locale="es-MX"))
+    said = [house.dial(Dial(call_id="c", agent_id="rosa", dialled="911", locale=dialled_in)) for _ in range(2)]
+    assert [(each.known, each.locale) for each in said] == [(False, locale), (True, locale)]
+
+
 def test_the_window_is_made_shorter_and_whoever_was_promised_more_keeps_the_number(house: House) -> None:
     answer = dial(house)
     end(house)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -235,6 +236,32 @@ def test_the_office_sees_the_newest_under_an_id_or_the_one_it_names(house: House
     assert first is not None
     old, _ = house.calling.show_panel("eve", caller=office(), deadline=house.within(), emergency=first.live_id)
     assert old.mode is Mode.NORMAL and old.callback_number == first.legs[0].number
+
+
+def test_the_presence_that_the_office_means_is_that_of_the_one_it_names(house: House) -> None:
+    dial(house, "eve", MACHINE)
+    first = emergency_of(house, "eve", MACHINE)
+    assert first is not None
+    house.clock.advance(after(seconds=5))
+    dial(house, "EVE", EVE, "call-2")
+    newest, named, gone = (
+        house.calling.whose_presence("eve", caller=office(), deadline=house.within(), emergency=name).key
+        for name in (None, first.live_id, "of an hour ago")
+    )
+    assert named == first.agent_key and newest not in {named, gone}
+
+
+def test_what_the_office_does_to_an_emergency_of_before_does_nothing_to_the_next(house: House) -> None:
+    dial(house, "dana", DANA)
+    release = partial(house.calling.release_presence, "dana", caller=office(), legs=True)
+    release(emergency="of an hour ago")
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+    shown, _ = house.calling.show_panel("dana", caller=office(), deadline=house.within(), emergency="of an hour ago")
+    assert shown.mode is Mode.NORMAL
+    current = house.emergency("dana")
+    assert current is not None
+    release(emergency=current.live_id)
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
 
 
 # One answer for whatever is not their own
