@@ -82,3 +82,27 @@ def test_a_site_is_saved_listed_and_removed(wide_stack: Stack) -> None:
     assert_known_by_its_tag(local, f"manage/sites/{site}")
     assert local.ask("DELETE", f"manage/sites/{site}", principal=ADMIN).status_code == 204
     assert local.ask("GET", f"manage/sites/{site}", principal=ADMIN).status_code == 404
+
+
+def test_what_was_confirmed_at_the_office_does_not_hold_at_home(wide_stack: Stack) -> None:
+    local, dana = wide_stack, wide_stack.add_agent(new_agent())
+    path, me = f"agents/{dana.agent_id}/desktop", f"{AGENT};{dana.agent_id}"
+    office, home = ({"X-Forwarded-For": f"{address}:40000"} for address in ("203.0.113.7", "198.51.100.9"))
+    confirms = {"desktop_id": "desk", "location": {"address": "3 Sample Lane"}, "confirmed": True}
+    answer = local.ask("PUT", path, confirms, principal=me, headers=office).json()
+    assert (answer["confirmed"], answer["confirmed_location"]["address"]) == (True, "3 Sample Lane")
+    named = f"{path}?desktop_id=desk"
+    shown = [local.ask("GET", named, principal=me, headers=where).json()["confirmed"] for where in (office, home)]
+    assert shown == [True, False]
+    looks = {"desktop_id": "desk"}
+    assert not local.ask("PUT", path, looks, principal=me, headers=home).json()["confirmed"]
+    assert local.ask("PUT", path, looks, principal=me, headers=office).json()["confirmed"]
+    dial = {
+        "call_id": new_id("call"),
+        "agent_id": dana.agent_id,
+        "dialled": "911",
+        "country": "US",
+        "desktop_id": "desk",
+    }
+    say = local.ask("POST", "emergency-calls", dial, principal=me, headers=home).json()["panel"]["say"]
+    assert say["source"] == "registered"
