@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from msgspec import Struct
 from shared.adapters.built_in_templates import built_in_sources, words
 from shared.adapters.notice_facts import facts_of, one_line
 from shared.adapters.shown_html import shown
-from shared.adapters.template_language import compiled
+from shared.adapters.template_language import compiled, is_sendable
 from shared.domain.ids import ascii_lower
 from shared.domain.notice_templates import LANGUAGES, TemplateKind, TemplateSources, language_of
 from shared.domain.notifications import Notice, NoticeKind
@@ -89,21 +88,18 @@ def template_kind(kind: NoticeKind) -> TemplateKind:
 
 
 def render(sources: TemplateSources, facts: Facts) -> RenderedNotice:
-    """A template with these facts; raises whatever the template does wrong, `ValueError` for an unsendable size."""
+    """A template with these facts; raises `ValueError` where that is not in the language, or cannot be sent."""
     subject, text, html = (form.render(facts) for form in _compiled(sources))
     subject, text = one_line(subject, MAX_SUBJECT_CHARACTERS), text.strip() + "\n"
     if not subject or max(len(text), len(html)) > MAX_BODY_CHARACTERS:
         raise ValueError("a notice must have a subject and be of a sendable size")
+    if not (is_sendable(text) and is_sendable(html)):
+        raise ValueError("a notice must be of characters that can be sent")
     return RenderedNotice(subject=subject, text=text, html=html)
 
 
-@lru_cache(maxsize=64)
-def _compiled(sources: TemplateSources) -> tuple[Template, Template, Template]:
-    return (
-        compiled(sources.subject, escapes=False),
-        compiled(sources.text, escapes=False),
-        compiled(sources.html, escapes=True),
-    )
+def _compiled(sources: TemplateSources) -> list[Template]:
+    return [compiled(source, part) for part, source in sources.parts().items()]
 
 
 def _placed(notice: RenderedNotice, facts: Facts) -> RenderedNotice:

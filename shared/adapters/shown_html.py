@@ -1,6 +1,7 @@
 """What a reader sees of a page: its text, without comments, attributes and the elements that are not shown."""
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 _NEVER_SHOWN = frozenset({"head", "script", "style", "template", "title"})
@@ -19,33 +20,71 @@ _HIDES = re.compile(
 )
 
 
+class UnreadablePage(ValueError):
+    """Python's parser cannot read it, such as the number of a character that has thousands of digits."""
+
+
 def shown(html: str) -> str:
-    """The text of a page that is shown, with a blank for each tag."""
+    """The text of a page that is shown, with a blank for each tag. Raises `UnreadablePage`."""
     page = _Page()
-    # Not closed: the parser would then take an unfinished comment or tag for text, which browsers drop. The line break
-    # ends an unfinished character reference.
-    page.feed(f"{html}\n")
+    try:
+        # Not closed: the parser would then take an unfinished comment or tag for text, which browsers drop. The line
+        # break ends an unfinished character reference.
+        page.feed(f"{html}\n")
+    except (ValueError, AssertionError) as error:
+        raise UnreadablePage from error
     return " ".join(page.texts)
+
+
+class _Tags:
+    """Elements that are open, the innermost last. Counted, since a page may hold tens of thousands of them."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._count: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+    def __contains__(self, tag: str) -> bool:
+        return self._count[tag] > 0
+
+    def begin(self, tag: str) -> None:
+        self.names.append(tag)
+        self._count[tag] += 1
+
+    def end(self, tag: str) -> None:
+        """It ends, and with it those within that were not closed."""
+        while (last := self.names.pop()) != tag:
+            self._count[last] -= 1
+        self._count[tag] -= 1
+
+    def clear(self) -> None:
+        self.names.clear()
+        self._count.clear()
 
 
 class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.texts: list[str] = []
-        self._within: list[str] = []
-        self._open: list[str] = []
-        self._hidden: list[str] = []
+        self._within, self._open, self._hidden = _Tags(), _Tags(), _Tags()
+
+    def parse_html_declaration(self, i: int) -> int:
+        # Python's fails an assertion at `<![ x]>`. To a browser all of `<![` is a comment up to the next `>`
+        # (HTML standard, 13.2.5.42), the conditions of Outlook too.
+        return self.parse_bogus_comment(i) if self.rawdata.startswith("<![", i) else super().parse_html_declaration(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in _VOID and (self._hidden or (not self._within and _is_hidden(attrs))):
-            self._hidden.append(tag)
+            self._hidden.begin(tag)
             return
         if tag not in _VOID:
-            self._open.append(tag)
-        if self._within == ["head"] and tag not in _OF_A_HEAD:
+            self._open.begin(tag)
+        if self._within.names == ["head"] and tag not in _OF_A_HEAD:
             self._within.clear()
         if tag in _NEVER_SHOWN and (tag in _NESTS or tag not in self._within):
-            self._within.append(tag)
+            self._within.begin(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         # HTML passes over the slash: `<script/>` is as open as `<script>`.
@@ -53,17 +92,14 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._hidden:
-            # With it those within that were not closed.
-            while self._hidden.pop() != tag:
-                pass
+            self._hidden.end(tag)
             return
         if tag in self._open:
             # Whatever is within it ends there too, hidden or not.
             self._hidden.clear()
-            while self._open.pop() != tag:
-                pass
-        if self._within[-1:] == [tag]:
-            self._within.pop()
+            self._open.end(tag)
+        if self._within.names[-1:] == [tag]:
+            self._within.end(tag)
 
     def handle_data(self, data: str) -> None:
         if not self._within and not self._hidden:

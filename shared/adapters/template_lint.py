@@ -10,13 +10,14 @@ from itertools import product
 from math import prod
 
 from shared.adapters.notification_template import render
-from shared.adapters.shown_html import shown
+from shared.adapters.shown_html import UnreadablePage, shown
 from shared.adapters.template_language import conditions_of, faults_of
 from shared.domain.notice_templates import FLAG_FACTS, Fault, TemplateKind, TemplateSources
 from shared.domain.words import Words
+from shared.ports import RenderedNotice
 
 MAX_COMBINATIONS = 4_096
-# Reading a page takes 0.4 µs for each character of it, and each case has its own page.
+# Reading a page takes 0.4 µs for each character of it, and each case has its own page; a text takes less.
 MAX_READ_CHARACTERS = 4_000_000
 
 # Texts that occur in no template by chance, and that no filter changes but in their case.
@@ -65,10 +66,11 @@ def lint(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
 
 def _tried(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
     found: dict[tuple[str, str], Fault] = {}
+    longest = max(len(sources.text), len(sources.html))
     for about, required in _REQUIRED[kind].items():
         choices = _choices(sources, kind, about)
         cases = prod(len(values) for values in choices.values())
-        if cases > MAX_COMBINATIONS or cases * len(sources.html) > MAX_READ_CHARACTERS:
+        if cases > MAX_COMBINATIONS or cases * longest > MAX_READ_CHARACTERS:
             return [Fault(code="too_many_choices", part="text", line=1, message=Words("chooses by too many facts"))]
         for chosen in product(*choices.values()):
             facts = _consistent(_SAMPLE | dict(zip(choices, chosen, strict=True)))
@@ -109,13 +111,19 @@ def _consistent(facts: dict[str, str | bool]) -> dict[str, str | bool]:
 def _told(sources: TemplateSources, required: Required, facts: Facts) -> Iterator[Fault]:
     try:
         notice = render(sources, facts)
+        for part in ("text", "html"):
+            yield from required(sources, part, _said(notice, part), facts)
+    except UnreadablePage:
+        yield Fault(code="syntax", part="html", line=1, message=Words("cannot be read"))
     except ValueError:
         yield Fault(
             code="empty", part="subject", line=1, message=Words("is empty, or the notice too long, in some case")
         )
-        return
-    for part, words in (("text", notice.text), ("html", shown(notice.html))):
-        yield from required(sources, part, words.lower(), facts)
+
+
+def _said(notice: RenderedNotice, part: str) -> str:
+    """What a reader finds there, in lower case."""
+    return (notice.text if part == "text" else shown(notice.html)).lower()
 
 
 def _agent(sources: TemplateSources, part: str, said: str, facts: Facts) -> Iterator[Fault]:  # noqa: ARG001
@@ -144,7 +152,7 @@ def _location(sources: TemplateSources, part: str, said: str, facts: Facts) -> I
 def _says_unknown(sources: TemplateSources, part: str, said: str, facts: Facts) -> bool:
     """Whether there are words that stand there only because the location is not known."""
     known = render(sources, {**facts, **{fact: _SAMPLE[fact] for fact in (*_LOCATION_FACTS, "location_known")}})
-    elsewhere = set((known.text if part == "text" else shown(known.html)).lower().split())
+    elsewhere = set(_said(known, part).split())
     return any(word not in elsewhere and "qzsource" not in word for word in said.split())
 
 

@@ -47,6 +47,31 @@ def test_readiness_and_faults_are_in_the_language_asked_for(wide_stack: Stack) -
     assert answer.json()["lint"][0]["message"] == "non contiene nulla"
 
 
+@pytest.mark.parametrize("part", ["text", "html"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "{{ " + "9" * 5_000 + " }}",
+        "{% if late" + " and late" * 500 + " %}{% endif %}",
+        "{{ late" + "|default('x')" * 500 + " }}",
+        "{{ late | default('\\ud800') }}",
+    ],
+    ids=["number", "condition", "filters", "half a character"],
+)
+def test_an_odd_template_is_refused_with_what_is_wrong_with_it(wide_stack: Stack, odd: str, part: str) -> None:
+    local, known = wide_stack, "notification-template?kind=call&locale=it"
+    sources = local.ask("GET", f"manage/{known}", principal=ADMIN).json()
+    sent = {name: sources[name] for name in ("subject", "text", "html")}
+    sent[part] += odd
+    refused = local.ask("PUT", f"manage/{known}", sent, principal=ADMIN)
+    assert (refused.status_code, refused.json()["lint"][0]["part"]) == (422, part)
+    preview = local.ask("POST", f"manage/{known.replace('?', '/preview?')}", sent, principal=ADMIN)
+    assert (preview.status_code, preview.json()["lint"]) == (200, refused.json()["lint"])
+    entry = {"kind": "call", "locale": "it", **sent}
+    imported = local.ask("POST", "manage/setup/import", {"templates": [entry]}, principal=ADMIN)
+    assert (imported.status_code, imported.json()["faults"][0]["at"]) == (422, f"templates[0].{part}")
+
+
 def test_an_entry_is_listed_changed_and_removed(wide_stack: Stack) -> None:
     local, dana = wide_stack, wide_stack.add_agent(new_agent())
     path = f"manage/agents/{dana.agent_id}"

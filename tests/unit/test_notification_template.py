@@ -212,6 +212,12 @@ def test_an_edited_template_takes_its_place() -> None:
         "{% for a in range(100000000) %}{% endfor %}",
         "{{ 'x' * 200000 }}",
         "{{ agent.foo.bar }}",
+        "{{ late | default('\\ud800') }}",
+        "{{ late | default('\\0') }}",
+        "\x1b",
+        "{{ late" + "|e" * 200 + " }}",
+        "{% if " + "not " * 500 + "late %}{% endif %}",
+        "{{ " + "9" * 5_000 + " }}",
     ],
 )
 def test_a_failing_one_falls_back_to_the_built_in(broken: str) -> None:
@@ -221,6 +227,12 @@ def test_a_failing_one_falls_back_to_the_built_in(broken: str) -> None:
     for _ in range(2):
         assert template.render(NOTICE, DIALLED) == NotificationTemplate().render(NOTICE, DIALLED)
     assert telemetry.events == ["template_failed"] * 2
+
+
+@pytest.mark.parametrize("html", ["&#" + "9" * 5_000 + ";", "{{ late | default('\\ud800') }}"])
+def test_a_page_that_cannot_be_sent_or_read_falls_back_to_the_built_in(html: str) -> None:
+    edited = structs.replace(built_in_sources(TemplateKind.CALL, "en"), html=html)
+    assert rendered(edited, test=True) == rendered(test=True)
 
 
 def test_one_line() -> None:

@@ -92,13 +92,17 @@ def test_every_fault_is_told_with_its_place_and_nothing_is_written() -> None:
         "templates": [
             {"kind": "call", "locale": "de", "subject": "x", "text": "x", "html": "x"},
             {"kind": "call", "locale": "en", "subject": "{{ agent.__class__ }}", "text": "x", "html": "x"},
+            {"kind": "call", "locale": "es", "subject": "x", "text": "{{ " + "9" * 5_000 + " }}", "html": "x"},
+            {"kind": "call", "locale": "fr", "subject": "x", "text": "x", "html": "{{ late" + "|e" * 500 + " }}"},
         ],
     }
     file = setup.read(json.dumps(body).encode())
     told = setup.faults_told(file, house.administration.import_setup(file.setup))
     places = [each.at for each in told]
     assert places[:4] == ["sites[1].country", "sites[2].site_id", "sites[3].emergency_contacts[1]", "sites[5]"]
-    assert {"templates[0].locale", "sites", "templates[1].subject"} <= set(places)
+    assert {"templates[0].locale", "sites", "templates[1].subject", "templates[2].text", "templates[3].html"} <= set(
+        places
+    )
     assert "nobody" not in str(told)
     assert json.loads(exported(house)) == {"sites": [], "templates": []}
 

@@ -93,6 +93,10 @@ def test_another_process_uses_it_after_a_minute_at_most_and_in_an_outage_what_it
         (TemplateSources(subject="x", text="{% for a in agent %}x{% endfor %}", html=TEXT), None),
         (TemplateSources(subject="x", text="{" * 2_000_000, html=TEXT), "too_long"),
         (TemplateSources(subject="{{", text=TEXT, html=TEXT), "syntax"),
+        (TemplateSources(subject="x", text=TEXT + "{{ late | default('\\ud800') }}", html=TEXT), "not_sendable"),
+        (TemplateSources(subject="x", text=TEXT, html=TEXT + "{{ " + "9" * 5_000 + " }}"), "syntax"),
+        (TemplateSources(subject="x", text=TEXT, html=TEXT + "{{ late" + "|e" * 300 + " }}"), "too_deep"),
+        (TemplateSources(subject="x", text=TEXT, html=TEXT + "&#" + "9" * 5_000 + ";"), "syntax"),
     ],
 )
 def test_what_must_not_be_saved_is_refused_and_changes_nothing(
@@ -106,6 +110,24 @@ def test_what_must_not_be_saved_is_refused_and_changes_nothing(
     assert not house.administration.read_template(CALL, "en").edited
     preview = house.administration.preview_template(CALL, "en", sources)
     assert preview.lint == lint
+
+
+@pytest.mark.parametrize(
+    "added",
+    ["{{ late | default('\\ud800') }}", "{{ late" + "|e" * 190 + " }}", "{{ late" + "|e" * 500 + " }}", "\0"],
+    ids=["half a character", "filters", "more filters", "NUL"],
+)
+def test_what_a_version_before_saved_and_this_one_refuses_gives_way_to_the_built_in_one(
+    house: House, added: str
+) -> None:
+    saved = structs.replace(OURS, text=TEXT + added)
+    house.templates.save(CALL, "en", saved, None, house.within())
+    for call in ("1", "2"):
+        assert not subject_of_a_dial(house, call).startswith("House: ")
+    assert house.telemetry.count("template_failed"), "and it is said"
+    assert house.administration.read_template(CALL, "en").sources == saved, "so that it can be mended"
+    assert house.administration.preview_template(CALL, "en", saved).lint
+    assert [each for each in house.administration.show_readiness().checks if each.id == "template"]
 
 
 def test_two_administrators_on_one_template_the_second_is_told(house: House) -> None:

@@ -1,12 +1,31 @@
 """What may be saved as a notice template: no attack, and nothing that keeps from a reader what the law requires."""
 
+import time
+from collections.abc import Callable
+
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 
+from functions.languages import spoken
+from functions.wire.office import preview_answer
 from shared.adapters.built_in_templates import built_in_sources, words
-from shared.adapters.shown_html import shown
+from shared.adapters.notification_template import render
+from shared.adapters.shown_html import UnreadablePage, shown
+from shared.adapters.template_language import MAX_DEPTH, MAX_FAULTS, MAX_FILTERS, faults_of
 from shared.adapters.template_lint import lint
-from shared.domain.notice_templates import FACTS, FLAG_FACTS, LANGUAGES, TemplateKind, TemplateSources
+from shared.adapters.template_table import sample_facts
+from shared.domain.errors import Faulty
+from shared.domain.notice_templates import (
+    FACTS,
+    FLAG_FACTS,
+    LANGUAGES,
+    MAX_PART_CHARACTERS,
+    TemplateKind,
+    TemplateSources,
+)
+from tests.fakes.house import House
 
 FLAGS = sorted(FLAG_FACTS)
 CALL = built_in_sources(TemplateKind.CALL, "en")
@@ -66,6 +85,26 @@ def test_every_language_has_the_same_words_and_places() -> None:
         ("{% if test %}" * 30 + "{% endif %}" * 30, "too_deep"),
         ("{% if " + "not " * 5_000 + "test %}{% endif %}", "too_deep"),
         ("{% if " + "(" * 20_000 + "test" + ")" * 20_000 + " %}{% endif %}", "too_deep"),
+        ("{{ " + "9" * 5_000 + " }}", "syntax"),
+        ("{% if late == " + "9" * 5_000 + " %}{% endif %}", "syntax"),
+        ("{% if late" + " and late" * 21 + " %}{% endif %}", "too_deep"),
+        ("{% if late" + " or late" * 300 + " %}{% endif %}", "too_deep"),
+        ("{% if late" + " and late" * 5_000 + " %}{% endif %}", "too_deep"),
+        ("{% if late %}{% endif %}" * 401, "too_many_choices"),
+        ("{% if late %}" + "{% elif test %}" * 5_000 + "{% endif %}", "too_many_choices"),
+        ("{% if late and test %}{% endif %}" * 201, "too_many_choices"),
+        ("{% if " + "not " * 200 + "late %}{% endif %}", "too_deep"),
+        ("{{ late" + "|e" * 6 + " }}", "too_deep"),
+        ("{{ late" + "|e" * 200 + " }}", "too_deep"),
+        ("{{ late" + "|default('x')" * 500 + " }}", "too_deep"),
+        ("{{ late" + "|upper" * 10_000 + " }}", "too_deep"),
+        ("{{ late | default('\\ud800') }}", "not_sendable"),
+        ("{% if late == '\\udfff' %}{% endif %}", "not_sendable"),
+        ("{{ late | default('\\0') }}", "not_sendable"),
+        ("Late\0", "not_sendable"),
+        ("\x1b[31mLate", "not_sendable"),
+        ("Late\ufffe", "not_sendable"),
+        ("{% " + "z" * 90_000 + " %}", "syntax"),
         ("", "empty"),
         ("   ", "empty"),
     ],
@@ -74,6 +113,69 @@ def test_every_language_has_the_same_words_and_places() -> None:
 def test_what_could_hang_grow_or_reach_anything_is_refused(source: str, code: str, part: str) -> None:
     faults = lint(structs.replace(CALL, **{part: source}), TemplateKind.CALL)
     assert (code, part) in {(fault.code, fault.part) for fault in faults}
+    assert len(spoken(faults, "fr")) < 10_000
+
+
+def test_what_people_write_is_within_the_bounds() -> None:
+    filters = "|e|upper|lower|upper|default('none')"
+    asked = " or ".join(["site == 'HQ'"] * (MAX_DEPTH + 1))
+    text = f"{{{{ late{filters} }}}}\t{{% if {asked} %}}HQ{{% endif %}}\r\nCafé \U0001d11e\u2028"
+    assert filters.count("|") == MAX_FILTERS
+    assert lint(structs.replace(CALL, text=CALL.text + text, html=CALL.html + text), TemplateKind.CALL) == []
+
+
+def test_no_more_faults_are_told_than_anybody_mends_at_once() -> None:
+    assert len(faults_of("{% set a = late %}" * 5_000, "text", TemplateKind.CALL)) == MAX_FAULTS
+
+
+LONGEST = MAX_PART_CHARACTERS - 20
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{{", "{%", "{#", "{{a}}", "{%if late%}", "{%if late%}{%endif%}", "{%set a=1%}", "{%raw%}", "{% raw %}{%  ",
+        "{{late|e}}", "{{ (", "{{[", "{{'",
+    ],
+)  # fmt: skip
+def test_many_small_pieces_are_refused_in_little_time(piece: str) -> None:
+    assert takes_s(lambda: faults_of(piece * (LONGEST // len(piece)), "html", TemplateKind.CALL)) < QUADRATIC_S
+
+
+@pytest.mark.parametrize(
+    "piece", [".a", "()", "[0]", "+1", "~a", "|e", "|default('x')", " and a", " is b", " if a else a", "**1", ",a"]
+)
+@pytest.mark.parametrize("form", ["{{ late%s }}", "{%% if late%s %%}{%% endif %%}"])
+def test_a_long_chain_is_refused_in_little_time(form: str, piece: str) -> None:
+    source = form % (piece * ((LONGEST - len(form)) // len(piece)))
+    assert takes_s(lambda: faults_of(source, "text", TemplateKind.CALL)) < QUADRATIC_S
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a>" * 72_000 + "</b>" * 44_000,
+        "<a hidden>" * 20_000 + "</b>" * 48_000,
+        "<template>" * 20_000 + "<title>" * 24_000,
+        "<a" + " b=c" * 96_000 + ">",
+        "<a>&#" * 76_000,
+    ],
+    ids=["deep", "hidden", "templates", "attributes", "references"],
+)
+def test_a_page_is_read_in_little_time(page: str) -> None:
+    # Four times as long as one may be.
+    assert takes_s(lambda: shown(page)) < QUADRATIC_S
+
+
+# The slowest of these takes 0.7 s; what was quadratic or worse took from 4 s to minutes.
+QUADRATIC_S = 3.0
+
+
+def takes_s(step: Callable[[], object]) -> float:
+    """How long this thread computes; what others do meanwhile is not counted."""
+    begun = time.thread_time()
+    step()
+    return time.thread_time() - begun
 
 
 def test_two_megabytes_of_braces_are_refused_before_they_are_parsed() -> None:
@@ -158,6 +260,38 @@ def test_a_page_that_would_take_long_to_read_in_every_case_is_refused() -> None:
     assert [fault.code for fault in faults] == ["too_many_choices"]
 
 
+def test_a_text_that_would_take_long_to_read_in_every_case_is_refused() -> None:
+    flags = "".join(f"{{% if {flag} %}}{{{{ agent }}}}{{% endif %}}" for flag in FLAGS)
+    faults = lint(TemplateSources(subject="x", text=TOLD + flags + "x " * 40_000, html=TOLD), TemplateKind.CALL)
+    assert [fault.code for fault in faults] == ["too_many_choices"]
+
+
+def test_a_subject_that_is_empty_where_the_location_is_known_is_a_fault() -> None:
+    sources = TemplateSources(subject="{% if not location_known %}x{% endif %}", text=TOLD, html=TOLD)
+    assert [fault.code for fault in lint(sources, TemplateKind.CALL)] == ["empty"]
+
+
+def test_a_page_that_cannot_be_read_is_a_fault_also_where_it_is_so_in_one_case_only() -> None:
+    number = "&#" + "9" * 5_000 + ";"
+    for html in (TOLD + number, TOLD + "{% if location_known %}" + number + "{% endif %}"):
+        faults = lint(TemplateSources(subject="x", text=TOLD, html=html), TemplateKind.CALL)
+        assert [(fault.code, fault.part) for fault in faults] == [("syntax", "html")]
+    with pytest.raises(UnreadablePage):
+        shown(number)
+
+
+@pytest.mark.parametrize("mark", ["<![ x]>", "<![foo[>", "<![9>", "<![if !mso]>", "<![CDATA[ x ]]>", "<![>"])
+def test_a_marked_section_is_a_comment_as_it_is_to_browsers(mark: str) -> None:
+    assert shown(f"<p>a</p>{mark}b").split() == ["a", "b"]
+    assert lint(structs.replace(CALL, html=CALL.html + mark), TemplateKind.CALL) == []
+
+
+@pytest.mark.parametrize("mark", ["<![ ", "<![foo[", "<![9"])
+def test_what_is_within_a_marked_section_that_does_not_end_is_not_shown(mark: str) -> None:
+    faults = lint(TemplateSources(subject="x", text=TOLD, html=mark + TOLD), TemplateKind.CALL)
+    assert {(fault.code, fault.part) for fault in faults} == {(code, "html") for code in REQUIRED}
+
+
 def test_a_closing_template_knows_neither_number_nor_place() -> None:
     sources = TemplateSources(subject="Over", text="{{ agent }} {{ callback_number }}", html="{{ location_address }}")
     codes = [fault.code for fault in lint(sources, TemplateKind.CLOSING)]
@@ -191,3 +325,52 @@ def test_what_is_within_a_template_after_another_one_in_it_is_not_shown() -> Non
     found = lint(structs.replace(CALL, html=html), TemplateKind.CALL)
     assert {"agent_missing", "callback_number_missing"} <= {fault.code for fault in found}
     assert {fault.part for fault in found} == {"html"}
+
+
+def chain(first: str, link: str, last: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([0, 1, 5, 6, 20, 21, 200, 500, 1_500]).map(lambda times: f"{first}{link * times}{last}")
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        [
+            "{{ agent }}", "{{ late | e }}", "{{ late | default('\\ud800') }}", "{{ late | default('\\0') | upper }}",
+            "{% if late %}", "{% elif site == 'x' %}", "{% else %}", "{% endif %}", "{% raw %}", "{% endraw %}",
+            "{{", "}}", "{%", "%}", "{#", "#}", "'", "|", "(", "-", "\\", "\n", "\0", "\ufffe", "é", "<p>", "</p>",
+            "<![ x]>", "<![", "<!--", "-->", "<template>", "</template>", "<a b='", "&#", "&#" + "9" * 5_000 + ";",
+            "9" * 5_000, "{{ 1e999 }}", "{{ nobody }}", "{{ callback_number }}", "{% set a = 1 %}",
+        ]
+    ),
+    chain("{{ late", "|e", " }}"),
+    chain("{{ late", "|default('x')", " }}"),
+    chain("{{ late", ".a", " }}"),
+    chain("{% if late", " and late", " %}x{% endif %}"),
+    chain("{% if ", "not ", "late %}x{% endif %}"),
+    chain("{% if ", "(", "late %}x{% endif %}"),
+    chain("", "{% if late %}", ""),
+    st.text(max_size=8),
+)  # fmt: skip
+ADDED = st.lists(PIECES, max_size=6).map("".join)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(TemplateKind), ADDED, ADDED, ADDED)
+@example(TemplateKind.CALL, "", "{{ late | default('\\ud800') }}", "")
+@example(TemplateKind.CALL, "", "", "&#" + "9" * 5_000 + ";")
+def test_a_template_has_faults_or_can_be_sent_and_nothing_else_comes_of_it(
+    kind: TemplateKind, subject: str, text: str, html: str
+) -> None:
+    own, house = built_in_sources(kind, "en"), House()
+    sources = TemplateSources(subject=own.subject + subject, text=own.text + text, html=own.html + html)
+    preview = house.administration.preview_template(kind, "en", sources)
+    assert preview.lint == lint(sources, kind)
+    assert spoken(preview_answer(preview), "it")
+    try:
+        house.administration.save_template(kind, "en", sources, None)
+    except Faulty:
+        assert preview.lint
+    else:
+        assert not preview.lint
+        told = render(sources, sample_facts(kind, "en", house.clock.now()))
+        assert all(part.encode() for part in structs.astuple(told))
+        assert preview.notice == told
