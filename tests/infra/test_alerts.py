@@ -147,6 +147,8 @@ def test_silence_is_heard_too() -> None:
     (silence,) = [alert for alert in LOGS if alert["name"] == "silence"]
     assert silence["query"][-2:] == ["| count", "| where Count == 0"]
     assert heard("\n".join(silence["query"])) == {"sweep"}
+    # A timer that runs and can do nothing is no silence.
+    assert hears(silence["query"][:-2], line("sweep", {"due": 0, "done": False}))
     assert silence["everyMinutes"] <= 5
     assert silence["severity"] == 0
 
