@@ -7,10 +7,12 @@
 `read` prints them as JSON, for the parameter `currentSettings`; with `--azd` it puts them into azd's environment, finds
 the app by its tags where that environment does not know it yet, and does nothing where there is none. `forget --azd`
 takes them out of it again, since azd keeps its environment in a file, and with them the settings that it was given: the
-app has them now, and what is set there by hand later would be undone by them. `gate` refuses settings that Flex
-Consumption forbids or that only the platform may make, and, by what a what-if says, a deployment that would take a
+app has them now, and what is set there by hand later would be undone by them. With `--azd`, `read`
+refuses too where nobody is named who is told of alerts: nothing of the app says who was. `gate` refuses settings that
+Flex Consumption forbids or that only the platform may make, and, by what a what-if says, a deployment that would take a
 setting away, leave the app without its numbers, move the state elsewhere or answer for another Communication Services
-resource. It names settings and never shows a value. All call the Azure CLI, `az`, with the rights of whoever runs
+resource. Without `--what-if` it has not looked at any deployment, and says so. It names settings and never shows a
+value. All call the Azure CLI, `az`, with the rights of whoever runs
 them.
 """
 
@@ -41,14 +43,14 @@ def main() -> None:
     arguments = _parsed()
     try:
         if arguments.command == "read":
-            read(run, arguments)
+            read(run, arguments, os.environ)
         elif arguments.command == "forget":
             forget(run, os.environ)
         else:
             told = gate(run, arguments, os.environ)
             if told:
                 sys.exit("\n".join(told))
-            print("no setting would vanish, and none is forbidden")
+            print(passed(arguments))
     except CommandError as error:
         sys.exit(str(error))
 
@@ -92,8 +94,13 @@ def _of(subscription: str) -> list[str]:
     return ["--subscription", subscription] if subscription else []
 
 
-def read(call: Run, arguments: argparse.Namespace) -> None:
-    """Print the settings, or hand them to azd."""
+def read(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> None:
+    """Print the settings, or hand them to azd, whose environment is `given`. Raises `CommandError`."""
+    if arguments.azd and not given.get("ALERT_EMAILS", "").strip(" ;"):
+        raise CommandError(
+            "say who is told of alerts, or nobody is: azd env set ALERT_EMAILS 'ADDRESS;ADDRESS'. It is no app setting:"
+            " an environment of azd that lacks it would take those away whom another one named"
+        )
     app, group = arguments.app, arguments.resource_group
     if arguments.azd and not (app and group):
         app, group = found_by_tags(call, arguments)
@@ -146,6 +153,13 @@ def gate(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> 
         planned = planned_settings(json.loads(arguments.what_if.read_text("utf-8")), arguments.app)
         told += [planned] if isinstance(planned, str) else [*vanishing(now, planned), *moving(now, planned)]
     return told
+
+
+def passed(arguments: argparse.Namespace) -> str:
+    """What was looked at, where nothing speaks against it."""
+    if arguments.what_if:
+        return "no setting would vanish, and none is forbidden"
+    return "no setting is forbidden. Whether one would vanish was not looked at: that needs --what-if FILE"
 
 
 def forbidden(now: Mapping[str, str]) -> list[str]:

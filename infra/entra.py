@@ -43,7 +43,7 @@ ROLES = {
     ),
     "EmergencyCalling.Supervisor": (
         "4d9c1a52-5f3e-4c1b-8a60-0b7f2d5c9e02",
-        "Sees everything, releases agents",
+        "Reads emergencies, agents, sites, readiness and numbers; releases agents",
         ("User", "Application"),
     ),
     "EmergencyCalling.Admin": (
@@ -123,6 +123,16 @@ def graph(call: Run, method: str, path: str, body: dict[str, Any] | None = None)
         return _document(call([*command, "--body", f"@{file}"]))
 
 
+def collection(call: Run, path: str) -> list[dict[str, Any]]:
+    """All that Microsoft Graph has under a path: it gives a page at a time. Raises `CommandError`."""
+    found: list[dict[str, Any]] = []
+    while path:
+        page = graph(call, "get", path)
+        found += page["value"]
+        path = page.get("@odata.nextLink", "").removeprefix(GRAPH)
+    return found
+
+
 def _document(text: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(text) if text.strip() else {}
     return document
@@ -130,7 +140,7 @@ def _document(text: str) -> dict[str, Any]:
 
 def register(call: Run, arguments: argparse.Namespace) -> None:
     """Make the registration, or put it right."""
-    found = graph(call, "get", f"/applications?$filter=displayName eq '{arguments.name}'")["value"]
+    found = collection(call, f"/applications?$filter=displayName eq '{arguments.name}'")
     if len(found) > 1:
         raise CommandError(f"there are {len(found)} registrations named {arguments.name}: choose another name")
     application = found[0] if found else None
@@ -278,7 +288,7 @@ def _holds(present: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 def federation_steps(call: Run, object_id: str, subject: str) -> Iterator[Step]:
     """Let the managed identity vouch for the app, in place of a secret."""
-    known = graph(call, "get", f"/applications/{object_id}/federatedIdentityCredentials")["value"]
+    known = collection(call, f"/applications/{object_id}/federatedIdentityCredentials")
     if not any(each["subject"] == subject for each in known):
         tenant = json.loads(call(["az", "account", "show", "-o", "json"]))["tenantId"]
         yield Step(
@@ -297,7 +307,7 @@ def federation_steps(call: Run, object_id: str, subject: str) -> Iterator[Step]:
 
 def service_principal(call: Run, client_id: str) -> dict[str, Any] | None:
     """The service principal of an application in this tenant, if it has one."""
-    found = graph(call, "get", f"/servicePrincipals?$filter=appId eq '{client_id}'")["value"]
+    found = collection(call, f"/servicePrincipals?$filter=appId eq '{client_id}'")
     return found[0] if found else None
 
 
@@ -305,7 +315,7 @@ def assignment_steps(call: Run, who: str, resource_id: str, role_id: str, words:
     """Give a person or an identity a role of a resource."""
     if who == "me":
         who = graph(call, "get", "/me")["id"]
-    given = graph(call, "get", f"/servicePrincipals/{resource_id}/appRoleAssignedTo")["value"]
+    given = collection(call, f"/servicePrincipals/{resource_id}/appRoleAssignedTo")
     if not any(each["principalId"] == who and each["appRoleId"] == role_id for each in given):
         body = {"principalId": who, "resourceId": resource_id, "appRoleId": role_id}
         yield Step(f"give {who} the role {words}", "post", f"/servicePrincipals/{resource_id}/appRoleAssignedTo", body)

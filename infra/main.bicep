@@ -651,7 +651,8 @@ module alerts 'modules/alerts.bicep' = {
       systemTopic: systemTopicId
       customTopic: customTopic ? topic!.outputs.id : ''
       hostStorage: hostStorage.outputs.id
-      stateStorage: stateStorage.outputs.id
+      // Where the state lies elsewhere, this account's availability says nothing of it.
+      stateStorage: stateInStorage ? stateStorage.outputs.id : ''
     }
     availabilityTest: availabilityTest
     healthAddress: 'https://${functionApp.properties.defaultHostName}/api/health'

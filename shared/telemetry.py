@@ -152,7 +152,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
     Event.LEASE_EXPIRED: _entry(logging.INFO, "emergency"),
     Event.NUMBER_RELEASED: _entry(logging.INFO, "emergency"),
-    Event.SWEEP: _entry(logging.INFO, "due", "ms"),
+    Event.SWEEP: _entry(logging.INFO, "due", "done", "ms"),
     Event.OUTBOX: _entry(logging.INFO, "owed", "oldest_s"),
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
     Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),

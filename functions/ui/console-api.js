@@ -146,8 +146,14 @@ const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
 /** Somebody's name without them. */
 export const unturned = (name) => name.replace(TURNS, "");
 
+/** What is said in place of what the server no longer says; nothing where it never did. `seenAt`: when it last did, in milliseconds. */
+export const unknownSince = (seenAt, { t, locale }) => (seenAt === null ? "" : t("not_known_since", { at: clockOf(seenAt, locale) }));
+
+/** A moment in milliseconds in the reader's own form. */
+export const clockOf = (at, locale) => new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" }).format(at);
+
 /** A moment in the reader's own form; an em dash for none. */
 export function momentOf(text, locale) {
   const at = Date.parse(text ?? "");
-  return Number.isNaN(at) ? "—" : new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "medium" }).format(at);
+  return Number.isNaN(at) ? "—" : clockOf(at, locale);
 }

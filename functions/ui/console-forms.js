@@ -57,6 +57,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     status.textContent = "";
   };
 
+  /** What is no field's fault, such as a server that is away, has no `key` and stands in the summary alone. */
   const complain = (faults) => {
     const links = faults.map(({ key, reason }) => {
       const input = inputs.get(key);
@@ -78,7 +79,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     const theirs = await request("GET", `${path}/${encodeURIComponent(id ?? mine[idField])}`);
     // Gone: from here on it is a new one.
     if (theirs.status === 404 && !theirs.missing) etag = null;
-    if (!theirs.ok) return complain([{ key: idField, reason: etag === null ? t("removed_meanwhile") : reasonOf(theirs, t) }]);
+    if (!theirs.ok) return complain([{ key: null, reason: etag === null ? t("removed_meanwhile") : reasonOf(theirs, t) }]);
     // Nobody changed what was never read here: it is another one, under the id that was typed.
     const words = etag === null ? t("exists_already") : t("changed_meanwhile");
     etag = theirs.etag;
@@ -111,8 +112,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     if (answer.status === 412) return moved(record);
     if (!answer.ok) {
       const named = answer.problem?.field ?? "";
-      const key = keyedBy(named, fields) ?? idField;
-      return complain([{ key, reason: answer.problem?.detail ? detailOf(answer.problem, named) : reasonOf(answer, t) }]);
+      return complain([{ key: keyedBy(named, fields), reason: named ? detailOf(answer.problem, named) : reasonOf(answer, t) }]);
     }
     etag = answer.etag;
     // What was read and saved is of this id; another one is another entry.

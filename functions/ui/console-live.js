@@ -1,6 +1,6 @@
 // The live board: every emergency with a leg, a ring or a hold.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { UNANSWERED, faultPlace, momentOf, reasonOf, request, twoStep, unturned } from "./console-api.js";
+import { UNANSWERED, clockOf, faultPlace, momentOf, reasonOf, request, twoStep, unknownSince, unturned } from "./console-api.js";
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
@@ -19,18 +19,19 @@ export function liveSection(main, { t, locale, office }) {
   let timer = null;
   let etag = null;
   let rows = [];
-  let known = false;
+  let seenAt = null;
   // Those of whom the alarm tells, until the last of them is over.
   let told = [];
   const alarm = el("div", { role: "alert", class: "arrival" });
   const status = el("p", { role: "status", class: "status" });
   const cut = el("p", { role: "status", class: "status" });
+  const asOf = el("p", { role: "status", class: "status" });
   const list = el("ul", { class: "cards", "aria-label": t("live") });
   const fault = faultPlace(t);
   const heading = el("h2", { tabindex: "-1" }, t("live"));
   const sound = el("button", { type: "button", onclick: allowSound }, t("allow_sound"));
   const soundSays = el("span", {}, t("sound_off"));
-  main.append(heading, el("p", { class: "row" }, sound, soundSays), alarm, fault.place, cut, list, status);
+  main.append(heading, el("p", { class: "row" }, sound, soundSays), alarm, fault.place, cut, asOf, list, status);
 
   async function allowSound() {
     soundHere ??= new AudioContext();
@@ -65,22 +66,31 @@ export function liveSection(main, { t, locale, office }) {
     // What is no list tells of nobody: least of all that there is no emergency.
     const answer = given.ok && !Array.isArray(given.data) ? UNANSWERED : given;
     fault.tell(answer);
-    if (answer.status === 304 || answer.ok) {
+    const seen = answer.status === 304 || answer.ok;
+    if (seen) {
+      seenAt = Date.now();
       if (answer.ok) {
         etag = answer.etag;
         rows = answer.data;
-        known = true;
         show();
       }
       setText(cut, leftOut(answer.cutAt));
     }
+    date(seen);
     timer = setTimeout(look, isUrgent(answer.status) ? WHILE_SOMETHING_STANDS_MS : OTHERWISE_MS);
   }
 
   /** Whether something stands, or may stand: until the first list has come, nobody knows. */
   function isUrgent(status) {
     const away = status === 0 || status >= 500;
-    return status !== 404 && (rows.length > 0 || (away && !known));
+    return status !== 404 && (rows.length > 0 || (away && seenAt === null));
+  }
+
+  /** How many there are now; where that cannot be known, since when, and of when the cards are. */
+  function date(seen) {
+    setText(status, seen ? counted() : unknownSince(seenAt, { t, locale }));
+    setText(asOf, seen || rows.length === 0 ? "" : t("cards_as_of", { at: clockOf(seenAt, locale) }));
+    list.classList.toggle("old", !seen);
   }
 
   /** What the cards do not show. */
@@ -103,7 +113,6 @@ export function liveSection(main, { t, locale, office }) {
     keyed(list, newest, (row) => row.emergency, makeRow, updateRow);
     // What had the focus is gone with its emergency, or has nothing to end any more.
     if (held && !held.checkVisibility()) heading.focus();
-    setText(status, counted());
   }
 
   /** A test or a drill is none of the emergencies. */

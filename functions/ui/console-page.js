@@ -18,12 +18,16 @@ const SECTIONS = {
 };
 const LANGUAGE_NAMES = { en: "English", es: "Español", fr: "Français", it: "Italiano" };
 const ADMIN = "EmergencyCalling.Admin";
+// Every route behind them is an administrator's alone.
+const OF_ADMINS = ["templates", "drills"];
 const OFFICE = [ADMIN, "EmergencyCalling.Supervisor"];
 
 const query = new URLSearchParams(location.search);
 let language = languageOf(query.get("locale") ?? navigator.language);
 let t = speaking(CONSOLE_WORDS, language);
 let me = null;
+// The answer to who is signed in; null until it is there.
+let identified = null;
 let stop = () => {};
 let unsaved = false;
 let shownHash = "";
@@ -31,43 +35,49 @@ let shownHash = "";
 speak(language);
 pressedOnce(document);
 
+/** The page is there while it is asked who is signed in; what depends on that follows. */
 async function identify() {
-  const answer = await request("GET", "me");
-  me = answer.ok ? answer.data : null;
-  return answer;
+  build();
+  identified = await request("GET", "me");
+  me = identified.ok ? identified.data : null;
+  const chose = document.activeElement?.id === "language";
+  build();
+  if (chose) document.getElementById("language").focus();
 }
 
 /** Where the server does not say who it is, everything is offered: each route decides for itself. */
 const isAdmin = () => me === null || (me.roles ?? []).some((role) => role === ADMIN || role === "Admin");
 const isOffice = () => me === null || isAdmin() || (me.roles ?? []).some((role) => OFFICE.includes(role) || role === "Supervisor");
 
-function build(answer) {
+const offered = () => Object.keys(SECTIONS).filter((name) => isAdmin() || !OF_ADMINS.includes(name));
+
+function build() {
   document.documentElement.lang = language;
   document.title = t("title");
   const languages = el(
     "select",
-    { id: "language", onchange: (event) => speakInstead(event.target, answer) },
+    { id: "language", onchange: (event) => speakInstead(event.target) },
     ...Object.entries(LANGUAGE_NAMES).map(([code, name]) => el("option", { value: code, selected: code === language, lang: code }, name)),
   );
-  const links = Object.keys(SECTIONS).map((name) => el("li", {}, el("a", { href: `#${name}` }, t(name))));
-  const who = answer.status === 401 ? signInLink(t("sign_in")) : me ? el("span", {}, me.name ?? me.agent_id ?? "") : null;
+  const links = offered().map((name) => el("li", {}, el("a", { href: `#${name}` }, t(name))));
+  const who = identified?.status === 401 ? signInLink(t("sign_in")) : me ? el("span", {}, me.name ?? me.agent_id ?? "") : null;
   document.body.replaceChildren(
     el("a", { class: "skip", href: "#main", onclick: (event) => (event.preventDefault(), document.querySelector("main h2")?.focus()) }, t("skip")),
     el("header", {}, el("h1", {}, t("title")), el("div", { class: "row" }, who, el("label", { for: "language" }, t("language")), languages)),
-    el("nav", { "aria-label": t("sections") }, el("ul", {}, ...links)),
-    el("main", { id: "main" }),
+    el("nav", { "aria-label": t("sections") }, identified && el("ul", {}, ...links)),
+    el("main", { id: "main" }, el("p", { role: "status" }, t("identifying"))),
   );
   show();
 }
 
-function speakInstead(select, answer) {
+function speakInstead(select) {
   const wanted = select.value;
   select.value = language;
   leaving(() => {
     language = wanted;
     t = speaking(CONSOLE_WORDS, language);
     speak(language);
-    build(answer);
+    build();
     // The page is another one; who chose stays at the choice.
     document.getElementById("language").focus();
   });
@@ -101,7 +111,8 @@ function edited(differs) {
 }
 
 function show(focus = false) {
-  const name = Object.hasOwn(SECTIONS, location.hash.slice(1)) ? location.hash.slice(1) : "live";
+  if (identified === null) return;
+  const name = offered().find((each) => location.hash === `#${each}`) ?? "live";
   stop();
   edited(false);
   shownHash = location.hash;
@@ -123,4 +134,4 @@ addEventListener("hashchange", () => {
   leaving(() => (location.hash = wanted));
 });
 addEventListener("beforeunload", (event) => unsaved && event.preventDefault());
-build(await identify());
+identify();

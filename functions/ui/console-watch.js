@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultPlace, momentOf, onceAtATime, reasonOf, request, unturned } from "./console-api.js";
+import { faultPlace, momentOf, onceAtATime, reasonOf, request, unknownSince, unturned } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -69,6 +69,7 @@ export function readinessSection(main, { t, locale }) {
 
 export function numbersSection(main, { t, locale }) {
   let timer = null;
+  let seenAt = null;
   const asks = onlyNewest();
   const counts = el("p", { role: "status", class: "status" });
   const head = el("tr", {}, ...["number", "country", "state", "expired_at"].map((key) => el("th", { scope: "col" }, t(key))));
@@ -83,7 +84,10 @@ export function numbersSection(main, { t, locale }) {
     if (!newest()) return;
     fault.tell(answer);
     table.hidden = !answer.ok;
-    if (answer.ok) show(answer.data.numbers);
+    if (answer.ok) {
+      seenAt = Date.now();
+      show(answer.data.numbers);
+    } else setText(counts, unknownSince(seenAt, { t, locale }));
     timer = setTimeout(look, NUMBERS_LOOK_MS);
   }
 
@@ -112,6 +116,7 @@ export function numbersSection(main, { t, locale }) {
 /** One request plays the whole chain for an agent, marked as a drill everywhere; here its steps as they come. */
 export function drillsSection(main, { t, locale, admin }) {
   let timer = null;
+  let seenAt = null;
   // What was asked before another drill was begun here tells nothing of that one.
   const asks = onlyNewest();
   const agent = el("input", { id: "drill-agent", autocomplete: "off", required: true });
@@ -119,6 +124,7 @@ export function drillsSection(main, { t, locale, admin }) {
   const status = el("p", { role: "status", class: "status verdict" });
   const when = el("p", { class: "hint" });
   const steps = el("ol", { class: "steps", "aria-label": t("steps") });
+  const fault = faultPlace(t);
   const run = onceAtATime(start);
   const begin = el("button", { type: "submit", class: "primary" }, t("drill_start"));
   const form = el(
@@ -128,7 +134,7 @@ export function drillsSection(main, { t, locale, admin }) {
     el("div", { class: "field" }, el("label", { for: "drill-recipients" }, t("drill_recipients")), el("span", { class: "hint", id: "drill-hint" }, t("drill_hint")), recipients),
     el("p", { class: "row" }, begin),
   );
-  main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), status, when, steps);
+  main.append(el("h2", { tabindex: "-1" }, t("drills")), el("p", {}, t("drill_explained")), admin ? form : el("p", {}, t("read_only")), fault.place, status, when, steps);
   if (admin) follow("last", asks());
 
   async function start() {
@@ -140,12 +146,35 @@ export function drillsSection(main, { t, locale, admin }) {
     const answer = await request("POST", "manage/drills", { body: { agent_id: agent.value.trim(), ...(to.length ? { recipients: to } : {}) } });
     begin.removeAttribute("aria-busy");
     if (!newest()) return;
-    // Not waited for: it is over when the drill is.
-    if (answer.ok) return void follow(answer.data.drill_id, newest);
-    setText(status, refusalOf(answer));
-    status.dataset.state = "";
+    if (answer.ok) {
+      begun();
+      // Not waited for: it is over when the drill is.
+      return void follow(answer.data.drill_id, newest);
+    }
+    fault.tell({ ok: true });
+    say(refusalOf(answer));
     // Another one's drill runs: its steps are what there is to see.
     if (answer.status === 409) timer = setTimeout(() => follow("last", newest, t("drill_busy")), DRILL_LOOK_MS);
+  }
+
+  function say(words, state = "") {
+    setText(status, words);
+    status.dataset.state = state;
+  }
+
+  /** What stands there is of the drill before. */
+  function begun() {
+    seenAt = Date.now();
+    say(t("drill_running"), "running");
+    setText(when, "");
+    steps.replaceChildren();
+  }
+
+  /** Whether it still runs, and how it ended, cannot be known now; `again` is for when the server is back. */
+  function lose(answer, again) {
+    fault.tell(answer);
+    say(unknownSince(seenAt, { t, locale }));
+    if (answer.status === 0 || answer.status >= 500) timer = setTimeout(again, DRILL_LOOK_MS);
   }
 
   function refusalOf(answer) {
@@ -158,18 +187,17 @@ export function drillsSection(main, { t, locale, admin }) {
   async function follow(drill, newest, running = t("drill_running")) {
     const answer = await request("GET", `manage/drills/${encodeURIComponent(drill)}`);
     if (!newest()) return;
-    if (answer.status === 204) return setText(status, t("drill_never"));
-    if (answer.ok) {
-      show(answer.data, answer.language, running);
-      if (answer.data.state !== "running") return;
-    } else if (answer.status !== 0 && answer.status < 500) return setText(status, reasonOf(answer, t));
-    timer = setTimeout(() => follow(answer.data?.drill_id ?? drill, newest, running), DRILL_LOOK_MS);
+    if (!answer.ok) return lose(answer, () => follow(drill, newest, running));
+    fault.tell(answer);
+    if (answer.status === 204) return say(t("drill_never"));
+    seenAt = Date.now();
+    show(answer.data, answer.language, running);
+    if (answer.data.state === "running") timer = setTimeout(() => follow(answer.data.drill_id ?? drill, newest, running), DRILL_LOOK_MS);
   }
 
   function show(drill, language, running) {
     keyed(steps, drill.steps, (step) => step.step, makeStep, (item, step) => updateStep(item, step, language));
-    setText(status, drill.state === "running" ? running : t(`drill_${drill.state}`));
-    status.dataset.state = drill.state;
+    say(drill.state === "running" ? running : t(`drill_${drill.state}`), drill.state);
     setText(when, drill.at ? t("drill_at", { at: momentOf(drill.at, locale) }) : "");
   }
 

@@ -70,8 +70,9 @@ def expire_leases(
     with steps.step():
         for batch in sweep.batches(emergencies.bare, MAX_DISCARDED_AT_ONCE):
             sweep.remove(batch)
-    if steps.all_done:
-        telemetry.emit("sweep", due=sweep.moved, ms=round((clock.monotonic() - began) * 1000))
+    # Said whatever failed: the alert `silence` reads the absence of this line as a host whose timers do not run.
+    ms = round((clock.monotonic() - began) * 1000)
+    telemetry.emit("sweep", due=sweep.moved, done=steps.all_done, ms=ms)
     return tuple(sweep.effects)
 
 

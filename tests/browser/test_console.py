@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from functions.pages import FOLDER
 from tests.browser import console_answers
@@ -17,6 +17,8 @@ from tests.browser.looks import LANGUAGES
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
 SETTLE_MS = 8000
+# How often a page looks where nothing stands, and a little more.
+LOOK_MS = 16_000
 DOUBLE_CLICK_MS = 650
 # A preview of which the browser has nothing to say.
 HARMLESS = {"POST manage/notification-template/preview": RENDERED | {"html": "<p>Dana Example</p>"}}
@@ -77,7 +79,7 @@ def test_a_route_that_is_not_there_is_said_plainly(page: Page, desk: Desk, said:
         (None, "The server does not answer."),
     ],
 )
-@pytest.mark.parametrize("section", [section for section in SECTIONS if section != "drills"])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_what_fails_is_said_in_its_section(
     page: Page, desk: Desk, said: list[str], section: str, status: int | None, words: str
 ) -> None:
@@ -89,14 +91,85 @@ def test_what_fails_is_said_in_its_section(
     without_network_words(said)
 
 
-def test_the_board_stays_as_it_was_while_the_server_is_away(page: Page, desk: Desk, said: list[str]) -> None:
+def test_the_board_stays_as_it_was_while_the_server_is_away_and_says_of_when_it_is(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
     open_console(page, desk)
-    card = page.get_by_role("heading", name="Agent Example 1")
+    card, counted = page.get_by_role("heading", name="Agent Example 1"), page.get_by_text("Emergencies now: 2")
+    told = (page.get_by_text("Not known since"), page.get_by_text("The cards show how it was at"))
     expect(card).to_be_visible()
     desk.others["GET manage/emergencies"] = 503
     expect(page.get_by_text("The server cannot answer now.")).to_be_visible(timeout=SETTLE_MS)
     expect(card).to_be_visible()
+    expect(counted).to_have_count(0)
+    for each in told:
+        expect(each).to_be_visible()
+    # Nothing has changed since: a 304 says so of the count, too.
+    page.route("**/api/manage/emergencies", lambda route: route.fulfill(status=304))
+    expect(counted).to_be_visible(timeout=SETTLE_MS)
+    for each in told:
+        expect(each).to_have_count(0)
     without_network_words(said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("section", "route", "quiet", "words"),
+    [
+        ("live", "GET manage/emergencies", [], "no_emergencies"),
+        ("numbers", "GET manage/callback-numbers", {"numbers": []}, "no_numbers"),
+    ],
+)
+def test_what_the_server_said_last_is_not_said_of_now(
+    page: Page, desk: Desk, said: list[str], language: str, section: str, route: str, quiet: object, words: str
+) -> None:
+    page.clock.install()
+    open_console(page, desk, section, locale=language, others={route: quiet})
+    expect(page.get_by_text(WORDS[language][words])).to_be_visible()
+    desk.others[route] = 503
+    page.clock.run_for(LOOK_MS)
+    expect(page.get_by_text(WORDS[language][words])).to_have_count(0)
+    before, _, after = WORDS[language]["not_known_since"].partition("{at}")
+    expect(page.get_by_role("status").filter(has_text=before)).to_have_text(
+        re.compile(rf"{before}.*\d\d:\d\d.*{after}")
+    )
+    desk.others[route] = quiet
+    page.clock.run_for(LOOK_MS)
+    expect(page.get_by_text(WORDS[language][words])).to_be_visible()
+    without_network_words(said)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_there_before_the_server_says_who_is_signed_in(page: Page, desk: Desk, language: str) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/me", hold)
+    desk.others = console_answers.answers()
+    page.goto(f"{desk.address}/api/ui/console?locale={language}#sites")
+    expect(page.get_by_role("heading", level=1)).to_have_text(WORDS[language]["title"])
+    expect(page.get_by_role("status")).to_have_text(WORDS[language]["identifying"])
+    expect(page.get_by_role("link", name=WORDS[language]["drills"])).to_have_count(0)
+    page.get_by_label(WORDS[language]["language"]).select_option("it")
+    expect(page.get_by_role("status")).to_have_text(WORDS["it"]["identifying"])
+    held[0].continue_()
+    expect(page.get_by_role("heading", level=2)).to_have_text(WORDS["it"]["sites"])
+    expect(page.get_by_text(WORDS["it"]["identifying"])).to_have_count(0)
+    expect(page.get_by_label(WORDS["it"]["language"], exact=True)).to_be_focused()
+    assert len(held) == 1
+
+
+def test_a_supervisor_is_offered_no_section_that_is_closed_to_them(page: Page, desk: Desk) -> None:
+    supervisor = console_answers.ADMIN | {"roles": ["EmergencyCalling.Supervisor"]}
+    open_console(page, desk, others={"GET me": supervisor})
+    links = page.get_by_role("navigation").get_by_role("link")
+    assert links.all_inner_texts() == ["Live", "Agents", "Sites", "Readiness", "Numbers"]
+    # By an address that was kept from before, too.
+    page.evaluate("location.hash = 'drills'")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Live")
+    assert desk.requests("GET", "manage/drills") == []
 
 
 def test_a_board_that_is_not_all_says_so(page: Page, desk: Desk) -> None:
@@ -149,6 +222,28 @@ def test_what_is_refused_is_told_at_its_field(page: Page, desk: Desk, said: list
     expect(field).to_have_accessible_description(told)
     summary.get_by_role("button").click()
     expect(field).to_be_focused()
+    without_network_words(said)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "You are not signed in."),
+        (403, "Your role does not allow this."),
+        (503, "The server cannot answer now."),
+    ],
+)
+def test_what_is_no_fields_fault_is_told_of_no_field(
+    page: Page, desk: Desk, said: list[str], status: int, words: str
+) -> None:
+    refused = Scripted({"title": "refused", "detail": "in the server's own words"}, status=status)
+    open_agent(page, desk, others={"PUT manage/agents/agent-1": refused})
+    page.get_by_role("button", name="Save").click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text(words)
+    expect(summary).not_to_contain_text("Agent id")
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
     without_network_words(said)
 
 
@@ -258,6 +353,38 @@ def test_a_drill_that_runs_is_followed_step_by_step(page: Page, desk: Desk) -> N
     desk.others["GET manage/drills/drill-1"] = DRILL
     expect(page.get_by_text("The drill passed.")).to_be_visible()
     expect(steps.nth(5)).to_have_text("Number released: passed (9 ms)")
+
+
+def test_a_drill_is_not_said_to_run_while_that_cannot_be_known(page: Page, desk: Desk, said: list[str]) -> None:
+    running = DRILL | {"state": "running"}
+    open_console(page, desk, "drills", others={"GET manage/drills/last": running, "GET manage/drills/drill-1": running})
+    runs, since = page.get_by_text("The drill is running."), page.get_by_text("Not known since")
+    expect(runs).to_be_visible()
+    desk.others["GET manage/drills/drill-1"] = 503
+    expect(page.get_by_text("The server cannot answer now.")).to_be_visible()
+    expect(runs).to_have_count(0)
+    expect(since).to_be_visible()
+    desk.others["GET manage/drills/drill-1"] = DRILL
+    expect(page.get_by_text("The drill passed.")).to_be_visible()
+    for gone in (since, page.get_by_text("The server cannot answer now.")):
+        expect(gone).to_have_count(0)
+    without_network_words(said)
+
+
+def test_no_verdict_of_the_drill_before_stands_while_another_one_begins(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    before = {"GET manage/drills/last": DRILL | {"state": "failed"}, "GET manage/drills/drill-1": 503}
+    open_console(page, desk, "drills", others=before)
+    expect(page.get_by_text("The drill failed.")).to_be_visible()
+    page.get_by_label("Agent id").fill("agent-1")
+    page.get_by_role("button", name="Start the drill").click()
+    expect(page.get_by_text("The server cannot answer now.")).to_be_visible()
+    expect(page.get_by_text("The drill failed.")).to_have_count(0)
+    expect(page.get_by_role("list", name="Steps").get_by_role("listitem")).to_have_count(0)
+    desk.others["GET manage/drills/drill-1"] = DRILL
+    expect(page.get_by_text("The drill passed.")).to_be_visible()
+    without_network_words(said)
 
 
 def test_that_the_drill_which_is_shown_is_another_ones_is_said_until_it_is_over(

@@ -25,6 +25,7 @@ from tests.browser.looks import LANGUAGES, is_too_wide
 from tests.browser.test_console import (
     DOUBLE_CLICK_MS,
     HARMLESS,
+    SECTIONS,
     SETTLE_MS,
     WORDS,
     open_agent,
@@ -56,7 +57,7 @@ def heard(page: Page, words: str) -> int:
 # By ear ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("section", ["live", "agents", "sites", "templates", "readiness", "numbers"])
+@pytest.mark.parametrize("section", SECTIONS)
 def test_what_fails_is_read_out_once_and_not_at_each_look(
     page: Page, desk: Desk, said: list[str], section: str
 ) -> None:

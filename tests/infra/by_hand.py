@@ -21,6 +21,7 @@ using 'main.bicep'
 param environmentName = 'by-hand'
 param callbackNumbers = '+14255550101'
 param existingCommunicationServiceId = 'COMMUNICATION'
+param existingStateEndpoint = 'https://beside.table.core.windows.net/'
 param currentSettings = {
   ADDED_BY_HAND: 'kept'
   CALLBACK_NUMBERS: '+14255550109'
@@ -43,6 +44,7 @@ EXPECTED = {
     "EVENT_SOURCES": f"{COMMUNICATION};/own-topic",
     "KEY_SECRETS": "kept-too",
     "PYTHON_THREADPOOL_THREAD_COUNT": "64",
+    "TABLES_ENDPOINT": "https://beside.table.core.windows.net/",
 }
 MANAGED = "0000.azurecomm.net"
 # Tried out with the domain that Azure manages, then given one's own: the former is not linked any more.

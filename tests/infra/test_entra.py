@@ -36,6 +36,8 @@ class Directory:
         self.federated: list[dict[str, Any]] = []
         self.assigned: list[dict[str, Any]] = []
         self.changes: list[tuple[str, str]] = []
+        # How many of a collection Graph gives at once.
+        self.page = 100
 
     def __call__(self, command: Sequence[str]) -> str:
         if command[:3] == ["az", "account", "show"]:
@@ -54,9 +56,9 @@ class Directory:
         if path.endswith("/federatedIdentityCredentials"):
             # Graph refuses a second one of a name, and lets nobody change a name.
             assert method == "get" or body["name"] not in {each["name"] for each in self.federated}
-            return self._collection(self.federated, method, body)
+            return self._collection(self.federated, method, path, query, body)
         if path.endswith("/appRoleAssignedTo"):
-            return self._collection(self.assigned, method, body)
+            return self._collection(self.assigned, method, path, query, body)
         if path == "/me":
             return {"id": OWN_ID}
         kind = self.applications if path.startswith("/applications") else self.principals
@@ -67,19 +69,26 @@ class Directory:
         if method == "post":
             return self._new(kind, body)
         ((name, value),) = re.findall(r"\$filter=(\w+) eq '([^']+)'", query)
-        return {"value": [each for each in kind if each.get(name) == value]}
+        return self._paged([each for each in kind if each.get(name) == value], path, query)
 
     def _new(self, kind: list[dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
         number = len(self.applications) + len(self.principals)
         kind.append({"id": f"object-{number}", "appId": f"client-{number}", **body})
         return kind[-1]
 
-    @staticmethod
-    def _collection(kept: list[dict[str, Any]], method: str, body: Any) -> Any:
+    def _collection(self, kept: list[dict[str, Any]], method: str, path: str, query: str, body: Any) -> Any:
         if method == "post":
             kept.append(body)
             return body
-        return {"value": kept}
+        return self._paged(kept, path, query)
+
+    def _paged(self, found: list[dict[str, Any]], path: str, query: str) -> dict[str, Any]:
+        """One page, and where the next one is."""
+        asked, _, begins = query.partition("$skiptoken=")
+        begin = int(begins or 0)
+        end = begin + self.page
+        after = f"{entra.GRAPH}{path}?{asked}$skiptoken={end}"
+        return {"value": found[begin:end]} | ({"@odata.nextLink": after} if end < len(found) else {})
 
 
 def run(directory: Directory, *arguments: str) -> None:
@@ -128,6 +137,30 @@ def test_a_second_run_changes_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     run(directory, *REGISTER)
     assert directory.changes == []
     assert "nothing to change" in capsys.readouterr().out
+
+
+def test_what_stands_on_a_later_page_is_there() -> None:
+    """Graph gives a hundred assignments at once: the administrators of a large tenant stand behind its agents."""
+    directory = Directory()
+    run(directory, *REGISTER)
+    principal = directory.principals[-1]["id"]
+    role_id = entra.ROLES["EmergencyCalling.Agent"][0]
+    directory.assigned[:0] = [
+        {"principalId": f"agent-{number}", "resourceId": principal, "appRoleId": role_id} for number in range(5)
+    ]
+    directory.federated[:0] = [{"name": f"other-{number}", "subject": f"other-{number}"} for number in range(5)]
+    directory.page = 2
+    directory.changes.clear()
+    run(directory, *REGISTER)
+    assert directory.changes == []
+
+
+def test_two_registrations_of_a_name_on_two_pages_are_nobodys_choice_either() -> None:
+    directory = Directory()
+    directory.page = 1
+    directory.applications = [{"id": each, "appId": each, "displayName": entra.NAME} for each in ("a", "b")]
+    with pytest.raises(entra.CommandError, match="2 registrations"):
+        run(directory, *REGISTER)
 
 
 def test_a_second_deployment_of_one_registration_is_vouched_for_too() -> None:
@@ -341,6 +374,7 @@ def azd_environment(app: str = "", group: str = "") -> argparse.Namespace:
     return argparse.Namespace(app=app, resource_group=group, environment="production", subscription="s-1", azd=True)
 
 
+TOLD = {"ALERT_EMAILS": "desk@example.com"}
 OURS = {"azd-env-name": "production", "azd-service-name": "api"}
 
 
@@ -352,17 +386,25 @@ def test_a_fresh_environment_of_azd_finds_the_app_that_is_there() -> None:
         ("web", "g-3", {}),
     )
     azd = Azd(*apps)
-    app_settings.read(azd, azd_environment(group="G-1"))
+    app_settings.read(azd, azd_environment(group="G-1"), TOLD)
     assert json.loads(azd.told["CURRENT_SETTINGS"]) == {"ASKED": "func-1"}
     assert azd.subscriptions == {"s-1"}
     for group in ("g-2", "g-3"):
         nothing = Azd(*apps)
-        app_settings.read(nothing, azd_environment(group=group))
+        app_settings.read(nothing, azd_environment(group=group), TOLD)
         assert nothing.told == {}
     # Which of two deployments of one name is meant says the group alone.
     with pytest.raises(app_settings.CommandError, match=r"AZURE_RESOURCE_GROUP.*func-1 in g-1"):
-        app_settings.read(Azd(*apps), azd_environment())
-    app_settings.read(Azd(*apps[1:]), azd_environment())
+        app_settings.read(Azd(*apps), azd_environment(), TOLD)
+    app_settings.read(Azd(*apps[1:]), azd_environment(), TOLD)
+
+
+@pytest.mark.parametrize("given", [{}, {"ALERT_EMAILS": ""}, {"ALERT_EMAILS": " ; "}])
+def test_azd_deploys_no_alert_without_anybody_who_is_told(given: dict[str, str]) -> None:
+    azd = Azd(("func-1", "g-1", OURS))
+    with pytest.raises(app_settings.CommandError, match="azd env set ALERT_EMAILS"):
+        app_settings.read(azd, azd_environment(group="g-1"), given)
+    assert azd.told == {}
 
 
 def test_azd_keeps_no_setting_in_its_file() -> None:
@@ -384,9 +426,15 @@ def test_a_forbidden_setting_stops_the_deployment(name: str, tmp_path: Path) -> 
     assert app_settings.gate(present({name.lower(): "1"}), asked(tmp_path, None), {})
 
 
+def test_a_gate_without_a_what_if_says_that_it_saw_none(tmp_path: Path) -> None:
+    unseen, seen = (app_settings.passed(asked(tmp_path, planned)) for planned in (None, what_if(*NUMBERS)))
+    assert "not looked at" in unseen and "--what-if" in unseen
+    assert seen == "no setting would vanish, and none is forbidden"
+
+
 def test_the_present_settings_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     asked = argparse.Namespace(app="f", resource_group="g", subscription="", azd=False)
-    app_settings.read(present({"B": "2", "A": "1"}), asked)
+    app_settings.read(present({"B": "2", "A": "1"}), asked, {})
     assert json.loads(capsys.readouterr().out) == {"A": "1", "B": "2"}
-    app_settings.read(Azd(), azd_environment())
+    app_settings.read(Azd(), azd_environment(), TOLD)
     assert "nothing to keep" in capsys.readouterr().out

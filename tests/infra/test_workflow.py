@@ -436,3 +436,15 @@ def test_a_drill_that_fails_fails_the_deployment() -> None:
     assert told(live.drill, App(drills=[started], **{"1": [ended("overtaken")]})) == ""
     assert "failed" in told(live.drill, App(drills=[started], **{"1": [ended("failed")]}))
     assert "not started" in told(live.drill, App(drills=[answer(409)]))
+
+
+# The guides -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("guide", "section"), [("docs/administration.md", "## The portal's steps"), ("OPERATIONS.md", "## Deploy")]
+)
+def test_a_first_deployment_lets_people_sign_in_before_its_drill(guide: str, section: str) -> None:
+    """The address is known only afterwards: without it in the registration nobody's sign-in comes back."""
+    steps = (ROOT / guide).read_text("utf-8").partition(f"{section}\n")[2].partition("\n## ")[0]
+    assert in_order(steps, "entra.py register --address", "--identity-object-id", "infra/live.py smoke", "a drill")

@@ -27,6 +27,15 @@ def test_queries_ask_where_printed_lines_are() -> None:
     assert levels["Host.Function.Console"] == "Information"
 
 
+def test_azd_is_told_nothing_that_no_template_reads() -> None:
+    """It keeps any name that it is given, and hands on those that the parameter file reads: another does nothing."""
+    parameters = (ROOT / "infra" / "main.bicepparam").read_text("utf-8")
+    read = set(re.findall(r"readEnvironmentVariable\('([A-Z0-9_]+)'", parameters))
+    told = set(re.findall(r"azd env set ([A-Z0-9_]+)", OPERATIONS)) - {"NAME"}
+    assert told and told <= read
+    assert {"ALERT_EMAILS", "EXISTING_COMMUNICATION_SERVICE_ID", "EXISTING_STATE_ENDPOINT"} <= told
+
+
 def test_every_event_is_explained_to_whoever_is_on_duty() -> None:
     assert [str(event) for event in VOCABULARY if f"`{event}`" not in OPERATIONS] == []
 

@@ -7,6 +7,7 @@ import pytest
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
+from shared.domain.errors import Unavailable
 from shared.domain.leases import Lease, Rules
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.answer_dial import Answer
@@ -89,6 +90,15 @@ def test_at_the_end_of_a_lease_the_timer_writes_it_once_and_the_next_due_row_is_
     house.tick()
     assert house.emergency(ANA) is None
     assert (house.telemetry.count("lease_expired"), house.telemetry.count("number_released")) == (1, 1)
+
+
+def test_the_timer_says_that_it_ran_also_where_it_could_do_nothing() -> None:
+    """Silence means that no timer runs, and is answered by restarting the host: nothing else may look like it."""
+    house = house_with()
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.tick()
+    assert [facts["done"] for event, facts in house.telemetry.events if event == "sweep"] == [True, False]
 
 
 def test_with_the_timer_off_nothing_is_written() -> None:

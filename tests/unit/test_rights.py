@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,19 @@ ANYONE = {
 
 def person(*roles: str, object_id: str | None = OBJECT_ID, agent_id: str | None = None) -> Principal:
     return Principal(roles=frozenset(roles), object_id=object_id, agent_id=agent_id)
+
+
+def test_the_guide_names_what_a_supervisor_may_not_read() -> None:
+    unread = {
+        "admin_notification_template_read": "templates",
+        "admin_drill_read": "drills",
+        "admin_setup_exported": "the file of sites and templates",
+    }
+    only_admins = {name for name, rule in RIGHTS.items() if rule.roles == {ADMIN}}
+    assert {name for name in only_admins if name.endswith(("_read", "_listed", "_exported"))} == set(unread)
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "administration.md").read_text("utf-8")
+    (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{SUPERVISOR}`")]
+    assert f"Not: {', '.join(unread.values())} |" in row
 
 
 def test_every_function_is_decided() -> None:
