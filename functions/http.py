@@ -33,7 +33,7 @@ LONGEST_FORWARDED = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 # There are more entries than this many, and those beyond are not in the answer.
 CUT_AT = "Cut-At"
-READABLE_HEADERS = f"{CUT_AT}, ETag, Retry-After, WWW-Authenticate"
+READABLE_HEADERS = f"{CUT_AT}, Date, ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
 PREFLIGHT_LASTS_S = 7200
 COMPOSED_AFTER_S = 0.5

@@ -22,11 +22,14 @@
  * @typedef {Pick<import("@azure/communication-calling").DeviceManager, "getMicrophones" | "getSpeakers">} EmergencyDevices
  *
  * @typedef {object} DialerState
+ * Of several legs that of an emergency counts, a real one before a test, also after its end while its number is lent.
  * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
- * @property {"agent" | "dropped" | null} ended who ended the last leg
+ * @property {"agent" | "dropped" | null} ended who ended the leg, if it was an emergency
  * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
  * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
+ * @property {boolean} test whether the leg is a test call
  * @property {boolean} callback whether a responder's callback is being talked on
+ * @property {boolean} inProgress whether `end()` has a call to end
  * @property {string | null} callId ours, not the SDK's, which changes during a call
  * @property {string | null} agentId under which the server knows the emergency; the panel polls under it
  * @property {string | null} dial the digits that were placed
@@ -60,6 +63,10 @@ const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
 const DESKTOP_AGAIN_MS = 900_000;
+const POSITION_WITHIN_MS = 10_000;
+// As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
+const LENT_MS = 3_600_000;
+const LENT_AFTER_CALL_MS = 1_800_000;
 const UNENDED = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -148,24 +155,32 @@ function isOneAnywhere(number) {
 }
 
 /**
+ * @typedef {object} Recognised
+ * @property {boolean} possible wherever the server may say that it is an emergency
+ * @property {boolean} certain as `isCertain` says
+ * @property {boolean} test whether it is a certain test number
+ * @property {string} dial the digits to place
+ */
+
+/**
  * What `number` is, dialled in `country`.
  * @param {string} number @param {string | null | undefined} country
- * @returns {{possible: boolean, certain: boolean, dial: string}} `possible`: wherever the server may say so; `certain`:
- *   as `isCertain` says; `dial`: the digits to place
+ * @returns {Recognised}
  */
 function recognised(number, country) {
   const here = country?.toUpperCase() ?? "";
   const placed = PLACED[here];
   const first = placed ? [...placed.values()][0] : "911";
   if (/^<*urn:service:sos(\.|$|>|;|@)/.test(number.replace(/[\p{Z}\p{C}\p{M}]/gu, "").toLowerCase())) {
-    return { possible: true, certain: true, dial: first };
+    return { possible: true, certain: true, test: false, dial: first };
   }
   const candidates = dialledForms(number).flatMap(withoutPrefix);
   const certain = candidates.find((each) => isCertain(each, here));
-  if (certain === undefined) return { possible: candidates.some(isOneAnywhere), certain: false, dial: number };
-  if (placed) return { possible: true, certain: true, dial: placed.get(certain) ?? first };
+  if (certain === undefined) return { possible: candidates.some(isOneAnywhere), certain: false, test: false, dial: number };
+  const test = certain === TEST_NUMBER;
+  if (placed) return { possible: true, certain: true, test, dial: placed.get(certain) ?? first };
   // In a country where the platform connects none, what was dialled is what a voice route may take.
-  return { possible: true, certain: true, dial: here ? number : certain };
+  return { possible: true, certain: true, test, dial: here ? number : certain };
 }
 
 /**
@@ -194,14 +209,18 @@ function settled() {
 /** @param {number} ms @returns {Promise<undefined>} */
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms, undefined));
 
-/** One outgoing emergency call of ours, with its second try. */
+/** One outgoing call of ours that is or may be an emergency, with its second try. */
 class Leg {
-  /** @param {string} dialled @param {string} dial @param {boolean} certain */
-  constructor(dialled, dial, certain) {
+  /** @param {string} dialled @param {Recognised} found */
+  constructor(dialled, { dial, certain, test }) {
     this.callId = crypto.randomUUID();
     this.dialled = dialled;
     this.dial = dial;
+    /** Whether it is an emergency: the server's answer outranks what is known here. */
     this.certain = certain;
+    this.test = test;
+    /** Until when a responder has its number, in milliseconds of this desktop's clock. */
+    this.lentUntil = Date.now() + LENT_MS;
     this.clickedAt = performance.now();
     this.dialledAt = new Date().toISOString();
     this.tries = 0;
@@ -234,6 +253,16 @@ class Leg {
   }
 }
 
+/**
+ * Whether a dial of `found` comes to `each`, which is in progress: the second of a double click, or a lesser call during an
+ * emergency. A real emergency waits for nothing but itself: an ordinary call with a short number, and a test, are none.
+ * @param {Leg} each @param {Recognised} found @returns {boolean}
+ */
+function standsFor(each, found) {
+  if (found.certain && !found.test) return each.certain && each.dial === found.dial;
+  return each.dial === found.dial || (each.certain && !each.test);
+}
+
 /** A responder's callback that was answered here. */
 class Callback {
   /** @param {Call} call @param {string | null} callId under which its end is reported; null: nobody would know it */
@@ -255,8 +284,8 @@ class Callback {
 export function createEmergencyDialer(options) {
   const api = options.api.replace(/\/$/, "");
   const { callAgent, callerIdIsOurs = false } = options;
-  /** @type {Leg | null} */
-  let leg = null;
+  /** Those in progress, and of those that are over the last emergency and the last one of all; oldest first. @type {Leg[]} */
+  let legs = [];
   /** Those in progress: a second responder may call during the first one's call. @type {Set<Callback>} */
   const callbacks = new Set();
   /** Those that ring, oldest first. @type {Set<IncomingCall>} */
@@ -274,19 +303,34 @@ export function createEmergencyDialer(options) {
 
   /** @returns {DialerState} */
   function state() {
-    const current = leg !== null && !leg.over;
+    const leg = foremostLeg();
     return {
-      phase: leg ? leg.phase : "idle",
-      ended: leg?.ended ?? null,
+      phase: leg?.phase ?? "idle",
+      ended: leg?.certain ? leg.ended : null,
       report: leg?.report ?? "none",
-      emergency: callbacks.size > 0 || (current && leg !== null && (leg.certain || leg.report === "accepted")),
+      emergency: callbacks.size > 0 || legs.some((each) => each.certain && !each.over),
+      test: leg?.test ?? false,
       callback: callbacks.size > 0,
+      inProgress: inProgress().length > 0,
       callId: leg?.callId ?? null,
       agentId: leg?.agentId ?? options.agentId ?? null,
       dial: leg?.dial ?? null,
       incoming: ringing.size ? { marked: [...ringing].some(isMarked) } : null,
       panel: leg?.panel ?? null,
     };
+  }
+
+  /** @returns {Leg | null} the one that `state` is about */
+  function foremostLeg() {
+    const emergencies = legs.filter((each) => each.certain);
+    const current = emergencies.filter((each) => !each.over);
+    const last = isAwaited() ? emergencies.at(-1) : undefined;
+    return current.findLast((each) => !each.test) ?? current.at(-1) ?? last ?? legs.at(-1) ?? null;
+  }
+
+  /** @returns {boolean} whether a responder may call: during an emergency here, and while its number is lent */
+  function isAwaited() {
+    return callbacks.size > 0 || legs.some((each) => each.certain && (!each.over || Date.now() < each.lentUntil));
   }
 
   function changed() {
@@ -307,12 +351,13 @@ export function createEmergencyDialer(options) {
    * @returns {Promise<Call>} the call that `callAgent.startCall` gave
    */
   function dial(number) {
-    // A second click must not make a second 911 call.
-    if (leg && !leg.over) return leg.placed;
     const found = recognised(number, options.country);
+    const same = legs.find((each) => !each.over && standsFor(each, found));
+    if (same) return same.placed;
     if (!found.possible) return started(number, undefined);
-    const mine = new Leg(number, found.dial, found.certain);
-    leg = mine;
+    const mine = new Leg(number, found);
+    const last = legs.findLast((each) => each.certain);
+    legs = [...legs.filter((each) => !each.over || each === last), mine];
     if (callerIdIsOurs) {
       const lent = report(mine);
       mine.placed = Promise.race([lent, pause(REPORT_FIRST_MS)]).then((callerId) => place(mine, callerId));
@@ -438,22 +483,21 @@ export function createEmergencyDialer(options) {
     mine.over = true;
     mine.phase = "ended";
     mine.ended = reason;
+    mine.lentUntil = Math.max(mine.lentUntil, Date.now() + LENT_AFTER_CALL_MS);
     mine.finish(true);
     reportEnd(mine, reason).catch(() => {});
     changed();
   }
 
-  /** End call: every emergency leg of this desktop. */
+  /** End call: every emergency call of this desktop; an ordinary one with a short number only where there is none. */
   function end() {
-    for (const each of callbacks) {
+    const all = inProgress();
+    const emergencies = all.filter((each) => each instanceof Callback || each.certain);
+    for (const each of emergencies.length ? emergencies : all) {
       each.endAsked = true;
-      hangUp(each.call);
-    }
-    if (leg && !leg.over) {
-      leg.endAsked = true;
-      leg.phase = "ending";
-      if (leg.call) hangUp(leg.call);
-      else finish(leg, "agent");
+      if (each instanceof Leg) each.phase = "ending";
+      if (each.call) hangUp(each.call);
+      else if (each instanceof Leg) finish(each, "agent");
     }
     changed();
   }
@@ -480,7 +524,7 @@ export function createEmergencyDialer(options) {
       let fresh = false;
       for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
         const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
-        const again = await taken(mine, answer);
+        const again = await taken(mine, answer, fresh);
         fresh = answer?.status === 401 && again !== null;
         if (!fresh) first.resolve(again === null ? e164(mine.lent) : undefined);
         if (again === null) return;
@@ -509,10 +553,10 @@ export function createEmergencyDialer(options) {
 
   /**
    * Take in an answer to the report.
-   * @param {Leg} mine @param {Response | null} answer
+   * @param {Leg} mine @param {Response | null} answer @param {boolean} fresh whether the token was a fresh one
    * @returns {Promise<number | null>} seconds to wait before it is repeated (0: as usual); null: not again
    */
-  async function taken(mine, answer) {
+  async function taken(mine, answer, fresh) {
     const wait = Math.min(Number(answer?.headers.get("retry-after")) || 0, 60);
     if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) {
       if (mine.report !== "degraded") mine.report = "unreachable";
@@ -520,10 +564,8 @@ export function createEmergencyDialer(options) {
       return wait;
     }
     if (!answer.ok) {
-      if (answer.status === 401 && mine.report !== "refused") {
-        mine.report = "refused";
-        return 0;
-      }
+      // Nothing is refused before a fresh token was: the old one may only have run out.
+      if (answer.status === 401 && !fresh) return 0;
       mine.report = "refused";
       // Not an emergency where the server stands: an ordinary call, which the panel shows as one.
       if (answer.status === 422) mine.certain = false;
@@ -541,6 +583,9 @@ export function createEmergencyDialer(options) {
     // Only a number that is said to be on the responder's display: the fallback number, of an outage or an empty pool,
     // is nobody's caller id.
     mine.lent = !body.degraded && body.panel?.say?.number_shown ? body.panel.say.callback_number : null;
+    mine.certain = true;
+    mine.test = body.test ?? mine.test;
+    mine.lentUntil = lentUntil(answer, mine.panel) ?? mine.lentUntil;
     mine.report = body.degraded ? "degraded" : "accepted";
     if (!body.degraded) mine.accept(true);
     changed();
@@ -558,10 +603,12 @@ export function createEmergencyDialer(options) {
     }
     if (!serverCallId) return;
     await mine.accepted;
+    let fresh = false;
     for (const wait of [0, ...REPORT_AGAIN_S]) {
-      await pause(wait * 1000);
-      const answer = await send("PATCH", `emergency-calls/${mine.callId}`, { server_call_id: serverCallId });
-      if (answer && answer.status < 500 && answer.status !== 429) return;
+      await pause(fresh ? 0 : wait * 1000);
+      const answer = await send("PATCH", `emergency-calls/${mine.callId}`, { server_call_id: serverCallId }, { fresh });
+      fresh = answer?.status === 401 && !fresh;
+      if (answer && !fresh && answer.status < 500 && answer.status !== 429) return;
     }
   }
 
@@ -635,14 +682,18 @@ export function createEmergencyDialer(options) {
   /** @param {{incomingCall: IncomingCall}} event */
   function rings(event) {
     const incoming = event.incomingCall;
-    const mayBeTheResponder = leg !== null && incoming.callerInfo?.identifier?.kind === "phoneNumber";
-    if (!isMarked(incoming) && !mayBeTheResponder) return;
+    if (!mayBeTheResponder(incoming)) return;
     ringing.add(incoming);
     incoming.on("callEnded", () => {
       ringing.delete(incoming);
       changed();
     });
     changed();
+  }
+
+  /** @param {IncomingCall} incoming @returns {boolean} by our mark, or a telephone while one is awaited */
+  function mayBeTheResponder(incoming) {
+    return isMarked(incoming) || (isAwaited() && incoming.callerInfo?.identifier?.kind === "phoneNumber");
   }
 
   /** @returns {IncomingCall | null} the one to answer: a responder's callback, whatever else rings */
@@ -686,14 +737,21 @@ export function createEmergencyDialer(options) {
 
   /** @param {IncomingCall} incoming @returns {Promise<Call>} */
   async function accepted(incoming) {
-    const emergencies = new Set([leg?.call, ...[...callbacks].map((each) => each.call)]);
+    // It may have been awaited when it began to ring, and be answered a moment after that.
+    const responders = ringing.has(incoming) || mayBeTheResponder(incoming);
+    const emergencies = new Set(inProgress().filter(mayBeEmergency).map((each) => each.call));
     const customers = callAgent.calls.filter((call) => !emergencies.has(call) && call.state === "Connected");
     const held = Promise.allSettled(customers.map(async (call) => call.hold()));
     await Promise.race([held, pause(HOLD_WAIT_MS)]);
     const call = await incoming.accept();
     ringing.delete(incoming);
-    follow(new Callback(call, callIdOf(incoming)));
+    if (responders) follow(new Callback(call, callIdOf(incoming)));
     return call;
+  }
+
+  /** @param {Leg | Callback} each @returns {boolean} a number that is not known here may be one until the server refuses it */
+  function mayBeEmergency(each) {
+    return each instanceof Callback || each.certain || each.report !== "refused";
   }
 
   /** @param {Callback} mine */
@@ -738,7 +796,7 @@ export function createEmergencyDialer(options) {
 
   /** @returns {(Leg | Callback)[]} */
   function inProgress() {
-    return [...(leg && !leg.over ? [leg] : []), ...callbacks];
+    return [...legs.filter((each) => !each.over), ...callbacks];
   }
 
   /**
@@ -801,7 +859,6 @@ export function createEmergencyDialer(options) {
     await send("PUT", `agents/${encodeURIComponent(options.agentId)}/desktop`, {
       desktop_id: options.desktopId,
       location_permission: permission,
-      environment: "unknown",
       ...(options.country ? { country: options.country } : {}),
       ...(location ? { location } : {}),
       ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
@@ -819,7 +876,9 @@ export function createEmergencyDialer(options) {
           accuracy_m: coords.accuracy,
           at: new Date(timestamp).toISOString(),
         });
-      navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: 10_000, maximumAge: 60_000 });
+      // The browser's own timeout does not run while somebody is asked for the permission.
+      setTimeout(resolve, POSITION_WITHIN_MS, null);
+      navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60_000 });
     });
   }
 
@@ -862,6 +921,15 @@ export function createEmergencyDialer(options) {
       return state();
     },
   };
+}
+
+/**
+ * Until when a number is lent, in milliseconds of this desktop's clock, which may be wrong.
+ * @param {Response} answer @param {any} panel that of the answer @returns {number | null} null where it does not say
+ */
+function lentUntil(answer, panel) {
+  const ahead = (Date.parse(answer.headers.get("date") ?? "") || Date.now()) - Date.now();
+  return Date.parse(panel?.expires_at) - ahead || null;
 }
 
 /** @param {unknown} number @returns {string | undefined} */

@@ -22,7 +22,13 @@ const ACCESS_WITHIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
 const DEFAULT_NUMBER = "911";
-const NOTES_OF_SERVER = new Set(["server_away", "refused"]);
+const NOTES_OF_SERVER = new Set(["server_away", "refused", "unlisted"]);
+// The storage is the page's around, too.
+const DESKTOP_KEY = "emergency-panel-desktop";
+const DESKTOP_KEY_BEFORE = "desktop";
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+// A live region that holds its words already says them again only after it was empty.
+const SAY_AGAIN_MS = 100;
 
 export class EmergencyPanel extends HTMLElement {
   static observedAttributes = ["api", "agent-id", "lang"];
@@ -86,6 +92,12 @@ export class EmergencyPanel extends HTMLElement {
     return this.#parts.heading?.textContent ?? "";
   }
 
+  /** What is shown, as `modechange` tells it; null before anything is. */
+  get shown() {
+    const view = this.#view;
+    return view && { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
+  }
+
   /** Ask again who this is and what is shown: there is a token now, or another one. */
   refresh() {
     this.#identify().then(() => this.#source?.now());
@@ -115,7 +127,7 @@ export class EmergencyPanel extends HTMLElement {
     });
     this.#follow();
     this.#identify().then(() => this.#source?.now());
-    this.#ticking = setInterval(() => this.#renderTimes(), REFRESH_TIMES_MS);
+    this.#ticking = setInterval(() => this.#render(), REFRESH_TIMES_MS);
     this.#reporting = setInterval(() => document.visibilityState === "visible" && this.#lookAtDesktop(), REPORT_AGAIN_MS);
     document.addEventListener("visibilitychange", this.#keepAwake);
     addEventListener("online", this.#lookAtDesktop);
@@ -191,7 +203,7 @@ export class EmergencyPanel extends HTMLElement {
     this.#agentId = this.#mine?.agent_id ?? null;
     if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
-      this.#source.state = { ...this.#source.state, status: answer && answer.status < 500 ? "refused" : "stale" };
+      this.#source.state = { ...this.#source.state, status: unknownBecause(answer, mine) };
       this.#render();
       clearTimeout(this.#identifying);
       if (this.#source.state.status === "stale") this.#identifying = setTimeout(this.#identifyAgain, IDENTIFY_AGAIN_MS);
@@ -245,8 +257,9 @@ export class EmergencyPanel extends HTMLElement {
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {
       this.#lastLocal = sign;
-      if (state?.panel && state.panel !== this.#taken) {
-        this.#taken = state.panel;
+      // Of several legs an older one may come to be told of again, with the panel of its time.
+      if (state?.panel && !this.#taken.has(state.panel)) {
+        this.#taken.add(state.panel);
         this.#source?.take(state.panel);
       }
       this.#source?.now(true);
@@ -258,7 +271,7 @@ export class EmergencyPanel extends HTMLElement {
   #told = "";
   #refusing = false;
   #lastLocal = "";
-  #taken = null;
+  #taken = new WeakSet();
 
   #local() {
     const dialer = this.#dialer?.state;
@@ -267,6 +280,7 @@ export class EmergencyPanel extends HTMLElement {
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
       emergency: Boolean(dialer?.emergency || (call?.emergency && !ringsAsEmergency && call.state !== "ended")),
+      test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
       reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
       ended: this.#endedHere(dialer),
@@ -276,10 +290,7 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endedHere(state) {
-    if (state?.phase !== "ended") {
-      this.#endedAt = null;
-      return null;
-    }
+    if (!state?.ended) return (this.#endedAt = null);
     this.#endedAt ??= performance.now();
     return performance.now() - this.#endedAt < HOLD_MS ? state.ended : null;
   }
@@ -324,7 +335,7 @@ export class EmergencyPanel extends HTMLElement {
     if (!this.#source || !this.#parts.panel) return;
     const server = this.#source.state;
     const before = this.#view;
-    const view = viewOf(server, this.#local());
+    const view = viewOf(server, this.#local(), this.#now());
     this.#view = view;
     // A poll that changes nothing changes nothing in the page either.
     const sign = JSON.stringify([view, this.#local(), this.#desktop]);
@@ -353,7 +364,7 @@ export class EmergencyPanel extends HTMLElement {
     this.#renderSay(view);
     this.#renderWhere(view);
     this.#renderTimes();
-    if (held && !held.isConnected) heading.focus();
+    if (held && !held.checkVisibility()) heading.focus();
     this.#tellNotes(before?.notes ?? [], view.notes);
     this.#tell(view);
   }
@@ -446,12 +457,17 @@ export class EmergencyPanel extends HTMLElement {
     return this.#t("accuracy", { latitude: plain.format(say.latitude), longitude: plain.format(say.longitude), metres: metres(say.accuracy_m ?? 0, this.#locale) });
   }
 
+  /** By the server's clock, in milliseconds. */
+  #now() {
+    return Date.now() + (this.#source?.ahead ?? 0);
+  }
+
   /** Ages and times, which change by themselves and must not be read out each time. */
   #renderTimes() {
     const { say } = this.#parts;
     const view = this.#view;
     if (!view?.say || !say) return;
-    const now = Date.now() + (this.#source?.ahead ?? 0);
+    const now = this.#now();
     const how = say.querySelector("[data-source]");
     if (how) {
       const source = ["live", "confirmed", "registered", "reported"].includes(how.dataset.source) ? how.dataset.source : null;
@@ -473,12 +489,12 @@ export class EmergencyPanel extends HTMLElement {
     const [away, wasAway] = [now, before].map((notes) => notes.some((key) => NOTES_OF_SERVER.has(key)));
     // All that stand: one that comes must not cut short another that is still being read.
     const words = wasAway && !away ? ["server_back", ...now] : now;
-    setText(this.#parts.status, words.map((key) => this.#t(key)).join(" "));
+    this.#announce(words.map((key) => this.#t(key)).join(" "));
   }
 
   /** What changed, for the page around. */
   #tell(view) {
-    const detail = { mode: view.mode, held: view.held, controls: [...view.controls], form_actions: [...view.formActions] };
+    const detail = this.shown;
     const sign = JSON.stringify([this.headline, detail]);
     if (sign === this.#told) return;
     this.#told = sign;
@@ -488,7 +504,19 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #say(key, values) {
-    setText(this.#parts.status, this.#t(key, values));
+    this.#announce(this.#t(key, values));
+  }
+
+  #announcing = null;
+
+  /** Words for everybody: the same ones once more are read out once more. */
+  #announce(words) {
+    const { status } = this.#parts;
+    clearTimeout(this.#announcing);
+    if (words && status.textContent === words) {
+      status.textContent = "";
+      this.#announcing = setTimeout(() => setText(status, words), SAY_AGAIN_MS);
+    } else setText(status, words);
   }
 
   #keepAwake = async () => {
@@ -529,7 +557,7 @@ export class EmergencyPanel extends HTMLElement {
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
     // First the call: everything else may fail.
-    if (this.#dialer) this.#throughDialer(name, number);
+    if (this.#dialer) this.#throughDialer(name, number, view);
     if (name === "dial") this.#parts.number.value = "";
     const detail = number === undefined ? { name } : { name, number };
     const wanted = this.dispatchEvent(new CustomEvent("control", { detail, bubbles: true, composed: true, cancelable: true }));
@@ -540,19 +568,14 @@ export class EmergencyPanel extends HTMLElement {
     if ((name === "call_again" || name === "answer") && !this.#local().softphone) this.#say("no_softphone");
   }
 
-  #throughDialer(name, number) {
+  #throughDialer(name, number, view) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
-    else if (name === "end_call" && this.#dialsOrTalks()) this.#dialer.end();
-    else if (name === "answer" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => this.#say("answer_failed"));
+    else if (name === "end_call" && this.#dialer.state?.inProgress) this.#dialer.end();
+    // In any other mode what rings is a customer's call: the softphone's.
+    else if (name === "answer" && view.mode === "ringing" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => this.#say("answer_failed"));
     else if (this.#softphone?.control) this.#softphone.control(name, { name });
     // The server knows of a ring that has not come here, or not yet.
-    else if (name === "answer") this.#say("answer_failed");
-  }
-
-  /** Whether the dialer has a call of its own; any other one is the softphone's. */
-  #dialsOrTalks() {
-    const { phase, callback } = this.#dialer.state ?? {};
-    return callback || !["idle", "ended"].includes(phase);
+    else if (name === "answer" && view.mode === "ringing") this.#say("answer_failed");
   }
 
   #endCall(view) {
@@ -651,9 +674,11 @@ export class EmergencyPanel extends HTMLElement {
     const given = this.getAttribute("desktop-id");
     if (given) return given;
     try {
-      const kept = localStorage.getItem("desktop") ?? crypto.randomUUID();
-      localStorage.setItem("desktop", kept);
-      return kept;
+      // Under a bare name there may be anything of the page around.
+      const kept = [DESKTOP_KEY, DESKTOP_KEY_BEFORE].map((key) => localStorage.getItem(key) ?? "");
+      const id = kept.find((each) => UUID.test(each)) ?? crypto.randomUUID();
+      localStorage.setItem(DESKTOP_KEY, id);
+      return id;
     } catch {
       return null;
     }
@@ -677,7 +702,6 @@ export class EmergencyPanel extends HTMLElement {
     const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
       desktop_id: desktop,
       location_permission: permission ?? "unknown",
-      environment: this.#desktop.known?.environment ?? "unknown",
       ...more,
       ...(location ? { location } : {}),
     });
@@ -731,9 +755,17 @@ export class EmergencyPanel extends HTMLElement {
       if (!navigator.geolocation) return resolve(null);
       const found = ({ coords, timestamp }) =>
         resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy, at: new Date(timestamp).toISOString() });
+      // The browser's own timeout does not run while it asks for the permission, which nobody may answer.
+      setTimeout(resolve, POSITION_WITHIN_MS, null);
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60000 });
     });
   }
+}
+
+/** Why it is not known who this is, by the answer to that question and what it held: the status of the server. */
+function unknownBecause(answer, mine) {
+  if (mine) return "unlisted";
+  return answer && !answer.ok && answer.status < 500 ? "refused" : "stale";
 }
 
 /** The key of the heading: the state in a few words. */

@@ -99,6 +99,8 @@ function listenToHost() {
     removeEventListener("message", connect);
     const host = new HostPage(event.ports[0]);
     element.getToken = (how) => host.token(how);
+    // A page that connects late has missed the first ones.
+    if (element.shown) host.post({ type: "mode", ...element.shown });
     element.addEventListener("modechange", ({ detail }) => host.post({ type: "mode", ...detail }));
     new ResizeObserver(() => host.post({ type: "height", value: document.documentElement.scrollHeight })).observe(element);
     element.softphone = host;

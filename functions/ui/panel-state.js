@@ -17,6 +17,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @typedef {object} Local
  * @property {boolean} softphone whether one is connected
  * @property {boolean} emergency an emergency leg of ours is in progress
+ * @property {boolean | null} test whether that leg is a test call; null where nobody here knows
  * @property {boolean} reconnecting its line is being restored
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
  * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here, for ten minutes
@@ -25,15 +26,16 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  *
  * What the server said.
  * @typedef {object} Server
- * @property {"checking" | "fresh" | "stale" | "refused"} status
+ * @property {"checking" | "fresh" | "stale" | "refused" | "unlisted"} status
  * @property {any} panel the newest that is known, also of a server that is away
  */
 
-/** The newest panel of the two: a poll's, or the answer to the dial while no poll has come. */
-export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local) {
+/** The newest panel of the two: a poll's, or the answer to the dial while no poll has come; `now`: in milliseconds. */
+export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local, /** @type {number} */ now) {
   const panel = server.panel;
-  // A call that ended here is over, though a server that is away said otherwise last: the way to call again is open.
-  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || local.report === "unreachable");
+  // A call that ended here is over, though a server that is away said otherwise last, or was never told: the way to call
+  // again is open.
+  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || isUntold(local));
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;
   const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
@@ -43,12 +45,13 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
   const dropped = over && local.ended === "dropped" && mode === "normal";
   const held = dropped || (mode === "normal" && (panel?.controls ?? []).includes("end_hold"));
   const bannerKey = bannerOf(mode, held, panel, local);
+  const lent = isLent(server, local, mode, now) ? panel : null;
   return {
     mode,
     held,
     // A server that was never heard: nobody here knows whether there is an emergency.
     known: panel !== null || mode !== "normal",
-    test: panel?.banner_key === "test_in_progress" && !ringing,
+    test: bannerKey === "test_in_progress",
     drill: bannerKey === "drill_in_progress",
     server: server.status,
     controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, dropped),
@@ -56,14 +59,26 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local)
     bannerKey,
     bannerText: bannerKey !== null && bannerKey === panel?.banner_key ? panel.banner : bannerKey === "banner" ? panel.banner : null,
     notes: notesOf(mode, held, server, local, panel),
-    say: panel?.say ?? null,
-    callbackNumber: panel?.say?.callback_number ?? panel?.callback_number ?? null,
-    expiresAt: panel?.expires_at ?? null,
+    say: lent?.say ?? null,
+    callbackNumber: lent?.say?.callback_number ?? lent?.callback_number ?? null,
+    expiresAt: lent?.expires_at ?? null,
     heldByUs: panel?.presence === "do_not_disturb",
     dial: panel?.dial ?? local.dial,
     placeable: panel?.placeable ?? "unknown",
-    ifItDrops: mode === "emergency" && Boolean(panel?.callback_number) && panel?.placeable !== "no",
+    ifItDrops: mode === "emergency" && Boolean(lent?.callback_number) && panel?.placeable !== "no",
   };
+}
+
+/** Whether the server knows nothing of the call, as far as is known here. */
+const isUntold = (/** @type {Local} */ local) => local.report === "unreachable" || local.report === "refused";
+
+/**
+ * Whether the number of the panel is lent at `now`: until `expires_at`, or for as long as a leg is in progress, by this
+ * desktop or by a server that answers. One that is away cannot tell any more that the lease is over.
+ */
+function isLent(server, local, mode, now) {
+  const inProgress = local.emergency || (server.status === "fresh" && mode !== "normal");
+  return inProgress || !(Date.parse(server.panel?.expires_at) <= now);
 }
 
 function controlsOf(mode, legInProgress, panel, dropped) {
@@ -78,8 +93,10 @@ function controlsOf(mode, legInProgress, panel, dropped) {
 function bannerOf(mode, held, panel, local) {
   if (mode === "ringing") return local.incoming === "perhaps" && panel?.mode !== "ringing" ? "may_be_responder" : "callback_ringing";
   if (mode === "emergency") {
-    if (panel?.mode === "emergency") return panel.banner_key ?? (panel.banner ? "banner" : "emergency_in_progress");
-    return "emergency_in_progress";
+    // A server that was not told of a real call yet, or not at all, may still speak of the test before it.
+    const outdated = local.test === false && panel?.banner_key === "test_in_progress";
+    if (panel?.mode === "emergency" && !outdated) return panel.banner_key ?? (panel.banner ? "banner" : "emergency_in_progress");
+    return local.test ? "test_in_progress" : "emergency_in_progress";
   }
   // Where no call can be placed, nobody is to be told to call again.
   if (held) return panel?.placeable === "no" ? "cannot_be_placed" : "held_after_drop";
@@ -90,9 +107,9 @@ function bannerOf(mode, held, panel, local) {
 function notesOf(mode, held, server, local, panel) {
   const notes = [];
   if (server.status === "stale") notes.push("server_away");
-  if (server.status === "refused") notes.push("refused");
+  if (server.status === "refused" || server.status === "unlisted") notes.push(server.status);
   if (local.reconnecting) notes.push("reconnecting");
   const told = panel?.mode === "emergency" || !(local.emergency || (held && local.ended));
-  if (!told && (local.report === "refused" || local.report === "unreachable")) notes.push("not_told");
+  if (!told && isUntold(local)) notes.push("not_told");
   return notes;
 }

@@ -164,6 +164,8 @@ def test_an_old_token_is_replaced_once(caller: Caller) -> None:
     caller.dial()
     caller.wait_for("window.dialer.state.report === 'accepted'")
     assert [report.authorization for report in caller.desk.reports] == ["Bearer first", "Bearer fresh"]
+    # An old token is no refusal: nobody is told that colleagues could not be.
+    assert "refused" not in {state["report"] for state in caller.page.evaluate("() => window.states")}
 
 
 @pytest.mark.parametrize("status", ["401", "403", "422"])
@@ -211,6 +213,102 @@ def test_a_double_click_is_one_call(caller: Caller) -> None:
     caller.page.evaluate("() => { window.dialer.dial('911'); window.dialer.dial('911'); }")
     caller.wait_for("window.dialer.state.report === 'accepted'")
     assert len(caller.started) == 1 and len(caller.desk.reports) == 1
+
+
+@pytest.mark.parametrize("report", ["accepted", "403"])
+def test_while_an_emergency_is_talked_on_another_dial_is_that_call(caller: Caller, report: str) -> None:
+    caller.desk.answers = [report]
+    caller.sit_down()
+    caller.dial()
+    reported = "accepted" if report == "accepted" else "refused"
+    caller.wait_for(f"window.dialer.state.phase === 'connected' && window.dialer.state.report === '{reported}'")
+    for number in ("911", "9,911", "112", "933", "311", "+1 425 555 0180"):
+        assert caller.dial(number)["placed"]
+    assert len(caller.started) == 1 and len(caller.desk.reports) == 1
+
+
+# A country, a number that is none of a real emergency there, what the server says of it, and the real one.
+PAST = [
+    ("US", "311", "422", "911"),
+    ("US", "311", "hangs", "911"),
+    ("GB", "101", "422", "999"),
+    ("US", "999", "422", "911"),
+    ("US", "933", "accepted", "911"),
+    ("US", "933", "500", "911"),
+]
+
+
+@pytest.mark.parametrize(("country", "first", "answer", "real"), PAST)
+def test_an_emergency_is_placed_past_a_call_that_is_none(
+    caller: Caller, country: str, first: str, answer: str, real: str
+) -> None:
+    # The last one for every repetition.
+    caller.desk.answers = [answer, "accepted", answer]
+    caller.sit_down(country=country)
+    caller.dial(first)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.wait_until(lambda: caller.desk.reports)
+    if answer.isdigit():
+        caller.wait_for("['refused', 'unreachable'].includes(window.dialer.state.report)")
+    assert caller.dial(real)["inTheClick"] == 2
+    assert caller.dial(real)["placed"] and len(caller.started) == 2
+    assert caller.started[1]["participants"] == [{"phoneNumber": real}]
+    state = caller.state
+    assert (state["emergency"], state["test"], state["dial"]) == (True, False, real)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_for("window.dialer.state.ended === 'agent'")
+    # A test is an emergency call of this desktop; an ordinary call goes on, and can be ended by itself.
+    assert caller.page.evaluate("() => window.agent.calls.map((call) => call.hangUps)") == [int(first == "933"), 1]
+    assert caller.state["inProgress"] is (first != "933")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_for("!window.dialer.state.inProgress")
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 1
+    # Each end is told of its own call.
+    caller.wait_until(lambda: len(told_to_have_ended(caller.desk)) >= 2)
+    dialled = {report.body["call_id"] for report in caller.desk.reports}
+    assert set(told_to_have_ended(caller.desk)) == {(call_id, "agent") for call_id in dialled}
+    assert caller.state["ended"] == "agent" and caller.state["dial"] == real
+
+
+def test_a_test_that_outlasts_an_emergency_is_what_is_in_progress(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial("933")
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.dial("911")
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[1].become('Disconnected', { code: 496, subCode: 7 })")
+    caller.wait_for("window.dialer.state.test")
+    assert (caller.state["emergency"], caller.state["ended"]) == (True, None)
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_for("!window.dialer.state.emergency")
+    assert (caller.state["dial"], caller.state["ended"]) == ("911", "dropped")
+
+
+def test_an_ordinary_call_neither_blocks_another_one_nor_ends_as_an_emergency(caller: Caller) -> None:
+    caller.desk.answers = ["422"]
+    caller.sit_down()
+    caller.dial("311")
+    caller.wait_for("window.dialer.state.report === 'refused' && window.dialer.state.phase === 'connected'")
+    caller.dial("+1 425 555 0180")
+    assert len(caller.started) == 2
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert (caller.state["phase"], caller.state["ended"]) == ("ended", None)
+
+
+def test_after_a_drop_an_ordinary_call_hides_it_from_nobody(caller: Caller) -> None:
+    caller.desk.answers = ["accepted", "422"]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'accepted'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    caller.wait_for("window.dialer.state.ended === 'dropped'")
+    caller.dial("311")
+    caller.wait_until(lambda: len(caller.desk.reports) == 2)
+    caller.page.evaluate("() => window.agent.calls[1].become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_for("!window.dialer.state.inProgress")
+    assert (caller.state["ended"], caller.state["dial"]) == ("dropped", "911")
 
 
 @pytest.mark.parametrize("purchased", [None, PURCHASED])
@@ -430,6 +528,16 @@ def test_the_tie_waits_for_the_servers_id_and_for_the_report(caller: Caller) -> 
     assert caller.desk.seen.index(tie) > caller.desk.seen.index(caller.desk.reports[-1])
 
 
+def test_a_tie_that_an_old_token_hid_is_told_with_a_fresh_one(caller: Caller) -> None:
+    caller.sit_down({**RINGS, "serverCallIdAfterMs": 300})
+    caller.dial()
+    caller.desk.others[f"PATCH emergency-calls/{caller.state['callId']}"] = 401
+    caller.wait_until(lambda: len(caller.desk.requests("PATCH", "emergency-calls/")) >= 2)
+    caller.page.wait_for_timeout(1200)
+    ties = caller.desk.requests("PATCH", "emergency-calls/")
+    assert [tie.authorization for tie in ties] == ["Bearer first", "Bearer fresh"]
+
+
 def test_a_callback_is_answered_past_a_customers_call_which_is_held_and_never_ended(caller: Caller) -> None:
     caller.sit_down()
     caller.page.evaluate("() => { window.customer = window.agent.startCall([{ phoneNumber: '+14255550180' }]); }")
@@ -590,6 +698,85 @@ def test_after_an_emergency_any_telephone_may_be_the_responder(
     caller.dial()
     caller.page.evaluate("(how) => { window.agent.ring(how); }", {"marked": marked, "phone": phone})
     assert (caller.state["incoming"] is not None) is shown
+
+
+ANSWER_ORDINARY = """async () => {
+  const incoming = window.agent.ring({ marked: false });
+  const noticed = window.dialer.state.incoming !== null;
+  window.talk = await window.dialer.answer(incoming);
+  return noticed || window.dialer.state.callback;
+}"""
+
+
+@pytest.mark.parametrize("number", ["311", "+1 425 555 0180"])
+def test_after_an_ordinary_call_no_customer_is_taken_for_the_responder(caller: Caller, number: str) -> None:
+    caller.desk.answers = ["422"]
+    caller.sit_down()
+    caller.dial(number)
+    if number == "311":
+        caller.wait_for("window.dialer.state.report === 'refused'")
+    assert caller.page.evaluate(ANSWER_ORDINARY) is False
+    caller.wait_for("window.talk.state === 'Connected'")
+    assert caller.state["emergency"] is False
+    # It is as much a customer's call as any other where a responder does call.
+    caller.page.evaluate("async () => { window.agent.ring(); await window.dialer.answer(); }")
+    assert caller.page.evaluate("() => [window.talk.holds, window.talk.hangUps]") == [1, 0]
+
+
+@pytest.mark.parametrize(("report", "lent_min"), [("accepted", 52), ("500", 60)])
+def test_a_telephone_may_be_the_responder_for_as_long_as_the_number_is_lent(
+    caller: Caller, report: str, lent_min: int
+) -> None:
+    caller.desk.answers = [report]
+    caller.page.clock.install()
+    caller.sit_down()
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.wait_for("['accepted', 'unreachable'].includes(window.dialer.state.report)")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'ended'")
+    rings = """() => { const incoming = window.agent.ring({ marked: false });
+      const noticed = window.dialer.state.incoming !== null;
+      incoming.emit("callEnded");
+      return noticed; }"""
+    caller.page.clock.fast_forward((lent_min - 1) * 60_000)
+    assert caller.page.evaluate(rings) is True
+    caller.page.clock.fast_forward(2 * 60_000)
+    assert caller.page.evaluate(rings) is False
+
+
+def test_a_responder_without_our_mark_is_answered_past_a_customers_call(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'accepted'")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_for("window.dialer.state.phase === 'ended'")
+    caller.page.evaluate("() => { window.customer = window.agent.startCall([{ phoneNumber: '+14255550180' }]); }")
+    caller.wait_for("window.customer.state === 'Connected'")
+    caller.page.evaluate("async () => { window.agent.ring({ marked: false }); await window.dialer.answer(); }")
+    caller.wait_for("window.dialer.state.callback")
+    assert caller.page.evaluate("() => [window.customer.holds, window.customer.hangUps]") == [1, 0]
+
+
+def test_a_desktop_says_nothing_of_what_it_cannot_know_of_itself(caller: Caller) -> None:
+    caller.sit_down(desktopId="desktop-1")
+    caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
+    # Whether it is virtual or behind a VPN is for its back end to say: `unknown` would take that back.
+    assert "environment" not in caller.desk.requests("PUT", "/desktop")[0].body
+
+
+def test_a_browser_that_never_says_where_it_is_holds_no_report_up(caller: Caller) -> None:
+    caller.page.add_init_script(
+        """navigator.permissions.query = async () => ({ state: "granted" });
+        navigator.geolocation.getCurrentPosition = () => {};"""
+    )
+    caller.page.clock.install()
+    caller.sit_down(desktopId="desktop-1")
+    caller.page.clock.run_for(10_000)
+    caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
+    assert "location" not in caller.desk.requests("PUT", "/desktop")[0].body
 
 
 def test_the_line_that_is_being_restored_is_told(caller: Caller) -> None:

@@ -130,6 +130,22 @@ def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: Fr
     assert page.frames[1].title().startswith("Nessuna chiamata di emergenza")
 
 
+def test_a_page_around_that_connects_late_hears_of_the_present_mode(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    page.goto(desk.host_page)
+    late = CONNECT.replace(
+        "  frame.contentWindow.postMessage(", "  window.connect = () => frame.contentWindow.postMessage("
+    )
+    page.evaluate(late, {"panel": f"{desk.address}/api/ui/panel?agent=agent-1&desktop=desktop-1&locale=en"})
+    told = page.frame_locator("iframe").get_by_role("alert")
+    expect(told).to_have_text("An emergency call is in progress.")
+    page.evaluate("() => window.connect()")
+    page.wait_for_function("() => window.heard.some((it) => it.type === 'mode')")
+    first, second = page.evaluate("() => window.heard.slice(0, 2)")
+    assert first == {"type": "ready", "v": 1}
+    assert (second["mode"], second["controls"]) == ("emergency", ["device_settings", "end_call"])
+
+
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
     page.goto(desk.host_page.replace("localhost", "other.localhost"))
     with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
@@ -216,6 +232,109 @@ def test_after_a_drop_without_a_server_the_way_to_call_again_is_open(
     said.clear()
 
 
+def test_after_a_drop_that_the_server_refused_to_hear_of_the_way_to_call_again_is_open(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.answers = ["403"]
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'refused'")
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    said.clear()
+
+
+def test_the_end_of_an_ordinary_call_is_no_drop_also_where_the_server_is_away(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.answers = ["422"]
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('311'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'refused'")
+    desk.panel = 503
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    page.wait_for_function("() => window.dialer.state.phase === 'ended'")
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection")
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert [each for each in names(page) if "again" in each] == []
+    said.clear()
+
+
+def test_911_is_dialled_during_an_ordinary_call_with_a_short_number(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.answers = ["422", "accepted"]
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('311'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'refused'")
+    dial_911(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    assert page.evaluate("() => window.agent.started[1].participants[0].phoneNumber") == "911"
+    page.wait_for_timeout(INERT_MS)
+    desk.panel = panel()
+    end = page.get_by_role("button", name="End call")
+    end.click()
+    page.wait_for_function("() => window.dialer.state.ended === 'agent'")
+    assert page.evaluate("() => window.agent.calls.map((call) => call.hangUps)") == [0, 1]
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.wait_for_timeout(INERT_MS)
+    # What is left of the dialer's own calls.
+    end.click()
+    page.wait_for_function("() => !window.dialer.state.inProgress")
+    assert page.evaluate("() => window.agent.calls[0].hangUps") == 1
+    said.clear()
+
+
+@pytest.mark.parametrize("number", ["933", "9933"])
+def test_a_test_call_is_said_to_be_one_also_where_the_server_is_away(
+    page: Page, desk: Desk, said: list[str], number: str
+) -> None:
+    desk.answers = ["500"]
+    desk.panel = 503
+    sit_down(page, desk)
+    page.evaluate("(number) => { window.dialer.dial(number); }", number)
+    expect(page.get_by_role("alert")).to_have_text("TEST: an emergency test call is in progress.")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency test call")
+    said.clear()
+
+
+def test_a_real_call_is_not_said_to_be_the_test_before_it(page: Page, desk: Desk, said: list[str]) -> None:
+    test = in_emergency(banner="\u2026", banner_key="test_in_progress")
+    desk.panel = test
+    desk.answers = ["accepted", "500"]
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('933'); }")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency test call")
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    said.clear()
+
+
+def test_what_to_say_stays_during_a_call_however_long_the_server_is_away(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    page.clock.install()
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.clock.run_for(100)
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    page.route("**/panel", lambda route: route.abort())
+    page.clock.fast_forward(60 * 60_000)
+    page.clock.run_for(16_000)
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("+1 425 555 0102")
+    said.clear()
+
+
 @pytest.mark.parametrize("answer", ["500", "403"])
 def test_a_report_that_is_not_taken_is_said(page: Page, desk: Desk, said: list[str], answer: str) -> None:
     desk.answers = [answer]
@@ -279,11 +398,21 @@ def test_a_call_without_our_mark_may_be_the_responders_only_while_one_is_waited_
     heading, alert = shown
     expect(page.get_by_role("heading", level=2)).to_have_text(heading)
     expect(page.get_by_role("alert")).to_contain_text(alert)
-    if not alert:
-        assert "Decline" in names(page)
+    page.evaluate(
+        """() => { window.controls = [];
+          document.querySelector('emergency-panel').softphone = { control: (name) => window.controls.push(name) }; }"""
+    )
     page.wait_for_timeout(INERT_MS)
     page.get_by_role("button", name="Answer").click()
-    page.wait_for_function("() => window.dialer.state.callback")
+    if alert:
+        page.wait_for_function("() => window.dialer.state.callback")
+        assert page.evaluate("() => window.controls") == []
+        return
+    # A customer's call is the softphone's to answer, and no emergency.
+    assert "Decline" in names(page)
+    assert page.evaluate("() => window.controls") == ["answer"]
+    assert page.evaluate("() => window.dialer.state.callback") is False
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
 
 
 def hand_over(page: Page, get_token: str) -> None:
@@ -373,6 +502,25 @@ def test_an_answer_that_comes_to_nothing_is_said(page: Page, desk: Desk) -> None
     expect(status).to_have_text(words)
 
 
+def test_a_press_that_comes_to_nothing_once_more_is_said_once_more(page: Page, desk: Desk) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    answer = page.get_by_role("button", name="Answer")
+    expect(answer).to_be_visible()
+    page.evaluate(
+        """() => { window.told = [];
+          const status = document.querySelector("emergency-panel").shadowRoot.querySelector("[role=status]");
+          new MutationObserver(() => window.told.push(status.textContent)).observe(
+            status, { childList: true, characterData: true, subtree: true }); }"""
+    )
+    words = "The call could not be answered here. Try again, or answer where else it rings."
+    answer.click()
+    page.wait_for_function("() => window.told.length === 1")
+    answer.click()
+    page.wait_for_function("() => window.told.length === 3")
+    assert page.evaluate("() => window.told") == [words, "", words]
+
+
 def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_through_the_dialer(
     page: Page, desk: Desk
 ) -> None:
@@ -444,6 +592,15 @@ def test_a_press_that_a_busy_desktop_hands_on_late_does_not_hang_up(
         protocol.send("Input.dispatchMouseEvent", press)
     page.wait_for_timeout(100)
     assert page.evaluate("() => window.agent.calls[0].hangUps") == hang_ups
+
+
+def test_the_focus_of_who_dials_with_enter_goes_to_the_heading(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    number = page.get_by_label("Number to dial")
+    number.fill("911")
+    number.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(page.get_by_role("heading", level=2)).to_be_focused()
 
 
 def test_the_page_around_hears_of_controls_that_come_in_the_same_mode(page: Page, desk: Desk) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -189,6 +190,21 @@ def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: De
     without_network_words(said)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_who_is_signed_in_and_not_listed_is_not_told_to_sign_in(page: Page, desk: Desk, language: str) -> None:
+    desk.others["GET me"] = {"agent_id": None, "name": None, "roles": ["EmergencyCalling.Agent"], "locale": None}
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale={language}")
+    expect(page.locator(".notes li")).to_have_text([WORDS[language]["unlisted"]])
+    expect(page.get_by_role("heading", level=2)).to_have_text(WORDS[language]["state_unknown"])
+
+
+@pytest.mark.parametrize("body", ["null", "<h1>Sign in</h1>"])
+def test_what_does_not_say_who_it_is_is_a_server_that_is_away(page: Page, desk: Desk, body: str) -> None:
+    page.route("**/api/me", lambda route: route.fulfill(body=body, content_type="application/json"))
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en")
+    expect(page.locator(".notes li")).to_have_text([WORDS["en"]["server_away"]])
+
+
 def test_a_page_of_somebody_else_says_so(page: Page, desk: Desk, said: list[str]) -> None:
     desk.panel = 403
     open_panel(page, desk)
@@ -271,6 +287,30 @@ def test_when_it_is_over_nothing_in_the_page_tells_of_it(page: Page, desk: Desk)
     )
     for told in ("0102", "Example Street", "911"):
         assert told not in left
+
+
+def test_what_to_say_is_gone_when_the_lease_is_also_while_the_server_is_away(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    page.clock.install()
+    desk.panel = after_drop()
+    open_panel(page, desk)
+    say = page.get_by_role("region", name="Say this")
+    expect(say).to_contain_text("0102")
+    page.route("**/panel", lambda route: route.abort())
+    for _ in range(2):
+        with page.expect_event("requestfailed"):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    page.clock.fast_forward(50 * 60_000)
+    page.clock.run_for(16_000)
+    expect(say).to_contain_text("0102")
+    page.clock.fast_forward(2 * 60_000)
+    page.clock.run_for(16_000)
+    expect(say).to_have_count(0)
+    left = page.evaluate("() => document.querySelector('emergency-panel').shadowRoot.innerHTML")
+    assert "0102" not in left and "Example Street" not in left
+    without_network_words(said)
 
 
 # How it behaves ------------------------------------------------------------------------------------------------------
@@ -507,6 +547,42 @@ def test_where_the_desktop_is_is_confirmed_in_one_click(
     assert report.body["confirmed"] is True and report.body["desktop_id"] == "desktop-1"
     assert report.body["location"]["address"] == "1 Example Street"
     assert report.body["location"]["accuracy_m"] == 12 and report.body["location_permission"] == "granted"
+    # Whether it is virtual or behind a VPN is for its back end to say.
+    assert not any("environment" in each.body for each in desk.requests("PUT", "/desktop"))
+
+
+def test_a_place_that_nobody_lets_the_browser_tell_holds_no_confirmation_up(page: Page, desk: Desk) -> None:
+    page.add_init_script("navigator.geolocation.getCurrentPosition = () => {};")
+    page.clock.install()
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
+    open_panel(page, desk)
+    page.get_by_label("Address of this desk").fill("1 Example Street")
+    page.get_by_role("button", name="Confirm where you are").click()
+    expect(page.get_by_role("status")).to_have_text("Checking…")
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": True}
+    page.clock.run_for(10_000)
+    expect(page.get_by_role("status")).to_have_text("Thank you. Confirmed for this network.")
+    report = desk.requests("PUT", "/agents/agent-1/desktop")[-1]
+    assert report.body["location"] == {"address": "1 Example Street"}
+
+
+KEPT = "0b7c5a52-64a4-4c8e-9a53-2f4c1d9be0aa"
+
+
+@pytest.mark.parametrize(("theirs", "kept"), [("a page's own", None), ("", None), (KEPT, KEPT)])
+def test_the_desktops_id_is_kept_under_a_name_of_the_panels_own(
+    page: Page, desk: Desk, theirs: str, kept: str | None
+) -> None:
+    page.goto(desk.address)
+    page.evaluate("(theirs) => localStorage.setItem('desktop', theirs)", theirs)
+    reported = []
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/desktop")):
+            page.goto(f"{desk.address}/api/ui/panel?agent=agent-1&locale=en")
+        reported.append(desk.requests("PUT", "/desktop")[-1].body["desktop_id"])
+    assert reported[0] == reported[1] == str(UUID(reported[0])) and kept in {None, reported[0]}
+    assert page.evaluate("() => localStorage.getItem('desktop')") == theirs
+    assert page.evaluate("() => localStorage.getItem('emergency-panel-desktop')") == reported[0]
 
 
 def test_that_the_confirmation_is_under_way_is_said(page: Page, desk: Desk) -> None:

@@ -284,6 +284,12 @@ def test_only_allowed_sites_may_read_an_answer(origin: str, allowed: bool) -> No
     assert ("Access-Control-Allow-Methods" in preflight_answer(origin, None, SITES).headers) is allowed
 
 
+def test_an_allowed_site_learns_the_servers_time() -> None:
+    headers = answer(lambda _: json_answer({}), request(origin=SITES[0]), Counted(), SITES).headers
+    # Else a panel there goes by its desktop's clock, and shows a number whose lease is over, or hides one that is lent.
+    assert "Date" in headers["Access-Control-Expose-Headers"].split(", ")
+
+
 @pytest.mark.parametrize("asked", ["authorization", "Authorization, content-type,request-id, traceparent", "x-a,x-b"])
 def test_a_preflight_is_granted_whatever_headers_it_names(asked: str) -> None:
     headers = preflight_answer(SITES[0], asked, SITES).headers
