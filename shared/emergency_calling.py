@@ -788,7 +788,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             case MergeWaiting():
                 return self._merge_waiting(deadline)
             case DeliverNotice():
-                self._deliver_notice(effect, deadline)
+                return self._deliver_notice(effect, deadline)
             case MailInOutage():
                 self._mail_in_outage(effect, deadline)
             case StopRecording() | SettleRecording() | SettleHeldRecordings():
@@ -866,11 +866,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=deadline,
         )
 
-    def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> None:
-        deliver_notice(
+    def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> tuple[Effect, ...]:
+        return deliver_notice(
             effect.owed,
             granted=effect.granted,
             emergencies=self.emergencies,
+            deliveries=self.deliveries,
+            deployment=self.deployment,
             notifier=self.notifier,
             quota=self.mail_quota,
             template=self.template,
