@@ -208,6 +208,9 @@ def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
 
 def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
     there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
+    positioned = desktop.location is not None and desktop.location.has_position
+    # A position that came shows that the page may see it: some browsers forget what was allowed, or never tell.
+    permission = desktop.location_permission if not positioned else None
     faults: Sequence[tuple[bool, Words, Words]] = (
         (
             now - desktop.at > OLD_REPORT,
@@ -218,6 +221,11 @@ def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime)
             desktop.location_permission is Permission.DENIED,
             Words("A desktop does not let the page see its location."),
             Words("Allow the location for the page in the browser's settings."),
+        ),
+        (
+            permission is Permission.PROMPT,
+            Words("Nobody has allowed yet that the page sees the location of a desktop: a dial there has none."),
+            Words("Have the agent open the panel there, and allow the location when the browser asks."),
         ),
         (
             desktop.environment.misleads,
@@ -246,8 +254,15 @@ def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime)
     found = [(reason, remedy) for fault, reason, remedy in faults if fault]
     for reason, remedy in found:
         yield warning("desktop", reason, remedy, desktop.at, subject)
-    if not found:
-        positioned = desktop.location is not None and desktop.location.has_position
+    if permission is Permission.UNKNOWN:
+        yield unknown(
+            "desktop",
+            "Whether a desktop lets the page see its location is not known.",
+            "Have the agent open the panel there, in a browser that tells it.",
+            desktop.at,
+            subject,
+        )
+    elif not found:
         yield ok(
             "desktop",
             "A desktop was seen lately; a position was seen, not checked."
