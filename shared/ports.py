@@ -1127,6 +1127,14 @@ class OutageLog(Protocol):
         """The notice could not be sent: the next request may try."""
         ...
 
+    def mail_accepted(self, dial_key: str, addresses: Sequence[str]) -> None:
+        """The notice was accepted for these."""
+        ...
+
+    def mailed_to(self, dial_key: str) -> tuple[str, ...]:
+        """For whom this dial's notice was accepted."""
+        ...
+
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         ...

@@ -49,8 +49,8 @@ LEAST_TRY = timedelta(seconds=5)
 DRILL_MARK = "DRILL"
 # The log's word where the service says neither what is wrong with us nor whom it means.
 TAKEN_FOR_NOBODY = "refused"
-# Attempts that a notice has behind it at its second try: the first one put it off, and a sweep claimed it. What is taken
-# for nobody twice may be the recipients' fault as well, and the default contacts then hear of it within their minute.
+# Attempts that a notice has behind it at its second try: the first one put it off, and a sweep claimed it. What is
+# taken for nobody twice may be the recipients' fault as well, and the default contacts hear of it within their minute.
 DOUBTED_ATTEMPTS = 2
 # What a commit takes after the last answer, so that it comes before the claim lapses.
 COMMIT = timedelta(seconds=0.5)
@@ -105,12 +105,11 @@ def deliver_notice(
     claimed = _claimed(owed, now, emergencies, deadline)
     if claimed is None:
         return ()
-    owed = claimed
-    if now >= owed.notice.give_up_at or _comes_after_the_end(owed, emergencies, deadline):
-        _give_up(owed, means)
+    if now >= claimed.notice.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
+        _give_up(claimed, means)
         return ()
-    until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
-    notice = owed.notice.at(now)
+    until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
+    notice = claimed.notice.at(now)
     sending = Sending(
         notice,
         template.render(notice, now),
@@ -119,6 +118,12 @@ def deliver_notice(
         may_send=lambda: quota.take(1, until_lapse, repeat=notice.repeat) == 1,
         granted=granted,
     )
+    return _delivered(claimed, notice, sending, until_lapse, means, tried=tried)
+
+
+def _delivered(
+    owed: OwedNotice, notice: Notice, sending: "Sending", until_lapse: Deadline, means: _Means, *, tried: bool
+) -> tuple[DeliverNotice, ...]:
     try:
         sending.send_to_all(until_lapse)
     except Unavailable as failure:
@@ -128,7 +133,7 @@ def deliver_notice(
             return ()
         raise
     onward = _strike_off(owed, notice, sending.tracked, means)
-    _tell(owed, sending, telemetry, onward)
+    _tell(owed, sending, means.telemetry, onward)
     _note_deliveries(notice, sending.tracked, means)
     return onward
 
