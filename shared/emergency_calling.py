@@ -103,6 +103,7 @@ from shared.use_cases.hold_in_outage import hold_in_outage
 from shared.use_cases.judge_call import judge_call
 from shared.use_cases.mail_in_outage import mail_in_outage
 from shared.use_cases.merge_waiting import merge_waiting
+from shared.use_cases.note_mailed import note_mailed
 from shared.use_cases.read_voice_routes import read_voice_routes
 from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.record_delivery import record_delivery
@@ -795,9 +796,9 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             case MergeWaiting():
                 return self._merge_waiting(deadline)
             case DeliverNotice():
-                self._deliver_notice(effect, deadline)
+                return self._deliver_notice(effect, deadline)
             case MailInOutage():
-                self._mail_in_outage(effect, deadline)
+                return self._mail_in_outage(effect, deadline)
             case StopRecording() | SettleRecording() | SettleHeldRecordings():
                 self._perform_on_recording(effect, deadline)
             case HoldInOutage() | ReconcilePresenceOf() | ReturnPresence():
@@ -873,11 +874,13 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             deadline=deadline,
         )
 
-    def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> None:
-        deliver_notice(
+    def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> tuple[Effect, ...]:
+        return deliver_notice(
             effect.owed,
             granted=effect.granted,
             emergencies=self.emergencies,
+            deliveries=self.deliveries,
+            deployment=self.deployment,
             notifier=self.notifier,
             quota=self.mail_quota,
             template=self.template,
@@ -900,7 +903,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             with suppress(EmergencyCallingError):
                 self._reconcile_presence_of(name, self.within(self.budgets.hold_in_outage_s))
 
-    def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> None:
+    def _mail_in_outage(self, effect: MailInOutage, deadline: Deadline) -> tuple[Effect, ...]:
         mail_in_outage(
             effect.dial_key,
             effect.notice,
@@ -912,6 +915,17 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             deadline=deadline,
         )
+        # The store may know the dial by now: then nobody else would say whom the mail has reached.
+        with suppress(EmergencyCallingError):
+            return note_mailed(
+                effect.dial_key,
+                effect.notice,
+                emergencies=self.emergencies,
+                outage=self.outage,
+                clock=self.clock,
+                deadline=self.within(self.budgets.hold_in_outage_s),
+            )
+        return ()
 
     def _settle_recording(self, effect: SettleRecording, deadline: Deadline) -> None:
         settle_recording(

@@ -244,7 +244,7 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 class Dispatch(Struct, frozen=True, kw_only=True):
-    """A message that the e-mail service accepted, and what is known of its way to each recipient.
+    """A message that the e-mail service accepted, and what is known of its way to each recipient; or whom it refused.
 
     `agent_key` names the emergency that it is about, None in rows of an older version and where `notice`, which it
     carries, merges those of several. `drill`: it is a drill's.
@@ -428,11 +428,11 @@ class EmergencyStore(Protocol):
 
     def strike_off(
         self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline, *, told: Change | None = None
-    ) -> None:
+    ) -> OwedNotice | None:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked.
 
-        `told` is what its emergency makes of that, in the same transaction. `Conflict`: somebody else has the notice,
-        or moved the emergency; then nothing was written.
+        `told` is what its emergency makes of that, in the same transaction; gives the notice that it owes. `Conflict`:
+        somebody else has the notice, or moved the emergency; then nothing was written.
         """
         ...
 
@@ -1129,6 +1129,14 @@ class OutageLog(Protocol):
 
     def return_mail(self, dial_key: str) -> None:
         """The notice could not be sent: the next request may try."""
+        ...
+
+    def mail_accepted(self, dial_key: str, addresses: Sequence[str]) -> None:
+        """The notice was accepted for these."""
+        ...
+
+    def mailed_to(self, dial_key: str) -> tuple[str, ...]:
+        """For whom this dial's notice was accepted."""
         ...
 
     def dialled(self, agent_id: str, dial: OutageDial) -> None:

@@ -297,8 +297,12 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
         rows[presence_row(emergency.presence_due_at, key)] = bare
     if emergency.presence_look_at is not None:
         rows[look_row(emergency.presence_look_at, key)] = bare
-    if emergency.thread is not None and emergency.thread.close_at is not None:
-        rows[closing_row(emergency.thread.close_at, key)] = bare
+    thread = emergency.thread
+    if thread is not None and thread.close_at is not None:
+        rows[closing_row(thread.close_at, key)] = bare
+    elif thread is not None and not thread.closed and stands.hold_ends_at is not None:
+        # Where a person changed the presence nobody looks at it any more, and the timer may come a minute late.
+        rows[closing_row(stands.hold_ends_at, key)] = bare
     return rows
 
 

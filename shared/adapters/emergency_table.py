@@ -482,10 +482,11 @@ class EmergencyTable:
 
     def strike_off(
         self, owed: OwedNotice, dispatches: Sequence[Dispatch], deadline: Deadline, *, told: Change | None = None
-    ) -> None:
+    ) -> OwedNotice | None:
         """The notice was sent, or can never be: it is owed no more, and its dispatches are tracked.
 
-        `told` is what its emergency makes of that, in the same transaction; raises `Conflict`, `TooManyRows`.
+        `told` is what its emergency makes of that, in the same transaction; gives the notice that is owed by it. Raises
+        `Conflict`, `TooManyRows`.
         """
         writes: list[Write] = [Delete(owed.row, owed.version), *_tracked(dispatches)]
         if told is not None:
@@ -494,6 +495,7 @@ class EmergencyTable:
             _require_room(writes)
         # A notice that is gone is somebody else's: no reason to go on without its row.
         self._table.commit(writes, deadline)
+        return _owed_notice(told) if told is not None else None
 
     def let_wait(
         self,

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import structs
@@ -22,6 +23,7 @@ class OutageMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mailed: OrderedDict[str, None] = OrderedDict()
+        self._accepted: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._window: datetime | None = None
         self._granted: dict[str, set[str]] = {}
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
@@ -58,6 +60,17 @@ class OutageMemory:
         """The notice could not be sent: the next request may try."""
         with self._lock:
             self._mailed.pop(dial_key, None)
+
+    def mail_accepted(self, dial_key: str, addresses: Sequence[str]) -> None:
+        """The notice was accepted for these."""
+        with self._lock:
+            self._accepted[dial_key] = tuple(dict.fromkeys((*self._accepted.get(dial_key, ()), *addresses)))
+            _trim(self._accepted)
+
+    def mailed_to(self, dial_key: str) -> tuple[str, ...]:
+        """For whom this dial's notice was accepted."""
+        with self._lock:
+            return self._accepted.get(dial_key, ())
 
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""

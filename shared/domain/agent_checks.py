@@ -207,8 +207,37 @@ def _desktops(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Chec
 
 
 def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
+    positioned = desktop.location is not None and desktop.location.has_position
+    # A position that came shows that the page may see it: some browsers forget what was allowed, or never tell.
+    permission = desktop.location_permission if not positioned else None
+    found = [(reason, remedy) for fault, reason, remedy in _faults(desktop, permission, known, now) if fault]
+    for reason, remedy in found:
+        yield warning("desktop", reason, remedy, desktop.at, subject)
+    if permission is Permission.UNKNOWN:
+        yield unknown(
+            "desktop",
+            "Whether a desktop lets the page see its location is not known.",
+            "Have the agent open the panel there, in a browser that tells it.",
+            desktop.at,
+            subject,
+        )
+    elif not found:
+        yield ok(
+            "desktop",
+            "A desktop was seen lately; a position was seen, not checked."
+            if positioned
+            else "A desktop was seen lately; the place is stated, not checked.",
+            desktop.at,
+            subject,
+        )
+
+
+def _faults(
+    desktop: Desktop, permission: Permission | None, known: KnownOfAgent, now: datetime
+) -> Sequence[tuple[bool, Words, Words]]:
+    """What may be wrong with a desktop: whether it is, why, and what to do."""
     there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
-    faults: Sequence[tuple[bool, Words, Words]] = (
+    return (
         (
             now - desktop.at > OLD_REPORT,
             Words("A desktop was last seen over 24 hours ago."),
@@ -218,6 +247,11 @@ def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime)
             desktop.location_permission is Permission.DENIED,
             Words("A desktop does not let the page see its location."),
             Words("Allow the location for the page in the browser's settings."),
+        ),
+        (
+            permission is Permission.PROMPT,
+            Words("Nobody has allowed yet that the page sees the location of a desktop: a dial there has none."),
+            Words("Have the agent open the panel there, and allow the location when the browser asks."),
         ),
         (
             desktop.environment.misleads,
@@ -243,19 +277,6 @@ def _desktop(desktop: Desktop, known: KnownOfAgent, subject: str, now: datetime)
             Words("Have the agent confirm it in the panel."),
         ),
     )
-    found = [(reason, remedy) for fault, reason, remedy in faults if fault]
-    for reason, remedy in found:
-        yield warning("desktop", reason, remedy, desktop.at, subject)
-    if not found:
-        positioned = desktop.location is not None and desktop.location.has_position
-        yield ok(
-            "desktop",
-            "A desktop was seen lately; a position was seen, not checked."
-            if positioned
-            else "A desktop was seen lately; the place is stated, not checked.",
-            desktop.at,
-            subject,
-        )
 
 
 def _capacity(found: Sequence[CapacityProfile], stated: OutboundProfile | None, subject: str, now: datetime) -> Check:

@@ -20,8 +20,6 @@ from shared.domain.situations import Situation, situation_of
 from shared.domain.subjects import Subject
 from shared.domain.voice_routes import VoiceRoute, routed
 
-# They are kept in the emergency's own row, whose text Table storage bounds at 32,768 characters.
-MAX_CONTACTS_KEPT_CHARACTERS = 6_000
 # Less than that is the way of a request, and what a clock may be wrong by in any case.
 CLOCKS_DIFFER_FROM = timedelta(minutes=1)
 
@@ -237,13 +235,12 @@ class DialFacts(Struct, frozen=True, kw_only=True):
             carrier_takes_911=bool(routed(EMERGENCY_911, routes)),
         )
         zones = [self.site.time_zone if self.site else None, self.agent.time_zone if self.agent else None]
-        recipients = self.recipients
         situation = structs.replace(
             situation,
             site=(self.site.name or self.site.site_id) if self.site else None,
             time_zone=next((zone for zone in zones if zone), None),
             locale=dial.locale or (self.agent.locale if self.agent else None),
-            contacts=recipients if sum(map(len, recipients)) <= MAX_CONTACTS_KEPT_CHARACTERS else None,
+            contacts=self.recipients,
         )
         return structs.replace(self, number=number, situation=situation)
 

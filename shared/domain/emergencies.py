@@ -276,6 +276,11 @@ class Standing(Struct, frozen=True, kw_only=True):
         """Whether the agent's presence is ours."""
         return self.held_until is not None
 
+    @property
+    def hold_ends_at(self) -> datetime | None:
+        """When the hold after a drop ends; None where none is, and while a leg is in progress."""
+        return None if self.held_until == _NO_END else self.held_until
+
 
 def ties(emergency: Emergency) -> dict[str, Tie]:
     """Which server call each leg has, by leg id.
@@ -394,8 +399,8 @@ def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) 
     max_call = emergency.lease.own(rules).max_call
     moments = [leg.dialled_at + max_call for leg in stands.in_progress]
     moments += [ring.until for ring in rings_now(emergency, now)]
-    if stands.held_until is not None and stands.held_until != _NO_END:
-        moments.append(stands.held_until)
+    if stands.hold_ends_at is not None:
+        moments.append(stands.hold_ends_at)
     if emergency.lease.expired_at is None and not emergency.lease.taken:
         moments.append(emergency.lease.ends_at(rules))
     return min(moments, default=_forgotten_at(emergency, emergency.lease.released_at(rules)))
@@ -664,8 +669,11 @@ def with_callback_notice(emergency: Emergency, now: datetime) -> Emergency:
     return structs.replace(emergency, callback_notices=(*emergency.callback_notices, now)[-MAX_NOTICES_A_WINDOW:])
 
 
-def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], now: datetime) -> Emergency:
-    """A notice of the thread was accepted for these, or for nobody ever; where it is over, they are told that now."""
+def with_told(emergency: Emergency, notice_id: str | None, addresses: Iterable[str], now: datetime) -> Emergency:
+    """A notice of the thread was accepted for these, or for nobody ever; where it is over, they are told that now.
+
+    `notice_id` is None for a mail of an outage: the notice itself is still owed.
+    """
     thread = emergency.thread
     if thread is None:
         return emergency
@@ -679,11 +687,11 @@ def with_told(emergency: Emergency, notice_id: str, addresses: Iterable[str], no
     return structs.replace(emergency, thread=thread)
 
 
-def _reopened(thread: Thread, notice_id: str, addresses: tuple[str, ...]) -> Thread:
+def _reopened(thread: Thread, notice_id: str | None, addresses: tuple[str, ...]) -> Thread:
     """Whoever is told by a notice beyond the ration is told once more that it is over: once, even if it is repeated."""
-    known = thread.deferred.get(notice_id)
+    known = thread.deferred.get(notice_id) if notice_id is not None else None
     again = _others(addresses, known) if known is not None else ()
-    if known is None or not again:
+    if notice_id is None or known is None or not again:
         return thread
     closed_for = _others(thread.closed_for, again)
     deferred = {**thread.deferred, notice_id: (*known, *again)}

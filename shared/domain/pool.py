@@ -221,6 +221,11 @@ def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple
 # Agents who are not in the directory ----------------------------------------------------------------------------------
 
 
+def low_water_of(pool: int, percent: int) -> int:
+    """With so many free numbers of the pool, or fewer, it is low: never only once it is empty, unless it has one."""
+    return max(pool * percent // 100, 1 if pool > 1 and percent else 0)
+
+
 def places_for_unknown(pool: Sequence[str]) -> int:
     """How many numbers agents outside the directory may hold together: a fifth of the pool, and always one."""
     return max(1, len(pool) // UNKNOWN_AGENTS_SHARE)

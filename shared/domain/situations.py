@@ -24,7 +24,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     `locale` (BCP 47) is that of the dial, else the entry's: in it the contacts are told. `number_shown`: the
     responder's display shows the lent number. `relay_first`: a relay agent answers before the emergency centre, and
     asks for city and street. `site` is the name of the site where they dialled, `time_zone` its or the entry's;
-    `contacts` are those told of it, None where they are too long to be kept (B14).
+    `contacts` are those told of it, None in rows of an older version where they were too long to be kept (B14).
     """
 
     told: ToldLocation = ToldLocation()

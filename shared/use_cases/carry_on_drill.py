@@ -43,7 +43,7 @@ from shared.domain.errors import (
 from shared.domain.ids import agent_key_of, derived, leg_id_of
 from shared.domain.leases import DRILL_WORD, Lease
 from shared.domain.locations import ToldLocation
-from shared.domain.notifications import Notice, NoticeKind
+from shared.domain.notifications import Delivery, Notice, NoticeKind
 from shared.domain.presence import PEOPLE, Presence, PresenceStatus
 from shared.domain.words import Words
 from shared.ports import (
@@ -356,7 +356,8 @@ class _Playing:
 
     def _reached(self) -> set[str]:
         sent = self._stage.emergencies.drill_mail(self._deadline).sent
-        return {address.casefold() for dispatch in sent for address in dispatch.deliveries}
+        known = (each for dispatch in sent for each in dispatch.deliveries.items())
+        return {address.casefold() for address, state in known if state is not Delivery.REFUSED}
 
     # The callback
 

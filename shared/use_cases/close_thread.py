@@ -2,15 +2,18 @@
 
 from contextlib import suppress
 
+from msgspec import structs
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import GIVE_CLOSING_UP_AFTER, Emergency, is_over, standing, with_closing
+from shared.domain.emergencies import GIVE_CLOSING_UP_AFTER, Emergency, is_over, settle, standing, with_closing
 from shared.domain.errors import Conflict, Unreadable
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.situations import Situation
 from shared.ports import AgentDirectory, Change, EmergencyStore
+from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
 
 
@@ -25,22 +28,27 @@ def close_thread(
 ) -> tuple[Effect, ...]:
     """Owe the closing notice to whoever is left, in the transaction that says so. Idempotent; raises `Unavailable`."""
     while True:
-        stored = emergencies.load(agent_key, deadline).result()
-        emergency, now = stored.emergency, clock.now()
-        thread = emergency.thread if emergency is not None else None
-        if emergency is None or thread is None or thread.close_at is None or now < thread.close_at:
+        stored, now = emergencies.load(agent_key, deadline).result(), clock.now()
+        known = stored.emergency
+        if known is None or known.thread is None or not is_over(known, deployment.rules, now):
             return ()
-        if not is_over(emergency, deployment.rules, now):
+        # The end of a hold may be written by nobody yet: this is the first to see it.
+        ended = settle(known, deployment.rules, now) if known.held else known
+        thread = ended.thread
+        assert thread is not None
+        change = Change(stored=stored, emergency=ended, now=now)
+        if thread.close_at is not None and thread.close_at <= now:
+            notice = _notice(ended, thread.left, directory, clock, deployment, deadline) if thread.left else None
+            change = structs.replace(change, emergency=with_closing(ended), notice=notice)
+        if change.emergency == known:
             return ()
-        left = thread.left
-        notice = _notice(emergency, left, directory, clock, deployment, deadline) if left else None
-        change = Change(stored=stored, emergency=with_closing(emergency), now=now, notice=notice)
         try:
             committed = emergencies.commit(change, deadline)
         except Conflict:
             deadline.require()
         else:
-            return (DeliverNotice(committed.notice),) if committed.notice is not None else ()
+            owed = (DeliverNotice(committed.notice),) if committed.notice is not None else ()
+            return (*owed_to(change.emergency), *owed) if ended != known else owed
 
 
 def _notice(

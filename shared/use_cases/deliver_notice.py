@@ -6,16 +6,26 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.crisis_mail import is_first_word
+from shared.domain.deployment import Deployment
 from shared.domain.emergencies import FIRST_TRY_WITHIN, backoff, heard_the_end, with_told
-from shared.domain.errors import Conflict, Rationed, RecipientsRefused, Refused, Unavailable, Unreadable
+from shared.domain.errors import (
+    Conflict,
+    EmergencyCallingError,
+    Rationed,
+    RecipientsRefused,
+    Refused,
+    Unavailable,
+    Unreadable,
+)
 from shared.domain.ids import derived
 from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice, NoticeKind
 from shared.ports import (
     Change,
+    Deliveries,
     Dispatch,
     Email,
     EmergencyStore,
@@ -27,6 +37,8 @@ from shared.ports import (
     Telemetry,
 )
 from shared.use_cases.change_emergency import change_emergency
+from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.pass_on import pass_on, tell_passed_on, with_onward
 
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
 # mean that at least eight recipients are at fault at once, or that the service refuses the sender.
@@ -35,8 +47,29 @@ MAX_REFUSALS = 15
 LEAST_TRY = timedelta(seconds=5)
 # The word itself, in every language.
 DRILL_MARK = "DRILL"
+# The log's word where the service says neither what is wrong with us nor whom it means.
+TAKEN_FOR_NOBODY = "refused"
+# Attempts that a notice has behind it at its second try: the first one put it off, and a sweep claimed it. What is
+# taken for nobody twice may be the recipients' fault as well, and the default contacts hear of it within their minute.
+DOUBTED_ATTEMPTS = 2
 # What a commit takes after the last answer, so that it comes before the claim lapses.
 COMMIT = timedelta(seconds=0.5)
+
+
+class _Means(Struct, frozen=True, kw_only=True):
+    """What a delivery may use."""
+
+    emergencies: EmergencyStore
+    deliveries: Deliveries
+    deployment: Deployment
+    clock: Clock
+    telemetry: Telemetry
+    deadline: Deadline
+
+    @property
+    def half(self) -> "_Means":
+        """Whoever is told over and over in vain leaves time to write that the notice was accepted."""
+        return structs.replace(self, deadline=Deadline(self.clock, self.deadline.remaining_s() / 2))
 
 
 def deliver_notice(
@@ -44,30 +77,39 @@ def deliver_notice(
     *,
     granted: bool = False,
     emergencies: EmergencyStore,
+    deliveries: Deliveries,
     notifier: Notifier,
     quota: MailQuota,
     template: NoticeTemplate,
+    deployment: Deployment,
     clock: Clock,
     telemetry: Telemetry,
     deadline: Deadline,
-) -> None:
+) -> tuple[DeliverNotice, ...]:
     """Send, then strike off. What the service could not take now is owed further; the failure is raised.
 
     A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
-    refuses does not keep the notice from the others; a service that takes it for nobody refuses us, not them. Nothing
-    is sent beyond the claim: when it lapses, another process takes the notice up. Beyond the sender's quota it waits;
-    `granted`: its first message is counted already.
+    refuses does not keep the notice from the others, and is a bounce: gives what the default contacts are owed for it.
+    A service that takes it for nobody refuses us, not them. Nothing is sent beyond the claim: when it lapses, another
+    process takes the notice up. Beyond the sender's quota it waits; `granted`: its first message is counted already.
     """
+    means = _Means(
+        emergencies=emergencies,
+        deliveries=deliveries,
+        deployment=deployment,
+        clock=clock,
+        telemetry=telemetry,
+        deadline=deadline,
+    )
     now, tried = clock.now(), owed.attempts > 0
     claimed = _claimed(owed, now, emergencies, deadline)
     if claimed is None:
-        return
-    owed = claimed
-    if now >= owed.notice.give_up_at or _comes_after_the_end(owed, emergencies, deadline):
-        _give_up(owed, emergencies, clock, telemetry, deadline)
-        return
-    until_lapse = Deadline(clock, min((owed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
-    notice = owed.notice.at(now)
+        return ()
+    if now >= claimed.notice.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
+        _give_up(claimed, means)
+        return ()
+    until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
+    notice = claimed.notice.at(now)
     sending = Sending(
         notice,
         template.render(notice, now),
@@ -76,31 +118,36 @@ def deliver_notice(
         may_send=lambda: quota.take(1, until_lapse, repeat=notice.repeat) == 1,
         granted=granted,
     )
+    return _delivered(claimed, notice, sending, until_lapse, means, tried=tried)
+
+
+def _delivered(
+    owed: OwedNotice, notice: Notice, sending: "Sending", until_lapse: Deadline, means: _Means, *, tried: bool
+) -> tuple[DeliverNotice, ...]:
     try:
         sending.send_to_all(until_lapse)
     except Unavailable as failure:
-        try:
-            if sending.dispatches:
-                _note_told(notice, sending.dispatches, emergencies, clock, _half_of(deadline, clock))
-        finally:
-            _owe_further(owed, notice, sending, failure, emergencies, clock, telemetry, deadline, tried=tried)
-        return
-    _strike_off(owed, notice, sending.dispatches, emergencies, clock, deadline)
-    _tell(owed, sending, telemetry)
+        _owe_further(owed, notice, sending, failure, means, tried=tried)
+        _note_deliveries(notice, sending.tracked, means)
+        if isinstance(failure, Rationed) and not notice.drill:
+            return ()
+        raise
+    onward = _strike_off(owed, notice, sending.tracked, means)
+    _tell(owed, sending, means.telemetry, onward)
+    _note_deliveries(notice, sending.tracked, means)
+    return onward
 
 
-def _tell(owed: OwedNotice, sending: "Sending", telemetry: Telemetry) -> None:
+def _tell(owed: OwedNotice, sending: "Sending", telemetry: Telemetry, onward: Sequence[DeliverNotice]) -> None:
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=owed.attempts + 1, **owed.notice.called)
-    else:
+    elif not onward:
         telemetry.emit("notice_given_up", **owed.notice.called)
 
 
-def _give_up(
-    owed: OwedNotice, emergencies: EmergencyStore, clock: Clock, telemetry: Telemetry, deadline: Deadline
-) -> None:
-    _strike_off(owed, owed.notice, (), emergencies, clock, deadline)
-    telemetry.emit("notice_given_up", **owed.notice.called)
+def _give_up(owed: OwedNotice, means: _Means) -> None:
+    _strike_off(owed, owed.notice, (), means)
+    means.telemetry.emit("notice_given_up", **owed.notice.called)
 
 
 def _comes_after_the_end(owed: OwedNotice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
@@ -131,36 +178,50 @@ def _claimed(owed: OwedNotice, now: datetime, emergencies: EmergencyStore, deadl
 
 
 def _owe_further(
-    owed: OwedNotice,
-    notice: Notice,
-    sending: "Sending",
-    failure: Unavailable,
-    emergencies: EmergencyStore,
-    clock: Clock,
-    telemetry: Telemetry,
-    deadline: Deadline,
-    *,
-    tried: bool,
+    owed: OwedNotice, notice: Notice, sending: "Sending", failure: Unavailable, means: _Means, *, tried: bool
 ) -> None:
-    """Owe the rest of the notice, and raise what went wrong unless it only waits for the sender's quota.
+    """Owe the rest of the notice, and what was refused to the default contacts.
 
     `notice` is what was tried: of what it merges, nothing is kept beyond its own lease (B8).
     """
+    dispatches = sending.tracked
     if owed.notice.drill:
         # A drill shows what happens now; nobody shall be told of it when it is over.
-        emergencies.strike_off(owed, tuple(sending.dispatches), deadline)
-        raise failure
-    rest = structs.replace(notice, recipients=tuple(sending.unsent))
+        means.emergencies.strike_off(owed, dispatches, means.deadline)
+        return
+    doubted = failure.reason == TAKEN_FOR_NOBODY and owed.attempts >= DOUBTED_ATTEMPTS
+    # Until the default contacts are owed it, who was refused is: the next try is refused again.
+    left = (*sending.unsent, *_refused(dispatches))
+    try:
+        if sending.dispatches:
+            _note_told(notice, dispatches, means.half)
+        if doubted or _refused(dispatches):
+            _pass_on(notice, dispatches, means.half)
+        left = tuple(sending.unsent)
+    finally:
+        rest = structs.replace(notice, recipients=left)
+        _put_off(owed, rest, failure, dispatches, means, begun=tried or sending.asked)
+
+
+def _put_off(
+    owed: OwedNotice,
+    rest: Notice,
+    failure: Unavailable,
+    dispatches: Sequence[Dispatch],
+    means: _Means,
+    *,
+    begun: bool,
+) -> None:
+    """Until the service may take it, or the sender's quota allows it."""
+    emergencies, deadline = means.emergencies, means.deadline
     if isinstance(failure, Rationed):
         first_word = _is_first_word(rest, emergencies, deadline)
-        begun = tried or sending.asked
-        emergencies.let_wait(owed, rest, sending.dispatches, deadline, first_word=first_word, begun=begun)
-        telemetry.emit("notice_waits", **owed.notice.called)
+        emergencies.let_wait(owed, rest, dispatches, deadline, first_word=first_word, begun=begun)
+        means.telemetry.emit("notice_waits", **owed.notice.called)
         return
     wait = max(backoff(owed.attempts + 1), timedelta(seconds=failure.retry_after_s))
-    emergencies.put_off(owed, rest, clock.now() + wait, sending.dispatches, deadline)
-    telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
-    raise failure
+    emergencies.put_off(owed, rest, means.clock.now() + wait, dispatches, deadline)
+    means.telemetry.emit("notice_retried", attempt=owed.attempts + 1, **owed.notice.called)
 
 
 def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
@@ -174,65 +235,71 @@ def _is_first_word(rest: Notice, emergencies: EmergencyStore, deadline: Deadline
 
 
 def _strike_off(
-    owed: OwedNotice,
-    notice: Notice,
-    dispatches: Sequence[Dispatch],
-    emergencies: EmergencyStore,
-    clock: Clock,
-    deadline: Deadline,
-) -> None:
+    owed: OwedNotice, notice: Notice, dispatches: Sequence[Dispatch], means: _Means
+) -> tuple[DeliverNotice, ...]:
     """The notice is owed no more. In one transaction with what its emergency knows of it, unless that cannot be.
 
     One that merges several emergencies' notices has too many rows for that. Whatever keeps an emergency from being
-    told, what was accepted is struck off alone: a notice that stays owed is sent again, until its lease is over.
+    told, what was accepted is struck off alone: a notice that stays owed is sent again, until its lease is over. Who
+    was refused is owed it until the default contacts are.
     """
-    agent_key = notice.agent_key if notice.singly == (notice,) else None
-    telling = _half_of(deadline, clock)
+    agent_key, emergencies = notice.agent_key if notice.singly == (notice,) else None, means.emergencies
     if agent_key is not None:
         # `_note_told` meets with whatever it is once more, and raises it.
         with suppress(Exception):
-            told = _told_of(notice, agent_key, dispatches, emergencies, clock, telling)
-            emergencies.strike_off(owed, dispatches, telling, told=told)
-            return
+            told = _told_of(notice, agent_key, dispatches, means.half)
+            onward = emergencies.strike_off(owed, dispatches, means.half.deadline, told=told)
+            if onward is None:
+                return ()
+            tell_passed_on(onward.notice, means.telemetry)
+            return (DeliverNotice(onward),)
+    left = _refused(dispatches)
+    effects: tuple[DeliverNotice, ...] = ()
     try:
-        _note_told(notice, dispatches, emergencies, clock, telling)
+        _note_told(notice, dispatches, means.half)
+        effects = _pass_on(notice, dispatches, means.half) if left else ()
+        left = ()
     finally:
-        emergencies.strike_off(owed, dispatches, deadline)
+        if left:
+            rest, until = structs.replace(notice, recipients=left), means.clock.now() + backoff(owed.attempts + 1)
+            emergencies.put_off(owed, rest, until, dispatches, means.deadline)
+        else:
+            emergencies.strike_off(owed, dispatches, means.deadline)
+    return effects
 
 
-def _half_of(deadline: Deadline, clock: Clock) -> Deadline:
-    """Whoever is told over and over in vain leaves time to write that the notice was accepted."""
-    return Deadline(clock, deadline.remaining_s() / 2)
-
-
-def _told_of(
-    notice: Notice,
-    agent_key: str,
-    dispatches: Sequence[Dispatch],
-    emergencies: EmergencyStore,
-    clock: Clock,
-    deadline: Deadline,
-) -> Change | None:
-    stored, now = emergencies.load(agent_key, deadline).result(), clock.now()
+def _told_of(notice: Notice, agent_key: str, dispatches: Sequence[Dispatch], means: _Means) -> Change | None:
+    stored, now = means.emergencies.load(agent_key, means.deadline).result(), means.clock.now()
     if stored.emergency is None:
         return None
-    told = with_told(stored.emergency, notice.notice_id, _addresses(dispatches), now)
-    return Change(stored=stored, emergency=told, now=now) if told != stored.emergency else None
+    emergency = with_told(stored.emergency, notice.notice_id, _accepted(dispatches), now)
+    onward = None
+    if _refused(dispatches):
+        emergency, onward = with_onward(emergency, notice, notice.recipients, means.deployment, now)
+    if emergency == stored.emergency:
+        return None
+    return Change(stored=stored, emergency=emergency, now=now, notice=onward)
 
 
-def _addresses(dispatches: Sequence[Dispatch]) -> list[str]:
-    return [address for dispatch in dispatches for address in dispatch.deliveries]
+def _accepted(dispatches: Sequence[Dispatch]) -> tuple[str, ...]:
+    return _with(Delivery.ACCEPTED, dispatches)
 
 
-def _note_told(
-    notice: Notice, dispatches: Sequence[Dispatch], emergencies: EmergencyStore, clock: Clock, deadline: Deadline
-) -> None:
+def _refused(dispatches: Sequence[Dispatch]) -> tuple[str, ...]:
+    return _with(Delivery.REFUSED, dispatches)
+
+
+def _with(delivery: Delivery, dispatches: Sequence[Dispatch]) -> tuple[str, ...]:
+    return tuple(address for each in dispatches for address, state in each.deliveries.items() if state is delivery)
+
+
+def _note_told(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> None:
     """Whoever was told is told when it is over, too; where nobody was, nobody waits for this notice any longer.
 
     Before the notice is struck off: a repeat is the same message. Whatever one of the emergencies meets with, the
     others are told; then it is raised, but for a row that cannot be read, which is its own agent's.
     """
-    now, addresses = clock.now(), _addresses(dispatches)
+    now, addresses = means.clock.now(), _accepted(dispatches)
     failure: Exception | None = None
     for each in notice.singly:
         if each.agent_key is None:
@@ -241,9 +308,9 @@ def _note_told(
             change_emergency(
                 each.agent_key,
                 partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now),
-                emergencies=emergencies,
+                emergencies=means.emergencies,
                 now=now,
-                deadline=deadline,
+                deadline=means.deadline,
             )
         except Unreadable:
             continue
@@ -251,6 +318,38 @@ def _note_told(
             failure = error
     if failure is not None:
         raise failure
+
+
+def _pass_on(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> tuple[DeliverNotice, ...]:
+    """Owe it to the default contacts, of each of the emergencies that it tells of."""
+    effects: list[DeliverNotice] = []
+    for each in notice.singly:
+        # A row that cannot be read is its own agent's: what else is in the message goes on.
+        with suppress(Unreadable):
+            effects += pass_on(
+                each,
+                (*each.recipients, *notice.recipients, *_accepted(dispatches)),
+                emergencies=means.emergencies,
+                clock=means.clock,
+                deployment=means.deployment,
+                telemetry=means.telemetry,
+                deadline=means.deadline,
+            )
+    return tuple(effects)
+
+
+def _note_deliveries(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> None:
+    """For readiness: who was refused, and who is refused no more, of which a service without reports says nothing."""
+    listed = dict.fromkeys(each.agent_id for each in notice.singly if not each.claimed and not each.drill)
+    refused, accepted = _refused(dispatches), _accepted(dispatches)
+    for agent_id in listed:
+        # The next message to that address brings it.
+        with suppress(EmergencyCallingError):
+            known = means.deliveries.of(agent_id, accepted, means.deadline) if accepted else {}
+            states = dict.fromkeys(refused, Delivery.REFUSED)
+            states |= {each: Delivery.ACCEPTED for each, was in known.items() if was is Delivery.REFUSED}
+            for address, state in states.items():
+                means.deliveries.note(agent_id, address, state, means.deadline)
 
 
 class Sending:
@@ -277,6 +376,7 @@ class Sending:
         self.asked = False
         self._doubted: list[str] = []
         self._refused_alone: list[str] = []
+        self._refused: list[str] = []
         self.unsent: list[str] = list(notice.recipients)
         self.dispatches: list[Dispatch] = []
 
@@ -285,13 +385,22 @@ class Sending:
         """How many recipients the service has taken the notice for."""
         return sum(len(dispatch.deliveries) for dispatch in self.dispatches)
 
+    @property
+    def tracked(self) -> tuple[Dispatch, ...]:
+        """What is kept of its way to each recipient: the messages that were accepted, and who was refused."""
+        if not self._refused:
+            return tuple(self.dispatches)
+        # No message has this id: no report is of it.
+        operation_id = derived(self._operation_id(self._refused), "refused")
+        return (*self.dispatches, self._dispatch(operation_id, self._refused, Delivery.REFUSED))
+
     def send_to_all(self, deadline: Deadline) -> None:
         """Raises `Unavailable`, `Rationed` beyond the quota, and then `unsent` says whom it did not reach."""
         try:
             self._send_groups(deadline)
             if self._doubted:
                 # Nobody's message was taken: that says nothing of this recipient.
-                raise Unavailable(reason="refused")
+                raise Unavailable(reason=TAKEN_FOR_NOBODY)
         except Unavailable as failure:
             if failure.reason:
                 self._telemetry.emit("email_blocked", reason=failure.reason)
@@ -355,7 +464,7 @@ class Sending:
         """The service does not say which recipient it means, if any: halve until each of them is alone."""
         self._refusals += 1
         if self._refusals >= MAX_REFUSALS and not self.dispatches:
-            raise Unavailable(reason="refused")
+            raise Unavailable(reason=TAKEN_FOR_NOBODY)
         if len(group) == 1:
             (self._refused_alone if self.dispatches else self._doubted).extend(group)
             return []
@@ -364,21 +473,23 @@ class Sending:
 
     def _drop(self, refused: Sequence[str]) -> None:
         self.unsent = [address for address in self.unsent if address not in refused]
+        self._refused += refused
         for _ in refused:
             self._telemetry.emit("recipient_refused", **self._notice.called)
 
     def _accepted(self, group: Sequence[str]) -> None:
         self.unsent = [address for address in self.unsent if address not in group]
-        self.dispatches.append(
-            Dispatch(
-                operation_id=self._operation_id(group),
-                deliveries=dict.fromkeys(group, Delivery.ACCEPTED),
-                # Of a merged one nothing is kept beyond the first lease that ends (B8).
-                expires_at=min(each.give_up_at for each in self._notice.singly),
-                agent_key=self._notice.agent_key,
-                drill=self._notice.drill,
-                notice=self._notice,
-            )
+        self.dispatches.append(self._dispatch(self._operation_id(group), group, Delivery.ACCEPTED))
+
+    def _dispatch(self, operation_id: str, group: Sequence[str], delivery: Delivery) -> Dispatch:
+        return Dispatch(
+            operation_id=operation_id,
+            deliveries=dict.fromkeys(group, delivery),
+            # Of a merged one nothing is kept beyond the first lease that ends (B8).
+            expires_at=min(each.give_up_at for each in self._notice.singly),
+            agent_key=self._notice.agent_key,
+            drill=self._notice.drill,
+            notice=self._notice,
         )
 
 

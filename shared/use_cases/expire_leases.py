@@ -17,6 +17,7 @@ from shared.domain.emergencies import (
 )
 from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
 from shared.domain.leases import called
+from shared.domain.pool import low_water_of
 from shared.ports import (
     MAX_DISCARDED_AT_ONCE,
     Broken,
@@ -190,7 +191,7 @@ class _Sweep:
 
 def _watch_low_water(numbers: NumberPool, deployment: Deployment, telemetry: Telemetry, deadline: Deadline) -> None:
     pool = len(deployment.callback_numbers)
-    low_water = min(pool * deployment.pool_low_water_percent // 100, COUNTED_AT_MOST - 1)
+    low_water = min(low_water_of(pool, deployment.pool_low_water_percent), COUNTED_AT_MOST - 1)
     free = numbers.free_count(low_water + 1, deadline)
     if pool and free <= low_water:
         telemetry.emit("pool_exhausted" if free == 0 else "pool_low", free_percent=free * 100 // pool)

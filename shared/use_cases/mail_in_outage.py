@@ -21,7 +21,7 @@ def mail_in_outage(
 ) -> None:
     """Mail the default contacts, once, as far as this process's part of the sender's quota goes.
 
-    Its message ids are those of the notice that will be owed.
+    Its message ids are those of the notice that will be owed; whom it reached is told, too, when it is over.
     """
     words = template.render(notice, clock.now())
     if not outage.claim_mail(dial_key):
@@ -35,5 +35,7 @@ def mail_in_outage(
         if not isinstance(failure, Rationed):
             raise
         telemetry.emit("notice_waits", **notice.called)
+    finally:
+        outage.mail_accepted(dial_key, [address for dispatch in sending.dispatches for address in dispatch.deliveries])
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=1)

@@ -2,16 +2,15 @@
 
 from contextlib import suppress
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import with_passed_on
-from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
-from shared.domain.ids import derived
-from shared.domain.notifications import Delivery, Notice
-from shared.ports import Change, Deliveries, Dispatch, EmergencyStore, Telemetry
+from shared.domain.errors import EmergencyCallingError, Unreadable
+from shared.domain.notifications import Delivery
+from shared.ports import Deliveries, EmergencyStore, Telemetry
 from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.pass_on import pass_on
 
 
 class RecordedDelivery(Struct, frozen=True):
@@ -45,7 +44,15 @@ def record_delivery(
         for notice in dispatch.notice.singly:
             # A row that cannot be read is its own agent's: what else was in the message goes on.
             with suppress(Unreadable):
-                effects += _passed_on(notice, dispatch, emergencies, clock, deployment, telemetry, deadline)
+                effects += pass_on(
+                    notice,
+                    (*notice.recipients, *dispatch.deliveries),
+                    emergencies=emergencies,
+                    clock=clock,
+                    deployment=deployment,
+                    telemetry=telemetry,
+                    deadline=deadline,
+                )
     for agent_key in dispatch.agent_keys:
         # For readiness only: the next report of that address brings it.
         with suppress(EmergencyCallingError):
@@ -53,39 +60,3 @@ def record_delivery(
             if emergency is not None:
                 deliveries.note(emergency.agent_id, recipient, delivery, deadline)
     return RecordedDelivery(True, tuple(effects))
-
-
-def _passed_on(
-    notice: Notice,
-    dispatch: Dispatch,
-    emergencies: EmergencyStore,
-    clock: Clock,
-    deployment: Deployment,
-    telemetry: Telemetry,
-    deadline: Deadline,
-) -> tuple[DeliverNotice, ...]:
-    """Owe the notice to the default contacts in the transaction that notes it, so that no later report does again.
-
-    A closing notice names no emergency: whoever was not told of one need not know that it is over.
-    """
-    while notice.agent_key is not None and clock.now() < notice.give_up_at:
-        stored = emergencies.load(notice.agent_key, deadline).result()
-        if stored.emergency is None:
-            break
-        reached = (*notice.recipients, *dispatch.deliveries)
-        onward = derived(notice.notice_id, "passed on")
-        emergency, new = with_passed_on(
-            stored.emergency, notice.notice_id, onward, reached, deployment.default_contacts
-        )
-        if not new:
-            break
-        owed = structs.replace(notice, notice_id=onward, recipients=new)
-        change = Change(stored=stored, emergency=emergency, now=clock.now(), notice=owed)
-        try:
-            committed = emergencies.commit(change, deadline)
-        except Conflict:
-            deadline.require()
-            continue
-        telemetry.emit("notice_passed_on", recipients=len(new), **notice.called)
-        return (DeliverNotice(committed.notice),) if committed.notice is not None else ()
-    return ()

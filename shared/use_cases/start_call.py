@@ -28,6 +28,7 @@ from shared.domain.emergencies import (
     with_leg,
     with_outage_hold,
     with_thread_opened,
+    with_told,
 )
 from shared.domain.errors import (
     AgentBusy,
@@ -552,6 +553,7 @@ def _change(
     notice = full_notice(facts, emergency, leg, rationed=rationed, alone=alone) if facts.recipients else None
     if notice is not None and facts.deployment.closing_notices:
         emergency = with_thread_opened(emergency, notice.notice_id, facts.rules, now, rationed=rationed)
+        emergency = with_told(emergency, None, _mailed_in_outage(facts, means.outage), now)
     return Change(
         stored=found.stored,
         emergency=emergency,
@@ -574,6 +576,10 @@ def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: Ration | N
 
 def _held_in_outage(facts: DialFacts, outage: OutageLog) -> Hold | None:
     return outage.held(facts.outage_key) or outage.held(facts.claimed_key)
+
+
+def _mailed_in_outage(facts: DialFacts, outage: OutageLog) -> tuple[str, ...]:
+    return (*outage.mailed_to(facts.outage_key), *outage.mailed_to(facts.claimed_key))
 
 
 def _owed(committed: Committed) -> tuple[Effect, ...]:

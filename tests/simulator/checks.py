@@ -26,7 +26,7 @@ from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from tests.fakes.house import DESK, FALLBACK, office
+from tests.fakes.house import DEFAULT_CONTACT, DESK, FALLBACK, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.lending_order import LendingOrder
@@ -471,8 +471,16 @@ class Checks:
             if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
 
+    def goes_on(self, email: Email) -> None:
+        """The e-mail service refused a recipient: the default contacts may be told what it tells, but not of an end."""
+        for notice_id in email.subject.split(";"):
+            cause = self.expected.get(notice_id)
+            if cause is not None and not cause.closing:
+                self.expected[derived(notice_id, "passed on")] = cause
+
     def mail_refused(self, email: Email) -> None:
         """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
+        self.goes_on(email)
         for cause in filter(None, map(self.expected.get, email.subject.split(";"))):
             self.world.tell(cause.agent_id, f"mail is refused, to {', '.join(email.recipients)}")
             released_at = self.released_at(self.world.key_of(cause.agent_id))
@@ -533,7 +541,9 @@ class Checks:
         for leg_id, leg in self.legs.items():
             if leg.notified and leg.worth_until - self.world.served_from(leg.at, leg.worth_until) > ENOUGH:
                 for contact in self.world.contacts(leg.agent_id):
-                    came = (derived(leg_id, "notice"), contact) in self.accepted or self.world.refuses(contact)
+                    came = (derived(leg_id, "notice"), contact) in self.accepted
+                    # What an address refuses is a bounce.
+                    came = came or (self.world.refuses(contact) and (leg.agent_id, DEFAULT_CONTACT) in self.told)
                     self.world.require(came, "every leg's notice arrives", leg, leg.agent_id)
         self._told_that_it_is_over()
 

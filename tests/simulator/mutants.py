@@ -558,8 +558,8 @@ MUTANTS = (
     Mutant(
         "sent but not struck off",
         NOTICE,
-        "    _strike_off(owed, notice, sending.dispatches, emergencies, clock, deadline)\n",
-        "    _note_told(notice, sending.dispatches, emergencies, clock, deadline)\n",
+        "    onward = _strike_off(owed, notice, sending.tracked, means)\n",
+        "    _note_told(notice, sending.tracked, means)\n    onward = ()\n",
     ),
     Mutant(
         "due row not moved",
@@ -926,6 +926,12 @@ MUTANTS = (
         "if not new or notice_id in emergency.passed_on:",
         "if not new:",
     ),
+    Mutant(
+        "an address that is refused at once is nobody's bounce",
+        NOTICE,
+        "if state is delivery)",
+        "if state is delivery is not Delivery.REFUSED)",
+    ),
     Mutant("repeats before first words", CRISIS, "return (not self.first_word,", "return (self.first_word,"),
     Mutant(
         "what may have been sent is merged anew",
@@ -943,7 +949,7 @@ MUTANTS = (
     Mutant(
         "beyond the quota nothing is owed further",
         NOTICE,
-        "emergencies.let_wait(owed, rest, sending.dispatches, deadline, ",
+        "emergencies.let_wait(owed, rest, dispatches, deadline, ",
         "dict(",
     ),
     Mutant("the quota is asked for and not used up", SENT, "values = _values(after)", "values = _values(sent)"),

@@ -242,6 +242,7 @@ class LineMail:
             self._world.checks.mail_accepted(email)
             return
         self._world.faults.strikes("address refused", 1.0)
+        self._world.checks.goes_on(email)
         # The service says which, or does not.
         raise RecipientsRefused(refused) if self._world.chance.random() < 0.5 else Refused()
 

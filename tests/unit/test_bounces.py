@@ -1,5 +1,6 @@
-"""A bounce of a notice goes on to the default contacts who were not told yet, once (B6)."""
+"""A bounce of a notice, and a refusal, goes on to the default contacts who were not told yet, once (B6)."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
@@ -7,6 +8,7 @@ from msgspec import structs
 
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
+from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email, RenderedNotice
@@ -35,8 +37,12 @@ def house_with(contacts: tuple[str, ...] = OWN, *, closings: bool = True, quota:
 
 
 def dial(house: House, call_id: str = "call-1", agent_id: str = DANA) -> Email:
-    house.dial(Dial(call_id=call_id, agent_id=agent_id, dialled="911"))
+    call(house, call_id, agent_id)
     return house.mail.accepted[-1]
+
+
+def call(house: House, call_id: str = "call-1", agent_id: str = DANA) -> None:
+    house.dial(Dial(call_id=call_id, agent_id=agent_id, dialled="911"))
 
 
 def report(house: House, email: Email, recipient: str, delivery: Delivery = Delivery.FAILED) -> None:
@@ -142,3 +148,168 @@ def test_what_went_on_and_bounces_too_goes_nowhere() -> None:
     assert len(house.mail.accepted) == 2
     report(house, house.mail.accepted[-1], "second@example.com")
     assert len(house.mail.accepted) == 2
+
+
+# What the service refuses at once ------------------------------------------------------------------------------------
+
+
+def refusing(*bad: str, named: bool = True) -> Callable[[Email], None]:
+    """A service that takes no message with one of these among its recipients."""
+
+    def fail(email: Email) -> None:
+        found = frozenset(bad) & frozenset(email.recipients)
+        if found:
+            raise RecipientsRefused(found) if named else Refused()
+
+    return fail
+
+
+def states(house: House) -> dict[str, str]:
+    [live] = house.administration.show_board().emergencies
+    return {each.recipient: each.state for each in live.notices}
+
+
+def readiness_of(house: House, check: str) -> list[str]:
+    report = house.administration.show_agent_readiness(DANA)
+    return [each.state.value for each in report.checks if each.id == check]
+
+
+def test_a_sole_contact_who_is_refused_at_once_is_tracked_and_the_default_contacts_are_told() -> None:
+    house = house_with(OWN[:1])
+    house.mail.fail = refusing(OWN[0])
+    call(house)
+    assert at_the_desk(house) == [f"call {DANA}"]
+    assert states(house) == {OWN[0]: "refused", DEFAULT_CONTACT: "accepted"}
+    assert readiness_of(house, "deliveries") == ["problem"]
+    assert [house.telemetry.count(each) for each in ("notice_sent", "notice_passed_on", "notice_given_up")] == [1, 1, 0]
+    house.end(End(call_id="call-1", by_agent=True))
+    assert at_the_desk(house) == [f"call {DANA}", f"closing {DANA}"]
+    assert OWN[0] not in house.mail.received()
+
+
+def test_an_address_that_is_taken_again_is_no_fault_any_more_where_no_report_says_so() -> None:
+    house = house_with(OWN[:1])
+    house.mail.fail = refusing(OWN[0])
+    call(house)
+    assert readiness_of(house, "deliveries") == ["problem"]
+    house.mail.fail = refusing()
+    call(house, "call-2")
+    assert readiness_of(house, "deliveries") == ["ok"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_one_of_several_who_is_refused_is_a_bounce_too(named: bool) -> None:
+    house = house_with()
+    house.mail.fail = refusing(OWN[0], named=named)
+    call(house)
+    assert at_the_desk(house) == [f"call {DANA}"] and house.mail.received() == [OWN[1], DEFAULT_CONTACT]
+    assert states(house)[OWN[0]] == "refused"
+
+
+def test_default_contacts_who_are_refused_themselves_are_told_by_nobody() -> None:
+    house = house_with((OWN[0], DEFAULT_CONTACT), closings=False)
+    house.deployment = structs.replace(house.deployment, default_contacts=(DEFAULT_CONTACT, "second@example.com"))
+    house.mail.fail = refusing(OWN[0], DEFAULT_CONTACT, "second@example.com")
+    call(house)
+    for _ in range(30):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert house.mail.accepted == [] and house.telemetry.count("notice_given_up") == 1
+    assert house.telemetry.count("notice_passed_on") == 1
+
+
+def test_a_sole_contact_who_is_refused_without_a_name_tells_the_default_contacts_within_their_minute() -> None:
+    house = house_with(OWN[:1])
+    house.mail.fail = refusing(OWN[0], named=False)
+    call(house)
+    assert house.mail.accepted == [], "it may be the sender's fault, and nobody's else"
+    for _ in range(5):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert at_the_desk(house) == [f"call {DANA}"] and house.telemetry.count("recipient_refused") == 0
+    house.mail.fail = refusing()
+    for _ in range(30):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert house.mail.received() == [DEFAULT_CONTACT, OWN[0]], "and it is tried further"
+
+
+def test_a_sender_whom_the_service_does_not_serve_is_nobodys_bounce() -> None:
+    house = house_with()
+
+    def unlinked(_: Email) -> None:
+        raise Unavailable(reason="domainnotlinked")
+
+    house.mail.fail = unlinked
+    call(house)
+    for _ in range(30):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert house.telemetry.count("notice_passed_on") == 0
+
+
+def test_who_was_refused_before_the_service_went_away_is_a_bounce_all_the_same() -> None:
+    house = house_with()
+    tries: list[Email] = []
+
+    def goes_away(email: Email) -> None:
+        tries.append(email)
+        if len(tries) == 1:
+            raise RecipientsRefused(frozenset(OWN[:1]))
+        if len(tries) == 2:
+            raise Unavailable
+
+    house.mail.fail = goes_away
+    call(house)
+    assert states(house) == {OWN[0]: "refused", OWN[1]: "owed", DEFAULT_CONTACT: "owed"}
+    for _ in range(5):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert sorted(house.mail.received()) == [DEFAULT_CONTACT, OWN[1]] and len(tries) == 4
+
+
+@pytest.mark.parametrize("left", range(1, 4))
+def test_a_store_that_goes_away_in_the_middle_loses_no_refusal(left: int) -> None:
+    """Before it is struck off, the default contacts are owed it, or who was refused still is."""
+    house = house_with(OWN[:1])
+
+    def refuses(email: Email) -> None:
+        commits: list[str] = []
+
+        def asked(request: str) -> None:
+            commits.append(request)
+            house.line.away = len(commits) >= left
+
+        house.line.asked = asked
+        refusing(OWN[0])(email)
+
+    house.mail.fail = refuses
+    call(house)
+    house.line.asked = lambda _: None
+    house.line.away = False
+    house.mail.fail = refusing(OWN[0])
+    for _ in range(6):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert at_the_desk(house) == [f"call {DANA}"]
+
+
+def test_of_a_merged_message_that_is_refused_every_notice_goes_on() -> None:
+    house = house_with(OWN[:1], quota=1)
+    call(house)
+    call(house, "call-2")
+    call(house, "call-3", LEE)
+    house.mail.fail = refusing(OWN[0])
+    for _ in range(18):
+        house.clock.advance(after(seconds=20))
+        house.sweep()
+    told = "; ".join(at_the_desk(house)).split("; ")
+    assert sorted(told) == [f"call {DANA}", f"call {LEE}"]
+
+
+def test_a_closing_notice_that_is_refused_goes_on_to_nobody() -> None:
+    house = house_with()
+    call(house)
+    house.mail.fail = refusing(*OWN)
+    house.end(End(call_id="call-1", by_agent=True))
+    assert at_the_desk(house) == []

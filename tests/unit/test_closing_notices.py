@@ -12,6 +12,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.domain.locations import Location, ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
+from shared.domain.presence import PresenceStatus
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
@@ -74,6 +75,33 @@ def test_after_a_drop_it_is_over_when_the_hold_is(house: House) -> None:
     assert closings(house) == []
     live(house, 2)
     assert told(house) == list(CONTACTS)
+
+
+@pytest.mark.parametrize("changed_in_the_hold", [False, True])
+def test_the_end_of_a_hold_in_which_a_person_changed_the_presence_waits_for_no_timer(
+    house: House, *, changed_in_the_hold: bool
+) -> None:
+    dial(house)
+    if changed_in_the_hold:
+        end(house, by_agent=False)
+    house.show(DANA, PresenceStatus.AVAILABLE)
+    sweeps(house, 120)
+    if not changed_in_the_hold:
+        end(house, by_agent=False)
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.hold is not None and emergency.hold.settled
+    sweeps(house, 600 - (120 if changed_in_the_hold else 0) - 10)
+    assert closings(house) == []
+    sweeps(house, 20)
+    assert told(house) == list(CONTACTS)
+    assert house.status(DANA) is PresenceStatus.AVAILABLE
+
+
+def sweeps(house: House, seconds: int) -> None:
+    """So much time without the timer that expires leases."""
+    for _ in range(seconds // 10):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
 
 
 def test_a_released_hold_is_the_end_too(house: House) -> None:

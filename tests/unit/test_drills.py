@@ -30,7 +30,7 @@ from shared.domain.drills import (
     concluded,
     new_drill,
 )
-from shared.domain.errors import Conflict, NotFound, Unavailable
+from shared.domain.errors import Conflict, NotFound, RecipientsRefused, Unavailable
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Banner, Mode, Panel
 from shared.domain.pool_numbers import NumberState
@@ -289,6 +289,18 @@ def test_with_the_mail_service_down_the_step_says_so_and_nobody_is_told_later(ho
     house.mail.fail = lambda _email: None
     house.wait(600)
     assert house.mail.accepted == []
+
+
+def test_a_recipient_of_a_drill_who_is_refused_fails_the_step_and_is_nobody_elses(house: Theatre) -> None:
+    def refuse_the_guard(email: Email) -> None:
+        if GUARD in email.recipients:
+            raise RecipientsRefused(frozenset({GUARD}))
+
+    house.mail.fail = refuse_the_guard
+    drill = house.play(WARDEN, GUARD)
+    assert reason(drill, "email") == "1 of 2 recipients were refused."
+    assert set(house.mail.received()) == {WARDEN} and house.telemetry.count("notice_passed_on") == 0
+    assert_nothing_is_left(house)
 
 
 def test_a_delivery_report_that_comes_while_the_drill_cleans_up_leaves_nothing(house: Theatre) -> None:

@@ -173,6 +173,8 @@ class Named:
 def test_whoever_waited_for_a_turn_is_answered_within_the_time_of_a_dial(waits_s: float, degraded: bool) -> None:
     house = House()
     house.tick()
+    # What is owed is done by other threads, while the caller has the answer.
+    house.performs = False
     slow(house, 0.02)
     began = house.clock.monotonic()
     answer = front_door(house, Line(house, waits_s=waits_s)).start_call(DIAL, caller=everybody())

@@ -200,7 +200,7 @@ def _filled(house: House, units: int, name: str) -> Values:
     """The row of an emergency whose text has so many UTF-16 units."""
     stored = read_stored(own_row(house)).emergency
     assert stored is not None
-    short = structs.replace(stored, agent_id=name, thread=None)
+    short = structs.replace(stored, agent_id=name, thread=None, situation=None)
     missing = units - len(str(emergency_values(short, {})["state"]).encode("utf-16-le")) // 2
     return emergency_values(structs.replace(short, agent_id=name + "x" * missing), {})
 

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
@@ -282,3 +283,31 @@ def test_with_zero_minutes_a_callback_that_rings_at_the_end_goes_on_ringing() ->
     house.switchboard.pick_up(identity(ANA))
     house.deliver()
     assert house.panel(ANA).callback_number == number, "never ends while a leg is in progress"
+
+
+# The pool's low water -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pool", "percent", "alarms"),
+    [
+        (1, 20, [None, "pool_exhausted"]),
+        (2, 20, [None, "pool_low", "pool_exhausted"]),
+        (4, 20, [None, None, None, "pool_low", "pool_exhausted"]),
+        (4, 0, [None, None, None, None, "pool_exhausted"]),
+        (10, 20, [None] * 8 + ["pool_low"] * 2 + ["pool_exhausted"]),
+    ],
+)
+def test_a_pool_is_low_before_it_is_empty(pool: int, percent: int, alarms: list[str | None]) -> None:
+    house = house_with(pool=pool)
+    house.deployment = structs.replace(house.deployment, pool_low_water_percent=percent)
+    raised: list[str | None] = []
+    for dials in range(pool + 1):
+        if dials:
+            house.add_agent(Agent(agent_id=f"agent-{dials}", country="US"))
+            house.dial(Dial(call_id=f"call-{dials}", agent_id=f"agent-{dials}", dialled="911"))
+        house.telemetry.events.clear()
+        house.tick()
+        events = [event for event, _ in house.telemetry.events if event.startswith("pool_")]
+        raised.append(events[0] if events else None)
+    assert raised == alarms

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Row, Write
@@ -11,9 +12,12 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
+from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Banner, Panel
 from shared.ports import Answered
-from tests.fakes.house import House, after, office, only_agent
+from shared.use_cases.effects import MailInOutage
+from shared.use_cases.end_call import End
+from tests.fakes.house import DEFAULT_CONTACT, House, after, office, only_agent
 from tests.fakes.memory_table import MemoryTable
 
 
@@ -108,6 +112,55 @@ def test_the_mail_of_an_outage_is_in_the_thread_of_the_emergency_that_is_recorde
     assert len(house.mail.accepted) >= 2
     [thread] = {email.thread for email in house.mail.accepted}
     assert thread
+
+
+ANA = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US")
+
+
+def house_that_closes(*contacts: str) -> House:
+    house = House()
+    house.deployment = structs.replace(house.deployment, closing_notices=True)
+    house.add_agent(Agent(agent_id="ana", emergency_contacts=contacts))
+    house.tick()
+    return house
+
+
+def told(house: House, kind: NoticeKind) -> list[str]:
+    return sorted(
+        address for email in house.mail.accepted if email.subject == kind.value for address in email.recipients
+    )
+
+
+def test_whoever_was_mailed_in_an_outage_is_told_that_it_is_over_too() -> None:
+    house = house_that_closes("guard@example.com")
+    house.line.away = True
+    assert house.dial(ANA).degraded and told(house, NoticeKind.CALL) == [DEFAULT_CONTACT]
+    house.line.away = False
+    house.clock.advance(after(minutes=1))
+    house.dial(ANA)
+    both = sorted([DEFAULT_CONTACT, "guard@example.com"])
+    assert told(house, NoticeKind.CALL) == both and told(house, NoticeKind.CLOSING) == []
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == both
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_so_is_whoever_is_mailed_in_an_outage_only_once_the_dial_is_recorded(ended: bool) -> None:
+    house = house_that_closes("guard@example.com")
+    house.line.away, house.performs = True, False
+    house.dial(ANA)
+    house.line.away, house.performs = False, True
+    late, house.owed = [each for each in house.owed if isinstance(each, MailInOutage)], []
+    house.clock.advance(after(seconds=2))
+    house.dial(ANA)
+    if ended:
+        house.end(End(call_id="ana/1", by_agent=True))
+    house.do(late)
+    assert told(house, NoticeKind.CALL) == sorted([DEFAULT_CONTACT, "guard@example.com"])
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == sorted([DEFAULT_CONTACT, "guard@example.com"])
 
 
 def away() -> AwayTable:

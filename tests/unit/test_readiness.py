@@ -486,6 +486,7 @@ def test_entries_that_name_no_site_there_is(house: House) -> None:
     ("fields", "said"),
     [
         ({"location_permission": Permission.DENIED}, "location"),
+        ({"location_permission": Permission.PROMPT, "location": None}, "allowed"),
         ({"environment": Environment.VIRTUAL}, "virtual"),
         ({"country": "MX"}, "country"),
     ],
@@ -495,6 +496,14 @@ def test_what_is_wrong_with_a_desktop_is_a_warning(house: House, fields: dict[st
     first = house.administration.show_agent_readiness("ana").checks[0]
     assert (first.id, first.state) == ("desktop", CheckState.WARNING)
     assert said in first.reason
+
+
+def test_a_location_of_which_nobody_knows_whether_it_may_be_seen_is_unknown_until_a_position_came(house: House) -> None:
+    report(house, location_permission=Permission.UNKNOWN, location=None)
+    assert states(house.administration.show_agent_readiness("ana"))["desktop"] is CheckState.UNKNOWN
+    for permission in (Permission.UNKNOWN, Permission.PROMPT):
+        report(house, location_permission=permission)
+        assert states(house.administration.show_agent_readiness("ana"))["desktop"] is CheckState.OK
 
 
 def test_an_old_report_is_a_warning(house: House) -> None:

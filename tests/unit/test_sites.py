@@ -8,6 +8,7 @@ import azure.functions as func
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from functions.http import client_network
 from functions.wire.http import DesktopBody, SiteBody, decode, site_of
@@ -158,6 +159,24 @@ def test_what_was_fixed_at_the_dial_outlives_a_change_of_the_site(house: House) 
     house.switchboard.hang_up()
     house.wait(60)
     assert told(house) == {"own@example.com", "north@example.com"}
+
+
+def test_a_missed_callback_is_told_to_as_many_as_the_call_was(house: House) -> None:
+    own = tuple(f"{'o' * 100}{place}@example.com" for place in range(26))
+    of_site = tuple(f"{'s' * 100}{place}@example.com" for place in range(30))
+    house.sites.save(structs.replace(NORTH, emergency_contacts=of_site), None, house.within())
+    house.add_agent(Agent(agent_id=DANA, acs_user_ids=("8:acs:r_d",), emergency_contacts=own))
+    house.clock.advance(timedelta(seconds=REMEMBERED_S + 1))
+    report(house, "192.0.2.7")
+    number = dial(house).callback_number
+    assert told(house) == {*own, *of_site}
+    house.end(End(call_id="c", by_agent=True, agent_id=DANA))
+    house.mail.accepted.clear()
+    house.responder_calls(number)
+    house.wait(20)
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert told(house) == {*own, *of_site}
 
 
 def test_a_dial_reads_no_site_that_is_remembered_and_goes_on_without_those_that_cannot_be_read(house: House) -> None:
