@@ -47,6 +47,7 @@
  * @property {string | null} [country] ISO 3166-1 alpha-2, where the desktop is
  * @property {string} [locale]
  * @property {string} [desktopId]
+ * @property {string} [acsUserId] whom the calling agent signed in as: a responder's callback rings it where the entry has none
  * @property {any} [diagnostics] the SDK's `Features.UserFacingDiagnostics`, to tell that the line is being restored
  * @property {(state: DialerState) => void} [onChange]
  */
@@ -547,6 +548,7 @@ export function createEmergencyDialer(options) {
       ...(options.country ? { country: options.country } : {}),
       ...(options.locale ? { locale: options.locale } : {}),
       ...(options.desktopId ? { desktop_id: options.desktopId } : {}),
+      ...(options.acsUserId ? { acs_user_id: options.acsUserId } : {}),
       caller_id_ours: callerIdIsOurs,
     };
   }

@@ -170,7 +170,7 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #speak() {
-    const given = this.getAttribute("lang") || navigator.language;
+    const given = this.getAttribute("lang") || this.#mine?.locale || navigator.language;
     const language = languageOf(given);
     this.#locale = localeOf(given);
     this.#t = speaking(PANEL_WORDS, language);
@@ -201,6 +201,7 @@ export class EmergencyPanel extends HTMLElement {
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
+    this.#speakTheirs();
     if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
       this.#source.state = { ...this.#source.state, status: unknownBecause(answer, mine) };
@@ -208,6 +209,16 @@ export class EmergencyPanel extends HTMLElement {
       clearTimeout(this.#identifying);
       if (this.#source.state.status === "stale") this.#identifying = setTimeout(this.#identifyAgain, IDENTIFY_AGAIN_MS);
     }
+  }
+
+  /** In the language of whoever is signed in, where the page around gives none (B11). */
+  #speakTheirs() {
+    const before = this.#locale;
+    this.#speak();
+    if (!this.#source || this.#locale === before) return;
+    this.#build();
+    this.#view = null;
+    this.#render();
   }
 
   /** Who this is was not to be learnt: the server was away, or nobody had signed in. */

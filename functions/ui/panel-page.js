@@ -16,11 +16,15 @@ const page = document.getElementById("panel");
 const element = new EmergencyPanel();
 
 function setLanguage(locale) {
+  showLanguage(locale);
+  // Last: an element on the page says its state in the title at once.
+  element.setAttribute("lang", locale);
+}
+
+function showLanguage(locale) {
   const language = languageOf(locale);
   document.documentElement.lang = language;
   document.title = speaking(PANEL_WORDS, language)("title");
-  // Last: an element on the page says its state in the title at once.
-  element.setAttribute("lang", locale || language);
 }
 
 /** The page around this one, over the port that it gave: its token, its call, its devices. */
@@ -113,8 +117,11 @@ function listenToHost() {
 element.setAttribute("api", new URL("..", location.href).href.replace(/\/$/, ""));
 if (query.get("agent")) element.setAttribute("agent-id", query.get("agent"));
 if (query.get("desktop")) element.setAttribute("desktop-id", query.get("desktop"));
-setLanguage(query.get("locale") ?? navigator.language);
+if (query.get("locale")) setLanguage(query.get("locale"));
+else showLanguage(navigator.language);
 element.addEventListener("modechange", () => {
+  // The language may be that of whoever signed in, which only the element learns.
+  document.documentElement.lang = element.dataset.language ?? document.documentElement.lang;
   document.title = `${element.headline} – ${speaking(PANEL_WORDS, document.documentElement.lang)("title")}`;
 });
 listenToHost();

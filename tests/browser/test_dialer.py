@@ -131,16 +131,20 @@ def test_where_the_caller_id_is_ours_the_call_waits_for_the_answer_but_not_long(
 
 
 def test_what_is_reported(caller: Caller) -> None:
-    caller.sit_down(desktopId="desktop-1")
+    caller.sit_down(desktopId="desktop-1", acsUserId="8:acs:r_dana")
     caller.dial("9-911")
     caller.wait_for("window.dialer.state.report === 'accepted'")
     [report] = caller.desk.reports
     assert report.authorization == "Bearer first"
     body = report.body
-    assert (body["agent_id"], body["dialled"], body["country"], body["desktop_id"]) == (
-        *("agent-1", "9-911", "US"),
-        "desktop-1",
-    )
+    said = {name: body[name] for name in ("agent_id", "dialled", "country", "desktop_id", "acs_user_id")}
+    assert said == {
+        "agent_id": "agent-1",
+        "dialled": "9-911",
+        "country": "US",
+        "desktop_id": "desktop-1",
+        "acs_user_id": "8:acs:r_dana",
+    }
     assert body["caller_id_ours"] is False and 0 <= body["dialled_ago_ms"] < AT_ONCE_MS
     assert caller.started[0]["participants"] == [{"phoneNumber": "911"}]
     # The page polls under the id by which the server knows the emergency.

@@ -179,6 +179,17 @@ def test_a_browser_that_does_not_find_out_where_it_is_delays_nothing(page: Page,
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
 
 
+@pytest.mark.parametrize(("locale", "language"), [("", "es"), ("&locale=it", "it")])
+def test_the_panel_speaks_the_language_of_whoever_is_signed_in_unless_it_is_told_another(
+    page: Page, desk: Desk, locale: str, language: str
+) -> None:
+    desk.panel = in_emergency()
+    desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": "es-MX"}
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1{locale}")
+    expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
+    expect(page.locator("html")).to_have_attribute("lang", language)
+
+
 def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: Desk, said: list[str]) -> None:
     desk.others["GET me"] = 503
     page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1&locale=en")
