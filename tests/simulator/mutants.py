@@ -631,8 +631,8 @@ MUTANTS = (
     Mutant(
         "two dials try one resting number",
         POOL,
-        "first, self.resting = self.resting[:1], self.resting[1:]",
-        "first = self.resting[:1]",
+        "        self.resting = tuple(number for number in self.resting if number != first)\n",
+        "",
     ),
     Mutant(
         "a number is taken from whoever holds it",
