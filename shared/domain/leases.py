@@ -54,13 +54,13 @@ class Lease(Struct, frozen=True, kw_only=True):
     """The binding of one callback number to one agent.
 
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
-    set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
-    at dialling, from which a shorter window takes nothing; nor does a shorter time after the call or of rest from what
-    was set since, `kept_after_call_minutes` and `kept_cool_down_minutes` (0 in rows of an older version). `expired_at`: when it ended, once the timer has written
-    that; whether it lives is computed all the same. `lost`: the number is not this agent's: it was lent again in its
-    cool-down or, where it is the `fallback` number, none of the pool could be had. `word` is what the log calls this
-    emergency by, at random; `thread` is the thread of its mails, "" in rows of an older version. `drill`: it is a
-    drill's, and any real dial may have its number.
+    set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was
+    promised at dialling, from which a shorter window takes nothing; nor does a shorter time after the call or of rest
+    from what was set since, `kept_after_call_minutes` and `kept_cool_down_minutes` (0 in rows of an older version).
+    `expired_at`: when it ended, once the timer has written that; whether it lives is computed all the same. `lost`:
+    the number is not this agent's: it was lent again in its cool-down or, where it is the `fallback` number, none of
+    the pool could be had. `word` is what the log calls this emergency by, at random; `thread` is the thread of its
+    mails, "" in rows of an older version. `drill`: it is a drill's, and any real dial may have its number.
     """
 
     number: Key
