@@ -193,7 +193,7 @@ def test_unlisted_agents_beyond_their_fifth_are_lent_what_rests_of_it_and_then_i
 
 @pytest.mark.parametrize(("country", "begins"), [("US", "+1425"), ("GB", "+447")])
 def test_unlisted_agents_beyond_their_fifth_share_one_of_their_own_country_first(country: str, begins: str) -> None:
-    house = House(pool=(*numbers(5), *(f"+44770090012{n}" for n in range(5))))
+    house = House(pool=(*numbers(5), *(f"+{447700900120 + n}" for n in range(5))))
     house.add_agent(Agent(agent_id="dana"))
     house.tick()
     for n, where in enumerate(("US", "GB")):
