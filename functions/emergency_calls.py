@@ -11,9 +11,9 @@ from functions.wire.http import (
     ReleaseBody,
     TieBody,
     call_answer,
-    decode,
     decode_dial,
     decode_or_default,
+    decode_report,
     path_id,
 )
 from shared.use_cases.end_call import End
@@ -43,8 +43,9 @@ def call_updated(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     signed_in = caller("call_updated", req, app.sign_in)
     call_id = path_id(req.route_params.get("call_id"), "call_id")
-    body = decode(req.get_body(), TieBody)
-    app.calling.tie_call(call_id, plain_id(body.server_call_id), caller=signed_in)
+    body = decode_report(req.get_body(), TieBody)
+    server_call_id = plain_id(body.server_call_id)
+    app.calling.tie_call(call_id, server_call_id, caller=signed_in, agent_id=body.named_agent())
     return json_answer({"call_id": call_id})
 
 
@@ -55,7 +56,7 @@ def call_ended(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     signed_in = caller("call_ended", req, app.sign_in)
     call_id = path_id(req.route_params.get("call_id"), "call_id")
-    body = decode_or_default(req.get_body(), EndBody)
+    body = decode_report(req.get_body(), EndBody)
     end = End(call_id=call_id, by_agent=body.by_agent, agent_id=body.named_agent())
     ended = app.calling.end_call(end, caller=signed_in)
     return json_answer({"call_id": call_id, "known": ended.known}, status=200 if ended.known else 202)

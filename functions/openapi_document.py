@@ -88,6 +88,9 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             if not isinstance(kind, Text):
                 _tolerate_absence(components, kind.__name__)
     _accept_anything(components["DialBody"])
+    for report in ("EndBody", "TieBody"):
+        # Nobody's end is lost for whom it names.
+        components[report]["properties"][STOOD_IN_FOR] = {}
     paths: dict[str, dict[str, Any]] = {}
     left = iter(schemas[1:])
     for operation in operations:

@@ -337,12 +337,16 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             turned_away=turned_away,
         )
 
-    def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller) -> None:
-        """The softphone knows by now which server call its leg is. Raises `NotAllowed`, `NotFound`, `Unavailable`."""
-        with self._changing(caller):
+    def tie_call(self, call_id: str, server_call_id: str, *, caller: Caller, agent_id: str | None = None) -> None:
+        """The softphone knows by now which server call its leg is; `agent_id` is whose a machine means.
+
+        Raises `NotAllowed`, `NotFound`, `Malformed`, `Unavailable`.
+        """
+        with self._changing(caller, agent_id):
             effects = tie_call(
                 call_id,
                 server_call_id,
+                agent_id=agent_id,
                 caller=caller,
                 emergencies=self.emergencies,
                 directory=self.directory,

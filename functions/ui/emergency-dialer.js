@@ -100,17 +100,32 @@ const ANYWHERE =
 const RANGES = ANYWHERE.split(" ").map((range) => range.split("-"));
 const BEFORE_911 = new Set(["+", "+1", "1", "9", "91"]);
 
+// Signs that are digits, and that no regular expression tells from other numerals: the first digit of a row, its first
+// sign and its last (Unicode, category No with a digit value).
+const DIGIT_SIGNS = [
+  [2, 0xb2, 0xb3], [1, 0xb9, 0xb9], [1, 0x1369, 0x1371], [1, 0x19da, 0x19da], [0, 0x2070, 0x2070], [4, 0x2074, 0x2079],
+  [0, 0x2080, 0x2089], [1, 0x2460, 0x2468], [1, 0x2474, 0x247c], [1, 0x2488, 0x2490], [0, 0x24ea, 0x24ea],
+  [1, 0x24f5, 0x24fd], [0, 0x24ff, 0x24ff], [1, 0x2776, 0x277e], [1, 0x2780, 0x2788], [1, 0x278a, 0x2792],
+  [1, 0x10a40, 0x10a43], [1, 0x10e60, 0x10e68], [1, 0x11052, 0x1105a], [0, 0x1f100, 0x1f100], [0, 0x1f101, 0x1f10a],
+];
+
 /** @param {string} text @returns {string} without what is passed over (all but letters, digits and + , ; : @ % ? _) */
 function plain(text) {
-  return [...text.normalize("NFKC").toLowerCase()]
-    .map((character) => (/\p{Nd}/u.test(character) ? digitOf(character) : character))
+  return [...text.replace(/[\uff01-\uff5e]/g, (wide) => String.fromCharCode(wide.charCodeAt(0) - 0xfee0))]
+    .map((character) => (/\p{N}/u.test(character) ? digitOf(character) : character))
     .join("")
-    .replace(/(?![+,;:@%?_])[\p{Z}\p{C}\p{P}\p{S}\p{M}\u115f\u1160\u3164\uffa0\u30fc]/gu, "");
+    .replace(/(?![+,;:@%?_])[\p{Z}\p{C}\p{P}\p{S}\p{M}\u115f\u1160\u3164\uffa0\u30fc]/gu, "")
+    .toLowerCase();
 }
 
-/** @param {string} digit of any script @returns {string} Unicode keeps the ten digits of a script in a row */
-function digitOf(digit) {
-  const code = /** @type {number} */ (digit.codePointAt(0));
+/** @param {string} numeral of any script @returns {string} its digit, "" for what is none, such as a fraction */
+function digitOf(numeral) {
+  const code = /** @type {number} */ (numeral.codePointAt(0));
+  if (!/\p{Nd}/u.test(numeral)) {
+    const row = DIGIT_SIGNS.find(([, first, last]) => first <= code && code <= last);
+    return row ? String(row[0] + code - row[1]) : "";
+  }
+  // Unicode keeps the ten digits of a script in a row.
   let first = code;
   while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
   return String((code - first) % 10);
@@ -118,9 +133,11 @@ function digitOf(digit) {
 
 /** @param {string} text @returns {string} the subscriber in an address or a raw id of the service; else before a host */
 function subscriber(text) {
-  if (text.startsWith("4:")) return text.slice(2).split("_")[0];
+  if (text.startsWith("4:")) return withoutPlus(text.slice(2).split("_")[0]);
   const scheme = /^(tel|sips?|callto):/;
-  if (!scheme.test(text)) return text.split("@")[0];
+  // Nobody before a host: then the number stands where the host would.
+  const nobody = /^([+,;:%?_]*@)+/;
+  if (!scheme.test(text)) return withoutPlus(text.replace(nobody, "").split("@")[0]);
   let rest = text;
   while (scheme.test(rest)) {
     rest = rest.replace(scheme, "");
@@ -130,7 +147,12 @@ function subscriber(text) {
       // As it is: what is no percent-encoding is passed over below.
     }
   }
-  return rest.split(/[@:;?]/)[0];
+  return withoutPlus(rest.replace(nobody, "").split(/[@:;?]/)[0]);
+}
+
+/** @param {string} text @returns {string} without a plus that is not in front */
+function withoutPlus(text) {
+  return text.replace(/^[,;:@%?_pw]+/, "").replace(/(?!^)\+/g, "");
 }
 
 /** @param {string} number @returns {string[]} what may be meant: a pause ends a number, or comes before the rest of it */

@@ -18,7 +18,6 @@ from azure.functions import eventgrid, meta
 from msgspec import Struct, structs
 
 from functions.wire.decoding import (
-    convert,
     in_range,
     mapping,
     moment_of,
@@ -27,7 +26,7 @@ from functions.wire.decoding import (
     text_if_sound,
     text_or_none,
 )
-from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, EndBody, Id, dial_body
+from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, EndBody, Id, dial_body, report_in
 from shared.domain.contacts import LONGEST_ADDRESS
 from shared.domain.dials import Dial
 from shared.domain.errors import Malformed
@@ -225,7 +224,7 @@ def dialled(event: TelephonyEvent) -> Dial:
 
 def call_ended(event: TelephonyEvent) -> CallEndedBody:
     """Read `EmergencyCalling.CallEnded`; raises `Malformed`."""
-    return convert(mapping(event.data, "data"), CallEndedBody, "data").plain()
+    return report_in(mapping(event.data, "data"), CallEndedBody, "data").plain()
 
 
 def _raw_id(person: object, field: str) -> str | None:

@@ -29,6 +29,7 @@ from shared.use_cases.answer_dial import Answer
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 
 LONGEST_ID = 600
+AGENT_ID = "agent_id"
 LONGEST_AGO_MS = 24 * 3600 * 1000
 LONGEST_RAW_ID = 300
 LONGEST_SERVER_CALL_ID = 1024
@@ -131,6 +132,11 @@ class TieBody(Struct, frozen=True, kw_only=True):
     """`PATCH /emergency-calls/{call_id}`."""
 
     server_call_id: ServerCallId
+    agent_id: Id | None = None
+
+    def named_agent(self) -> str | None:
+        """Whose call is meant, where the reporter says so."""
+        return plain_id(self.agent_id) if self.agent_id else None
 
 
 class EndBody(Struct, frozen=True, kw_only=True):
@@ -288,6 +294,19 @@ def _is_id(sent: object) -> bool:
     except Malformed:
         return False
     return True
+
+
+def decode_report[T: TieBody | EndBody](body: bytes, kind: type[T]) -> T:
+    """What is reported of a call, an end or a tie: no body is one without fields. Raises `Malformed`."""
+    sent = {} if decoding.is_empty(body) else decoding.loosely_parsed(body)
+    return report_in(decoding.mapping(sent, decoding.WHOLE), kind)
+
+
+def report_in[T: TieBody | EndBody](sent: Mapping[str, object], kind: type[T], field: str = "") -> T:
+    """A report of a call without an `agent_id` that cannot be used: nobody's end is lost for that."""
+    agent_id, others = sent.get(AGENT_ID), {name: value for name, value in sent.items() if name != AGENT_ID}
+    named = {AGENT_ID: agent_id} if _is_id(agent_id) else {}
+    return decoding.convert({**others, **named}, kind, field)
 
 
 def decode_or_default[T](body: bytes, kind: type[T]) -> T:

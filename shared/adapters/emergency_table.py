@@ -216,13 +216,15 @@ class EmergencyTable:
     def _writes(self, change: Change, index: Mapping[str, Values], deadline: Deadline) -> list[Write]:
         stored, own = change.stored, agent_row(change.emergency.agent_key)
         values = emergency_values(change.emergency, index)
-        return [
-            *self._call_writes(change, index),
-            Replace(own, values, stored.version) if stored.version else Insert(own, values),
-            *_index_writes(stored.index, index, change),
-            *self._loan_writes(change, deadline),
-            *_owed_writes(change),
-        ]
+        return _once_a_row(
+            [
+                *self._call_writes(change, index),
+                Replace(own, values, stored.version) if stored.version else Insert(own, values),
+                *_index_writes(stored.index, index, change),
+                *self._loan_writes(change, deadline),
+                *_owed_writes(change),
+            ]
+        )
 
     def _commit(self, change: Change, writes: Sequence[Write], deadline: Deadline) -> Mapping[str, str | None]:
         lent = False
@@ -565,6 +567,18 @@ class EmergencyTable:
                 deadline.require()
             else:
                 return noted
+
+
+def _once_a_row(writes: Sequence[Write]) -> list[Write]:
+    """A transaction (EGT) writes a row once: a place that passes from one emergency to another is replaced.
+
+    That it is the other's still, the version of the other's own row proves.
+    """
+    gone = {write.key for write in writes if isinstance(write, Delete)}
+    passed_on = {write.key: Put(write.key, write.values) for write in writes if isinstance(write, Insert)}
+    passed_on = {key: put for key, put in passed_on.items() if key in gone}
+    kept = (write for write in writes if not (isinstance(write, Delete) and write.key in passed_on))
+    return [passed_on.get(write.key, write) for write in kept]
 
 
 def _require_room(writes: Sequence[Write]) -> None:

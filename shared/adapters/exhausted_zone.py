@@ -6,7 +6,7 @@ what it needs, and how many are read.
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -97,15 +97,17 @@ class ZoneReader(Struct, frozen=True):
             picture.held.hold([number for number in some if number not in new], now)
         return Loan(number=new[0], kind=LoanKind.NEW) if new else None
 
-    def resting_loan(self, picture: Picture, now: datetime, deadline: Deadline) -> Loan | None:
-        """The longest-resting number all of whose holders' leases are over.
+    def resting_loan(
+        self, picture: Picture, now: datetime, deadline: Deadline, among: Collection[str] | None = None
+    ) -> Loan | None:
+        """The longest-resting number (of these) all of whose holders' leases are over.
 
         Of those that look so, only some are looked at: where thousands hold a few numbers, no reading shows them all,
         and a shared number in time is better than the search for one that rests.
         """
         for _ in range(MOST_CANDIDATES):
             with self.lock:
-                number = picture.held.take_resting()
+                number = picture.held.take_resting(among)
             if number is None:
                 return None
             loan = self._taken_from_holders(number, now, deadline)
@@ -113,10 +115,10 @@ class ZoneReader(Struct, frozen=True):
                 return loan
         return None
 
-    def shared_loan(self, picture: Picture) -> Loan | None:
-        """Of the numbers that the reading showed, the one that is to be shared."""
+    def shared_loan(self, picture: Picture, among: Collection[str] | None = None) -> Loan | None:
+        """Of the numbers that the reading showed (and of these), the one that is to be shared."""
         with self.lock:
-            number = picture.held.share(self.chance.choice)
+            number = picture.held.share(self.chance.choice, among)
         return Loan(number=number, kind=LoanKind.SHARED) if number is not None else None
 
     def _taken_from_holders(self, number: str, now: datetime, deadline: Deadline) -> Loan | None:

@@ -8,7 +8,7 @@ serves all dials that waited for it.
 
 import random
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import chain
@@ -75,12 +75,29 @@ class Lending:
         if quota is not None and quota.place is None:
             if not quota.numbers:
                 raise NotFound("All numbers that agents outside the directory hold have left the pool.")
-            return Loan(number=self._chance.choice(quota.numbers), kind=LoanKind.SHARED)
+            return self._find_among(frozenset(quota.numbers), country, now, deadline, takes=takes)
         loan = self._find_unshared(country, now, deadline, takes=takes)
         loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
         return structs.replace(loan, quota_place=quota.place if quota is not None else None)
+
+    def _find_among(
+        self, numbers: frozenset[str], country: str | None, now: datetime, deadline: Deadline, *, takes: bool
+    ) -> Loan:
+        """One of the numbers that agents outside the directory hold: resting, else shared; one reading for it."""
+        names = {zone_of_number(number) for number in numbers}
+        zones = [zone for zone in self._in_order(country) if zone.name in names]
+        self._look(zones, {zone: zone.picture for zone in zones}, now, deadline)
+        resting = (zone.find_resting(numbers, now, deadline) for zone in zones if takes)
+        shared = (zone.find_shared(numbers) for zone in zones)
+        loan = next((loan for loan in chain(resting, shared) if loan is not None), None)
+        if loan is None:
+            # A reading has an end: where thousands hold numbers, it may show none of these.
+            return Loan(number=self._chance.choice(sorted(numbers)), kind=LoanKind.SHARED)
+        # Whoever takes a number that rests takes the place that it has: they hold no more numbers than before.
+        held = (each.emergency.quota_place for each in loan.from_holders if each.emergency is not None)
+        return structs.replace(loan, quota_place=next((place for place in held if place is not None), None))
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         looked: list[_Zone] = []
@@ -187,9 +204,13 @@ class _Zone:
         new = self._reader.new_loan(picture, now, deadline)
         return new or (self._reader.resting_loan(picture, now, deadline) if takes else None)
 
-    def find_shared(self) -> Loan | None:
-        """Of the numbers that the last reading showed, the one that is to be shared."""
-        return self._reader.shared_loan(self.picture)
+    def find_resting(self, among: Collection[str], now: datetime, deadline: Deadline) -> Loan | None:
+        """Of these numbers, one that rests by the last reading."""
+        return self._reader.resting_loan(self.picture, now, deadline, among)
+
+    def find_shared(self, among: Collection[str] | None = None) -> Loan | None:
+        """Of the numbers (and of these) that the last reading showed, the one that is to be shared."""
+        return self._reader.shared_loan(self.picture, among)
 
     def over(self, row: str, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""

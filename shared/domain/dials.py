@@ -142,7 +142,17 @@ class DialFacts(Struct, frozen=True, kw_only=True):
     @property
     def all_ignored(self) -> tuple[str, ...]:
         """The fields that could not be used, or were not believed."""
-        return tuple(dict.fromkeys((*self.dial.ignored, *self.ignored)))
+        unused = () if self._object_id_counts else ("entra_object_id",)
+        return tuple(dict.fromkeys((*self.dial.ignored, *self.ignored, *unused)))
+
+    @property
+    def _object_id_counts(self) -> bool:
+        """Whether the object id that was said is used, or says nothing else than the sign-in: an agent's own."""
+        said = self.dial.entra_object_id
+        if said is None or not self.caller.is_agent:
+            return True
+        entered = self.agent.entra_object_id if self.agent is not None else None
+        return said.lower() in {self.caller.name.lower(), (entered or "").lower()}
 
     @property
     def received_at(self) -> datetime:

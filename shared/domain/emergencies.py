@@ -771,7 +771,13 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
         # A callback is not dialled: it protects the number by its end alone (B3).
         dialled_at=max((leg.dialled_at for leg in emergency.legs if leg.callback is None), default=known.dialled_at),
     )
-    lease = structs.replace(lease, kept_until=lease.window_ends_at(rules))
+    own = lease.own(rules)
+    lease = structs.replace(
+        lease,
+        kept_until=lease.window_ends_at(rules),
+        kept_after_call_minutes=own.after_call_minutes,
+        kept_cool_down_minutes=own.cool_down_minutes,
+    )
     emergency = structs.replace(emergency, thread=_thread_settled(structs.replace(emergency, lease=lease), rules, now))
     if lease.expired_at is not None:
         # A callback that is answered in the cool-down gives the number back; an end that is told late moves the end.

@@ -45,12 +45,15 @@ _PREFIXES_933 = {"9": "outside_line"}
 _PAUSES = frozenset(",;pw")
 # Beside digits and letters, what may part a number from what is not of it; any other sign is passed over.
 _STRUCTURE = frozenset("+,;:@%?_")
-# Blanks, invisible characters, marks, punctuation and symbols: `is_emergency_number` passes over them as well. It does
-# so with letters too, but on a keypad these are digits: 911HELP is a longer number.
-_PASSED_OVER = frozenset("ZCMPS")
+# Blanks, invisible characters, marks, punctuation, symbols, and numerals that are no digit, such as a fraction:
+# `is_emergency_number` passes over them as well. It does so with letters too, but on a keypad these are digits: 911HELP
+# is a longer number.
+_PASSED_OVER = frozenset("ZCMPSN")
 # Letters by their category: fillers that nobody sees, and the long vowel mark that is written as a dash.
 _NOT_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u30fc")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+# An empty user part: then the number stands where the host would.
+_NOBODY = re.compile(r"\A(?:[+,;:%?_]*@)+")
 _SERVICE_URN = "urn:service:sos"
 _SCHEMES = ("tel:", "sips:", "sip:", "callto:")
 _RAW_PHONE = "4:"
@@ -156,23 +159,24 @@ def _subscriber(text: str) -> str:
         # The service may add a suffix of its own to a number's raw id: `4:911_1b2c`.
         return text.removeprefix(_RAW_PHONE).partition("_")[0]
     if not text.startswith(_SCHEMES):
-        return text.partition("@")[0]
+        return _NOBODY.sub("", text).partition("@")[0]
     while text.startswith(_SCHEMES):
         text = _plain(unquote(text.partition(":")[2]))
     # It ends at the host, the password, the first parameter or header (RFC 3261, 19.1; RFC 3966).
-    return re.split("[@:;?]", text, maxsplit=1)[0]
+    return re.split("[@:;?]", _NOBODY.sub("", text), maxsplit=1)[0]
 
 
 def _parts(text: str) -> Iterator[str]:
     """The pieces between pauses, without the signs that parted nothing; nothing for an empty one."""
-    piece = ""
+    piece, begun = "", False
     for character in text:
         if character in _PAUSES:
             if piece:
                 yield piece
             piece = ""
-        elif character == "+" or character not in _STRUCTURE:
-            piece += character
+        elif character not in _STRUCTURE or (character == "+" and not begun):
+            # `is_emergency_number` passes over a plus that is not in front.
+            piece, begun = piece + character, True
     if piece:
         yield piece
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.domain.ids import Key
 
@@ -54,12 +54,13 @@ class Lease(Struct, frozen=True, kw_only=True):
     """The binding of one callback number to one agent.
 
     `epoch` names this one lending of the number. `shared`: others held the number when it was lent. `busy_until` is
-    set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was promised
-    at dialling, from which a shorter window takes nothing. `expired_at`: when it ended, once the timer has written
-    that; whether it lives is computed all the same. `lost`: the number is not this agent's: it was lent again in its
-    cool-down or, where it is the `fallback` number, none of the pool could be had. `word` is what the log calls this
-    emergency by, at random; `thread` is the thread of its mails, "" in rows of an older version. `drill`: it is a
-    drill's, and any real dial may have its number.
+    set while a leg is in progress: the moment at which that leg would count as dropped. `kept_until`: what was
+    promised at dialling, from which a shorter window takes nothing; nor does a shorter time after the call or of rest
+    from what was set since, `kept_after_call_minutes` and `kept_cool_down_minutes` (0 in rows of an older version).
+    `expired_at`: when it ended, once the timer has written that; whether it lives is computed all the same. `lost`:
+    the number is not this agent's: it was lent again in its cool-down or, where it is the `fallback` number, none of
+    the pool could be had. `word` is what the log calls this emergency by, at random; `thread` is the thread of its
+    mails, "" in rows of an older version. `drill`: it is a drill's, and any real dial may have its number.
     """
 
     number: Key
@@ -70,6 +71,8 @@ class Lease(Struct, frozen=True, kw_only=True):
     last_ended_at: datetime | None = None
     busy_until: datetime | None = None
     kept_until: datetime | None = None
+    kept_after_call_minutes: int = 0
+    kept_cool_down_minutes: int = 0
     expired_at: datetime | None = None
     lost: bool = False
     fallback: bool = False
@@ -78,8 +81,14 @@ class Lease(Struct, frozen=True, kw_only=True):
     drill: bool = False
 
     def own(self, rules: Rules) -> Rules:
-        """The rules that hold for this lease."""
-        return RULES_OF_DRILLS if self.drill else rules
+        """The rules that hold for this lease: the longest times after the call and of rest that were set since."""
+        if self.drill:
+            return RULES_OF_DRILLS
+        after_call_minutes = max(rules.after_call_minutes, self.kept_after_call_minutes)
+        cool_down_minutes = max(rules.cool_down_minutes, self.kept_cool_down_minutes)
+        if (after_call_minutes, cool_down_minutes) == (rules.after_call_minutes, rules.cool_down_minutes):
+            return rules
+        return structs.replace(rules, after_call_minutes=after_call_minutes, cool_down_minutes=cool_down_minutes)
 
     def promised_until(self, rules: Rules) -> datetime:
         """The earliest end that the agent and the responder can rely on; later legs only move it further out."""

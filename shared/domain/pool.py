@@ -117,14 +117,17 @@ class Exhausted(Struct):
         """Somebody holds these numbers, although the reading, which has an end, did not show who."""
         self.activity |= {number: Activity(True, 1, now) for number in numbers}
 
-    def take_resting(self) -> str | None:
-        """The longest resting number, which is nobody else's to try; None where none is left."""
-        first, self.resting = self.resting[:1], self.resting[1:]
-        return first[0] if first else None
+    def take_resting(self, among: Collection[str] | None = None) -> str | None:
+        """The longest resting number (of these), which is nobody else's to try; None where none is left."""
+        first = next((number for number in self.resting if among is None or number in among), None)
+        self.resting = tuple(number for number in self.resting if number != first)
+        return first
 
-    def share(self, choose: Callable[[Sequence[str]], str]) -> str | None:
-        """The number to share, which has one sharer more from then on; None where nobody holds any."""
-        equal = numbers_to_share(self.activity)
+    def share(self, choose: Callable[[Sequence[str]], str], among: Collection[str] | None = None) -> str | None:
+        """The number (of these) to share, which has one sharer more from then on; None where nobody holds any."""
+        equal = numbers_to_share(
+            {number: each for number, each in self.activity.items() if among is None or number in among}
+        )
         if not equal:
             return None
         number = choose(equal)

@@ -17,6 +17,7 @@ def tie_call(
     call_id: str,
     server_call_id: str,
     *,
+    agent_id: str | None = None,
     caller: Caller,
     emergencies: EmergencyStore,
     directory: AgentDirectory,
@@ -27,17 +28,19 @@ def tie_call(
 ) -> tuple[Effect, ...]:
     """Record the claim; it becomes an exact tie once ACS names the same starter for that server call.
 
-    Raises `NotFound` for a call that a machine may not speak for, `NotAllowed` for one that is not the agent's own,
-    `Unavailable`.
+    `agent_id` is whose call a machine means. Raises `NotFound` for a call that a machine may not speak for,
+    `NotAllowed` for one that is not the agent's own, `Malformed` where it could be several agents', `Unavailable`.
     """
     now = clock.now()
     own = find_own_call(
         call_id,
-        agent_id=None,
+        agent_id=agent_id,
         caller=caller,
         emergencies=emergencies,
         directory=directory,
         deadline=deadline,
+        rules=deployment.rules,
+        now=now,
     ).own
     if own is None or own.agent_key is None or own.leg_id is None:
         # An agent is told the same of a call that is another's and of one that is nobody's.

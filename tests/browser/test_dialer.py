@@ -831,6 +831,19 @@ WRITTEN = [
     ),
     *("911;ext=1", "911;phone-context=+1", "911pizza", "911,A", "9_1_1", "\u2079\u00b9\u00b9", "<urn:service:sos>"),
     *("911#5551234", "911help", "5551@911", "4:9115551234_1b2c", "9\u31641\uffa01", "9\u30fc1\u30fb1"),
+    *(
+        "911+",
+        "9+1+1",
+        "9+911",
+        "9,+1911",
+        "@911",
+        "sip:@911",
+        "@911@example.com",
+        "911\u00bd",
+        "9\u216711",
+        "911\u2469",
+    ),
+    *("9\u2776\u1369", "\u2121911", "911+5551234", "@9115551234", "911\u00bd5551234"),
     *("9115551234", "5551911", "99911", "9112", "91", "", "911a", "x911", "411", "9" * 300, "+1 425 555 0180", "311"),
 ]
 COUNTRIES = ("US", "CA", "PR", "GU", "GB", "DK", "AU", "FR", "ZA", None)
@@ -850,6 +863,7 @@ def test_it_is_an_emergency_wherever_the_server_may_say_so(caller: Caller) -> No
     for number, found in zip(WRITTEN, shown, strict=True):
         assert found or not _is_recognised(number, None, SUPPORTED_REGIONS), number
     none = {"9115551234", "5551911", "x911", "", "911#5551234", "911help", "5551@911", "4:9115551234_1b2c"}
+    none |= {"911+5551234", "@9115551234", "911\u00bd5551234"}
     assert not any(found for number, found in zip(WRITTEN, shown, strict=True) if number in none)
 
 

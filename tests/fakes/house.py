@@ -406,8 +406,8 @@ class House:
     def end(self, end: End, caller: Caller | None = None) -> Ended:
         return self.calling.end_call(end, caller=caller or everybody())
 
-    def tie(self, call_id: str, server_call_id: str, caller: Caller | None = None) -> None:
-        self.calling.tie_call(call_id, server_call_id, caller=caller or everybody())
+    def tie(self, call_id: str, server_call_id: str, caller: Caller | None = None, agent_id: str | None = None) -> None:
+        self.calling.tie_call(call_id, server_call_id, caller=caller or everybody(), agent_id=agent_id)
 
     def see(self, call: ServerCall) -> None:
         self.calling.see_server_call(call)

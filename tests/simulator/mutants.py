@@ -378,6 +378,18 @@ MUTANTS = (
         "return window_ends",
     ),
     Mutant(
+        "a shorter time after the call takes what was promised",
+        LEASES,
+        "max(rules.after_call_minutes, self.kept_after_call_minutes)",
+        "rules.after_call_minutes",
+    ),
+    Mutant(
+        "a shorter cool-down takes what was promised",
+        LEASES,
+        "max(rules.cool_down_minutes, self.kept_cool_down_minutes)",
+        "rules.cool_down_minutes",
+    ),
+    Mutant(
         "an outage's mark is believed over what was there before the first leg",
         PRESENCE,
         "if ours_was_replaced and _in_words_of_today(mark.before_set_by) is SetBy.SYSTEM:",
@@ -631,8 +643,8 @@ MUTANTS = (
     Mutant(
         "two dials try one resting number",
         POOL,
-        "first, self.resting = self.resting[:1], self.resting[1:]",
-        "first = self.resting[:1]",
+        "        self.resting = tuple(number for number in self.resting if number != first)\n",
+        "",
     ),
     Mutant(
         "a number is taken from whoever holds it",

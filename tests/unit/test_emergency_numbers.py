@@ -1,5 +1,7 @@
 """Which dialled numbers are emergencies (S1), and where they can be placed (B13): tables, written as literals."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,7 +156,23 @@ TABLE: list[tuple[str, str, str]] = [
     ("4:9115551234_1b2c", NOBODY, "a raw id of a ten-digit number"),
     ("+1\u00b7911\u00b7555\u00b71234", NOBODY, "a ten-digit number"),
     ("\u2079\u00b9\u00b95551234", NOBODY, "a ten-digit number, its area code in superscripts"),
-    ("9+911", NOBODY, "a plus in the middle"),
+    ("911+", NORTH_AMERICAN, "a plus that is not in front, which is_emergency_number passes over"),
+    ("9+1+1", NORTH_AMERICAN, "likewise"),
+    ("9+911", NORTH_AMERICAN, "likewise, behind an outside line"),
+    ("9,+1911", NORTH_AMERICAN, "an outside line, a pause, and the number as a contact card has it"),
+    ("911+5551234", NOBODY, "a number that begins with 911"),
+    ("+9+33", NOBODY, "a plus in front, which only 911 may have"),
+    ("@911", NORTH_AMERICAN, "nobody before the host"),
+    ("sip:@911", NORTH_AMERICAN, "nobody before the host"),
+    ("@911@sbc.example.com", NORTH_AMERICAN, "nobody, and then an address"),
+    ("@9115551234", NOBODY, "nobody before a ten-digit number"),
+    ("5551@@911", NOBODY, "a host"),
+    ("911\u00bd", NORTH_AMERICAN, "a fraction, which is no digit"),
+    ("\u00bd911", NORTH_AMERICAN, "a fraction"),
+    ("9\u216711", NORTH_AMERICAN, "a Roman numeral, which is no digit"),
+    ("911\u2469", NORTH_AMERICAN, "a circled ten, which is no digit"),
+    ("9\u2776\u1369", NORTH_AMERICAN, "dingbat and Ethiopic digits, which phonenumbers reads too"),
+    ("911\u00bd5551234", NOBODY, "a number that begins with 911"),
     ("91", NOBODY, "too short"),
     ("411", NOBODY, "directory enquiries"),
     ("988", NOBODY, "a crisis line, which is not an emergency number of the data"),
@@ -259,12 +277,13 @@ def test_no_string_of_seven_digits_or_more_is_an_emergency(digits: str, country:
         recognise(digits, country=country, countries=CONFIGURED)
 
 
-# No letter, and none of the signs whose meaning S1 gives: pauses, a plus, the host's and a raw id's. Half-width and
+# No letter, no digit, and none of the signs whose meaning S1 gives: pauses, the host's and a raw id's. Half-width and
 # full-width.
 _PASSED_OVER = st.text(
     st.characters(
-        categories=["Z", "Cc", "Cf", "P", "S", "M"], exclude_characters="+,;@_:\uff0b\uff0c\uff1b\uff20\uff3f\uff1a"
-    ),
+        categories=["Z", "Cc", "Cf", "P", "S", "M", "No", "Nl"],
+        exclude_characters=",;@_:\uff0c\uff1b\uff20\uff3f\uff1a",
+    ).filter(lambda character: unicodedata.digit(character, None) is None),
     max_size=3,
 )
 _DIGITS = st.sampled_from(["0123456789", "\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19"])

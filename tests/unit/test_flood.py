@@ -159,6 +159,51 @@ def test_the_fifth_for_agents_outside_the_directory_holds_once_somebody_is_enter
         assert sum(not answer.shared for answer in answers) == alone
 
 
+def test_unlisted_agents_beyond_their_fifth_share_what_is_idle_before_what_is_in_a_call() -> None:
+    house = House(pool=numbers(10))
+    house.add_agent(Agent(agent_id="dana"))
+    house.tick()
+    in_a_call, idle = (dial(house, person(name), 1, name).callback_number for name in ("ana", "ben"))
+    assert in_a_call != idle
+    house.clock.advance(after(minutes=1))
+    house.end(End(call_id="ben/1", by_agent=True), person("ben"))
+    for n in range(20):
+        house.clock.advance(after(seconds=1))
+        answer = dial(house, person(f"p-{n}"), 1, f"p-{n}")
+        assert (answer.shared, answer.callback_number) == (True, idle)
+        house.end(End(call_id=f"p-{n}/1", by_agent=True), person(f"p-{n}"))
+
+
+def test_unlisted_agents_beyond_their_fifth_are_lent_what_rests_of_it_and_then_it_is_not_shared() -> None:
+    house = House(pool=numbers(4))
+    house.add_agent(Agent(agent_id="dana"))
+    house.tick()
+    answer = dial(house, person("ana"), 1, "ana")
+    house.end(End(call_id="ana/1", by_agent=True), person("ana"))
+    for n in range(3):
+        house.clock.advance(after(minutes=61))
+        house.tick()
+        later = dial(house, person(f"p-{n}"), 1, f"p-{n}")
+        assert (later.callback_number, later.shared) == (answer.callback_number, False)
+        assert [row for row in house.rows() if row.startswith("unknown|")] == ["unknown|00000"]
+        assert dial(house, person(f"q-{n}"), 1, f"q-{n}").shared, "the place is taken as long as the number is"
+        for each in (f"p-{n}", f"q-{n}"):
+            house.end(End(call_id=f"{each}/1", by_agent=True), person(each))
+
+
+@pytest.mark.parametrize(("country", "begins"), [("US", "+1425"), ("GB", "+447")])
+def test_unlisted_agents_beyond_their_fifth_share_one_of_their_own_country_first(country: str, begins: str) -> None:
+    house = House(pool=(*numbers(5), *(f"+{447700900120 + n}" for n in range(5))))
+    house.add_agent(Agent(agent_id="dana"))
+    house.tick()
+    for n, where in enumerate(("US", "GB")):
+        house.dial(Dial(call_id=f"{n}", agent_id=f"first-{n}", dialled="911", country=where), person(f"first-{n}"))
+    for n in range(10):
+        dialled = Dial(call_id=f"then-{n}", agent_id=f"then-{n}", dialled="911", country=country)
+        answer = house.dial(dialled, person(f"then-{n}"))
+        assert answer.shared and (answer.callback_number or "").startswith(begins)
+
+
 def test_what_is_owed_later_is_one_row_for_each_ten_minutes(house: House) -> None:
     for call in range(20):
         dial(house, STRANGER, call)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from shared.domain.leases import Lease, Rules
+from shared.domain.leases import RULES_OF_DRILLS, Lease, Rules
 
 DIALLED = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 RULES = Rules()
@@ -36,6 +36,18 @@ def test_a_shorter_window_takes_nothing_from_whoever_was_promised_more_and_a_lon
     shorter, longer = Rules(window_minutes=10), Rules(window_minutes=90)
     assert promised.ends_at(shorter) == promised.promised_until(shorter) == DIALLED + minutes(60)
     assert promised.ends_at(longer) == promised.promised_until(longer) == DIALLED + minutes(90)
+
+
+def test_a_shorter_time_after_the_call_or_of_rest_takes_nothing_either_and_a_longer_one_gives() -> None:
+    ended = structs.replace(LEASE, last_ended_at=DIALLED + minutes(50))
+    promised = structs.replace(ended, kept_after_call_minutes=30, kept_cool_down_minutes=60)
+    shorter, longer = (Rules(after_call_minutes=each, cool_down_minutes=each) for each in (0, 90))
+    assert promised.ends_at(shorter) == promised.promised_until(shorter) == DIALLED + minutes(80)
+    assert promised.released_at(shorter) == DIALLED + minutes(140)
+    assert promised.ends_at(longer) == promised.promised_until(longer) == DIALLED + minutes(140)
+    assert promised.released_at(longer) == DIALLED + minutes(230)
+    assert ended.released_at(shorter) == DIALLED + minutes(60), "a row of an older version says nothing of it"
+    assert structs.replace(promised, drill=True).own(shorter) is RULES_OF_DRILLS
 
 
 def test_never_while_a_leg_is_in_progress() -> None:

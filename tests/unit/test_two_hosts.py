@@ -1,12 +1,14 @@
 """Two hosts with different settings: the order of lending holds over the union of their pools (B2)."""
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.emergency_rows import POOL_ROW, moment
 from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
 from shared.adapters.table import Put, Values
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
+from shared.domain.leases import Rules
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, Overtaken, after, numbers
@@ -150,6 +152,31 @@ def test_a_call_from_a_number_of_ours_is_no_responders_whichever_host_it_comes_t
         assert hosts.new.switchboard.requests == []
     hosts.new.responder_calls(other, "another context")
     assert hosts.new.switchboard.ringing() != []
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the end", "after it"])
+def test_what_one_host_promised_after_the_call_holds_with_the_other_whose_setting_is_shorter(first: bool) -> None:
+    old = House(pool=numbers(1))
+    rules = Rules(after_call_minutes=0, cool_down_minutes=0)
+    changed = structs.replace(old.deployment, rules=rules)
+    new = House(deployment=changed, table=old.table, clock=old.clock)
+    for name in ("ana", "ben"):
+        for house in (old, new):
+            house.add_agent(Agent(agent_id=name))
+    old.tick()
+    number = old.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911")).callback_number
+    old.clock.advance(after(minutes=50))
+    (new if first else old).end(End(call_id="ana/1", by_agent=True))
+    assert old.panel("ana").expires_at == old.clock.now() + after(minutes=30)
+    old.clock.advance(after(minutes=11))
+    new.tick()
+    assert new.panel("ana").callback_number == number
+    assert new.dial(Dial(call_id="ben/1", agent_id="ben", dialled="911")).shared
+    old.clock.advance(after(minutes=19))
+    for house in (old, new):
+        assert house.panel("ana").callback_number is None
+    new.tick()
+    assert (lease := new.emergency("ana")) is not None and lease.lease is not None, "it rests as long as was said"
 
 
 def free(house: House) -> list[str]:

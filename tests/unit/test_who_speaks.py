@@ -171,6 +171,22 @@ def test_a_machine_that_names_an_object_id_of_the_directory_means_that_entry(hou
     assert (answer.agent_id, answer.ignored) == ("dana", ("agent_id",))
 
 
+@pytest.mark.parametrize(
+    ("said", "ignored"),
+    [(DANA_OBJECT.upper(), ()), (EVE_OBJECT, ("entra_object_id",)), (None, ())],
+    ids=["their own", "another's", "none"],
+)
+def test_an_agent_who_names_an_object_id_that_is_not_their_own_is_told_that_it_is_ignored(
+    house: House, said: str | None, ignored: tuple[str, ...]
+) -> None:
+    answer = dial(house, "dana", DANA, entra_object_id=said)
+    assert (answer.agent_id, answer.ignored) == ("dana", ignored)
+    stranger = dial(house, "mallory", person("mallory"), entra_object_id=said)
+    assert stranger.ignored == (("entra_object_id",) if said else ())
+    house.line.away = True
+    assert dial(house, "dana", DANA, "call-2", entra_object_id=said).ignored == ignored
+
+
 def test_what_a_stranger_reports_first_refuses_nobody(house: House) -> None:
     dial(house, "eve", MACHINE, dialled="933")
     answer = dial(house, "eve", EVE, "call-2")

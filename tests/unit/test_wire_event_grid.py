@@ -303,6 +303,13 @@ def test_an_escaped_slash_in_an_id_is_a_slash(slash: str) -> None:
     assert (call.server_call_id, call.correlation_id) == ("s/1", "c/1")
 
 
+@pytest.mark.parametrize("agent_id", [5, None, "", [], {}, "\u200b", "\ud800", "a" * 601])
+def test_no_end_is_lost_for_an_agent_id_that_cannot_be_used(agent_id: object) -> None:
+    ended = ACCEPTED["own_ended.full"]
+    end = event_grid.call_ended(telephony_event(bound(ended | {"data": ended["data"] | {"agent_id": agent_id}})))
+    assert (end.call_id, end.agent_id) == ("switch-7/0001", None)
+
+
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["4:+12025550111", AGENT])
 )

@@ -31,6 +31,7 @@ from functions.wire.http import (
     decode,
     decode_dial,
     decode_or_default,
+    decode_report,
     dial_body,
     page_limit,
     path_id,
@@ -572,3 +573,22 @@ def test_what_is_kept_to_give_presence_back_stays_inside() -> None:
 )
 def test_who_set_a_presence_is_told_in_the_words_of_today(stored: str | None, told: str | None) -> None:
     assert presence_answer(Presence(status=PresenceStatus.AWAY, set_by=stored)).set_by == told
+
+
+@pytest.mark.parametrize("agent_id", ["5", "null", '""', r'"\u200b"', r'"\ud800"', "[]", "NaN", f'"{"a" * 601}"'])
+def test_no_end_and_no_tie_is_lost_for_an_agent_id_that_cannot_be_used(agent_id: str) -> None:
+    end = decode_report(b'{"reason":"dropped","agent_id":%s}' % agent_id.encode(), EndBody)
+    assert (end.by_agent, end.named_agent()) == (False, None)
+    tie = decode_report(b'{"server_call_id":"s","agent_id":%s}' % agent_id.encode(), TieBody)
+    assert (tie.server_call_id, tie.named_agent()) == ("s", None)
+
+
+def test_what_a_report_of_a_call_must_hold_is_asked_for() -> None:
+    for body, field in ((b'{"reason":"bored","agent_id":5}', "reason"), (b"[]", "body"), (b"{", "body")):
+        with pytest.raises(Malformed) as refused:
+            decode_report(body, EndBody)
+        assert refused.value.field == field
+    with pytest.raises(Malformed):
+        decode_report(b"", TieBody)
+    assert decode_report(b"", EndBody).by_agent
+    assert decode_report(b'{"agent_id":"a%2Fb"}', EndBody).named_agent() == "a/b"
