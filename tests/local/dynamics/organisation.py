@@ -109,7 +109,8 @@ class Organisation:
         seen_until = self.now() - self.lag
         with self._lock:
             history = self._history.get(agent_id, [])
-            if not lagging or not history:
+            # Of two changes within a millisecond the second has a time that is still to come.
+            if not lagging or not history or not self.lag:
                 return history[-1] if history else None
             return next((each for each in reversed(history) if each.modified_on <= seen_until), history[0])
 
