@@ -277,12 +277,12 @@ class Leg {
 }
 
 /**
- * Whether a dial of `found` comes to `each`, which is in progress: the second of a double click, or a lesser call during an
- * emergency. A real emergency waits for nothing but itself: an ordinary call with a short number, and a test, are none.
+ * Whether a dial of `found` comes to `each`, which is in progress: the second of a double click, or whatever is dialled
+ * during an emergency. An ordinary call with a short number, and a test, stand for nothing but themselves.
  * @param {Leg} each @param {Recognised} found @returns {boolean}
  */
 function standsFor(each, found) {
-  if (found.certain && !found.test) return each.certain && each.dial === found.dial;
+  // The same digits are the same call, also where the server takes it for none: a second click must not place it twice.
   return each.dial === found.dial || (each.certain && !each.test);
 }
 
@@ -345,10 +345,15 @@ export function createEmergencyDialer(options) {
 
   /** @returns {Leg | null} the one that `state` is about */
   function foremostLeg() {
-    const emergencies = legs.filter((each) => each.certain);
-    const current = emergencies.filter((each) => !each.over);
-    const last = isAwaited() ? emergencies.at(-1) : undefined;
+    const current = legs.filter((each) => each.certain && !each.over);
+    const last = isAwaited() ? lastEmergency() : undefined;
     return current.findLast((each) => !each.test) ?? current.at(-1) ?? last ?? legs.at(-1) ?? null;
+  }
+
+  /** @returns {Leg | undefined} the one that a responder may call back for, else the newest */
+  function lastEmergency() {
+    const emergencies = legs.filter((each) => each.certain);
+    return emergencies.findLast((each) => !each.test && Date.now() < each.lentUntil) ?? emergencies.at(-1);
   }
 
   /** @returns {boolean} whether a responder may call: during an emergency here, and while its number is lent */
@@ -379,7 +384,7 @@ export function createEmergencyDialer(options) {
     if (same) return same.placed;
     if (!found.possible) return started(number, undefined);
     const mine = new Leg(number, found);
-    const last = legs.findLast((each) => each.certain);
+    const last = lastEmergency();
     legs = [...legs.filter((each) => !each.over || each === last), mine];
     if (callerIdIsOurs) {
       const lent = report(mine);
@@ -512,11 +517,11 @@ export function createEmergencyDialer(options) {
     changed();
   }
 
-  /** End call: every emergency call of this desktop; an ordinary one with a short number only where there is none. */
+  /** End call: every emergency call of this desktop; where there is none, the newest ordinary one with a short number. */
   function end() {
     const all = inProgress();
     const emergencies = all.filter((each) => each instanceof Callback || each.certain);
-    for (const each of emergencies.length ? emergencies : all) {
+    for (const each of emergencies.length ? emergencies : all.slice(-1)) {
       each.endAsked = true;
       if (each instanceof Leg) each.phase = "ending";
       if (each.call) hangUp(each.call);

@@ -201,7 +201,8 @@ export class EmergencyPanel extends HTMLElement {
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
-    this.#speakTheirs();
+    // A server that is away says nothing of anybody's language.
+    if (mine) this.#speakTheirs();
     if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
       this.#source.state = { ...this.#source.state, status: unknownBecause(answer, mine) };
@@ -303,7 +304,8 @@ export class EmergencyPanel extends HTMLElement {
   #endedHere(state) {
     if (!state?.ended) return (this.#endedAt = null);
     this.#endedAt ??= performance.now();
-    return performance.now() - this.#endedAt < HOLD_MS ? state.ended : null;
+    // After the hold it is over for good: a server that is away must not make an emergency of it again.
+    return performance.now() - this.#endedAt < HOLD_MS ? state.ended : "agent";
   }
 
   #endedAt = null;

@@ -20,7 +20,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {boolean | null} test whether that leg is a test call; null where nobody here knows
  * @property {boolean} reconnecting its line is being restored
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
- * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here, for ten minutes
+ * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here; a drop for ten minutes
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
@@ -34,8 +34,9 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
 export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local, /** @type {number} */ now) {
   const panel = server.panel;
   // A call that ended here is over, though a server that is away said otherwise last, or was never told: the way to call
-  // again is open.
-  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || isUntold(local));
+  // again is open. What a server that answers knows of another call counts.
+  const untold = isUntold(local) && (panel?.mode ?? "normal") === "normal";
+  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || untold);
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;
   const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
@@ -77,7 +78,8 @@ const isUntold = (/** @type {Local} */ local) => local.report === "unreachable" 
  * desktop or by a server that answers. One that is away cannot tell any more that the lease is over.
  */
 function isLent(server, local, mode, now) {
-  const inProgress = local.emergency || (server.status === "fresh" && mode !== "normal");
+  const theirs = local.emergency && (server.panel?.mode ?? "normal") !== "normal";
+  const inProgress = theirs || (server.status === "fresh" && mode !== "normal");
   return inProgress || !(Date.parse(server.panel?.expires_at) <= now);
 }
 

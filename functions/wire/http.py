@@ -297,8 +297,8 @@ def _is_id(sent: object) -> bool:
 
 
 def decode_report[T: TieBody | EndBody](body: bytes, kind: type[T]) -> T:
-    """What is reported of a call, an end or a tie: no body is one without fields. Raises `Malformed`."""
-    sent = {} if decoding.is_empty(body) else decoding.loosely_parsed(body)
+    """What is reported of a call, an end or a tie; an end may have no body. Raises `Malformed`."""
+    sent = {} if kind is EndBody and decoding.is_empty(body) else decoding.loosely_parsed(body)
     return report_in(decoding.mapping(sent, decoding.WHOLE), kind)
 
 

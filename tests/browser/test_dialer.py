@@ -236,7 +236,6 @@ PAST = [
     ("US", "311", "422", "911"),
     ("US", "311", "hangs", "911"),
     ("GB", "101", "422", "999"),
-    ("US", "999", "422", "911"),
     ("US", "933", "accepted", "911"),
     ("US", "933", "500", "911"),
 ]
@@ -273,6 +272,46 @@ def test_an_emergency_is_placed_past_a_call_that_is_none(
     dialled = {report.body["call_id"] for report in caller.desk.reports}
     assert set(told_to_have_ended(caller.desk)) == {(call_id, "agent") for call_id in dialled}
     assert caller.state["ended"] == "agent" and caller.state["dial"] == real
+
+
+@pytest.mark.parametrize(("first", "second"), [("911", "911"), ("911", "9-911"), ("999", "911")])
+def test_a_second_click_is_the_same_call_though_the_server_takes_it_for_none(
+    caller: Caller, first: str, second: str
+) -> None:
+    caller.desk.answers = ["422"]
+    caller.sit_down()
+    caller.dial(first)
+    caller.wait_for("window.dialer.state.report === 'refused'")
+    assert caller.dial(second)["placed"] and len(caller.started) == 1
+
+
+def test_another_number_for_the_same_emergency_is_the_same_call(caller: Caller) -> None:
+    caller.sit_down(country="GB")
+    caller.dial("999")
+    assert caller.dial("112")["placed"] and len(caller.started) == 1
+
+
+def test_a_test_after_an_emergency_hides_it_from_nobody(caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'accepted'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    caller.wait_for("window.dialer.state.ended === 'dropped'")
+    caller.dial("933")
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[1].become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_for("!window.dialer.state.inProgress")
+    assert (caller.state["ended"], caller.state["dial"], caller.state["test"]) == ("dropped", "911", False)
+
+
+def test_of_two_ordinary_calls_with_short_numbers_the_newest_is_ended(caller: Caller) -> None:
+    caller.desk.answers = ["422"]
+    caller.sit_down()
+    for number in ("311", "211"):
+        caller.dial(number)
+        caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'refused'")
+    caller.page.evaluate("() => window.dialer.end()")
+    assert caller.page.evaluate("() => window.agent.calls.map((call) => call.hangUps)") == [0, 1]
 
 
 def test_a_test_that_outlasts_an_emergency_is_what_is_in_progress(caller: Caller) -> None:

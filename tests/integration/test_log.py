@@ -12,17 +12,18 @@ from tests.local.stack import Softphone, Stack
 
 pytestmark = pytest.mark.process
 
-# Event, and how often; what follows from the answer of an effect comes after the invocation's end. The notice of
-# the call and that it is over are a message each.
+# Event, and how often; what follows from the answer of an effect comes after the invocation's end. The notice of the call,
+# the same to the default contacts in place of who was refused, and that it is over, to both, are a message each.
 OF_THE_STORY = {
     "administered": 1,
     "dial_prefix_trimmed": 1,
     "dial_recorded": 1,
     "presence_held": 1,
-    "notice_sent": 2,
+    "notice_sent": 3,
     "recipient_refused": 1,
+    "notice_passed_on": 1,
     "tie_recorded": 1,
-    "delivery_report": 2,
+    "delivery_report": 4,
     "end_recorded": 1,
     "callback_rung": 1,
     "callback_answered": 1,
