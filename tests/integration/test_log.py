@@ -12,8 +12,8 @@ from tests.local.stack import Softphone, Stack
 
 pytestmark = pytest.mark.process
 
-# Event, and how often; what follows from the answer of an effect comes after the invocation's end. The notice of the call,
-# the same to the default contacts in place of who was refused, and that it is over, to both, are a message each.
+# Event, and how often; what follows from the answer of an effect comes after the invocation's end. The notice of the
+# call, the same to the default contacts in place of who was refused, and that it is over are a message each.
 OF_THE_STORY = {
     "administered": 1,
     "dial_prefix_trimmed": 1,
