@@ -104,11 +104,15 @@ class Desktop(Struct, frozen=True, kw_only=True):
 
 
 def _on_one_network(one: Confirmation | Desktop, other: Confirmation | Desktop) -> bool:
-    """Whether both are of the same network, as far as both know it: a machine's report has nothing of `seen_from`."""
+    """Whether both are of the same network: by the address that the desktop knows, where both have one.
+
+    Else by where the agent was seen from: a company may show several addresses for one network of its own.
+    """
+    if one.network is not None and other.network is not None:
+        return one.network == other.network
     if one.seen_from is None or other.seen_from is None:
         return one.network == other.network
-    known_to_both = one.network is not None and other.network is not None
-    return one.seen_from == other.seen_from and (one.network == other.network or not known_to_both)
+    return one.seen_from == other.seen_from
 
 
 def network_of(client: str) -> str:
@@ -123,9 +127,8 @@ def network_of(client: str) -> str:
 
 
 def seen_on(desktop: Desktop, seen_from: str) -> Desktop:
-    """The desktop as a request from it shows it: on another network than its last report, that one's is over."""
-    moved = desktop.seen_from not in (None, seen_from)
-    return structs.replace(desktop, seen_from=seen_from, network=None if moved else desktop.network)
+    """The desktop as a request from it shows it; a network that it reported itself counts for as long as its report."""
+    return structs.replace(desktop, seen_from=seen_from)
 
 
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:

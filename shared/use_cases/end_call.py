@@ -9,20 +9,17 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, LegEnd, standing, with_reported_end
-from shared.domain.errors import CallIdTaken, Malformed, Unavailable, Unreadable
+from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
+from shared.domain.errors import CallIdTaken, Malformed, Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
 from shared.domain.subjects import may_have_been_theirs, may_speak_for, unlisted_key
 from shared.ports import (
-    READ_AT_ONCE,
     AgentDirectory,
     Allowances,
     CallOwner,
     EmergencyStore,
-    Pending,
-    Stored,
     Telemetry,
 )
 from shared.use_cases.change_emergency import change_emergency
@@ -77,8 +74,7 @@ def end_call(
     """End the leg of this call, or keep the end for a start that comes late: so many of each principal.
 
     So is that of a call which is not the caller's: it changes nothing of another's, and tells nothing of it. Raises
-    `Malformed` where a machine does not say which of several agents' calls it means and not one alone is in progress,
-    `Unavailable`.
+    `Malformed` where a machine does not say which of several agents' calls it means, `Unavailable`.
     """
     now, rules = clock.now(), deployment.rules
     at = min(end.at or now, now)
@@ -90,8 +86,6 @@ def end_call(
             emergencies=emergencies,
             directory=directory,
             deadline=deadline,
-            rules=rules,
-            now=now,
         )
         own = recorded.own
         if own is not None and own.agent_key is not None and own.leg_id is not None:
@@ -159,13 +153,11 @@ def find_own_call(
     emergencies: EmergencyStore,
     directory: AgentDirectory,
     deadline: Deadline,
-    rules: Rules,
-    now: datetime,
 ) -> RecordedCall:
     """What the caller may know of a call id. Nothing of another's is read, whose it is stands in the record itself.
 
-    Of several that it could be it is the one whose leg is in progress, where that is one alone. Raises `Malformed`
-    when it could be several agents', `Unavailable`.
+    Raises `Malformed` when it could be several agents': not even the one leg that is in progress is guessed, for what
+    is told may be a repeat about another's, and would end a call that goes on. Raises `Unavailable`.
     """
     call_key = key_of(call_id)
     recorded = emergencies.calls(call_key, deadline)
@@ -181,8 +173,6 @@ def find_own_call(
         entered = entry if entry is not None and directory.may_have_begun_before(entry) else None
         own = [each for each in calls if each.agent_key in under_the_id and _may_end(each, caller, entered)]
     own = _likeliest(own, caller)
-    if len(own) > 1:
-        own = _in_progress(own, emergencies, deadline, rules, now)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
     ends = [each for each in recorded if each.agent_key is None]
@@ -223,28 +213,6 @@ def _may_end(call: CallOwner, caller: Caller, entered: Agent | None) -> bool:
     """Of a call of an unlisted agent, who may have been `entered` since: then any machine speaks for them."""
     # A dial that named the agent's object id is theirs, whoever reported it.
     return call.reported_by == caller.owner or (entered is not None and may_have_been_theirs(call.owner, entered))
-
-
-def _in_progress(
-    calls: list[CallOwner], emergencies: EmergencyStore, deadline: Deadline, rules: Rules, now: datetime
-) -> list[CallOwner]:
-    """Of several calls the one whose leg is in progress; all of them where that is none, or not one alone."""
-    if len(calls) > READ_AT_ONCE:
-        return calls
-    reads = [emergencies.load(call.agent_key or "", deadline) for call in calls]
-    going_on = [call for call, read in zip(calls, reads, strict=True) if _may_go_on(call, read, rules, now)]
-    return going_on if len(going_on) == 1 else calls
-
-
-def _may_go_on(call: CallOwner, read: Pending[Stored], rules: Rules, now: datetime) -> bool:
-    try:
-        emergency = read.result().emergency
-    except Unreadable:
-        # Whether it is in progress, nobody can tell.
-        return True
-    if emergency is None:
-        return False
-    return any(leg.leg_id == call.leg_id for leg in standing(emergency, rules, now).in_progress)
 
 
 def _likeliest(calls: list[CallOwner], caller: Caller) -> list[CallOwner]:

@@ -25,6 +25,8 @@ def note_mailed(
     One that is recorded later is told of them then. Raises `Unavailable`, as long as the store is away.
     """
     addresses, now = outage.mailed_to(dial_key), clock.now()
+    if not addresses:
+        return ()
     known = emergencies.find(notice.agent_key, deadline).result().emergency if notice.agent_key else None
     if known is None or notice.notice_id not in {derived(leg.leg_id, "notice") for leg in known.legs}:
         return ()

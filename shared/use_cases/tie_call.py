@@ -39,8 +39,6 @@ def tie_call(
         emergencies=emergencies,
         directory=directory,
         deadline=deadline,
-        rules=deployment.rules,
-        now=now,
     ).own
     if own is None or own.agent_key is None or own.leg_id is None:
         # An agent is told the same of a call that is another's and of one that is nobody's.

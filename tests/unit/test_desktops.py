@@ -117,6 +117,16 @@ def test_a_machine_that_reports_beside_the_page_leaves_what_was_confirmed(house:
     assert said(house, call_id="call-3").source is LocationSource.REGISTERED
 
 
+def test_a_machine_that_confirms_another_network_is_believed_at_the_dial(house: House) -> None:
+    report_of_a_page(house, HOME)
+    lane = Location(address="3 Sample Lane")
+    report_of_a_page(house, None, network="192.0.2.7", location=lane, confirmed=True)
+    house.clock.advance(after(minutes=20))
+    dialled = Dial(call_id="1", agent_id=DANA, dialled="911", desktop_id="desk-1", client_network=OFFICE)
+    say = house.dial(dialled).panel.say
+    assert say is not None and (say.source, say.address) == (LocationSource.CONFIRMED, "3 Sample Lane")
+
+
 def test_nothing_of_the_address_that_a_report_came_from_is_kept(house: House) -> None:
     report_of_a_page(house, OFFICE, confirmed=True)
     rows = house.directory_table.between("!", "~", 100, house.within()).result()

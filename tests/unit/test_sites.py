@@ -112,13 +112,6 @@ def test_the_network_of_a_data_centre_says_nothing(house: House, environment: En
     assert told(house) == {"own@example.com"}
 
 
-@pytest.mark.parametrize(("client", "sites"), [("203.0.113.7", {"north@example.com"}), ("203.0.113.99", set[str]())])
-def test_a_network_that_a_desktop_has_left_says_nothing(house: House, client: str, sites: set[str]) -> None:
-    report(house, "192.0.2.7", client="203.0.113.7")
-    dial(house, client_network=client)
-    assert told(house) == {"own@example.com"} | sites
-
-
 def test_where_a_desktop_was_yesterday_says_nothing(house: House) -> None:
     report(house, "192.0.2.7")
     house.clock.advance(timedelta(hours=25))
