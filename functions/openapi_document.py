@@ -12,6 +12,7 @@ from functions.http import JSON
 from functions.openapi_examples import EXAMPLES
 from functions.problems import PROBLEM_JSON, Problem, example_of
 from functions.rights import RIGHTS, Rule
+from functions.wire.http import AGENT_ID
 from shared.domain.notice_templates import LANGUAGES
 from shared.domain.words import Words
 
@@ -40,8 +41,6 @@ _ACCEPT_LANGUAGE = {
     "schema": TEXT,
     "example": "fr-CA, fr;q=0.9",
 }
-# A Machine must send it; an Agent's sign-in stands in for it.
-STOOD_IN_FOR = "agent_id"
 # The host answers this by itself, before any function is asked.
 TOO_LONG = {"414": {"description": HTTPStatus.REQUEST_URI_TOO_LONG.phrase}}
 # A form sends the fields that nobody filled in: they count as absent (functions/wire/decoding.py).
@@ -90,7 +89,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     _accept_anything(components["DialBody"])
     for report in ("EndBody", "TieBody"):
         # Nobody's end is lost for whom it names.
-        components[report]["properties"][STOOD_IN_FOR] = {}
+        components[report]["properties"][AGENT_ID] = {}
     paths: dict[str, dict[str, Any]] = {}
     left = iter(schemas[1:])
     for operation in operations:
@@ -127,9 +126,9 @@ def _bodies(operation: Operation) -> Sequence[Any]:
 def _accept_anything(dial: dict[str, Any]) -> None:
     """A dial fails open: whatever an optional field of it holds, the emergency is recorded (B1).
 
-    Of an agent who is signed in, the agent id is such a field.
+    Of an agent, for whom the sign-in stands, the agent id is such a field.
     """
-    dial["required"] = [name for name in dial["required"] if name != STOOD_IN_FOR]
+    dial["required"] = [name for name in dial["required"] if name != AGENT_ID]
     for name in set(dial["properties"]) - set(dial["required"]):
         dial["properties"][name] = {}
 

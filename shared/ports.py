@@ -888,7 +888,9 @@ class Email(Struct, frozen=True, kw_only=True):
 
 
 class Notifier(Protocol):
-    """The e-mail service."""
+    """The e-mail service. `reports`: it tells later how each recipient's message fared."""
+
+    reports: bool
 
     def send(self, email: Email, deadline: Deadline) -> None:
         """Hand a message over. `Unavailable` (with its Retry-After): later; with a `reason`, it does not serve us.

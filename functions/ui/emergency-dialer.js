@@ -614,7 +614,7 @@ export function createEmergencyDialer(options) {
     mine.lent = !body.degraded && body.panel?.say?.number_shown ? body.panel.say.callback_number : null;
     mine.certain = true;
     mine.test = body.test ?? mine.test;
-    mine.lentUntil = lentUntil(answer, mine.panel) ?? mine.lentUntil;
+    mine.lentUntil = expiryOf(answer, mine.panel) ?? mine.lentUntil;
     mine.report = body.degraded ? "degraded" : "accepted";
     if (!body.degraded) mine.accept(true);
     changed();
@@ -956,7 +956,7 @@ export function createEmergencyDialer(options) {
  * Until when a number is lent, in milliseconds of this desktop's clock, which may be wrong.
  * @param {Response} answer @param {any} panel that of the answer @returns {number | null} null where it does not say
  */
-function lentUntil(answer, panel) {
+function expiryOf(answer, panel) {
   const ahead = (Date.parse(answer.headers.get("date") ?? "") || Date.now()) - Date.now();
   return Date.parse(panel?.expires_at) - ahead || null;
 }

@@ -41,6 +41,8 @@ class AcsEmail:
     The recipients are blind copies, so that none of them sees the others; a message has no other recipients.
     """
 
+    reports = True
+
     def __init__(
         self,
         *,

@@ -58,6 +58,8 @@ class GraphEmail:
     the same Message-ID, by which mailboxes recognise a copy.
     """
 
+    reports = False
+
     def __init__(
         self,
         *,

@@ -126,11 +126,6 @@ def network_of(client: str) -> str:
     return str(ipaddress.ip_network((int(address), NETWORK_BITS_OF_IPV6), strict=False))
 
 
-def seen_on(desktop: Desktop, seen_from: str) -> Desktop:
-    """The desktop as a request from it shows it; a network that it reported itself counts for as long as its report."""
-    return structs.replace(desktop, seen_from=seen_from)
-
-
 def with_report(before: Desktop | None, report: Desktop) -> Desktop:
     """What is kept of a desktop from now on: the report, and what it says nothing of.
 

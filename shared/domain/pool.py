@@ -142,6 +142,11 @@ def may_be_taken(lease: Lease | None, number: str, rules: Rules, now: datetime) 
     return not lease.keeps_number(rules, now)
 
 
+def low_water_of(pool: int, percent: int) -> int:
+    """With so many free numbers of the pool, or fewer, it is low: never only once it is empty, unless it has one."""
+    return max(pool * percent // 100, 1 if pool > 1 and percent else 0)
+
+
 # Countries ------------------------------------------------------------------------------------------------------------
 
 # US, Puerto Rico and the territories lend to one another (contract, *Country*).
@@ -222,11 +227,6 @@ def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple
 
 
 # Agents who are not in the directory ----------------------------------------------------------------------------------
-
-
-def low_water_of(pool: int, percent: int) -> int:
-    """With so many free numbers of the pool, or fewer, it is low: never only once it is empty, unless it has one."""
-    return max(pool * percent // 100, 1 if pool > 1 and percent else 0)
 
 
 def places_for_unknown(pool: Sequence[str]) -> int:

@@ -49,8 +49,9 @@ LEAST_TRY = timedelta(seconds=5)
 DRILL_MARK = "DRILL"
 # The log's word where the service says neither what is wrong with us nor whom it means.
 TAKEN_FOR_NOBODY = "refused"
-# Attempts that a notice has behind it at its second try: the first one put it off, and a sweep claimed it. What is
-# taken for nobody twice may be the recipients' fault as well, and the default contacts hear of it within their minute.
+# Attempts that a notice has behind it at its second try: the first one put it off, and a sweep claimed it (a merged one
+# has had them by itself). What is taken for nobody then may be the recipients' fault as well, and the default contacts
+# hear of it within their minute.
 DOUBTED_ATTEMPTS = 2
 # What a commit takes after the last answer, so that it comes before the claim lapses.
 COMMIT = timedelta(seconds=0.5)
@@ -61,14 +62,17 @@ class _Means(Struct, frozen=True, kw_only=True):
 
     emergencies: EmergencyStore
     deliveries: Deliveries
+    reports: bool
     deployment: Deployment
     clock: Clock
     telemetry: Telemetry
     deadline: Deadline
 
-    @property
     def half(self) -> "_Means":
-        """Whoever is told over and over in vain leaves time to write that the notice was accepted."""
+        """The same with half of the time.
+
+        Whoever is told over and over in vain leaves the rest to write that the notice was accepted.
+        """
         return structs.replace(self, deadline=Deadline(self.clock, self.deadline.remaining_s() / 2))
 
 
@@ -96,6 +100,7 @@ def deliver_notice(
     means = _Means(
         emergencies=emergencies,
         deliveries=deliveries,
+        reports=notifier.reports,
         deployment=deployment,
         clock=clock,
         telemetry=telemetry,
@@ -191,12 +196,12 @@ def _owe_further(
         return
     doubted = failure.reason == TAKEN_FOR_NOBODY and owed.attempts >= DOUBTED_ATTEMPTS
     # Until the default contacts are owed it, who was refused is: the next try is refused again.
-    left = (*sending.unsent, *_refused(dispatches))
+    left, telling = (*sending.unsent, *_refused(dispatches)), means.half()
     try:
         if sending.dispatches:
-            _note_told(notice, dispatches, means.half)
+            _note_told(notice, dispatches, telling)
         if doubted or _refused(dispatches):
-            _pass_on(notice, dispatches, means.half)
+            _pass_on(notice, dispatches, telling)
         left = tuple(sending.unsent)
     finally:
         rest = structs.replace(notice, recipients=left)
@@ -244,11 +249,12 @@ def _strike_off(
     was refused is owed it until the default contacts are.
     """
     agent_key, emergencies = notice.agent_key if notice.singly == (notice,) else None, means.emergencies
+    telling = means.half()
     if agent_key is not None:
         # `_note_told` meets with whatever it is once more, and raises it.
         with suppress(Exception):
-            told = _told_of(notice, agent_key, dispatches, means.half)
-            onward = emergencies.strike_off(owed, dispatches, means.half.deadline, told=told)
+            told = _told_of(notice, agent_key, dispatches, telling)
+            onward = emergencies.strike_off(owed, dispatches, telling.deadline, told=told)
             if onward is None:
                 return ()
             tell_passed_on(onward.notice, means.telemetry)
@@ -256,8 +262,8 @@ def _strike_off(
     left = _refused(dispatches)
     effects: tuple[DeliverNotice, ...] = ()
     try:
-        _note_told(notice, dispatches, means.half)
-        effects = _pass_on(notice, dispatches, means.half) if left else ()
+        _note_told(notice, dispatches, telling)
+        effects = _pass_on(notice, dispatches, telling) if left else ()
         left = ()
     finally:
         if left:
@@ -339,13 +345,13 @@ def _pass_on(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> t
 
 
 def _note_deliveries(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> None:
-    """For readiness: who was refused, and who is refused no more, of which a service without reports says nothing."""
+    """For readiness: who was refused. And who is no more, where no delivery report will say so."""
     listed = dict.fromkeys(each.agent_id for each in notice.singly if not each.claimed and not each.drill)
     refused, accepted = _refused(dispatches), _accepted(dispatches)
     for agent_id in listed:
         # The next message to that address brings it.
         with suppress(EmergencyCallingError):
-            known = means.deliveries.of(agent_id, accepted, means.deadline) if accepted else {}
+            known = means.deliveries.of(agent_id, accepted, means.deadline) if accepted and not means.reports else {}
             states = dict.fromkeys(refused, Delivery.REFUSED)
             states |= {each: Delivery.ACCEPTED for each, was in known.items() if was is Delivery.REFUSED}
             for address, state in states.items():

@@ -15,13 +15,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
 from shared.domain.subjects import may_have_been_theirs, may_speak_for, unlisted_key
-from shared.ports import (
-    AgentDirectory,
-    Allowances,
-    CallOwner,
-    EmergencyStore,
-    Telemetry,
-)
+from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.identify import id_left, own_entry

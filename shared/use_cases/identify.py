@@ -139,10 +139,7 @@ def identify_emergency(
     entry = directory.find(agent_id, deadline)
     reading = emergencies.find(agent_key_of(agent_id), deadline)
     found, stored = entry.result(), reading.result()
-    if stored.emergency is not None and emergency not in (None, stored.emergency.live_id):
-        # Who ends the one that the board showed means that one, and nothing of the next.
-        stored = Stored(None)
-    if found is not None and stored.emergency is not None:
+    if found is not None and stored.emergency is not None and emergency in (None, stored.emergency.live_id):
         return listed(found), stored
     if found is not None:
         before = begun_before(

@@ -35,7 +35,12 @@ def release_presence(
     now, rules = clock.now(), deployment.rules
     ended: list[Emergency] = []
 
+    named = emergency if caller.kind is CallerKind.OFFICE else None
+
     def released(found: Emergency) -> Emergency:
+        if named not in (None, found.live_id):
+            # Whoever ends the one that the board showed means that one, and nothing of the next.
+            return found
         if not legs:
             return with_release(found, rules, now)
         ended[:] = [found] * len(standing(found, rules, now).in_progress)

@@ -1,8 +1,10 @@
 """What is kept of an agent's desktop (B15)."""
 
+from msgspec import structs
+
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound
-from shared.domain.locations import Desktop, desktop_of, seen_on
+from shared.domain.locations import Desktop, desktop_of
 from shared.ports import Desktops
 
 
@@ -16,4 +18,4 @@ def show_desktop(
     found = desktop_of(desktops.of(agent_id, deadline).result(), desktop_id)
     if found is None:
         raise NotFound
-    return seen_on(found, desktops.seen_from(client, deadline)) if client else found
+    return structs.replace(found, seen_from=desktops.seen_from(client, deadline)) if client else found

@@ -45,7 +45,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
-from shared.domain.locations import Desktop, desktop_of, seen_on
+from shared.domain.locations import Desktop, desktop_of
 from shared.domain.pool import ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
@@ -281,7 +281,9 @@ def _located(
     with suppress(Unavailable):
         desktop = desktop_of(desktops.result() if facts.agent else (), dial.desktop_id)
         if desktop is not None and dial.client_network:
-            desktop = seen_on(desktop, means.desktops.seen_from(dial.client_network, means.deadline))
+            # It may be on another network than at its last report: what was confirmed there does not hold.
+            seen_from = means.desktops.seen_from(dial.client_network, means.deadline)
+            desktop = structs.replace(desktop, seen_from=seen_from)
         facts = structs.replace(facts, desktop=desktop)
     with suppress(Unavailable):
         facts = facts.at_site(sites.result())

@@ -127,6 +127,7 @@ class Mailbox:
     """An e-mail service that takes everything, once for each operation id, unless `fail` raises."""
 
     def __init__(self) -> None:
+        self.reports = True
         self.accepted: list[Email] = []
         self.fail: Callable[[Email], None] = lambda _email: None
         self.patience: list[float] = []

@@ -225,6 +225,8 @@ class LinePresence:
 class LineMail:
     """Port `Notifier`."""
 
+    reports = True
+
     def __init__(self, process: "Process") -> None:
         self._line, self._world = Line(process, "mail"), process.world
 

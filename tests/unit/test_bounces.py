@@ -189,6 +189,7 @@ def test_a_sole_contact_who_is_refused_at_once_is_tracked_and_the_default_contac
 
 def test_an_address_that_is_taken_again_is_no_fault_any_more_where_no_report_says_so() -> None:
     house = house_with(OWN[:1])
+    house.mail.reports = False
     house.mail.fail = refusing(OWN[0])
     call(house)
     assert readiness_of(house, "deliveries") == ["problem"]
