@@ -63,7 +63,8 @@ const END_AGAIN_S = [1, 2, 4, 8, 30, 60];
 const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
-const DESKTOP_AGAIN_MS = 900_000;
+// The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
+const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
 // As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
 const LENT_MS = 3_600_000;
@@ -319,6 +320,9 @@ export function createEmergencyDialer(options) {
   /** How often the network has come back. */
   let returns = 0;
   let unloading = false;
+  let desktopReportedAt = -Infinity;
+  /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
+  const owedEnds = new Map();
   let disposed = false;
   const undo = new AbortController();
   /** @type {Set<(state: DialerState) => void>} */
@@ -643,6 +647,7 @@ export function createEmergencyDialer(options) {
 
   /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
   async function reportEnd(mine, reason) {
+    owedEnds.set(mine.callId, reason);
     const since = performance.now();
     let known = returns;
     let fresh = false;
@@ -819,8 +824,10 @@ export function createEmergencyDialer(options) {
     if (event.persisted) return;
     unloading = true;
     for (const each of inProgress()) {
-      if (each.callId) sendEnd(each.callId, each.endAsked ? "agent" : "dropped");
+      if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
     }
+    // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
+    for (const [callId, reason] of owedEnds) sendEnd(callId, reason);
   }
 
   /** @returns {(Leg | Callback)[]} */
@@ -845,6 +852,7 @@ export function createEmergencyDialer(options) {
 
   /** @param {string} callId */
   function forget(callId) {
+    owedEnds.delete(callId);
     try {
       const left = unended().filter((each) => each !== callId);
       if (left.length) sessionStorage.setItem(UNENDED, left.join(" "));
@@ -878,6 +886,7 @@ export function createEmergencyDialer(options) {
 
   async function reportDesktop() {
     if (!options.desktopId || !options.agentId || disposed || document.visibilityState === "hidden") return;
+    desktopReportedAt = Date.now();
     const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
     // Never asks: the panel does that, once, in a click.
     const location = permission === "granted" ? await position() : null;
@@ -911,6 +920,11 @@ export function createEmergencyDialer(options) {
     });
   }
 
+  /** A page that was hidden over a report makes up for it. */
+  function visible() {
+    if (Date.now() - desktopReportedAt >= DESKTOP_AGAIN_MS) reportDesktop().catch(() => {});
+  }
+
   function online() {
     returns += 1;
     reportDesktop().catch(() => {});
@@ -928,6 +942,7 @@ export function createEmergencyDialer(options) {
   addEventListener("beforeunload", beforeUnload, { signal: undo.signal });
   addEventListener("pagehide", pageHide, { signal: undo.signal });
   addEventListener("online", online, { signal: undo.signal });
+  document.addEventListener("visibilitychange", visible, { signal: undo.signal });
   const desktopTimer = setInterval(() => void reportDesktop(), DESKTOP_AGAIN_MS);
   endWhatIsLeft().catch(() => {});
   reportDesktop().catch(() => {});

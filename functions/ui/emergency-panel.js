@@ -15,7 +15,8 @@ const BAR = new Set(["device_settings", "end_call"]);
 const ICON_OF = { end_call: "end", answer: "answer", call_again: "answer", device_settings: "devices" };
 const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: "danger" };
 const REFRESH_TIMES_MS = 15000;
-const REPORT_AGAIN_MS = 900000;
+// The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
+const REPORT_AGAIN_MS = 600000;
 const POSITION_WITHIN_MS = 10000;
 const IDENTIFY_AGAIN_MS = 5000;
 const ACCESS_WITHIN_MS = 5000;
@@ -54,6 +55,7 @@ export class EmergencyPanel extends HTMLElement {
   #browserDevices = null;
   #unwatchDevices = () => {};
   #identifies = onlyNewest();
+  #lookedAt = -Infinity;
   #looks = onlyNewest();
   #confirms = onlyNewest();
 
@@ -129,7 +131,7 @@ export class EmergencyPanel extends HTMLElement {
     this.#identify().then(() => this.#source?.now());
     this.#ticking = setInterval(() => this.#render(), REFRESH_TIMES_MS);
     this.#reporting = setInterval(() => document.visibilityState === "visible" && this.#lookAtDesktop(), REPORT_AGAIN_MS);
-    document.addEventListener("visibilitychange", this.#keepAwake);
+    document.addEventListener("visibilitychange", this.#seen);
     addEventListener("online", this.#lookAtDesktop);
     addEventListener("focus", this.#identifyAgain);
     navigator.connection?.addEventListener("change", this.#lookAtDesktop);
@@ -143,7 +145,7 @@ export class EmergencyPanel extends HTMLElement {
     clearInterval(this.#reporting);
     clearTimeout(this.#identifying);
     removeEventListener("focus", this.#identifyAgain);
-    document.removeEventListener("visibilitychange", this.#keepAwake);
+    document.removeEventListener("visibilitychange", this.#seen);
     removeEventListener("online", this.#lookAtDesktop);
     navigator.connection?.removeEventListener("change", this.#lookAtDesktop);
     this.#leave.forEach((leave) => leave());
@@ -532,6 +534,12 @@ export class EmergencyPanel extends HTMLElement {
     } else setText(status, words);
   }
 
+  #seen = () => {
+    this.#keepAwake();
+    // A page that was hidden over a report makes up for it.
+    if (document.visibilityState === "visible" && Date.now() - this.#lookedAt >= REPORT_AGAIN_MS) this.#lookAtDesktop();
+  };
+
   #keepAwake = async () => {
     const needed = this.#view?.mode === "emergency" || this.#view?.mode === "ringing";
     try {
@@ -697,9 +705,10 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
-  /** At sign-in, when the network changes, and every 15 minutes while somebody looks: what this desktop sees of itself. */
+  /** At sign-in, when the network changes, and every 10 minutes while somebody looks: what this desktop sees of itself. */
   #lookAtDesktop = async () => {
     if (!this.#agentId || !this.#source) return;
+    this.#lookedAt = Date.now();
     const newest = this.#looks();
     const kept = await this.#reportDesktop({}, await this.#knownPosition());
     if (!newest()) return;

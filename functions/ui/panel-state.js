@@ -44,6 +44,8 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
   const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
   const dropped = over && local.ended === "dropped" && mode === "normal";
+  // Where no call can be placed, there is no way to call again either.
+  const mayCallAgain = dropped && panel?.placeable !== "no";
   const held = dropped || (mode === "normal" && (panel?.controls ?? []).includes("end_hold"));
   const bannerKey = bannerOf(mode, held, panel, local);
   const lent = isLent(server, local, mode, now) ? panel : null;
@@ -55,7 +57,7 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
     test: bannerKey === "test_in_progress",
     drill: bannerKey === "drill_in_progress",
     server: server.status,
-    controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, dropped),
+    controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, mayCallAgain),
     formActions: mode === "normal" ? (over ? null : panel?.form_actions) ?? ["save", "refresh"] : [],
     bannerKey,
     bannerText: bannerKey !== null && bannerKey === panel?.banner_key ? panel.banner : bannerKey === "banner" ? panel.banner : null,
@@ -83,11 +85,11 @@ function isLent(server, local, mode, now) {
   return inProgress || !(Date.parse(server.panel?.expires_at) <= now);
 }
 
-function controlsOf(mode, legInProgress, panel, dropped) {
+function controlsOf(mode, legInProgress, panel, mayCallAgain) {
   if (mode === "ringing") return legInProgress ? ["answer", ...DEVICES_AND_END] : ["answer", "device_settings"];
   if (mode === "emergency") return DEVICES_AND_END;
   if (mode === "checking") return ["device_settings"];
-  if (dropped) return ["call_again", ...USUAL_CONTROLS];
+  if (mayCallAgain) return ["call_again", ...USUAL_CONTROLS];
   return panel?.controls ?? USUAL_CONTROLS;
 }
 

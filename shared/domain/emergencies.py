@@ -722,15 +722,13 @@ def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]
 
 
 def with_passed_on(
-    emergency: Emergency, notice_id: str, onward: str, reached: Iterable[str], default_contacts: Iterable[str]
+    emergency: Emergency, notice_id: str, onward: str, known_to: Iterable[str], default_contacts: Iterable[str]
 ) -> tuple[Emergency, tuple[str, ...]]:
-    """A notice bounced: the default contacts who were not told yet are, once; gives who that is.
+    """A notice bounced: the default contacts who do not know of it are told, once; gives who that is.
 
-    `onward` is the notice that tells them, whose own bounce goes nowhere. `reached` are those to whom the notice went,
-    or is owed still.
+    `onward` is the notice that tells them, whose own bounce goes nowhere. `known_to` are those who need not be told.
     """
-    told = emergency.thread.told if emergency.thread is not None else ()
-    known = {address.casefold() for address in (*told, *reached)}
+    known = {address.casefold() for address in known_to}
     new = tuple(address for address in default_contacts if address.casefold() not in known)
     if not new or notice_id in emergency.passed_on:
         return emergency, ()

@@ -95,6 +95,16 @@ class Lease(Struct, frozen=True, kw_only=True):
         window_ends, after_call = self.window_ends_at(rules), self.own(rules).after_call
         return window_ends if self.last_ended_at is None else max(window_ends, self.last_ended_at + after_call)
 
+    def expires_at(self, rules: Rules, now: datetime) -> datetime | None:
+        """What is told of its end: None where a leg in progress keeps the number beyond what was promised (B3)."""
+        promised = self.promised_until(rules)
+        return promised if now < promised else None
+
+    def reachable_until(self, rules: Rules, now: datetime) -> datetime:
+        """Until when a responder reaches the agent at least; a leg beyond the promise, as if it ended now."""
+        promised = self.promised_until(rules)
+        return promised if now < promised or self.busy_until is None else now + self.own(rules).after_call
+
     def window_ends_at(self, rules: Rules) -> datetime:
         """When the time from dialling is over, by the longest window that was set since."""
         window_ends = self.dialled_at + self.own(rules).window

@@ -85,7 +85,7 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     panel = structs.replace(_moded(emergency, stands, placement, now), presence=_held_presence(emergency, stands))
     lease, situation = emergency.lease, structs.replace(emergency.situation or Situation(), placement=placement)
     if lease.lasts(rules, now):
-        panel = with_number(panel, lease.number or None, lease.promised_until(rules), situation)
+        panel = with_number(panel, lease.number or None, lease.expires_at(rules, now), situation)
     elif stands.in_progress or stands.held:
         # A hold may outlast the lease: as long as its banner asks to call again, there is the button for it.
         panel = _with_placement(panel, situation)
@@ -103,9 +103,14 @@ def _drill_panel(emergency: Emergency, stands: Standing) -> Panel:
 
 
 def _held_presence(emergency: Emergency, stands: Standing) -> PresenceStatus | None:
-    """Do not disturb while a leg or hold lasts, unless a person has changed it since (B5)."""
-    ours = stands.held and emergency.hold is not None and not emergency.hold.settled
-    return PresenceStatus.DO_NOT_DISTURB if ours else None
+    """Do not disturb while a leg or hold lasts, unless a person has changed it since (B5), or none can be held.
+
+    A hold that is neither set nor owed was found to hold nothing: the agent is not signed in there, or has no account.
+    """
+    hold = emergency.hold
+    ours = stands.held and hold is not None and not hold.settled
+    held = ours and hold is not None and (hold.applied or emergency.presence_due_at is not None)
+    return PresenceStatus.DO_NOT_DISTURB if held else None
 
 
 def _moded(emergency: Emergency, stands: Standing, placement: Placement, now: datetime) -> Panel:

@@ -63,7 +63,7 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         call_id=facts.dial.call_id,
         agent_id=facts.subject.agent_id,
         callback_number=leg.number or None,
-        expires_at=emergency.lease.promised_until(facts.rules),
+        expires_at=emergency.lease.expires_at(facts.rules, facts.now),
         shared=leg.shared,
         foreign=has_foreign_number(emergency, leg),
         test=leg.test,

@@ -120,7 +120,7 @@ def _notice(
         callback_number=lease.number,
         word=lease.word,
         thread=lease.thread,
-        reachable_until=lease.promised_until(deployment.rules),
+        reachable_until=lease.reachable_until(deployment.rules, callback.answered_at),
         shared=lease.shared,
         test=all(leg.test for leg in emergency.legs),
         drill=emergency.drill,

@@ -10,7 +10,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, with_passed_on
 from shared.domain.errors import Conflict
 from shared.domain.ids import derived
-from shared.domain.notifications import Notice
+from shared.domain.notifications import Notice, NoticeKind
 from shared.ports import Change, EmergencyStore, Telemetry
 from shared.use_cases.effects import DeliverNotice
 
@@ -57,7 +57,10 @@ def with_onward(
     if notice.agent_key is None or notice.drill or now >= notice.give_up_at:
         return emergency, None
     onward = derived(notice.notice_id, "passed on")
-    emergency, new = with_passed_on(emergency, notice.notice_id, onward, reached, deployment.default_contacts)
+    told = emergency.thread.told if emergency.thread is not None else ()
+    # That a responder reached nobody is news also to whoever was told of the call.
+    known_to = reached if notice.kind is NoticeKind.CALLBACK_MISSED else (*told, *reached)
+    emergency, new = with_passed_on(emergency, notice.notice_id, onward, known_to, deployment.default_contacts)
     return emergency, structs.replace(notice, notice_id=onward, recipients=new) if new else None
 
 

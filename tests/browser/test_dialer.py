@@ -534,6 +534,20 @@ def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(call
     caller.wait_for("sessionStorage.length === 0")
 
 
+def test_a_page_that_goes_away_says_once_more_who_ended_a_call_that_is_over(page: Page, caller: Caller) -> None:
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("window.dialer.state.report === 'accepted' && window.dialer.state.phase === 'connected'")
+    caller.desk.others[f"POST emergency-calls/{caller.state['callId']}/end"] = 503
+    page.evaluate("() => window.dialer.end()")
+    wait_for_ends(caller, 1)
+    tried = len(caller.desk.ends)
+    caller.desk.others = {}
+    page.reload()
+    wait_for_ends(caller, tried + 1)
+    assert set(caller.desk.ends) == {"agent"}
+
+
 def test_a_redial_does_not_forget_the_end_that_is_still_owed(context: BrowserContext, caller: Caller) -> None:
     drops = {"steps": [*RINGS["steps"], [60, "Disconnected", {"code": 496, "subCode": 7}]]}
     caller.desk.others = {}
@@ -808,6 +822,29 @@ def test_a_desktop_says_nothing_of_what_it_cannot_know_of_itself(caller: Caller)
     caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
     # Whether it is virtual or behind a VPN is for its back end to say: `unknown` would take that back.
     assert "environment" not in caller.desk.requests("PUT", "/desktop")[0].body
+
+
+def test_a_page_that_was_hidden_over_a_report_of_its_desktop_makes_up_for_it(caller: Caller) -> None:
+    caller.page.add_init_script(
+        "window.seen = 'visible'; Object.defineProperty(document, 'visibilityState', { get: () => window.seen });"
+    )
+    caller.page.clock.install()
+    caller.sit_down(desktopId="desktop-1")
+    caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
+    be_seen(caller, "hidden")
+    caller.page.clock.run_for(601_000)
+    be_seen(caller, "visible")
+    caller.wait_until(lambda: len(caller.desk.requests("PUT", "/desktop")) == 2)
+    be_seen(caller, "hidden")
+    be_seen(caller, "visible")
+    caller.page.wait_for_timeout(100)
+    assert len(caller.desk.requests("PUT", "/desktop")) == 2, "not at each glance"
+
+
+def be_seen(caller: Caller, state: str) -> None:
+    caller.page.evaluate(
+        "(state) => { window.seen = state; document.dispatchEvent(new Event('visibilitychange')); }", state
+    )
 
 
 def test_a_browser_that_never_says_where_it_is_holds_no_report_up(caller: Caller) -> None:

@@ -79,6 +79,19 @@ def test_whoever_was_told_of_the_emergency_is_not_told_of_each_of_its_bounces() 
     assert at_the_desk(house) == [f"call {DANA}"]
 
 
+def test_whoever_was_told_of_the_emergency_is_told_that_a_responder_reached_nobody() -> None:
+    house = house_with()
+    first = dial(house)
+    report(house, first, OWN[0])
+    house.responder_calls(house.panel(DANA).callback_number, "callback-1")
+    house.switchboard.hang_up("callback-1")
+    house.wait(20)
+    missed = next(email for email in house.mail.accepted if email.subject.startswith("callback_missed"))
+    for _ in range(2):
+        report(house, missed, OWN[0])
+    assert at_the_desk(house) == [f"call {DANA}", f"callback_missed {DANA}"]
+
+
 def test_they_are_told_that_it_is_over_too_and_a_bounce_of_that_goes_on_to_nobody() -> None:
     house = house_with()
     report(house, dial(house), OWN[0])

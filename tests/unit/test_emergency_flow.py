@@ -45,6 +45,17 @@ DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
 AVAILABLE, DND = PresenceStatus.AVAILABLE, PresenceStatus.DO_NOT_DISTURB
 
 
+class SigningIn(PresenceTable):
+    """A presence service that shows and holds nothing for an agent who is not signed in there."""
+
+    signed_in = False
+
+    def read(self, agent_id: str, deadline: Deadline) -> Presence:
+        if self.signed_in:
+            return super().read(agent_id, deadline)
+        return Presence(status=PresenceStatus.OFFLINE, set_by="system", settable=False)
+
+
 @pytest.fixture
 def house() -> House:
     return house_with_dana()
@@ -168,6 +179,27 @@ def test_the_window_is_made_shorter_and_whoever_was_promised_more_keeps_the_numb
     later.clock.advance(after(minutes=1))
     assert later.panel(DANA).callback_number is None
     assert later.dial(Dial(call_id="eve/1", agent_id="eve", dialled="911")).expires_at == DAWN + after(minutes=70)
+
+
+def test_a_number_that_a_leg_keeps_beyond_its_promise_has_no_end_in_the_past(house: House) -> None:
+    answer = dial(house)
+    house.clock.advance(after(minutes=75))
+    house.tick()
+    panel, again = house.panel(DANA), dial(house)
+    assert (panel.callback_number, panel.expires_at) == (answer.callback_number, None)
+    assert (again.callback_number, again.expires_at) == (answer.callback_number, None)
+    end(house)
+    assert house.panel(DANA).expires_at == house.clock.now() + after(minutes=30)
+
+
+def test_presence_is_not_said_to_be_held_where_nobody_is_signed_in_to_hold_it(house: House) -> None:
+    signing_in = SigningIn(house.presence_rows, house.clock, house.keys)
+    house.presence = signing_in
+    dial(house)
+    assert house.panel(DANA).presence is None
+    signing_in.signed_in = True
+    house.wait(60)
+    assert house.panel(DANA).presence is DND
 
 
 def test_two_sweeps_at_once_send_what_is_owed_once() -> None:

@@ -67,6 +67,17 @@ def test_a_fallback_number_is_nobodys_and_what_is_said_of_it_holds_as_long_as_a_
     assert bare.lasts(RULES, bare.ends_at(RULES) - SECOND) and not bare.lasts(RULES, bare.ends_at(RULES))
 
 
+def test_a_leg_that_lasts_beyond_the_promise_has_no_end_that_lies_in_the_past() -> None:
+    talking = structs.replace(LEASE, busy_until=DIALLED + RULES.max_call)
+    promised = talking.promised_until(RULES)
+    before, beyond = promised - SECOND, promised + minutes(15)
+    assert talking.expires_at(RULES, before) == talking.reachable_until(RULES, before) == promised
+    assert talking.expires_at(RULES, beyond) is None and talking.lasts(RULES, beyond)
+    assert talking.reachable_until(RULES, beyond) == beyond + RULES.after_call
+    ended_then = structs.replace(LEASE, last_ended_at=beyond)
+    assert ended_then.ends_at(RULES) >= talking.reachable_until(RULES, beyond), "it is kept, even if it ends at once"
+
+
 @given(ended_after=MINUTES, asked_after=MINUTES)
 def test_what_was_promised_is_kept(ended_after: timedelta, asked_after: timedelta) -> None:
     before = structs.replace(LEASE, busy_until=DIALLED + RULES.max_call)
