@@ -1,4 +1,7 @@
-"""The function app: registers the blueprints, and begins the take-up of what is overdue; nothing else."""
+"""The function app, which a Functions host loads: registers the blueprints and has two effects of its own.
+
+It replaces the event decoder of `azure.functions`, and starts the timer that looks for overdue work of dead processes.
+"""
 
 import azure.functions as func
 
@@ -28,9 +31,9 @@ from functions import (
     warmup,
 )
 from functions.http import begin_take_up
-from functions.wire.event_grid import read_events_here
+from functions.wire.event_grid import replace_event_decoder
 
-read_events_here()
+replace_event_decoder()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for module in (

@@ -92,9 +92,9 @@ if TYPE_CHECKING:
 
 TABLES = EMERGENCIES_TABLE, AGENTS_TABLE, PRESENCE_TABLE = "emergencies", "agents", "presence"
 PARTITION = "deployment"
-# More at once than failures open the breaker: the first of a crowd find out for all that the store is away.
+# `DIALS_AT_ONCE` must exceed `FAILURES_IN_A_ROW`: the first wave of a burst then opens the breaker for the rest.
 DIALS_AT_ONCE, DIAL_WAITS_S = 6, Budgets().start_call_at_most_s
-# What dials owe waits that long while more dial than can be answered in time beside it: nobody's number is to be late.
+# While more dials wait than can be answered in time, effects wait up to this long.
 CROWD_FIRST_S = 5.0
 # Sixty mails of 300 ms are out in two turns of them.
 MAILS_AT_ONCE = 30

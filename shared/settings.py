@@ -103,8 +103,17 @@ SETTINGS = (
     Setting("PUBLIC_BASE_URL", "", "where Communication Services reaches the app; empty: from WEBSITE_HOSTNAME"),
     Setting("ALLOWED_ORIGINS", "", "sites that may embed the panel and call the API"),
     Setting("PRESENCE_BACKEND", "table", "the presence service: table, graph (that of Microsoft Teams) or dynamics365"),
-    Setting("DYNAMICS365_URL", "", "the organisation, https://….crm.dynamics.com, whose presence dynamics365 is"),
-    Setting("KEY_SECRETS", "", "secrets of the keyed hashes, the first writes, all are read; empty: one made once"),
+    Setting(
+        "DYNAMICS365_URL",
+        "",
+        "the Dynamics 365 organisation, `https://….crm.dynamics.com`; needed with `PRESENCE_BACKEND=dynamics365`",
+    ),
+    Setting(
+        "KEY_SECRETS",
+        "",
+        "secrets for hashing people's ids in storage: the first is used for new rows, all for reading; empty: the app "
+        "generates one and keeps it in the table",
+    ),
     Setting("POOL_LOW_WATER", "20", "per cent of free numbers below which an alarm is raised"),
     Setting("EXPIRY_SCHEDULE", "0 * * * * *", "when leases are tidied up, NCRONTAB", required=True),
     Setting("OUTBOX_SCHEDULE", "*/10 * * * * *", "when owed effects are tried again, NCRONTAB", required=True),

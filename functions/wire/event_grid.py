@@ -98,7 +98,7 @@ def _event_time(when: object) -> datetime | None:
         return None
 
 
-def read_events_here() -> None:
+def replace_event_decoder() -> None:
     """Let `azure.functions` hand on events as they were sent, so that `telephony_event` reads them.
 
     Its own reader raises on any offset but UTC's in a time, on an attribute of a CloudEvent that is named like a

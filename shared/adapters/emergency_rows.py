@@ -1,34 +1,47 @@
 """The rows of the emergencies' partition: names, and what each emergency looks like as rows.
 
-    agent|{agent}                    the emergency itself; its version fences every transition
-    call|{call}  call|{call}|{agent} whose call an id is, or that it ended before it started
-    server|{call}|{rank}|{agent}     who knows a server call; starter|{identity}|{rank}|{agent}: who has an untied leg;
-                                     untied|{rank}|{agent}: likewise, of all identities. The rank stands in the key, so
-                                     that no page ends before those of the directory (`Emergency.rank`)
-    number|{digits}|                 the slot, touched by whatever lends the number; `leaves`: not of the pool any more
-    number|{digits}|{agent}          a holder of the number, with all that a callback needs
-    free|{zone}|{since}|{digits}     may be lent; rest|{zone}|{since}|… rests in its cool-down; share|{zone}|{rank}|… is
-                                     held. Zones are countries: a number is lent to a caller of its own one first
-    due|{at}|{subject}|{key}         what time alone brings up
-    bare|{at}|{subject}|{key}        what is only to be removed then: outsiders can have thousands of rows kept, and no
-                                     hold and no lease ends later for that
-    callback|{id}                    a responder's callback, while it lasts; then its id alone, for `call_policy`
-    ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
-    outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
-    waiting|{at}|notice|{id}         a notice that waits for the sender's quota; the time is that of what it tells of
-    look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set;
-                                     look|{at}|{agent}|closing: whether somebody must be told that it is over
-    unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
-    outside|{principals}|{place}     an emergency of somebody outside the directory, one of so many at once
-    unknown|{place}           a number of those that agents who are not in the directory may take together
-    ration|{window}|{principal}|{place}  a notice that a principal outside the directory caused in ten minutes
-    recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
-                                     held|{agent}|{recording}: of whose emergency they may be
-    mail|{operation}                 a message's way to its recipients
-    pool                             which CALLBACK_NUMBERS the slots stand for; pool|{hash}: which of them some hosts
-                                     have in their setting, and when one of those was there last
-    broken|{at}|{key}                one of the above that nobody could use: when it is looked at again
+    agent|{agent}                           the emergency itself; its version fences every transition
+    call|{call}                             whose call an id is, or that it ended before it started
+    call|{call}|{agent}                     likewise, where something else is recorded under the id already
+    server|{call}|{rank}|{agent}            who claims a server call, or for whom it was seen
+    starter|{identity}|{rank}|{agent}       who has an untied leg and would start its server call by this identity
+    untied|{rank}|{agent}                   who has an untied leg, whatever the identity
+    number|{digits}|                        the slot, rewritten by whatever lends the number; `leaves`: no longer in
+                                            the pool
+    number|{digits}|{agent}                 a holder of the number, with all that a callback needs
+    free|{zone}|{since}|{digits}            a number that may be lent, and since when
+    rest|{zone}|{lease_end}|{digits}|{agent}
+                                            a held number whose legs are all over, and when its lease ends: from then
+                                            on it may be taken from this holder; of a drill, at once
+    share|{zone}|{rank}|{digits}|{agent}    a held number that may be shared: the rank is the end of the last leg,
+                                            during a leg "9" and the time of the dial, which sorts last, of a drill
+                                            when the number was lent
+    due|{at}|{subject}|{key}                what time alone brings up
+    bare|{at}|{subject}|{key}               what is only to be removed then: outsiders can have thousands of rows kept,
+                                            and no hold and no lease ends later for that
+    callback|{id}                           a responder's callback, while it lasts; then its id alone, for `call_policy`
+    ladder|{at}|{id}                        when the sweep moves a callback on, if nothing else has
+    outbox|{at}|presence|{agent}            an owed reconciling of a presence
+    outbox|{at}|notice|{id}                 an owed notice
+    waiting|{at}|notice|{id}                a notice that waits for the sender's quota; `at` is when what it tells of
+                                            happened
+    look|{at}|{agent}                       when to check that a held presence is still what we set
+    look|{at}|{agent}|closing               when to check whether somebody must be told that it is over
+    unlisted|{agent}|{key}                  an emergency under an id that nobody in the directory has
+    outside|{principals}|{place}            a place among the bounded emergencies of agents outside the directory
+    unknown|{place}                         a place among the numbers that agents outside the directory may hold
+    ration|{window}|{principal}|{place}     a notice that a principal outside the directory caused in ten minutes
+    recording|{recording}                   files to be deleted or held back
+    deletion|{at}|{recording}               when that is due
+    held|{agent}|{recording}                whose emergency those files may be of
+    mail|{operation}                        a message's way to its recipients
+    pool                                    which CALLBACK_NUMBERS the slots stand for
+    pool|{hash}                             the numbers in one setting of CALLBACK_NUMBERS, and when a host with that
+                                            setting was last seen
+    broken|{at}|{key}                       one of the above that nobody could use: when it is looked at again
 
+The rank of `server`, `starter` and `untied` (`Emergency.rank`) sorts agents of the directory first, so that a page of
+rows that outsiders fill never hides them. A zone is the country of the number: a caller is lent one of their own first.
 Outside ids are hashed in every key, those of people with a secret (KEY_SECRETS).
 
 An emergency's own row lists the index rows that were written with it, so that the

@@ -19,7 +19,7 @@ from shared.ports import Share
 
 # Whoever came longest ago is forgotten first, and has their whole burst again; so has anybody after a minute or two.
 MAX_PACED = 10_000
-# Of as many times those who have turns at once, the last still has theirs soon.
+# Requests in line and at work are a crowd when they are more than this many times the number of turns.
 CROWD = 2
 
 

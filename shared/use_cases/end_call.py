@@ -20,7 +20,7 @@ from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.identify import id_left, own_entry
 
-# A record that changes under two readings one after another is somebody else's doing; the event comes again.
+# After three conflicts raise `Unavailable`; the caller or Event Grid repeats the end.
 MAX_TRIES = 3
 
 

@@ -32,6 +32,7 @@ def reconcile_presence(
     try:
         _reconcile(agent_key, emergencies, presence, clock, deployment, telemetry, deadline)
     except Exception as error:
+        # Put off whatever was raised, then raised again: a presence that stayed due would block the sweep's next ones.
         now = clock.now()
         least = timedelta(seconds=error.retry_after_s) if isinstance(error, Unavailable) else timedelta(0)
         _tell(error, telemetry)

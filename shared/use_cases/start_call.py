@@ -223,7 +223,7 @@ def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[St
         reading = means.emergencies.find(named, deadline)
         desktops = means.desktops.of(dial.agent_id, deadline)
         facts = _identified(facts, means)
-        facts = _with_own_identity(facts, means)
+        facts = _without_foreign_identity(facts, means)
         if facts.subject.key != named:
             # What is kept of the one who is named is nobody's business but theirs: their desktops tell where they are.
             reading = means.emergencies.find(facts.subject.key, deadline)
@@ -261,14 +261,13 @@ def _identified(facts: DialFacts, means: _Means) -> DialFacts:
     return structs.replace(facts, subject=subject, identified=True, ignored=subject.ignored)
 
 
-def _with_own_identity(facts: DialFacts, means: _Means) -> DialFacts:
-    """Without an ACS identity that is not the agent's."""
+def _without_foreign_identity(facts: DialFacts, means: _Means) -> DialFacts:
+    """Drop the stated ACS identity when the directory gives the agent another one, or this one to somebody else."""
     said, own = facts.dial.acs_user_id, facts.agent.acs_user_ids if facts.agent else ()
     if said is None or said in own:
         return facts
     holders = means.directory.holders_of(said, means.deadline).result()
     if own or any(holder != facts.subject.key for holder in holders):
-        # The directory gives this agent others, or this one to somebody else: it is not taken from them.
         return structs.replace(facts, identity=None, ignored=(*facts.ignored, "acs_user_id"))
     return facts
 

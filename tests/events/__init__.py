@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.functions import eventgrid, meta
 
-from functions.wire.event_grid import Event, TelephonyEvent, read_events_here, telephony_event
+from functions.wire.event_grid import Event, TelephonyEvent, replace_event_decoder, telephony_event
 
 _FOLDER = Path(__file__).parent
 ACCEPTED: dict[str, dict[str, Any]] = json.loads((_FOLDER / "accepted.json").read_text("utf-8"))
@@ -15,7 +15,7 @@ REJECTED: dict[str, dict[str, Any]] = json.loads((_FOLDER / "rejected.json").rea
 
 def bound(payload: object) -> Event:
     """The event that a function is given for this payload."""
-    read_events_here()
+    replace_event_decoder()
     datum = meta.Datum(json.dumps(payload), "json")
     event: Event = eventgrid.EventGridEventInConverter.decode(datum, trigger_metadata={})
     return event

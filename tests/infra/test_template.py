@@ -249,7 +249,7 @@ def test_that_a_second_deployment_takes_the_events_of_the_first_is_said() -> Non
     """Names that differed would ring two answerers of one call; with one name the later deployment has them all."""
     names = {each["name"].rpartition("/")[2] for each in subscriptions("existing", "systemTopics")}
     assert names == {f"emergency-{each['name']}" for each in data("subscriptions.json")["communication"]}
-    assert "moves them to itself" in (ROOT / "OPERATIONS.md").read_text("utf-8")
+    assert "takes over its subscriptions" in (ROOT / "OPERATIONS.md").read_text("utf-8")
     assert "moved to this one" in (INFRA / "createUiDefinition.json").read_text("utf-8")
 
 
