@@ -7,8 +7,11 @@ from functions.http import caller, client_network, composed, json_answer, named_
 from functions.problems import answered
 from functions.wire.decoding import plain_id
 from functions.wire.http import (
+    EndAnswer,
     EndBody,
+    ReleaseAnswer,
     ReleaseBody,
+    TieAnswer,
     TieBody,
     call_answer,
     decode_dial,
@@ -46,7 +49,7 @@ def call_updated(req: func.HttpRequest) -> func.HttpResponse:
     body = decode_report(req.get_body(), TieBody)
     server_call_id = plain_id(body.server_call_id)
     app.calling.tie_call(call_id, server_call_id, caller=signed_in, agent_id=body.named_agent())
-    return json_answer({"call_id": call_id})
+    return json_answer(TieAnswer(call_id))
 
 
 @blueprint.route(route="emergency-calls/{call_id}/end", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -59,7 +62,7 @@ def call_ended(req: func.HttpRequest) -> func.HttpResponse:
     body = decode_report(req.get_body(), EndBody)
     end = End(call_id=call_id, by_agent=body.by_agent, agent_id=body.named_agent())
     ended = app.calling.end_call(end, caller=signed_in)
-    return json_answer({"call_id": call_id, "known": ended.known}, status=200 if ended.known else 202)
+    return json_answer(EndAnswer(call_id=call_id, known=ended.known), status=200 if ended.known else 202)
 
 
 @blueprint.route(route="agents/{agent_id}/release", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -71,4 +74,4 @@ def presence_released(req: func.HttpRequest) -> func.HttpResponse:
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     body = decode_or_default(req.get_body(), ReleaseBody)
     app.calling.release_presence(agent_id, caller=signed_in, emergency=named_emergency(req), legs=body.legs)
-    return json_answer({"agent_id": agent_id})
+    return json_answer(ReleaseAnswer(agent_id))

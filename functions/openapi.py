@@ -24,15 +24,18 @@ from functions.wire.http import (
     DesktopAnswer,
     DesktopBody,
     DialBody,
+    EndAnswer,
     EndBody,
     HealthAnswer,
     MeAnswer,
     PanelAnswer,
     PresenceAnswer,
     PresenceBody,
+    ReleaseAnswer,
     ReleaseBody,
     SiteBody,
     SitesAnswer,
+    TieAnswer,
     TieBody,
 )
 from functions.wire.office import DrillAnswer, DrillBegun, DrillBody, NumbersAnswer, PreviewAnswer, TemplateBody
@@ -75,7 +78,7 @@ OPERATIONS = (
         path="/emergency-calls/{call_id}",
         says="Which server call the leg is.",
         body=TieBody,
-        answers={200: dict[str, str]},
+        answers={200: TieAnswer},
         others=(HTTPStatus.NOT_FOUND,),
     ),
     Operation(
@@ -85,7 +88,7 @@ OPERATIONS = (
         says="A leg ended; 202 while the call is not known.",
         body=EndBody,
         body_required=False,
-        answers={200: dict[str, str | bool], 202: dict[str, str | bool]},
+        answers={200: EndAnswer, 202: EndAnswer},
     ),
     Operation(
         function="presence_released",
@@ -94,7 +97,7 @@ OPERATIONS = (
         says="The hold after a drop is over; with `legs`, a supervisor ends legs that nobody ended.",
         body=ReleaseBody,
         body_required=False,
-        answers={200: dict[str, str]},
+        answers={200: ReleaseAnswer},
         query={"emergency": TEXT},
     ),
     Operation(

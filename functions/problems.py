@@ -32,6 +32,7 @@ from shared.ports import Telemetry
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:emergency-calling:"
 EVENT_REJECTED = "event_rejected"
+REQUEST_REJECTED = "request_rejected"
 UNFORESEEN_ERROR = "unforeseen_error"
 
 type HttpFunction = Callable[[func.HttpRequest], func.HttpResponse]
@@ -75,6 +76,10 @@ _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (Refused, HTTPStatus.BAD_GATEWAY, None),
 )
+
+# What of a refusal an operator hears: a client, or a role, is to be mended. A 401, 404, 409 or 412 is no fault, and a
+# client that polls would repeat it all day.
+_TOLD = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 # What an event says that will be the same next time. Anything else may be mended by then: an outage, a missing right
 # to the table, a fault of ours.
@@ -169,6 +174,9 @@ def answer(
         response = function(req)
     except EmergencyCallingError as error:
         response = problem(error, language_asked(req))
+        if response.status_code in _TOLD:
+            refused_for = {"error": type(error).__name__, **_field_of(error)}
+            telemetry.emit(REQUEST_REJECTED, function=function.__name__, status=response.status_code, **refused_for)
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
         telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
         response = problem(None)
@@ -178,6 +186,10 @@ def answer(
         if name == "Vary" and response.headers[name] == OF_LANGUAGES:
             response.headers[name] = f"{OF_LANGUAGES}, {value}"
     return response
+
+
+def _field_of(error: EmergencyCallingError) -> dict[str, str]:
+    return {"field": error.field} if isinstance(error, Malformed) else {}
 
 
 def acknowledged(function: EventFunction) -> EventFunction:
@@ -212,8 +224,7 @@ def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: 
     try:
         function(event)
     except _BEYOND_RETRY as error:
-        named = {"field": error.field} if isinstance(error, Malformed) else {}
-        telemetry.emit(EVENT_REJECTED, function=name, error=type(error).__name__, **named)
+        telemetry.emit(EVENT_REJECTED, function=name, error=type(error).__name__, **_field_of(error))
         return
     except (Unavailable, Conflict) as error:
         again: Exception = error

@@ -35,7 +35,7 @@ class AdministrationBudgets(Struct, frozen=True, kw_only=True):
 
 
 class Administration(Struct, frozen=True, kw_only=True):
-    """What the office sees and sets. Everything raises `Unavailable` where the store does not answer in time."""
+    """What the office sees and sets. What asks the store raises `Unavailable` where that does not answer in time."""
 
     deployment: Deployment
     clock: Clock
@@ -96,13 +96,16 @@ class Administration(Struct, frozen=True, kw_only=True):
         )
 
     def check_setup(self, setup: Setup) -> SetupOutlook:
-        """What bringing a setup back would do."""
+        """What bringing a setup back would do. Raises `Malformed` where there would be too many sites."""
         return check_setup(
             setup, sites=self.office.sites, templates=self.templates, deadline=self.within(self.budgets.setup_s)
         )
 
     def import_setup(self, setup: Setup) -> SetupOutlook:
-        """Bring a setup back; nothing is written where a template must not be saved. Raises `Malformed`."""
+        """Bring a setup back; nothing is written where a template must not be saved.
+
+        Raises `Malformed` where there would be too many sites.
+        """
         return import_setup(
             setup, sites=self.office.sites, templates=self.templates, deadline=self.within(self.budgets.setup_s)
         )

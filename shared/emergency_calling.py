@@ -21,8 +21,6 @@ from shared.domain.emergencies import MOST_LEGS
 from shared.domain.errors import (
     EmergencyCallingError,
     LineFull,
-    Malformed,
-    NotAllowed,
     NotAnEmergency,
     NotFound,
     Unavailable,
@@ -255,7 +253,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def start_call(self, dial: Dial, *, caller: Caller) -> Answer:
         """A dial that can be reported again: answered in time whatever happens, repeated until the store has it (B1).
 
-        Raises `NotAnEmergency`, `NotAllowed`.
+        Raises `NotAnEmergency`.
         """
         # Fixed here, because a repeat of ours may come much later.
         dial = structs.replace(dial, received_at=self.clock.now())
@@ -274,7 +272,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _started_in_time(self, dial: Dial, caller: Caller) -> Started:
         try:
             started = self._start_call_in_turn(dial, caller)
-        except (Malformed, NotAllowed, NotAnEmergency):
+        except NotAnEmergency:
             raise
         except Exception as error:  # noqa: BLE001 - a dial is never a 5xx (B1), wherever it went wrong
             self._count(error)
@@ -295,7 +293,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         self.telemetry.emit("unforeseen_error", function="call_started", error=type(error).__name__)
 
     def start_call_from_event(self, dial: Dial, *, caller: Caller) -> Answer:
-        """A dial that an event reports, which may be late; raises `Unavailable` where it must come again."""
+        """A dial that an event reports, which may be late.
+
+        Raises `NotAnEmergency`, and `Unavailable` where it must come again.
+        """
         self.prepare()
         dial = structs.replace(dial, by_event=True)
         started = self._start_call(dial, caller, self.within(self.budgets.start_call_from_event_s))
@@ -358,14 +359,14 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         self.effects.start(effects, self.perform)
 
     def end_call(self, end: End, *, caller: Caller) -> Ended:
-        """A leg ended. Raises `NotAllowed`, `Unavailable`."""
+        """A leg ended. Raises `Malformed` where it could be several agents', `Unavailable`."""
         with self._changing(caller, end.agent_id):
             ended = self._end_call(end, caller)
         self.effects.start(ended.effects, self.perform)
         return ended
 
     def end_call_from_event(self, end: End, *, caller: Caller) -> None:
-        """An event reports that a leg ended. Raises `Unavailable`."""
+        """An event reports that a leg ended. Raises `Malformed` where it could be several agents', `Unavailable`."""
         self.effects.finish(self._end_call(end, caller).effects, self.perform)
 
     def _end_call(self, end: End, caller: Caller) -> Ended:
@@ -418,7 +419,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     # Callbacks
 
     def answer_callback(self, incoming: Incoming) -> None:
-        """Somebody calls one of our numbers. Raises `Unavailable`."""
+        """Somebody calls one of our numbers. Raises `Refused` where it rings no more, `Unavailable`."""
         self.prepare()
         answer_callback(
             incoming,
@@ -498,7 +499,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         return find_me(caller, directory=self.directory, deadline=deadline)
 
     def require_own(self, agent_id: str, *, caller: Caller, deadline: Deadline) -> None:
-        """For what is kept of listed agents only. Raises `NotAllowed` unless it is the caller's, `Unavailable`."""
+        """For what is kept of listed agents only. Raises `NotAllowed` where an agent means another, `Unavailable`."""
         require_own(agent_id, caller=caller, directory=self.directory, deadline=deadline)
 
     def show_panel(
@@ -531,7 +532,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
 
     def show_presence(self, agent_id: str, *, deadline: Deadline, agent_key: str | None = None) -> Presence:
-        """An agent's presence, who set it, and since when. Raises `Unavailable`."""
+        """An agent's presence, who set it, and since when. Raises `Refused` by the service outside, `Unavailable`."""
         return show_presence(
             agent_id,
             emergencies=self.emergencies,
@@ -545,7 +546,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def set_presence(
         self, agent_id: str, status: PresenceStatus, set_by: SetBy, *, deadline: Deadline, agent_key: str | None = None
     ) -> Presence:
-        """Set an agent's presence, whatever it was. Raises `Unavailable`."""
+        """Set an agent's presence, whatever it was. Raises `Conflict` where another service keeps it, `Unavailable`."""
         shown, effects = set_presence(
             agent_id, status, set_by, presence=self.presence, deadline=deadline, agent_key=agent_key
         )
@@ -699,7 +700,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     # What time brings about
 
     def expire_leases(self) -> None:
-        """End holds and legs whose time has come, release numbers, and forget what is over. Raises `Unavailable`."""
+        """End holds and legs whose time has come, release numbers, and forget what is over.
+
+        Raises what the first step that failed met with, `Unavailable` for most, once each had its turn.
+        """
         steps = Steps(LEASE_EXPIRY, self.telemetry)
         effects = expire_leases(
             emergencies=self.emergencies,
@@ -750,7 +754,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
 
     def take_up_outbox(self) -> None:
-        """Try again what is owed, then carry on what administrators began. Raises `Unavailable`."""
+        """Try again what is owed, then carry on what administrators began. Raises as `take_up_owed`."""
         steps, later = Steps(OUTBOX_SWEEP, self.telemetry), Steps(OUTBOX_SWEEP, self.telemetry)
         with steps.step():
             self.take_up_owed()
@@ -763,7 +767,10 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         steps.raise_foreseen()
 
     def take_up_owed(self) -> None:
-        """Try again what is owed to emergencies. Raises `Unavailable`."""
+        """Try again what is owed to emergencies.
+
+        Raises what the first step that failed met with, `Unavailable` for most, once each had its turn.
+        """
         deadline, steps = self.within(self.budgets.take_up_outbox_s), Steps(OUTBOX_SWEEP, self.telemetry)
         effects = take_up_outbox(
             emergencies=self.emergencies,

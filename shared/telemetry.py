@@ -105,9 +105,7 @@ def _entry(level: int, *facts: str) -> Entry:
 
 
 VOCABULARY: dict[str, Entry] = {
-    Event.DIAL_RECORDED: _entry(
-        logging.INFO, "outcome", "shared", "test", "degraded", "notified", "steps", "ms", "emergency"
-    ),
+    Event.DIAL_RECORDED: _entry(logging.INFO, "shared", "test", "degraded", "notified", "ms", "emergency"),
     Event.DIAL_PREFIX_TRIMMED: _entry(logging.WARNING, "kind"),
     Event.DIAL_CLOCK_WRONG: _entry(logging.ERROR),
     Event.FIELD_IGNORED: _entry(logging.WARNING, "field"),
@@ -116,7 +114,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.LEG_TIMED_OUT: _entry(logging.WARNING, "emergency"),
     Event.LEG_ENDED_BY_SUPERVISOR: _entry(logging.WARNING, "emergency"),
     Event.TIE_RECORDED: _entry(logging.INFO, "kind", "emergency"),
-    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "ms", "emergency"),
+    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "emergency"),
     Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "late_ms", "emergency"),
     Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people", "emergency"),
     Event.CALLBACK_JOINED: _entry(logging.INFO, "rung", "emergency"),
@@ -145,7 +143,7 @@ VOCABULARY: dict[str, Entry] = {
     Event.RECORDING_STOPPED: _entry(logging.WARNING),
     Event.PRESENCE_HELD: _entry(logging.INFO, "emergency"),
     Event.PRESENCE_RESTORED: _entry(logging.INFO, "emergency"),
-    Event.PRESENCE_LEFT: _entry(logging.INFO),
+    Event.PRESENCE_LEFT: _entry(logging.INFO, "emergency"),
     Event.PRESENCE_FAILED: _entry(logging.ERROR, "emergency"),
     Event.PRESENCE_BLOCKED: _entry(logging.ERROR, "reason"),
     Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
@@ -155,14 +153,14 @@ VOCABULARY: dict[str, Entry] = {
     Event.SWEEP: _entry(logging.INFO, "due", "done", "ms"),
     Event.OUTBOX: _entry(logging.INFO, "owed", "oldest_s"),
     Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
-    Event.EVENT_REJECTED: _entry(logging.WARNING, "reason", "function", "error", "field"),
+    Event.EVENT_REJECTED: _entry(logging.WARNING, "function", "error", "field"),
     Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),
     Event.SETTING_FAULTY: _entry(logging.ERROR, "setting"),
     Event.SETTING_DOUBTFUL: _entry(logging.WARNING, "setting"),
     Event.STORE_AWAY: _entry(logging.ERROR, "ms"),
     Event.BREAKER_OPEN: _entry(logging.ERROR),
     Event.EFFECT_FAILED: _entry(logging.ERROR, "effect", "error"),
-    Event.REQUEST_REJECTED: _entry(logging.WARNING, "route", "status"),
+    Event.REQUEST_REJECTED: _entry(logging.WARNING, "function", "status", "error", "field"),
     Event.STORAGE_FAILED: _entry(logging.WARNING, "ms"),
     Event.UNFORESEEN_ERROR: _entry(logging.ERROR, "function", "error"),
     Event.TEMPLATE_FAILED: _entry(logging.ERROR),

@@ -495,6 +495,25 @@ class CallAnswer(Struct, frozen=True, kw_only=True):
     panel: PanelAnswer
 
 
+class TieAnswer(Struct, frozen=True):
+    """`PATCH /emergency-calls/{call_id}`."""
+
+    call_id: str
+
+
+class EndAnswer(Struct, frozen=True, kw_only=True):
+    """`POST /emergency-calls/{call_id}/end`; `known` is false while nobody has reported the call's start."""
+
+    call_id: str
+    known: bool
+
+
+class ReleaseAnswer(Struct, frozen=True):
+    """`POST /agents/{agent_id}/release`."""
+
+    agent_id: str
+
+
 class MeAnswer(Struct, frozen=True, kw_only=True):
     """`GET /me`; what is not known of the caller is null."""
 

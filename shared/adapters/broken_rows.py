@@ -101,9 +101,10 @@ def _writes(table: Table, row: Row, now: datetime, deadline: Deadline) -> list[W
             return [*gone, Insert(key, values)] if there is None else gone
         case Fate.GONE:
             return gone
-    if now >= since + KEPT_FOR:
-        return [*gone, *_of_nobody(table, key, values, deadline)]
-    return [*gone, Put(_aside(now, key), row.values)]
+        case Fate.ASIDE:
+            if now >= since + KEPT_FOR:
+                return [*gone, *_of_nobody(table, key, values, deadline)]
+            return [*gone, Put(_aside(now, key), row.values)]
 
 
 def _fate(table: Table, row: Row, deadline: Deadline) -> Fate:

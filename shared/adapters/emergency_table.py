@@ -423,6 +423,8 @@ class EmergencyTable:
                     closings.append(agent_key)
                 case [_, _, callback_id]:
                     callbacks.append(callback_id)
+                case _:
+                    pass
         return Owed(
             presences=tuple(dict.fromkeys(presences)),
             closings=tuple(closings),

@@ -107,7 +107,8 @@ def is_emergency_call(
             if starter is None or _is_starter(emergency, starter):
                 return True
             return not emergency.starters and not is_anothers()
-    return False
+        case Knowledge.NONE:
+            return False
 
 
 def may_begin_emergency_call(emergency: Emergency, call_key: str, starter: str, rules: Rules, now: datetime) -> bool:
@@ -170,7 +171,8 @@ def verdict_on(emergency: Emergency, recording: Recording, rules: Rules, now: da
             return Verdict.HOLD_BACK
         case Knowledge.CLAIMED if _may_be_claimed(emergency, recording):
             return Verdict.HOLD_BACK
-    return Verdict.HOLD_BACK if _may_be_untied_leg(emergency, recording, rules, now) else Verdict.LEAVE
+        case Knowledge.CLAIMED | Knowledge.NONE:
+            return Verdict.HOLD_BACK if _may_be_untied_leg(emergency, recording, rules, now) else Verdict.LEAVE
 
 
 def _may_be_claimed(emergency: Emergency, recording: Recording) -> bool:

@@ -172,6 +172,13 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
     return SetPresence(held_presence(hold, current))
 
 
+def is_left(before: Hold, after: Hold, current: Presence, *, held: bool) -> bool:
+    """Whether this settling leaves a change that somebody made to what we had set; a presence given back is none."""
+    if before.settled or not after.settled:
+        return False
+    return held or (after.touched and current.settable and (after.before, after.before_native) != _state_of(current))
+
+
 def decided_since(current: Presence, dialled_at: datetime) -> bool:
     """Whether a person has changed presence during the call, which stays (S2); a repeat may come minutes later."""
     return current.changed_by in PEOPLE and current.since is not None and current.since > dialled_at

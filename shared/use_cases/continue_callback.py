@@ -78,7 +78,8 @@ class MidCall(Struct, frozen=True, kw_only=True):
         match self.fact:
             case Joined(invitation_id) | NotJoined(invitation_id):
                 return self.label or label_in(invitation_id)
-        return self.label
+            case _:
+                return self.label
 
 
 def continue_callback(
@@ -200,7 +201,8 @@ class _Climb:
                 return True
             case Joined(invitation_id) | NotJoined(invitation_id):
                 return try_without_state(self._callback_id, invitation_id) is not None
-        return False
+            case _:
+                return False
 
     def _goes_on(self, said: MidCall) -> bool:
         """Unless it is over: an event that comes a day late must not look for holders, who may be others by now."""
@@ -334,7 +336,8 @@ class _Climb:
                 return [fact for each in invitations if (fact := self._cancel(callback, each))]
             case Look():
                 return self._look(callback)
-        return []
+            case Wait() | Close():
+                return []
 
     def _invite(self, callback: Callback, invitations: Sequence[Invitation]) -> list[Fact]:
         """All at once; what call control neither took on nor refused is sent again later."""

@@ -6,10 +6,10 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import settle, standing, with_hold, with_look, with_presence_put_off
+from shared.domain.emergencies import Emergency, settle, standing, with_hold, with_look, with_presence_put_off
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.leases import called
-from shared.domain.presence import Remember, SetPresence, Settle, next_step
+from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle, is_left, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 
@@ -56,6 +56,11 @@ def _tell(error: Exception, telemetry: Telemetry) -> None:
     telemetry.emit("presence_failed")
 
 
+def _tell_left(before: Emergency, hold: Hold, current: Presence, telemetry: Telemetry, *, held: bool) -> None:
+    if before.hold is not None and is_left(before.hold, hold, current, held=held):
+        telemetry.emit("presence_left", **called(before.lease))
+
+
 def _reconcile(
     agent_key: str,
     emergencies: EmergencyStore,
@@ -100,6 +105,7 @@ def _reconcile(
                     settled = with_look(with_hold(known, hold, hold.look_again_at), now, held=held, at=current.look_at)
                     if settled != emergency:
                         emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
+                    _tell_left(emergency, hold, current, telemetry, held=held)
                     return
         except Conflict:
             stored, current = emergencies.load(agent_key, deadline).result(), None

@@ -35,7 +35,6 @@ from shared.domain.errors import (
     CallIdTaken,
     Conflict,
     LineFull,
-    Malformed,
     NotAnEmergency,
     NotFound,
     TooFast,
@@ -128,7 +127,7 @@ def start_call(
     except Unavailable:
         _tell_why(telemetry, turned_away, _ms_since(began, clock))
         outcome = _without_store(facts, without_store, clock, means)
-    except (Malformed, NotAnEmergency):
+    except NotAnEmergency:
         raise
     except Exception as error:  # noqa: BLE001 - on the way of a dial, whatever nobody foresaw is an outage (B1)
         telemetry.emit("unforeseen_error", function="start_call", error=type(error).__name__)

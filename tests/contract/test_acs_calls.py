@@ -55,6 +55,7 @@ class TestRedirecting:
         origin = str(uuid4())
         for _ in range(3):
             calls.redirect(call.contexts[-1], AGENT, origin=origin, deadline=soon())
+        assert [each.repeated for each in service.control.requests("redirect")] == [False, True, True]
 
     def test_a_call_that_is_gone_is_refused(self, service: LocalAcs, calls: AcsCalls) -> None:
         call = service.control.incoming_call(PSAP, NUMBER)
@@ -90,6 +91,7 @@ class TestRedirecting:
         call = service.control.incoming_call(PSAP, NUMBER)
         service.control.fault(Fault(kind="drop", times=1))
         calls.redirect(call.contexts[-1], AGENT, origin=str(uuid4()), deadline=soon())
+        assert len(service.control.requests("redirect")) == 2
 
 
 EVENTS_URL = "http://127.0.0.1:9/api/call-automation-events?callback=one"

@@ -163,13 +163,17 @@ class TestRefusals:
         body = json.dumps({"id": "one", "status": status})
         line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
         line.send(DESK)
+        [asked] = line.acs.control.requests("email")
+        assert not asked.repeated
 
-    def test_what_is_dropped_for_its_recipients_is_reported_of_each_of_them(self, line: Line) -> None:
+    def test_what_is_dropped_for_its_recipients_alone_counts_as_sent(self, line: Line) -> None:
         """Nobody has to mend the service; the reports that follow pass the notice on to the default contacts."""
         dropped = {"code": "EmailDroppedAllRecipientsSuppressed", "message": "All recipients were suppressed."}
         body = json.dumps({"id": "one", "status": "Failed", "error": dropped})
         line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body, times=1))
         line.send(DESK)
+        [asked] = line.acs.control.requests("email")
+        assert not asked.repeated
 
     def test_a_request_that_is_still_under_way_is_asked_for_again_and_not_made_twice(self, line: Line) -> None:
         message = an_email(DESK)

@@ -115,6 +115,8 @@ def _leaves(value: object) -> Iterable[str | float]:
         case list() | tuple():
             for entry in value:
                 yield from _leaves(entry)
+        case _:
+            pass
 
 
 def found_in(text: str) -> list[str]:

@@ -235,8 +235,9 @@ class Wiretap:
             case "fail":
                 exchange.status = 500
                 return _made_up(b"500 Internal Server Error", None)
-        answer = await self._forward(exchange, request)
-        return None if exchange.mode == "black_hole" else answer
+            case "pass" | "trickle" | "black_hole":
+                answer = await self._forward(exchange, request)
+                return None if exchange.mode == "black_hole" else answer
 
     async def _send(self, exchange: Exchange, answer: _Message, writer: asyncio.StreamWriter) -> None:
         whole = answer.head + answer.body

@@ -261,6 +261,8 @@ def kinds_in_the_code() -> set[str]:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as key)):
                     found |= {kind_of(key)} if name == "ROW" or name.endswith("_ROW") else set()
+                case _:
+                    pass
     assert found >= OF_SERVICES_OUTSIDE | OF_KEYS
     return found - NOT_ROWS - OF_SERVICES_OUTSIDE - OF_KEYS
 

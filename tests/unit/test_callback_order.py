@@ -103,6 +103,8 @@ class Course:
                     self._deliver(event)
                 case "late":
                     self._late.append(event)
+                case _:
+                    pass
         comes_now: bool = self._data.draw(st.booleans()) if self._late else False
         if comes_now:
             self._deliver(self._late.pop(self._data.draw(st.integers(0, len(self._late) - 1))))

@@ -229,6 +229,17 @@ def test_one_reporters_effects_leave_places_to_everybody_else() -> None:
 
 
 def test_a_repeat_that_finds_no_thread_is_kept_for_the_next() -> None:
-    repeats = Repeats(lambda: True, threads=FailingThreads())
-    repeats.keep("ana", "one", lambda: True, 12)
-    repeats.keep("ana", "two", lambda: True, 12)
+    said, both = list[str](), threading.Event()
+
+    def repeat(key: str) -> bool:
+        said.append(key)
+        if len(said) == 2:
+            both.set()
+        return True
+
+    repeats = Repeats(lambda: True, threads=NoThreadAtFirst())
+    repeats.keep("ana", "one", lambda: repeat("one"), 12)
+    assert not said
+    repeats.keep("ana", "two", lambda: repeat("two"), 12)
+    assert both.wait(10)
+    assert sorted(said) == ["one", "two"]

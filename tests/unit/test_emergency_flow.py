@@ -114,6 +114,7 @@ def test_the_agents_end_returns_presence_and_keeps_the_number(house: House) -> N
     house.clock.advance(after(minutes=3))
     end(house)
     assert house.status(DANA) is AVAILABLE
+    assert (house.telemetry.count("presence_restored"), house.telemetry.count("presence_left")) == (1, 0)
     assert house.panel(DANA).mode is Mode.NORMAL
     assert house.call_back(answer.callback_number) == DANA_ACS
 
@@ -652,6 +653,7 @@ def test_a_change_that_somebody_made_during_the_hold_stays(house: House) -> None
     house.show(DANA, PresenceStatus.AWAY)
     end(house)
     assert house.status(DANA) is PresenceStatus.AWAY
+    assert (house.telemetry.count("presence_restored"), house.telemetry.count("presence_left")) == (0, 1)
 
 
 class Markless(PresenceTable):
@@ -703,6 +705,9 @@ def test_a_person_changes_presence_while_it_is_held_and_it_is_seen_at_once(house
     assert [row for row in house.rows() if row.startswith("look|")] == []
     end(house)
     assert house.status(DANA) is PresenceStatus.AWAY
+    assert house.telemetry.count("presence_left") == 1, "said once, and with the emergency's word"
+    [word] = {facts["emergency"] for event, facts in house.telemetry.events if event == "presence_held"}
+    assert ("presence_left", {"emergency": word}) in house.telemetry.events
 
 
 class Overtakes(PresenceTable):

@@ -229,6 +229,8 @@ class Situation:
                 case "redial":
                     dial(house, "call-2")
                     end(house, "call-2")
+                case _:
+                    pass
             house.tick()
         house.clock.advance(DAWN + until - house.clock.now())
 

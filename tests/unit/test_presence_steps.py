@@ -16,6 +16,7 @@ from shared.domain.presence import (
     Remember,
     SetPresence,
     Settle,
+    is_left,
     next_step,
 )
 
@@ -170,6 +171,20 @@ def test_do_not_disturb_that_the_agent_chose_themselves_stays() -> None:
     for held in (True, False):
         step = next_step(APPLIED, held=held, current=chosen, now=NOW)
         assert step == Settle(structs.replace(APPLIED, settled=True))
+
+
+def test_what_is_left_to_a_person_is_told_from_what_was_given_back() -> None:
+    over = structs.replace(APPLIED, settled=True)
+    by_agent, back = shown(BUSY, set_by="agent"), shown(AVAILABLE, set_by="agent")
+    offline = shown(PresenceStatus.OFFLINE, set_by="system", settable=False)
+    assert is_left(APPLIED, over, by_agent, held=True)
+    assert is_left(APPLIED, over, by_agent, held=False)
+    assert is_left(APPLIED, over, shown(DND, set_by="agent"), held=False)
+    assert not is_left(APPLIED, over, back, held=False), "given back"
+    assert not is_left(APPLIED, over, offline, held=False), "nobody is logged in"
+    assert not is_left(HOLD, structs.replace(HOLD, settled=True), by_agent, held=False), "nothing was set"
+    assert not is_left(over, over, by_agent, held=True), "said before"
+    assert not is_left(APPLIED, APPLIED, by_agent, held=True), "still ours"
 
 
 @pytest.mark.parametrize(

@@ -158,10 +158,27 @@ def test_the_unforeseen_is_a_500_that_says_nothing(caplog: pytest.LogCaptureFixt
     assert SECRET not in caplog.text
 
 
-def test_the_foreseen_is_answered_and_not_counted_here() -> None:
+def test_what_is_ordinary_or_was_counted_elsewhere_is_answered_and_not_counted_here() -> None:
     counted = Counted()
-    assert answer(raising(NotFound()), request(), counted, ()).status_code == 404
+    for error in (NotSignedIn(), NotFound(), Conflict(), PreconditionFailed(), Unavailable(), Refused(SECRET)):
+        answer(raising(error), request(), counted, ())
     assert counted.events == []
+
+
+@pytest.mark.parametrize(
+    ("error", "facts"),
+    [
+        (Malformed("call_id", "is empty"), {"status": 400, "error": "Malformed", "field": "call_id"}),
+        (NotAllowed(SECRET), {"status": 403, "error": "NotAllowed"}),
+        (NotAnEmergency(SECRET), {"status": 422, "error": "NotAnEmergency"}),
+    ],
+)
+def test_a_refusal_that_tells_of_a_faulty_client_or_role_is_counted(
+    error: EmergencyCallingError, facts: dict[str, str | int | float | bool]
+) -> None:
+    counted = Counted()
+    answer(raising(error), request(), counted, ())
+    assert counted.events == [("request_rejected", {"function": "failing", **facts})]
 
 
 def test_decorated_functions_keep_their_names() -> None:

@@ -116,6 +116,8 @@ def event_received(event: func.EventGridEvent) -> None:
             raise RuntimeError("told to fail")
         case {"meet": True}:
             TWO_AT_ONCE.wait(ALL_MET_S)
+        case _:
+            pass
 
 
 @app.timer_trigger("timer", schedule="%OUTBOX_SCHEDULE%")

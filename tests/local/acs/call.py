@@ -216,7 +216,8 @@ class Call:
                 return (603, 0, "The participant declined.")
             case "offline":
                 return (480, 0, "The participant cannot be reached.")
-        return None
+            case "answers" | "never":
+                return None
 
     async def _wait_for_hand(self, invitation: Invitation) -> tuple[int, int, str] | None:
         """Let the person be rung until somebody plays that they answer."""

@@ -69,6 +69,8 @@ def model(identity: str, *, with_kind: bool = True) -> Json:
             }
         case "communicationUser":
             body[kind] = {"id": raw}
+        case _:
+            pass
     if not with_kind:
         del body["kind"]
     return body

@@ -61,7 +61,8 @@ def _validation(events: list[dict[str, object]]) -> Response:
     match events:
         case [{"data": {"validationCode": str(code)}}, *_]:
             return JSONResponse({"validationResponse": code})
-    return Response(status_code=400)
+        case _:
+            return Response(status_code=400)
 
 
 async def _deliver(runtime: Runtime, function: Function, events: list[dict[str, object]]) -> Response:
