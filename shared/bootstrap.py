@@ -30,7 +30,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
-from shared.adapters.emergency_table import EmergencyTable, anybody_outside
+from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable, KnownKeys
 from shared.adapters.notification_template import NotificationTemplate
@@ -224,7 +224,7 @@ def compose(
     templates = TemplateTable(tables.agents, clock)
     keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
-    directory = AgentTable(tables.agents, clock, partial(anybody_outside, tables.emergencies))
+    directory = AgentTable(tables.agents, clock, partial(anybody_unlisted, tables.emergencies))
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
@@ -311,7 +311,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
-        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_outside, rim.emergencies)),
+        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_unlisted, rim.emergencies)),
         desktops=DesktopTable(rim.agents, rim.keys),
         sites=SiteTable(rim.agents, rim.clock, routes),
         deliveries=DeliveryTable(rim.agents, rim.keys),

@@ -130,7 +130,7 @@ from shared.use_cases.whose_presence import whose_presence
 
 
 class Shares(Struct, frozen=True):
-    """What each agent may have of a line, and what all outside the directory whom one machine names, together."""
+    """What each agent may have of a line, and what all unlisted ones whom one machine names, together."""
 
     of_an_agent: Share
     of_others: Share

@@ -129,15 +129,15 @@ class _Holders:
 class AgentTable:
     """Port `AgentDirectory`. Entries are remembered for a minute; that there is none is not.
 
-    `anybody_outside` says whether somebody outside the directory has an emergency; without it nobody has.
+    `anybody_unlisted` says whether an unlisted agent has an emergency; without it nobody has.
     """
 
     def __init__(
-        self, table: Table, clock: Clock, anybody_outside: Callable[[Deadline], bool] = lambda _deadline: False
+        self, table: Table, clock: Clock, anybody_unlisted: Callable[[Deadline], bool] = lambda _deadline: False
     ) -> None:
         self._table = table
         self._clock = clock
-        self._anybody_outside = anybody_outside
+        self._anybody_unlisted = anybody_unlisted
         self._entered_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
@@ -244,7 +244,7 @@ class AgentTable:
     def _entered_now(self, deadline: Deadline) -> datetime | None:
         """What an entry of now is marked with, None where nobody's emergency can have begun without one."""
         try:
-            anybody = self._anybody_outside(deadline)
+            anybody = self._anybody_unlisted(deadline)
         except Unavailable:
             anybody = True
         return self._clock.now() if anybody else None

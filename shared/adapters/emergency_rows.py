@@ -10,8 +10,8 @@
     free|{zone}|{since}|{digits}     may be lent; rest|{zone}|{since}|… rests in its cool-down; share|{zone}|{rank}|… is
                                      held. Zones are countries: a number is lent to a caller of its own one first
     due|{at}|{subject}|{key}         what time alone brings up
-    bare|{at}|{subject}|{key}        what is only to be removed then: outsiders can have thousands of rows kept, and no
-                                     hold and no lease ends later for that
+    bare|{at}|{subject}|{key}        what is only to be removed then: unlisted agents can have thousands of rows kept,
+                                     and no hold and no lease ends later for that
     callback|{id}                    a responder's callback, while it lasts; then its id alone, for `call_policy`
     ladder|{at}|{id}                 a callback that goes on: when it is taken up, should nothing else move it
     outbox|{at}|presence|{agent}     owed effects; outbox|{at}|notice|{id}
@@ -19,9 +19,9 @@
     look|{at}|{agent}                a presence that is held: when it is looked whether it is still what we set;
                                      look|{at}|{agent}|closing: whether somebody must be told that it is over
     unlisted|{agent}|{key}           whose emergencies are under an id that nobody in the directory has
-    outside|{principals}|{place}     an emergency of somebody outside the directory, one of so many at once
-    unknown|{place}           a number of those that agents who are not in the directory may take together
-    ration|{window}|{principal}|{place}  a notice that a principal outside the directory caused in ten minutes
+    outside|{principals}|{place}     an emergency of an unlisted agent, one of so many at once
+    unknown|{place}                  a number of those that unlisted agents may take together
+    ration|{window}|{principal}|{place}  a notice that an unlisted principal caused in ten minutes
     recording|{recording}            files to be deleted or held back; deletion|{at}|{recording}: when that is due;
                                      held|{agent}|{recording}: of whose emergency they may be
     mail|{operation}                 a message's way to its recipients
@@ -56,7 +56,7 @@ from shared.adapters.table import (
 )
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
-from shared.domain.emergencies import Emergency, Leg, OutsidePlace, due_at, standing
+from shared.domain.emergencies import Emergency, Leg, UnlistedEmergencyPlace, due_at, standing
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -156,24 +156,24 @@ def has_zone(key: str) -> bool:
     return _without_zone(key) != key
 
 
-def quota_row(place: int) -> str:
-    """A place among those of agents who are not in the directory."""
+def unlisted_number_row(place: int) -> str:
+    """A place among the numbers that unlisted agents may hold together."""
     return f"unknown|{place:05}"
 
 
-def outside_row(place: OutsidePlace) -> str:
-    """A place among the emergencies of agents outside the directory whom these principals report."""
+def unlisted_emergency_row(place: UnlistedEmergencyPlace) -> str:
+    """A place among the emergencies of unlisted agents whom these principals report."""
     return f"outside|{place.principals}|{place.number:04}"
 
 
 def alone_rows(emergency: Emergency) -> dict[str, Values]:
     """The places that the emergency takes: each is one emergency's alone."""
     rows: dict[str, Values] = {}
-    if emergency.outside_place is not None:
-        rows[outside_row(emergency.outside_place)] = {"schema": SCHEMA}
+    if emergency.unlisted_emergency_place is not None:
+        rows[unlisted_emergency_row(emergency.unlisted_emergency_place)] = {"schema": SCHEMA}
     lease = emergency.lease
-    if emergency.quota_place is not None and lease is not None and not lease.lost and not lease.drill:
-        rows[quota_row(emergency.quota_place)] = {"schema": SCHEMA, "number": lease.number}
+    if emergency.unlisted_number_place is not None and lease is not None and not lease.lost and not lease.drill:
+        rows[unlisted_number_row(emergency.unlisted_number_place)] = {"schema": SCHEMA, "number": lease.number}
     return rows
 
 

@@ -86,7 +86,7 @@ from shared.ports import (
     WaitingNotice,
 )
 
-# A page of the service, and as many as one machine may have outside the directory: nobody's own is beyond it.
+# A page of the service, and as many unlisted agents as one machine may have: nobody's own is beyond it.
 MOST_OWNERS_READ = 1000
 MOST_SHOWN = 5_000
 MOST_CALLBACKS_READ = 1000
@@ -113,8 +113,8 @@ class _FirstThereIs:
         return next((stored for stored in found if stored.emergency is not None), found[0])
 
 
-def anybody_outside(table: Table, deadline: Deadline) -> bool:
-    """Whether somebody outside the directory has an emergency. Raises `Unavailable`."""
+def anybody_unlisted(table: Table, deadline: Deadline) -> bool:
+    """Whether an unlisted agent has an emergency. Raises `Unavailable`."""
     return bool(table.between(*with_prefix("unlisted|"), 1, deadline).result())
 
 

@@ -24,7 +24,7 @@ from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.leases import Rules
 from shared.domain.pool import Exhausted, zone_of_number, zones_in_order
-from shared.ports import Loan, LoanKind, Pending, Quota
+from shared.ports import Loan, LoanKind, Pending, UnlistedShare
 
 # Longer than a dial has; then it is over, and so is a reading that began before its end.
 UNDER_WAY = timedelta(seconds=2)
@@ -69,23 +69,29 @@ class Lending:
             zone.expect(deadline)
 
     def find(
-        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
+        self,
+        *,
+        country: str | None,
+        unlisted_share: UnlistedShare | None,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
     ) -> Loan:
         """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
-        if quota is not None and quota.place is None:
-            if not quota.numbers:
-                raise NotFound("All numbers that agents outside the directory hold have left the pool.")
-            return self._find_among(frozenset(quota.numbers), country, now, deadline, takes=takes)
+        if unlisted_share is not None and unlisted_share.place is None:
+            if not unlisted_share.numbers:
+                raise NotFound("All numbers that unlisted agents hold have left the pool.")
+            return self._find_among(frozenset(unlisted_share.numbers), country, now, deadline, takes=takes)
         loan = self._find_unshared(country, now, deadline, takes=takes)
         loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
-        return structs.replace(loan, quota_place=quota.place if quota is not None else None)
+        return structs.replace(loan, unlisted_number_place=unlisted_share.place if unlisted_share is not None else None)
 
     def _find_among(
         self, numbers: frozenset[str], country: str | None, now: datetime, deadline: Deadline, *, takes: bool
     ) -> Loan:
-        """One of the numbers that agents outside the directory hold: resting, else shared; one reading for it."""
+        """One of the numbers that unlisted agents hold: resting, else shared; one reading for it."""
         names = {zone_of_number(number) for number in numbers}
         zones = [zone for zone in self._in_order(country) if zone.name in names]
         self._look(zones, {zone: zone.picture for zone in zones}, now, deadline)
@@ -96,8 +102,8 @@ class Lending:
             # A reading has an end: where thousands hold numbers, it may show none of these.
             return Loan(number=self._chance.choice(sorted(numbers)), kind=LoanKind.SHARED)
         # Whoever takes a number that rests takes the place that it has: they hold no more numbers than before.
-        held = (each.emergency.quota_place for each in loan.from_holders if each.emergency is not None)
-        return structs.replace(loan, quota_place=next((place for place in held if place is not None), None))
+        held = (each.emergency.unlisted_number_place for each in loan.from_holders if each.emergency is not None)
+        return structs.replace(loan, unlisted_number_place=next((place for place in held if place is not None), None))
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         looked: list[_Zone] = []

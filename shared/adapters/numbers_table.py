@@ -17,13 +17,13 @@ from shared.adapters.emergency_rows import (
     has_zone,
     holder_row,
     map_readable,
-    outside_row,
-    quota_row,
     ration_row,
     read_holder,
     read_slot_and_holders,
     slot_row,
     slots_and_held,
+    unlisted_emergency_row,
+    unlisted_number_row,
 )
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.lending import Lending, LockMaker
@@ -44,12 +44,12 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.callers import Caller
-from shared.domain.emergencies import OutsidePlace
+from shared.domain.emergencies import UnlistedEmergencyPlace
 from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
-from shared.domain.pool import notices_a_window, places_for_unknown, ration_window, unlisted_at_once
+from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once, unlisted_numbers_at_most
 from shared.domain.pool_numbers import NumberLeases
-from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota, Ration
+from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Ration, UnlistedShare
 
 MOST_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
@@ -112,26 +112,34 @@ class NumbersTable:
         self._lending.expect(country, deadline)
 
     def loan(
-        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
+        self,
+        *,
+        country: str | None,
+        unlisted_share: UnlistedShare | None,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
     ) -> Loan:
         """A number to lend: free, else resting, else shared, a domestic one first; `NotFound` without a pool (B2)."""
-        return self._lending.find(country=country, quota=quota, now=now, deadline=deadline, takes=takes)
+        return self._lending.find(
+            country=country, unlisted_share=unlisted_share, now=now, deadline=deadline, takes=takes
+        )
 
-    def quota(self, deadline: Deadline) -> Pending[Quota]:
-        """Whether agents who are not in the directory may have one more number between them."""
+    def unlisted_share(self, deadline: Deadline) -> Pending[UnlistedShare]:
+        """Whether unlisted agents may have one more number between them."""
         pool = self._pools.pool.numbers
-        places = {quota_row(place): place for place in range(places_for_unknown(pool))}
+        places = {unlisted_number_row(place): place for place in range(unlisted_numbers_at_most(pool))}
 
-        def left(rows: list[Row]) -> Quota:
+        def left(rows: list[Row]) -> UnlistedShare:
             held = {str(row.values.get("number")) for row in rows}
-            return Quota(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
+            return UnlistedShare(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
 
         return Read(self._table.between(*with_prefix("unknown|"), len(places), deadline), left)
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
     ) -> Pending[Ration]:
-        """What is left of the ration of this principal outside the directory."""
+        """What is left of the ration of this unlisted principal."""
         most, name = notices_a_window(owner), key_of(owner or "")
         owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
@@ -142,12 +150,15 @@ class NumbersTable:
 
         return Read(read, left)
 
-    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
-        """A place for an emergency outside the directory that the caller reports; None where there are enough."""
+    def unlisted_emergency_place(self, caller: Caller, deadline: Deadline) -> Pending[UnlistedEmergencyPlace | None]:
+        """A place for an unlisted agent's emergency that the caller reports; None where there are enough."""
         most = unlisted_at_once(caller)
         # Agents are many principals with one emergency each: they are bounded together.
         together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
-        places = {outside_row(place): place for place in (OutsidePlace(together, number) for number in range(most))}
+        places = {
+            unlisted_emergency_row(place): place
+            for place in (UnlistedEmergencyPlace(together, number) for number in range(most))
+        }
         read = self._table.between(*with_prefix(f"outside|{together}|"), most, deadline)
         return Read(read, lambda rows: self._one_left(places, rows))
 

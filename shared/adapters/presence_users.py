@@ -33,7 +33,7 @@ class PresenceUsers:
         self._by_object_id = by_object_id
 
     def find(self, presence_id: str, deadline: Deadline) -> str | None:
-        """The service's id of this agent; of one outside the directory their object id, where that is their id here.
+        """The service's id of this agent; of an unlisted one their object id, where that is their id here.
 
         None where nothing tells it. Raises `Unavailable`.
         """

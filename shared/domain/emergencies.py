@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from shared.domain.callers import is_of_an_agent
 from shared.domain.emergency_numbers import Placement
@@ -174,8 +174,8 @@ class Thread(Struct, frozen=True, kw_only=True):
         return _others(self.told, self.closed_for)
 
 
-class OutsidePlace(Struct, frozen=True):
-    """Which of the emergencies outside the directory it is that these principals may have at once.
+class UnlistedEmergencyPlace(Struct, frozen=True):
+    """Which of the emergencies of unlisted agents it is that these principals may have at once.
 
     `principals` is the key of the one who reports it, or a word for all agents together.
     """
@@ -188,14 +188,14 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
     `owner` is whose it is where the agent is not in the directory (`Caller.owner`), `reporter` whose ration its notices
-    are of: not the agent's own while only machines have reported it. `outside_place` is then theirs among so many,
-    `quota_place` that of their number among those that all such agents may have. `self_stated` are those of the
-    `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is when the owed
-    reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that is
-    held is still what we set; None when not. `situation` is what was established at the latest dial.
-    `past` are the latest legs that are no longer kept: reports of them that come late are of a call that was served
-    long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices`
-    is when the latest notices of callbacks were caused.
+    are of: not the agent's own while only machines have reported it. `unlisted_emergency_place` is then theirs among so
+    many, `unlisted_number_place` that of their number among those that all such agents may have. `self_stated` are
+    those of the `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is when the
+    owed reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that
+    is held is still what we set; None when not. `situation` is what was established at the latest dial. `past` are the
+    latest legs that are no longer kept: reports of them that come late are of a call that was served long ago.
+    `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices` is when the
+    latest notices of callbacks were caused.
     """
 
     agent_id: str
@@ -214,8 +214,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_due_at: datetime | None = None
     presence_attempts: int = 0
     presence_look_at: datetime | None = None
-    quota_place: int | None = None
-    outside_place: OutsidePlace | None = None
+    unlisted_number_place: int | None = field(default=None, name="quota_place")
+    unlisted_emergency_place: UnlistedEmergencyPlace | None = field(default=None, name="outside_place")
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None

@@ -17,7 +17,7 @@ from shared.domain.callers import Caller, is_of_an_agent
 from shared.domain.emergency_numbers import US_TERRITORIES
 from shared.domain.leases import Lease, Rules
 
-UNKNOWN_AGENTS_SHARE = 5
+UNLISTED_HAVE_ONE_IN = 5
 RATION_WINDOW_MINUTES = 10
 MAX_NOTICES_A_WINDOW = 5
 MAX_NOTICES_OF_UNLISTED_A_WINDOW = 30
@@ -226,16 +226,16 @@ def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple
     return tuple(zone for zone in own if zone in sizes), tuple(zone for zone in ordered if zone not in own)
 
 
-# Agents who are not in the directory ----------------------------------------------------------------------------------
+# Unlisted agents: those whom the directory does not know ------------------------------------------------------------
 
 
-def places_for_unknown(pool: Sequence[str]) -> int:
-    """How many numbers agents outside the directory may hold together: a fifth of the pool, and always one."""
-    return max(1, len(pool) // UNKNOWN_AGENTS_SHARE)
+def unlisted_numbers_at_most(pool: Sequence[str]) -> int:
+    """How many numbers unlisted agents may hold together: a fifth of the pool, and always one."""
+    return max(1, len(pool) // UNLISTED_HAVE_ONE_IN)
 
 
 def unlisted_at_once(caller: Caller) -> int:
-    """How many emergencies of agents outside the directory there may be at once from all Agents, or of one Machine."""
+    """How many emergencies of unlisted agents there may be at once from all Agents, or of one Machine."""
     return MAX_UNLISTED_OF_AGENTS if caller.is_agent else MAX_UNLISTED_OF_A_MACHINE
 
 
@@ -253,7 +253,7 @@ def ration_over(now: datetime) -> datetime:
 
 
 def notices_a_window(owner: str | None) -> int:
-    """How many notices one principal may cause: an agent, or all of whom a machine speaks outside the directory."""
+    """How many notices one principal may cause: an agent, or all unlisted agents of whom a machine speaks."""
     own = owner is None or is_of_an_agent(owner)
     return MAX_NOTICES_A_WINDOW if own else MAX_NOTICES_OF_UNLISTED_A_WINDOW
 

@@ -53,8 +53,8 @@ def expire_leases(
 
     Whatever one of its `steps` meets with, the others have their turn.
 
-    Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
-    nobody started), which have a queue of their own.
+    Emergencies come first: unlisted agents can have thousands of rows kept that are only to be removed (ends of calls
+    that nobody started), which have a queue of their own.
     """
     began = clock.monotonic()
     sweep = _Sweep(emergencies, presence, clock, deployment, telemetry, deadline)

@@ -15,7 +15,7 @@ from shared.ports import READ_AT_ONCE, EmergencyStore
 from shared.use_cases.load_emergencies import load_emergencies
 
 MOST_MEANT = 40
-# What outsiders may create keeps no event from being settled: the rest is looked at the next time.
+# What unlisted agents may create keeps no event from being settled: the rest is looked at the next time.
 MAX_UNTIED_A_LOOK = 200
 
 

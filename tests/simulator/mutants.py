@@ -659,7 +659,7 @@ MUTANTS = (
         "_seen_at(row) is not None",
     ),
     Mutant("a burst comes to one number", POOL, "Activity(True, self.sharers + 1, self.last)", "self"),
-    Mutant("unknown agents may hold the whole pool", POOL, "UNKNOWN_AGENTS_SHARE = 5", "UNKNOWN_AGENTS_SHARE = 1"),
+    Mutant("unknown agents may hold the whole pool", POOL, "UNLISTED_HAVE_ONE_IN = 5", "UNLISTED_HAVE_ONE_IN = 1"),
     Mutant("a window of notices of a minute", POOL, "now.minute - now.minute % RATION_WINDOW_MINUTES", "now.minute"),
     Mutant(
         "a lease that ends now still keeps its number from resting",

@@ -23,7 +23,7 @@ from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.subjects import unlisted_key
-from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_outside
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_unlisted
 from tests.fakes.house import person as signed_in
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
@@ -209,7 +209,7 @@ class World:
         """The key of the agent's emergency, as the desktops' back end reports it."""
         if is_stranger(agent_id):
             return unlisted_key(agent_id, signed_in(agent_id).owner)
-        return key_outside(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
+        return key_unlisted(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
 
     def whose(self, emergency: Emergency) -> str:
         """Whose emergency it is, whatever id it goes by: a stranger's may go by that of another unlisted agent."""

@@ -26,7 +26,7 @@ from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, key_outside, numbers, person
+from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, key_unlisted, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 DANA, STRANGER, EVE, MACHINE = person(DANA_OBJECT), person("stranger"), person("eve"), everybody()
@@ -476,7 +476,7 @@ def test_more_claims_than_a_page_holds_keep_no_event_and_no_recording_from_a_lis
     house.tick()
     for agent_id in (listed, "outside"):
         house.dial(Dial(call_id=agent_id, agent_id=agent_id, dialled="911", server_call_id="s"))
-    claiming = house.emergencies.load(key_outside("outside"), house.within()).result().emergency
+    claiming = house.emergencies.load(key_unlisted("outside"), house.within()).result().emergency
     assert claiming is not None
     rows: dict[str, Values] = {}
     for n in range(MOST_OWNERS_READ):

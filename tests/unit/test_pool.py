@@ -16,11 +16,11 @@ from shared.domain.pool import (
     may_be_taken,
     notices_a_window,
     numbers_to_share,
-    places_for_unknown,
     pool_of,
     ration_over,
     ration_window,
     resting_numbers,
+    unlisted_numbers_at_most,
 )
 from tests.fakes.house import numbers
 
@@ -118,7 +118,7 @@ def test_each_number_is_in_the_pool_of_its_zone_in_the_order_of_the_setting() ->
 
 
 def test_agents_outside_the_directory_have_a_fifth_of_the_pool_and_always_one() -> None:
-    assert [places_for_unknown(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
+    assert [unlisted_numbers_at_most(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
-from tests.fakes.house import House, after, key_outside, numbers, person
+from tests.fakes.house import House, after, key_unlisted, numbers, person
 from tests.fakes.memory_table import MemoryTable
 
 ROWS = json.loads((Path(__file__).parent / "stored" / "schema_1.json").read_text("utf-8"))
@@ -132,5 +132,5 @@ def test_nothing_of_it_is_left_after_the_long_end(house: House) -> None:
 
 
 def test_the_names_here_are_those_of_the_rows() -> None:
-    keys = {agent_key_of("ana"), agent_key_of("ben"), key_outside("eve")}
+    keys = {agent_key_of("ana"), agent_key_of("ben"), key_unlisted("eve")}
     assert {key.partition("|")[2] for key in OWN} == keys

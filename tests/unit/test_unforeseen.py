@@ -25,7 +25,7 @@ from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.take_up_outbox import OWED_AT_ONCE
-from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_outside, numbers, only_agent
+from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_unlisted, numbers, only_agent
 from tests.fakes.memory_table import MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
@@ -97,8 +97,8 @@ def test_an_emergency_with_more_rows_than_a_transaction_takes_is_forgotten_in_st
     house.tick()
     house.dial(dial("ana"))
     house.end(End(call_id="ana/1", by_agent=True, agent_id="ana"))
-    stored = house.emergencies.load(key_outside("ana"), house.within()).result()
-    many = [f"server|{n:03}|{key_outside('ana')}" for n in range(150)]
+    stored = house.emergencies.load(key_unlisted("ana"), house.within()).result()
+    many = [f"server|{n:03}|{key_unlisted('ana')}" for n in range(150)]
     for begin in (0, 50, 100):
         house.table.commit([Put(row, {}) for row in many[begin : begin + 50]], house.within())
     house.emergencies.forget(structs.replace(stored, index=(*stored.index, *many)), house.clock.now(), house.within())
