@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
 from shared.domain.countries import COUNTRIES, WITHOUT_EMERGENCY_NUMBER
-from shared.domain.deployment import CallbackNotices, PresenceBackend
+from shared.domain.deployment import CallbackNotices, PresenceBackend, SettingFault
 from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower, guid_of
 from shared.domain.keys import Secret
@@ -112,23 +112,7 @@ SETTINGS = (
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
-class Severity(StrEnum):
-    """How bad a fault is: with a warning everything works, but less surely."""
-
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Fault(Struct, frozen=True):
-    """What is wrong with a setting and how to mend it, without its value."""
-
-    setting: str
-    problem: Words
-    mend: Words
-    severity: Severity = Severity.ERROR
-
-
-class Service(Struct, frozen=True):
+class ServiceAccess(Struct, frozen=True):
     """How to reach a service: a connection string with a key, or an endpoint with the app's identity, or neither."""
 
     connection_string: str | None = None
@@ -137,7 +121,7 @@ class Service(Struct, frozen=True):
     def __repr__(self) -> str:
         # The key must not end in a log by way of an error message.
         kind = "connection string" if self.connection_string else "endpoint" if self.endpoint else "not configured"
-        return f"Service({kind})"
+        return f"ServiceAccess({kind})"
 
     @property
     def configured(self) -> bool:
@@ -164,9 +148,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     identity, as the platform tells it.
     """
 
-    communication: Service = Service()
+    communication: ServiceAccess = ServiceAccess()
     communication_resource_id: str | None = None
-    tables: Service = Service()
+    tables: ServiceAccess = ServiceAccess()
     event_sources: tuple[str, ...] | None = None
     callbacks_from_anywhere: bool = False
     call_automation_issuer: str | None = ISSUER
@@ -195,7 +179,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sign_in_enabled: bool = False
     client_id: str | None = None
     ca_bundle: str | None = None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SettingFault, ...] = ()
 
     @property
     def own_origin(self) -> str | None:
@@ -206,7 +190,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def valid(self) -> bool:
         """Whether nothing is wrong; a warning alone is no fault."""
-        return all(fault.severity is Severity.WARNING for fault in self.faults)
+        return not any(fault.serious for fault in self.faults)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -264,10 +248,10 @@ class _Reader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self.faults: list[Fault] = []
+        self.faults: list[SettingFault] = []
 
-    def fault(self, setting: str, problem: Words, mend: Words, severity: Severity = Severity.ERROR) -> None:
-        self.faults.append(Fault(setting, problem, mend, severity))
+    def fault(self, setting: str, problem: Words, mend: Words, *, serious: bool = True) -> None:
+        self.faults.append(SettingFault(setting=setting, problem=problem, mend=mend, serious=serious))
 
     def text(self, name: str) -> str | None:
         text = self._environment.get(name, "").strip()
@@ -405,7 +389,7 @@ class _Reader:
         name = "EVENT_SOURCES"
         if not self._environment.get(name, "").strip():
             mend = Words("list the resource ids of the Communication Services resource and of your own topic")
-            self.fault(name, Words("is empty: events of any source count"), mend, Severity.WARNING)
+            self.fault(name, Words("is empty: events of any source count"), mend, serious=False)
             return None, False
         before = len(self.faults)
         what = Words("a resource id such as /subscriptions/…")
@@ -508,7 +492,7 @@ class _Reader:
         self.fault(name, problem, mend)
         return None
 
-    def service(self, prefix: str, usable: Callable[[str], str | None], unusable: Words) -> Service:
+    def service(self, prefix: str, usable: Callable[[str], str | None], unusable: Words) -> ServiceAccess:
         with_key, with_identity = f"{prefix}_CONNECTION_STRING", f"{prefix}_ENDPOINT"
         connection, endpoint = self.text(with_key), self.url(with_identity)
         if connection is not None and (connection := usable(connection)) is None:
@@ -518,7 +502,7 @@ class _Reader:
                 with_identity,
                 Words("is not used, because there is a connection string"),
                 Words("remove one"),
-                Severity.WARNING,
+                serious=False,
             )
             endpoint = None
         if (
@@ -527,7 +511,7 @@ class _Reader:
             and not self._environment.get(with_identity)
         ):
             self.fault(with_identity, Words("is missing, and so is the connection string"), Words("set one of the two"))
-        return Service(connection, endpoint)
+        return ServiceAccess(connection, endpoint)
 
     def signer(self, name: Literal["CALL_AUTOMATION_ISSUER", "CALL_AUTOMATION_KEYS_URL"]) -> str | None:
         """Whose events are believed; None where the setting cannot be used, not the public cloud's in its place."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.email_refusals import named_in
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.adapters.sdk_answers import require_own_answer
@@ -90,7 +90,7 @@ class AcsEmail:
         words, tries_refused = key_of(json.dumps(message)), self._refused.get(email.operation_id, 0)
         return repeatability_id(email.operation_id, f"send {tries_refused} {words}")
 
-    def _refusal(self, answered: Answered, email: Email) -> Exception:
+    def _refusal(self, answered: ServiceRefusal, email: Email) -> Exception:
         if answered.status == HTTPStatus.CONFLICT:
             # An earlier try of this request is under way: the next one is to be its repeat.
             return Unavailable("the e-mail service is at it")
@@ -188,7 +188,7 @@ def _recipients(email: Email) -> dict[str, list[dict[str, str]]]:
     return {"to": addresses} if len(addresses) == 1 else {"to": [], "bcc": addresses}
 
 
-def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
+def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception:
     if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _OF_THE_SENDER:
         return Unavailable(
             f"the e-mail service answered {answered.status}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotSignedIn, Unavailable
 
@@ -184,7 +184,7 @@ class SigningKeys:
         finally:
             self._asking.release()
 
-    def _begin(self, within_s: float) -> Answer[None]:
+    def _begin(self, within_s: float) -> PendingAnswer[None]:
         self._asks_left -= 1
         return self._pool.submit(self._ask, Deadline(self._clock, within_s))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -221,7 +221,7 @@ def _read(response: HttpResponse) -> Reply:
     return Reply(json.loads(text) if text.strip() else None)
 
 
-def _refusal(answered: Answered) -> Exception:
+def _refusal(answered: ServiceRefusal) -> Exception:
     if answered.status in _NOT_ENABLED:
         return NotFound(f"the service answered {answered.status}")
     if answered.status == HTTPStatus.UNAUTHORIZED:

@@ -64,7 +64,7 @@ from shared.domain.keys import KeyRing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of, is_e164
-from shared.domain.pool import Hold, Rest, zone_of_number
+from shared.domain.pool import NumberUse, Rest, zone_of_number
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback, WaitingNotice
 
 SCHEMA = 1
@@ -182,12 +182,12 @@ def ration_row(window: datetime, owner_key: str, place: int) -> str:
     return f"ration|{moment(window)}|{owner_key}|{place:02}"
 
 
-def read_hold(row: Row) -> Hold:
+def read_use(row: Row) -> NumberUse:
     """What a `share` row says of its number."""
     _, rank, digits, _ = _without_zone(row.key).split("|", 3)
     if rank.startswith(BUSY_RANK):
-        return Hold("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
-    return Hold("+" + digits, moment_of(rank), busy=False)
+        return NumberUse("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
+    return NumberUse("+" + digits, moment_of(rank), busy=False)
 
 
 def read_rest(row: Row) -> Rest:

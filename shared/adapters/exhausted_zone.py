@@ -15,10 +15,10 @@ from shared.adapters.emergency_rows import (
     agent_row,
     by_free_number,
     map_readable,
-    read_hold,
     read_rest,
     read_slot_and_holders,
     read_stored,
+    read_use,
     slot_row,
 )
 from shared.adapters.registered_pools import RegisteredPools
@@ -77,7 +77,7 @@ class ZoneReader(Struct, frozen=True):
         def read() -> Picture:
             rows = {row.key: row for row in free.result()}
             synced = self.pools.learn(pools.result(), now)
-            activity = activity_of(map_readable(read_hold, shared.result()), self.numbers)
+            activity = activity_of(map_readable(read_use, shared.result()), self.numbers)
             rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
             return Picture(rows, Exhausted(rests, activity), synced)
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.bearer_client import LONGEST_REASON, TOKEN_WITHIN_S, BearerClient
 from shared.adapters.email_refusals import named_in
 from shared.deadlines import Clock, Deadline
@@ -166,7 +166,7 @@ def _recipient(address: str) -> dict[str, dict[str, str]]:
     return {"emailAddress": {"address": address}}
 
 
-def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
+def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception:
     if answered.code in _QUOTA:
         return Unavailable("the mailbox may send no more for now", retry_after_s=MENDING_S, reason="quota")
     if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _NOT_OF_A_RECIPIENT:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.adapters.deadline_pool import Answer
+from shared.adapters.deadline_pool import PendingAnswer
 from shared.adapters.entity_group import Refusal, decode, encode, entity_bytes, row_url
 from shared.adapters.table import Delete, Insert, Replace, Row, Values, Write, require_key, require_writes
 from shared.adapters.table_account import TABLE_NOT_FOUND, RefusedRequest, TableAccount
@@ -43,12 +43,12 @@ class SdkTable:
         self._table_name = table_name
         self._partition = partition
 
-    def get(self, key: str, deadline: Deadline) -> Answer[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> PendingAnswer[Row | None]:
         """One row."""
         require_key(key)
         return self._account.ask(self._table_name, lambda client: self._get(client, key), deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answer[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> PendingAnswer[list[Row]]:
         """At most `limit` rows with `first <= key < end`, in the order of their keys."""
         if limit < 1:
             raise ValueError("the limit must be at least 1")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
-from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
 from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
@@ -92,7 +92,7 @@ class TableAccount:
         self._http: HttpTransport | None = None
         self._clients: dict[str, TableClient] = {}
 
-    def ask[T](self, table_name: str, work: Callable[[TableClient], T], deadline: Deadline) -> Answer[T]:
+    def ask[T](self, table_name: str, work: Callable[[TableClient], T], deadline: Deadline) -> PendingAnswer[T]:
         """Begin a request to one table. Raises `Unavailable`; its answer raises that and `RowConflict`."""
         attempt = self.breaker.admit()
         begun = self._clock.monotonic()

@@ -23,7 +23,7 @@ _LONGEST_PLAIN_LOCAL, _LONGEST_PLAIN_DOMAIN = 64, 60
 _NOWHERE = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 
-class Refused(Struct, frozen=True):
+class UnusableContact(Struct, frozen=True):
     """What was written and cannot be used, in words for whoever wrote it; `index` counts from 0 what they wrote."""
 
     index: int
@@ -35,7 +35,7 @@ class Contacts(Struct, frozen=True):
     """The addresses of a list, each once whatever its case, and what is none."""
 
     kept: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[UnusableContact, ...] = ()
 
 
 def parse_contacts(text: str) -> Contacts:
@@ -49,17 +49,17 @@ def parse_contacts(text: str) -> Contacts:
 def contacts_in(entries: Iterable[str]) -> Contacts:
     """The addresses of a list of texts that hold one each; empty ones are passed over, yet counted."""
     kept: dict[str, str] = {}
-    refused: list[Refused] = []
+    refused: list[UnusableContact] = []
     for index, entry in enumerate(entries):
         if not entry.strip():
             continue
         try:
             address = address_in(entry)
         except ValueError as error:
-            refused.append(Refused(index, entry.strip(), str(error)))
+            refused.append(UnusableContact(index, entry.strip(), str(error)))
             continue
         if address.casefold() not in kept and len(kept) == MAX_CONTACTS:
-            refused.append(Refused(index, entry.strip(), TOO_MANY))
+            refused.append(UnusableContact(index, entry.strip(), TOO_MANY))
             continue
         kept.setdefault(address.casefold(), address)
     return Contacts(tuple(kept.values()), tuple(refused))

@@ -28,8 +28,8 @@ MAX_EARLY_ENDS_A_WINDOW = 20
 MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW = 1_000
 
 
-class Hold(Struct, frozen=True):
-    """Somebody's hold on a number; `busy`: a leg is in progress. `since` is when it began, else when the last ended."""
+class NumberUse(Struct, frozen=True):
+    """Somebody's use of a number; `busy`: a leg is in progress. `since` is when it began, else when the last ended."""
 
     number: str
     since: datetime
@@ -63,20 +63,20 @@ class Activity(Struct, frozen=True):
         return Activity(True, self.sharers + 1, self.last)
 
 
-def activity_of(holds: Iterable[Hold], pool: Collection[str]) -> dict[str, Activity]:
+def activity_of(uses: Iterable[NumberUse], pool: Collection[str]) -> dict[str, Activity]:
     """What is going on with each number that somebody holds; one that left the pool is nobody's to join."""
     members = frozenset(pool)
     activity: dict[str, Activity] = {}
-    for hold in sorted((each for each in holds if each.number in members), key=_rank):
-        before = activity.get(hold.number)
+    for use in sorted((each for each in uses if each.number in members), key=_rank):
+        before = activity.get(use.number)
         # The last one of a number is its most active holder.
-        sharers = (before.sharers if before else 0) + 1 if hold.busy else 0
-        activity[hold.number] = Activity(hold.busy, sharers, hold.since)
+        sharers = (before.sharers if before else 0) + 1 if use.busy else 0
+        activity[use.number] = Activity(use.busy, sharers, use.since)
     return activity
 
 
-def _rank(hold: Hold) -> tuple[bool, datetime]:
-    return (hold.busy, hold.since)
+def _rank(use: NumberUse) -> tuple[bool, datetime]:
+    return (use.busy, use.since)
 
 
 def resting_numbers(

@@ -33,8 +33,7 @@ from shared.domain.callback_ladder import Ring, next_step
 from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.confidentiality import CallPolicy
-from shared.domain.deployment import Deployment
-from shared.domain.deployment_checks import SettingFault
+from shared.domain.deployment import Deployment, SettingFault
 from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable

@@ -618,7 +618,10 @@ MUTANTS = (
     ),
     Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
-        "quota ignored", LENDING, "if quota is not None and quota.place is None:", "if quota is None and country == '':"
+        "quota ignored",
+        LENDING,
+        "if unlisted_share is not None and unlisted_share.place is None:",
+        "if unlisted_share is None and country == '':",
     ),
     Mutant("share order reversed", POOL, "least = min(", "least = max("),
     Mutant(
@@ -627,9 +630,7 @@ MUTANTS = (
         "members), key=_rank)",
         "members), key=_rank, reverse=True)",
     ),
-    Mutant(
-        "a number that left the pool is shared", POOL, "(each for each in holds if each.number in members)", "holds"
-    ),
+    Mutant("a number that left the pool is shared", POOL, "(each for each in uses if each.number in members)", "uses"),
     Mutant(
         "the shortest resting first", POOL, "key=lambda rest: rest.ends_at)", "key=lambda rest: now - rest.ends_at)"
     ),

@@ -15,14 +15,14 @@ from shared.settings import (
     MOST_CALLBACK_NUMBERS,
     SETTINGS,
     EmailBackend,
-    Service,
+    ServiceAccess,
     Settings,
-    Severity,
     read_settings,
 )
 from tests.rules.sources import ROOT
 
 KEY = "c2VjcmV0"
+DEVELOPMENT = "UseDevelopmentStorage=true"
 GOOD = {
     "COMMUNICATION_SERVICES_CONNECTION_STRING": f"endpoint=https://acs.example.com/;accesskey={KEY}",
     "COMMUNICATION_SERVICES_RESOURCE_ID": "7F1C2A94-5d0e-4b61-9a3c-2e8d4f60b7a1",
@@ -49,7 +49,7 @@ def faulty(settings: Settings) -> set[str]:
 def test_a_complete_environment_has_no_fault() -> None:
     settings = read()
     assert settings.faults == ()
-    assert settings.communication == Service(f"endpoint=https://acs.example.com;accesskey={KEY}")
+    assert settings.communication == ServiceAccess(f"endpoint=https://acs.example.com;accesskey={KEY}")
     assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
     assert settings.tables.configured
     assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
@@ -78,7 +78,7 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         "EXPIRY_SCHEDULE",
         "OUTBOX_SCHEDULE",
     }
-    warnings = {fault.setting for fault in settings.faults if fault.severity is Severity.WARNING}
+    warnings = {fault.setting for fault in settings.faults if not fault.serious}
     assert warnings == {"EVENT_SOURCES"}
     assert settings.fallback_callback_number is None
     assert settings.security_desk == ()
@@ -125,9 +125,9 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EVENT_SOURCES", "/subscriptions/a;acs", "event_sources", ("/subscriptions/a",)),
         ("EVENT_SOURCES", "@Microsoft.KeyVault(SecretUri=https://x)", "event_sources", ()),
         ("EVENT_SOURCES", "/x" * LONGEST_SETTING, "event_sources", ()),
-        ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", Service()),
-        ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", Service()),
-        ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", Service()),
+        ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", ServiceAccess()),
+        ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", ServiceAccess()),
+        ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", ServiceAccess()),
         ("COMMUNICATION_SERVICES_RESOURCE_ID", "/subscriptions/x", "communication_resource_id", None),
         ("EVENT_SOURCES", "acs", "event_sources", ()),
     ],
@@ -179,7 +179,12 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
         ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
         ("ALLOWED_ORIGINS", "https://a.example:8443/", "allowed_origins", ("https://a.example:8443",)),
         ("EVENT_SOURCES", "/SUBSCRIPTIONS/K/", "event_sources", ("/subscriptions/k",)),
-        ("TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true", "tables", Service("UseDevelopmentStorage=true")),
+        (
+            "TABLES_CONNECTION_STRING",
+            "UseDevelopmentStorage=true",
+            "tables",
+            ServiceAccess("UseDevelopmentStorage=true"),
+        ),
         ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
     ],
 )
@@ -313,7 +318,7 @@ def test_a_schedule_that_the_host_reads_is_no_fault(value: str) -> None:
 
 def test_a_warning_alone_is_no_fault() -> None:
     settings = read(EVENT_SOURCES=" ")
-    assert [fault.severity for fault in settings.faults] == [Severity.WARNING]
+    assert [fault.serious for fault in settings.faults] == [False]
     assert settings.valid and settings.event_sources is None and not settings.callbacks_from_anywhere
 
 
@@ -347,7 +352,7 @@ def test_an_endpoint_needs_no_key() -> None:
     environment = {**GOOD, "TABLES_CONNECTION_STRING": "", "TABLES_ENDPOINT": "https://state.table.example/"}
     settings = read_settings(environment)
     assert settings.faults == ()
-    assert settings.tables == Service(None, "https://state.table.example")
+    assert settings.tables == ServiceAccess(None, "https://state.table.example")
 
 
 def test_lists_are_bounded() -> None:
