@@ -123,11 +123,6 @@ class ServiceAccess(Struct, frozen=True):
         kind = "connection string" if self.connection_string else "endpoint" if self.endpoint else "not configured"
         return f"ServiceAccess({kind})"
 
-    @property
-    def configured(self) -> bool:
-        """Whether it can be reached at all."""
-        return bool(self.connection_string or self.endpoint)
-
 
 class EmailBackend(StrEnum):
     """What sends notifications."""
@@ -174,8 +169,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     key_secrets: tuple[Secret, ...] = ()
     pool_low_water: int = 20
-    expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
-    outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
     sign_in_enabled: bool = False
     client_id: str | None = None
     ca_bundle: str | None = None
@@ -207,6 +200,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     in_microsoft365 = presence_backend is not PresenceBackend.TABLE or email_backend is EmailBackend.GRAPH
     if communication.endpoint or tables.endpoint or in_microsoft365:
         read.sign_in()
+    read.check_schedule("EXPIRY_SCHEDULE")
+    read.check_schedule("OUTBOX_SCHEDULE")
     return Settings(
         communication=communication,
         communication_resource_id=read.resource_id(),
@@ -234,8 +229,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
-        expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
-        outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
         sign_in_enabled=(read.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1"),
         client_id=read.client_id(),
         ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
@@ -587,16 +580,14 @@ class _Reader:
             self.fault("PRESENCE_BACKEND", Words("is graph, and the app's own client id is not known"), mend)
         return known
 
-    def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
+    def check_schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> None:
+        """See that the host, which alone reads a timer's schedule, can."""
         text = self.text(name)
         mend = Words("set six NCRONTAB fields, such as {schedule}", schedule=_DEFAULTS[name])
         if text is None:
             self.fault(name, Words("is missing: the timer cannot be indexed"), mend)
-        elif is_schedule(text):
-            return " ".join(text.split())
-        else:
+        elif not is_schedule(text):
             self.fault(name, Words("is not an NCRONTAB schedule: the timer cannot be indexed"), mend)
-        return _DEFAULTS[name]
 
 
 def origin_of(url: str) -> str | None:

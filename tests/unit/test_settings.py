@@ -51,7 +51,7 @@ def test_a_complete_environment_has_no_fault() -> None:
     assert settings.faults == ()
     assert settings.communication == ServiceAccess(f"endpoint=https://acs.example.com;accesskey={KEY}")
     assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
-    assert settings.tables.configured
+    assert settings.tables.connection_string == GOOD["TABLES_CONNECTION_STRING"]
     assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
     assert not settings.callbacks_from_anywhere and settings.valid
     assert settings.callback_numbers == ("+12065550101", "+12065550102")
@@ -61,7 +61,6 @@ def test_a_complete_environment_has_no_fault() -> None:
     assert settings.countries == {"US", "PR", "CA"}
     assert settings.public_base_url == "https://app.example.net"
     assert (settings.pool_low_water, settings.sign_in_enabled) == (20, False)
-    assert (settings.expiry_schedule, settings.outbox_schedule) == ("0 * * * * *", "*/10 * * * * *")
 
 
 def test_an_empty_environment_reports_everything_at_once() -> None:
@@ -115,7 +114,6 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("CALLBACK_AFTER_CALL_MINUTES", "-1", "rules", Rules()),
         ("CALLBACK_COOL_DOWN_MINUTES", "1441", "rules", Rules()),
         ("HOLD_AFTER_DROP_MINUTES", "²0", "rules", Rules()),
-        ("EXPIRY_SCHEDULE", "every minute", "expiry_schedule", "0 * * * * *"),
         # Narrower, never wider: neither the public cloud's keys nor any source in their place.
         ("CALL_AUTOMATION_KEYS_URL", "ftp://x", "call_automation_keys_url", None),
         ("CALL_AUTOMATION_ISSUER", "the cloud", "call_automation_issuer", None),
@@ -185,7 +183,6 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
             "tables",
             ServiceAccess("UseDevelopmentStorage=true"),
         ),
-        ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
     ],
 )
 def test_what_is_right_is_used(setting: str, value: str, field: str, used: Any) -> None:
@@ -312,8 +309,7 @@ def test_a_schedule_that_no_host_can_read_is_reported(setting: str, value: str) 
 
 @pytest.mark.parametrize("value", READABLE_SCHEDULES)
 def test_a_schedule_that_the_host_reads_is_no_fault(value: str) -> None:
-    settings = read(EXPIRY_SCHEDULE=value)
-    assert settings.faults == () and settings.expiry_schedule == value
+    assert read(EXPIRY_SCHEDULE=value).faults == ()
 
 
 def test_a_warning_alone_is_no_fault() -> None:
@@ -335,10 +331,7 @@ def test_every_setting_that_is_read_is_used() -> None:
     """By the composition root or by a function, or as one of the names that other settings follow from."""
     texts = [(ROOT / path).read_text("utf-8") for path in ("shared/bootstrap.py", "functions/telephony_events.py")]
     texts += [path.read_text("utf-8") for path in (ROOT / "functions").glob("*.py")]
-    by_the_host = {"expiry_schedule", "outbox_schedule"}
-    unused = {
-        name for name in Settings.__struct_fields__ if not any(f"settings.{name}" in text for text in texts)
-    } - by_the_host
+    unused = {name for name in Settings.__struct_fields__ if not any(f"settings.{name}" in text for text in texts)}
     assert unused == set()
     passed_on = (ROOT / "shared" / "bootstrap.py").read_text("utf-8")
     core = "".join(path.read_text("utf-8") for path in (ROOT / "shared").glob("*/*.py"))
