@@ -8,7 +8,7 @@ from functions.preconditions import precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
 from functions.wire import decoding
 from functions.wire.http import (
-    LONGEST_ID,
+    MAX_ID_CHARS,
     AgentBody,
     agent_answer,
     agent_of,
@@ -52,8 +52,8 @@ def admin_agents_listed(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     caller("admin_agents_listed", req, app.sign_in)
     limit = page_limit(req.params.get("limit"))
-    starts_with = decoding.text_or_none(req.params.get("starts_with") or None, "starts_with", LONGEST_ID) or ""
-    cursor = decoding.text_or_none(req.params.get("cursor") or None, "cursor", LONGEST_ID) or ""
+    starts_with = decoding.text_or_none(req.params.get("starts_with") or None, "starts_with", MAX_ID_CHARS) or ""
+    cursor = decoding.text_or_none(req.params.get("cursor") or None, "cursor", MAX_ID_CHARS) or ""
     calling = app.calling
     page = calling.directory.listed(starts_with, limit, cursor, calling.within(calling.budgets.directory_s))
     return json_answer(page)

@@ -28,8 +28,8 @@ PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
-LONGEST_HEADER_NAMES = 4096
-LONGEST_FORWARDED = 60
+MAX_HEADER_NAMES_CHARS = 4096
+MAX_FORWARDED_ADDRESS_CHARS = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 # There are more entries than this many, and those beyond are not in the answer.
 CUT_AT = "Cut-At"
@@ -133,7 +133,7 @@ def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
     A machine's address is where that machine is. It decides the site; of it only a keyed hash of its network is kept.
     """
     last = (req.headers.get("x-forwarded-for") or "").rpartition(",")[2].strip()
-    if not asking.is_agent or not last or len(last) > LONGEST_FORWARDED:
+    if not asking.is_agent or not last or len(last) > MAX_FORWARDED_ADDRESS_CHARS:
         return None
     # With a port: `203.0.113.7:5123`, `[2001:db8::7]:5123`.
     bracketed, _, _ = last.removeprefix("[").partition("]")
@@ -193,7 +193,7 @@ def preflight_answer(origin: str | None, asked: str | None, allowed_origins: Col
     """
     headers = shared_with(origin, allowed_origins)
     if headers:
-        plain = asked and len(asked) <= LONGEST_HEADER_NAMES and _OF_HEADER_NAMES.issuperset(asked)
+        plain = asked and len(asked) <= MAX_HEADER_NAMES_CHARS and _OF_HEADER_NAMES.issuperset(asked)
         headers |= {
             "Access-Control-Allow-Methods": METHODS,
             "Access-Control-Allow-Headers": asked if asked and plain else REQUEST_HEADERS,

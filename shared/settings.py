@@ -28,23 +28,23 @@ from shared.domain.schedules import is_schedule
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.words import Words
 
-MOST_CALLBACK_NUMBERS = 10_000
-MOST_DESKS = 20
-MOST_SOURCES = 100
-MOST_ORIGINS = 100
-MOST_MESSAGES = 999_999
-MOST_PLACES_TOLD = 5
-LONGEST_SETTING = 256 * 1024
-LEAST_MINUTES, MOST_MINUTES = 10, 1440
+MAX_CALLBACK_NUMBERS = 10_000
+MAX_DESKS = 20
+MAX_SOURCES = 100
+MAX_ORIGINS = 100
+MAX_MESSAGES = 999_999
+MAX_PLACES_TOLD = 5
+MAX_SETTING_CHARS = 256 * 1024
+MIN_MINUTES, MAX_MINUTES = 10, 1440
 # With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
-LEAST_MINUTES_AFTERWARDS = 0
+MIN_AFTERWARDS_MINUTES = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 # Shorter ones can be tried out one after another against a key of somebody who is known.
-LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
-_SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHARACTERS}}}")
+MIN_SECRET_CHARS, MAX_SECRET_CHARS, MAX_SECRETS = 16, 256, 8
+_SECRET = re.compile(rf"[\x21-\x7e]{{{MIN_SECRET_CHARS},{MAX_SECRET_CHARS}}}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
 # What the SDK reads of the environment of its own accord when the app signs in (azure-identity,
@@ -248,8 +248,8 @@ class _Reader:
 
     def text(self, name: str) -> str | None:
         text = self._environment.get(name, "").strip()
-        if len(text) > LONGEST_SETTING:
-            self.fault(name, Words("is too long"), Words("keep it below {most} characters", most=LONGEST_SETTING))
+        if len(text) > MAX_SETTING_CHARS:
+            self.fault(name, Words("is too long"), Words("keep it below {most} characters", most=MAX_SETTING_CHARS))
             return None
         if text.startswith("@Microsoft.KeyVault("):
             unresolved = Words("is a Key Vault reference that was not resolved")
@@ -271,8 +271,8 @@ class _Reader:
 
     def _left_out(self, name: str, faulty: Sequence[int], what: Words) -> None:
         if faulty:
-            told = tuple(map(str, faulty[:MOST_PLACES_TOLD]))
-            more = len(faulty) > MOST_PLACES_TOLD
+            told = tuple(map(str, faulty[:MAX_PLACES_TOLD]))
+            more = len(faulty) > MAX_PLACES_TOLD
             places = (Words("{places} and others", places=told),) if more else told
             self.fault(
                 name,
@@ -315,17 +315,17 @@ class _Reader:
 
     def rules(self) -> Rules:
         return Rules(
-            window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", LEAST_MINUTES, MOST_MINUTES),
-            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            max_call_minutes=self.whole("MAX_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", MIN_MINUTES, MAX_MINUTES),
+            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            max_call_minutes=self.whole("MAX_CALL_MINUTES", MIN_MINUTES, MAX_MINUTES),
         )
 
     def sender_quota(self) -> SenderQuota:
         return SenderQuota(
-            per_minute=self.whole("EMAIL_PER_MINUTE", 1, MOST_MESSAGES),
-            per_hour=self.whole("EMAIL_PER_HOUR", 1, MOST_MESSAGES),
+            per_minute=self.whole("EMAIL_PER_MINUTE", 1, MAX_MESSAGES),
+            per_hour=self.whole("EMAIL_PER_HOUR", 1, MAX_MESSAGES),
         )
 
     def fallback_number(self) -> str | None:
@@ -346,7 +346,7 @@ class _Reader:
 
     def pool(self, fallback: str | None) -> tuple[str, ...]:
         name = "CALLBACK_NUMBERS"
-        numbers = self.entries(name, is_e164, Words("a number in E.164 form"), MOST_CALLBACK_NUMBERS)
+        numbers = self.entries(name, is_e164, Words("a number in E.164 form"), MAX_CALLBACK_NUMBERS)
         if fallback in numbers:
             self.fault(name, Words("holds the fallback number, which was left out"), Words("keep the two apart"))
         pool = tuple(number for number in numbers if number != fallback)
@@ -358,7 +358,7 @@ class _Reader:
 
     def security_desk(self, pool: tuple[str, ...], fallback: str | None) -> tuple[str, ...]:
         name = "SECURITY_DESK"
-        desks = self.entries(name, is_desk, Words("an E.164 number or an ACS user id"), MOST_DESKS)
+        desks = self.entries(name, is_desk, Words("an E.164 number or an ACS user id"), MAX_DESKS)
         if not set(desks).isdisjoint(pool):
             mend = Words("name numbers that people answer, not callback numbers")
             self.fault(
@@ -386,7 +386,7 @@ class _Reader:
             return None, False
         before = len(self.faults)
         what = Words("a resource id such as /subscriptions/…")
-        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
+        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MAX_SOURCES)
         if not found:
             # Not as if it were empty: a faulty setting never opens a door.
             mend = Words("list resource ids, with ; between, or leave it empty")
@@ -398,7 +398,7 @@ class _Reader:
 
     def allowed_origins(self) -> tuple[str, ...]:
         name, what = "ALLOWED_ORIGINS", Words("an origin such as https://example.com")
-        found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MOST_ORIGINS)
+        found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MAX_ORIGINS)
         return tuple(dict.fromkeys(origin for entry in found if (origin := origin_of(entry)) is not None))
 
     def callback_notices(self) -> CallbackNotices:
@@ -429,10 +429,10 @@ class _Reader:
     def key_secrets(self) -> tuple[Secret, ...]:
         what = Words(
             "a secret of {least} to {most} characters without blanks",
-            least=LEAST_SECRET_CHARACTERS,
-            most=MOST_SECRET_CHARACTERS,
+            least=MIN_SECRET_CHARS,
+            most=MAX_SECRET_CHARS,
         )
-        found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MOST_SECRETS)
+        found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MAX_SECRETS)
         return tuple(dict.fromkeys(map(Secret, found)))
 
     def email_sender(self) -> str | None:

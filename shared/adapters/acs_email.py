@@ -15,14 +15,14 @@ from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import key_of, repeatability_id
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
+from shared.domain.notifications import MAX_RECIPIENTS_A_MESSAGE
 from shared.ports import Email
 
 if TYPE_CHECKING:
     from azure.communication.email import EmailClient
     from azure.core.pipeline import PipelineResponse
 
-LONGEST_REASON = 40
+MAX_REASON_CHARS = 40
 API_VERSION = "2023-03-31"
 # The statuses of an operation that sends, in lower case. With `Failed`, `Canceled` or an unknown one nothing is sent.
 _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
@@ -68,8 +68,8 @@ class AcsEmail:
         """
         if self._sender is None:
             raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
-        if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
-            raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
+        if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
+            raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
         headers = self._repeatable.headers(self._request_id(email, message))
         operation = self._service.ask(
@@ -153,7 +153,7 @@ def _code_of(operation: Mapping[str, object]) -> object:
 def _not_taken_on(operation: Mapping[str, object]) -> Unavailable:
     code = _code_of(operation)
     # The reason is logged, and what the service says besides may name people.
-    plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= LONGEST_REASON
+    plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= MAX_REASON_CHARS
     return Unavailable(
         "the e-mail service accepted the message and does not send it",
         retry_after_s=MENDING_S,
@@ -193,7 +193,7 @@ def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception
         return Unavailable(
             f"the e-mail service answered {answered.status}",
             retry_after_s=MENDING_S,
-            reason=answered.code.lower()[:LONGEST_REASON] or f"status_{answered.status}",
+            reason=answered.code.lower()[:MAX_REASON_CHARS] or f"status_{answered.status}",
         )
     named = named_in(answered.text, recipients)
     if named:

@@ -27,7 +27,7 @@ CONNECT_S = 1.0
 READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
-MOST_WAIT_S = 600.0
+MAX_WAIT_S = 600.0
 HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
@@ -213,7 +213,7 @@ def _translated(error: AzureError, refusal: Callable[[ServiceRefusal], Exception
     response = getattr(error, "response", None)
     if is_busy(status):
         reason = "quota" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
-        return Unavailable(retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S), reason=reason)
+        return Unavailable(retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S), reason=reason)
     return refusal(_answered(status, response))
 
 

@@ -41,7 +41,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from shared.adapters.table import (
-    LONGEST_TEXT,
+    MAX_TEXT_UTF16_UNITS,
     Row,
     Values,
     key_in,
@@ -273,7 +273,7 @@ def _values_of_any_length(state: msgspec.Struct, schema: int, **more: str | int)
     In one wherever that can be, because the version before reads an emergency or a callback in no other form.
     """
     text = state_text(state)
-    short = utf16_units(text) <= LONGEST_TEXT
+    short = utf16_units(text) <= MAX_TEXT_UTF16_UNITS
     return {"schema": schema, "state": text, **more} if short else {**long_state_values(state, schema=schema), **more}
 
 

@@ -43,7 +43,7 @@ KEEP_WITHIN_S = 1.0
 # What nobody knows any more is shown for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
 # The longest name of a state that is documented has 23 letters.
-LONGEST_NAME = 64
+MAX_NAME_CHARS = 64
 NOBODY = "00000000-0000-0000-0000-000000000000"
 # Nobody is there whose presence could be set.
 UNKNOWN_USER = Presence(status=PresenceStatus.OFFLINE, settable=False)
@@ -389,7 +389,7 @@ def _shown_in(said: object) -> Shown:
 
 
 def _is_name(said: object) -> TypeIs[str]:
-    return isinstance(said, str) and len(said) <= LONGEST_NAME and said.isprintable()
+    return isinstance(said, str) and len(said) <= MAX_NAME_CHARS and said.isprintable()
 
 
 def _path(user_id: str) -> str:

@@ -30,9 +30,9 @@ from shared.ports import Loan, LoanKind, Pending, UnlistedShare
 UNDER_WAY = timedelta(seconds=2)
 # Where dials of this process are after all that is free, the second look mostly shows who has got it: without it a dial
 # shares after a lost try, and 64 dials on ten numbers take four steps at the 99th percentile instead of three.
-MOST_LOOKS = 2
+MAX_LOOKS = 2
 # Of a dial that does not say its country, the directory tells it while these many zones, the largest, are being read.
-MOST_BEGUN = 5
+MAX_ZONES_BEGUN = 5
 
 # Dials of one burst come one after the other: what the first of them began to read is for all of them.
 LATER_S = 0.1
@@ -65,7 +65,7 @@ class Lending:
 
     def expect(self, country: str | None, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
-        for zone in self._in_order(country)[: MOST_BEGUN if country is None else 1]:
+        for zone in self._in_order(country)[: MAX_ZONES_BEGUN if country is None else 1]:
             zone.expect(deadline)
 
     def find(
@@ -196,7 +196,7 @@ class _Zone:
     def find_unshared(self, seen: Picture, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         """A number that nobody holds, by a newer picture than `seen`: free, else never lent, else resting."""
         picture, row = seen, None
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             picture = self._look(picture, now, deadline)
             row = self._take(picture.free, now)
             if row is not None or not picture.free:

@@ -29,7 +29,7 @@ from shared.adapters.key_table import KnownKeys
 from shared.adapters.lending import Lending, LockMaker
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Put,
@@ -51,9 +51,9 @@ from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once
 from shared.domain.pool_numbers import NumberLeases
 from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Ration, UnlistedShare
 
-MOST_ROWS_A_POOL = 200_000
+MAX_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
-MOST_HOLDERS_READ = 1000
+MAX_HOLDERS_READ = 1000
 
 _BARE: Values = {"schema": SCHEMA}
 _LEAVING: Values = {"schema": SCHEMA, "leaves": True}
@@ -80,7 +80,7 @@ class NumbersTable:
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
-        found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
+        found = self._slot_and_holders(number, MAX_HOLDERS_READ, deadline)
         return found.holders if found.holders or found.unreadable or found.slot is not None else None
 
     def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
@@ -95,7 +95,7 @@ class NumbersTable:
 
     def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
         """Every number that the store knows, with the leases that are kept of it; what cannot be read is left out."""
-        rows = self._prefixed("number|", MOST_ROWS_A_POOL, deadline)
+        rows = self._prefixed("number|", MAX_ROWS_A_POOL, deadline)
         slots, _ = slots_and_held(rows)
         leases: dict[str, list[Lease]] = {number: [] for number in slots}
         for holder in map_readable(read_holder, (row for row in rows if not row.key.endswith("|"))):
@@ -218,7 +218,7 @@ class NumbersTable:
         [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
         changes = self._pool_changes(now, deadline)
         with suppress(_OtherSync):
-            for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
+            for group in batched(changes, (MAX_ROWS_A_COMMIT - 1) // 2, strict=False):
                 mark = self._change_pool(group, mark, deadline)
             # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
             if not changes:
@@ -227,8 +227,8 @@ class NumbersTable:
 
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
-        slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
-        free = by_free_number(self._prefixed("free|", MOST_ROWS_A_POOL, deadline))
+        slots, held = slots_and_held(self._prefixed("number|", MAX_ROWS_A_POOL, deadline))
+        free = by_free_number(self._prefixed("free|", MAX_ROWS_A_POOL, deadline))
         changes: list[list[Write]] = []
         pool = self._pools.pool.numbers
         staying = frozenset(pool)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
     from azure.data.tables import TableClient
 
-MOST_ROWS_A_PAGE = 1000
+MAX_ROWS_A_PAGE = 1000
 _HEADERS = {
     "Accept": "application/json;odata=minimalmetadata",
     "DataServiceVersion": "3.0",
@@ -94,7 +94,7 @@ class SdkTable:
         rows: list[Row] = []
         following = before = ""
         while True:
-            top = min(limit - len(rows), MOST_ROWS_A_PAGE)
+            top = min(limit - len(rows), MAX_ROWS_A_PAGE)
             url = f"{self._url(client)}()?$top={top}&$filter={within}{following}"
             response = _ask(client, "GET", url, HTTPStatus.OK)
             rows += [_row(entity) for entity in msgspec.json.decode(response.content)["value"]]

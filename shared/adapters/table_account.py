@@ -29,7 +29,7 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
-MOST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 _MISSES = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
@@ -62,7 +62,7 @@ class RefusedRequest(Exception):
     @classmethod
     def answered(cls, response: HttpResponse) -> RefusedRequest:
         """By this answer; of its text only the service's code is read, since the rest may name a row."""
-        return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S))
+        return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S))
 
 
 class TableAccount:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from shared.domain.words import Words
 
 MAX_CONTACTS = 50
-LONGEST_ADDRESS = 254
+MAX_ADDRESS_CHARS = 254
 NO_ADDRESS = Words("is not an e-mail address")
 TOO_MANY = f"is beyond the {MAX_CONTACTS} addresses that a list may have"
 _PIECES = re.compile(r'"[^"]*"|<[^<>]*>|[^;,\r\n\u2028\u2029"<]+|[;,\r\n\u2028\u2029"<]')
@@ -18,7 +18,7 @@ _BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
 _FAMILY_NAME = re.compile(r"(?:[^\W\d_]|[ .'\u2019-])+")
 # Most addresses by far: what `email-validator` makes of them is known without importing it, which costs 90 ms.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]+", re.ASCII)
-_LONGEST_PLAIN_LOCAL, _LONGEST_PLAIN_DOMAIN = 64, 60
+_MAX_PLAIN_LOCAL_CHARS, _MAX_PLAIN_DOMAIN_CHARS = 64, 60
 # RFC 6761 and its registry: nobody's mail is delivered there.
 _NOWHERE = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
@@ -88,14 +88,14 @@ def _address(text: str) -> str:
     plain = _plain(text)
     if plain is not None:
         return plain
-    if len(text) > LONGEST_ADDRESS or "@" not in text:
+    if len(text) > MAX_ADDRESS_CHARS or "@" not in text:
         raise ValueError(NO_ADDRESS)
     return _validated(text)
 
 
 def _plain(address: str) -> str | None:
     local, _, domain = address.rpartition("@")
-    if len(local) > _LONGEST_PLAIN_LOCAL or len(domain) > _LONGEST_PLAIN_DOMAIN or not _PLAIN.fullmatch(address):
+    if len(local) > _MAX_PLAIN_LOCAL_CHARS or len(domain) > _MAX_PLAIN_DOMAIN_CHARS or not _PLAIN.fullmatch(address):
         return None
     domain = domain.lower()
     special = domain.rpartition(".")[2] in _NOWHERE or "--" in domain

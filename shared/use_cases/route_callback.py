@@ -16,7 +16,7 @@ from shared.domain.pool import leases_to_ring
 from shared.ports import CallRouter, Holder, NumberPool, Telemetry
 
 # So many identities of all holders together: more would not fit into the callback's row.
-MOST_IDENTITIES = 15
+MAX_IDENTITIES = 15
 ROUTE_WITHIN_S = 8.0
 
 
@@ -65,7 +65,7 @@ def parties_of(
         return () if number in deployment.callback_numbers else None
     to_ring = _to_ring([holder for holder in holders if holder.lease.drill is drill], deployment, now)
     pool = frozenset(deployment.callback_numbers)
-    return tuple(_party(holder, MOST_IDENTITIES // len(to_ring), pool) for holder in to_ring)
+    return tuple(_party(holder, MAX_IDENTITIES // len(to_ring), pool) for holder in to_ring)
 
 
 def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -> list[Holder]:

@@ -84,7 +84,7 @@ from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import begun_before, id_left, identify_dial, presumed
 
 # The last free number is kept for a real call (B9).
-LEAST_FREE_FOR_DRILL = 2
+MIN_FREE_NUMBERS_FOR_DRILL = 2
 
 
 def start_call(
@@ -513,7 +513,7 @@ def _lend_to_drill(facts: DialFacts, current: Lease | None, means: _Means) -> tu
     """A free number while two are: the last one is kept for a real call (B9)."""
     if current is not None:
         raise AgentBusy
-    if means.numbers.free_count(LEAST_FREE_FOR_DRILL, means.deadline) < LEAST_FREE_FOR_DRILL:
+    if means.numbers.free_count(MIN_FREE_NUMBERS_FOR_DRILL, means.deadline) < MIN_FREE_NUMBERS_FOR_DRILL:
         raise NotFound
     loan = means.numbers.loan(
         country=facts.situation.country, unlisted_share=None, now=facts.now, deadline=means.deadline, takes=False

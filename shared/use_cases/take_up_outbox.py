@@ -15,7 +15,7 @@ from shared.use_cases.effects import (
     MergeWaiting,
     ReconcilePresence,
 )
-from shared.use_cases.merge_waiting import MOST_WAITING
+from shared.use_cases.merge_waiting import MAX_WAITING_NOTICES
 from shared.use_cases.set_aside import set_aside
 from shared.use_cases.steps import Steps
 
@@ -35,7 +35,7 @@ def take_up_outbox(
     with steps.step():
         owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
     with each_alone.step():
-        found = emergencies.waiting(MOST_WAITING, deadline)
+        found = emergencies.waiting(MAX_WAITING_NOTICES, deadline)
     waiting = [each for each in found if isinstance(each, WaitingNotice)]
     if steps.all_done:
         with each_alone.step():

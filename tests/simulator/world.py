@@ -51,7 +51,13 @@ DRAIN_HOURS = 34
 FEW_A_MINUTE = 2
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.05
-WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (5, 10, 60)
+WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, MAX_CALLS = (
+    (10, 30, 60),
+    (0, 5, 30),
+    (0, 10, 60),
+    (0, 1, 4),
+    (5, 10, 60),
+)
 # Of the ranges that are kept for examples.
 COUNTRIES = (("US", 1_425_555_0000), ("CA", 1_416_555_0000), ("GB", 441_632_960_000))
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
@@ -340,7 +346,7 @@ def rules_of(chance: random.Random) -> Rules:
         after_call_minutes=chance.choice(AFTER_CALLS),
         cool_down_minutes=chance.choice(COOL_DOWNS),
         hold_after_drop_minutes=chance.choice(HOLDS),
-        max_call_minutes=chance.choice(LONGEST_CALLS),
+        max_call_minutes=chance.choice(MAX_CALLS),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.emergency_rows import index_rows, read_stored
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Put
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.ids import agent_key_of, key_of
@@ -38,7 +38,7 @@ def house() -> House:
     house = House(pool=numbers(8), table=MemoryTable())
     for agent_id in ("ana", "ben"):
         house.directory.save(Agent(agent_id=agent_id, acs_user_ids=(f"8:acs:r_{agent_id}",)), None, house.within())
-    for some in batched(ROWS.items(), MOST_ROWS_A_COMMIT, strict=False):
+    for some in batched(ROWS.items(), MAX_ROWS_A_COMMIT, strict=False):
         house.table.commit([Put(key, values) for key, values in some], house.within())
     return house
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.leases import Rules
 from shared.settings import (
-    LONGEST_SETTING,
-    MOST_CALLBACK_NUMBERS,
+    MAX_CALLBACK_NUMBERS,
+    MAX_SETTING_CHARS,
     SETTINGS,
     EmailBackend,
     ServiceAccess,
@@ -122,7 +122,7 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EVENT_SOURCES", ";;", "event_sources", ()),
         ("EVENT_SOURCES", "/subscriptions/a;acs", "event_sources", ("/subscriptions/a",)),
         ("EVENT_SOURCES", "@Microsoft.KeyVault(SecretUri=https://x)", "event_sources", ()),
-        ("EVENT_SOURCES", "/x" * LONGEST_SETTING, "event_sources", ()),
+        ("EVENT_SOURCES", "/x" * MAX_SETTING_CHARS, "event_sources", ()),
         ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", ServiceAccess()),
         ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", ServiceAccess()),
         ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", ServiceAccess()),
@@ -349,9 +349,9 @@ def test_an_endpoint_needs_no_key() -> None:
 
 
 def test_lists_are_bounded() -> None:
-    numbers = ";".join(f"+1206{number:07}" for number in range(MOST_CALLBACK_NUMBERS + 5))
+    numbers = ";".join(f"+1206{number:07}" for number in range(MAX_CALLBACK_NUMBERS + 5))
     settings = read(CALLBACK_NUMBERS=numbers)
-    assert len(settings.callback_numbers) == MOST_CALLBACK_NUMBERS
+    assert len(settings.callback_numbers) == MAX_CALLBACK_NUMBERS
     assert faulty(settings) == {"CALLBACK_NUMBERS"}
 
 
