@@ -27,7 +27,7 @@ from functions import (
     timers,
     warmup,
 )
-from functions.http import begin_take_up
+from functions.this_app import begin_take_up
 from functions.wire.event_grid import read_events_here
 
 read_events_here()

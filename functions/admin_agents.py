@@ -3,9 +3,10 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import administered, caller, composed, empty_answer, entity_tag, json_answer, versioned_answer
+from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.this_app import composed
 from functions.wire import decoding
 from functions.wire.http import (
     MAX_ID_CHARS,

@@ -4,9 +4,10 @@ import hashlib
 
 import azure.functions as func
 
-from functions.http import PRIVATE, administered, caller, composed, json_answer
+from functions.http import PRIVATE, administered, caller, json_answer
 from functions.languages import spoken_answer
 from functions.problems import answered, unprocessable
+from functions.this_app import composed
 from functions.wire import directory_csv
 from functions.wire.decoding import text
 from functions.wire.directory_csv import CSV, ImportBegun, checked_answer, faults_told, import_answer

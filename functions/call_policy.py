@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer
+from functions.http import caller, json_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.decoding import plain_id, text, text_or_none
 from functions.wire.http import MAX_RAW_ID_CHARS, MAX_SERVER_CALL_ID_CHARS
 

@@ -3,8 +3,9 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import caller, client_network, composed, json_answer
+from functions.http import caller, client_network, json_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire import decoding
 from functions.wire.http import MAX_ID_CHARS, DesktopBody, decode, desktop_answer, path_id
 

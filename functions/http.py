@@ -1,9 +1,7 @@
 """What every HTTP function does: who calls, the answer's form, entity tags, and which sites may read it (CORS)."""
 
 import hashlib
-import threading
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,6 @@ from shared.domain.sites import ip_address_in
 from shared.ports import SignIn
 
 if TYPE_CHECKING:
-    from shared.bootstrap import App
     from shared.emergency_calling import EmergencyCalling
 
 JSON = "application/json"
@@ -36,38 +33,6 @@ CUT_AT = "Cut-At"
 READABLE_HEADERS = f"{CUT_AT}, Date, ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
 PREFLIGHT_LASTS_S = 7200
-COMPOSED_AFTER_S = 0.5
-
-
-def composed() -> "App":
-    """The app, composed at first use: indexing the functions must not pay for it."""
-    from shared.bootstrap import app
-
-    return app()
-
-
-@contextmanager
-def serving() -> Iterator["App"]:
-    """The app, for one invocation; afterwards it knows that this process serves, and so may take up what is overdue."""
-    app = composed()
-    try:
-        yield app
-    finally:
-        app.take_up.served()
-
-
-def begin_take_up() -> None:
-    """A host has loaded the function app: look for what a process that died left owed, in the background.
-
-    A moment later, because the host indexes the functions first, and composing the app would slow that.
-    """
-
-    def begin() -> None:
-        composed().take_up.begin()
-
-    beginning = threading.Timer(COMPOSED_AFTER_S, begin)
-    beginning.daemon = True
-    beginning.start()
 
 
 def json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -2,19 +2,11 @@
 
 import azure.functions as func
 
-from functions.http import (
-    administered,
-    caller,
-    composed,
-    empty_answer,
-    entity_tag,
-    json_answer,
-    principal,
-    versioned_answer,
-)
+from functions.http import administered, caller, empty_answer, entity_tag, json_answer, principal, versioned_answer
 from functions.languages import spoken_answer
 from functions.preconditions import required_version, unless_overtaken
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.decoding import decode
 from functions.wire.office import (
     MAX_TEMPLATE_BYTES,

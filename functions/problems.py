@@ -11,8 +11,9 @@ import azure.functions as func
 import msgspec
 from azure.functions.warmup import WarmUpContext
 
-from functions.http import PRIVATE, require_no_forgery, serving, shared_with
+from functions.http import PRIVATE, require_no_forgery, shared_with
 from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
+from functions.this_app import serving
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
