@@ -32,8 +32,6 @@ from shared.ports import Telemetry
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:emergency-calling:"
-EVENT_REJECTED = "event_rejected"
-UNFORESEEN_ERROR = "unforeseen_error"
 
 type HttpFunction = Callable[[func.HttpRequest], func.HttpResponse]
 type EventFunction = Callable[[func.EventGridEvent], None]
@@ -171,7 +169,7 @@ def answer(
     except EmergencyCallingError as error:
         response = problem(error, language_asked(req))
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
-        telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=function.__name__, error=type(error).__name__)
         response = problem(None)
     for name, value in shared_with(req.headers.get("origin"), allowed_origins).items():
         # A script says itself that every site may read it, and has to stay cacheable for all of them.
@@ -214,12 +212,12 @@ def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: 
         function(event)
     except _BEYOND_RETRY as error:
         named = {"field": error.field} if isinstance(error, Malformed) else {}
-        telemetry.emit(EVENT_REJECTED, function=name, error=type(error).__name__, **named)
+        telemetry.emit("event_rejected", function=name, error=type(error).__name__, **named)
         return
     except (Unavailable, Conflict) as error:
         again: Exception = error
     except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=name, error=type(error).__name__)
         again = error
     else:
         return
@@ -262,7 +260,7 @@ def sweep[T](function: Callable[[T], None], trigger: T, telemetry: Telemetry) ->
         # Foreseen: a service is away, which has been said.
         failed: Exception = error
     except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=name, error=type(error).__name__)
         failed = error
     else:
         return

@@ -120,7 +120,7 @@ from shared.use_cases.show_desktop import show_desktop
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import start_call
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import LEASE_EXPIRY, OUTBOX_SWEEP, Steps
 from shared.use_cases.stop_recording import stop_recording
 from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
@@ -145,8 +145,6 @@ CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40
 # Of a dial that has waited for its turn so long, what it would still ask the store takes from those behind it, in vain.
 MIN_LEFT_FOR_A_DIAL_S = 0.1
 WORD_HEX_DIGITS = 12
-# What the log calls the two timers, as the host does.
-LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
 
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from shared.use_cases.effects import (
 )
 from shared.use_cases.merge_waiting import MAX_WAITING_NOTICES
 from shared.use_cases.set_aside import set_aside
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import OUTBOX_SWEEP, Steps
 
 OWED_AT_ONCE = 50
 _NONE: Sequence[WaitingNotice | Broken] = ()
@@ -30,7 +30,7 @@ def take_up_outbox(
 
     Whatever one of its `steps`, or one of what is owed, meets with, the others have their turn.
     """
-    now, each_alone = clock.now(), Steps("outbox_sweep", telemetry)
+    now, each_alone = clock.now(), Steps(OUTBOX_SWEEP, telemetry)
     owed, found = Owed(presences=(), notices=()), _NONE
     with steps.step():
         owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
