@@ -30,7 +30,7 @@ from functions import (
     timers,
     warmup,
 )
-from functions.http import begin_take_up
+from functions.this_app import begin_take_up
 from functions.wire.event_grid import replace_event_decoder
 
 replace_event_decoder()

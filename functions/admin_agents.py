@@ -3,12 +3,13 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import administered, caller, composed, empty_answer, entity_tag, json_answer, versioned_answer
+from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.this_app import composed
 from functions.wire import decoding
 from functions.wire.http import (
-    LONGEST_ID,
+    MAX_ID_CHARS,
     AgentBody,
     agent_answer,
     agent_of,
@@ -52,8 +53,8 @@ def admin_agents_listed(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     caller("admin_agents_listed", req, app.sign_in)
     limit = page_limit(req.params.get("limit"))
-    starts_with = decoding.text_or_none(req.params.get("starts_with") or None, "starts_with", LONGEST_ID) or ""
-    cursor = decoding.text_or_none(req.params.get("cursor") or None, "cursor", LONGEST_ID) or ""
+    starts_with = decoding.text_or_none(req.params.get("starts_with") or None, "starts_with", MAX_ID_CHARS) or ""
+    cursor = decoding.text_or_none(req.params.get("cursor") or None, "cursor", MAX_ID_CHARS) or ""
     calling = app.calling
     page = calling.directory.listed(starts_with, limit, cursor, calling.within(calling.budgets.directory_s))
     return json_answer(page)

@@ -4,9 +4,10 @@ import uuid
 
 import azure.functions as func
 
-from functions.http import administered, caller, composed, empty_answer, json_answer
+from functions.http import administered, caller, empty_answer, json_answer
 from functions.languages import spoken_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.http import decode, path_id
 from functions.wire.office import DrillBegun, DrillBody, drill_answer
 

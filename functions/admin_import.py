@@ -4,20 +4,21 @@ import hashlib
 
 import azure.functions as func
 
-from functions.http import PRIVATE, administered, caller, composed, json_answer
+from functions.http import PRIVATE, administered, caller, json_answer
 from functions.languages import spoken_answer
 from functions.problems import answered, unprocessable
+from functions.this_app import composed
 from functions.wire import directory_csv
 from functions.wire.decoding import text
 from functions.wire.directory_csv import CSV, ImportBegun, checked_answer, faults_told, import_answer
-from functions.wire.http import LONGEST_ID
+from functions.wire.http import MAX_ID_CHARS
 from shared.domain.errors import Conflict, Malformed, NotFound
 from shared.domain.words import Words
 
 ROUTE = "manage/agents/import"
 ROUTE_OF_ONE = "manage/agents/import/{operation_id}"
 ROUTE_OF_EXPORT = "manage/agents/export"
-LONGEST_FILE_BYTES = 16 * 1024 * 1024
+MAX_FILE_BYTES = 16 * 1024 * 1024
 ID_HEX_DIGITS = 32
 
 blueprint = func.Blueprint()
@@ -32,8 +33,8 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
     calling = app.calling
     deadline = calling.within(calling.budgets.whole_directory_s)
     body = req.get_body()
-    if len(body) > LONGEST_FILE_BYTES:
-        raise Malformed("body", f"is longer than {LONGEST_FILE_BYTES} bytes")
+    if len(body) > MAX_FILE_BYTES:
+        raise Malformed("body", f"is longer than {MAX_FILE_BYTES} bytes")
     digest, found = hashlib.sha256(body).hexdigest(), directory_csv.read(body)
     if req.params.get("dry_run") not in (None, "", "0"):
         outlook = calling.check_import([row.change for row in found.rows], deadline=deadline)
@@ -54,7 +55,7 @@ def admin_agents_import_read(req: func.HttpRequest) -> func.HttpResponse:
     """How far an import is."""
     app = composed()
     caller("admin_agents_import_read", req, app.sign_in)
-    operation_id = text(req.route_params.get("operation_id") or None, "operation_id", LONGEST_ID)
+    operation_id = text(req.route_params.get("operation_id") or None, "operation_id", MAX_ID_CHARS)
     calling = app.calling
     is_id = len(operation_id) == ID_HEX_DIGITS and set(operation_id) <= set("0123456789abcdef")
     known = calling.imports.read(operation_id, calling.within(calling.budgets.directory_s)) if is_id else None

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import JSON, PRIVATE, administered, caller, composed, json_answer
+from functions.http import JSON, PRIVATE, administered, caller, json_answer
 from functions.problems import answered, unprocessable
+from functions.this_app import composed
 from functions.wire import setup
 from functions.wire.setup import SetupImported
 from shared.domain.words import Words

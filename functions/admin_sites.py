@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
-from functions.http import administered, caller, composed, empty_answer, entity_tag, json_answer, versioned_answer
+from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import precondition, unless_overtaken
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
 from shared.domain.errors import NotFound
 

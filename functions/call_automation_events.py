@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import composed, empty_answer
+from functions.http import empty_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.call_automation import callback_id_in, mid_call_events, recordings_begun
 
 blueprint = func.Blueprint()

@@ -2,10 +2,11 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer
+from functions.http import caller, json_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.decoding import plain_id, text, text_or_none
-from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
+from functions.wire.http import MAX_RAW_ID_CHARS, MAX_SERVER_CALL_ID_CHARS
 
 blueprint = func.Blueprint()
 
@@ -17,7 +18,7 @@ def call_policy(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     caller("call_policy", req, app.sign_in)
     policy = app.calling.judge_call(
-        plain_id(text(req.params.get("server_call_id"), "server_call_id", LONGEST_SERVER_CALL_ID)),
-        text_or_none(req.params.get("started_by"), "started_by", LONGEST_RAW_ID),
+        plain_id(text(req.params.get("server_call_id"), "server_call_id", MAX_SERVER_CALL_ID_CHARS)),
+        text_or_none(req.params.get("started_by"), "started_by", MAX_RAW_ID_CHARS),
     )
     return json_answer(policy)

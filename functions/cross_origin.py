@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import composed, preflight_answer
+from functions.http import preflight_answer
 from functions.problems import answered
+from functions.this_app import composed
 
 blueprint = func.Blueprint()
 

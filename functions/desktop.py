@@ -3,10 +3,11 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import caller, client_network, composed, json_answer
+from functions.http import caller, client_network, json_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire import decoding
-from functions.wire.http import LONGEST_ID, DesktopBody, decode, desktop_answer, path_id
+from functions.wire.http import MAX_ID_CHARS, DesktopBody, decode, desktop_answer, path_id
 
 ROUTE = "agents/{agent_id}/desktop"
 
@@ -20,7 +21,7 @@ def desktop_read(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     asking = caller("desktop_read", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    sent = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", LONGEST_ID)
+    sent = decoding.text_or_none(req.params.get("desktop_id") or None, "desktop_id", MAX_ID_CHARS)
     desktop_id = decoding.plain_id(sent) if sent else None
     with app.calling.polling(app.calling.budgets.directory_s, asking, agent_id) as deadline:
         app.calling.require_own(agent_id, caller=asking, deadline=deadline)

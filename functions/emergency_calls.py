@@ -3,8 +3,9 @@
 import azure.functions as func
 from msgspec import structs
 
-from functions.http import caller, client_network, composed, json_answer, named_emergency
+from functions.http import caller, client_network, json_answer, named_emergency
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.decoding import plain_id
 from functions.wire.http import (
     EndAnswer,

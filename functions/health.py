@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import composed, json_answer
+from functions.http import json_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.http import health_answer
 
 blueprint = func.Blueprint()

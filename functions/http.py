@@ -1,9 +1,7 @@
 """What every HTTP function does: who calls, the answer's form, entity tags, and which sites may read it (CORS)."""
 
 import hashlib
-import threading
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
@@ -19,7 +17,6 @@ from shared.domain.sites import ip_address_in
 from shared.ports import SignIn
 
 if TYPE_CHECKING:
-    from shared.bootstrap import App
     from shared.emergency_calling import EmergencyCalling
 
 JSON = "application/json"
@@ -28,46 +25,14 @@ PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUEST_HEADERS = "authorization, content-type, if-match, if-none-match"
-LONGEST_HEADER_NAMES = 4096
-LONGEST_FORWARDED = 60
+MAX_HEADER_NAMES_CHARS = 4096
+MAX_FORWARDED_ADDRESS_CHARS = 60
 _OF_HEADER_NAMES = frozenset(ascii_letters + digits + "!#$%&'*+-.^_`|~, ")
 # There are more entries than this many, and those beyond are not in the answer.
 CUT_AT = "Cut-At"
 READABLE_HEADERS = f"{CUT_AT}, Date, ETag, Retry-After, WWW-Authenticate"
 # Chromium caps it here; Firefox at a day.
 PREFLIGHT_LASTS_S = 7200
-COMPOSED_AFTER_S = 0.5
-
-
-def composed() -> "App":
-    """The app, composed at first use: indexing the functions must not pay for it."""
-    from shared.bootstrap import app
-
-    return app()
-
-
-@contextmanager
-def serving() -> Iterator["App"]:
-    """The app, for one invocation; afterwards it knows that this process serves, and so may take up what is overdue."""
-    app = composed()
-    try:
-        yield app
-    finally:
-        app.take_up.served()
-
-
-def begin_take_up() -> None:
-    """A host has loaded the function app: look for what a process that died left owed, in the background.
-
-    A moment later, because the host indexes the functions first, and composing the app would slow that.
-    """
-
-    def begin() -> None:
-        composed().take_up.begin()
-
-    beginning = threading.Timer(COMPOSED_AFTER_S, begin)
-    beginning.daemon = True
-    beginning.start()
 
 
 def json_answer(document: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
@@ -133,7 +98,7 @@ def client_network(req: func.HttpRequest, asking: Caller) -> str | None:
     A machine's address is where that machine is. It decides the site; of it only a keyed hash of its network is kept.
     """
     last = (req.headers.get("x-forwarded-for") or "").rpartition(",")[2].strip()
-    if not asking.is_agent or not last or len(last) > LONGEST_FORWARDED:
+    if not asking.is_agent or not last or len(last) > MAX_FORWARDED_ADDRESS_CHARS:
         return None
     # With a port: `203.0.113.7:5123`, `[2001:db8::7]:5123`.
     bracketed, _, _ = last.removeprefix("[").partition("]")
@@ -193,7 +158,7 @@ def preflight_answer(origin: str | None, asked: str | None, allowed_origins: Col
     """
     headers = shared_with(origin, allowed_origins)
     if headers:
-        plain = asked and len(asked) <= LONGEST_HEADER_NAMES and _OF_HEADER_NAMES.issuperset(asked)
+        plain = asked and len(asked) <= MAX_HEADER_NAMES_CHARS and _OF_HEADER_NAMES.issuperset(asked)
         headers |= {
             "Access-Control-Allow-Methods": METHODS,
             "Access-Control-Allow-Headers": asked if asked and plain else REQUEST_HEADERS,

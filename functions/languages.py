@@ -13,7 +13,7 @@ from shared.domain.notice_templates import DEFAULT_LANGUAGE, LANGUAGES
 from shared.domain.words import Words, translated
 
 # Browsers send some fifty characters; what is longer asks for nothing that anybody could have chosen.
-LONGEST_ACCEPTED = 1_000
+MAX_ACCEPT_LANGUAGE_CHARS = 1_000
 # The `Vary` of what is said in the language asked for.
 OF_LANGUAGES = "Accept-Language"
 _FOLDER = Path(__file__).parent / "words"
@@ -26,7 +26,7 @@ def language_asked(req: func.HttpRequest) -> str:
 
 def best_language(accepted: str | None) -> str:
     """As above, of the header's text. Whoever takes any language (`*`) gets English; the malformed is passed over."""
-    if not accepted or len(accepted) > LONGEST_ACCEPTED:
+    if not accepted or len(accepted) > MAX_ACCEPT_LANGUAGE_CHARS:
         return DEFAULT_LANGUAGE
     asked_for = _asked_for()
     found = (asked_for.fullmatch(part.strip()) for part in accepted.split(","))

@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import CUT_AT, composed, principal, tagged_answer
+from functions.http import CUT_AT, principal, tagged_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.office import numbers_answer
 from shared.domain.board import Board
 

@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
-from functions.http import composed, json_answer, principal
+from functions.http import json_answer, principal
 from functions.problems import answered
 from functions.rights import caller_of
+from functions.this_app import composed
 from functions.wire.http import me_answer
 
 blueprint = func.Blueprint()

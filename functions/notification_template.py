@@ -2,22 +2,14 @@
 
 import azure.functions as func
 
-from functions.http import (
-    administered,
-    caller,
-    composed,
-    empty_answer,
-    entity_tag,
-    json_answer,
-    principal,
-    versioned_answer,
-)
+from functions.http import administered, caller, empty_answer, entity_tag, json_answer, principal, versioned_answer
 from functions.languages import spoken_answer
 from functions.preconditions import required_version, unless_overtaken
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.decoding import decode
 from functions.wire.office import (
-    LONGEST_TEMPLATE_BYTES,
+    MAX_TEMPLATE_BYTES,
     TemplateBody,
     preview_answer,
     template_kind,
@@ -51,7 +43,7 @@ def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpRespons
     app = composed()
     who = caller("admin_notification_template_saved", req, app.sign_in)
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
-    sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
+    sources = decode(req.get_body(), TemplateBody, most_bytes=MAX_TEMPLATE_BYTES).sources()
     before = app.administration.read_template(kind, language)
     with unless_overtaken():
         saved = app.administration.save_template(kind, language, sources, required_version(req, before.version))
@@ -80,5 +72,5 @@ def admin_notification_template_preview(req: func.HttpRequest) -> func.HttpRespo
     app = composed()
     principal("admin_notification_template_preview", req, app.sign_in)
     kind, language = template_kind(req.params.get("kind")), template_language(req.params.get("locale"))
-    sources = decode(req.get_body(), TemplateBody, most_bytes=LONGEST_TEMPLATE_BYTES).sources()
+    sources = decode(req.get_body(), TemplateBody, most_bytes=MAX_TEMPLATE_BYTES).sources()
     return spoken_answer(req, preview_answer(app.administration.preview_template(kind, language, sources)))

@@ -12,10 +12,10 @@ from functions.openapi_document import CONDITIONAL, TAGGED, TEXT, Operation, Tex
 from functions.problems import answered
 from functions.wire.directory_csv import CSV, CheckedImport, ImportAnswer, ImportBegun
 from functions.wire.http import (
-    LONGEST_ID,
-    LONGEST_RAW_ID,
-    LONGEST_SERVER_CALL_ID,
     MAX_A_PAGE,
+    MAX_ID_CHARS,
+    MAX_RAW_ID_CHARS,
+    MAX_SERVER_CALL_ID_CHARS,
     AgentAnswer,
     AgentBody,
     CallAnswer,
@@ -117,7 +117,7 @@ OPERATIONS = (
         says="What is kept of a desktop.",
         answers={200: DesktopAnswer},
         others=(HTTPStatus.NOT_FOUND,),
-        query={"desktop_id": TEXT | {"maxLength": LONGEST_ID}},
+        query={"desktop_id": TEXT | {"maxLength": MAX_ID_CHARS}},
     ),
     Operation(
         function="desktop_reported",
@@ -154,8 +154,8 @@ OPERATIONS = (
         says="What may be done with a call; private where the store does not answer.",
         answers={200: CallPolicy},
         query={
-            "server_call_id": TEXT | {"minLength": 1, "maxLength": LONGEST_SERVER_CALL_ID},
-            "started_by": TEXT | {"maxLength": LONGEST_RAW_ID},
+            "server_call_id": TEXT | {"minLength": 1, "maxLength": MAX_SERVER_CALL_ID_CHARS},
+            "started_by": TEXT | {"maxLength": MAX_RAW_ID_CHARS},
         },
         required_query=("server_call_id",),
     ),

@@ -16,8 +16,9 @@ from types import MappingProxyType
 import azure.functions as func
 from msgspec import Struct
 
-from functions.http import composed, entity_tag, matches
+from functions.http import entity_tag, matches
 from functions.problems import answered
+from functions.this_app import composed
 from shared.domain.errors import NotFound
 
 FOLDER = Path(__file__).parent / "ui"

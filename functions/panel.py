@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, named_emergency, tagged_answer
+from functions.http import caller, named_emergency, tagged_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.http import panel_answer, path_id
 
 blueprint = func.Blueprint()

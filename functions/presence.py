@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
-from functions.http import caller, composed, json_answer, named_emergency, principal
+from functions.http import caller, json_answer, named_emergency, principal
 from functions.problems import answered
 from functions.rights import caller_of
+from functions.this_app import composed
 from functions.wire.http import PresenceBody, decode, path_id, presence_answer
 from shared.domain.errors import NotAllowed
 from shared.domain.presence import SetBy

@@ -11,8 +11,9 @@ import azure.functions as func
 import msgspec
 from azure.functions.warmup import WarmUpContext
 
-from functions.http import PRIVATE, require_no_forgery, serving, shared_with
+from functions.http import PRIVATE, require_no_forgery, shared_with
 from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
+from functions.this_app import serving
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
@@ -31,9 +32,6 @@ from shared.ports import Telemetry
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:emergency-calling:"
-EVENT_REJECTED = "event_rejected"
-REQUEST_REJECTED = "request_rejected"
-UNFORESEEN_ERROR = "unforeseen_error"
 
 type HttpFunction = Callable[[func.HttpRequest], func.HttpResponse]
 type EventFunction = Callable[[func.EventGridEvent], None]
@@ -176,9 +174,9 @@ def answer(
         response = problem(error, language_asked(req))
         if response.status_code in _TOLD:
             refused_for = {"error": type(error).__name__, **_field_of(error)}
-            telemetry.emit(REQUEST_REJECTED, function=function.__name__, status=response.status_code, **refused_for)
+            telemetry.emit("request_rejected", function=function.__name__, status=response.status_code, **refused_for)
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
-        telemetry.emit(UNFORESEEN_ERROR, function=function.__name__, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=function.__name__, error=type(error).__name__)
         response = problem(None)
     for name, value in shared_with(req.headers.get("origin"), allowed_origins).items():
         # A script says itself that every site may read it, and has to stay cacheable for all of them.
@@ -224,12 +222,12 @@ def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: 
     try:
         function(event)
     except _BEYOND_RETRY as error:
-        telemetry.emit(EVENT_REJECTED, function=name, error=type(error).__name__, **_field_of(error))
+        telemetry.emit("event_rejected", function=name, error=type(error).__name__, **_field_of(error))
         return
     except (Unavailable, Conflict) as error:
         again: Exception = error
     except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=name, error=type(error).__name__)
         again = error
     else:
         return
@@ -272,7 +270,7 @@ def sweep[T](function: Callable[[T], None], trigger: T, telemetry: Telemetry) ->
         # Foreseen: a service is away, which has been said.
         failed: Exception = error
     except Exception as error:  # noqa: BLE001 - its message may hold anything, and the host would log it
-        telemetry.emit(UNFORESEEN_ERROR, function=name, error=type(error).__name__)
+        telemetry.emit("unforeseen_error", function=name, error=type(error).__name__)
         failed = error
     else:
         return

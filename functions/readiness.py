@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
-from functions.http import composed, principal
+from functions.http import principal
 from functions.languages import spoken_answer
 from functions.problems import answered
+from functions.this_app import composed
 from functions.wire.http import path_id
 
 blueprint = func.Blueprint()

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.http import composed
 from functions.problems import acknowledged, in_line
 from functions.rights import source_of
+from functions.this_app import composed
 from functions.wire.event_grid import (
     ACS_CALL_ENDED,
     ACS_CALL_STARTED,

@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from functions.http import composed
 from functions.problems import swept
+from functions.this_app import composed
 
 blueprint = func.Blueprint()
 

@@ -5,8 +5,8 @@ import azure.functions as func
 # `azure.functions` names it in its `__all__` and does not have it.
 from azure.functions.warmup import WarmUpContext
 
-from functions.http import composed
 from functions.problems import prepared
+from functions.this_app import composed
 
 blueprint = func.Blueprint()
 

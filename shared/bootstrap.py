@@ -30,7 +30,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
-from shared.adapters.emergency_table import EmergencyTable, anybody_outside
+from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable, KnownKeys
 from shared.adapters.notification_template import NotificationTemplate
@@ -56,8 +56,8 @@ from shared.adapters.voice_route_table import VoiceRouteTable
 from shared.administration import Administration
 from shared.deadlines import Budgets, Clock, Deadline
 from shared.domain.agents import Agent
-from shared.domain.deployment import Deployment, PresenceBackend
-from shared.domain.deployment_checks import Census, SettingFault
+from shared.domain.deployment import Deployment, PresenceBackend, SettingFault
+from shared.domain.deployment_checks import Census
 from shared.domain.emergency_numbers import recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
@@ -78,7 +78,7 @@ from shared.ports import (
     Telemetry,
     TelephonyReader,
 )
-from shared.settings import EmailBackend, Fault, Settings, Severity, read_settings
+from shared.settings import EmailBackend, Settings, read_settings
 from shared.telemetry import LogTelemetry, quiet_sdk_logging
 from shared.use_cases.effects import DeliverNotice, Effect, reporter_of
 from shared.use_cases.show_readiness import Office
@@ -224,7 +224,7 @@ def compose(
     templates = TemplateTable(tables.agents, clock)
     keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
-    directory = AgentTable(tables.agents, clock, partial(anybody_outside, tables.emergencies))
+    directory = AgentTable(tables.agents, clock, partial(anybody_unlisted, tables.emergencies))
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
@@ -311,7 +311,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
-        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_outside, rim.emergencies)),
+        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_unlisted, rim.emergencies)),
         desktops=DesktopTable(rim.agents, rim.keys),
         sites=SiteTable(rim.agents, rim.clock, routes),
         deliveries=DeliveryTable(rim.agents, rim.keys),
@@ -507,7 +507,7 @@ def _office(
     return administer(
         calling,
         templates=templates,
-        faults=[_told(fault) for fault in settings.faults],
+        faults=settings.faults,
         sender=settings.email_sender,
         sender_quota=settings.sender_quota,
         graph_mail=settings.email_backend is EmailBackend.GRAPH,
@@ -613,11 +613,6 @@ def _census(calling: EmergencyCalling, deadline: Deadline) -> Census:
     )
 
 
-def _told(fault: Fault) -> SettingFault:
-    serious = fault.severity is not Severity.WARNING
-    return SettingFault(setting=fault.setting, problem=fault.problem, mend=fault.mend, serious=serious)
-
-
 def store_answers(numbers: NumberPool, clock: Clock) -> bool:
     """Whether a repeat is worth it by now: asked before many are made."""
     try:
@@ -627,20 +622,20 @@ def store_answers(numbers: NumberPool, clock: Clock) -> bool:
     return True
 
 
-def _telemetry(faults: Iterable[Fault]) -> LogTelemetry:
+def _telemetry(faults: Iterable[SettingFault]) -> LogTelemetry:
     quiet_sdk_logging()
     telemetry = LogTelemetry()
     _report(faults, telemetry)
     return telemetry
 
 
-def _report(faults: Iterable[Fault], telemetry: Telemetry) -> None:
+def _report(faults: Iterable[SettingFault], telemetry: Telemetry) -> None:
     """A line for each fault of a setting, which names the setting and not its value."""
     for fault in faults:
-        if fault.severity is Severity.WARNING:
-            telemetry.emit("setting_doubtful", setting=fault.setting.lower())
-        else:
+        if fault.serious:
             telemetry.emit("setting_faulty", setting=fault.setting.lower())
+        else:
+            telemetry.emit("setting_doubtful", setting=fault.setting.lower())
 
 
 def _deployment(settings: Settings) -> Deployment:

@@ -17,7 +17,7 @@ from shared.domain.confidentiality import CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial, claimed_key
 from shared.domain.drills import Drill
-from shared.domain.emergencies import MOST_LEGS
+from shared.domain.emergencies import MAX_LEGS
 from shared.domain.errors import (
     EmergencyCallingError,
     LineFull,
@@ -118,7 +118,7 @@ from shared.use_cases.show_desktop import show_desktop
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
 from shared.use_cases.start_call import start_call
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import LEASE_EXPIRY, OUTBOX_SWEEP, Steps
 from shared.use_cases.stop_recording import stop_recording
 from shared.use_cases.take_up_outbox import take_up_outbox
 from shared.use_cases.take_up_recordings import take_up_recordings
@@ -128,7 +128,7 @@ from shared.use_cases.whose_presence import whose_presence
 
 
 class Shares(Struct, frozen=True):
-    """What each agent may have of a line, and what all outside the directory whom one machine names, together."""
+    """What each agent may have of a line, and what all unlisted ones whom one machine names, together."""
 
     of_an_agent: Share
     of_others: Share
@@ -141,10 +141,8 @@ POLLS = Shares(Share(most_waiting=8), Share(most_waiting=40, burst=200, per_s=30
 DIALS = Shares(Share(most_waiting=8, burst=20, per_s=1), Share(most_waiting=58, burst=200, per_s=2))
 CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40, burst=300, per_s=20))
 # Of a dial that has waited for its turn so long, what it would still ask the store takes from those behind it, in vain.
-LEAST_FOR_A_DIAL_S = 0.1
+MIN_LEFT_FOR_A_DIAL_S = 0.1
 WORD_HEX_DIGITS = 12
-# What the log calls the two timers, as the host does.
-LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
 
 
 class EmergencyCalling(Struct, frozen=True, kw_only=True):
@@ -261,7 +259,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         if started.owed:
             with self._answered_all_the_same():
                 principal = self._principal(caller, dial.agent_id)
-                most = MOST_LEGS if caller.is_agent or principal != caller.owner else MAX_UNLISTED_OF_A_MACHINE
+                most = MAX_LEGS if caller.is_agent or principal != caller.owner else MAX_UNLISTED_OF_A_MACHINE
                 again = partial(self._is_recorded, structs.replace(dial, repeated=True), caller)
                 self.repeats.keep(principal, claimed_key(dial, caller), again, most)
         return started.answer
@@ -312,7 +310,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 left_s = self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
-                in_time = in_turn and left_s >= LEAST_FOR_A_DIAL_S
+                in_time = in_turn and left_s >= MIN_LEFT_FOR_A_DIAL_S
                 return self._start_call(dial, caller, patient if in_time else self.within(0.0))
         except LineFull as turned_away:
             return self._start_call(dial, caller, self.within(0.0), turned_away)

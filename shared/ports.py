@@ -17,7 +17,7 @@ from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import Recording
 from shared.domain.drills import Drill
-from shared.domain.emergencies import Emergency, Leg, OutsidePlace, Reach
+from shared.domain.emergencies import Emergency, Leg, Reach, UnlistedEmergencyPlace
 from shared.domain.ids import Key
 from shared.domain.imports import AgentChange, Import
 from shared.domain.keys import KeyRing
@@ -110,7 +110,7 @@ class Loan(Struct, frozen=True, kw_only=True):
     """A number that may be lent, and what must still be so when it is.
 
     `row` and `version` are the free row that the lending takes away; `from_holders` the emergencies whose number rests;
-    `quota_place` is the place among those of agents who are not in the directory that it takes.
+    `unlisted_number_place` is the place among those of unlisted agents that it takes.
     """
 
     number: str
@@ -118,11 +118,11 @@ class Loan(Struct, frozen=True, kw_only=True):
     row: str = ""
     version: str = ""
     from_holders: tuple[Stored, ...] = ()
-    quota_place: int | None = None
+    unlisted_number_place: int | None = None
 
 
-class Quota(Struct, frozen=True, kw_only=True):
-    """A place among those of agents who are not in the directory; None where they hold enough `numbers`."""
+class UnlistedShare(Struct, frozen=True, kw_only=True):
+    """A place among the numbers of unlisted agents; None where they hold enough `numbers`."""
 
     place: int | None
     numbers: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class NewLeg(Struct, frozen=True):
 class Change(Struct, frozen=True, kw_only=True):
     """One transition of one emergency, applied whole or not at all.
 
-    `ration_row` is what an unknown agent's notice takes. `notice_from` is from when on a notice beyond a ration may be
+    `ration_row` is what an unlisted agent's notice takes. `notice_from` is from when on a notice beyond a ration may be
     sent, None for at once; one that is owed from then on already is replaced by it.
     """
 
@@ -478,28 +478,34 @@ class NumberPool(Protocol):
         ...
 
     def loan(
-        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
+        self,
+        *,
+        country: str | None,
+        unlisted_share: UnlistedShare | None,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
     ) -> Loan:
         """A number to lend: free, else resting, else shared; `NotFound` when there is no pool at all.
 
-        One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one. `quota` is
-        for agents who are not in the directory. `takes`: whether a resting number may be taken from those who held it
+        One of the caller's `country` (ISO 3166-1) goes before a foreign one, which goes before a shared one.
+        `unlisted_share` is for unlisted agents. `takes`: whether a resting number may be taken from those who held it
         last.
         """
         ...
 
-    def quota(self, deadline: Deadline) -> Pending[Quota]:
-        """Whether agents who are not in the directory may have one more number between them."""
+    def unlisted_share(self, deadline: Deadline) -> Pending[UnlistedShare]:
+        """Whether unlisted agents may have one more number between them."""
         ...
 
-    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
-        """A place for an emergency outside the directory that the caller reports; None where there are enough."""
+    def unlisted_emergency_place(self, caller: Caller, deadline: Deadline) -> Pending[UnlistedEmergencyPlace | None]:
+        """A place for an unlisted agent's emergency that the caller reports; None where there are enough."""
         ...
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
     ) -> Pending[Ration]:
-        """What is left of the ration of this principal outside the directory.
+        """What is left of the ration of this unlisted principal.
 
         `besides`: rows that the same transition takes already.
         """

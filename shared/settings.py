@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from shared.domain.contacts import MAX_CONTACTS, TOO_MANY, is_address, parse_contacts
 from shared.domain.countries import COUNTRIES, WITHOUT_EMERGENCY_NUMBER
-from shared.domain.deployment import CallbackNotices, PresenceBackend
+from shared.domain.deployment import CallbackNotices, PresenceBackend, SettingFault
 from shared.domain.identities import is_desk
 from shared.domain.ids import ascii_lower, guid_of
 from shared.domain.keys import Secret
@@ -28,23 +28,23 @@ from shared.domain.schedules import is_schedule
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.words import Words
 
-MOST_CALLBACK_NUMBERS = 10_000
-MOST_DESKS = 20
-MOST_SOURCES = 100
-MOST_ORIGINS = 100
-MOST_MESSAGES = 999_999
-MOST_PLACES_TOLD = 5
-LONGEST_SETTING = 256 * 1024
-LEAST_MINUTES, MOST_MINUTES = 10, 1440
+MAX_CALLBACK_NUMBERS = 10_000
+MAX_DESKS = 20
+MAX_SOURCES = 100
+MAX_ORIGINS = 100
+MAX_MESSAGES = 999_999
+MAX_PLACES_TOLD = 5
+MAX_SETTING_CHARS = 256 * 1024
+MIN_MINUTES, MAX_MINUTES = 10, 1440
 # With 0 the documented behaviour is had to the letter: lent for 60 minutes, presence back after any end.
-LEAST_MINUTES_AFTERWARDS = 0
+MIN_AFTERWARDS_MINUTES = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
 _SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
 # Shorter ones can be tried out one after another against a key of somebody who is known.
-LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
-_SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHARACTERS}}}")
+MIN_SECRET_CHARS, MAX_SECRET_CHARS, MAX_SECRETS = 16, 256, 8
+_SECRET = re.compile(rf"[\x21-\x7e]{{{MIN_SECRET_CHARS},{MAX_SECRET_CHARS}}}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
 # What the SDK reads of the environment of its own accord when the app signs in (azure-identity,
@@ -121,23 +121,7 @@ SETTINGS = (
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 
-class Severity(StrEnum):
-    """How bad a fault is: with a warning everything works, but less surely."""
-
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Fault(Struct, frozen=True):
-    """What is wrong with a setting and how to mend it, without its value."""
-
-    setting: str
-    problem: Words
-    mend: Words
-    severity: Severity = Severity.ERROR
-
-
-class Service(Struct, frozen=True):
+class ServiceAccess(Struct, frozen=True):
     """How to reach a service: a connection string with a key, or an endpoint with the app's identity, or neither."""
 
     connection_string: str | None = None
@@ -146,12 +130,7 @@ class Service(Struct, frozen=True):
     def __repr__(self) -> str:
         # The key must not end in a log by way of an error message.
         kind = "connection string" if self.connection_string else "endpoint" if self.endpoint else "not configured"
-        return f"Service({kind})"
-
-    @property
-    def configured(self) -> bool:
-        """Whether it can be reached at all."""
-        return bool(self.connection_string or self.endpoint)
+        return f"ServiceAccess({kind})"
 
 
 class EmailBackend(StrEnum):
@@ -173,9 +152,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     identity, as the platform tells it.
     """
 
-    communication: Service = Service()
+    communication: ServiceAccess = ServiceAccess()
     communication_resource_id: str | None = None
-    tables: Service = Service()
+    tables: ServiceAccess = ServiceAccess()
     event_sources: tuple[str, ...] | None = None
     callbacks_from_anywhere: bool = False
     call_automation_issuer: str | None = ISSUER
@@ -199,12 +178,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     key_secrets: tuple[Secret, ...] = ()
     pool_low_water: int = 20
-    expiry_schedule: str = _DEFAULTS["EXPIRY_SCHEDULE"]
-    outbox_schedule: str = _DEFAULTS["OUTBOX_SCHEDULE"]
     sign_in_enabled: bool = False
     client_id: str | None = None
     ca_bundle: str | None = None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SettingFault, ...] = ()
 
     @property
     def own_origin(self) -> str | None:
@@ -215,7 +192,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def valid(self) -> bool:
         """Whether nothing is wrong; a warning alone is no fault."""
-        return all(fault.severity is Severity.WARNING for fault in self.faults)
+        return not any(fault.serious for fault in self.faults)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -232,6 +209,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     in_microsoft365 = presence_backend is not PresenceBackend.TABLE or email_backend is EmailBackend.GRAPH
     if communication.endpoint or tables.endpoint or in_microsoft365:
         read.sign_in()
+    read.check_schedule("EXPIRY_SCHEDULE")
+    read.check_schedule("OUTBOX_SCHEDULE")
     return Settings(
         communication=communication,
         communication_resource_id=read.resource_id(),
@@ -259,8 +238,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
-        expiry_schedule=read.schedule("EXPIRY_SCHEDULE"),
-        outbox_schedule=read.schedule("OUTBOX_SCHEDULE"),
         sign_in_enabled=(read.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1"),
         client_id=read.client_id(),
         ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
@@ -273,15 +250,15 @@ class _Reader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self.faults: list[Fault] = []
+        self.faults: list[SettingFault] = []
 
-    def fault(self, setting: str, problem: Words, mend: Words, severity: Severity = Severity.ERROR) -> None:
-        self.faults.append(Fault(setting, problem, mend, severity))
+    def fault(self, setting: str, problem: Words, mend: Words, *, serious: bool = True) -> None:
+        self.faults.append(SettingFault(setting=setting, problem=problem, mend=mend, serious=serious))
 
     def text(self, name: str) -> str | None:
         text = self._environment.get(name, "").strip()
-        if len(text) > LONGEST_SETTING:
-            self.fault(name, Words("is too long"), Words("keep it below {most} characters", most=LONGEST_SETTING))
+        if len(text) > MAX_SETTING_CHARS:
+            self.fault(name, Words("is too long"), Words("keep it below {most} characters", most=MAX_SETTING_CHARS))
             return None
         if text.startswith("@Microsoft.KeyVault("):
             unresolved = Words("is a Key Vault reference that was not resolved")
@@ -303,8 +280,8 @@ class _Reader:
 
     def _left_out(self, name: str, faulty: Sequence[int], what: Words) -> None:
         if faulty:
-            told = tuple(map(str, faulty[:MOST_PLACES_TOLD]))
-            more = len(faulty) > MOST_PLACES_TOLD
+            told = tuple(map(str, faulty[:MAX_PLACES_TOLD]))
+            more = len(faulty) > MAX_PLACES_TOLD
             places = (Words("{places} and others", places=told),) if more else told
             self.fault(
                 name,
@@ -347,17 +324,17 @@ class _Reader:
 
     def rules(self) -> Rules:
         return Rules(
-            window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", LEAST_MINUTES, MOST_MINUTES),
-            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", LEAST_MINUTES_AFTERWARDS, MOST_MINUTES),
-            max_call_minutes=self.whole("MAX_CALL_MINUTES", LEAST_MINUTES, MOST_MINUTES),
+            window_minutes=self.whole("CALLBACK_WINDOW_MINUTES", MIN_MINUTES, MAX_MINUTES),
+            after_call_minutes=self.whole("CALLBACK_AFTER_CALL_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            cool_down_minutes=self.whole("CALLBACK_COOL_DOWN_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            hold_after_drop_minutes=self.whole("HOLD_AFTER_DROP_MINUTES", MIN_AFTERWARDS_MINUTES, MAX_MINUTES),
+            max_call_minutes=self.whole("MAX_CALL_MINUTES", MIN_MINUTES, MAX_MINUTES),
         )
 
     def sender_quota(self) -> SenderQuota:
         return SenderQuota(
-            per_minute=self.whole("EMAIL_PER_MINUTE", 1, MOST_MESSAGES),
-            per_hour=self.whole("EMAIL_PER_HOUR", 1, MOST_MESSAGES),
+            per_minute=self.whole("EMAIL_PER_MINUTE", 1, MAX_MESSAGES),
+            per_hour=self.whole("EMAIL_PER_HOUR", 1, MAX_MESSAGES),
         )
 
     def fallback_number(self) -> str | None:
@@ -378,7 +355,7 @@ class _Reader:
 
     def pool(self, fallback: str | None) -> tuple[str, ...]:
         name = "CALLBACK_NUMBERS"
-        numbers = self.entries(name, is_e164, Words("a number in E.164 form"), MOST_CALLBACK_NUMBERS)
+        numbers = self.entries(name, is_e164, Words("a number in E.164 form"), MAX_CALLBACK_NUMBERS)
         if fallback in numbers:
             self.fault(name, Words("holds the fallback number, which was left out"), Words("keep the two apart"))
         pool = tuple(number for number in numbers if number != fallback)
@@ -390,7 +367,7 @@ class _Reader:
 
     def security_desk(self, pool: tuple[str, ...], fallback: str | None) -> tuple[str, ...]:
         name = "SECURITY_DESK"
-        desks = self.entries(name, is_desk, Words("an E.164 number or an ACS user id"), MOST_DESKS)
+        desks = self.entries(name, is_desk, Words("an E.164 number or an ACS user id"), MAX_DESKS)
         if not set(desks).isdisjoint(pool):
             mend = Words("name numbers that people answer, not callback numbers")
             self.fault(
@@ -414,11 +391,11 @@ class _Reader:
         name = "EVENT_SOURCES"
         if not self._environment.get(name, "").strip():
             mend = Words("list the resource ids of the Communication Services resource and of your own topic")
-            self.fault(name, Words("is empty: events of any source count"), mend, Severity.WARNING)
+            self.fault(name, Words("is empty: events of any source count"), mend, serious=False)
             return None, False
         before = len(self.faults)
         what = Words("a resource id such as /subscriptions/…")
-        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
+        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MAX_SOURCES)
         if not found:
             # Not as if it were empty: a faulty setting never opens a door.
             mend = Words("list resource ids, with ; between, or leave it empty")
@@ -430,7 +407,7 @@ class _Reader:
 
     def allowed_origins(self) -> tuple[str, ...]:
         name, what = "ALLOWED_ORIGINS", Words("an origin such as https://example.com")
-        found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MOST_ORIGINS)
+        found = self.entries(name, lambda entry: origin_of(entry) is not None, what, MAX_ORIGINS)
         return tuple(dict.fromkeys(origin for entry in found if (origin := origin_of(entry)) is not None))
 
     def callback_notices(self) -> CallbackNotices:
@@ -461,10 +438,10 @@ class _Reader:
     def key_secrets(self) -> tuple[Secret, ...]:
         what = Words(
             "a secret of {least} to {most} characters without blanks",
-            least=LEAST_SECRET_CHARACTERS,
-            most=MOST_SECRET_CHARACTERS,
+            least=MIN_SECRET_CHARS,
+            most=MAX_SECRET_CHARS,
         )
-        found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MOST_SECRETS)
+        found = self.entries("KEY_SECRETS", lambda entry: _SECRET.fullmatch(entry) is not None, what, MAX_SECRETS)
         return tuple(dict.fromkeys(map(Secret, found)))
 
     def email_sender(self) -> str | None:
@@ -517,7 +494,7 @@ class _Reader:
         self.fault(name, problem, mend)
         return None
 
-    def service(self, prefix: str, usable: Callable[[str], str | None], unusable: Words) -> Service:
+    def service(self, prefix: str, usable: Callable[[str], str | None], unusable: Words) -> ServiceAccess:
         with_key, with_identity = f"{prefix}_CONNECTION_STRING", f"{prefix}_ENDPOINT"
         connection, endpoint = self.text(with_key), self.url(with_identity)
         if connection is not None and (connection := usable(connection)) is None:
@@ -527,7 +504,7 @@ class _Reader:
                 with_identity,
                 Words("is not used, because there is a connection string"),
                 Words("remove one"),
-                Severity.WARNING,
+                serious=False,
             )
             endpoint = None
         if (
@@ -536,7 +513,7 @@ class _Reader:
             and not self._environment.get(with_identity)
         ):
             self.fault(with_identity, Words("is missing, and so is the connection string"), Words("set one of the two"))
-        return Service(connection, endpoint)
+        return ServiceAccess(connection, endpoint)
 
     def signer(self, name: Literal["CALL_AUTOMATION_ISSUER", "CALL_AUTOMATION_KEYS_URL"]) -> str | None:
         """Whose events are believed; None where the setting cannot be used, not the public cloud's in its place."""
@@ -612,16 +589,14 @@ class _Reader:
             self.fault("PRESENCE_BACKEND", Words("is graph, and the app's own client id is not known"), mend)
         return known
 
-    def schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> str:
+    def check_schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> None:
+        """See that the host, which alone reads a timer's schedule, can."""
         text = self.text(name)
         mend = Words("set six NCRONTAB fields, such as {schedule}", schedule=_DEFAULTS[name])
         if text is None:
             self.fault(name, Words("is missing: the timer cannot be indexed"), mend)
-        elif is_schedule(text):
-            return " ".join(text.split())
-        else:
+        elif not is_schedule(text):
             self.fault(name, Words("is not an NCRONTAB schedule: the timer cannot be indexed"), mend)
-        return _DEFAULTS[name]
 
 
 def origin_of(url: str) -> str | None:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 
 from msgspec import Struct
 
@@ -21,76 +20,6 @@ INVALID = "invalid"
 LARGEST_NUMBER = 100_000_000
 _WORD = re.compile(r"(?!.*\d{7})[a-z0-9_.-]{1,40}")
 _SDK_LOGGERS = ("azure.core.pipeline.policies.http_logging_policy", "azure.identity", "urllib3")
-
-
-class Event(StrEnum):
-    """The names of all events."""
-
-    DIAL_RECORDED = "dial_recorded"
-    DIAL_PREFIX_TRIMMED = "dial_prefix_trimmed"
-    DIAL_CLOCK_WRONG = "dial_clock_wrong"
-    FIELD_IGNORED = "field_ignored"
-    START_STALE = "start_stale"
-    END_RECORDED = "end_recorded"
-    LEG_TIMED_OUT = "leg_timed_out"
-    LEG_ENDED_BY_SUPERVISOR = "leg_ended_by_supervisor"
-    TIE_RECORDED = "tie_recorded"
-    CALLBACK_ROUTED = "callback_routed"
-    CALLBACK_ANSWERED = "callback_answered"
-    CALLBACK_RUNG = "callback_rung"
-    CALLBACK_JOINED = "callback_joined"
-    CALLBACK_OVER = "callback_over"
-    CALLBACK_LEFT_ALONE = "callback_left_alone"
-    CALLBACK_FAILED = "callback_failed"
-    NOTICE_SENT = "notice_sent"
-    NOTICE_RETRIED = "notice_retried"
-    NOTICE_GIVEN_UP = "notice_given_up"
-    UNLISTED_BOUNDED = "unlisted_bounded"
-    LINE_FULL = "line_full"
-    NOTICE_RATIONED = "notice_rationed"
-    NOTICE_WAITS = "notice_waits"
-    NOTICES_MERGED = "notices_merged"
-    EMAIL_BLOCKED = "email_blocked"
-    RECIPIENT_REFUSED = "recipient_refused"
-    DELIVERY_REPORT = "delivery_report"
-    NOTICE_PASSED_ON = "notice_passed_on"
-    CALL_JUDGED = "call_judged"
-    RECORDING_DELETED = "recording_deleted"
-    RECORDING_HELD_BACK = "recording_held_back"
-    RECORDING_LEFT = "recording_left"
-    RECORDING_RETRIED = "recording_retried"
-    RECORDING_REFUSED = "recording_refused"
-    RECORDING_GIVEN_UP = "recording_given_up"
-    RECORDING_STOPPED = "recording_stopped"
-    PRESENCE_HELD = "presence_held"
-    PRESENCE_RESTORED = "presence_restored"
-    PRESENCE_LEFT = "presence_left"
-    PRESENCE_FAILED = "presence_failed"
-    PRESENCE_BLOCKED = "presence_blocked"
-    POOL_LOW = "pool_low"
-    POOL_EXHAUSTED = "pool_exhausted"
-    LEASE_EXPIRED = "lease_expired"
-    NUMBER_RELEASED = "number_released"
-    SWEEP = "sweep"
-    OUTBOX = "outbox"
-    ROW_SET_ASIDE = "row_set_aside"
-    EVENT_REJECTED = "event_rejected"
-    EVENT_SOURCE_UNKNOWN = "event_source_unknown"
-    SETTING_FAULTY = "setting_faulty"
-    SETTING_DOUBTFUL = "setting_doubtful"
-    STORE_AWAY = "store_away"
-    BREAKER_OPEN = "breaker_open"
-    EFFECT_FAILED = "effect_failed"
-    REQUEST_REJECTED = "request_rejected"
-    STORAGE_FAILED = "storage_failed"
-    UNFORESEEN_ERROR = "unforeseen_error"
-    TEMPLATE_FAILED = "template_failed"
-    ADMINISTERED = "administered"
-    DRILL_STARTED = "drill_started"
-    DRILL_STEP = "drill_step"
-    DRILL_OVER = "drill_over"
-    DRILL_AGE = "drill_age"
-    UNDECLARED = "undeclared"
 
 
 class Entry(Struct, frozen=True):
@@ -105,71 +34,71 @@ def _entry(level: int, *facts: str) -> Entry:
 
 
 VOCABULARY: dict[str, Entry] = {
-    Event.DIAL_RECORDED: _entry(logging.INFO, "shared", "test", "degraded", "notified", "ms", "emergency"),
-    Event.DIAL_PREFIX_TRIMMED: _entry(logging.WARNING, "kind"),
-    Event.DIAL_CLOCK_WRONG: _entry(logging.ERROR),
-    Event.FIELD_IGNORED: _entry(logging.WARNING, "field"),
-    Event.START_STALE: _entry(logging.WARNING),
-    Event.END_RECORDED: _entry(logging.INFO, "kind", "emergency"),
-    Event.LEG_TIMED_OUT: _entry(logging.WARNING, "emergency"),
-    Event.LEG_ENDED_BY_SUPERVISOR: _entry(logging.WARNING, "emergency"),
-    Event.TIE_RECORDED: _entry(logging.INFO, "kind", "emergency"),
-    Event.CALLBACK_ROUTED: _entry(logging.INFO, "rung", "emergency"),
-    Event.CALLBACK_ANSWERED: _entry(logging.INFO, "ms", "late_ms", "emergency"),
-    Event.CALLBACK_RUNG: _entry(logging.INFO, "rung", "people", "emergency"),
-    Event.CALLBACK_JOINED: _entry(logging.INFO, "rung", "emergency"),
-    Event.CALLBACK_OVER: _entry(logging.INFO, "answered", "emergency"),
-    Event.CALLBACK_LEFT_ALONE: _entry(logging.INFO),
-    Event.CALLBACK_FAILED: _entry(logging.ERROR, "reason", "emergency"),
-    Event.NOTICE_SENT: _entry(logging.INFO, "recipients", "attempt", "emergency"),
-    Event.NOTICE_RETRIED: _entry(logging.WARNING, "attempt", "emergency"),
-    Event.NOTICE_GIVEN_UP: _entry(logging.ERROR, "emergency"),
-    Event.UNLISTED_BOUNDED: _entry(logging.ERROR),
-    Event.LINE_FULL: _entry(logging.WARNING),
-    Event.NOTICE_RATIONED: _entry(logging.WARNING),
-    Event.NOTICE_WAITS: _entry(logging.WARNING, "emergency"),
-    Event.NOTICES_MERGED: _entry(logging.INFO, "notices", "recipients"),
-    Event.EMAIL_BLOCKED: _entry(logging.ERROR, "reason"),
-    Event.RECIPIENT_REFUSED: _entry(logging.ERROR, "emergency"),
-    Event.DELIVERY_REPORT: _entry(logging.INFO, "status"),
-    Event.NOTICE_PASSED_ON: _entry(logging.WARNING, "recipients", "emergency"),
-    Event.CALL_JUDGED: _entry(logging.INFO, "kind"),
-    Event.RECORDING_DELETED: _entry(logging.WARNING, "chunks", "gone", "attempt"),
-    Event.RECORDING_HELD_BACK: _entry(logging.WARNING, "kind", "chunks"),
-    Event.RECORDING_LEFT: _entry(logging.WARNING, "kind"),
-    Event.RECORDING_RETRIED: _entry(logging.WARNING, "attempt"),
-    Event.RECORDING_REFUSED: _entry(logging.ERROR, "kind"),
-    Event.RECORDING_GIVEN_UP: _entry(logging.ERROR, "chunks"),
-    Event.RECORDING_STOPPED: _entry(logging.WARNING),
-    Event.PRESENCE_HELD: _entry(logging.INFO, "emergency"),
-    Event.PRESENCE_RESTORED: _entry(logging.INFO, "emergency"),
-    Event.PRESENCE_LEFT: _entry(logging.INFO, "emergency"),
-    Event.PRESENCE_FAILED: _entry(logging.ERROR, "emergency"),
-    Event.PRESENCE_BLOCKED: _entry(logging.ERROR, "reason"),
-    Event.POOL_LOW: _entry(logging.WARNING, "free_percent"),
-    Event.POOL_EXHAUSTED: _entry(logging.ERROR, "free_percent"),
-    Event.LEASE_EXPIRED: _entry(logging.INFO, "emergency"),
-    Event.NUMBER_RELEASED: _entry(logging.INFO, "emergency"),
-    Event.SWEEP: _entry(logging.INFO, "due", "done", "ms"),
-    Event.OUTBOX: _entry(logging.INFO, "owed", "oldest_s"),
-    Event.ROW_SET_ASIDE: _entry(logging.ERROR, "kind"),
-    Event.EVENT_REJECTED: _entry(logging.WARNING, "function", "error", "field"),
-    Event.EVENT_SOURCE_UNKNOWN: _entry(logging.WARNING),
-    Event.SETTING_FAULTY: _entry(logging.ERROR, "setting"),
-    Event.SETTING_DOUBTFUL: _entry(logging.WARNING, "setting"),
-    Event.STORE_AWAY: _entry(logging.ERROR, "ms"),
-    Event.BREAKER_OPEN: _entry(logging.ERROR),
-    Event.EFFECT_FAILED: _entry(logging.ERROR, "effect", "error"),
-    Event.REQUEST_REJECTED: _entry(logging.WARNING, "function", "status", "error", "field"),
-    Event.STORAGE_FAILED: _entry(logging.WARNING, "ms"),
-    Event.UNFORESEEN_ERROR: _entry(logging.ERROR, "function", "error"),
-    Event.TEMPLATE_FAILED: _entry(logging.ERROR),
-    Event.ADMINISTERED: _entry(logging.INFO, "kind", "change", "by"),
-    Event.DRILL_STARTED: _entry(logging.INFO, "recipients"),
-    Event.DRILL_STEP: _entry(logging.INFO, "step", "state", "ms"),
-    Event.DRILL_OVER: _entry(logging.INFO, "outcome", "ms"),
-    Event.DRILL_AGE: _entry(logging.INFO, "days"),
-    Event.UNDECLARED: _entry(logging.ERROR, "event"),
+    "dial_recorded": _entry(logging.INFO, "shared", "test", "degraded", "notified", "ms", "emergency"),
+    "dial_prefix_trimmed": _entry(logging.WARNING, "kind"),
+    "dial_clock_wrong": _entry(logging.ERROR),
+    "field_ignored": _entry(logging.WARNING, "field"),
+    "start_stale": _entry(logging.WARNING),
+    "end_recorded": _entry(logging.INFO, "kind", "emergency"),
+    "leg_timed_out": _entry(logging.WARNING, "emergency"),
+    "leg_ended_by_supervisor": _entry(logging.WARNING, "emergency"),
+    "tie_recorded": _entry(logging.INFO, "kind", "emergency"),
+    "callback_routed": _entry(logging.INFO, "rung", "emergency"),
+    "callback_answered": _entry(logging.INFO, "ms", "late_ms", "emergency"),
+    "callback_rung": _entry(logging.INFO, "rung", "people", "emergency"),
+    "callback_joined": _entry(logging.INFO, "rung", "emergency"),
+    "callback_over": _entry(logging.INFO, "answered", "emergency"),
+    "callback_left_alone": _entry(logging.INFO),
+    "callback_failed": _entry(logging.ERROR, "reason", "emergency"),
+    "notice_sent": _entry(logging.INFO, "recipients", "attempt", "emergency"),
+    "notice_retried": _entry(logging.WARNING, "attempt", "emergency"),
+    "notice_given_up": _entry(logging.ERROR, "emergency"),
+    "unlisted_bounded": _entry(logging.ERROR),
+    "line_full": _entry(logging.WARNING),
+    "notice_rationed": _entry(logging.WARNING),
+    "notice_waits": _entry(logging.WARNING, "emergency"),
+    "notices_merged": _entry(logging.INFO, "notices", "recipients"),
+    "email_blocked": _entry(logging.ERROR, "reason"),
+    "recipient_refused": _entry(logging.ERROR, "emergency"),
+    "delivery_report": _entry(logging.INFO, "status"),
+    "notice_passed_on": _entry(logging.WARNING, "recipients", "emergency"),
+    "call_judged": _entry(logging.INFO, "kind"),
+    "recording_deleted": _entry(logging.WARNING, "chunks", "gone", "attempt"),
+    "recording_held_back": _entry(logging.WARNING, "kind", "chunks"),
+    "recording_left": _entry(logging.WARNING, "kind"),
+    "recording_retried": _entry(logging.WARNING, "attempt"),
+    "recording_refused": _entry(logging.ERROR, "kind"),
+    "recording_given_up": _entry(logging.ERROR, "chunks"),
+    "recording_stopped": _entry(logging.WARNING),
+    "presence_held": _entry(logging.INFO, "emergency"),
+    "presence_restored": _entry(logging.INFO, "emergency"),
+    "presence_left": _entry(logging.INFO, "emergency"),
+    "presence_failed": _entry(logging.ERROR, "emergency"),
+    "presence_blocked": _entry(logging.ERROR, "reason"),
+    "pool_low": _entry(logging.WARNING, "free_percent"),
+    "pool_exhausted": _entry(logging.ERROR, "free_percent"),
+    "lease_expired": _entry(logging.INFO, "emergency"),
+    "number_released": _entry(logging.INFO, "emergency"),
+    "sweep": _entry(logging.INFO, "due", "done", "ms"),
+    "outbox": _entry(logging.INFO, "owed", "oldest_s"),
+    "row_set_aside": _entry(logging.ERROR, "kind"),
+    "event_rejected": _entry(logging.WARNING, "function", "error", "field"),
+    "event_source_unknown": _entry(logging.WARNING),
+    "setting_faulty": _entry(logging.ERROR, "setting"),
+    "setting_doubtful": _entry(logging.WARNING, "setting"),
+    "store_away": _entry(logging.ERROR, "ms"),
+    "breaker_open": _entry(logging.ERROR),
+    "effect_failed": _entry(logging.ERROR, "effect", "error"),
+    "request_rejected": _entry(logging.WARNING, "function", "status", "error", "field"),
+    "storage_failed": _entry(logging.WARNING, "ms"),
+    "unforeseen_error": _entry(logging.ERROR, "function", "error"),
+    "template_failed": _entry(logging.ERROR),
+    "administered": _entry(logging.INFO, "kind", "change", "by"),
+    "drill_started": _entry(logging.INFO, "recipients"),
+    "drill_step": _entry(logging.INFO, "step", "state", "ms"),
+    "drill_over": _entry(logging.INFO, "outcome", "ms"),
+    "drill_age": _entry(logging.INFO, "days"),
+    "undeclared": _entry(logging.ERROR, "event"),
 }
 
 
@@ -197,7 +126,7 @@ class LogTelemetry:
         """Say that something happened. It never raises; what the vocabulary does not know is left out."""
         entry = VOCABULARY.get(event)
         if entry is None:
-            self._say(logging.ERROR, f"{Event.UNDECLARED.value} event={spoken(event)}")
+            self._say(logging.ERROR, f"undeclared event={spoken(event)}")
             return
         said = "".join(f" {name}={spoken(value)}" for name, value in facts.items() if name in entry.facts)
         self._say(entry.level, f"{event!s}{said}")

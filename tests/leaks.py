@@ -22,11 +22,11 @@ from msgspec import Struct
 
 from shared.domain.ids import key_of
 
-SHORTEST = 6
-SHORTEST_SQUEEZED = 8
+MIN_CHARS = 6
+MIN_SQUEEZED_CHARS = 8
 DECODED_WITHIN = 2
 NATIONAL_DIGITS = 10
-LEAST_DECIMALS = 3
+MIN_DECIMALS = 3
 
 
 class Kind(StrEnum):
@@ -57,14 +57,14 @@ class Registry:
     def note(self, *values: str, kind: Kind = Kind.CALL) -> None:
         """Remember values that were used."""
         for value in values:
-            if len(value) >= SHORTEST and not (value.isalpha() and value.islower()):
+            if len(value) >= MIN_CHARS and not (value.isalpha() and value.islower()):
                 self._remember(value, kind)
 
     def note_position(self, *degrees: float) -> None:
         """Remember latitudes and longitudes that are exact enough to say where somebody is."""
         for each in degrees:
             text = repr(float(each))
-            if len(text.partition(".")[2]) >= LEAST_DECIMALS:
+            if len(text.partition(".")[2]) >= MIN_DECIMALS:
                 self._remember(text, Kind.LOCATION)
 
     def _remember(self, value: str, kind: Kind) -> None:
@@ -100,7 +100,7 @@ class Scanner:
         for leak in used.values(kinds):
             if leak.value not in but:
                 forms = [*_forms(leak), *([key_of(leak.value)] if hashed else [])]
-                self._needles |= {form: leak for form in forms if len(form) >= SHORTEST}
+                self._needles |= {form: leak for form in forms if len(form) >= MIN_CHARS}
 
     def scan(self, text: str | bytes) -> list[Leak]:
         """The values that a text, or what lies in a store, gives away."""
@@ -113,8 +113,8 @@ class Scanner:
 
     def _in(self, text: str) -> set[Leak]:
         # Thousands of values and megabytes of text: what begins nowhere in it need not be looked for.
-        begins = {text[start : start + SHORTEST] for start in range(len(text) - SHORTEST + 1)}
-        likely = (needle for needle in self._needles if needle[:SHORTEST] in begins)
+        begins = {text[start : start + MIN_CHARS] for start in range(len(text) - MIN_CHARS + 1)}
+        likely = (needle for needle in self._needles if needle[:MIN_CHARS] in begins)
         return {self._needles[needle] for needle in likely if needle in text}
 
     def scan_all(self, texts: Mapping[str, str]) -> dict[str, list[Leak]]:
@@ -138,7 +138,7 @@ def _forms(leak: Leak) -> Iterator[str]:
     value = leak.value
     yield value.casefold()
     squeezed = _squeezed(value.casefold())
-    if len(squeezed) >= SHORTEST_SQUEEZED:
+    if len(squeezed) >= MIN_SQUEEZED_CHARS:
         yield squeezed
     match leak.kind:
         case Kind.NUMBER:
@@ -181,7 +181,7 @@ def _views(text: str | bytes) -> Iterator[str]:
     views = list(_texts(text))
     seen: set[str] = set()
     for _ in range(DECODED_WITHIN + 1):
-        views = [view for view in dict.fromkeys(views) if view not in seen and len(view) >= SHORTEST]
+        views = [view for view in dict.fromkeys(views) if view not in seen and len(view) >= MIN_CHARS]
         seen |= set(views)
         yield from views
         views = [decoded for view in views for decode in _DECODERS for decoded in decode(view)]

@@ -19,7 +19,7 @@ from azure.data.tables import TableServiceClient
 from tests.local.azurite import ACCOUNT_KEY, ACCOUNT_NAME, Azurite
 
 API_VERSION = "2021-12-02"
-MOST_MESSAGES = 32
+MAX_MESSAGES = 32
 
 
 class StorageReader:
@@ -46,7 +46,7 @@ class StorageReader:
 
     def _queues(self) -> Iterator[tuple[str, str]]:
         for name in self._names("queue", "", {"comp": "list", "include": "metadata"}):
-            query = {"peekonly": "true", "numofmessages": str(MOST_MESSAGES)}
+            query = {"peekonly": "true", "numofmessages": str(MAX_MESSAGES)}
             properties = self.ask("GET", "queue", name, {"comp": "metadata"})
             messages = self.ask("GET", "queue", f"{name}/messages", query)
             yield f"queue/{name}", f"{name}\n{_headers(properties)}\n{unescape(messages.text)}"

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Mapping
 
 from functions.wire.decoding import loosely_parsed, plain_id, text_if_sound
-from functions.wire.http import LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID
+from functions.wire.http import MAX_RAW_ID_CHARS, MAX_SERVER_CALL_ID_CHARS
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
 from shared.use_cases.continue_callback import MidCall
 
 PREFIX = "Microsoft.Communication."
-LONGEST_CONTEXT = 500
-LONGEST_CONNECTION_ID = 300
-LONGEST_RECORDING_ID = 2000
-MOST_EVENTS = 100
-MOST_PEOPLE = 1000
+MAX_CONTEXT_CHARS = 500
+MAX_CONNECTION_ID_CHARS = 300
+MAX_RECORDING_ID_CHARS = 2000
+MAX_EVENTS = 100
+MAX_PEOPLE = 1000
 _CALLBACK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 type Data = Mapping[str, object]
@@ -43,17 +43,17 @@ def recordings_begun(body: bytes) -> list[str]:
 def _events(body: bytes) -> list[object]:
     # Half of a character in somebody's name must not lose the events that come along with it.
     sent = loosely_parsed(body)
-    return sent[:MOST_EVENTS] if isinstance(sent, list) else [sent]
+    return sent[:MAX_EVENTS] if isinstance(sent, list) else [sent]
 
 
 def _recording(event: object) -> str | None:
     if not isinstance(event, Mapping) or event.get("type") != f"{PREFIX}RecordingStateChanged":
         return None
     data = event.get("data")
-    state = _text(data, "state", LONGEST_CONTEXT) if isinstance(data, Mapping) else None
+    state = _text(data, "state", MAX_CONTEXT_CHARS) if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or state is None or state.casefold() != "active":
         return None
-    return _text(data, "recordingId", LONGEST_RECORDING_ID)
+    return _text(data, "recordingId", MAX_RECORDING_ID_CHARS)
 
 
 def _mid_call(event: object) -> MidCall | None:
@@ -63,14 +63,14 @@ def _mid_call(event: object) -> MidCall | None:
     if not isinstance(kind, str) or not isinstance(data, Mapping):
         return None
     read = _READERS.get(kind.removeprefix(PREFIX))
-    connection_id = _text(data, "callConnectionId", LONGEST_CONNECTION_ID)
+    connection_id = _text(data, "callConnectionId", MAX_CONNECTION_ID_CHARS)
     fact = read(data) if read is not None else None
     if fact is None or connection_id is None:
         return None
     return MidCall(
         connection_id=connection_id,
         fact=fact,
-        server_call_id=_id(data, "serverCallId", LONGEST_SERVER_CALL_ID),
+        server_call_id=_id(data, "serverCallId", MAX_SERVER_CALL_ID_CHARS),
         # An answered call brings back which number was dialled; an invitation brings its own id.
         label=_context(data) if isinstance(fact, Connected) else None,
     )
@@ -90,7 +90,7 @@ def _roster(data: Data) -> Fact | None:
     people = data.get("participants")
     if not isinstance(people, list):
         return None
-    named = (_raw_id(each.get("identifier")) for each in people[:MOST_PEOPLE] if isinstance(each, Mapping))
+    named = (_raw_id(each.get("identifier")) for each in people[:MAX_PEOPLE] if isinstance(each, Mapping))
     return Roster(frozenset(raw_id for raw_id in named if raw_id is not None))
 
 
@@ -106,11 +106,11 @@ _READERS: dict[str, Callable[[Data], Fact | None]] = {
 
 
 def _raw_id(person: object) -> str | None:
-    return _text(person, "rawId", LONGEST_RAW_ID) if isinstance(person, Mapping) else None
+    return _text(person, "rawId", MAX_RAW_ID_CHARS) if isinstance(person, Mapping) else None
 
 
 def _context(data: Data) -> str | None:
-    return _text(data, "operationContext", LONGEST_CONTEXT)
+    return _text(data, "operationContext", MAX_CONTEXT_CHARS)
 
 
 def _id(data: Data, name: str, longest: int) -> str | None:

@@ -15,7 +15,7 @@ from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
 from shared.domain.words import Words
 
-LONGEST_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 WHOLE = "body"
 # The fields, wherever they stand, whose ids are the same however they are written (`normal_id`). Ids of calls are not.
 COMPARED_BY_NORMAL_ID = frozenset({"agent_id", "site_id", "desktop_id", "site"})
@@ -31,7 +31,7 @@ _MICROSECOND_DIGITS = 6
 _PLACE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
 
 
-def decode[T](body: bytes, kind: type[T], *, most_bytes: int = LONGEST_BODY_BYTES) -> T:
+def decode[T](body: bytes, kind: type[T], *, most_bytes: int = MAX_BODY_BYTES) -> T:
     """Read a JSON body as `kind`: wrong types, bad UTF-8, NaN, depth and length all raise `Malformed`.
 
     A byte order mark is passed over, and so is an optional field that is empty.
@@ -56,7 +56,7 @@ def loosely_parsed(body: bytes) -> object:
     return parsed
 
 
-def _text_of(body: bytes, most_bytes: int = LONGEST_BODY_BYTES) -> str:
+def _text_of(body: bytes, most_bytes: int = MAX_BODY_BYTES) -> str:
     if len(body) > most_bytes:
         raise Malformed(WHOLE, Words("is longer than {most} bytes", most=most_bytes))
     if is_empty(body):

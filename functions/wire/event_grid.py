@@ -26,8 +26,16 @@ from functions.wire.decoding import (
     text_if_sound,
     text_or_none,
 )
-from functions.wire.http import LONGEST_ID, LONGEST_RAW_ID, LONGEST_SERVER_CALL_ID, EndBody, Id, dial_body, report_in
-from shared.domain.contacts import LONGEST_ADDRESS
+from functions.wire.http import (
+    MAX_ID_CHARS,
+    MAX_RAW_ID_CHARS,
+    MAX_SERVER_CALL_ID_CHARS,
+    EndBody,
+    Id,
+    dial_body,
+    report_in,
+)
+from shared.domain.contacts import MAX_ADDRESS_CHARS
 from shared.domain.dials import Dial
 from shared.domain.errors import Malformed
 from shared.domain.identities import number_in
@@ -42,13 +50,13 @@ EMAIL_DELIVERY_REPORT = "Microsoft.Communication.EmailDeliveryReportReceived"
 OWN_CALL_STARTED = "EmergencyCalling.CallStarted"
 OWN_CALL_ENDED = "EmergencyCalling.CallEnded"
 
-LONGEST_SOURCE = 2048
-LONGEST_SUBJECT = 8192
-LONGEST_CONTEXT = 64 * 1024
-LONGEST_CORRELATION_ID = 300
-LONGEST_URL = 4096
-LONGEST_DURATION_S = 30 * 24 * 3600
-MOST_CHUNKS = 1000
+MAX_SOURCE_CHARS = 2048
+MAX_SUBJECT_CHARS = 8192
+MAX_CONTEXT_CHARS = 64 * 1024
+MAX_CORRELATION_ID_CHARS = 300
+MAX_URL_CHARS = 4096
+MAX_DURATION_S = 30 * 24 * 3600
+MAX_CHUNKS = 1000
 TIME = "time"
 _COMMUNICATION_SERVICES = ("microsoft.communication", "communicationservices")
 
@@ -81,10 +89,10 @@ def telephony_event(event: Event) -> TelephonyEvent:
     else:
         kind, source, when = event.event_type, event.topic, event.event_time
     return TelephonyEvent(
-        type=text(kind, "type", LONGEST_ID),
-        source=text_if_sound(source, LONGEST_SOURCE) or "",
+        type=text(kind, "type", MAX_ID_CHARS),
+        source=text_if_sound(source, MAX_SOURCE_CHARS) or "",
         time=_event_time(when),
-        subject=text_if_sound(event.subject, LONGEST_SUBJECT) or "",
+        subject=text_if_sound(event.subject, MAX_SUBJECT_CHARS) or "",
         data=event.get_json(),
     )
 
@@ -194,8 +202,8 @@ def call_seen(event: TelephonyEvent) -> CallSeen:
     if starter is None:
         raise Malformed("data.startedBy", "names nobody")
     return CallSeen(
-        server_call_id=plain_id(text(data.get("serverCallId"), "data.serverCallId", LONGEST_SERVER_CALL_ID)),
-        correlation_id=_id_if_sound(data.get("correlationId"), LONGEST_CORRELATION_ID),
+        server_call_id=plain_id(text(data.get("serverCallId"), "data.serverCallId", MAX_SERVER_CALL_ID_CHARS)),
+        correlation_id=_id_if_sound(data.get("correlationId"), MAX_CORRELATION_ID_CHARS),
         starter_raw_id=starter,
         at=event.happened_at(),
         ended=ended,
@@ -238,7 +246,7 @@ def _raw_id(person: object, field: str) -> str | None:
     if raw_id is None:
         user = (named or outer).get("communicationuser")
         raw_id = _any_case(user).get("id") if isinstance(user, Mapping) else None
-    return text_or_none(raw_id, f"{field}.rawId", LONGEST_RAW_ID)
+    return text_or_none(raw_id, f"{field}.rawId", MAX_RAW_ID_CHARS)
 
 
 def _raw_id_if_sound(person: object) -> str | None:
@@ -261,7 +269,7 @@ def _any_case(names: Mapping[str, object]) -> dict[str, object]:
 def _duration_s(data: Mapping[str, object]) -> float | None:
     for name in ("durationOfCall", "callDurationInSeconds"):
         value = data.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST_DURATION_S:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_DURATION_S:
             return float(value) if math.isfinite(value) else None
     return None
 
@@ -288,9 +296,9 @@ def incoming_call(event: TelephonyEvent) -> IncomingCall:
         raise Malformed("data.to", "names nobody")
     return IncomingCall(
         to_number=number,
-        server_call_id=_id_if_sound(data.get("serverCallId"), LONGEST_SERVER_CALL_ID),
-        correlation_id=_id_if_sound(data.get("correlationId"), LONGEST_CORRELATION_ID),
-        context=text(data.get("incomingCallContext"), "data.incomingCallContext", LONGEST_CONTEXT),
+        server_call_id=_id_if_sound(data.get("serverCallId"), MAX_SERVER_CALL_ID_CHARS),
+        correlation_id=_id_if_sound(data.get("correlationId"), MAX_CORRELATION_ID_CHARS),
+        context=text(data.get("incomingCallContext"), "data.incomingCallContext", MAX_CONTEXT_CHARS),
         caller=_raw_id_if_sound(data.get("from")),
     )
 
@@ -335,9 +343,9 @@ def delivery_report(event: TelephonyEvent) -> DeliveryReport:
     """Read `Microsoft.Communication.EmailDeliveryReportReceived`; raises `Malformed`."""
     data = mapping(event.data, "data")
     return DeliveryReport(
-        message_id=text(data.get("messageId"), "data.messageId", LONGEST_CORRELATION_ID),
-        recipient=text(data.get("recipient"), "data.recipient", LONGEST_ADDRESS),
-        status=_mail_status(text(data.get("status"), "data.status", LONGEST_ID)),
+        message_id=text(data.get("messageId"), "data.messageId", MAX_CORRELATION_ID_CHARS),
+        recipient=text(data.get("recipient"), "data.recipient", MAX_ADDRESS_CHARS),
+        status=_mail_status(text(data.get("status"), "data.status", MAX_ID_CHARS)),
     )
 
 
@@ -373,9 +381,9 @@ def recording_file(event: TelephonyEvent) -> RecordingFile:
     call, server, recording = _in_subject(event.subject)
     data = mapping(event.data, "data")
     return RecordingFile(
-        call_id=text(unquote(call), "subject", LONGEST_CORRELATION_ID),
-        server_call_id=text(unquote(server), "subject", LONGEST_SERVER_CALL_ID) if server else None,
-        recording_id=text(unquote(recording), "subject", LONGEST_SUBJECT),
+        call_id=text(unquote(call), "subject", MAX_CORRELATION_ID_CHARS),
+        server_call_id=text(unquote(server), "subject", MAX_SERVER_CALL_ID_CHARS) if server else None,
+        recording_id=text(unquote(recording), "subject", MAX_SUBJECT_CHARS),
         chunks=_chunks(data),
         began_at=_began_at(data.get("recordingStartTime")),
     )
@@ -414,12 +422,12 @@ def _chunks(data: Mapping[str, object]) -> tuple[RecordingChunk, ...]:
     # As much of its place as a word of the log holds.
     field = "recordingStorageInfo.recordingChunks"
     chunks = info.get("recordingChunks")
-    if not isinstance(chunks, list) or len(chunks) > MOST_CHUNKS:
-        raise Malformed(field, f"is not a list of at most {MOST_CHUNKS} entries")
+    if not isinstance(chunks, list) or len(chunks) > MAX_CHUNKS:
+        raise Malformed(field, f"is not a list of at most {MAX_CHUNKS} entries")
     return tuple(map(_chunk, chunks))
 
 
 def _chunk(chunk: object) -> RecordingChunk:
     # One that cannot be read is counted as without an address: the others must be deleted all the same.
     location = chunk.get("deleteLocation") if isinstance(chunk, Mapping) else None
-    return RecordingChunk(delete_location=text_if_sound(location, LONGEST_URL))
+    return RecordingChunk(delete_location=text_if_sound(location, MAX_URL_CHARS))

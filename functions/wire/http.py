@@ -28,43 +28,43 @@ from shared.domain.words import Words
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.report_desktop import MAX_KINDS_OF_DEVICES, DesktopReport
 
-LONGEST_ID = 600
+MAX_ID_CHARS = 600
 AGENT_ID = "agent_id"
-LONGEST_AGO_MS = 24 * 3600 * 1000
-LONGEST_RAW_ID = 300
-LONGEST_SERVER_CALL_ID = 1024
-LONGEST_ADDRESS = 500
-LONGEST_LOCALE = 35
-LONGEST_NAME = 200
-LONGEST_NETWORK = 60
+MAX_AGO_MS = 24 * 3600 * 1000
+MAX_RAW_ID_CHARS = 300
+MAX_SERVER_CALL_ID_CHARS = 1024
+MAX_ADDRESS_CHARS = 500
+MAX_LOCALE_CHARS = 35
+MAX_NAME_CHARS = 200
+MAX_NETWORK_CHARS = 60
 MAX_DEVICES = 1000
-LONGEST_KIND_OF_DEVICE = 100
-MOST_NUMBERS = 10
-MOST_IDENTITIES = 10
-LONGEST_CONTACTS_TEXT = 32_000
+MAX_KIND_OF_DEVICE_CHARS = 100
+MAX_NUMBERS = 10
+MAX_IDENTITIES = 10
+MAX_CONTACTS_CHARS = 32_000
 MAX_ITEMS = 1000
 MAX_WORK_ITEMS = 1000
 MAX_A_PAGE = 50
 MAX_NETWORKS = 50
 MAX_DESKS = 5
 # Of a site as JSON, in UTF-16 units: a text of a row holds no more. Everything but the networks fits in any case.
-LONGEST_SITE = 32_768
-LONGEST_TIME_ZONE = 60
+MAX_SITE_UTF16_UNITS = 32_768
+MAX_TIME_ZONE_CHARS = 60
 
-type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+type Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 # `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
 # No service writes a semicolon in one, and in lists as text it stands between two.
-type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=LONGEST_RAW_ID)]
+type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=MAX_RAW_ID_CHARS)]
 type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
-type Locale = Annotated[str, Meta(max_length=LONGEST_LOCALE)]
-type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]
-type ServerCallId = Annotated[str, Meta(min_length=1, max_length=LONGEST_SERVER_CALL_ID)]
+type Locale = Annotated[str, Meta(max_length=MAX_LOCALE_CHARS)]
+type Address = Annotated[str, Meta(max_length=MAX_ADDRESS_CHARS)]
+type ServerCallId = Annotated[str, Meta(min_length=1, max_length=MAX_SERVER_CALL_ID_CHARS)]
 type Moment = Annotated[datetime, Meta(tz=True)]
 type Count = Annotated[int, Meta(ge=0, le=MAX_DEVICES)]
-type KindOfDevice = Annotated[str, Meta(max_length=LONGEST_KIND_OF_DEVICE)]
+type KindOfDevice = Annotated[str, Meta(max_length=MAX_KIND_OF_DEVICE_CHARS)]
 type ObjectId = Annotated[str, Meta(pattern=r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")]
 # What a list of contacts is written as: text with semicolons (S9), or one address an item.
-type Written = Annotated[str, Meta(max_length=LONGEST_CONTACTS_TEXT)] | Annotated[list[str], Meta(max_length=MAX_ITEMS)]
+type Written = Annotated[str, Meta(max_length=MAX_CONTACTS_CHARS)] | Annotated[list[str], Meta(max_length=MAX_ITEMS)]
 
 
 # What comes in -------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class DialBody(Struct, frozen=True, kw_only=True):
     agent_id: Id
     dialled: Annotated[str, Meta(min_length=1, max_length=MAX_DIALLED_CHARACTERS)]
     dialled_at: Moment | None = None
-    dialled_ago_ms: Annotated[float, Meta(ge=0, le=LONGEST_AGO_MS)] | None = None
+    dialled_ago_ms: Annotated[float, Meta(ge=0, le=MAX_AGO_MS)] | None = None
     country: Country | None = None
     acs_user_id: RawId | None = None
     server_call_id: ServerCallId | None = None
@@ -162,7 +162,7 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
     location_permission: Permission = Permission.UNKNOWN
     country: Country | None = None
     location: LocationBody | None = None
-    network: Annotated[str, Meta(max_length=LONGEST_NETWORK)] | None = None
+    network: Annotated[str, Meta(max_length=MAX_NETWORK_CHARS)] | None = None
     environment: Environment = Environment.UNKNOWN
     confirmed: bool = False
     devices: Annotated[dict[KindOfDevice, Count], Meta(max_length=MAX_KINDS_OF_DEVICES)] = {}
@@ -199,7 +199,7 @@ class PresenceBody(Struct, frozen=True, kw_only=True):
 class OutboundProfileBody(Struct, frozen=True, kw_only=True):
     """What an administrator states of an agent's outbound profile."""
 
-    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    name: Annotated[str, Meta(max_length=MAX_NAME_CHARS)] | None = None
     work_item_limit: Annotated[int, Meta(ge=0, le=MAX_WORK_ITEMS)] | None = None
     caller_id: str | None = None
 
@@ -217,16 +217,16 @@ class AgentBody(Struct, frozen=True, kw_only=True):
     """`PUT /manage/agents/{id}`; contacts are text with semicolons (S9), or a list."""
 
     agent_id: str | None = None
-    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    name: Annotated[str, Meta(max_length=MAX_NAME_CHARS)] | None = None
     entra_object_id: ObjectId | None = None
     dynamics_user_id: ObjectId | None = None
-    acs_user_ids: Annotated[list[RawId], Meta(max_length=MOST_IDENTITIES)] = []
+    acs_user_ids: Annotated[list[RawId], Meta(max_length=MAX_IDENTITIES)] = []
     country: Country | None = None
     locale: Locale | None = None
     address: Address | None = None
     site: Id | None = None
-    time_zone: Annotated[str, Meta(max_length=LONGEST_TIME_ZONE)] | None = None
-    alternate_numbers: Annotated[list[str], Meta(max_length=MOST_NUMBERS)] = []
+    time_zone: Annotated[str, Meta(max_length=MAX_TIME_ZONE_CHARS)] | None = None
+    alternate_numbers: Annotated[list[str], Meta(max_length=MAX_NUMBERS)] = []
     emergency_contacts: Written = ""
     outbound_profile: OutboundProfileBody | None = None
 
@@ -235,10 +235,10 @@ class SiteBody(Struct, frozen=True, kw_only=True):
     """`PUT /manage/sites/{id}`; a network is a CIDR network or a desktop's id."""
 
     site_id: str | None = None
-    name: Annotated[str, Meta(max_length=LONGEST_NAME)] | None = None
+    name: Annotated[str, Meta(max_length=MAX_NAME_CHARS)] | None = None
     address: Address | None = None
     country: Country | None = None
-    time_zone: Annotated[str, Meta(max_length=LONGEST_TIME_ZONE)] | None = None
+    time_zone: Annotated[str, Meta(max_length=MAX_TIME_ZONE_CHARS)] | None = None
     networks: Annotated[list[Id], Meta(max_length=MAX_NETWORKS)] = []
     emergency_contacts: Written = ""
     security_desk: Annotated[list[str], Meta(max_length=MAX_DESKS)] = []
@@ -290,7 +290,7 @@ def _place(sent: object) -> tuple[LocationBody | None, tuple[str, ...]]:
 
 def _is_id(sent: object) -> bool:
     try:
-        decoding.text(sent, "agent_id", LONGEST_ID)
+        decoding.text(sent, "agent_id", MAX_ID_CHARS)
     except Malformed:
         return False
     return True
@@ -316,7 +316,7 @@ def decode_or_default[T](body: bytes, kind: type[T]) -> T:
 
 def path_id(value: str | None, field: str) -> str:
     """An id from the path, decoded: 1 to 600 characters, for a call of any content; raises `Malformed`."""
-    return plain_id(decoding.text(value or None, field, LONGEST_ID))
+    return plain_id(decoding.text(value or None, field, MAX_ID_CHARS))
 
 
 def agent_of(agent_id: str, body: AgentBody) -> Agent:
@@ -396,7 +396,7 @@ def site_of(site_id: str, body: SiteBody) -> Site:
         emergency_contacts=contacts_of(body.emergency_contacts),
         security_desk=tuple(dict.fromkeys(body.security_desk)),
     )
-    if len(json.encode(site).decode().encode("utf-16-le")) > 2 * LONGEST_SITE:
+    if len(json.encode(site).decode().encode("utf-16-le")) > 2 * MAX_SITE_UTF16_UNITS:
         raise Malformed("networks", "are too long, taken together")
     return site
 

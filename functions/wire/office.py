@@ -16,11 +16,11 @@ from shared.domain.words import Words
 from shared.use_cases.preview_template import TemplatePreview
 
 # Two parts of 100,000 characters, of four bytes or six (`\\uABCD`) each, and what JSON needs besides.
-LONGEST_TEMPLATE_BYTES = 1_400_000
+MAX_TEMPLATE_BYTES = 1_400_000
 # Longer ones are read, so that the lint can say in which part.
-LONGEST_TEMPLATE_PART = 1_000_000
+MAX_TEMPLATE_PART_CHARS = 1_000_000
 
-type TemplatePart = Annotated[str, Meta(max_length=LONGEST_TEMPLATE_PART)]
+type TemplatePart = Annotated[str, Meta(max_length=MAX_TEMPLATE_PART_CHARS)]
 
 
 class NumbersAnswer(Struct, frozen=True):

@@ -16,7 +16,7 @@ from shared.domain.sites import Site, site_key_of
 from shared.domain.words import Words, as_words
 from shared.use_cases.import_setup import SetupOutlook
 
-LONGEST_SETUP_BYTES = 32 * 1024 * 1024
+MAX_SETUP_BYTES = 32 * 1024 * 1024
 MAX_ENTRIES = 1_000
 MAX_FAULTS_TOLD = 100
 
@@ -89,7 +89,7 @@ def written(setup: Setup) -> bytes:
 
 def read(body: bytes) -> SetupFile:
     """Read a file. Raises `Malformed` where it is none; whatever is wrong with an entry is told with all the others."""
-    sent = decode(body, _Loose, most_bytes=LONGEST_SETUP_BYTES)
+    sent = decode(body, _Loose, most_bytes=MAX_SETUP_BYTES)
     for name, entries in (("sites", sent.sites), ("templates", sent.templates)):
         if len(entries) > MAX_ENTRIES:
             raise Malformed(name, Words("holds more than {most} entries", most=MAX_ENTRIES))

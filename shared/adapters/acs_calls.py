@@ -6,7 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, Answered, path_segment
+from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, ServiceRefusal, path_segment
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -161,21 +161,21 @@ def _identifier(target: str) -> CommunicationIdentifier:
     return PhoneNumberIdentifier(target) if is_e164(target) else identifier_from_raw_id(target)
 
 
-def _refusal(answered: Answered) -> Exception:
+def _refusal(answered: ServiceRefusal) -> Exception:
     if answered.status == HTTPStatus.CONFLICT:
         # Another act on the same call is under way (8519), such as the next of several invitations.
         return Unavailable()
     return Refused(f"call control answered {answered.status}", code=answered.code)
 
 
-def _refusal_while_it_rings(answered: Answered) -> Exception:
+def _refusal_while_it_rings(answered: ServiceRefusal) -> Exception:
     if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         # A right that was just assigned, a key being rotated: it says nothing of the call, which may ring still.
         return Unavailable(retry_after_s=MENDING_S)
     return _refusal(answered)
 
 
-def _refusal_in_call(answered: Answered) -> Exception:
+def _refusal_in_call(answered: ServiceRefusal) -> Exception:
     if answered.code == NOT_CONNECTED:
         return Unavailable()
     if answered.status == HTTPStatus.NOT_FOUND or answered.code in CALL_OVER:

@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.email_refusals import named_in
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import key_of, repeatability_id
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
+from shared.domain.notifications import MAX_RECIPIENTS_A_MESSAGE
 from shared.ports import Email
 
 if TYPE_CHECKING:
     from azure.communication.email import EmailClient
     from azure.core.pipeline import PipelineResponse
 
-LONGEST_REASON = 40
+MAX_REASON_CHARS = 40
 API_VERSION = "2023-03-31"
 # The statuses of an operation that sends, in lower case. With `Failed`, `Canceled` or an unknown one nothing is sent.
 _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
@@ -68,8 +68,8 @@ class AcsEmail:
         """
         if self._sender is None:
             raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
-        if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
-            raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
+        if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
+            raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
         headers = self._repeatable.headers(self._request_id(email, message))
         operation = self._service.ask(
@@ -90,7 +90,7 @@ class AcsEmail:
         words, tries_refused = key_of(json.dumps(message)), self._refused.get(email.operation_id, 0)
         return repeatability_id(email.operation_id, f"send {tries_refused} {words}")
 
-    def _refusal(self, answered: Answered, email: Email) -> Exception:
+    def _refusal(self, answered: ServiceRefusal, email: Email) -> Exception:
         if answered.status == HTTPStatus.CONFLICT:
             # An earlier try of this request is under way: the next one is to be its repeat.
             return Unavailable("the e-mail service is at it")
@@ -153,7 +153,7 @@ def _code_of(operation: Mapping[str, object]) -> object:
 def _not_taken_on(operation: Mapping[str, object]) -> Unavailable:
     code = _code_of(operation)
     # The reason is logged, and what the service says besides may name people.
-    plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= LONGEST_REASON
+    plain = isinstance(code, str) and code.isascii() and code.isalpha() and len(code) <= MAX_REASON_CHARS
     return Unavailable(
         "the e-mail service accepted the message and does not send it",
         retry_after_s=MENDING_S,
@@ -188,12 +188,12 @@ def _recipients(email: Email) -> dict[str, list[dict[str, str]]]:
     return {"to": addresses} if len(addresses) == 1 else {"to": [], "bcc": addresses}
 
 
-def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
+def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception:
     if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _OF_THE_SENDER:
         return Unavailable(
             f"the e-mail service answered {answered.status}",
             retry_after_s=MENDING_S,
-            reason=answered.code.lower()[:LONGEST_REASON] or f"status_{answered.status}",
+            reason=answered.code.lower()[:MAX_REASON_CHARS] or f"status_{answered.status}",
         )
     named = named_in(answered.text, recipients)
     if named:

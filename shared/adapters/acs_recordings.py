@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, Answered, path_segment
+from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, ServiceRefusal, path_segment
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -88,7 +88,7 @@ def _delete(client: CallAutomationClient, location: str) -> None:
     client.delete_recording(location)
 
 
-def _refusal(answered: Answered) -> Exception:
+def _refusal(answered: ServiceRefusal) -> Exception:
     # What has begun was connected: then it is the end of the call, and of its recording.
     if answered.status in _GONE or answered.code in {NOT_CONNECTED, *CALL_OVER}:
         return NotFound()

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
 from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, retry_after_s, was_reset
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, NotFound, Refused, Unavailable
@@ -27,7 +27,7 @@ CONNECT_S = 1.0
 READ_S = 10.0
 THREADS = 32
 CONNECTIONS = 64
-MOST_WAIT_S = 600.0
+MAX_WAIT_S = 600.0
 HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
@@ -37,7 +37,7 @@ CALL_OVER = frozenset({"8528", "8543"})
 _PATH_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~=+-]{1,2048}", re.ASCII)
 
 
-class Answered(Struct, frozen=True):
+class ServiceRefusal(Struct, frozen=True):
     """A refusal by the service: its status, its code, and its whole text, which may name people: never log it."""
 
     status: int
@@ -78,7 +78,7 @@ class AcsService[C]:
         request: Callable[[C], T],
         deadline: Deadline,
         *,
-        refusal: Callable[[Answered], Exception],
+        refusal: Callable[[ServiceRefusal], Exception],
         repeatable: bool = False,
     ) -> T:
         """Send a request and wait for its answer; `refusal` says what a 4xx means.
@@ -93,9 +93,9 @@ class AcsService[C]:
         request: Callable[[C], T],
         deadline: Deadline,
         *,
-        refusal: Callable[[Answered], Exception],
+        refusal: Callable[[ServiceRefusal], Exception],
         repeatable: bool = False,
-    ) -> Answer[T]:
+    ) -> PendingAnswer[T]:
         """As `ask`, without waiting: several requests can be on their way at once."""
         return self._pool.submit(lambda: self._tried(request, refusal, deadline, repeatable=repeatable), deadline)
 
@@ -131,7 +131,7 @@ class AcsService[C]:
     def _tried[T](
         self,
         request: Callable[[C], T],
-        refusal: Callable[[Answered], Exception],
+        refusal: Callable[[ServiceRefusal], Exception],
         deadline: Deadline,
         *,
         repeatable: bool,
@@ -190,7 +190,7 @@ def _place(url: SplitResult) -> tuple[str | None, int]:
     return url.hostname, url.port or HTTPS_PORT
 
 
-def _answer_to_ping(answered: Answered) -> Exception:
+def _answer_to_ping(answered: ServiceRefusal) -> Exception:
     if answered.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return Refused(f"the service answered {answered.status}", code=answered.code or f"status_{answered.status}")
     return NotFound()
@@ -206,23 +206,23 @@ def path_segment(outside_id: str) -> str:
     return outside_id
 
 
-def _translated(error: AzureError, refusal: Callable[[Answered], Exception]) -> Exception:
+def _translated(error: AzureError, refusal: Callable[[ServiceRefusal], Exception]) -> Exception:
     status = getattr(error, "status_code", None)
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return Unavailable()
     response = getattr(error, "response", None)
     if is_busy(status):
         reason = "quota" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
-        return Unavailable(retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S), reason=reason)
+        return Unavailable(retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S), reason=reason)
     return refusal(_answered(status, response))
 
 
-def _answered(status: int, response: Any) -> Answered:
+def _answered(status: int, response: Any) -> ServiceRefusal:
     try:
         said = response.json()
         code = str(said["error"]["code"])
         # Written anew: the services' own JSON escapes the plus sign and the apostrophe of an address.
         text = json.dumps(said, ensure_ascii=False)
     except Exception:  # noqa: BLE001 - as above: what cannot be read says nothing
-        return Answered(status, "", "")
-    return Answered(status, code if code.isascii() and code.isalnum() else "", text)
+        return ServiceRefusal(status, "", "")
+    return ServiceRefusal(status, code if code.isascii() and code.isalnum() else "", text)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import AcsService, Answered
+from shared.adapters.acs_service import AcsService, ServiceRefusal
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import EmergencyCallingError, Refused, Unavailable
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
@@ -169,5 +169,5 @@ def _text(value: object) -> str:
     return str(getattr(value, "value", value) or "").lower()
 
 
-def _refusal(answered: Answered) -> Exception:
+def _refusal(answered: ServiceRefusal) -> Exception:
     return Refused(f"the service answered {answered.status}", code=answered.code)

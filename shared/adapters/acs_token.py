@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotSignedIn, Unavailable
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 ALGORITHM = "RS256"
 LEEWAY = timedelta(seconds=30)
-LONGEST_TOKEN = 8 * 1024
-LONGEST_KEY_SET = 256 * 1024
-MOST_KEYS = 50
+MAX_TOKEN_CHARS = 8 * 1024
+MAX_KEY_SET_BYTES = 256 * 1024
+MAX_KEYS = 50
 # A storm of unknown key ids costs a few requests and then one in this time; a rotation is followed at once, or, in the
 # middle of a storm, this soon.
 ASK_AT_MOST_EVERY_S = 10.0
@@ -112,7 +112,7 @@ _SIGNATURE_ONLY: Any = {
 def _bearer_token(authorization: str | None) -> str | None:
     scheme, _, token = (authorization or "").strip().partition(" ")
     token = token.strip()
-    return token if scheme.casefold() == "bearer" and 0 < len(token) <= LONGEST_TOKEN else None
+    return token if scheme.casefold() == "bearer" and 0 < len(token) <= MAX_TOKEN_CHARS else None
 
 
 class SigningKeys:
@@ -184,7 +184,7 @@ class SigningKeys:
         finally:
             self._asking.release()
 
-    def _begin(self, within_s: float) -> Answer[None]:
+    def _begin(self, within_s: float) -> PendingAnswer[None]:
         self._asks_left -= 1
         return self._pool.submit(self._ask, Deadline(self._clock, within_s))
 
@@ -194,7 +194,7 @@ class SigningKeys:
         try:
             response = self._transport().send(HttpRequest("GET", self._url))
             body = response.read()
-            keys = read_key_set(body) if response.status_code == _OK and len(body) <= LONGEST_KEY_SET else {}
+            keys = read_key_set(body) if response.status_code == _OK and len(body) <= MAX_KEY_SET_BYTES else {}
         except Exception:  # noqa: BLE001 - whatever comes of an answer that cannot be read, or of no certificates
             raise Unavailable from None
         if not keys:
@@ -223,7 +223,7 @@ def read_key_set(body: bytes) -> dict[str, PyJWK]:
         return {}
     entries = document.get("keys")
     found: dict[str, PyJWK] = {}
-    for entry in entries[:MOST_KEYS] if isinstance(entries, list) else ():
+    for entry in entries[:MAX_KEYS] if isinstance(entries, list) else ():
         if not isinstance(entry, dict) or entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
             continue
         key_id = entry.get("kid")

@@ -11,7 +11,7 @@ from shared.adapters.table import Row, Table, Values, read_state, state_text, wi
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent, AgentsPage, ListedAgent
 from shared.domain.errors import Malformed, Unreadable
-from shared.domain.searching import LONGEST_TERM, fold, place_of, terms_of
+from shared.domain.searching import MAX_TERM_BYTES, fold, place_of, terms_of
 
 # One request of Table storage gives no more.
 MAX_ROWS_READ = 1000
@@ -101,7 +101,7 @@ def _behind(kind: str, cursor: str) -> str:
 
 
 def _hex(text: str) -> str:
-    return text.encode("utf-8", "surrogatepass")[:LONGEST_TERM].hex()
+    return text.encode("utf-8", "surrogatepass")[:MAX_TERM_BYTES].hex()
 
 
 def _listed(row: Row) -> ListedAgent | None:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from shared.adapters.agent_search import page_of, search_rows
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Miss,
@@ -60,13 +60,13 @@ MAX_EMERGENCY = timedelta(days=4)
 _PASS_ROW, _PASS_OVER = "pass|entries", "over"
 _ENTERED_AT, _OBJECT = "entered_at", "object"
 REMEMBERED_S = 60.0
-MOST_REMEMBERED = 20_000
-MOST_WITH_ONE_OBJECT_ID = 10
-MOST_WITH_ONE_IDENTITY = 10
+MAX_ENTRIES_REMEMBERED = 20_000
+MAX_ENTRIES_WITH_ONE_OBJECT_ID = 10
+MAX_ENTRIES_WITH_ONE_IDENTITY = 10
 # More than an entry may have (contract): entry and index are one transaction of at most 100 rows.
 MAX_IDENTITIES_INDEXED = 20
 # Table storage keeps at most 32,768 UTF-16 units in one text; characters outside the BMP take two.
-_LONGEST_PART = 15_000
+_MAX_PART_CHARS = 15_000
 
 
 class _Remembered(Struct, frozen=True):
@@ -129,15 +129,15 @@ class _Holders:
 class AgentTable:
     """Port `AgentDirectory`. Entries are remembered for a minute; that there is none is not.
 
-    `anybody_outside` says whether somebody outside the directory has an emergency; without it nobody has.
+    `anybody_unlisted` says whether an unlisted agent has an emergency; without it nobody has.
     """
 
     def __init__(
-        self, table: Table, clock: Clock, anybody_outside: Callable[[Deadline], bool] = lambda _deadline: False
+        self, table: Table, clock: Clock, anybody_unlisted: Callable[[Deadline], bool] = lambda _deadline: False
     ) -> None:
         self._table = table
         self._clock = clock
-        self._anybody_outside = anybody_outside
+        self._anybody_unlisted = anybody_unlisted
         self._entered_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _Remembered] = OrderedDict()
@@ -212,13 +212,13 @@ class AgentTable:
             known = self._owners.get(object_key)
         if known is not None and self._clock.monotonic() < known.until:
             return Answered(known.agent)
-        index = self._table.between(*with_prefix(f"object|{object_key}|"), MOST_WITH_ONE_OBJECT_ID, deadline)
+        index = self._table.between(*with_prefix(f"object|{object_key}|"), MAX_ENTRIES_WITH_ONE_OBJECT_ID, deadline)
         return _Own(self, object_key, index, deadline)
 
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         """The keys of the agents to whom an entry gives this raw ACS identity."""
         first, end = with_prefix(f"identity|{key_of(raw_identity(identity))}|")
-        return _Holders(self._table.between(first, end, MOST_WITH_ONE_IDENTITY, deadline))
+        return _Holders(self._table.between(first, end, MAX_ENTRIES_WITH_ONE_IDENTITY, deadline))
 
     def entries(self, agent_keys: Sequence[str], deadline: Deadline) -> list[Agent]:
         """The entries of these agents, read at once; those that are gone are left out."""
@@ -244,7 +244,7 @@ class AgentTable:
     def _entered_now(self, deadline: Deadline) -> datetime | None:
         """What an entry of now is marked with, None where nobody's emergency can have begun without one."""
         try:
-            anybody = self._anybody_outside(deadline)
+            anybody = self._anybody_unlisted(deadline)
         except Unavailable:
             anybody = True
         return self._clock.now() if anybody else None
@@ -330,7 +330,7 @@ class AgentTable:
             if agent == known:
                 continue
             writes = _writes_of(agent, before, entered_at)
-            if len(group.writes) + len(writes) > MOST_ROWS_A_COMMIT:
+            if len(group.writes) + len(writes) > MAX_ROWS_A_COMMIT:
                 self._apply_group(group, deadline)
                 group = _Group()
             group.add(change, writes)
@@ -419,7 +419,7 @@ class AgentTable:
 def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remembered) -> None:
     memory[key] = remembered
     memory.move_to_end(key)
-    if len(memory) > MOST_REMEMBERED:
+    if len(memory) > MAX_ENTRIES_REMEMBERED:
         memory.popitem(last=False)
 
 
@@ -521,7 +521,7 @@ def _object_key(object_id: str) -> str:
 
 def _values_of(agent: Agent) -> Values:
     state = state_text(agent)
-    parts = [state[start : start + _LONGEST_PART] for start in range(0, len(state), _LONGEST_PART)]
+    parts = [state[start : start + _MAX_PART_CHARS] for start in range(0, len(state), _MAX_PART_CHARS)]
     return {
         "schema": SCHEMA,
         "index": INDEX,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -31,7 +31,7 @@ TOKEN_WITHIN_S = 10.0
 FETCH_AHEAD_S = 900.0
 # In between, one request in so many seconds tries to fetch the next one; the others use the one that there is.
 FETCH_AGAIN_AFTER_S = 30.0
-LONGEST_REASON = 40
+MAX_REASON_CHARS = 40
 # Reasons of a service that answers, and not for us.
 REFUSALS = (IDENTITY, RIGHT) = ("identity", "right")
 _ELSEWHERE = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
@@ -221,7 +221,7 @@ def _read(response: HttpResponse) -> Reply:
     return Reply(json.loads(text) if text.strip() else None)
 
 
-def _refusal(answered: Answered) -> Exception:
+def _refusal(answered: ServiceRefusal) -> Exception:
     if answered.status in _NOT_ENABLED:
         return NotFound(f"the service answered {answered.status}")
     if answered.status == HTTPStatus.UNAUTHORIZED:
@@ -230,4 +230,4 @@ def _refusal(answered: Answered) -> Exception:
         return Unavailable("the app may not do this", retry_after_s=MENDING_S, reason=RIGHT)
     if answered.status in _ELSEWHERE:
         return Unavailable(f"the service answered {answered.status}")
-    return Refused(f"the service answered {answered.status}", code=answered.code.lower()[:LONGEST_REASON])
+    return Refused(f"the service answered {answered.status}", code=answered.code.lower()[:MAX_REASON_CHARS])

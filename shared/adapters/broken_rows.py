@@ -27,7 +27,7 @@ from shared.adapters.emergency_rows import (
     recording_row,
 )
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Put,
@@ -45,8 +45,8 @@ from shared.domain.ids import key_of
 LOOK_AGAIN_AFTER = timedelta(minutes=10)
 # Longer than the longest window, the longest time after a call and the longest cool-down together (B8).
 KEPT_FOR = timedelta(days=4)
-MOST_LOOKED_AT = 100
-MOST_LISTED = MOST_ROWS_A_COMMIT - 5
+MAX_ROWS_LOOKED_AT = 100
+MAX_ROWS_LISTED = MAX_ROWS_A_COMMIT - 5
 _OWN = ("row", "since")
 
 
@@ -75,7 +75,7 @@ def look_again(table: Table, now: datetime, deadline: Deadline) -> None:
     Whatever one of them meets with, the others have their turn; what nobody foresaw is raised after that.
     """
     unforeseen: Exception | None = None
-    for row in table.between("broken|", f"broken|{moment(now)}~", MOST_LOOKED_AT, deadline).result():
+    for row in table.between("broken|", f"broken|{moment(now)}~", MAX_ROWS_LOOKED_AT, deadline).result():
         try:
             table.commit(_writes(table, row, now, deadline), deadline)
         except EmergencyCallingError:
@@ -158,7 +158,7 @@ def _of_nobody(table: Table, key: str, values: Values, deadline: Deadline) -> li
         listed = read_row(named, listed_index)
     except Unreadable:
         listed = ()
-    rows = [table.get(each, deadline) for each in listed[:MOST_LISTED] if each != key]
+    rows = [table.get(each, deadline) for each in listed[:MAX_ROWS_LISTED] if each != key]
     there = [row for row in (read.result() for read in rows) if row is not None]
     # The number that it held comes free when the pool is brought in line the next time.
     unsynced: list[Write] = [Put(POOL_ROW, OUT_OF_LINE)] if listed else []

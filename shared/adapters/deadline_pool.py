@@ -23,7 +23,7 @@ def running_deadline() -> Deadline | None:
     return deadline
 
 
-class Answer[T]:
+class PendingAnswer[T]:
     """Port `Pending`: waits until the deadline, then raises `Unavailable`."""
 
     def __init__(self, future: Future[T], deadline: Deadline, when_late: Callable[[], None]) -> None:
@@ -55,7 +55,7 @@ class DeadlinePool:
 
     def submit[T](
         self, work: Callable[[], T], deadline: Deadline, when_late: Callable[[], None] = lambda: None
-    ) -> Answer[T]:
+    ) -> PendingAnswer[T]:
         """Begin `work`; `when_late` is called if nobody has its result by the deadline. Raises `Unavailable`."""
         deadline.require()
         if not self._places.acquire(blocking=False):
@@ -68,7 +68,7 @@ class DeadlinePool:
             self._places.release()
             raise Unavailable from None
         future.add_done_callback(lambda _: self._places.release())
-        return Answer(future, deadline, when_late)
+        return PendingAnswer(future, deadline, when_late)
 
     def close(self) -> None:
         """Begin nothing more; what runs ends at its deadline."""

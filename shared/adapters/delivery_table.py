@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import batched
 
 from shared.adapters.key_table import KnownKeys
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Put, Row, RowConflict, Table, read_row, with_prefix
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Delete, Put, Row, RowConflict, Table, read_row, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.ids import agent_key_of, key_of
@@ -63,7 +63,7 @@ class DeliveryTable:
     def forget(self, agent_id: str, deadline: Deadline) -> None:
         """Remove all that is kept of this agent's contacts. Raises `Unavailable`."""
         rows = self._of(agent_key_of(agent_id), self._keys.ring(deadline), deadline)
-        for group in batched(rows, MOST_ROWS_A_COMMIT, strict=False):
+        for group in batched(rows, MAX_ROWS_A_COMMIT, strict=False):
             try:
                 self._table.commit([Delete(row.key) for row in group], deadline)
             except RowConflict:

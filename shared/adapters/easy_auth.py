@@ -10,7 +10,7 @@ from msgspec import Struct
 from shared.domain.principals import ROLES, Principal
 
 PRINCIPAL_HEADER = "x-ms-client-principal"
-LONGEST_PRINCIPAL = 64 * 1024
+MAX_PRINCIPAL_CHARS = 64 * 1024
 OBJECT_ID_CLAIMS = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 ROLE_CLAIMS = ("roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role")
 
@@ -36,7 +36,7 @@ class EasyAuthSignIn:
         A token of an application carries roles and the object id of its service principal, and no user.
         """
         sent = headers.get(PRINCIPAL_HEADER, "")
-        if not self._enabled or not 0 < len(sent) <= LONGEST_PRINCIPAL:
+        if not self._enabled or not 0 < len(sent) <= MAX_PRINCIPAL_CHARS:
             return None
         try:
             document = msgspec.json.decode(base64.b64decode(sent, validate=True), type=_ClientPrincipal)

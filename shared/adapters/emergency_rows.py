@@ -17,7 +17,7 @@
                                             during a leg "9" and the time of the dial, which sorts last, of a drill
                                             when the number was lent
     due|{at}|{subject}|{key}                what time alone brings up
-    bare|{at}|{subject}|{key}               what is only to be removed then: outsiders can have thousands of rows kept,
+    bare|{at}|{subject}|{key}               what is only to be removed then: unlisted agents can have thousands of rows kept,
                                             and no hold and no lease ends later for that
     callback|{id}                           a responder's callback, while it lasts; then its id alone, for `call_policy`
     ladder|{at}|{id}                        when the sweep moves a callback on, if nothing else has
@@ -28,9 +28,9 @@
     look|{at}|{agent}                       when to check that a held presence is still what we set
     look|{at}|{agent}|closing               when to check whether somebody must be told that it is over
     unlisted|{agent}|{key}                  an emergency under an id that nobody in the directory has
-    outside|{principals}|{place}            a place among the bounded emergencies of agents outside the directory
-    unknown|{place}                         a place among the numbers that agents outside the directory may hold
-    ration|{window}|{principal}|{place}     a notice that a principal outside the directory caused in ten minutes
+    outside|{principals}|{place}            a place among the bounded emergencies of unlisted agents
+    unknown|{place}                         a place among the numbers that unlisted agents may hold
+    ration|{window}|{principal}|{place}     a notice that an unlisted principal caused in ten minutes
     recording|{recording}                   files to be deleted or held back
     deletion|{at}|{recording}               when that is due
     held|{agent}|{recording}                whose emergency those files may be of
@@ -41,7 +41,7 @@
     broken|{at}|{key}                       one of the above that nobody could use: when it is looked at again
 
 The rank of `server`, `starter` and `untied` (`Emergency.rank`) sorts agents of the directory first, so that a page of
-rows that outsiders fill never hides them. A zone is the country of the number: a caller is lent one of their own first.
+rows that unlisted agents fill never hides them. A zone is the country of the number: a caller is lent one of their own first.
 Outside ids are hashed in every key, those of people with a secret (KEY_SECRETS).
 
 An emergency's own row lists the index rows that were written with it, so that the
@@ -54,7 +54,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from shared.adapters.table import (
-    LONGEST_TEXT,
+    MAX_TEXT_UTF16_UNITS,
     Row,
     Values,
     key_in,
@@ -69,7 +69,7 @@ from shared.adapters.table import (
 )
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
-from shared.domain.emergencies import Emergency, Leg, OutsidePlace, due_at, standing
+from shared.domain.emergencies import Emergency, Leg, UnlistedEmergencyPlace, due_at, standing
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -77,7 +77,7 @@ from shared.domain.keys import KeyRing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of, is_e164
-from shared.domain.pool import Hold, Rest, zone_of_number
+from shared.domain.pool import NumberUse, Rest, zone_of_number
 from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording, Stored, StoredCallback, WaitingNotice
 
 SCHEMA = 1
@@ -169,24 +169,24 @@ def has_zone(key: str) -> bool:
     return _without_zone(key) != key
 
 
-def quota_row(place: int) -> str:
-    """A place among those of agents who are not in the directory."""
+def unlisted_number_row(place: int) -> str:
+    """A place among the numbers that unlisted agents may hold together."""
     return f"unknown|{place:05}"
 
 
-def outside_row(place: OutsidePlace) -> str:
-    """A place among the emergencies of agents outside the directory whom these principals report."""
+def unlisted_emergency_row(place: UnlistedEmergencyPlace) -> str:
+    """A place among the emergencies of unlisted agents whom these principals report."""
     return f"outside|{place.principals}|{place.number:04}"
 
 
 def alone_rows(emergency: Emergency) -> dict[str, Values]:
     """The places that the emergency takes: each is one emergency's alone."""
     rows: dict[str, Values] = {}
-    if emergency.outside_place is not None:
-        rows[outside_row(emergency.outside_place)] = {"schema": SCHEMA}
+    if emergency.unlisted_emergency_place is not None:
+        rows[unlisted_emergency_row(emergency.unlisted_emergency_place)] = {"schema": SCHEMA}
     lease = emergency.lease
-    if emergency.quota_place is not None and lease is not None and not lease.lost and not lease.drill:
-        rows[quota_row(emergency.quota_place)] = {"schema": SCHEMA, "number": lease.number}
+    if emergency.unlisted_number_place is not None and lease is not None and not lease.lost and not lease.drill:
+        rows[unlisted_number_row(emergency.unlisted_number_place)] = {"schema": SCHEMA, "number": lease.number}
     return rows
 
 
@@ -195,12 +195,12 @@ def ration_row(window: datetime, owner_key: str, place: int) -> str:
     return f"ration|{moment(window)}|{owner_key}|{place:02}"
 
 
-def read_hold(row: Row) -> Hold:
+def read_use(row: Row) -> NumberUse:
     """What a `share` row says of its number."""
     _, rank, digits, _ = _without_zone(row.key).split("|", 3)
     if rank.startswith(BUSY_RANK):
-        return Hold("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
-    return Hold("+" + digits, moment_of(rank), busy=False)
+        return NumberUse("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
+    return NumberUse("+" + digits, moment_of(rank), busy=False)
 
 
 def read_rest(row: Row) -> Rest:
@@ -286,7 +286,7 @@ def _values_of_any_length(state: msgspec.Struct, schema: int, **more: str | int)
     In one wherever that can be, because the version before reads an emergency or a callback in no other form.
     """
     text = state_text(state)
-    short = utf16_units(text) <= LONGEST_TEXT
+    short = utf16_units(text) <= MAX_TEXT_UTF16_UNITS
     return {"schema": schema, "state": text, **more} if short else {**long_state_values(state, schema=schema), **more}
 
 

@@ -41,7 +41,7 @@ from shared.adapters.emergency_rows import (
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable, lent
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Miss,
@@ -86,15 +86,15 @@ from shared.ports import (
     WaitingNotice,
 )
 
-# A page of the service, and as many as one machine may have outside the directory: nobody's own is beyond it.
-MOST_OWNERS_READ = 1000
-MOST_SHOWN = 5_000
-MOST_CALLBACKS_READ = 1000
-MOST_LOOKS_READ = 250
+# A page of the service, and as many unlisted agents as one machine may have: nobody's own is beyond it.
+MAX_OWNERS_READ = 1000
+MAX_EMERGENCIES_SHOWN = 5_000
+MAX_CALLBACKS_READ = 1000
+MAX_LOOKS_READ = 250
 # A recording may be of any of these agents' emergencies.
-MOST_UNTIED_READ = 1000
+MAX_UNTIED_READ = 1000
 # With them go the emergency's own row, the number's slot, and its free row.
-MOST_FORGOTTEN_AT_ONCE = MOST_ROWS_A_COMMIT - 4
+MAX_ROWS_FORGOTTEN_AT_ONCE = MAX_ROWS_A_COMMIT - 4
 _KEPT_LAST = ("due|", "number|", "share|", "rest|")
 # By then a sweep has taken up whatever could be used, and moved it.
 SUSPECT_AFTER = timedelta(minutes=1)
@@ -113,8 +113,8 @@ class _FirstThereIs:
         return next((stored for stored in found if stored.emergency is not None), found[0])
 
 
-def anybody_outside(table: Table, deadline: Deadline) -> bool:
-    """Whether somebody outside the directory has an emergency. Raises `Unavailable`."""
+def anybody_unlisted(table: Table, deadline: Deadline) -> bool:
+    """Whether an unlisted agent has an emergency. Raises `Unavailable`."""
     return bool(table.between(*with_prefix("unlisted|"), 1, deadline).result())
 
 
@@ -128,7 +128,7 @@ class EmergencyTable:
         numbers: NumbersTable,
         rules: Rules,
         keys: Keys | None = None,
-        most_shown: int = MOST_SHOWN,
+        most_shown: int = MAX_EMERGENCIES_SHOWN,
     ) -> None:
         self._table = table
         self._most_shown = most_shown
@@ -153,11 +153,11 @@ class EmergencyTable:
 
     def calls(self, call_key: str, deadline: Deadline) -> list[CallOwner]:
         """Everything recorded under a call id: one call, unless several agents reported the same id."""
-        return [read_call(row) for row in self._prefixed(call_row(call_key), MOST_OWNERS_READ, deadline)]
+        return [read_call(row) for row in self._prefixed(call_row(call_key), MAX_OWNERS_READ, deadline)]
 
     def owners_of_server_call(self, server_key: str, deadline: Deadline) -> list[str]:
         """The keys of the agents whose emergencies know this server call."""
-        rows = self._prefixed(f"server|{server_key}|", MOST_OWNERS_READ, deadline)
+        rows = self._prefixed(f"server|{server_key}|", MAX_OWNERS_READ, deadline)
         return [_last(row.key) for row in by_rank(rows)]
 
     def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
@@ -171,15 +171,13 @@ class EmergencyTable:
     def _named(self, kind: str, name: str, deadline: Deadline) -> list[str]:
         """What the rows of this kind and name end with."""
         prefixes = self._keys.ring(deadline).prefixes(name, kind)
-        reads = [self._table.between(*with_prefix(each), MOST_OWNERS_READ, deadline) for each in prefixes]
+        reads = [self._table.between(*with_prefix(each), MAX_OWNERS_READ, deadline) for each in prefixes]
         return [_last(row.key) for row in by_rank(row for read in reads for row in read.result())]
 
     def agents_untied(self, deadline: Deadline) -> list[str]:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
         # Of the version before there are only rows by identity.
-        reads = [
-            self._table.between(*with_prefix(kind), MOST_UNTIED_READ, deadline) for kind in ("untied|", "starter|")
-        ]
+        reads = [self._table.between(*with_prefix(kind), MAX_UNTIED_READ, deadline) for kind in ("untied|", "starter|")]
         rows = by_rank(row for read in reads for row in read.result())
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
@@ -314,8 +312,8 @@ class EmergencyTable:
         emergency = stored.emergency
         assert emergency is not None
         own = agent_row(emergency.agent_key)
-        while len(stored.index) > MOST_FORGOTTEN_AT_ONCE:
-            gone = [row for row in stored.index if not row.startswith(_KEPT_LAST)][:MOST_FORGOTTEN_AT_ONCE]
+        while len(stored.index) > MAX_ROWS_FORGOTTEN_AT_ONCE:
+            gone = [row for row in stored.index if not row.startswith(_KEPT_LAST)][:MAX_ROWS_FORGOTTEN_AT_ONCE]
             kept = tuple(row for row in stored.index if row not in gone)
             values = emergency_values(emergency, dict.fromkeys(kept, _BARE))
             shed: list[Write] = [Replace(own, values, stored.version), *(Delete(row) for row in gone)]
@@ -401,9 +399,9 @@ class EmergencyTable:
     def owed(self, now: datetime, limit: int, deadline: Deadline) -> Owed:
         """What is owed by now: the callbacks, and so many of the presences to be reconciled and of the notices."""
         # A responder who waits does not stand in line behind a service that is away.
-        reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MOST_CALLBACKS_READ, deadline)
+        reading = self._table.between("ladder|", f"ladder|{moment(now)}~", MAX_CALLBACKS_READ, deadline)
         # Of a crisis every presence that is held is to be looked at every 30 s, which is three sweeps.
-        looks = self._table.between("look|", f"look|{moment(now)}~", MOST_LOOKS_READ, deadline)
+        looks = self._table.between("look|", f"look|{moment(now)}~", MAX_LOOKS_READ, deadline)
         others = self._table.between("outbox|", f"outbox|{moment(now)}~", limit, deadline).result()
         rows = [*reading.result(), *others, *looks.result()]
         broken = self._broken(rows, now, deadline)
@@ -545,7 +543,7 @@ class EmergencyTable:
     def state_of_outbox(self, deadline: Deadline) -> tuple[datetime | None, int]:
         """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them."""
         first = [self._table.between(*with_prefix(kind), 1, deadline) for kind in ("outbox|", "waiting|")]
-        broken = self._table.between(*with_prefix("broken|"), MOST_SHOWN, deadline)
+        broken = self._table.between(*with_prefix("broken|"), MAX_EMERGENCIES_SHOWN, deadline)
         rows = [row for read in first for row in read.result()]
         return min(map_readable(read_moment, rows), default=None), len(broken.result())
 
@@ -584,7 +582,7 @@ def _once_a_row(writes: Sequence[Write]) -> list[Write]:
 
 
 def _require_room(writes: Sequence[Write]) -> None:
-    if len(writes) > MOST_ROWS_A_COMMIT:
+    if len(writes) > MAX_ROWS_A_COMMIT:
         raise TooManyRows
 
 

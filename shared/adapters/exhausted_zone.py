@@ -15,10 +15,10 @@ from shared.adapters.emergency_rows import (
     agent_row,
     by_free_number,
     map_readable,
-    read_hold,
     read_rest,
     read_slot_and_holders,
     read_stored,
+    read_use,
     slot_row,
 )
 from shared.adapters.registered_pools import RegisteredPools
@@ -32,9 +32,9 @@ from shared.ports import Loan, LoanKind, Pending
 REMEMBERED = 128
 REST_ROWS_READ = 1000
 SHARE_ROWS_READ = 1000
-MOST_CANDIDATES = 4
+MAX_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
-MOST_TAKEN_FROM = 12
+MAX_HOLDERS_TAKEN_FROM = 12
 
 
 class Picture(Struct, frozen=True):
@@ -77,7 +77,7 @@ class ZoneReader(Struct, frozen=True):
         def read() -> Picture:
             rows = {row.key: row for row in free.result()}
             synced = self.pools.learn(pools.result(), now)
-            activity = activity_of(map_readable(read_hold, shared.result()), self.numbers)
+            activity = activity_of(map_readable(read_use, shared.result()), self.numbers)
             rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
             return Picture(rows, Exhausted(rests, activity), synced)
 
@@ -89,7 +89,7 @@ class ZoneReader(Struct, frozen=True):
             return None
         with self.lock:
             unseen = picture.held.unseen(self.numbers)
-        some = self.chance.sample(unseen, min(len(unseen), MOST_CANDIDATES))
+        some = self.chance.sample(unseen, min(len(unseen), MAX_CANDIDATES))
         reads = [self.table.get(slot_row(number), deadline) for number in some]
         new = [number for number, read in zip(some, reads, strict=True) if read.result() is None]
         with self.lock:
@@ -105,7 +105,7 @@ class ZoneReader(Struct, frozen=True):
         Of those that look so, only some are looked at: where thousands hold a few numbers, no reading shows them all,
         and a shared number in time is better than the search for one that rests.
         """
-        for _ in range(MOST_CANDIDATES):
+        for _ in range(MAX_CANDIDATES):
             with self.lock:
                 number = picture.held.take_resting(among)
             if number is None:
@@ -123,10 +123,10 @@ class ZoneReader(Struct, frozen=True):
 
     def _taken_from_holders(self, number: str, now: datetime, deadline: Deadline) -> Loan | None:
         # The slot, and one holder more than it may have.
-        rows = self.table.between(*with_prefix(slot_row(number)), MOST_TAKEN_FROM + 2, deadline).result()
+        rows = self.table.between(*with_prefix(slot_row(number)), MAX_HOLDERS_TAKEN_FROM + 2, deadline).result()
         found = read_slot_and_holders(number, rows)
         # Whether a holder that cannot be read rests, nobody can tell.
-        if found.slot is None or not 0 < len(found.holders) <= MOST_TAKEN_FROM or found.unreadable:
+        if found.slot is None or not 0 < len(found.holders) <= MAX_HOLDERS_TAKEN_FROM or found.unreadable:
             return None
         if not all(may_be_taken(holder.lease, number, self.rules, now) for holder in found.holders):
             return None

@@ -12,13 +12,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from shared.adapters.acs_service import MENDING_S, AcsService, Answered
-from shared.adapters.bearer_client import LONGEST_REASON, TOKEN_WITHIN_S, BearerClient
+from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
+from shared.adapters.bearer_client import MAX_REASON_CHARS, TOKEN_WITHIN_S, BearerClient
 from shared.adapters.email_refusals import named_in
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE
+from shared.domain.notifications import MAX_RECIPIENTS_A_MESSAGE
 from shared.ports import Email
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class GraphEmail:
         """
         if self._sender is None:
             raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
-        if not 0 < len(email.recipients) <= MOST_RECIPIENTS_A_MESSAGE:
-            raise ValueError(f"a message has 1 to {MOST_RECIPIENTS_A_MESSAGE} recipients")
+        if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
+            raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         if email.operation_id in self._accepted:
             return
         path = f"/v1.0/users/{quote(self._sender, safe='@')}/sendMail"
@@ -166,14 +166,14 @@ def _recipient(address: str) -> dict[str, dict[str, str]]:
     return {"emailAddress": {"address": address}}
 
 
-def _refusal(answered: Answered, recipients: tuple[str, ...]) -> Exception:
+def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception:
     if answered.code in _QUOTA:
         return Unavailable("the mailbox may send no more for now", retry_after_s=MENDING_S, reason="quota")
     if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _NOT_OF_A_RECIPIENT:
         return Unavailable(
             f"Graph answered {answered.status}",
             retry_after_s=MENDING_S,
-            reason=answered.code.lower()[:LONGEST_REASON] or f"status_{answered.status}",
+            reason=answered.code.lower()[:MAX_REASON_CHARS] or f"status_{answered.status}",
         )
     named = named_in(answered.text, recipients)
     return RecipientsRefused(named) if named else Refused(f"Graph answered {answered.status}", code=answered.code)

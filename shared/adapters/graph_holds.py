@@ -47,7 +47,7 @@ _STATUSES = {
 }
 
 
-class Standing(StrEnum):
+class GraphStanding(StrEnum):
     """How a hold stands, by its mark and by what Graph shows."""
 
     IN_PLACE = "in_place"
@@ -92,9 +92,9 @@ def ways_to_hold(native: str) -> tuple[str, ...]:
     return (SESSION, PREFERRED) if native in _CERTAIN or nobody_signed_in else (SESSION,)
 
 
-def stronger(mark: Mark, standing: Standing) -> tuple[str, ...]:
+def stronger(mark: Mark, standing: GraphStanding) -> tuple[str, ...]:
     """What is set once more for a hold that is not in place, or fades."""
-    if standing is Standing.HIDDEN:
+    if standing is GraphStanding.HIDDEN:
         return (SESSION, PREFERRED)
     return mark.ways or (SESSION,)
 
@@ -104,27 +104,27 @@ def lasts(mark: Mark) -> timedelta:
     return LASTS_IN_OUTAGE if mark.in_outage else LASTS
 
 
-def stands(mark: Mark, native: str, now: datetime) -> Standing:
+def stands(mark: Mark, native: str, now: datetime) -> GraphStanding:
     """How the hold of `mark` stands where Graph shows `native`."""
     age = now - mark.set_at
     if status_of(native) is PresenceStatus.DO_NOT_DISTURB:
         if not mark.confirmed:
-            return Standing.SEEN
-        return Standing.FADING if mark.ways and age >= lasts(mark) / 2 else Standing.IN_PLACE
+            return GraphStanding.SEEN
+        return GraphStanding.FADING if mark.ways and age >= lasts(mark) / 2 else GraphStanding.IN_PLACE
     if not mark.confirmed:
         return _stands_unseen(mark, native, age)
     if mark.ways and age >= lasts(mark):
         # It ended by itself: whatever shows since then is no word on it.
-        return Standing.LOST
-    return Standing.TAKEN if may_be_preference(native) else Standing.LOST
+        return GraphStanding.LOST
+    return GraphStanding.TAKEN if may_be_preference(native) else GraphStanding.LOST
 
 
-def _stands_unseen(mark: Mark, native: str, age: timedelta) -> Standing:
+def _stands_unseen(mark: Mark, native: str, age: timedelta) -> GraphStanding:
     if not mark.failed and age < LAG:
-        return Standing.UNSEEN
+        return GraphStanding.UNSEEN
     if may_be_preference(native) and native != mark.before_native:
-        return Standing.TAKEN
-    return Standing.LOST if mark.failed else Standing.HIDDEN
+        return GraphStanding.TAKEN
+    return GraphStanding.LOST if mark.failed else GraphStanding.HIDDEN
 
 
 def may_land(mark: Mark, at: datetime) -> bool:

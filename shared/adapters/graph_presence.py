@@ -19,7 +19,7 @@ from shared.adapters.graph_holds import (
     PREFERRED_OF,
     SESSION,
     SIGNED_IN_NOWHERE,
-    Standing,
+    GraphStanding,
     landed_late,
     lasts,
     may_be_preference,
@@ -43,7 +43,7 @@ KEEP_WITHIN_S = 1.0
 # What nobody knows any more is shown for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
 # The longest name of a state that is documented has 23 letters.
-LONGEST_NAME = 64
+MAX_NAME_CHARS = 64
 NOBODY = "00000000-0000-0000-0000-000000000000"
 # Nobody is there whose presence could be set.
 UNKNOWN_USER = Presence(status=PresenceStatus.OFFLINE, settable=False)
@@ -168,7 +168,7 @@ class GraphPresence:
         now = self._clock.now()
         lasting = mark if mark is not None and mark.returned_at is None else None
         standing = stands(lasting, native, now) if lasting is not None else None
-        if lasting is not None and standing is Standing.SEEN:
+        if lasting is not None and standing is GraphStanding.SEEN:
             seen = structs.replace(lasting, hold_id=wanted.hold_id or lasting.hold_id, confirmed=True, failed=False)
             kept = self._holds.keep(agent_id, seen, deadline)
             return _as_held(Shown(native), kept, now)
@@ -248,7 +248,7 @@ class GraphPresence:
         """End a hold that nobody gave back; where a person has changed it, take away only what that hides."""
         lands = may_land(mark, now)
         shown = self._look(mark.user_id, deadline)
-        if shown is not None and stands(mark, shown.native, now) is Standing.TAKEN:
+        if shown is not None and stands(mark, shown.native, now) is GraphStanding.TAKEN:
             # Written first: once our session is gone, nothing may show any more what the agent chose.
             taken = structs.replace(mark, before=status_of(shown.native), before_native=shown.native, returned_at=now)
             taken = structs.replace(taken, unsure_at=mark.unsure_at or now)
@@ -342,14 +342,14 @@ class GraphPresence:
 def _as_held(shown: Shown, mark: Mark, now: datetime) -> Presence:
     """What Graph shows while the hold of `mark` lasts."""
     standing = stands(mark, shown.native, now)
-    if standing is Standing.TAKEN:
+    if standing is GraphStanding.TAKEN:
         return shown.plain
     ours = marked(structs.replace(shown.plain, set_by=SetBy.SYSTEM), mark)
-    if standing in (Standing.LOST, Standing.HIDDEN):
+    if standing in (GraphStanding.LOST, GraphStanding.HIDDEN):
         return ours
-    if standing is Standing.UNSEEN:
+    if standing is GraphStanding.UNSEEN:
         return _unseen(mark, shown.version)
-    return structs.replace(ours, fading=standing is not Standing.IN_PLACE)
+    return structs.replace(ours, fading=standing is not GraphStanding.IN_PLACE)
 
 
 def _unseen(mark: Mark, version: str = Shown(HELD).version) -> Presence:
@@ -389,7 +389,7 @@ def _shown_in(said: object) -> Shown:
 
 
 def _is_name(said: object) -> TypeIs[str]:
-    return isinstance(said, str) and len(said) <= LONGEST_NAME and said.isprintable()
+    return isinstance(said, str) and len(said) <= MAX_NAME_CHARS and said.isprintable()
 
 
 def _path(user_id: str) -> str:

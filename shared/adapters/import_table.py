@@ -35,7 +35,7 @@ SCHEMA = 1
 KEPT_FOR = timedelta(days=1)
 MAX_IMPORTS_READ = 50
 # A text of Table storage holds 32,768 UTF-16 units; characters outside the BMP take two.
-LONGEST_CHUNK = 14_000
+MAX_CHUNK_CHARS = 14_000
 CHUNKS_A_COMMIT = 40
 # Some hundred entries: about as many transactions as a second takes.
 CHUNKS_AT_ONCE = 4
@@ -120,7 +120,7 @@ def _chunks(changes: Sequence[AgentChange]) -> Iterator[tuple[str, int]]:
     parts: list[str] = []
     for change in changes:
         part = state_text(change)
-        if parts and sum(map(len, parts)) + len(parts) + len(part) > LONGEST_CHUNK:
+        if parts and sum(map(len, parts)) + len(parts) + len(part) > MAX_CHUNK_CHARS:
             yield f"[{','.join(parts)}]", len(parts)
             parts = []
         parts.append(part)

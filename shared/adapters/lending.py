@@ -24,15 +24,15 @@ from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Unavailable
 from shared.domain.leases import Rules
 from shared.domain.pool import Exhausted, zone_of_number, zones_in_order
-from shared.ports import Loan, LoanKind, Pending, Quota
+from shared.ports import Loan, LoanKind, Pending, UnlistedShare
 
 # Longer than a dial has; then it is over, and so is a reading that began before its end.
 UNDER_WAY = timedelta(seconds=2)
 # Where dials of this process are after all that is free, the second look mostly shows who has got it: without it a dial
 # shares after a lost try, and 64 dials on ten numbers take four steps at the 99th percentile instead of three.
-MOST_LOOKS = 2
+MAX_LOOKS = 2
 # Of a dial that does not say its country, the directory tells it while these many zones, the largest, are being read.
-MOST_BEGUN = 5
+MAX_ZONES_BEGUN = 5
 
 # Dials of one burst come one after the other: what the first of them began to read is for all of them.
 LATER_S = 0.1
@@ -65,27 +65,33 @@ class Lending:
 
     def expect(self, country: str | None, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
-        for zone in self._in_order(country)[: MOST_BEGUN if country is None else 1]:
+        for zone in self._in_order(country)[: MAX_ZONES_BEGUN if country is None else 1]:
             zone.expect(deadline)
 
     def find(
-        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
+        self,
+        *,
+        country: str | None,
+        unlisted_share: UnlistedShare | None,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
     ) -> Loan:
         """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
-        if quota is not None and quota.place is None:
-            if not quota.numbers:
-                raise NotFound("All numbers that agents outside the directory hold have left the pool.")
-            return self._find_among(frozenset(quota.numbers), country, now, deadline, takes=takes)
+        if unlisted_share is not None and unlisted_share.place is None:
+            if not unlisted_share.numbers:
+                raise NotFound("All numbers that unlisted agents hold have left the pool.")
+            return self._find_among(frozenset(unlisted_share.numbers), country, now, deadline, takes=takes)
         loan = self._find_unshared(country, now, deadline, takes=takes)
         loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
-        return structs.replace(loan, quota_place=quota.place if quota is not None else None)
+        return structs.replace(loan, unlisted_number_place=unlisted_share.place if unlisted_share is not None else None)
 
     def _find_among(
         self, numbers: frozenset[str], country: str | None, now: datetime, deadline: Deadline, *, takes: bool
     ) -> Loan:
-        """One of the numbers that agents outside the directory hold: resting, else shared; one reading for it."""
+        """One of the numbers that unlisted agents hold: resting, else shared; one reading for it."""
         names = {zone_of_number(number) for number in numbers}
         zones = [zone for zone in self._in_order(country) if zone.name in names]
         self._look(zones, {zone: zone.picture for zone in zones}, now, deadline)
@@ -96,8 +102,8 @@ class Lending:
             # A reading has an end: where thousands hold numbers, it may show none of these.
             return Loan(number=self._chance.choice(sorted(numbers)), kind=LoanKind.SHARED)
         # Whoever takes a number that rests takes the place that it has: they hold no more numbers than before.
-        held = (each.emergency.quota_place for each in loan.from_holders if each.emergency is not None)
-        return structs.replace(loan, quota_place=next((place for place in held if place is not None), None))
+        held = (each.emergency.unlisted_number_place for each in loan.from_holders if each.emergency is not None)
+        return structs.replace(loan, unlisted_number_place=next((place for place in held if place is not None), None))
 
     def _find_unshared(self, country: str | None, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         looked: list[_Zone] = []
@@ -190,7 +196,7 @@ class _Zone:
     def find_unshared(self, seen: Picture, now: datetime, deadline: Deadline, *, takes: bool) -> Loan | None:
         """A number that nobody holds, by a newer picture than `seen`: free, else never lent, else resting."""
         picture, row = seen, None
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_LOOKS):
             picture = self._look(picture, now, deadline)
             row = self._take(picture.free, now)
             if row is not None or not picture.free:

@@ -17,19 +17,19 @@ from shared.adapters.emergency_rows import (
     has_zone,
     holder_row,
     map_readable,
-    outside_row,
-    quota_row,
     ration_row,
     read_holder,
     read_slot_and_holders,
     slot_row,
     slots_and_held,
+    unlisted_emergency_row,
+    unlisted_number_row,
 )
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.lending import Lending, LockMaker
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Put,
@@ -44,16 +44,16 @@ from shared.adapters.table import (
 )
 from shared.deadlines import Deadline
 from shared.domain.callers import Caller
-from shared.domain.emergencies import OutsidePlace
+from shared.domain.emergencies import UnlistedEmergencyPlace
 from shared.domain.ids import key_of
 from shared.domain.leases import Lease, Rules
-from shared.domain.pool import notices_a_window, places_for_unknown, ration_window, unlisted_at_once
+from shared.domain.pool import notices_a_window, ration_window, unlisted_at_once, unlisted_numbers_at_most
 from shared.domain.pool_numbers import NumberLeases
-from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Quota, Ration
+from shared.ports import Holder, Keys, Loan, LoanKind, Pending, Ration, UnlistedShare
 
-MOST_ROWS_A_POOL = 200_000
+MAX_ROWS_A_POOL = 200_000
 # A page of the service. The newest of a number's holders may be anywhere among them.
-MOST_HOLDERS_READ = 1000
+MAX_HOLDERS_READ = 1000
 
 _BARE: Values = {"schema": SCHEMA}
 _LEAVING: Values = {"schema": SCHEMA, "leaves": True}
@@ -80,7 +80,7 @@ class NumbersTable:
 
     def holders(self, number: str, deadline: Deadline) -> list[Holder] | None:
         """Who holds or last held a number, newest lease first; None if it is not of the pool and nobody does."""
-        found = self._slot_and_holders(number, MOST_HOLDERS_READ, deadline)
+        found = self._slot_and_holders(number, MAX_HOLDERS_READ, deadline)
         return found.holders if found.holders or found.unreadable or found.slot is not None else None
 
     def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
@@ -95,7 +95,7 @@ class NumbersTable:
 
     def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
         """Every number that the store knows, with the leases that are kept of it; what cannot be read is left out."""
-        rows = self._prefixed("number|", MOST_ROWS_A_POOL, deadline)
+        rows = self._prefixed("number|", MAX_ROWS_A_POOL, deadline)
         slots, _ = slots_and_held(rows)
         leases: dict[str, list[Lease]] = {number: [] for number in slots}
         for holder in map_readable(read_holder, (row for row in rows if not row.key.endswith("|"))):
@@ -112,26 +112,34 @@ class NumbersTable:
         self._lending.expect(country, deadline)
 
     def loan(
-        self, *, country: str | None, quota: Quota | None, now: datetime, deadline: Deadline, takes: bool = True
+        self,
+        *,
+        country: str | None,
+        unlisted_share: UnlistedShare | None,
+        now: datetime,
+        deadline: Deadline,
+        takes: bool = True,
     ) -> Loan:
         """A number to lend: free, else resting, else shared, a domestic one first; `NotFound` without a pool (B2)."""
-        return self._lending.find(country=country, quota=quota, now=now, deadline=deadline, takes=takes)
+        return self._lending.find(
+            country=country, unlisted_share=unlisted_share, now=now, deadline=deadline, takes=takes
+        )
 
-    def quota(self, deadline: Deadline) -> Pending[Quota]:
-        """Whether agents who are not in the directory may have one more number between them."""
+    def unlisted_share(self, deadline: Deadline) -> Pending[UnlistedShare]:
+        """Whether unlisted agents may have one more number between them."""
         pool = self._pools.pool.numbers
-        places = {quota_row(place): place for place in range(places_for_unknown(pool))}
+        places = {unlisted_number_row(place): place for place in range(unlisted_numbers_at_most(pool))}
 
-        def left(rows: list[Row]) -> Quota:
+        def left(rows: list[Row]) -> UnlistedShare:
             held = {str(row.values.get("number")) for row in rows}
-            return Quota(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
+            return UnlistedShare(place=self._one_left(places, rows), numbers=tuple(sorted(held.intersection(pool))))
 
         return Read(self._table.between(*with_prefix("unknown|"), len(places), deadline), left)
 
     def ration(
         self, owner: str | None, now: datetime, deadline: Deadline, besides: Collection[str] = ()
     ) -> Pending[Ration]:
-        """What is left of the ration of this principal outside the directory."""
+        """What is left of the ration of this unlisted principal."""
         most, name = notices_a_window(owner), key_of(owner or "")
         owner_key = self._keys.ring(deadline).first(name)
         ration = [ration_row(ration_window(now), owner_key, place) for place in range(most)]
@@ -142,12 +150,15 @@ class NumbersTable:
 
         return Read(read, left)
 
-    def place_outside(self, caller: Caller, deadline: Deadline) -> Pending[OutsidePlace | None]:
-        """A place for an emergency outside the directory that the caller reports; None where there are enough."""
+    def unlisted_emergency_place(self, caller: Caller, deadline: Deadline) -> Pending[UnlistedEmergencyPlace | None]:
+        """A place for an unlisted agent's emergency that the caller reports; None where there are enough."""
         most = unlisted_at_once(caller)
         # Agents are many principals with one emergency each: they are bounded together.
         together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
-        places = {outside_row(place): place for place in (OutsidePlace(together, number) for number in range(most))}
+        places = {
+            unlisted_emergency_row(place): place
+            for place in (UnlistedEmergencyPlace(together, number) for number in range(most))
+        }
         read = self._table.between(*with_prefix(f"outside|{together}|"), most, deadline)
         return Read(read, lambda rows: self._one_left(places, rows))
 
@@ -207,7 +218,7 @@ class NumbersTable:
         [mark] = self._table.commit([Put(POOL_ROW, OUT_OF_LINE)], deadline)
         changes = self._pool_changes(now, deadline)
         with suppress(_OtherSync):
-            for group in batched(changes, (MOST_ROWS_A_COMMIT - 1) // 2, strict=False):
+            for group in batched(changes, (MAX_ROWS_A_COMMIT - 1) // 2, strict=False):
                 mark = self._change_pool(group, mark, deadline)
             # Numbers were lent and given back meanwhile: that all is well only a look that finds it so can tell.
             if not changes:
@@ -216,8 +227,8 @@ class NumbersTable:
 
     def _pool_changes(self, now: datetime, deadline: Deadline) -> list[list[Write]]:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
-        slots, held = slots_and_held(self._prefixed("number|", MOST_ROWS_A_POOL, deadline))
-        free = by_free_number(self._prefixed("free|", MOST_ROWS_A_POOL, deadline))
+        slots, held = slots_and_held(self._prefixed("number|", MAX_ROWS_A_POOL, deadline))
+        free = by_free_number(self._prefixed("free|", MAX_ROWS_A_POOL, deadline))
         changes: list[list[Write]] = []
         pool = self._pools.pool.numbers
         staying = frozenset(pool)

@@ -12,7 +12,7 @@ from shared.domain.pool import ration_window
 from shared.domain.presence import Hold
 from shared.ports import OutageDial
 
-MOST_REMEMBERED = 10_000
+MAX_DIALS_REMEMBERED = 10_000
 # Of one id; more principals than this claim it only where somebody floods.
 MAX_REPORTERS = 10
 
@@ -81,7 +81,7 @@ class OutageMemory:
             test = dial.test and (before is None or before.test)
             of_agent[dial.by] = structs.replace(dial, test=test)
             self._dialling[agent_key_of(agent_id)] = dict(list(of_agent.items())[-MAX_REPORTERS:])
-            if len(self._dialling) > MOST_REMEMBERED:
+            if len(self._dialling) > MAX_DIALS_REMEMBERED:
                 self._forget_one()
 
     def _forget_one(self) -> None:
@@ -121,5 +121,5 @@ class OutageMemory:
 
 
 def _trim[K, V](remembered: OrderedDict[K, V]) -> None:
-    while len(remembered) > MOST_REMEMBERED:
+    while len(remembered) > MAX_DIALS_REMEMBERED:
         remembered.popitem(last=False)

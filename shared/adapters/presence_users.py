@@ -9,7 +9,7 @@ from shared.domain.ids import guid_of
 from shared.ports import Pending
 
 
-class Entries(Protocol):
+class KnownEntries(Protocol):
     """The directory's entries, and what this process remembers of them."""
 
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
@@ -27,13 +27,13 @@ class PresenceUsers:
     `by_object_id`: the service knows agents by their Microsoft Entra object ids, and so also those without an entry.
     """
 
-    def __init__(self, entries: Entries, id_in: Callable[[Agent], str | None], *, by_object_id: bool) -> None:
+    def __init__(self, entries: KnownEntries, id_in: Callable[[Agent], str | None], *, by_object_id: bool) -> None:
         self._entries = entries
         self._id_in = id_in
         self._by_object_id = by_object_id
 
     def find(self, presence_id: str, deadline: Deadline) -> str | None:
-        """The service's id of this agent; of one outside the directory their object id, where that is their id here.
+        """The service's id of this agent; of an unlisted one their object id, where that is their id here.
 
         None where nothing tells it. Raises `Unavailable`.
         """

@@ -17,7 +17,7 @@ EVERY_S = 0.5
 # A repeat that fails though the store answers (a row that cannot be read) waits twice as long each time: as often as
 # the first ones, it would ask the store some twenty times a second until somebody mends the row.
 AT_LEAST_EVERY_S = 30.0
-MOST_KEPT = 10_000
+MAX_REPEATS_KEPT = 10_000
 
 
 class _Kept(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Repeats:
             own[key] = _Kept(again, self._threads.monotonic() + EVERY_S)
             if len(own) > most:
                 own.popitem(last=False)
-            if sum(map(len, self._kept.values())) > MOST_KEPT:
+            if sum(map(len, self._kept.values())) > MAX_REPEATS_KEPT:
                 most_kept_by = max(self._kept, key=lambda each: len(self._kept[each]))
                 self._kept[most_kept_by].popitem(last=False)
                 if not self._kept[most_kept_by]:

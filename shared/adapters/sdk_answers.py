@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # For every client of an SDK. The SDK would send the whole request again to wherever a 307 or 308 says, with the names
 # and numbers in it, and take the answer of that place for the service's.
 NO_REDIRECTS = {"permit_redirects": False}
-LEAST_WAIT_S, USUAL_WAIT_S = 0.5, 2.0
+MIN_WAIT_S, USUAL_WAIT_S = 0.5, 2.0
 _BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -42,7 +42,7 @@ def require_own_answer(response: HttpResponse) -> None:
 def retry_after_s(response: HttpResponse | None, *, most_s: float) -> float:
     """The seconds that the service asks us to wait, within reason."""
     said = _said_s(response.headers) if response is not None else None
-    return USUAL_WAIT_S if said is None else min(most_s, max(LEAST_WAIT_S, said))
+    return USUAL_WAIT_S if said is None else min(most_s, max(MIN_WAIT_S, said))
 
 
 def _said_s(headers: Mapping[str, str]) -> float | None:

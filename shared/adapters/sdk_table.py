@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.adapters.deadline_pool import Answer
+from shared.adapters.deadline_pool import PendingAnswer
 from shared.adapters.entity_group import Refusal, decode, encode, entity_bytes, row_url
 from shared.adapters.table import Delete, Insert, Replace, Row, Values, Write, require_key, require_writes
 from shared.adapters.table_account import TABLE_NOT_FOUND, RefusedRequest, TableAccount
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
     from azure.data.tables import TableClient
 
-MOST_ROWS_A_PAGE = 1000
+MAX_ROWS_A_PAGE = 1000
 _HEADERS = {
     "Accept": "application/json;odata=minimalmetadata",
     "DataServiceVersion": "3.0",
@@ -43,12 +43,12 @@ class SdkTable:
         self._table_name = table_name
         self._partition = partition
 
-    def get(self, key: str, deadline: Deadline) -> Answer[Row | None]:
+    def get(self, key: str, deadline: Deadline) -> PendingAnswer[Row | None]:
         """One row."""
         require_key(key)
         return self._account.ask(self._table_name, lambda client: self._get(client, key), deadline)
 
-    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Answer[list[Row]]:
+    def between(self, first: str, end: str, limit: int, deadline: Deadline) -> PendingAnswer[list[Row]]:
         """At most `limit` rows with `first <= key < end`, in the order of their keys."""
         if limit < 1:
             raise ValueError("the limit must be at least 1")
@@ -94,7 +94,7 @@ class SdkTable:
         rows: list[Row] = []
         following = before = ""
         while True:
-            top = min(limit - len(rows), MOST_ROWS_A_PAGE)
+            top = min(limit - len(rows), MAX_ROWS_A_PAGE)
             url = f"{self._url(client)}()?$top={top}&$filter={within}{following}"
             response = _ask(client, "GET", url, HTTPStatus.OK)
             rows += [_row(entity) for entity in msgspec.json.decode(response.content)["value"]]

@@ -10,7 +10,7 @@ from itertools import batched
 from msgspec import Struct
 
 from shared.adapters.table import (
-    MOST_ROWS_A_COMMIT,
+    MAX_ROWS_A_COMMIT,
     Delete,
     Insert,
     Put,
@@ -136,7 +136,7 @@ class SiteTable:
         """Write these over whatever is there, a hundred in each transaction. Raises `Malformed` beyond `MAX_SITES`."""
         require_room(self.all(deadline), sites)
         try:
-            for some in batched(sites, MOST_ROWS_A_COMMIT, strict=False):
+            for some in batched(sites, MAX_ROWS_A_COMMIT, strict=False):
                 self._table.commit([Put(_site_row(each.site_id), _values(each)) for each in some], deadline)
         finally:
             self._forget()

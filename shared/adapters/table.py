@@ -19,7 +19,7 @@ from shared.ports import Pending
 
 type Value = str | int | bool
 type Values = dict[str, Value]
-MOST_ROWS_A_COMMIT = 100
+MAX_ROWS_A_COMMIT = 100
 
 
 class Row(Struct, frozen=True):
@@ -147,10 +147,10 @@ def read_state[T](row: Row, kind: type[T]) -> T:
     return read_row(row, lambda each: msgspec.json.decode(str(each.values["state"]), type=kind))
 
 
-LONGEST_KEY = 512
-LONGEST_TEXT = 32_768
+MAX_KEY_CHARS = 512
+MAX_TEXT_UTF16_UNITS = 32_768
 _LARGEST_INT = 2**63
-_KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{LONGEST_KEY}}}")
+_KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{MAX_KEY_CHARS}}}")
 
 
 def require_key(key: str) -> None:
@@ -171,7 +171,7 @@ def key_in(row: Row, name: str) -> str:
 
 def require_writes(writes: Sequence[Write]) -> None:
     """Raise `ValueError` unless this can be one transaction: 1 to 100 rows, each once, storable values."""
-    if not 0 < len(writes) <= MOST_ROWS_A_COMMIT:
+    if not 0 < len(writes) <= MAX_ROWS_A_COMMIT:
         raise ValueError("a commit takes 1 to 100 writes")
     if len({write.key for write in writes}) != len(writes):
         raise ValueError("a commit may touch each row only once")
@@ -185,7 +185,7 @@ def _require_values(values: Values) -> None:
     for name, value in values.items():
         if not name.isidentifier() or not name.isascii() or name in ("PartitionKey", "RowKey", "Timestamp"):
             raise ValueError("a value's name must be an ASCII identifier that the service does not use itself")
-        if isinstance(value, str) and utf16_units(value) > LONGEST_TEXT:
+        if isinstance(value, str) and utf16_units(value) > MAX_TEXT_UTF16_UNITS:
             raise ValueError("a text may have at most 32,768 UTF-16 units")
         if isinstance(value, int) and not -_LARGEST_INT <= value < _LARGEST_INT:
             raise ValueError("a number must fit into 64 bits")
@@ -200,13 +200,13 @@ def utf16_units(text: str) -> int:
 
 
 # Table storage keeps at most 32,768 UTF-16 units in one text; characters outside the BMP take two.
-_LONGEST_PART = 15_000
+_MAX_PART_CHARS = 15_000
 
 
 def long_state_values(state: msgspec.Struct, *, schema: int) -> Values:
     """A row that holds `state` as JSON in as many texts as it takes."""
     text = state_text(state)
-    parts = [text[start : start + _LONGEST_PART] for start in range(0, len(text), _LONGEST_PART)]
+    parts = [text[start : start + _MAX_PART_CHARS] for start in range(0, len(text), _MAX_PART_CHARS)]
     return {"schema": schema, "parts": len(parts), **{f"state{index}": part for index, part in enumerate(parts)}}
 
 

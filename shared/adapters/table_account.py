@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
-from shared.adapters.deadline_pool import Answer, DeadlinePool
+from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
 from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
@@ -29,7 +29,7 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
-MOST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 _MISSES = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
@@ -62,7 +62,7 @@ class RefusedRequest(Exception):
     @classmethod
     def answered(cls, response: HttpResponse) -> RefusedRequest:
         """By this answer; of its text only the service's code is read, since the rest may name a row."""
-        return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MOST_WAIT_S))
+        return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S))
 
 
 class TableAccount:
@@ -92,7 +92,7 @@ class TableAccount:
         self._http: HttpTransport | None = None
         self._clients: dict[str, TableClient] = {}
 
-    def ask[T](self, table_name: str, work: Callable[[TableClient], T], deadline: Deadline) -> Answer[T]:
+    def ask[T](self, table_name: str, work: Callable[[TableClient], T], deadline: Deadline) -> PendingAnswer[T]:
         """Begin a request to one table. Raises `Unavailable`; its answer raises that and `RowConflict`."""
         attempt = self.breaker.admit()
         begun = self._clock.monotonic()

@@ -13,7 +13,7 @@ from shared.domain.presence import PresenceStatus
 
 OWED = "owed"
 # Of several notices to one recipient the state that asks for somebody's attention most is shown.
-_MOST_URGENT_FIRST = (OWED, Delivery.FAILED, Delivery.REFUSED, Delivery.ACCEPTED, Delivery.DELIVERED)
+_URGENT_FIRST = (OWED, Delivery.FAILED, Delivery.REFUSED, Delivery.ACCEPTED, Delivery.DELIVERED)
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -124,4 +124,4 @@ def notice_states(owed: Iterable[Notice], sent: Iterable[SentNotice]) -> dict[st
 def _note(states: dict[str, dict[str, str]], agent_key: str, found: Mapping[str, str]) -> None:
     of_agent = states.setdefault(agent_key, {})
     for address, state in found.items():
-        of_agent[address] = min(of_agent.get(address, state), state, key=_MOST_URGENT_FIRST.index)
+        of_agent[address] = min(of_agent.get(address, state), state, key=_URGENT_FIRST.index)

@@ -31,7 +31,7 @@ from shared.domain.identities import raw_identity
 from shared.domain.ids import Key, derived
 
 FALLBACK_AFTER = timedelta(minutes=5)
-LEAST_LAP = timedelta(seconds=10)
+MIN_LAP = timedelta(seconds=10)
 PRESUMED_CONNECTED_AFTER = timedelta(seconds=3)
 # An event of a ring's end comes a little after it; a request without an answer is sent again a little later.
 EVENT_GRACE = timedelta(seconds=3)
@@ -43,10 +43,10 @@ TAKEN_UP_AFTER = timedelta(seconds=5)
 # Longer than a request is repeatable and a token lasts: until then a repeat must find what it repeats.
 KEPT_AFTER_END = timedelta(minutes=10)
 # So long the event of a recording may come: Event Grid sends it again for a day, and its files take a while.
-MOST_KEPT_AFTER_END = timedelta(hours=25)
+MAX_KEPT_AFTER_END = timedelta(hours=25)
 INVITATION_KEPT = timedelta(minutes=1)
-MOST_JOINED_KEPT = 20
-MOST_OTHERS_KEPT = 20
+MAX_JOINED_KEPT = 20
+MAX_OTHERS_KEPT = 20
 
 
 # Steps --------------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def _next_rung(callback: Callback, ladder: Ladder, engaged: Collection[str], now
     rungs = {Rung.FALLBACK: fallback} if for_good else _rungs(callback, ladder, engaged)
     left = [rung for rung, people in rungs.items() if people and (lap is None or rung not in lap.rungs)]
     if lap is None or not left:
-        begins_at = now if lap is None else lap.began_at + LEAST_LAP
+        begins_at = now if lap is None else lap.began_at + MIN_LAP
         left = [rung for rung, people in rungs.items() if people]
         if now < begins_at or not left:
             return Wait(min([max(begins_at, now + EVENT_GRACE), *_look_ahead(callback, now)]))
@@ -258,7 +258,7 @@ def _kept(callback: Callback, now: datetime) -> Sequence[Invitation]:
     """Without those of which nothing can be heard any more."""
     joined = [each for each in callback.invitations if each.joined_at is not None]
     others = [each for each in callback.invitations if each.joined_at is None and now < each.ends_at + INVITATION_KEPT]
-    return [*joined[-MOST_JOINED_KEPT:], *others[-MOST_OTHERS_KEPT:]]
+    return [*joined[-MAX_JOINED_KEPT:], *others[-MAX_OTHERS_KEPT:]]
 
 
 def bare_callback(
@@ -271,7 +271,7 @@ def bare_callback(
     kept_until = over_at + KEPT_AFTER_END
     if released_at is not None:
         # Nothing that tells of the call outlives the lease and its cool-down (B8).
-        kept_until = min(over_at + MOST_KEPT_AFTER_END, max(released_at, over_at))
+        kept_until = min(over_at + MAX_KEPT_AFTER_END, max(released_at, over_at))
     return Callback(
         callback_id=callback_id,
         connection_id="",

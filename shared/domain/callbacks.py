@@ -17,14 +17,14 @@ from shared.domain.emergencies import Reach
 from shared.domain.identities import raw_identities, raw_identity
 from shared.domain.ids import Key, derived, key_of
 
-LEAST_RING_S = 5
+MIN_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
 # So long the list of participants may lag behind a joining.
 # A list that is only late shows the caller long before; what ends a call that nobody told us of shows in it for good.
 EMPTY_MEANS_OVER_AFTER = timedelta(minutes=2)
 LOOK_SETTLES = timedelta(seconds=2)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
-MOST_WITHOUT_STATE = 60
+MAX_TRIES_WITHOUT_STATE = 60
 
 
 class Rung(StrEnum):
@@ -112,7 +112,7 @@ class Invitation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def ring_s(self, now: datetime) -> int:
         """For how many seconds from now it is to ring."""
-        return max(LEAST_RING_S, math.ceil((self.ends_at - now).total_seconds()))
+        return max(MIN_RING_S, math.ceil((self.ends_at - now).total_seconds()))
 
 
 class Lap(Struct, frozen=True, kw_only=True):
@@ -418,7 +418,7 @@ def id_without_state(callback_id: str, number: int, label: str | None) -> str:
 def try_without_state(callback_id: str, invitation_id: str) -> int | None:
     """Which such invitation this is; None for any other."""
     own = label_in(invitation_id)
-    tries = range(MOST_WITHOUT_STATE) if "." in invitation_id else ()
+    tries = range(MAX_TRIES_WITHOUT_STATE) if "." in invitation_id else ()
     return next((number for number in tries if id_without_state(callback_id, number, own) == invitation_id), None)
 
 

@@ -34,7 +34,7 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """What the emergencies of agents outside the directory, whom they report, belong to."""
+        """What the emergencies of unlisted agents, whom they report, belong to."""
         return f"{self.kind.value}:{self.name.lower()}"
 
     @property

@@ -191,7 +191,7 @@ def _may_be_untied_leg(emergency: Emergency, recording: Recording, rules: Rules,
 
 
 # A row holds 32,768 characters of text at most; the rest of it is short.
-MOST_LOCATION_CHARACTERS = 24_000
+MAX_LOCATION_CHARS = 24_000
 
 
 def in_parts(locations: Collection[str]) -> list[tuple[str, ...]]:
@@ -201,7 +201,7 @@ def in_parts(locations: Collection[str]) -> list[tuple[str, ...]]:
     for location in dict.fromkeys(locations):
         if not parts or len(location) > left:
             parts.append([])
-            left = MOST_LOCATION_CHARACTERS
+            left = MAX_LOCATION_CHARS
         parts[-1].append(location)
         left -= len(location) + 3
     return [tuple(part) for part in parts]

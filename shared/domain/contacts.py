@@ -9,7 +9,7 @@ from msgspec import Struct
 from shared.domain.words import Words
 
 MAX_CONTACTS = 50
-LONGEST_ADDRESS = 254
+MAX_ADDRESS_CHARS = 254
 NO_ADDRESS = Words("is not an e-mail address")
 TOO_MANY = f"is beyond the {MAX_CONTACTS} addresses that a list may have"
 _PIECES = re.compile(r'"[^"]*"|<[^<>]*>|[^;,\r\n\u2028\u2029"<]+|[;,\r\n\u2028\u2029"<]')
@@ -18,12 +18,12 @@ _BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
 _FAMILY_NAME = re.compile(r"(?:[^\W\d_]|[ .'\u2019-])+")
 # Most addresses by far: what `email-validator` makes of them is known without importing it, which costs 90 ms.
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]+", re.ASCII)
-_LONGEST_PLAIN_LOCAL, _LONGEST_PLAIN_DOMAIN = 64, 60
+_MAX_PLAIN_LOCAL_CHARS, _MAX_PLAIN_DOMAIN_CHARS = 64, 60
 # RFC 6761 and its registry: nobody's mail is delivered there.
 _NOWHERE = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 
-class Refused(Struct, frozen=True):
+class UnusableContact(Struct, frozen=True):
     """What was written and cannot be used, in words for whoever wrote it; `index` counts from 0 what they wrote."""
 
     index: int
@@ -35,7 +35,7 @@ class Contacts(Struct, frozen=True):
     """The addresses of a list, each once whatever its case, and what is none."""
 
     kept: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[UnusableContact, ...] = ()
 
 
 def parse_contacts(text: str) -> Contacts:
@@ -49,17 +49,17 @@ def parse_contacts(text: str) -> Contacts:
 def contacts_in(entries: Iterable[str]) -> Contacts:
     """The addresses of a list of texts that hold one each; empty ones are passed over, yet counted."""
     kept: dict[str, str] = {}
-    refused: list[Refused] = []
+    refused: list[UnusableContact] = []
     for index, entry in enumerate(entries):
         if not entry.strip():
             continue
         try:
             address = address_in(entry)
         except ValueError as error:
-            refused.append(Refused(index, entry.strip(), str(error)))
+            refused.append(UnusableContact(index, entry.strip(), str(error)))
             continue
         if address.casefold() not in kept and len(kept) == MAX_CONTACTS:
-            refused.append(Refused(index, entry.strip(), TOO_MANY))
+            refused.append(UnusableContact(index, entry.strip(), TOO_MANY))
             continue
         kept.setdefault(address.casefold(), address)
     return Contacts(tuple(kept.values()), tuple(refused))
@@ -88,14 +88,14 @@ def _address(text: str) -> str:
     plain = _plain(text)
     if plain is not None:
         return plain
-    if len(text) > LONGEST_ADDRESS or "@" not in text:
+    if len(text) > MAX_ADDRESS_CHARS or "@" not in text:
         raise ValueError(NO_ADDRESS)
     return _validated(text)
 
 
 def _plain(address: str) -> str | None:
     local, _, domain = address.rpartition("@")
-    if len(local) > _LONGEST_PLAIN_LOCAL or len(domain) > _LONGEST_PLAIN_DOMAIN or not _PLAIN.fullmatch(address):
+    if len(local) > _MAX_PLAIN_LOCAL_CHARS or len(domain) > _MAX_PLAIN_DOMAIN_CHARS or not _PLAIN.fullmatch(address):
         return None
     domain = domain.lower()
     special = domain.rpartition(".")[2] in _NOWHERE or "--" in domain

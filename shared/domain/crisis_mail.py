@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from shared.domain.emergencies import Emergency
 from shared.domain.ids import derived
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Notice, NoticeKind, merged
+from shared.domain.notifications import MAX_RECIPIENTS_A_MESSAGE, Notice, NoticeKind, merged
 
 # A message that somebody still reads, and a transaction that takes all of it.
-MOST_NOTICES_A_MESSAGE = 20
+MAX_NOTICES_A_MESSAGE = 20
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -83,10 +83,10 @@ def _merged(waiting: Sequence[Waiting]) -> Iterable[Message]:
             spelled.setdefault(address.casefold(), address)
     groups: dict[tuple[str, ...], tuple[tuple[Waiting, ...], list[str]]] = {}
     for folded, theirs in owed.items():
-        for some in batched(theirs, MOST_NOTICES_A_MESSAGE, strict=False):
+        for some in batched(theirs, MAX_NOTICES_A_MESSAGE, strict=False):
             ids = tuple(each.notice.notice_id for each in some)
             groups.setdefault(ids, (some, []))[1].append(spelled[folded])
     for some, recipients in groups.values():
         oldest_first = tuple(sorted(some, key=lambda each: (each.notice.happened_at, each.notice.notice_id)))
-        for group in batched(recipients, MOST_RECIPIENTS_A_MESSAGE, strict=False):
+        for group in batched(recipients, MAX_RECIPIENTS_A_MESSAGE, strict=False):
             yield Message(group, oldest_first)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shared.domain.callbacks import Ladder
 from shared.domain.leases import Rules
+from shared.domain.words import Words
 
 
 class CallbackNotices(StrEnum):
@@ -22,6 +23,18 @@ class PresenceBackend(StrEnum):
     TABLE = "table"
     GRAPH = "graph"
     DYNAMICS365 = "dynamics365"
+
+
+class SettingFault(Struct, frozen=True, kw_only=True):
+    """What is wrong with a setting and how to mend it, without its value.
+
+    Unless it is `serious`, everything works, but less surely.
+    """
+
+    setting: str
+    problem: Words
+    mend: Words
+    serious: bool
 
 
 class Deployment(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from shared.domain.deployment import Deployment
+from shared.domain.deployment import Deployment, SettingFault
 from shared.domain.drills import Drill, DrillState
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import binding_check, emergency_path, number_checks
@@ -27,15 +27,6 @@ OF_THE_SETTING = Words("The keys of people in the tables are made with KEY_SECRE
 OF_THE_TABLE = Words("The keys of people are made with a secret that was made once and is kept in the table.")
 # What Communication Services documents for a domain of Azure's, whose quota it does not raise.
 MANAGED_AN_HOUR = 10
-
-
-class SettingFault(Struct, frozen=True, kw_only=True):
-    """What is wrong with a setting, without its value; `serious`: not only less sure."""
-
-    setting: str
-    problem: Words
-    mend: Words
-    serious: bool
 
 
 class StoreFacts(Struct, frozen=True, kw_only=True):

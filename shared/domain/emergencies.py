@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 
 from shared.domain.callers import is_of_an_agent
 from shared.domain.emergency_numbers import Placement
@@ -31,18 +31,18 @@ REPEATED_AFTER = timedelta(seconds=1)
 # dial. A first try that is still under way by then has claimed the effect anew.
 FIRST_TRY_WITHIN = timedelta(seconds=8)
 FIRST_WAIT = timedelta(seconds=10)
-LONGEST_WAIT = timedelta(minutes=5)
-MOST_LEGS = 12
-MOST_SIGHTINGS = 12
-MOST_CLAIMS_A_LEG = 2
+MAX_WAIT = timedelta(minutes=5)
+MAX_LEGS = 12
+MAX_SIGHTINGS = 12
+MAX_CLAIMS_A_LEG = 2
 GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
 GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
 # One of each kind, of the window before.
-MOST_DEFERRED = 2
+MAX_DEFERRED_NOTICES = 2
 # The most contacts that there can be, twice over: the agent's own and the default ones.
 MAX_TOLD = 100
 # A notice of each leg, and one of each callback; each with the one that it went on as.
-MOST_PASSED_ON = 48
+MAX_NOTICES_PASSED_ON = 48
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -174,8 +174,8 @@ class Thread(Struct, frozen=True, kw_only=True):
         return _others(self.told, self.closed_for)
 
 
-class OutsidePlace(Struct, frozen=True):
-    """Which of the emergencies outside the directory it is that these principals may have at once.
+class UnlistedEmergencyPlace(Struct, frozen=True):
+    """Which of the emergencies of unlisted agents it is that these principals may have at once.
 
     `principals` is the key of the one who reports it, or a word for all agents together.
     """
@@ -188,14 +188,14 @@ class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
     `owner` is whose it is where the agent is not in the directory (`Caller.owner`), `reporter` whose ration its notices
-    are of: not the agent's own while only machines have reported it. `outside_place` is then theirs among so many,
-    `quota_place` that of their number among those that all such agents may have. `self_stated` are those of the
-    `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is when the owed
-    reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that is
-    held is still what we set; None when not. `situation` is what was established at the latest dial.
-    `past` are the latest legs that are no longer kept: reports of them that come late are of a call that was served
-    long ago. `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices`
-    is when the latest notices of callbacks were caused.
+    are of: not the agent's own while only machines have reported it. `unlisted_emergency_place` is then theirs among so
+    many, `unlisted_number_place` that of their number among those that all such agents may have. `self_stated` are
+    those of the `starters` that neither the directory nor a machine gives to the agent. `presence_due_at` is when the
+    owed reconciling of the agent's presence is next due, `presence_look_at` when it is looked whether a presence that
+    is held is still what we set; None when not. `situation` is what was established at the latest dial. `past` are the
+    latest legs that are no longer kept: reports of them that come late are of a call that was served long ago.
+    `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices` is when the
+    latest notices of callbacks were caused.
     """
 
     agent_id: str
@@ -214,8 +214,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     presence_due_at: datetime | None = None
     presence_attempts: int = 0
     presence_look_at: datetime | None = None
-    quota_place: int | None = None
-    outside_place: OutsidePlace | None = None
+    unlisted_number_place: int | None = field(default=None, name="quota_place")
+    unlisted_emergency_place: UnlistedEmergencyPlace | None = field(default=None, name="outside_place")
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None
@@ -445,7 +445,7 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     continued = same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
-    past = (*emergency.past, *(each.leg_id for each in emergency.legs if each not in kept))[-MOST_LEGS:]
+    past = (*emergency.past, *(each.leg_id for each in emergency.legs if each not in kept))[-MAX_LEGS:]
     started = structs.replace(emergency, legs=(*kept, leg), past=past, sightings=sightings, lease=lease)
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
@@ -481,7 +481,7 @@ def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
 
 
 def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, now: datetime) -> tuple[Leg, ...]:
-    if len(legs) < MOST_LEGS:
+    if len(legs) < MAX_LEGS:
         return legs
     ended = standing(emergency, rules, now).ends
     oldest = min(legs, key=lambda leg: (leg.leg_id not in ended, leg.dialled_at))
@@ -521,7 +521,7 @@ def with_claim(emergency: Emergency, leg_id: str, server_key: str, rules: Rules,
     """The softphone said which server call a leg is. Of a callback call control knows that: its word alone counts."""
 
     def claiming(leg: Leg) -> Leg:
-        claims = tuple(sorted({*leg.claims, server_key})[:MOST_CLAIMS_A_LEG])
+        claims = tuple(sorted({*leg.claims, server_key})[:MAX_CLAIMS_A_LEG])
         return structs.replace(leg, claims=claims)
 
     legs = tuple(claiming(leg) if leg.leg_id == leg_id and not leg.callback else leg for leg in emergency.legs)
@@ -535,7 +535,7 @@ def with_sighting(emergency: Emergency, sighting: Sighting, rules: Rules, now: d
     if before is None and not _may_matter(emergency, sighting, rules, now):
         return emergency
     known[sighting.server_key] = _merged(before, sighting)
-    latest = sorted(known.values(), key=_start_order)[-MOST_SIGHTINGS:]
+    latest = sorted(known.values(), key=_start_order)[-MAX_SIGHTINGS:]
     return settle(structs.replace(emergency, sightings=tuple(latest)), rules, now)
 
 
@@ -629,7 +629,7 @@ def with_presence_put_off(emergency: Emergency, now: datetime, least: timedelta 
 def backoff(attempts: int) -> timedelta:
     """How long to wait after so many tries: 10 s, then twice as long each time, at most 5 minutes."""
     doublings = min(max(attempts - 1, 0), 10)
-    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+    return min(FIRST_WAIT * (1 << doublings), MAX_WAIT)
 
 
 def with_expiry(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
@@ -657,9 +657,9 @@ def with_thread_opened(
     before = emergency.thread or Thread(opened_by=notice_id)
     if rationed:
         deferred = {**before.deferred, notice_id: before.deferred.get(notice_id, ())}
-        thread = structs.replace(before, deferred=dict(list(deferred.items())[-MOST_DEFERRED:]))
+        thread = structs.replace(before, deferred=dict(list(deferred.items())[-MAX_DEFERRED_NOTICES:]))
     else:
-        awaited = tuple(dict.fromkeys((*before.awaited, notice_id)))[-MOST_LEGS:]
+        awaited = tuple(dict.fromkeys((*before.awaited, notice_id)))[-MAX_LEGS:]
         thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told, deferred=before.deferred)
     return settle(structs.replace(emergency, thread=thread), rules, now)
 
@@ -732,7 +732,7 @@ def with_passed_on(
     new = tuple(address for address in default_contacts if address.casefold() not in known)
     if not new or notice_id in emergency.passed_on:
         return emergency, ()
-    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id, onward)[-MOST_PASSED_ON:]), new
+    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id, onward)[-MAX_NOTICES_PASSED_ON:]), new
 
 
 def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:

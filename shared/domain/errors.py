@@ -11,7 +11,7 @@ EmergencyCallingError
 │   ├── Unreadable     a stored row that cannot be decoded: for whoever needs it, the store is away
 │   ├── Rationed       the sender's quota: what is owed waits for its turn
 │   ├── LineFull       whoever sends it has had their share of the line: in number, or (TooFast) in time
-│   └── TooManyUnlisted  a bound on agents outside the directory: for one more, the store is away
+│   └── TooManyUnlisted  a bound on unlisted agents: for one more, the store is away
 ├── Refused            a service said no for good: a retry cannot help
 │   └── RecipientsRefused  it named the addresses that it will not take
 ├── AgentBusy          409: a drill must touch neither an emergency nor a number that rests
@@ -84,7 +84,7 @@ class TooFast(LineFull):
 
 
 class TooManyUnlisted(Unavailable):
-    """So many agents outside the directory have an emergency that another one gets the answer of an outage."""
+    """So many unlisted agents have an emergency that another one gets the answer of an outage."""
 
 
 class Rationed(Unavailable):

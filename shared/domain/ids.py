@@ -13,7 +13,7 @@ from msgspec import Meta
 
 NAMESPACE = uuid.UUID("6f0c1b0e-8f0d-5b57-9a83-8a3b0a1f9f11")
 KEY_HEX_DIGITS = 32
-LONGEST_MOMENT = 40
+MAX_MOMENT_CHARS = 40
 WORD_SYLLABLES = 5
 WORD_BITS = 30
 _CONSONANTS, _VOWELS = "bdfgklmnprstvwxz", "aiou"
@@ -53,7 +53,7 @@ def agent_key_of(agent_id: str) -> str:
 
 def _as_moment(outside_id: str) -> str | None:
     """The time that `outside_id` may be read as, in UTC and to the millisecond; None where it is no time."""
-    match = _MOMENT.fullmatch(outside_id) if len(outside_id) <= LONGEST_MOMENT else None
+    match = _MOMENT.fullmatch(outside_id) if len(outside_id) <= MAX_MOMENT_CHARS else None
     if match is None:
         return None
     seconds, fraction, hours, minutes = match.groups()

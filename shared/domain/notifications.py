@@ -9,7 +9,7 @@ from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import Key, derived
 from shared.domain.locations import ToldLocation
 
-MOST_RECIPIENTS_A_MESSAGE = 50
+MAX_RECIPIENTS_A_MESSAGE = 50
 
 
 class NoticeKind(StrEnum):

@@ -16,14 +16,14 @@ from shared.domain.voice_routes import Telephony, VoiceRoute, routed
 from shared.domain.words import Words
 
 
-class Outlook(Struct, frozen=True):
+class PlacementOutlook(Struct, frozen=True):
     """What dials from a country are answered; `numbers` are those that a voice route takes, or may take."""
 
     placeable: Placeable
     numbers: tuple[str, ...] = ()
 
 
-def outlook_of(country: str, deployment: Deployment, telephony: Telephony) -> Outlook:
+def outlook_of(country: str, deployment: Deployment, telephony: Telephony) -> PlacementOutlook:
     """What dials from `country` are answered: `unknown` where that holds for any emergency number there."""
     # Routes that were read too long ago to be told are still what dials follow: they may take any number.
     outdated = telephony.routes is None and telephony.routes_at is not None
@@ -31,12 +31,14 @@ def outlook_of(country: str, deployment: Deployment, telephony: Telephony) -> Ou
 
 
 @lru_cache(maxsize=256)
-def _outlook(country: str, countries: frozenset[str], routes: tuple[VoiceRoute, ...] | None, outdated: bool) -> Outlook:
+def _outlook(
+    country: str, countries: frozenset[str], routes: tuple[VoiceRoute, ...] | None, outdated: bool
+) -> PlacementOutlook:
     if country in PLACED:
-        return Outlook(Placeable.YES)
+        return PlacementOutlook(Placeable.YES)
     found = dict(_answers(country, countries, routes, outdated))
     open_numbers = tuple(number for number, answer in found.items() if answer is Placeable.UNKNOWN)
-    return Outlook(Placeable.UNKNOWN if open_numbers else Placeable.NO, open_numbers)
+    return PlacementOutlook(Placeable.UNKNOWN if open_numbers else Placeable.NO, open_numbers)
 
 
 def _answers(

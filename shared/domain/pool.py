@@ -17,7 +17,7 @@ from shared.domain.callers import Caller, is_of_an_agent
 from shared.domain.emergency_numbers import US_TERRITORIES
 from shared.domain.leases import Lease, Rules
 
-UNKNOWN_AGENTS_SHARE = 5
+UNLISTED_HAVE_ONE_IN = 5
 RATION_WINDOW_MINUTES = 10
 MAX_NOTICES_A_WINDOW = 5
 MAX_NOTICES_OF_UNLISTED_A_WINDOW = 30
@@ -28,8 +28,8 @@ MAX_EARLY_ENDS_A_WINDOW = 20
 MAX_EARLY_ENDS_OF_A_MACHINE_A_WINDOW = 1_000
 
 
-class Hold(Struct, frozen=True):
-    """Somebody's hold on a number; `busy`: a leg is in progress. `since` is when it began, else when the last ended."""
+class NumberUse(Struct, frozen=True):
+    """Somebody's use of a number; `busy`: a leg is in progress. `since` is when it began, else when the last ended."""
 
     number: str
     since: datetime
@@ -63,20 +63,20 @@ class Activity(Struct, frozen=True):
         return Activity(True, self.sharers + 1, self.last)
 
 
-def activity_of(holds: Iterable[Hold], pool: Collection[str]) -> dict[str, Activity]:
+def activity_of(uses: Iterable[NumberUse], pool: Collection[str]) -> dict[str, Activity]:
     """What is going on with each number that somebody holds; one that left the pool is nobody's to join."""
     members = frozenset(pool)
     activity: dict[str, Activity] = {}
-    for hold in sorted((each for each in holds if each.number in members), key=_rank):
-        before = activity.get(hold.number)
+    for use in sorted((each for each in uses if each.number in members), key=_rank):
+        before = activity.get(use.number)
         # The last one of a number is its most active holder.
-        sharers = (before.sharers if before else 0) + 1 if hold.busy else 0
-        activity[hold.number] = Activity(hold.busy, sharers, hold.since)
+        sharers = (before.sharers if before else 0) + 1 if use.busy else 0
+        activity[use.number] = Activity(use.busy, sharers, use.since)
     return activity
 
 
-def _rank(hold: Hold) -> tuple[bool, datetime]:
-    return (hold.busy, hold.since)
+def _rank(use: NumberUse) -> tuple[bool, datetime]:
+    return (use.busy, use.since)
 
 
 def resting_numbers(
@@ -226,16 +226,16 @@ def zones_in_order(sizes: Mapping[str, int], country: str | None) -> tuple[tuple
     return tuple(zone for zone in own if zone in sizes), tuple(zone for zone in ordered if zone not in own)
 
 
-# Agents who are not in the directory ----------------------------------------------------------------------------------
+# Unlisted agents: those whom the directory does not know ------------------------------------------------------------
 
 
-def places_for_unknown(pool: Sequence[str]) -> int:
-    """How many numbers agents outside the directory may hold together: a fifth of the pool, and always one."""
-    return max(1, len(pool) // UNKNOWN_AGENTS_SHARE)
+def unlisted_numbers_at_most(pool: Sequence[str]) -> int:
+    """How many numbers unlisted agents may hold together: a fifth of the pool, and always one."""
+    return max(1, len(pool) // UNLISTED_HAVE_ONE_IN)
 
 
 def unlisted_at_once(caller: Caller) -> int:
-    """How many emergencies of agents outside the directory there may be at once from all Agents, or of one Machine."""
+    """How many emergencies of unlisted agents there may be at once from all Agents, or of one Machine."""
     return MAX_UNLISTED_OF_AGENTS if caller.is_agent else MAX_UNLISTED_OF_A_MACHINE
 
 
@@ -253,7 +253,7 @@ def ration_over(now: datetime) -> datetime:
 
 
 def notices_a_window(owner: str | None) -> int:
-    """How many notices one principal may cause: an agent, or all of whom a machine speaks outside the directory."""
+    """How many notices one principal may cause: an agent, or all unlisted agents of whom a machine speaks."""
     own = owner is None or is_of_an_agent(owner)
     return MAX_NOTICES_A_WINDOW if own else MAX_NOTICES_OF_UNLISTED_A_WINDOW
 

@@ -20,11 +20,6 @@ class Principal(Struct, frozen=True, kw_only=True):
     agent_id: str | None = None
 
     @property
-    def trusted(self) -> bool:
-        """Whether this principal may speak for agents other than itself (contract: Machine, Supervisor, Admin)."""
-        return bool(self.roles & {MACHINE, SUPERVISOR, ADMIN})
-
-    @property
     def name(self) -> str | None:
         """What an agent's calls are owned by."""
         return self.object_id or self.agent_id

@@ -6,7 +6,7 @@ import unicodedata
 from shared.domain.agents import Agent, ListedAgent
 
 MAX_WORDS = 12
-LONGEST_TERM = 60
+MAX_TERM_BYTES = 60
 _WORD = re.compile(r"\w+")
 # Letters that no normal form takes apart.
 _LETTERS = str.maketrans(

@@ -10,7 +10,7 @@ from shared.domain.ids import agent_key_of, key_of, normal_id
 class Subject(Struct, frozen=True, kw_only=True):
     """The one whom a dial, or a route, is about.
 
-    `agent_id` is the id for every further route. `owner` is whose the emergency of an agent outside the directory is,
+    `agent_id` is the id for every further route. `owner` is whose the emergency of an unlisted agent is,
     None for a listed one; `key` is what all rows of the emergency are stored under. `ignored`: what was claimed and
     not used. `named` is another's entry without an object id that an agent named: it may be rung, and no more.
     """
@@ -59,7 +59,7 @@ def unlisted_key(agent_id: str, owner: str) -> str:
 
 
 def impersonated(caller: Caller, entry: Agent) -> Subject:
-    """An agent outside the directory who named an entry that is not theirs, or not known to be theirs."""
+    """An unlisted agent who named an entry that is not theirs, or not known to be theirs."""
     own = unlisted(caller.stand_in or "", caller.owner)
     named = entry if entry.entra_object_id is None else None
     return Subject(agent_id=own.agent_id, key=own.key, owner=own.owner, ignored=("agent_id",), named=named)
@@ -97,7 +97,7 @@ def is_own_entry(caller: Caller, entry: Agent) -> bool:
 
 
 def reported_owner(caller: Caller, object_id: str | None) -> str:
-    """Whose the emergency is that a machine or an event reports of an agent outside the directory."""
+    """Whose the emergency is that a machine or an event reports of an unlisted agent."""
     return owner_named(object_id) if object_id else caller.owner
 
 

@@ -38,7 +38,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Started(Struct, frozen=True):
-    """The answer, and what is owed. `bounded`: too many agents outside the directory have an emergency already."""
+    """The answer, and what is owed. `bounded`: too many unlisted agents have an emergency already."""
 
     answer: Answer
     effects: tuple[Effect, ...] = ()

@@ -77,7 +77,7 @@ WORD_LASTS_S = 6.0
 LOOKS = 2
 STEP_WITHIN_S = 10.0
 CLEAN_UP_TRIES = 5
-LONGEST_TOLD = timedelta(hours=24)
+MAX_TIME_TOLD = timedelta(hours=24)
 THE_AGENTS = (Rung.AGENT, Rung.ENGAGED, Rung.ALTERNATE)
 # The number that stands for the emergency services of wherever the agent is (RFC 5031).
 EMERGENCY_SERVICES = "urn:service:sos"
@@ -196,7 +196,7 @@ class _Playing:
             self._stage.drills.passed(told.at, self._deadline)
         self._stage.drills.keep(told, self._claim, self._deadline)
         # One that nobody carried on for days says no more by how long.
-        took = min(self._now() - told.at, LONGEST_TOLD)
+        took = min(self._now() - told.at, MAX_TIME_TOLD)
         self._stage.telemetry.emit("drill_over", outcome=told.state.value, ms=round(took.total_seconds() * 1000))
 
     def _outcome_of(self, name: StepName) -> Outcome:

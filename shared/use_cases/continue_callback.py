@@ -11,7 +11,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.callback_ladder import Cancel, Close, Look, Ring, RingAgain, Step, Wait, due_at, next_step, with_step
 from shared.domain.callback_legs import reflected, set_back
 from shared.domain.callbacks import (
-    MOST_WITHOUT_STATE,
+    MAX_TRIES_WITHOUT_STATE,
     Accepted,
     Callback,
     Cancelled,
@@ -429,7 +429,7 @@ class _Climb:
             case _:
                 return
         targets = self._deployment.ladder.without_agents
-        for number in range(first, min(first + len(targets), MOST_WITHOUT_STATE)):
+        for number in range(first, min(first + len(targets), MAX_TRIES_WITHOUT_STATE)):
             if self._ring_one_without_state(said, targets[number % len(targets)], number):
                 return
 

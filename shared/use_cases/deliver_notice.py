@@ -22,7 +22,7 @@ from shared.domain.errors import (
     Unreadable,
 )
 from shared.domain.ids import derived
-from shared.domain.notifications import MOST_RECIPIENTS_A_MESSAGE, Delivery, Notice, NoticeKind
+from shared.domain.notifications import MAX_RECIPIENTS_A_MESSAGE, Delivery, Notice, NoticeKind
 from shared.ports import (
     Change,
     Deliveries,
@@ -44,7 +44,7 @@ from shared.use_cases.pass_on import pass_on, tell_passed_on, with_onward
 # mean that at least eight recipients are at fault at once, or that the service refuses the sender.
 MAX_REFUSALS = 15
 # A service that is well answers far sooner. A try that has less time left claims the notice anew before it sends.
-LEAST_TRY = timedelta(seconds=5)
+MIN_TRY = timedelta(seconds=5)
 # The word itself, in every language.
 DRILL_MARK = "DRILL"
 # The log's word where the service says neither what is wrong with us nor whom it means.
@@ -174,7 +174,7 @@ def _claimed(owed: OwedNotice, now: datetime, emergencies: EmergencyStore, deadl
     """With time enough for a try; None where another sweep has it, or may have: it waited too long for its turn."""
     if now >= owed.due_at:
         return None
-    if owed.due_at - now >= LEAST_TRY:
+    if owed.due_at - now >= MIN_TRY:
         return owed
     try:
         return emergencies.claim(owed, now + FIRST_TRY_WITHIN, deadline)
@@ -506,5 +506,5 @@ def subject_of(notice: Notice, words: RenderedNotice) -> str:
 
 
 def _groups(recipients: Sequence[str]) -> list[list[str]]:
-    size = MOST_RECIPIENTS_A_MESSAGE
+    size = MAX_RECIPIENTS_A_MESSAGE
     return [list(recipients[start : start + size]) for start in range(0, len(recipients), size)]

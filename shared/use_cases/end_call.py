@@ -187,10 +187,10 @@ def _names_of(
     """The names of the emergencies that can be meant, with whose each is; None for all that a machine may speak for."""
     if caller.is_agent:
         own = own_entry(caller, directory, deadline)
-        outside: dict[str, str | None] = {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
+        unlisted: dict[str, str | None] = {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
         left = id_left(None, caller, directory, deadline).result() if own is None else None
         listed = own.key if own is not None else agent_key_of(left) if left is not None else None
-        return outside | ({listed: None} if listed is not None else {})
+        return unlisted | ({listed: None} if listed is not None else {})
     if agent_id is None:
         return None
     return {agent_key_of(agent_id): None, unlisted_key(agent_id, caller.owner): caller.owner}
@@ -199,7 +199,7 @@ def _names_of(
 def _is_own(call: CallOwner, keys: dict[str, str | None] | None, caller: Caller) -> bool:
     if keys is None:
         return may_speak_for(caller, call.owner)
-    # `agent_key_of` of an id that somebody made up may be the key of an emergency outside the directory.
+    # `agent_key_of` of an id that somebody made up may be the key of an unlisted agent's emergency.
     return call.agent_key in keys and keys[call.agent_key] == call.owner
 
 
@@ -210,7 +210,7 @@ def _may_end(call: CallOwner, caller: Caller, entered: Agent | None) -> bool:
 
 
 def _likeliest(calls: list[CallOwner], caller: Caller) -> list[CallOwner]:
-    """Of several calls under one id those that the caller reported, else any machine; last what strangers dialled."""
+    """Of several calls under one id the caller's, else any machine's; last what other unlisted agents dialled."""
 
     def likely(call: CallOwner) -> tuple[bool, bool, bool]:
         listed_or_own = call.owner is None or call.owner == caller.owner

@@ -32,7 +32,7 @@ from shared.ports import (
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import Effect
 from shared.use_cases.set_aside import set_aside
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import LEASE_EXPIRY, Steps
 
 DUE_AT_ONCE = 100
 COUNTED_AT_MOST = 1000
@@ -53,8 +53,8 @@ def expire_leases(
 
     Whatever one of its `steps` meets with, the others have their turn.
 
-    Emergencies come first: outsiders can have thousands of rows kept that are only to be removed (ends of calls that
-    nobody started), which have a queue of their own.
+    Emergencies come first: unlisted agents can have thousands of rows kept that are only to be removed (ends of calls
+    that nobody started), which have a queue of their own.
     """
     began = clock.monotonic()
     sweep = _Sweep(emergencies, presence, clock, deployment, telemetry, deadline)
@@ -130,7 +130,7 @@ class _Sweep:
             # Somebody else is at it, or a request was lost: it is still due.
             pass
         except Exception as error:  # noqa: BLE001 - one emergency that nobody foresaw ends no other's lease late
-            self._telemetry.emit("unforeseen_error", function="lease_expiry", error=type(error).__name__)
+            self._telemetry.emit("unforeseen_error", function=LEASE_EXPIRY, error=type(error).__name__)
 
     def _bring_about(self, due: Due, now: datetime) -> bool:
         """Whether anything moved."""

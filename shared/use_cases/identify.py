@@ -32,7 +32,7 @@ def identify_dial(
 ) -> Subject:
     """Whose emergency a dial is. `object_id` is what a machine or an event says of the agent.
 
-    One reading for whoever names themself rightly, as all do but strangers. Raises `Unavailable`.
+    One reading for whoever names themself rightly, as all do but unlisted agents. Raises `Unavailable`.
     """
     named = directory.find(agent_id, deadline).result()
     if caller.is_agent:
@@ -102,7 +102,7 @@ def begun_before(
 ) -> tuple[Subject, Stored] | None:
     """Their emergency that began before they had this entry: it goes on under the key that it has.
 
-    Nothing is read but for an entry that was made while somebody outside the directory had an emergency. Raises
+    Nothing is read but for an entry that was made while an unlisted agent had an emergency. Raises
     `Unavailable`.
     """
     if not directory.may_have_begun_before(entry):
@@ -220,10 +220,10 @@ def _newest_of(
 
 
 def _all_under(agent_id: str, emergencies: EmergencyStore, deadline: Deadline) -> Iterator[Stored]:
-    """Every emergency under an id that nobody in the directory has: of as many strangers as claim it."""
+    """Every emergency under an id that nobody in the directory has: of as many unlisted agents as claim it."""
     for keys in batched(emergencies.unlisted_of(agent_id, deadline), READ_AT_ONCE, strict=False):
         reads = [emergencies.load(key, deadline) for key in keys]
         for read in reads:
-            # One stranger's damaged row hides no other emergency under the same id.
+            # One unlisted agent's damaged row hides no other emergency under the same id.
             with suppress(Unreadable):
                 yield read.result()

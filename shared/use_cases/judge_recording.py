@@ -14,8 +14,8 @@ from shared.domain.errors import Unavailable
 from shared.ports import READ_AT_ONCE, EmergencyStore
 from shared.use_cases.load_emergencies import load_emergencies
 
-MOST_MEANT = 40
-# What outsiders may create keeps no event from being settled: the rest is looked at the next time.
+MAX_AGENTS_MEANT = 40
+# What unlisted agents may create keeps no event from being settled: the rest is looked at the next time.
 MAX_UNTIED_A_LOOK = 200
 
 
@@ -49,7 +49,7 @@ class RecordingJudge:
                 raise Unavailable
             return None
         suspected = any(knowledge_of(each, recording.call_keys) is not Knowledge.NONE for each in held)
-        keys = tuple(dict.fromkeys([each.agent_key for each in held] or left))[:MOST_MEANT]
+        keys = tuple(dict.fromkeys([each.agent_key for each in held] or left))[:MAX_AGENTS_MEANT]
         return structs.replace(recording, agent_keys=keys, suspected=recording.suspected or suspected)
 
     def look_again_at(self, recording: Recording, attempts: int) -> datetime:

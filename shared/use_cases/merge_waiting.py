@@ -10,7 +10,7 @@ from shared.ports import Broken, EmergencyStore, MailQuota, Telemetry, WaitingNo
 from shared.use_cases.effects import DeliverNotice
 
 # A page of the service: what is sent first is chosen among so many, oldest first.
-MOST_WAITING = 1_000
+MAX_WAITING_NOTICES = 1_000
 # Until a claim lapses: as long as for a notice that was tried once.
 CLAIMED_FOR = backoff(2)
 
@@ -28,7 +28,7 @@ def merge_waiting(
     What is in a message is settled in the transaction that claims it: whoever sends it once more sends the same.
     """
     waiting: dict[str, WaitingNotice] = {}
-    for each in emergencies.waiting(MOST_WAITING, deadline):
+    for each in emergencies.waiting(MAX_WAITING_NOTICES, deadline):
         if isinstance(each, Broken):
             continue
         if clock.now() < each.owed.notice.give_up_at:

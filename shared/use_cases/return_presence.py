@@ -21,7 +21,7 @@ def return_presence(
     `agent_id` is the id under which presence services know them, `agent_key` that of their emergency where it is not
     the id's own. Raises `Conflict` where somebody else changed the presence meanwhile, and `Unavailable`.
     """
-    # The presence of an agent outside the directory who signs in is under their object id.
+    # The presence of an unlisted agent who signs in is under their object id.
     keys = dict.fromkeys((agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))))
     if any(emergencies.find(key, deadline).result().emergency is not None for key in keys):
         return

@@ -16,7 +16,7 @@ from shared.domain.pool import leases_to_ring
 from shared.ports import CallRouter, Holder, NumberPool, Telemetry
 
 # So many identities of all holders together: more would not fit into the callback's row.
-MOST_IDENTITIES = 15
+MAX_IDENTITIES = 15
 ROUTE_WITHIN_S = 8.0
 
 
@@ -36,7 +36,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
     drill: bool = False
 
 
-class Rung(Struct, frozen=True):
+class CallTarget(Struct, frozen=True):
     """Somebody to send the call to, and on what grounds."""
 
     target: str
@@ -65,7 +65,7 @@ def parties_of(
         return () if number in deployment.callback_numbers else None
     to_ring = _to_ring([holder for holder in holders if holder.lease.drill is drill], deployment, now)
     pool = frozenset(deployment.callback_numbers)
-    return tuple(_party(holder, MOST_IDENTITIES // len(to_ring), pool) for holder in to_ring)
+    return tuple(_party(holder, MAX_IDENTITIES // len(to_ring), pool) for holder in to_ring)
 
 
 def _to_ring(holders: Iterable[Holder], deployment: Deployment, now: datetime) -> list[Holder]:
@@ -127,14 +127,14 @@ def redirect_callback(
     raise NobodyTook(for_good=for_good)
 
 
-def _of(party: Party) -> list[Rung]:
-    identities = [Rung(identity, "holder") for identity in party.reach.acs_user_ids]
-    return identities + [Rung(number, "alternate") for number in party.reach.alternate_numbers]
+def _of(party: Party) -> list[CallTarget]:
+    identities = [CallTarget(identity, "holder") for identity in party.reach.acs_user_ids]
+    return identities + [CallTarget(number, "alternate") for number in party.reach.alternate_numbers]
 
 
-def _desk(parties: tuple[Party, ...], deployment: Deployment) -> list[Rung]:
+def _desk(parties: tuple[Party, ...], deployment: Deployment) -> list[CallTarget]:
     ladder = ladder_of(parties, deployment.ladder)
     fallback = (ladder.fallback,) if ladder.fallback else ()
-    return [Rung(each, "desk") for each in ladder.desk] + [
-        Rung(each, "fallback") for each in fallback if each not in ladder.desk
+    return [CallTarget(each, "desk") for each in ladder.desk] + [
+        CallTarget(each, "fallback") for each in fallback if each not in ladder.desk
     ]

@@ -41,8 +41,9 @@ def see_server_call(
 ) -> tuple[Effect, ...]:
     """Tie or end the starter's leg. An ordinary call costs reads and writes nothing. Raises `Unavailable`.
 
-    Where outsiders claim the call in such numbers that time runs out, those of the directory have been settled; the
-    event comes again, and costs no write for what was settled before. So it does where one of them has a damaged row.
+    Where unlisted agents claim the call in such numbers that time runs out, those of the directory have been settled;
+    the event comes again, and costs no write for what was settled before. So it does where one of them has a damaged
+    row.
     """
     now = clock.now()
     sighting = _sighting(call, now)
@@ -93,7 +94,7 @@ def _readable(
 
 
 def _in_turn(known: Sequence[str], waiting: Sequence[str]) -> list[str]:
-    """One of each in turn, each in its order: outsiders who claim the call keep nobody who waits behind them."""
+    """One of each in turn, each in its order: unlisted agents who claim the call keep nobody who waits behind them."""
     both = chain.from_iterable(zip_longest(known, waiting))
     return list(dict.fromkeys(each for each in both if each is not None))
 

@@ -9,8 +9,8 @@ from msgspec import Struct, structs
 from shared.deadlines import Clock, Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile
-from shared.domain.deployment import Deployment
-from shared.domain.deployment_checks import Census, Known, SettingFault, StoreFacts, deployment_checks
+from shared.domain.deployment import Deployment, SettingFault
+from shared.domain.deployment_checks import Census, Known, StoreFacts, deployment_checks
 from shared.domain.drills import Drill
 from shared.domain.errors import EmergencyCallingError, NotFound
 from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind

@@ -24,7 +24,7 @@ from shared.domain.dials import (
 from shared.domain.emergencies import (
     Emergency,
     LegEnd,
-    OutsidePlace,
+    UnlistedEmergencyPlace,
     with_leg,
     with_outage_hold,
     with_thread_opened,
@@ -63,11 +63,11 @@ from shared.ports import (
     NumberPool,
     OutageLog,
     Pending,
-    Quota,
     Ration,
     SiteRegister,
     Stored,
     Telemetry,
+    UnlistedShare,
     VoiceRoutes,
 )
 from shared.use_cases.answer_dial import Started, recorded_answer, stale
@@ -83,7 +83,7 @@ from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import begun_before, id_left, identify_dial, presumed
 
 # The last free number is kept for a real call (B9).
-LEAST_FREE_FOR_DRILL = 2
+MIN_FREE_NUMBERS_FOR_DRILL = 2
 
 
 def start_call(
@@ -212,7 +212,7 @@ def _presumed(dial: Dial, caller: Caller, deployment: Deployment, clock: Clock, 
 def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[Stored] | None]:
     """As much as can be had, and the reading of the emergency; None for that where the store was away meanwhile."""
     dial, deadline = facts.dial, means.deadline
-    # Begun for the one who is named, whom nearly every dial is of: nobody but a stranger waits for two readings.
+    # Begun for the one who is named, whom nearly every dial is of: only an unlisted agent waits for two readings.
     named = agent_key_of(dial.agent_id)
     with suppress(Unavailable):
         # These two first: what is kept of people is found by their keys, which a cold process has to read.
@@ -310,12 +310,12 @@ class _Lessons(Struct, frozen=True, kw_only=True):
     takes: bool = True
 
 
-class _Outside(Struct, frozen=True, kw_only=True):
-    """What is asked for an agent who is not in the directory: all of it is bounded, unless nobody has been entered."""
+class _Unlisted(Struct, frozen=True, kw_only=True):
+    """What is asked for an unlisted agent: all of it is bounded, unless nobody has been entered."""
 
-    place: Pending[OutsidePlace | None]
+    place: Pending[UnlistedEmergencyPlace | None]
     ration: Pending[Ration] | None
-    quota: Pending[Quota]
+    share: Pending[UnlistedShare]
     nobody_entered: Pending[bool]
     left: Pending[str | None]
 
@@ -325,7 +325,7 @@ class _Found(Struct, frozen=True, kw_only=True):
 
     stored: Stored
     agent_key: str
-    outside: _Outside | None
+    unlisted: _Unlisted | None
     lessons: _Lessons
 
 
@@ -335,10 +335,10 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
         raise Unavailable
     lessons = _Lessons()
     while True:
-        # Asked before the emergency is there, so that an agent who is not in the directory waits for all at once.
-        outside = _ask_outside(facts, means) if facts.agent is None else None
-        facts, stored = _where_it_began(facts, reading.result(), outside, means)
-        found = _Found(stored=stored, agent_key=_key_of(stored, facts, means), outside=outside, lessons=lessons)
+        # Asked before the emergency is there, so that an unlisted agent waits for all at once.
+        unlisted = _ask_unlisted(facts, means) if facts.agent is None else None
+        facts, stored = _where_it_began(facts, reading.result(), unlisted, means)
+        found = _Found(stored=stored, agent_key=_key_of(stored, facts, means), unlisted=unlisted, lessons=lessons)
         known = _known(facts, found)
         if known is not None:
             return known
@@ -361,12 +361,12 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
 
 
 def _where_it_began(
-    facts: DialFacts, stored: Stored, outside: _Outside | None, means: _Means
+    facts: DialFacts, stored: Stored, unlisted: _Unlisted | None, means: _Means
 ) -> tuple[DialFacts, Stored]:
     """Of one whose entry was removed in the middle of their emergency that one, so that a redial keeps its number."""
-    if outside is None or facts.subject.owner is None or stored.emergency is not None:
+    if unlisted is None or facts.subject.owner is None or stored.emergency is not None:
         return facts, stored
-    left = outside.left.result()
+    left = unlisted.left.result()
     if left is None:
         return facts, stored
     claimed = facts.dial.agent_id
@@ -378,12 +378,12 @@ def _where_it_began(
     return structs.replace(facts, subject=subject, ignored=ignored), begun
 
 
-def _ask_outside(facts: DialFacts, means: _Means) -> _Outside:
+def _ask_unlisted(facts: DialFacts, means: _Means) -> _Unlisted:
     numbers, deadline = means.numbers, means.deadline
-    return _Outside(
-        place=numbers.place_outside(facts.caller, deadline),
+    return _Unlisted(
+        place=numbers.unlisted_emergency_place(facts.caller, deadline),
         ration=numbers.ration(facts.caller.owner, facts.now, deadline) if facts.recipients else None,
-        quota=numbers.quota(deadline),
+        share=numbers.unlisted_share(deadline),
         nobody_entered=means.directory.is_empty(deadline),
         left=id_left(facts.dial.agent_id, facts.caller, means.directory, deadline),
     )
@@ -442,15 +442,15 @@ def _is_believed(end: CallOwner, facts: DialFacts) -> bool:
 
 
 def _commit(facts: DialFacts, found: _Found, means: _Means) -> _Outcome:
-    place, outside = None, found.outside
-    if outside is not None and found.stored.emergency is None:
-        place = outside.place.result()
+    place, unlisted = None, found.unlisted
+    if unlisted is not None and found.stored.emergency is None:
+        place = unlisted.place.result()
         if place is None:
             raise TooManyUnlisted
     loan, lease = _lend(facts, found, means)
     if lease.fallback:
         facts = facts.without_number_shown()
-    ration = outside.ration.result() if outside is not None and outside.ration is not None else None
+    ration = unlisted.ration.result() if unlisted is not None and unlisted.ration is not None else None
     change = _change(facts, found, loan, lease, ration, place, means)
     committed = means.emergencies.commit(change, means.deadline)
     if change.notice is not None and change.notice_from is None and not facts.is_drill:
@@ -490,13 +490,13 @@ def _lend_anew(
     if current is not None and not current.lost:
         shared = _held_by_others(current.number, facts, found, means)
         return None, structs.replace(lease, number=current.number, shared=shared)
-    outside = found.outside
+    unlisted = found.unlisted
     try:
-        # The fifth for agents outside the directory does not hold while nobody has been entered (contract).
-        bounded = outside is not None and not outside.nobody_entered.result()
+        # The fifth for unlisted agents does not hold while nobody has been entered (contract).
+        bounded = unlisted is not None and not unlisted.nobody_entered.result()
         loan = means.numbers.loan(
             country=facts.situation.country,
-            quota=outside.quota.result() if outside is not None and bounded else None,
+            unlisted_share=unlisted.share.result() if unlisted is not None and bounded else None,
             now=facts.now,
             deadline=means.deadline,
             takes=found.lessons.takes,
@@ -511,10 +511,10 @@ def _lend_to_drill(facts: DialFacts, current: Lease | None, means: _Means) -> tu
     """A free number while two are: the last one is kept for a real call (B9)."""
     if current is not None:
         raise AgentBusy
-    if means.numbers.free_count(LEAST_FREE_FOR_DRILL, means.deadline) < LEAST_FREE_FOR_DRILL:
+    if means.numbers.free_count(MIN_FREE_NUMBERS_FOR_DRILL, means.deadline) < MIN_FREE_NUMBERS_FOR_DRILL:
         raise NotFound
     loan = means.numbers.loan(
-        country=facts.situation.country, quota=None, now=facts.now, deadline=means.deadline, takes=False
+        country=facts.situation.country, unlisted_share=None, now=facts.now, deadline=means.deadline, takes=False
     )
     if loan.kind not in (LoanKind.FREE, LoanKind.NEW):
         raise NotFound
@@ -534,7 +534,7 @@ def _change(
     loan: Loan | None,
     lease: Lease,
     ration: Ration | None,
-    place: OutsidePlace | None,
+    place: UnlistedEmergencyPlace | None,
     means: _Means,
 ) -> Change:
     late_for, known, now = found.lessons.late_for, found.stored.emergency, facts.now
@@ -543,8 +543,8 @@ def _change(
     emergency = emergency_of(facts, known, found.agent_key)
     emergency = structs.replace(
         emergency,
-        quota_place=loan.quota_place if loan is not None else emergency.quota_place,
-        outside_place=place or emergency.outside_place,
+        unlisted_number_place=loan.unlisted_number_place if loan is not None else emergency.unlisted_number_place,
+        unlisted_emergency_place=place or emergency.unlisted_emergency_place,
     )
     emergency = with_leg(emergency, leg, lease, facts.rules, now)
     emergency = with_outage_hold(emergency, _held_in_outage(facts, means.outage))

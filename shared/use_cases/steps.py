@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from shared.domain.errors import EmergencyCallingError
 from shared.ports import Telemetry
 
+# What the log calls the two timers, as the host does.
+LEASE_EXPIRY, OUTBOX_SWEEP = "lease_expiry", "outbox_sweep"
+
 
 class Steps:
     """What one run of the timer's `function` does one after the other, or for one after the other."""

@@ -15,9 +15,9 @@ from shared.use_cases.effects import (
     MergeWaiting,
     ReconcilePresence,
 )
-from shared.use_cases.merge_waiting import MOST_WAITING
+from shared.use_cases.merge_waiting import MAX_WAITING_NOTICES
 from shared.use_cases.set_aside import set_aside
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import OUTBOX_SWEEP, Steps
 
 OWED_AT_ONCE = 50
 _NONE: Sequence[WaitingNotice | Broken] = ()
@@ -30,12 +30,12 @@ def take_up_outbox(
 
     Whatever one of its `steps`, or one of what is owed, meets with, the others have their turn.
     """
-    now, each_alone = clock.now(), Steps("outbox_sweep", telemetry)
+    now, each_alone = clock.now(), Steps(OUTBOX_SWEEP, telemetry)
     owed, found = Owed(presences=(), notices=()), _NONE
     with steps.step():
         owed = emergencies.owed(now, OWED_AT_ONCE, deadline)
     with each_alone.step():
-        found = emergencies.waiting(MOST_WAITING, deadline)
+        found = emergencies.waiting(MAX_WAITING_NOTICES, deadline)
     waiting = [each for each in found if isinstance(each, WaitingNotice)]
     if steps.all_done:
         with each_alone.step():

@@ -5,7 +5,7 @@ from shared.domain.emergencies import backoff
 from shared.ports import Broken, RecordingOutbox, Telemetry
 from shared.use_cases.effects import Effect, SettleRecording
 from shared.use_cases.set_aside import set_aside
-from shared.use_cases.steps import Steps
+from shared.use_cases.steps import OUTBOX_SWEEP, Steps
 
 OWED_AT_ONCE = 50
 
@@ -17,7 +17,7 @@ def take_up_recordings(
 
     What somebody else has, or what cannot be claimed for whatever reason, keeps no other from being taken up.
     """
-    now, each_alone = clock.now(), Steps("outbox_sweep", telemetry)
+    now, each_alone = clock.now(), Steps(OUTBOX_SWEEP, telemetry)
     effects: list[Effect] = []
     for owed in outbox.owed(now, OWED_AT_ONCE, deadline):
         with each_alone.step():

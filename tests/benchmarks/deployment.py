@@ -46,7 +46,7 @@ TAKEN_AREA = 425
 PATIENCE_S = 120.0
 UNCHANGED_S = 2.0
 BACKOFF = timedelta(minutes=2)
-MOST_OWED = 1000
+MAX_OWED = 1000
 CLOCK = SystemClock()
 JSON = {"Content-Type": "application/json", SIGN_IN: MACHINE}
 
@@ -198,9 +198,9 @@ class Deployment:
 
     def _owed(self) -> int:
         try:
-            return len(self.emergencies.between("outbox|", "outbox|~", MOST_OWED, within()).result())
+            return len(self.emergencies.between("outbox|", "outbox|~", MAX_OWED, within()).result())
         except Unavailable:
-            return MOST_OWED
+            return MAX_OWED
 
     def take_back(self) -> None:
         """Let so much time pass that every number of the pool is free again."""

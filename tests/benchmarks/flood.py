@@ -53,9 +53,9 @@ STRANGERS_ID = "stranger"
 # So many of the listed agents are named by the stranger; none of them dials.
 VICTIMS = 100
 # A machine's notices of ten minutes, in both of the windows that a flood may touch.
-MOST_MAILS = 2 * 30
+MAX_MAILS = 2 * 30
 # Of the machine's agents outside the directory; ends that one principal may have kept at once.
-MOST_OUTSIDE = MOST_ENDS = 1_000
+MAX_UNLISTED = MAX_ENDS = 1_000
 TIMEOUT_S = 5.0
 
 
@@ -270,9 +270,9 @@ class Kept(NamedTuple):
 def _most(kept: Sequence[Kept]) -> Iterator[Figure]:
     """The most that any of the floods left."""
     outside, ends, mails, victims = (max(each) for each in zip(*kept, strict=True))
-    yield _bounded("flood_outside", "most emergencies of a flood's unlisted ids", outside, MOST_OUTSIDE)
-    yield _bounded("flood_ends", "  ends of unknown calls that are kept", ends, MOST_ENDS)
-    yield _bounded("flood_mails", "  messages for a flood's unlisted ids", mails, MOST_MAILS)
+    yield _bounded("flood_outside", "most emergencies of a flood's unlisted ids", outside, MAX_UNLISTED)
+    yield _bounded("flood_ends", "  ends of unknown calls that are kept", ends, MAX_ENDS)
+    yield _bounded("flood_mails", "  messages for a flood's unlisted ids", mails, MAX_MAILS)
     what = "  agents whose name was used, and who show do not disturb"
     yield _bounded("flood_victims", what, victims, 0, f"of {VICTIMS}")
 

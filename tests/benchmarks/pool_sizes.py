@@ -19,7 +19,7 @@ ROUNDS = 60
 WARM_UP_ROUNDS = 5
 COUNTED = 5
 # A pool of ten is soon exhausted; its numbers are taken back by letting an hour and another pass.
-MOST_LENT = 8
+MAX_NUMBERS_LENT = 8
 NEVER_S = 1e11
 
 
@@ -58,7 +58,7 @@ def _figures(series: dict[int, list[float]], requests: dict[int, list[int]]) -> 
 def _series(made: dict[int, Deployment], lines: dict[int, Line], rounds: int) -> dict[int, list[float]]:
     series: dict[int, list[float]] = {size: [] for size in SIZES}
     for number in range(rounds):
-        if number and number % MOST_LENT == 0:
+        if number and number % MAX_NUMBERS_LENT == 0:
             made[SIZES[0]].take_back()
         for size, each in made.items():
             took_s = each.dial(lines[size])
@@ -70,7 +70,7 @@ def _series(made: dict[int, Deployment], lines: dict[int, Line], rounds: int) ->
 def _requests(made: Deployment) -> list[int]:
     """The requests of dials up to their transaction, from a process that remembers nothing on."""
     storage = made.local.storage
-    if len(made.pool) < MOST_LENT + COUNTED:
+    if len(made.pool) < MAX_NUMBERS_LENT + COUNTED:
         made.take_back()
     # Reports on the mail of earlier dials are events of their own: they would be counted for the next one.
     made.local.control.email_rules(EmailRules(report_after_s=NEVER_S))

@@ -7,7 +7,7 @@ from itertools import batched
 
 from msgspec import Struct, structs
 
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Delete, Replace, Row, Table, Write, with_prefix
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Delete, Replace, Row, Table, Write, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
@@ -15,7 +15,7 @@ from shared.ports import Pending
 from tests.fakes.house import House
 from tests.fakes.memory_table import MemoryTable
 
-HALF = MOST_ROWS_A_COMMIT // 2
+HALF = MAX_ROWS_A_COMMIT // 2
 
 
 class Get(Struct, frozen=True):
@@ -125,7 +125,7 @@ def written_to(table: Table, committed: Sequence[tuple[Writes, list[str | None]]
     from tests.benchmarks.deployment import within
 
     every = [write for writes, _ in committed for write in writes]
-    for group in batched(every, MOST_ROWS_A_COMMIT, strict=False):
+    for group in batched(every, MAX_ROWS_A_COMMIT, strict=False):
         table.commit(group, within())
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from shared.adapters.agent_table import _writes_of
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Write
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Write
 from shared.adapters.table_account import TableAccount
 from shared.deadlines import Deadline
 from shared.domain import agents as directory
@@ -51,7 +51,7 @@ def fill_directory(local: Stack, first: int, count: int) -> None:
     groups: list[list[Write]] = [[]]
     for number in range(first, first + count):
         writes = _writes_of(_one_of_many(number), None)
-        if len(groups[-1]) + len(writes) > MOST_ROWS_A_COMMIT:
+        if len(groups[-1]) + len(writes) > MAX_ROWS_A_COMMIT:
             groups.append([])
         groups[-1] += writes
     with ThreadPoolExecutor(AT_ONCE) as threads:

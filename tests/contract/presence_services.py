@@ -18,7 +18,7 @@ from shared.adapters.graph_presence import REQUESTS_AT_ONCE, GraphPresence
 from shared.adapters.presence_holds import StoredHolds
 from shared.adapters.presence_marks import PresenceMarks
 from shared.adapters.presence_table import PresenceTable
-from shared.adapters.presence_users import Entries, PresenceUsers
+from shared.adapters.presence_users import KnownEntries, PresenceUsers
 from shared.adapters.table import Table
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
@@ -115,7 +115,7 @@ class Tokens:
 
 
 class Everybody:
-    """Port `Entries`: whoever is asked for has an entry, but for the strangers."""
+    """Port `KnownEntries`: whoever is asked for has an entry, but for the strangers."""
 
     def __init__(self) -> None:
         self.strangers: set[str] = set()
@@ -254,7 +254,7 @@ class Dynamics365:
 
 
 def dynamics_gateway(
-    running: LocalDynamics, marks: PresenceMarks, clock: Clock, entries: Entries, credential: Callable[[], Tokens]
+    running: LocalDynamics, marks: PresenceMarks, clock: Clock, entries: KnownEntries, credential: Callable[[], Tokens]
 ) -> DynamicsPresence:
     """A gateway to the stand-in."""
     service = BearerService(

@@ -16,7 +16,7 @@ from shared.adapters.acs_token import (
     ASK_AT_MOST_EVERY_S,
     ASK_AT_ONCE,
     KEYS_ARE_FRESH_S,
-    LONGEST_TOKEN,
+    MAX_TOKEN_CHARS,
     AcsTokens,
     read_key_set,
 )
@@ -108,7 +108,7 @@ def test_a_bad_token_does_not(service: LocalAcs, tokens: AcsTokens, clock: Ahead
 def test_no_token_does_not(service: LocalAcs, tokens: AcsTokens, clock: AheadClock) -> None:
     good = service.control.token()
     others = [None, "", "Bearer", "Bearer ", good, f"Basic {good}", "Bearer a.b.c", f"Bearer {good}x", "Bearer ...."]
-    for authorization in [*others, f"Bearer {'x' * LONGEST_TOKEN}.y.z", "Bearer \u2028", f"Bearer {good} {good}"]:
+    for authorization in [*others, f"Bearer {'x' * MAX_TOKEN_CHARS}.y.z", "Bearer \u2028", f"Bearer {good} {good}"]:
         refused(tokens, authorization, clock)
     check(tokens, good, clock)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from shared.adapters.agent_table import MOST_REMEMBERED, REMEMBERED_S, AgentTable
+from shared.adapters.agent_table import MAX_ENTRIES_REMEMBERED, REMEMBERED_S, AgentTable
 from shared.adapters.table import Put, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -136,7 +136,7 @@ def test_that_there_is_none_is_not_remembered(partition: Table, clock: HandClock
 
 def test_what_is_remembered_is_bounded(clock: HandClock) -> None:
     directory = AgentTable(MemoryTable(), clock)
-    for number in range(MOST_REMEMBERED + 1):
+    for number in range(MAX_ENTRIES_REMEMBERED + 1):
         directory.remembered(Agent(agent_id=str(number)))
     late = Deadline(clock, 0)
     assert directory.find("1", late).result() == Agent(agent_id="1")

@@ -39,7 +39,7 @@ from tests.local.dynamics import (
     Fault,
     LocalDynamics,
 )
-from tests.local.dynamics.limits import MOST_AT_ONCE, MOST_REQUESTS
+from tests.local.dynamics.limits import MAX_AT_ONCE, MAX_REQUESTS
 from tests.local.dynamics.organisation import ROWS
 from tests.rules.sources import ROOT
 
@@ -600,7 +600,7 @@ class TestThrottling:
         with ThreadPoolExecutor(40) as executor:
             list(executor.map(lambda _: world.gateway.read(DANA, soon), range(40)))
         assert 1 <= world.dynamics.limits.most_seen_at_once <= REQUESTS_AT_ONCE
-        assert REQUESTS_AT_ONCE * 4 <= MOST_AT_ONCE, "four processes share the limit of one user"
+        assert REQUESTS_AT_ONCE * 4 <= MAX_AT_ONCE, "four processes share the limit of one user"
 
     @pytest.mark.long
     def test_two_hundred_agents_in_a_crisis(self, running: LocalDynamics) -> None:
@@ -621,7 +621,7 @@ class TestThrottling:
             world.house.end(End(call_id=f"call of {agent}", by_agent=True, agent_id=agent))
         assert {world.organisation.presence(dynamics_user_of(agent)) for agent in agents} == {"Available"}
         assert world.dynamics.limits.refused == 0
-        assert world.dynamics.limits.most_seen_in_window < MOST_REQUESTS
+        assert world.dynamics.limits.most_seen_in_window < MAX_REQUESTS
         for agent in agents:
             looks = [each.at for each in world.dynamics.requests if each.about == dynamics_user_of(agent)]
             between = [at for at in looks if held_at <= at <= until]

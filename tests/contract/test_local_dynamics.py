@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.local.dynamics import AVAILABLE, AWAY, BUSY_DND, INACTIVE, OFFLINE, TRAINING, Fault, LocalDynamics
-from tests.local.dynamics.limits import MOST_AT_ONCE, MOST_REQUESTS
+from tests.local.dynamics.limits import MAX_AT_ONCE, MAX_REQUESTS
 
 pytestmark = pytest.mark.process
 AGENT = "22222222-0000-0000-0000-00000000000a"
@@ -231,7 +231,7 @@ class TestPresence:
 
 class TestLimitsAndFaults:
     def test_six_thousand_requests_in_five_minutes(self, dynamics: LocalDynamics) -> None:
-        for _ in range(MOST_REQUESTS):
+        for _ in range(MAX_REQUESTS):
             with dynamics.limits.request():
                 pass
         dynamics.limits.execution_s = 0.0
@@ -247,9 +247,9 @@ class TestLimitsAndFaults:
         assert code_of(client.get(STATUS)) == (429, "0x80072321")
 
     def test_fifty_two_at_once(self, dynamics: LocalDynamics) -> None:
-        dynamics.faults += [Fault("hang")] * MOST_AT_ONCE
-        with ThreadPoolExecutor(MOST_AT_ONCE) as executor:
-            hanging = [executor.submit(Client(dynamics).get, STATUS) for _ in range(MOST_AT_ONCE)]
+        dynamics.faults += [Fault("hang")] * MAX_AT_ONCE
+        with ThreadPoolExecutor(MAX_AT_ONCE) as executor:
+            hanging = [executor.submit(Client(dynamics).get, STATUS) for _ in range(MAX_AT_ONCE)]
             wait_until(lambda: not dynamics.faults)
             assert code_of(Client(dynamics).get(STATUS)) == (429, "0x80072326")
             dynamics.reset()

@@ -10,7 +10,7 @@ from shared.adapters.recording_table import RecordingTable
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Table
 from shared.deadlines import Deadline
-from shared.domain.confidentiality import MOST_LOCATION_CHARACTERS, Recording
+from shared.domain.confidentiality import MAX_LOCATION_CHARS, Recording
 from shared.domain.errors import Conflict, Unavailable
 from shared.ports import Broken, OwedRecording
 
@@ -104,7 +104,7 @@ def test_the_longest_overdue_comes_first_and_no_more_than_asked_for(outbox: Reco
 
 def test_as_many_locations_as_a_part_holds_fit_a_row(outbox: RecordingTable) -> None:
     locations = tuple(f"https://us-storage.asm.skype.com/v1/objects/{n:050}" for n in range(240))
-    assert sum(map(len, locations)) <= MOST_LOCATION_CHARACTERS
+    assert sum(map(len, locations)) <= MAX_LOCATION_CHARS
     outbox.owe(structs.replace(HELD, locations=locations), SOON, within())
     assert recordings(outbox.owed(SOON, 1, within()))[0].locations == locations
 

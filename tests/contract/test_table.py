@@ -19,7 +19,7 @@ from shared.adapters.table import Delete, Insert, Miss, Put, Replace, Row, RowCo
 from shared.adapters.table_account import THREADS, TableAccount, TableRefused
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable
-from shared.settings import read_settings
+from shared.settings import ServiceAccess, read_settings
 from tests.contract.table_servers import (
     DEEP,
     KEY,
@@ -668,7 +668,7 @@ def test_blanks_and_empty_parts_are_no_reason_to_be_without_a_store(written: str
 
 def test_a_development_store_behind_a_proxy_is_a_fault() -> None:
     settings = read_settings({"TABLES_CONNECTION_STRING": UNUSABLE[1]})
-    assert not settings.tables.configured
+    assert settings.tables == ServiceAccess()
     assert "TABLES_CONNECTION_STRING" in {fault.setting for fault in settings.faults}
 
 

@@ -10,7 +10,7 @@ from shared.adapters.allowances import Allowances
 from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
-from shared.adapters.emergency_table import EmergencyTable, anybody_outside
+from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable
@@ -33,8 +33,7 @@ from shared.domain.callback_ladder import Ring, next_step
 from shared.domain.callbacks import Callback
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.confidentiality import CallPolicy
-from shared.domain.deployment import Deployment
-from shared.domain.deployment_checks import SettingFault
+from shared.domain.deployment import Deployment, SettingFault
 from shared.domain.dials import Dial
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import EmergencyCallingError, NotFound, Unavailable
@@ -309,7 +308,7 @@ class House:
     def _furnish(self, table: MemoryTable) -> None:
         """What the directory's table holds."""
         self.directory_table = table
-        self.directory = AgentTable(table, self.clock, partial(anybody_outside, self.line))
+        self.directory = AgentTable(table, self.clock, partial(anybody_unlisted, self.line))
         self.desktops = DesktopTable(table, self.keys)
         self.routes = VoiceRouteTable(table)
         self.sites = SiteTable(table, self.clock, self.routes)
@@ -508,15 +507,15 @@ class House:
         return self.presence.read(agent_id, self.within()).status
 
     def emergency(self, agent_id: str) -> Emergency | None:
-        """Their emergency, as listed or, of an agent outside the directory, as `everybody` reports it."""
+        """Their emergency, as listed or, of an unlisted agent, as `everybody` reports it."""
         stored = self.emergencies.find(agent_key_of(agent_id), self.within()).result()
         if stored.emergency is None:
-            stored = self.emergencies.find(key_outside(agent_id), self.within()).result()
+            stored = self.emergencies.find(key_unlisted(agent_id), self.within()).result()
         return stored.emergency
 
 
-def key_outside(agent_id: str) -> str:
-    """The key of what `everybody` reports of an agent outside the directory."""
+def key_unlisted(agent_id: str) -> str:
+    """The key of what `everybody` reports of an unlisted agent."""
     return unlisted_key(agent_id, everybody().owner)
 
 

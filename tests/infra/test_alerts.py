@@ -59,7 +59,7 @@ def facts_in(query: str) -> set[str]:
 
 
 def known() -> dict[str, set[str]]:
-    return {str(event): set(entry.facts) for event, entry in VOCABULARY.items()}
+    return {event: set(entry.facts) for event, entry in VOCABULARY.items()}
 
 
 @pytest.mark.parametrize("query", queries())

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.settings import SETTINGS, Severity, read_settings
+from shared.settings import SETTINGS, read_settings
 from tests.infra.compiler import INFRA
 from tests.infra.deployed import template
 from tests.infra.portal import FORM, Portal, elements
@@ -383,7 +383,7 @@ def test_no_secret_is_asked_for() -> None:
 def faults(setting: str, text: str) -> list[str]:
     """What the app finds wrong with one setting alone."""
     read = read_settings({"WEBSITE_HOSTNAME": "emergency.example.com", setting: text})
-    return [fault.problem for fault in read.faults if fault.setting == setting and fault.severity is Severity.ERROR]
+    return [fault.problem for fault in read.faults if fault.setting == setting and fault.serious]
 
 
 def test_every_box_of_a_setting_is_tried() -> None:

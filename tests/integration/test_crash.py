@@ -29,7 +29,7 @@ from tests.local.stack import Softphone, Stack
 pytestmark = [pytest.mark.process, pytest.mark.long]
 
 POOL = tuple(f"+1206555{number:04}" for number in range(100, 110))
-MOST_POSITIONS = 40
+MAX_POSITIONS = 40
 RECHECKED = timedelta(minutes=3)
 TRIES = 3
 
@@ -264,13 +264,13 @@ def test_a_crash_after_any_request_comes_to_the_same(
 ) -> None:
     expected, _ = played(mortal, moment, lambda _: None)
     struck_at: Counter[str] = Counter()
-    for position in range(1, MOST_POSITIONS):
+    for position in range(1, MAX_POSITIONS):
         seen, struck = played(mortal, moment, lambda killer, n=position: mortal.tap.on(n, killer.strike))  # type: ignore[misc]
         if not struck:
             break
         struck_at["storage"] += 1
         require_same(expected, seen, f"after request {position} to storage")
-    for position in range(MOST_POSITIONS):
+    for position in range(MAX_POSITIONS):
         with ExitStack() as bells:
 
             def arm(killer: Killer, skip: int = position, bells: ExitStack = bells) -> None:
@@ -292,7 +292,7 @@ def test_a_callback_ends_at_a_human_after_a_crash_at_any_request(
     mortal: Tapped, side: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     local, tap = mortal
-    for position in range(MOST_POSITIONS):
+    for position in range(MAX_POSITIONS):
         case = fresh_case(local)
         dialled(case)
         rings(case)

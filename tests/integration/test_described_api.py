@@ -25,9 +25,9 @@ POOL = tuple(f"+1425555{number:04}" for number in range(101, 181))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # The Functions host answers a wrong method with 404, before any function is asked (contract).
 LEFT_OUT = ("unsupported_method",)
-SEED, MOST_S, EXAMPLES_EACH = 20261126, 30, 10
+SEED, MAX_S, EXAMPLES_EACH = 20261126, 30, 10
 # A quiet machine makes 1,000 to 2,000 for each role in that time.
-FEWEST_CASES = 200
+MIN_CASES = 200
 REFUSED = {401, 403}
 # The host refuses these by itself, whoever asks.
 OF_THE_HOST = {400, 414}
@@ -82,7 +82,7 @@ def generated(local: Stack, principal: str, folder: Path, phases: str) -> tuple[
     command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(CONFIG), "run"]
     command += [f"{local.url}/openapi.json", "-H", f"Authorization: Bearer {principal}", "--checks", "all"]
     command += ["--exclude-checks", ",".join(LEFT_OUT)]
-    command += ["--max-examples", str(EXAMPLES_EACH), "--max-time", str(MOST_S), "--seed", str(SEED), "--no-shrink"]
+    command += ["--max-examples", str(EXAMPLES_EACH), "--max-time", str(MAX_S), "--seed", str(SEED), "--no-shrink"]
     command += ["--phases", phases, "--report", "ndjson", "--report-ndjson-path", str(report), "--continue-on-failure"]
     done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=300, check=False)
     return done, report
@@ -124,7 +124,7 @@ def test_every_answer_is_as_described(
     count, found = statuses(report)
     with capsys.disabled():
         print(f"\n  {role}: {count} requests", end="")
-    assert count >= FEWEST_CASES
+    assert count >= MIN_CASES
     name = ROLES[role].partition(";")[0]
     for label, operation in OPERATIONS.items():
         may = not operation["x-roles"] or name in operation["x-roles"]

@@ -36,7 +36,7 @@ PATIENCE_S = 40.0
 # How long after the 201 the worker dies: its first tries take about as long.
 LATEST_KILL_S = 0.4
 # The clock is moved on after a kill, as if the next worker had started so much later.
-LONGEST_REST_S = 7.5
+MAX_REST_S = 7.5
 FOR_EVER = (0.0,) * 1000
 STORAGE_REQUESTS_OF_A_DIAL = 6
 
@@ -76,7 +76,7 @@ def dial_and_kill(local: Stack, chance: random.Random) -> Killed:
     time.sleep(chance.random() ** 2 * LATEST_KILL_S)
     kill(worker)
     killed.killed_at = local.now().timestamp()
-    rest(local, chance.uniform(0.0, LONGEST_REST_S))
+    rest(local, chance.uniform(0.0, MAX_REST_S))
     killed.restarted_at = local.now().timestamp()
     return killed
 

@@ -19,7 +19,7 @@ import pytest
 from shared.adapters.agent_table import _entry_row, _values_of
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.system_clock import SystemClock
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Put
 from shared.adapters.table_account import TableAccount
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -42,7 +42,13 @@ LONG_ENOUGH_S = 60.0
 # Steps and requests. Where the caller is (desktops, sites) is read beside the emergency; sites are remembered.
 # Where neither the dial nor a remembered entry tells the country, what is free in each of the five is read beside it,
 # unless it is remembered.
-MOST_OF = {"cold": (2, 6 + 4), "warm": (2, 4), "redial": (2, 3), "unlisted": (3, 9 + 4), "abroad": (2, 4 + 4)}
+MAX_ASKED = {
+    "cold": (2, 6 + 4),
+    "warm": (2, 4),
+    "redial": (2, 3),
+    "unlisted": (3, 9 + 4),
+    "abroad": (2, 4 + 4),
+}
 # What the timers ask where nothing has come about. `lease_expiry`: the hosts' pools; rows set aside; what is due; the
 # free numbers up to the low-water mark; what is only to be removed; agents who left; the age of the last drill.
 # `outbox_sweep`: callbacks, looks and effects that are owed (one step); notices that wait for their turn; recordings to
@@ -161,8 +167,8 @@ def fill_directory(local: Stack, count: int) -> None:
     table = SdkTable(account, table_name="agents", partition="deployment")
     agents = [Agent(agent_id=agent_of_many(n), country=COUNTRIES[n % 5]) for n in range(count)]
     abroad = Agent(agent_id=WITHOUT_NUMBERS, country="NZ")
-    for first in range(0, count, MOST_ROWS_A_COMMIT):
-        some = agents[first : first + MOST_ROWS_A_COMMIT]
+    for first in range(0, count, MAX_ROWS_A_COMMIT):
+        some = agents[first : first + MAX_ROWS_A_COMMIT]
         table.commit([Put(_entry_row(agent.key), _values_of(agent)) for agent in some], Deadline(clock, LONG_ENOUGH_S))
     table.commit([Put(_entry_row(abroad.key), _values_of(abroad))], Deadline(clock, LONG_ENOUGH_S))
     table.close()
@@ -202,7 +208,7 @@ def test_a_dial_takes_two_steps(tapped: Tapped, capsys: pytest.CaptureFixture[st
     }
     show(counted, capsys)
     for name, done in counted.items():
-        assert_at_most(MOST_OF[name.partition(" ")[0]], name, done)
+        assert_at_most(MAX_ASKED[name.partition(" ")[0]], name, done)
 
 
 def show(counted: Mapping[str, Sequence[Exchange]], capsys: pytest.CaptureFixture[str]) -> None:

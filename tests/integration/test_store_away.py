@@ -29,8 +29,8 @@ AT_ONCE = 64
 BUDGET_S, CROWD_BUDGET_S = 0.5, 0.7
 TRIES = 4
 # Each of the three tables has 64 threads at most, and so has each service and the runtime itself.
-MOST_THREADS = 64 * 5
-MOST_CONNECTIONS = 64 * 3
+MAX_THREADS = 64 * 5
+MAX_CONNECTIONS = 64 * 3
 BREAKER_S = 1.0
 NEARLY_STALE = timedelta(minutes=4)
 
@@ -205,7 +205,7 @@ def test_abandoned_requests_are_few_and_hold_nobody_up(
             f"{most_connections} at most; served {after_s:.1f} s after storage was back",
             end="",
         )
-    assert most_threads <= MOST_THREADS and most_connections <= MOST_CONNECTIONS
+    assert most_threads <= MAX_THREADS and most_connections <= MAX_CONNECTIONS
     assert after_s < 2 * BREAKER_S + BUDGET_S
 
 

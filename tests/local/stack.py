@@ -48,7 +48,7 @@ PATIENCE_S = 15.0
 SWEPT_AFTER_S = 3.0
 TIMER_PATIENCE_S = 60.0
 LONG_AFTER = timedelta(days=2)
-LEAST_SWEEPS, MOST_SWEEPS = 3, 8
+MIN_SWEEPS, MAX_SWEEPS = 3, 8
 LEFT_IN_THE_END = {"free", "number", "pool"}
 
 type Row = Mapping[str, Any]
@@ -424,11 +424,11 @@ class Stack:
 
     def forget_emergencies(self) -> None:
         """Let so much time pass that nothing is left of any emergency."""
-        for sweeps in range(1, MOST_SWEEPS + 1):
+        for sweeps in range(1, MAX_SWEEPS + 1):
             self.advance(LONG_AFTER)
             self.run_timers()
             kinds = {row["RowKey"].split("|")[0] for row in self.rows()["emergencies"]}
-            if sweeps >= LEAST_SWEEPS and kinds <= LEFT_IN_THE_END:
+            if sweeps >= MIN_SWEEPS and kinds <= LEFT_IN_THE_END:
                 return
 
     # What is kept

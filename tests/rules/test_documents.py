@@ -101,7 +101,7 @@ def test_every_command_of_make_that_is_named_is_there() -> None:
 def test_every_log_event_is_explained_with_its_level_and_its_facts() -> None:
     rows = {name: (level, facts) for name, level, facts, _, _ in EVENT_ROW.findall(DOCUMENTS["OPERATIONS.md"])}
     wanted = {
-        str(event): (LEVELS[entry.level], ", ".join(f"`{fact}`" for fact in sorted(entry.facts)))
+        event: (LEVELS[entry.level], ", ".join(f"`{fact}`" for fact in sorted(entry.facts)))
         for event, entry in VOCABULARY.items()
     }
     assert {name: (level, facts.strip()) for name, (level, facts) in rows.items()} == wanted

@@ -37,7 +37,7 @@ def test_azd_is_told_nothing_that_no_template_reads() -> None:
 
 
 def test_every_event_is_explained_to_whoever_is_on_duty() -> None:
-    assert [str(event) for event in VOCABULARY if f"`{event}`" not in OPERATIONS] == []
+    assert [event for event in VOCABULARY if f"`{event}`" not in OPERATIONS] == []
 
 
 def test_every_setting_is_told_where_it_is_changed() -> None:

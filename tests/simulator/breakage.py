@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # A tenth of the agents, so that the others' numbers are mostly their own.
 ONE_IN = 10
-LONGEST_S = 3 * 3600.0
+MAX_PAUSE_S = 3 * 3600.0
 
 
 class Breakage:
@@ -44,7 +44,7 @@ class Breakage:
         state = row.values["state"]
         self._world.tell("world", f"a row breaks: {row.key}")
         self._write(row.key, {**row.values, "state": UNREADABLE})
-        self._world.clock.sleep(self._chance.random() ** 2 * LONGEST_S)
+        self._world.clock.sleep(self._chance.random() ** 2 * MAX_PAUSE_S)
         self._mend(row.key, state)
         self._world.tell("world", f"a row is mended: {row.key}")
 

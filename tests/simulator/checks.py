@@ -48,7 +48,7 @@ OUTLASTS_LATE_THREADS = timedelta(minutes=5)
 # The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
 LASTS_LONGER_THAN_A_REFUSAL = timedelta(minutes=20)
 # From the count of a message to its acceptance: the thread that sends it may get its turn 20 s late here.
-LONGEST_SENDING_S = 25
+MAX_SENDING_S = 25
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -444,7 +444,7 @@ class Checks:
         """No minute has more messages than the sender may send (B6)."""
         now = self.world.clock.now()
         # One that was taken of the quota at the end of a minute comes at the beginning of the next.
-        if not self.world.faults.climate.fair or now.second < LONGEST_SENDING_S:
+        if not self.world.faults.climate.fair or now.second < MAX_SENDING_S:
             return
         minute = _minute_of(now)
         self.sent[minute] += 1

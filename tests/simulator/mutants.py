@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 40
-LONGEST_S = 6.0
+MAX_S = 6.0
 UNIT_TESTS = ROOT / "tests" / "unit"
 # What caught each mutant last, `seed 3` or `test_pool.py::test_…`: that is tried first. Renewed by `--write`.
 CAUGHT = Path(__file__).with_name("caught.json")
@@ -618,7 +618,10 @@ MUTANTS = (
     ),
     Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
-        "quota ignored", LENDING, "if quota is not None and quota.place is None:", "if quota is None and country == '':"
+        "quota ignored",
+        LENDING,
+        "if unlisted_share is not None and unlisted_share.place is None:",
+        "if unlisted_share is None and country == '':",
     ),
     Mutant("share order reversed", POOL, "least = min(", "least = max("),
     Mutant(
@@ -627,13 +630,11 @@ MUTANTS = (
         "members), key=_rank)",
         "members), key=_rank, reverse=True)",
     ),
-    Mutant(
-        "a number that left the pool is shared", POOL, "(each for each in holds if each.number in members)", "holds"
-    ),
+    Mutant("a number that left the pool is shared", POOL, "(each for each in uses if each.number in members)", "uses"),
     Mutant(
         "the shortest resting first", POOL, "key=lambda rest: rest.ends_at)", "key=lambda rest: now - rest.ends_at)"
     ),
-    Mutant("no second look at what other dials are after", LENDING, "MOST_LOOKS = 2", "MOST_LOOKS = 1"),
+    Mutant("no second look at what other dials are after", LENDING, "MAX_LOOKS = 2", "MAX_LOOKS = 1"),
     Mutant(
         "what a dial has in mind is another's too",
         LENDING,
@@ -659,7 +660,7 @@ MUTANTS = (
         "_seen_at(row) is not None",
     ),
     Mutant("a burst comes to one number", POOL, "Activity(True, self.sharers + 1, self.last)", "self"),
-    Mutant("unknown agents may hold the whole pool", POOL, "UNKNOWN_AGENTS_SHARE = 5", "UNKNOWN_AGENTS_SHARE = 1"),
+    Mutant("unknown agents may hold the whole pool", POOL, "UNLISTED_HAVE_ONE_IN = 5", "UNLISTED_HAVE_ONE_IN = 1"),
     Mutant("a window of notices of a minute", POOL, "now.minute - now.minute % RATION_WINDOW_MINUTES", "now.minute"),
     Mutant(
         "a lease that ends now still keeps its number from resting",
@@ -687,7 +688,7 @@ MUTANTS = (
         "self.budgets.start_call_at_most_s - (self.clock.monotonic() - arrived)",
         "self.budgets.start_call_at_most_s",
     ),
-    Mutant("a dial begins though its time is over", DOOR, "in_turn and left_s >= LEAST_FOR_A_DIAL_S", "in_turn"),
+    Mutant("a dial begins though its time is over", DOOR, "in_turn and left_s >= MIN_LEFT_FOR_A_DIAL_S", "in_turn"),
     Mutant("no dial goes before what others owe", "shared/bootstrap.py", "crowd_s=CROWD_FIRST_S", "crowd_s=0.0"),
     Mutant("no turn, all the time", DOOR, "patient if in_time else self.within(0.0)", "patient"),
     Mutant(
@@ -723,7 +724,7 @@ MUTANTS = (
         "return Look() if callback.look_at <= now else Wait(callback.look_at)",
         "return Wait(now + LOOK_PATIENCE)",
     ),
-    Mutant("no round again", LADDER, "lap.began_at + LEAST_LAP", "lap.began_at + LEAST_LAP * 9999"),
+    Mutant("no round again", LADDER, "lap.began_at + MIN_LAP", "lap.began_at + MIN_LAP * 9999"),
     Mutant(
         "waits for a lost event",
         LADDER,
@@ -864,8 +865,8 @@ MUTANTS = (
     Mutant(
         "too many rows are an outage",
         STORE,
-        "if len(writes) > MOST_ROWS_A_COMMIT:",
-        "if len(writes) > MOST_ROWS_A_COMMIT * 99:",
+        "if len(writes) > MAX_ROWS_A_COMMIT:",
+        "if len(writes) > MAX_ROWS_A_COMMIT * 99:",
     ),
     Mutant(
         "what nobody foresaw is no outage",
@@ -1124,7 +1125,7 @@ def _simulator() -> tuple[str, str] | None:
     for seed in range(SEEDS):
         if (caught := _seed(seed)) is not None:
             return caught
-        if process_time() > LONGEST_S:
+        if process_time() > MAX_S:
             break
     return None
 

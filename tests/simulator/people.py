@@ -25,7 +25,7 @@ PAUSES_S = (60.0, 3000.0, 7200.0, 12_000.0, 20_000.0)
 TALKS_S = (1.0, 30.0, 180.0, 180.0, 600.0)
 # In every twentieth world: presence is looked at every 15 s of a call, which is most of what it costs to simulate.
 LONG_TALKS_S = (*TALKS_S, 2400.0, 4200.0)
-MOST_REPEATS = 900
+MAX_REPEATS = 900
 STATUSES = tuple(PresenceStatus)
 
 
@@ -163,7 +163,7 @@ class Person:
     def _softphone_dials(self, call: Call, ahead: timedelta) -> None:
         world = self.world
         dial = self._dial(call, call.dialled_at + ahead)
-        for _ in range(MOST_REPEATS):
+        for _ in range(MAX_REPEATS):
             try:
                 answer = world.any_process().dial(dial, self.caller)
             except Died:

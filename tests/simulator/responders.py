@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tests.simulator.processes import Process
     from tests.simulator.world import World
 
-MOST_TRIES = 40
+MAX_TRIES = 40
 TALKS_S = (2.0, 30.0, 60.0, 120.0, 400.0)
-MOST_DROP_OUTS = 3
+MAX_DROP_OUTS = 3
 NOBODY_S = frozenset({DESK, FALLBACK})
 # How long nobody may ring while a responder waits: between two laps, after a lost event, after a failed sweep.
 SILENCE_IN_FAIR_WEATHER = timedelta(seconds=100)
@@ -75,7 +75,7 @@ class Responder:
             world.courier.send(lambda process: process.see(self._server_call(ended=False)))
         if world.faults.strikes("event doubled", world.faults.climate.event_doubled):
             world.clock.spawn(self._arrives, chance.random() ** 3 * 600)
-        for attempt in range(MOST_TRIES):
+        for attempt in range(MAX_TRIES):
             if self._arrives():
                 return
             world.clock.sleep(1.0 + attempt)
@@ -281,7 +281,7 @@ class Responder:
         world, how = self.world, self.world.chance.random()
         if self._over:
             return
-        if how < 0.3 and self._drop_outs < MOST_DROP_OUTS:
+        if how < 0.3 and self._drop_outs < MAX_DROP_OUTS:
             # The ladder goes on from the top.
             self._drop_outs += 1
             world.tell(self._about, f"loses {invite.target}, callback {self.callback_id[:8]}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulator.processes import Process
     from tests.simulator.world import World
 
-MOST_ACTS = 60
+MAX_ACTS = 60
 PAUSES_S = (0.0, 0.0, 1.0, 30.0, 3000.0)
 # What begins their object ids, and so the ids of what is recorded of them.
 STRANGERS, THIEVES = "stranger-", "thief-"
@@ -41,7 +41,7 @@ class Stranger:
 
     def live(self) -> None:
         """One thing after another, some at once."""
-        for _ in range(min(MOST_ACTS, 2 * self.world.emergencies_each)):
+        for _ in range(min(MAX_ACTS, 2 * self.world.emergencies_each)):
             self.world.clock.sleep(self._chance.choice(PAUSES_S) * self._chance.random())
             act = self._chance.choice([self._dials, self._dials, self._ends, self._ties, self._releases, self._looks])
             self.world.clock.spawn(act)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.simulator.processes import Process
 
 # What thousands of agents are owed would wait for the pauses of others, one after the other.
-LONGEST_PAUSE_S, IN_A_CROWD_S = 20.0, 0.07
+MAX_PAUSE_S, IN_A_CROWD_S = 20.0, 0.07
 
 
 class Tasks:
@@ -76,7 +76,7 @@ class TaskCrew:
 
     def __init__(self, tasks: Tasks, process: "Process", size: int) -> None:
         self._tasks, self._process, self._free = tasks, process, size
-        self._longest_pause_s = IN_A_CROWD_S if process.world.crowd else LONGEST_PAUSE_S
+        self._longest_pause_s = IN_A_CROWD_S if process.world.crowd else MAX_PAUSE_S
         self._queue: deque[Callable[[], None]] = deque()
 
     def submit(self, work: Callable[[], None], /) -> None:

@@ -23,7 +23,7 @@ from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.subjects import unlisted_key
-from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_outside
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_unlisted
 from tests.fakes.house import person as signed_in
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
@@ -51,7 +51,13 @@ DRAIN_HOURS = 34
 FEW_A_MINUTE = 2
 # The times that administrators may set, the least among them; most worlds are short, so that there can be many.
 DEFAULTS_IN = 0.05
-WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, LONGEST_CALLS = (10, 30, 60), (0, 5, 30), (0, 10, 60), (0, 1, 4), (5, 10, 60)
+WINDOWS, AFTER_CALLS, COOL_DOWNS, HOLDS, MAX_CALLS = (
+    (10, 30, 60),
+    (0, 5, 30),
+    (0, 10, 60),
+    (0, 1, 4),
+    (5, 10, 60),
+)
 # Of the ranges that are kept for examples.
 COUNTRIES = (("US", 1_425_555_0000), ("CA", 1_416_555_0000), ("GB", 441_632_960_000))
 IDENTITIES, TELEPHONES = "8:acs:r_", "+1206556"
@@ -209,7 +215,7 @@ class World:
         """The key of the agent's emergency, as the desktops' back end reports it."""
         if is_stranger(agent_id):
             return unlisted_key(agent_id, signed_in(agent_id).owner)
-        return key_outside(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
+        return key_unlisted(agent_id) if self.is_unknown(agent_id) else agent_key_of(agent_id)
 
     def whose(self, emergency: Emergency) -> str:
         """Whose emergency it is, whatever id it goes by: a stranger's may go by that of another unlisted agent."""
@@ -340,7 +346,7 @@ def rules_of(chance: random.Random) -> Rules:
         after_call_minutes=chance.choice(AFTER_CALLS),
         cool_down_minutes=chance.choice(COOL_DOWNS),
         hold_after_drop_minutes=chance.choice(HOLDS),
-        max_call_minutes=chance.choice(LONGEST_CALLS),
+        max_call_minutes=chance.choice(MAX_CALLS),
     )
 
 

@@ -18,7 +18,7 @@ from tests.fakes.house import House, numbers
 AGENTS = ("agent-ana", "agent-ben")
 PHONE = "+14255550170"
 # Of one ring nobody hears the end: 30 s of the desk, and then until the sweep after the grace has looked.
-LONGEST_SILENCE_S = 45
+MAX_SILENCE_S = 45
 type Event = tuple[str, MidCall]
 PROFILE = settings(
     max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -88,7 +88,7 @@ class Course:
         board = self.house.switchboard
         waiting = not self.over and not board.ringing() and not board.talking()
         self._silent_s = self._silent_s + 1 if waiting else 0
-        assert self._silent_s <= LONGEST_SILENCE_S, "the caller waits and nobody is rung"
+        assert self._silent_s <= MAX_SILENCE_S, "the caller waits and nobody is rung"
 
     def _fate(self) -> None:
         """Each event is delivered, lost, doubled, or kept for later; what is late comes in any order."""

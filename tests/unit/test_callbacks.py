@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from shared.adapters.table import LONGEST_TEXT
+from shared.adapters.table import MAX_TEXT_UTF16_UNITS
 from shared.domain.callback_ladder import (
     EVENT_GRACE,
     FALLBACK_AFTER,
@@ -22,7 +22,7 @@ from shared.domain.callbacks import (
     EMPTY_MEANS_OVER_AFTER,
     LOOK_EVERY,
     LOOK_SETTLES,
-    MOST_WITHOUT_STATE,
+    MAX_TRIES_WITHOUT_STATE,
     Accepted,
     Callback,
     Fact,
@@ -42,7 +42,7 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.emergencies import Reach
-from shared.use_cases.route_callback import MOST_IDENTITIES
+from shared.use_cases.route_callback import MAX_IDENTITIES
 
 NOW = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
 PSAP, DESK, FALLBACK = "4:+12065550142", "+14255550198", "+14255550199"
@@ -223,7 +223,7 @@ def test_facts_of_invitations_come_to_the_same_in_any_order() -> None:
 
 def test_an_invitation_without_state_brings_its_number_back() -> None:
     for key in (None, "0123456789abcdef0123456789abcdef"):
-        for number in (0, 1, MOST_WITHOUT_STATE - 1):
+        for number in (0, 1, MAX_TRIES_WITHOUT_STATE - 1):
             invitation_id = id_without_state("c", number, key)
             assert try_without_state("c", invitation_id) == number
             assert try_without_state("another", invitation_id) is None
@@ -240,7 +240,7 @@ def test_the_longest_ladder_fits_into_a_row() -> None:
             agent_id="x" * 600,
             agent_key="k" * 32,
             reach=Reach(
-                acs_user_ids=tuple(longest(f"{n}-{each}") for each in range(MOST_IDENTITIES // 5)),
+                acs_user_ids=tuple(longest(f"{n}-{each}") for each in range(MAX_IDENTITIES // 5)),
                 alternate_numbers=tuple(f"+1425555{100 + each:04}" for each in range(10)),
             ),
         )
@@ -254,7 +254,7 @@ def test_the_longest_ladder_fits_into_a_row() -> None:
         known = with_step(known, step, None, now)
         for each in step.invitations:
             known = with_fact(known, Accepted(each.invitation_id, "h" * 36), now)
-        assert len(msgspec.json.encode(known)) < LONGEST_TEXT
+        assert len(msgspec.json.encode(known)) < MAX_TEXT_UTF16_UNITS
         over = max(each.ends_at for each in step.invitations) + EVENT_GRACE
         known, now = with_step(known, Look(), None, over), over + LOOK_PATIENCE
 

@@ -9,7 +9,7 @@ from msgspec import structs
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
-from shared.domain.confidentiality import EMERGENCY, MOST_LOCATION_CHARACTERS, ORDINARY, PRIVATE, in_parts
+from shared.domain.confidentiality import EMERGENCY, MAX_LOCATION_CHARS, ORDINARY, PRIVATE, in_parts
 from shared.domain.dials import Dial
 from shared.domain.emergencies import TieKind, standing, ties
 from shared.domain.errors import Refused, Unavailable
@@ -397,7 +397,7 @@ def test_a_recording_of_a_thousand_chunks_fits_the_rows(house: House) -> None:
     many = tuple(f"https://us-storage.asm.skype.com/v1/objects/0-wus-d10-{n:032}" for n in range(1000))
     parts = in_parts(many)
     assert [location for part in parts for location in part] == list(many)
-    assert all(sum(map(len, part)) <= MOST_LOCATION_CHARACTERS for part in parts)
+    assert all(sum(map(len, part)) <= MAX_LOCATION_CHARS for part in parts)
     dial(house, server_call_id="server-1")
     see(house)
     house.performs = False

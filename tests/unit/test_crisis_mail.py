@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
-from shared.domain.crisis_mail import MOST_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
+from shared.domain.crisis_mail import MAX_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.locations import ToldLocation
@@ -97,7 +97,7 @@ def test_what_may_have_been_sent_stays_the_message_that_it_was() -> None:
 
 
 def test_nobody_gets_more_in_one_message_than_can_be_read() -> None:
-    many = [waits(notice(f"n{place:03}", "x", second=place)) for place in range(2 * MOST_NOTICES_A_MESSAGE + 1)]
+    many = [waits(notice(f"n{place:03}", "x", second=place)) for place in range(2 * MAX_NOTICES_A_MESSAGE + 1)]
     assert [len(message.waiting) for message in messages(many)] == [20, 20, 1]
 
 

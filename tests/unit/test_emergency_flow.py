@@ -34,7 +34,7 @@ from tests.fakes.house import (
     Overtaken,
     after,
     everybody,
-    key_outside,
+    key_unlisted,
     numbers,
     only_agent,
 )
@@ -905,7 +905,7 @@ def test_a_row_that_cannot_be_read_degrades_the_dial_and_stops_nothing(house: Ho
 
 
 def test_an_agent_id_that_the_host_rewrites_in_events_is_the_same_agent_without_the_store(house: House) -> None:
-    row = Put(f"agent|{key_outside('2026-11-20T21:00:00Z')}", {"schema": 9, "state": "3", "index": "[]"})
+    row = Put(f"agent|{key_unlisted('2026-11-20T21:00:00Z')}", {"schema": 9, "state": "3", "index": "[]"})
     house.table.commit([row], house.within())
     with pytest.raises(Unavailable):
         house.dial_by_event(Dial(call_id="c", agent_id="2026-11-20T21:00:00+00:00", dialled="911"))

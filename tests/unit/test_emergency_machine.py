@@ -29,7 +29,7 @@ from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.set_presence import set_presence
-from tests.fakes.house import DAWN, DESK, House, after, key_outside, numbers
+from tests.fakes.house import DAWN, DESK, House, after, key_unlisted, numbers
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.oracle import judge, moments
 
@@ -63,7 +63,7 @@ def directory_entry(agent_id: str) -> Agent:
 
 def key_reported(agent_id: str) -> str:
     """The key of an agent's emergency, as a machine reports it."""
-    return key_outside(agent_id) if agent_id == STRANGER else key_of(agent_id)
+    return key_unlisted(agent_id) if agent_id == STRANGER else key_of(agent_id)
 
 
 class Call:

@@ -12,9 +12,9 @@ from msgspec import structs
 
 from shared.adapters.allowances import Allowances
 from shared.adapters.emergency_rows import index_rows
-from shared.adapters.emergency_table import MOST_OWNERS_READ
+from shared.adapters.emergency_table import MAX_OWNERS_READ
 from shared.adapters.outage_memory import OutageMemory
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Values
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Put, Values
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
@@ -26,7 +26,7 @@ from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, key_outside, numbers, person
+from tests.fakes.house import DEFAULT_CONTACT, House, after, everybody, key_unlisted, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 DANA, STRANGER, EVE, MACHINE = person(DANA_OBJECT), person("stranger"), person("eve"), everybody()
@@ -476,14 +476,14 @@ def test_more_claims_than_a_page_holds_keep_no_event_and_no_recording_from_a_lis
     house.tick()
     for agent_id in (listed, "outside"):
         house.dial(Dial(call_id=agent_id, agent_id=agent_id, dialled="911", server_call_id="s"))
-    claiming = house.emergencies.load(key_outside("outside"), house.within()).result().emergency
+    claiming = house.emergencies.load(key_unlisted("outside"), house.within()).result().emergency
     assert claiming is not None
     rows: dict[str, Values] = {}
-    for n in range(MOST_OWNERS_READ):
+    for n in range(MAX_OWNERS_READ):
         other = structs.replace(claiming, agent_key=f"{n:032x}", starters=(acs,))
         rows |= index_rows(other, house.deployment.rules, house.clock.now(), KeyRing())
     found = [(key, values) for key, values in rows.items() if key.startswith(("server|", "starter|", "untied|"))]
-    for some in batched(found, MOST_ROWS_A_COMMIT, strict=False):
+    for some in batched(found, MAX_ROWS_A_COMMIT, strict=False):
         house.table.commit([Put(key, values) for key, values in some], house.within())
     first = [
         house.emergencies.owners_of_server_call(key_of("s"), house.within())[0],

@@ -7,7 +7,7 @@ import azure.functions as func
 import msgspec
 import pytest
 
-from functions.languages import LONGEST_ACCEPTED, best_language, catalogue, spoken, spoken_answer
+from functions.languages import MAX_ACCEPT_LANGUAGE_CHARS, best_language, catalogue, spoken, spoken_answer
 from functions.problems import answer, problem, unprocessable
 from shared.domain.errors import Faulty
 from shared.domain.notice_templates import LANGUAGES
@@ -60,7 +60,7 @@ def test_the_language_that_is_weighed_most_is_taken(accepted: str | None, langua
 @pytest.mark.parametrize(
     "accepted",
     [
-        "fr" + ",fr" * LONGEST_ACCEPTED,
+        "fr" + ",fr" * MAX_ACCEPT_LANGUAGE_CHARS,
         "fr;q=1.5",
         "fr;q=nan",
         "fr;q=inf",

@@ -14,12 +14,12 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.emergency_rows import emergency_values, read_stored
-from shared.adapters.table import LONGEST_TEXT, Delete, Row, Values, Write, kind_of
+from shared.adapters.table import MAX_TEXT_UTF16_UNITS, Delete, Row, Values, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.domain.contacts import LONGEST_ADDRESS, MAX_CONTACTS, parse_contacts
+from shared.domain.contacts import MAX_ADDRESS_CHARS, MAX_CONTACTS, parse_contacts
 from shared.domain.dials import Dial
-from shared.domain.emergencies import MAX_TOLD, MOST_LEGS, MOST_SIGHTINGS
+from shared.domain.emergencies import MAX_LEGS, MAX_SIGHTINGS, MAX_TOLD
 from shared.domain.errors import Conflict, TooManyRows, Unavailable, Unreadable
 from shared.domain.locations import Location
 from shared.domain.notifications import NoticeKind
@@ -41,7 +41,7 @@ def address(of: str, place: int) -> str:
     """One of the longest that a contact may have."""
     local = f"{of}{place:02}".ljust(64, "x")
     domain = ".".join(["d" * 60] * 3)
-    return f"{local}@{domain[: LONGEST_ADDRESS - len(local) - 1 - len('.example')]}.example"
+    return f"{local}@{domain[: MAX_ADDRESS_CHARS - len(local) - 1 - len('.example')]}.example"
 
 
 OWN = tuple(address("own", place) for place in range(MAX_CONTACTS))
@@ -142,24 +142,24 @@ def own_row(house: House) -> Row:
 
 
 def test_the_addresses_are_the_longest_that_are_accepted() -> None:
-    assert parse_contacts(";".join(OWN)).kept == OWN and {*map(len, OWN), *map(len, OF_SITE)} == {LONGEST_ADDRESS}
+    assert parse_contacts(";".join(OWN)).kept == OWN and {*map(len, OWN), *map(len, OF_SITE)} == {MAX_ADDRESS_CHARS}
     assert len(OWN) + len(OF_SITE) == MAX_TOLD
 
 
 def test_an_emergency_with_the_most_of_everything_is_told_once_closed_once_and_forgotten() -> None:
     table = ScaledTable()
     house = house_with_the_most(table)
-    for place in range(MOST_LEGS):
+    for place in range(MAX_LEGS):
         dial(house, place)
         live(house, 1)
         house.end(End(call_id=f"call-{place}", by_agent=False, agent_id=AGENT))
         house.clock.advance(after(minutes=1))
     emergency = house.emergency(AGENT)
     assert emergency is not None and emergency.thread is not None
-    assert (len(emergency.legs), len(emergency.sightings)) == (MOST_LEGS, MOST_SIGHTINGS)
+    assert (len(emergency.legs), len(emergency.sightings)) == (MAX_LEGS, MAX_SIGHTINGS)
     assert len(emergency.thread.told) == MAX_TOLD
     told = received(house, NoticeKind.CALL)
-    assert set(told) == {*OWN, *OF_SITE} and set(told.values()) == {MOST_LEGS}
+    assert set(told) == {*OWN, *OF_SITE} and set(told.values()) == {MAX_LEGS}
     live(house, 12)
     assert received(house, NoticeKind.CLOSING) == Counter([*OWN, *OF_SITE]), "exactly one to each"
     live(house, 130)
@@ -190,7 +190,7 @@ def test_a_row_is_parted_just_where_one_text_would_be_too_long(name: str) -> Non
     stored = read_stored(own_row(house))
     assert stored.emergency is not None and stored.emergency.thread is not None
     for spare in range(-40, 40):
-        filled = _filled(house, LONGEST_TEXT + spare, name)
+        filled = _filled(house, MAX_TEXT_UTF16_UNITS + spare, name)
         assert ("state" in filled) == (spare <= 0)
         read = read_stored(Row(own_row(house).key, filled, "1")).emergency
         assert read is not None and read.agent_id.startswith(name)

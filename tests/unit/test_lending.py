@@ -28,7 +28,7 @@ def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anyth
     house.tick()
 
     def find() -> Loan:
-        return house.numbers.loan(country="US", quota=None, now=house.clock.now(), deadline=house.within())
+        return house.numbers.loan(country="US", unlisted_share=None, now=house.clock.now(), deadline=house.within())
 
     # Under way: they have numbers in mind, and may lose them to dials of another process.
     first, second, third = find(), find(), find()
@@ -120,7 +120,7 @@ def test_that_nothing_is_free_in_any_of_five_countries_is_known_in_one_step(
         house.dial(Dial(call_id=f"{n}/1", agent_id=f"agent-{n}", dialled="911"))
     lending = Lending(table, pools=RegisteredPools(table, FIVE_COUNTRIES), rules=Rules(), chance=random.Random(1))
     table.steps = table.readings = 0
-    loan = lending.find(country=country, quota=None, now=house.clock.now(), deadline=house.within())
+    loan = lending.find(country=country, unlisted_share=None, now=house.clock.now(), deadline=house.within())
     assert loan.kind is LoanKind.SHARED and loan.number == (shared or loan.number)
     # Free, resting and held of each, and what other hosts have.
     assert (table.steps, table.readings) == (1, 3 * len(FIVE_COUNTRIES) + 1)
@@ -136,7 +136,9 @@ class TwoDials:
         self.first = self.find()
 
     def find(self) -> Loan:
-        return self.lending.find(country=None, quota=None, now=self.house.clock.now(), deadline=self.house.within())
+        return self.lending.find(
+            country=None, unlisted_share=None, now=self.house.clock.now(), deadline=self.house.within()
+        )
 
     def first_is_lent(self) -> None:
         self.house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
@@ -164,7 +166,7 @@ def test_what_another_dial_lets_go_of_meanwhile_goes_before_a_shared_number() ->
     lending = lending_of(table, 2)
 
     def find() -> Loan:
-        return lending.find(country=None, quota=None, now=house.clock.now(), deadline=house.within())
+        return lending.find(country=None, unlisted_share=None, now=house.clock.now(), deadline=house.within())
 
     first = find()
     table.looks, table.before_second = 0, lambda: lending.over(first, lent=False)
@@ -252,7 +254,7 @@ def test_a_dial_does_not_wait_for_a_reading_that_an_event_or_a_drill_with_more_t
     table.hangs, began = True, clock.monotonic()
     house.numbers.expect_loan("US", Deadline(clock, seconds))
     patient = PatientDeadline(clock, Budgets().start_call_s, at_most_s=0.9, alive=lambda: True)
-    loan = house.numbers.loan(country="US", quota=None, now=clock.now(), deadline=patient)
+    loan = house.numbers.loan(country="US", unlisted_share=None, now=clock.now(), deadline=patient)
     assert (loan.kind, clock.monotonic() - began) == (LoanKind.FREE, 0.0)
 
 
@@ -275,7 +277,7 @@ def test_a_dial_waits_for_its_turn_to_read_no_longer_than_its_own_time() -> None
     lending = lending_of(table, 1)
 
     def find(seconds: float) -> None:
-        lending.find(country="US", quota=None, now=clock.now(), deadline=Deadline(clock, seconds))
+        lending.find(country="US", unlisted_share=None, now=clock.now(), deadline=Deadline(clock, seconds))
 
     def reads_for_long() -> None:
         with suppress(Unavailable):
@@ -323,5 +325,5 @@ def test_what_is_forgotten_right_after_it_was_read_is_read_again_and_not_taken_f
         lock.forget = lending.forget
 
     lock.forget = at_the_next
-    loan = lending.find(country=None, quota=None, now=clock.now(), deadline=house.within())
+    loan = lending.find(country=None, unlisted_share=None, now=clock.now(), deadline=house.within())
     assert loan.kind is LoanKind.FREE

@@ -19,7 +19,7 @@ from tests.fakes.house import House, after, numbers
 from tests.fakes.memory_table import MemoryTable
 
 ANA = "8:acs:resource_ana"
-MOST_COMMITS = 2000
+MAX_COMMITS = 2000
 
 
 class RepeatingTable(MemoryTable):
@@ -31,7 +31,7 @@ class RepeatingTable(MemoryTable):
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
         self.commits += 1
         # On a clock that stands still, whoever takes every refusal for another's would try for ever.
-        assert self.commits < MOST_COMMITS, "it goes round and round"
+        assert self.commits < MAX_COMMITS, "it goes round and round"
         versions = super().commit(writes, deadline)
         if self.repeats:
             self.repeats -= 1

@@ -8,7 +8,7 @@ from msgspec import structs
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import (
     Exhausted,
-    Hold,
+    NumberUse,
     Rest,
     activity_of,
     had_enough,
@@ -16,11 +16,11 @@ from shared.domain.pool import (
     may_be_taken,
     notices_a_window,
     numbers_to_share,
-    places_for_unknown,
     pool_of,
     ration_over,
     ration_window,
     resting_numbers,
+    unlisted_numbers_at_most,
 )
 from tests.fakes.house import numbers
 
@@ -32,16 +32,16 @@ def ago(minutes: int) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def idle(number: str, minutes: int) -> Hold:
-    return Hold(number, ago(minutes), busy=False)
+def idle(number: str, minutes: int) -> NumberUse:
+    return NumberUse(number, ago(minutes), busy=False)
 
 
-def in_a_call(number: str, minutes: int = 1) -> Hold:
-    return Hold(number, ago(minutes), busy=True)
+def in_a_call(number: str, minutes: int = 1) -> NumberUse:
+    return NumberUse(number, ago(minutes), busy=True)
 
 
-def shared_out(*holds: Hold) -> tuple[str, ...]:
-    return numbers_to_share(activity_of(holds, POOL))
+def shared_out(*uses: NumberUse) -> tuple[str, ...]:
+    return numbers_to_share(activity_of(uses, POOL))
 
 
 def test_the_number_whose_last_leg_ended_longest_ago_is_shared_first() -> None:
@@ -54,14 +54,14 @@ def test_the_most_active_holder_speaks_for_a_number() -> None:
 
 
 def test_where_all_are_in_a_call_the_one_with_the_fewest_sharers_is_shared() -> None:
-    holds = (in_a_call(ONE), in_a_call(ONE), in_a_call(TWO, 200), in_a_call(THREE), in_a_call(THREE))
-    assert shared_out(*holds) == (TWO,)
+    uses = (in_a_call(ONE), in_a_call(ONE), in_a_call(TWO, 200), in_a_call(THREE), in_a_call(THREE))
+    assert shared_out(*uses) == (TWO,)
 
 
 def test_among_equals_chance_decides_so_that_a_burst_spreads() -> None:
-    holds = [in_a_call(number, minutes) for minutes, number in enumerate(POOL, start=1)]
-    assert set(shared_out(*holds)) == set(POOL)
-    exhausted = Exhausted((), activity_of(holds, POOL))
+    uses = [in_a_call(number, minutes) for minutes, number in enumerate(POOL, start=1)]
+    assert set(shared_out(*uses)) == set(POOL)
+    exhausted = Exhausted((), activity_of(uses, POOL))
     assert sorted(exhausted.share(min) or "" for _ in POOL) == sorted(POOL)
 
 
@@ -118,7 +118,7 @@ def test_each_number_is_in_the_pool_of_its_zone_in_the_order_of_the_setting() ->
 
 
 def test_agents_outside_the_directory_have_a_fifth_of_the_pool_and_always_one() -> None:
-    assert [places_for_unknown(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
+    assert [unlisted_numbers_at_most(numbers(count)) for count in (0, 1, 4, 5, 9, 10, 20)] == [1, 1, 1, 1, 1, 2, 4]
 
 
 @pytest.mark.parametrize(

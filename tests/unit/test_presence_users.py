@@ -16,7 +16,7 @@ SOON = Deadline(HandClock(datetime(2026, 11, 20, tzinfo=UTC)), 5)
 
 
 class Directory:
-    """Port `Entries`."""
+    """Port `KnownEntries`."""
 
     def __init__(self, *entries: Agent) -> None:
         self.entries = {each.agent_id: each for each in entries}

@@ -13,8 +13,8 @@ from shared.bootstrap import compose, install
 from shared.domain.errors import NotFound
 from tests.rules.sources import ROOT
 
-LONGEST_S = 8
-MOST_BYTES = 256 * 1024
+MAX_PROMPT_S = 8
+MAX_PROMPT_BYTES = 256 * 1024
 
 
 def ask(file: str, **headers: str) -> func.HttpResponse:
@@ -29,11 +29,11 @@ def test_each_file_is_what_the_service_plays_and_small(language: str) -> None:
     answer = ask(f"{language}.wav")
     assert (answer.status_code, answer.mimetype) == (200, "audio/wav")
     body = answer.get_body()
-    assert len(body) < MOST_BYTES
+    assert len(body) < MAX_PROMPT_BYTES
     with wave.open(io.BytesIO(body)) as sound:
         # WAV files of any other rate, width or number of channels are not documented to be played.
         assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 16_000)
-        assert 2 < sound.getnframes() / sound.getframerate() < LONGEST_S
+        assert 2 < sound.getnframes() / sound.getframerate() < MAX_PROMPT_S
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from shared.deadlines import Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks
 from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.contacts import MAX_CONTACTS
-from shared.domain.deployment import PresenceBackend
-from shared.domain.deployment_checks import Census, Known, SettingFault, deployment_checks
+from shared.domain.deployment import PresenceBackend, SettingFault
+from shared.domain.deployment_checks import Census, Known, deployment_checks
 from shared.domain.dials import Dial
 from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.emergency_numbers import Placeable

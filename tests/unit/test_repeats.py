@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from shared.adapters.repeats import MOST_KEPT, Repeats
+from shared.adapters.repeats import MAX_REPEATS_KEPT, Repeats
 from shared.adapters.threads import Crew, Lock
 
 PATIENCE_S = 10.0
@@ -187,10 +187,10 @@ def test_nobodys_flood_delays_or_pushes_out_anothers() -> None:
         return again
 
     repeats.keep("victim", "dial", done("victim"), 12)
-    for n in range(2 * MOST_KEPT):
+    for n in range(2 * MAX_REPEATS_KEPT):
         repeats.keep("flood", f"dial {n}", done(f"flood {n}"), 12)
     repeats.keep("another", "dial", done("another"), 12)
     [run] = threads.begun
     run()
-    assert tries[:3] == ["victim", f"flood {2 * MOST_KEPT - 12}", "another"]
+    assert tries[:3] == ["victim", f"flood {2 * MAX_REPEATS_KEPT - 12}", "another"]
     assert len(tries) == 14, "the latest twelve of one"

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.emergency_rows import index_rows, read_stored
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Put
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Put
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
-from tests.fakes.house import House, after, key_outside, numbers, person
+from tests.fakes.house import House, after, key_unlisted, numbers, person
 from tests.fakes.memory_table import MemoryTable
 
 ROWS = json.loads((Path(__file__).parent / "stored" / "schema_1.json").read_text("utf-8"))
@@ -38,7 +38,7 @@ def house() -> House:
     house = House(pool=numbers(8), table=MemoryTable())
     for agent_id in ("ana", "ben"):
         house.directory.save(Agent(agent_id=agent_id, acs_user_ids=(f"8:acs:r_{agent_id}",)), None, house.within())
-    for some in batched(ROWS.items(), MOST_ROWS_A_COMMIT, strict=False):
+    for some in batched(ROWS.items(), MAX_ROWS_A_COMMIT, strict=False):
         house.table.commit([Put(key, values) for key, values in some], house.within())
     return house
 
@@ -132,5 +132,5 @@ def test_nothing_of_it_is_left_after_the_long_end(house: House) -> None:
 
 
 def test_the_names_here_are_those_of_the_rows() -> None:
-    keys = {agent_key_of("ana"), agent_key_of("ben"), key_outside("eve")}
+    keys = {agent_key_of("ana"), agent_key_of("ben"), key_unlisted("eve")}
     assert {key.partition("|")[2] for key in OWN} == keys

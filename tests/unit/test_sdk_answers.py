@@ -5,34 +5,34 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.sdk_answers import LEAST_WAIT_S, USUAL_WAIT_S, retry_after_s
+from shared.adapters.sdk_answers import MIN_WAIT_S, USUAL_WAIT_S, retry_after_s
 
-MOST_S = 600.0
+MAX_WAIT_S = 600.0
 NOON, AT_ONE = "Tue, 10 Nov 2026 12:00:00 GMT", "Tue, 10 Nov 2026 13:00:00 GMT"
 
 
 def wait_s(**headers: str) -> float:
     answer: Any = SimpleNamespace(headers={name.replace("_", "-"): said for name, said in headers.items()})
-    return retry_after_s(answer, most_s=MOST_S)
+    return retry_after_s(answer, most_s=MAX_WAIT_S)
 
 
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
         ("7", 7.0),
-        ("0", LEAST_WAIT_S),
-        ("9999", MOST_S),
-        ("-1", LEAST_WAIT_S),
-        ("inf", MOST_S),
-        ("nan", LEAST_WAIT_S),
+        ("0", MIN_WAIT_S),
+        ("9999", MAX_WAIT_S),
+        ("-1", MIN_WAIT_S),
+        ("inf", MAX_WAIT_S),
+        ("nan", MIN_WAIT_S),
         ("soon", USUAL_WAIT_S),
         ("", USUAL_WAIT_S),
         # RFC 9110, 10.2.3: a time is said against the one of the answer itself.
         ("Tue, 10 Nov 2026 12:00:45 GMT", 45.0),
         ("Tuesday, 10-Nov-26 12:00:45 GMT", 45.0),
         ("Tue Nov 10 12:00:45 2026", 45.0),
-        (AT_ONE, MOST_S),
-        ("Tue, 10 Nov 2026 11:59:00 GMT", LEAST_WAIT_S),
+        (AT_ONE, MAX_WAIT_S),
+        ("Tue, 10 Nov 2026 11:59:00 GMT", MIN_WAIT_S),
         ("Tue, 99 Nov 2026 12:00:45 GMT", USUAL_WAIT_S),
     ],
 )
@@ -48,4 +48,4 @@ def test_a_time_without_one_of_the_answer_says_nothing(date: str) -> None:
 
 def test_without_a_word_it_is_the_usual_wait() -> None:
     assert wait_s() == USUAL_WAIT_S
-    assert retry_after_s(None, most_s=MOST_S) == USUAL_WAIT_S
+    assert retry_after_s(None, most_s=MAX_WAIT_S) == USUAL_WAIT_S

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.leases import Rules
 from shared.settings import (
-    LONGEST_SETTING,
-    MOST_CALLBACK_NUMBERS,
+    MAX_CALLBACK_NUMBERS,
+    MAX_SETTING_CHARS,
     SETTINGS,
     EmailBackend,
-    Service,
+    ServiceAccess,
     Settings,
-    Severity,
     read_settings,
 )
 from tests.rules.sources import ROOT
 
 KEY = "c2VjcmV0"
+DEVELOPMENT = "UseDevelopmentStorage=true"
 GOOD = {
     "COMMUNICATION_SERVICES_CONNECTION_STRING": f"endpoint=https://acs.example.com/;accesskey={KEY}",
     "COMMUNICATION_SERVICES_RESOURCE_ID": "7F1C2A94-5d0e-4b61-9a3c-2e8d4f60b7a1",
@@ -49,9 +49,9 @@ def faulty(settings: Settings) -> set[str]:
 def test_a_complete_environment_has_no_fault() -> None:
     settings = read()
     assert settings.faults == ()
-    assert settings.communication == Service(f"endpoint=https://acs.example.com;accesskey={KEY}")
+    assert settings.communication == ServiceAccess(f"endpoint=https://acs.example.com;accesskey={KEY}")
     assert settings.communication_resource_id == "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
-    assert settings.tables.configured
+    assert settings.tables.connection_string == GOOD["TABLES_CONNECTION_STRING"]
     assert settings.event_sources == ("/subscriptions/a/resourcegroups/b",)
     assert not settings.callbacks_from_anywhere and settings.valid
     assert settings.callback_numbers == ("+12065550101", "+12065550102")
@@ -61,7 +61,6 @@ def test_a_complete_environment_has_no_fault() -> None:
     assert settings.countries == {"US", "PR", "CA"}
     assert settings.public_base_url == "https://app.example.net"
     assert (settings.pool_low_water, settings.sign_in_enabled) == (20, False)
-    assert (settings.expiry_schedule, settings.outbox_schedule) == ("0 * * * * *", "*/10 * * * * *")
 
 
 def test_an_empty_environment_reports_everything_at_once() -> None:
@@ -78,7 +77,7 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         "EXPIRY_SCHEDULE",
         "OUTBOX_SCHEDULE",
     }
-    warnings = {fault.setting for fault in settings.faults if fault.severity is Severity.WARNING}
+    warnings = {fault.setting for fault in settings.faults if not fault.serious}
     assert warnings == {"EVENT_SOURCES"}
     assert settings.fallback_callback_number is None
     assert settings.security_desk == ()
@@ -115,7 +114,6 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("CALLBACK_AFTER_CALL_MINUTES", "-1", "rules", Rules()),
         ("CALLBACK_COOL_DOWN_MINUTES", "1441", "rules", Rules()),
         ("HOLD_AFTER_DROP_MINUTES", "²0", "rules", Rules()),
-        ("EXPIRY_SCHEDULE", "every minute", "expiry_schedule", "0 * * * * *"),
         # Narrower, never wider: neither the public cloud's keys nor any source in their place.
         ("CALL_AUTOMATION_KEYS_URL", "ftp://x", "call_automation_keys_url", None),
         ("CALL_AUTOMATION_ISSUER", "the cloud", "call_automation_issuer", None),
@@ -124,10 +122,10 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("EVENT_SOURCES", ";;", "event_sources", ()),
         ("EVENT_SOURCES", "/subscriptions/a;acs", "event_sources", ("/subscriptions/a",)),
         ("EVENT_SOURCES", "@Microsoft.KeyVault(SecretUri=https://x)", "event_sources", ()),
-        ("EVENT_SOURCES", "/x" * LONGEST_SETTING, "event_sources", ()),
-        ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", Service()),
-        ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", Service()),
-        ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", Service()),
+        ("EVENT_SOURCES", "/x" * MAX_SETTING_CHARS, "event_sources", ()),
+        ("COMMUNICATION_SERVICES_CONNECTION_STRING", "endpoint=https://x.example", "communication", ServiceAccess()),
+        ("TABLES_CONNECTION_STRING", "AccountName=a;AccountKey=***", "tables", ServiceAccess()),
+        ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", ServiceAccess()),
         ("COMMUNICATION_SERVICES_RESOURCE_ID", "/subscriptions/x", "communication_resource_id", None),
         ("EVENT_SOURCES", "acs", "event_sources", ()),
     ],
@@ -179,8 +177,12 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
         ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
         ("ALLOWED_ORIGINS", "https://a.example:8443/", "allowed_origins", ("https://a.example:8443",)),
         ("EVENT_SOURCES", "/SUBSCRIPTIONS/K/", "event_sources", ("/subscriptions/k",)),
-        ("TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true", "tables", Service("UseDevelopmentStorage=true")),
-        ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
+        (
+            "TABLES_CONNECTION_STRING",
+            "UseDevelopmentStorage=true",
+            "tables",
+            ServiceAccess("UseDevelopmentStorage=true"),
+        ),
     ],
 )
 def test_what_is_right_is_used(setting: str, value: str, field: str, used: Any) -> None:
@@ -307,13 +309,12 @@ def test_a_schedule_that_no_host_can_read_is_reported(setting: str, value: str) 
 
 @pytest.mark.parametrize("value", READABLE_SCHEDULES)
 def test_a_schedule_that_the_host_reads_is_no_fault(value: str) -> None:
-    settings = read(EXPIRY_SCHEDULE=value)
-    assert settings.faults == () and settings.expiry_schedule == value
+    assert read(EXPIRY_SCHEDULE=value).faults == ()
 
 
 def test_a_warning_alone_is_no_fault() -> None:
     settings = read(EVENT_SOURCES=" ")
-    assert [fault.severity for fault in settings.faults] == [Severity.WARNING]
+    assert [fault.serious for fault in settings.faults] == [False]
     assert settings.valid and settings.event_sources is None and not settings.callbacks_from_anywhere
 
 
@@ -330,10 +331,7 @@ def test_every_setting_that_is_read_is_used() -> None:
     """By the composition root or by a function, or as one of the names that other settings follow from."""
     texts = [(ROOT / path).read_text("utf-8") for path in ("shared/bootstrap.py", "functions/telephony_events.py")]
     texts += [path.read_text("utf-8") for path in (ROOT / "functions").glob("*.py")]
-    by_the_host = {"expiry_schedule", "outbox_schedule"}
-    unused = {
-        name for name in Settings.__struct_fields__ if not any(f"settings.{name}" in text for text in texts)
-    } - by_the_host
+    unused = {name for name in Settings.__struct_fields__ if not any(f"settings.{name}" in text for text in texts)}
     assert unused == set()
     passed_on = (ROOT / "shared" / "bootstrap.py").read_text("utf-8")
     core = "".join(path.read_text("utf-8") for path in (ROOT / "shared").glob("*/*.py"))
@@ -347,13 +345,13 @@ def test_an_endpoint_needs_no_key() -> None:
     environment = {**GOOD, "TABLES_CONNECTION_STRING": "", "TABLES_ENDPOINT": "https://state.table.example/"}
     settings = read_settings(environment)
     assert settings.faults == ()
-    assert settings.tables == Service(None, "https://state.table.example")
+    assert settings.tables == ServiceAccess(None, "https://state.table.example")
 
 
 def test_lists_are_bounded() -> None:
-    numbers = ";".join(f"+1206{number:07}" for number in range(MOST_CALLBACK_NUMBERS + 5))
+    numbers = ";".join(f"+1206{number:07}" for number in range(MAX_CALLBACK_NUMBERS + 5))
     settings = read(CALLBACK_NUMBERS=numbers)
-    assert len(settings.callback_numbers) == MOST_CALLBACK_NUMBERS
+    assert len(settings.callback_numbers) == MAX_CALLBACK_NUMBERS
     assert faulty(settings) == {"CALLBACK_NUMBERS"}
 
 

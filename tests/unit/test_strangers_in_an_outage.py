@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.outage_memory import MOST_REMEMBERED
+from shared.adapters.outage_memory import MAX_DIALS_REMEMBERED
 from shared.adapters.turns import Turns
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
@@ -171,8 +171,8 @@ def test_a_flood_in_an_outage_pushes_out_what_the_flood_dialled(house: ColdHouse
     memory, now = house.outage, house.clock.now()
     flood, victim = (OutageDial(expires_at=now + after(minutes=60), test=False, by=by) for by in ("eve", "dana"))
     memory.dialled("dana", victim)
-    for number in range(MOST_REMEMBERED + 5):
+    for number in range(MAX_DIALS_REMEMBERED + 5):
         memory.dialled(f"eve-{number}", flood)
     assert memory.dialling("dana", now, "dana") == victim
     assert memory.dialling("eve-0", now, "eve") is None
-    assert memory.dialling(f"eve-{MOST_REMEMBERED + 4}", now, "eve") == flood
+    assert memory.dialling(f"eve-{MAX_DIALS_REMEMBERED + 4}", now, "eve") == flood

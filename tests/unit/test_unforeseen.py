@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 import pytest
 from msgspec import structs
 
-from shared.adapters.emergency_table import MOST_FORGOTTEN_AT_ONCE
-from shared.adapters.exhausted_zone import MOST_TAKEN_FROM
+from shared.adapters.emergency_table import MAX_ROWS_FORGOTTEN_AT_ONCE
+from shared.adapters.exhausted_zone import MAX_HOLDERS_TAKEN_FROM
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
-from shared.adapters.table import MOST_ROWS_A_COMMIT, Put, Row, Write, kind_of
+from shared.adapters.table import MAX_ROWS_A_COMMIT, Put, Row, Write, kind_of
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
-from shared.domain.emergencies import MOST_CLAIMS_A_LEG, MOST_LEGS, MOST_SIGHTINGS, without_lease
+from shared.domain.emergencies import MAX_CLAIMS_A_LEG, MAX_LEGS, MAX_SIGHTINGS, without_lease
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import NotAnEmergency
 from shared.domain.ids import key_of
@@ -25,7 +25,7 @@ from shared.use_cases.effects import Effect, HoldInOutage, MailInOutage
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
 from shared.use_cases.take_up_outbox import OWED_AT_ONCE
-from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_outside, numbers, only_agent
+from tests.fakes.house import DEFAULT_CONTACT, FALLBACK, House, after, key_unlisted, numbers, only_agent
 from tests.fakes.memory_table import MemoryTable
 
 IDENTITIES = tuple(f"8:acs:resource_ana-{n}" for n in range(10))
@@ -38,9 +38,9 @@ def dial(agent_id: str, call: int = 1) -> Dial:
 
 def long_history(house: House) -> None:
     """As many legs with claims and sightings as are kept, all over."""
-    for n in range(MOST_LEGS):
+    for n in range(MAX_LEGS):
         house.dial(dial("ana", n))
-        for claim in range(MOST_CLAIMS_A_LEG):
+        for claim in range(MAX_CLAIMS_A_LEG):
             house.tie(f"ana/{n}", f"server-{n}-{claim}")
         starter = IDENTITIES[n % len(IDENTITIES)]
         at = house.clock.now()
@@ -55,7 +55,7 @@ def test_too_many_rows_to_take_a_resting_number_share_it_instead() -> None:
     house.tick()
     house.add_agent(Agent(agent_id="ana", acs_user_ids=IDENTITIES, country="US"))
     long_history(house)
-    others = [f"other-{n}" for n in range(MOST_TAKEN_FROM)]
+    others = [f"other-{n}" for n in range(MAX_HOLDERS_TAKEN_FROM)]
     for name in others:
         house.add_agent(Agent(agent_id=name, acs_user_ids=(f"8:acs:r_{name}",), country="US"))
         house.dial(dial(name))
@@ -72,13 +72,13 @@ def test_too_many_rows_to_take_a_resting_number_share_it_instead() -> None:
 
 
 def test_the_largest_emergency_fits_one_transaction_and_is_forgotten_whole() -> None:
-    servers = MOST_LEGS * MOST_CLAIMS_A_LEG + 2 * MOST_SIGHTINGS
-    index = MOST_LEGS + servers + len(IDENTITIES) + len(("number", "share", "rest", "due", "outbox", "unknown"))
+    servers = MAX_LEGS * MAX_CLAIMS_A_LEG + 2 * MAX_SIGHTINGS
+    index = MAX_LEGS + servers + len(IDENTITIES) + len(("number", "share", "rest", "due", "outbox", "unknown"))
     written_for_a_dial = len(
         ("agent", "call", "server", "number", "share", "due", "presence", "notice", "slot", "free")
     )
-    assert index + written_for_a_dial <= MOST_ROWS_A_COMMIT
-    assert MOST_FORGOTTEN_AT_ONCE < MOST_ROWS_A_COMMIT
+    assert index + written_for_a_dial <= MAX_ROWS_A_COMMIT
+    assert MAX_ROWS_FORGOTTEN_AT_ONCE < MAX_ROWS_A_COMMIT
     house = House()
     house.tick()
     house.add_agent(Agent(agent_id="ana", acs_user_ids=IDENTITIES, country="US"))
@@ -97,8 +97,8 @@ def test_an_emergency_with_more_rows_than_a_transaction_takes_is_forgotten_in_st
     house.tick()
     house.dial(dial("ana"))
     house.end(End(call_id="ana/1", by_agent=True, agent_id="ana"))
-    stored = house.emergencies.load(key_outside("ana"), house.within()).result()
-    many = [f"server|{n:03}|{key_outside('ana')}" for n in range(150)]
+    stored = house.emergencies.load(key_unlisted("ana"), house.within()).result()
+    many = [f"server|{n:03}|{key_unlisted('ana')}" for n in range(150)]
     for begin in (0, 50, 100):
         house.table.commit([Put(row, {}) for row in many[begin : begin + 50]], house.within())
     house.emergencies.forget(structs.replace(stored, index=(*stored.index, *many)), house.clock.now(), house.within())

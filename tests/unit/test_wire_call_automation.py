@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.wire.call_automation import MOST_EVENTS, callback_id_in, mid_call_events, recordings_begun
+from functions.wire.call_automation import MAX_EVENTS, callback_id_in, mid_call_events, recordings_begun
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Over, Roster
 from shared.domain.errors import Malformed
 from shared.use_cases.continue_callback import MidCall
@@ -72,7 +72,7 @@ def test_half_of_a_character_loses_no_event_that_comes_along() -> None:
 def test_several_come_in_their_order() -> None:
     sent = [each for each, _ in CASES]
     assert [read.fact for read in mid_call_events(json.dumps(sent).encode())] == [fact for _, fact in CASES]
-    assert len(mid_call_events(msgspec.json.encode([event("CallConnected")] * (MOST_EVENTS + 9)))) == MOST_EVENTS
+    assert len(mid_call_events(msgspec.json.encode([event("CallConnected")] * (MAX_EVENTS + 9)))) == MAX_EVENTS
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.wire.banners import BANNERS, banner_words
-from functions.wire.decoding import LONGEST_BODY_BYTES, convert
+from functions.wire.decoding import MAX_BODY_BYTES, convert
 from functions.wire.http import (
-    LONGEST_KIND_OF_DEVICE,
-    LONGEST_SITE,
+    MAX_KIND_OF_DEVICE_CHARS,
+    MAX_SITE_UTF16_UNITS,
     AgentBody,
     DesktopBody,
     DialBody,
@@ -41,7 +41,7 @@ from functions.wire.http import (
 )
 from functions.wire.office import DrillBody
 from functions.wire.setup import SetupBody, SiteEntry
-from shared.adapters.table import LONGEST_TEXT, state_text, utf16_units
+from shared.adapters.table import MAX_TEXT_UTF16_UNITS, state_text, utf16_units
 from shared.domain.agents import Agent
 from shared.domain.contacts import Contacts
 from shared.domain.errors import Malformed
@@ -239,7 +239,7 @@ def test_a_missing_field_is_named(missing: str) -> None:
         (b'{"call_id":"c","agent_id":"a","dialled":"911","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "body"),
         (b'{"x":' * 10_000 + b"1" + b"}" * 10_000, "body"),
         (b'{"call_id":"c","agent_id":"a","dialled":"911"} {}', "body"),
-        (b" " * LONGEST_BODY_BYTES + b"{}", "body"),
+        (b" " * MAX_BODY_BYTES + b"{}", "body"),
     ],
 )
 def test_what_is_no_such_body_is_malformed(sent: bytes, field: str) -> None:
@@ -438,7 +438,7 @@ def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str
 
 
 def test_the_name_of_a_kind_of_devices_is_bounded_because_the_report_is_one_text_of_a_row() -> None:
-    kind = "microphones".ljust(LONGEST_KIND_OF_DEVICE, "x")
+    kind = "microphones".ljust(MAX_KIND_OF_DEVICE_CHARS, "x")
     sent = {"desktop_id": "d", "devices": {kind: 1}}
     assert decode(json.dumps(sent).encode(), DesktopBody).report().devices == {kind: 1}
     with pytest.raises(Malformed, match=r"^devices: Expected str of length <= 100$") as raised:
@@ -447,7 +447,7 @@ def test_the_name_of_a_kind_of_devices_is_bounded_because_the_report_is_one_text
 
 
 # The most of everything else; a control character takes six in JSON,.
-MOST_OF_A_SITE: dict[str, Any] = {
+FULLEST_SITE: dict[str, Any] = {
     "name": "\x01" * 200,
     "address": "\x01" * 500,
     "emergency_contacts": [f"{'x' * 62}{n:02}@{'d' * 60}.{'d' * 60}.{'d' * 57}.example" for n in range(50)],
@@ -456,14 +456,14 @@ MOST_OF_A_SITE: dict[str, Any] = {
 
 
 def test_a_site_is_refused_whose_networks_are_more_than_one_text_of_a_row_holds() -> None:
-    site_id, sent = "\x01" * 599 + "a", MOST_OF_A_SITE | {"networks": [f"10.0.{n}.0/24" for n in range(50)]}
+    site_id, sent = "\x01" * 599 + "a", FULLEST_SITE | {"networks": [f"10.0.{n}.0/24" for n in range(50)]}
     full = site_of(site_id, decode(json.dumps(sent).encode(), SiteBody))
-    assert utf16_units(state_text(full)) <= LONGEST_TEXT == LONGEST_SITE
-    spare = LONGEST_TEXT - utf16_units(state_text(site_of("hq", SiteBody(networks=["d" * 600]))))
+    assert utf16_units(state_text(full)) <= MAX_TEXT_UTF16_UNITS == MAX_SITE_UTF16_UNITS
+    spare = MAX_TEXT_UTF16_UNITS - utf16_units(state_text(site_of("hq", SiteBody(networks=["d" * 600]))))
     for letter in ("x", "\u00fc", "\u6771"):
         many = [f"{n:02}".ljust(600, letter) for n in range(spare // 603)]
         fits = site_of("hq", SiteBody(networks=[*many, "d" * 600]))
-        assert LONGEST_TEXT - 603 < utf16_units(state_text(fits)) <= LONGEST_TEXT
+        assert MAX_TEXT_UTF16_UNITS - 603 < utf16_units(state_text(fits)) <= MAX_TEXT_UTF16_UNITS
         with pytest.raises(Malformed, match=r"^networks: are too long, taken together$"):
             site_of("hq", SiteBody(networks=[*many, "d" * 600, "e" * 600]))
 

@@ -16,7 +16,7 @@ from tests.local.acs.messages import Invitation, Json
 from tests.local.acs.network import Network
 
 DEFAULT_INVITATION_S = 30.0
-LONGEST_INVITATION_S = 180
+MAX_INVITATION_S = 180
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -191,7 +191,7 @@ def _invitation(body: Json) -> Invitation:
     if is_phone_number(who) and not caller_id:
         raise invalid("sourceCallerIdNumber")
     timeout_s = body.get("invitationTimeoutInSeconds")
-    if timeout_s is not None and not 0 <= timeout_s <= LONGEST_INVITATION_S:
+    if timeout_s is not None and not 0 <= timeout_s <= MAX_INVITATION_S:
         raise invalid("invitationTimeoutInSeconds")
     context = body.get("customCallingContext") or {}
     return Invitation(

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from tests.local.dynamics.errors import DataverseError
 
 WINDOW_S = 300
-MOST_REQUESTS = 6_000
-MOST_EXECUTION_S = 1_200.0
-MOST_AT_ONCE = 52
+MAX_REQUESTS = 6_000
+MAX_EXECUTION_S = 1_200.0
+MAX_AT_ONCE = 52
 
 
 class ServiceProtection:
@@ -49,20 +49,20 @@ class ServiceProtection:
         """Requests and seconds of execution that are left in the window."""
         with self._lock:
             done = len(self._begun_at_s)
-        return MOST_REQUESTS - done, MOST_EXECUTION_S - done * self.execution_s
+        return MAX_REQUESTS - done, MAX_EXECUTION_S - done * self.execution_s
 
     def _refusal(self) -> DataverseError | None:
         now_s = self._now_s()
         while self._begun_at_s and now_s - self._begun_at_s[0] >= WINDOW_S:
             self._begun_at_s.popleft()
         wait_s = int(WINDOW_S - (now_s - self._begun_at_s[0])) + 1 if self._begun_at_s else 1
-        if self._under_way > MOST_AT_ONCE:
-            said = f"Number of concurrent requests exceeded the limit of {MOST_AT_ONCE}."
+        if self._under_way > MAX_AT_ONCE:
+            said = f"Number of concurrent requests exceeded the limit of {MAX_AT_ONCE}."
             return DataverseError(429, "0x80072326", said, retry_after_s=2)
-        if len(self._begun_at_s) >= MOST_REQUESTS:
-            said = f"Number of requests exceeded the limit of {MOST_REQUESTS} over time window of {WINDOW_S} seconds."
+        if len(self._begun_at_s) >= MAX_REQUESTS:
+            said = f"Number of requests exceeded the limit of {MAX_REQUESTS} over time window of {WINDOW_S} seconds."
             return DataverseError(429, "0x80072322", said, retry_after_s=wait_s)
-        if (len(self._begun_at_s) + 1) * self.execution_s > MOST_EXECUTION_S:
+        if (len(self._begun_at_s) + 1) * self.execution_s > MAX_EXECUTION_S:
             said = "Combined execution time of incoming requests exceeded limit."
             return DataverseError(429, "0x80072321", said, retry_after_s=wait_s)
         self._begun_at_s.append(now_s)

@@ -13,10 +13,10 @@ from typing import Any
 from tests.local.graph.errors import GraphError, malformed
 
 # "Service-specific limits: Outlook" and "Exchange Online limits" in Microsoft's documents.
-MOST_AT_ONCE = 4
-MOST_A_MINUTE = 30
-MOST_RECIPIENTS = 500
-MOST_CUSTOM_HEADERS = 5
+MAX_AT_ONCE = 4
+MAX_A_MINUTE = 30
+MAX_RECIPIENTS = 500
+MAX_CUSTOM_HEADERS = 5
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _MESSAGE_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>")
 _PROPERTY_ID = re.compile(r"String 0x[0-9A-Fa-f]{1,4}")
@@ -81,7 +81,7 @@ class Mailboxes:
         with self._lock:
             self._under_way += 1
             self.most_seen_at_once = max(self.most_seen_at_once, self._under_way)
-            too_many = self._under_way > MOST_AT_ONCE
+            too_many = self._under_way > MAX_AT_ONCE
         try:
             if too_many:
                 raise GraphError(429, "ApplicationThrottled", "over its MailboxConcurrency limit.", retry_after_s=1)
@@ -100,7 +100,7 @@ class Mailboxes:
         now_s = self.now_s()
         while self._sent_at_s and now_s - self._sent_at_s[0] >= 60:
             self._sent_at_s.popleft()
-        if len(self._sent_at_s) >= MOST_A_MINUTE:
+        if len(self._sent_at_s) >= MAX_A_MINUTE:
             wait_s = int(60 - (now_s - self._sent_at_s[0])) + 1
             raise GraphError(429, "ErrorMessageThrottled", "Too many messages.", retry_after_s=wait_s)
         self._sent_at_s.append(now_s)
@@ -117,7 +117,7 @@ def read_message(mailbox: str, body: Any) -> AcceptedMail:
     to, cc, bcc = (_addresses(message.get(name, [])) for name in _LISTS)
     if not to:
         raise GraphError(400, "ParameterValueEmpty", "The value of the parameter 'ToRecipients' is empty.")
-    if len(to) + len(cc) + len(bcc) > MOST_RECIPIENTS:
+    if len(to) + len(cc) + len(bcc) > MAX_RECIPIENTS:
         raise GraphError(400, "ErrorExceededMaxRecipientLimit", "Too many recipients.")
     _check_headers(message.get("internetMessageHeaders", []))
     content = message.get("body", {})
@@ -149,7 +149,7 @@ def _addresses(recipients: Any) -> list[str]:
 def _check_headers(headers: list[dict[str, str]]) -> None:
     if not all(each["name"].lower().startswith("x-") for each in headers):
         raise GraphError(400, "InvalidInternetMessageHeader", "The header should start with 'x-' or 'X-'.")
-    if len(headers) > MOST_CUSTOM_HEADERS:
+    if len(headers) > MAX_CUSTOM_HEADERS:
         raise GraphError(400, "InvalidInternetMessageHeaderCollection", "Maximum number of headers exceeded.")
 
 

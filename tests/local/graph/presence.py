@@ -19,7 +19,7 @@ from tests.local.graph.errors import GraphError, malformed
 
 type Pair = tuple[str, str]
 # Requests of one app in one tenant: "Microsoft Graph service-specific throttling limits", cloud communication.
-MOST_REQUESTS, WITHIN_S = 10_000, 30.0
+MAX_REQUESTS, WITHIN_S = 10_000, 30.0
 SESSION_PAIRS = {
     *(("Available", "Available"), ("Busy", "InACall"), ("Busy", "InAConferenceCall"), ("Away", "Away")),
     ("DoNotDisturb", "Presenting"),
@@ -31,7 +31,7 @@ PREFERRED_PAIRS = {
 NOBODY: Pair = ("Offline", "Offline")
 RANK = ("DoNotDisturb", "Busy", "BusyIdle", "Available", "AvailableIdle", "BeRightBack", "Away")
 DAY_S = 24 * 3600.0
-LEAST_SESSION_S, MOST_SESSION_S, USUAL_SESSION_S = 300.0, 4 * 3600.0, 300.0
+MIN_SESSION_S, MAX_SESSION_S, USUAL_SESSION_S = 300.0, 4 * 3600.0, 300.0
 FADES_AFTER_S = 300.0
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -144,7 +144,7 @@ class Presences:
                 self._asked_at_s.popleft()
             self._asked_at_s.append(now_s)
             self.most_within_30_s = max(self.most_within_30_s, len(self._asked_at_s))
-            if len(self._asked_at_s) > MOST_REQUESTS:
+            if len(self._asked_at_s) > MAX_REQUESTS:
                 raise GraphError(429, "TooManyRequests", "Too many requests.", retry_after_s=int(WITHIN_S))
 
     def read(self, user_id: str) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Presences:
         session_id = self._session_of(body, app_id)
         pair = _pair(body, SESSION_PAIRS)
         lasts_s = _seconds(body["expirationDuration"]) if "expirationDuration" in body else USUAL_SESSION_S
-        if not LEAST_SESSION_S <= lasts_s <= MOST_SESSION_S:
+        if not MIN_SESSION_S <= lasts_s <= MAX_SESSION_S:
             raise GraphError(400, "BadRequest", "The expiration duration is out of range.")
         now_s = self._now_s()
         fades = now_s + FADES_AFTER_S if pair[0] == "Available" else float("inf")
