@@ -17,8 +17,8 @@
                                             during a leg "9" and the time of the dial, which sorts last, of a drill
                                             when the number was lent
     due|{at}|{subject}|{key}                what time alone brings up
-    bare|{at}|{subject}|{key}               what is only to be removed then: unlisted agents can have thousands of rows kept,
-                                            and no hold and no lease ends later for that
+    bare|{at}|{subject}|{key}               what is only to be removed then: unlisted agents can have thousands of rows
+                                            kept, and no hold and no lease ends later for that
     callback|{id}                           a responder's callback, while it lasts; then its id alone, for `call_policy`
     ladder|{at}|{id}                        when the sweep moves a callback on, if nothing else has
     outbox|{at}|presence|{agent}            an owed reconciling of a presence
@@ -41,7 +41,8 @@
     broken|{at}|{key}                       one of the above that nobody could use: when it is looked at again
 
 The rank of `server`, `starter` and `untied` (`Emergency.rank`) sorts agents of the directory first, so that a page of
-rows that unlisted agents fill never hides them. A zone is the country of the number: a caller is lent one of their own first.
+rows that unlisted agents fill never hides them. A zone is the country of the number: a caller is lent one of their own
+first.
 Outside ids are hashed in every key, those of people with a secret (KEY_SECRETS).
 
 An emergency's own row lists the index rows that were written with it, so that the
