@@ -635,15 +635,16 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    plain = text.isascii() and text.isprintable() and " " not in text and "@" not in parts.netloc
+    # Not `parts.query`: that of an address with a bare `?` at its end is empty, and a path put behind it would be one.
+    plain = text.isascii() and text.isprintable() and not set(" ?#") & set(text) and "@" not in parts.netloc
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-    alone = not (parts.query or parts.fragment) and not (bare and parts.path)
+    alone = not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
 
 
 def _is_authority(text: str) -> bool:
     try:
-        return urlsplit(text).scheme in ("", "https")
+        return urlsplit(text).scheme in ("", "https") and not set("?#") & set(text)
     except ValueError:
         return False
 
