@@ -154,7 +154,7 @@ def answered(function: HttpFunction) -> HttpFunction:
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         with serving() as app:
             settings = app.settings
-            return answer(function, req, app.calling.telemetry, settings.allowed_origins, settings.own_origin)
+            return answer(function, req, app.calling.telemetry, settings.allowed_origins, settings.own_origins)
 
     return answering
 
@@ -164,11 +164,11 @@ def answer(
     req: func.HttpRequest,
     telemetry: Telemetry,
     allowed_origins: Collection[str],
-    own_origin: str | None = None,
+    own_origins: Collection[str] = (),
 ) -> func.HttpResponse:
     """Call the function, unless a page of a foreign site asks; whatever it raises becomes a problem document."""
     try:
-        require_no_forgery(req.method or "", req.headers.get("origin"), own_origin, allowed_origins)
+        require_no_forgery(req, (*own_origins, *allowed_origins))
         response = function(req)
     except EmergencyCallingError as error:
         response = problem(error, language_asked(req))

@@ -149,7 +149,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     `security_desk` holds the fallback number where no desk is set. `ca_bundle` is a file of further certificate
     authorities (`REQUESTS_CA_BUNDLE`, for the local stack). `pool_low_water` is in per cent. `graph_url` and
     `dynamics365_url` are origins; None stands for a setting that cannot be used. `client_id` is that of the app's
-    identity, as the platform tells it.
+    identity, as the platform tells it. `own_origins` are those of our own pages: `public_base_url` may
+    be another app's, which serves callbacks alone, and so that of the app's host name is among them.
     """
 
     communication: ServiceAccess = ServiceAccess()
@@ -175,6 +176,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     graph_url: str | None = GRAPH_URL
     dynamics365_url: str | None = None
     public_base_url: str | None = None
+    own_origins: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     key_secrets: tuple[Secret, ...] = ()
     pool_low_water: int = 20
@@ -182,12 +184,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     client_id: str | None = None
     ca_bundle: str | None = None
     faults: tuple[SettingFault, ...] = ()
-
-    @property
-    def own_origin(self) -> str | None:
-        """The origin of our own pages."""
-        parts = urlsplit(self.public_base_url or "")
-        return origin_of(f"{parts.scheme}://{parts.netloc}")
 
     @property
     def valid(self) -> bool:
@@ -206,6 +202,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
     tables = read.service("TABLES", _tables_connection, Words("does not hold an AccountName and AccountKey"))
     presence_backend, email_backend = read.presence_backend(), read.email_backend()
+    public_base_url = read.public_base_url()
     in_microsoft365 = presence_backend is not PresenceBackend.TABLE or email_backend is EmailBackend.GRAPH
     if communication.endpoint or tables.endpoint or in_microsoft365:
         read.sign_in()
@@ -234,7 +231,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         presence_backend=presence_backend,
         graph_url=read.graph_url(),
         dynamics365_url=read.dynamics365_url(),
-        public_base_url=read.public_base_url(),
+        public_base_url=public_base_url,
+        own_origins=read.own_origins(public_base_url),
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
@@ -539,12 +537,19 @@ class _Reader:
             mend = Words("set a host such as login.microsoftonline.com, or remove it")
             self.fault("AZURE_AUTHORITY_HOST", Words("is not an https address: the app cannot sign in"), mend)
 
+    def own_origins(self, public_base_url: str | None) -> tuple[str, ...]:
+        parts = urlsplit(public_base_url or "")
+        both = (origin_of(f"{parts.scheme}://{parts.netloc}"), self._host_origin())
+        return tuple(dict.fromkeys(origin for origin in both if origin is not None))
+
+    def _host_origin(self) -> str | None:
+        """That of the name which the platform gives the app."""
+        host = self._environment.get("WEBSITE_HOSTNAME", "").strip()
+        scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
+        return origin_of(f"{scheme}://{host}")
+
     def public_base_url(self) -> str | None:
-        url = self.url("PUBLIC_BASE_URL")
-        host = self.text("WEBSITE_HOSTNAME")
-        if url is None and host is not None:
-            scheme = "http" if host.split(":")[0] in _LOOPBACK else "https"
-            url = origin_of(f"{scheme}://{host}")
+        url = self.url("PUBLIC_BASE_URL") or self._host_origin()
         if url is None:
             mend = Words("set the address under which Communication Services reaches the app")
             self.fault("PUBLIC_BASE_URL", Words("is not known: a callback's events cannot reach the app"), mend)
@@ -619,15 +624,16 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    plain = text.isascii() and text.isprintable() and " " not in text and "@" not in parts.netloc
+    # Not `parts.query`: that of an address with a bare `?` at its end is empty, and a path put behind it would be one.
+    plain = text.isascii() and text.isprintable() and not set(" ?#") & set(text) and "@" not in parts.netloc
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-    alone = not (parts.query or parts.fragment) and not (bare and parts.path)
+    alone = not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
 
 
 def _is_authority(text: str) -> bool:
     try:
-        return urlsplit(text).scheme in ("", "https")
+        return urlsplit(text).scheme in ("", "https") and not set("?#") & set(text)
     except ValueError:
         return False
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from string import whitespace
 from typing import Any, TypedDict
@@ -28,6 +29,13 @@ BYTE_ORDER_MARK = "\ufeff"
 # What a spreadsheet takes for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MAX_FAULTS_TOLD = 100
+# What a file may have is bounded, so that 16 MB of anything are judged in a second or two. More entries than these no
+# export reads of a directory (`MAX_LOOKED_AT`); a cell may have several lines; to find out all that is wrong with a
+# record takes ten times as long as to read a sound one.
+MAX_NAMED_COLUMNS = 64
+MAX_LINES = 250_000
+MAX_ROWS = 100_000
+MAX_FAULTS = 1_000
 # The line of a fault of a file that holds no record at all.
 FIRST_LINE = 1
 # A line that some spreadsheets write for themselves, before the header.
@@ -71,6 +79,7 @@ class CheckedImport(Struct, frozen=True, kw_only=True):
     """`POST /manage/agents/import?dry_run=1`: what the file would do, by entries, and what is wrong with it.
 
     `digest` is the SHA-256 of the file; `rows` are the sound ones; `faults` are the first hundred of `faults_total`.
+    Behind a thousand faults the file is not read any more, and the last one says so.
     """
 
     digest: str
@@ -145,16 +154,22 @@ def _as_it_was(cell: str) -> str:
 
 
 def read(body: bytes) -> CsvFile:
-    """What a file holds. Raises `Malformed` where it is no UTF-8, and for nothing else."""
+    """What a file holds, up to a thousand faults. Raises `Malformed` where it is no UTF-8, or too much."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeError:
         raise Malformed("body", "is not UTF-8") from None
+    if text.count("\n") + text.count("\r") - text.count("\r\n") > MAX_LINES:
+        raise Malformed("body", Words("has more than {most} lines", most=MAX_LINES))
     records, faults = _records(text)
     if not records:
         return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, Words("names no column"))))
     begins, header = records[0]
     names = [each.strip() for each in header]
+    if sum(map(bool, names)) > MAX_NAMED_COLUMNS:
+        raise Malformed("body", Words("has more than {most} columns", most=MAX_NAMED_COLUMNS))
+    if len(records) - 1 > MAX_ROWS:
+        raise Malformed("body", Words("holds more than {most} entries", most=MAX_ROWS))
     columns = [each.lower() for each in names]
     faults += _faults_of_header(begins, columns)
     if faults:
@@ -162,6 +177,10 @@ def read(body: bytes) -> CsvFile:
     rows: list[CsvRow] = []
     seen: dict[str, int] = {}
     for line, cells in records[1:]:
+        if len(faults) > MAX_FAULTS:
+            more = Words("is not read from here on: there are more than {most} faults", most=MAX_FAULTS)
+            faults.append(CsvFault(line, None, more))
+            break
         found = _row(line, cells, columns, seen)
         if isinstance(found, CsvRow):
             rows.append(found)
@@ -191,7 +210,7 @@ def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[CsvFault]]:
     begins = FIRST_LINE
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if any(map(str.strip, cells)):
                 records.append((begins, cells))
             begins = reader.line_num + 1
     except csv.Error:
@@ -212,7 +231,7 @@ def _faults_of_header(line: int, columns: Sequence[str]) -> list[CsvFault]:
     faults = [
         CsvFault(line, name, Words("is no field of an entry")) for name in columns if name and name not in COLUMNS
     ]
-    twice = {name for name in columns if name and columns.count(name) > 1}
+    twice = {name for name, times in Counter(columns).items() if name and times > 1}
     faults += [CsvFault(line, name, Words("is there twice")) for name in sorted(twice)]
     if "agent_id" not in columns:
         faults.append(CsvFault(line, "agent_id", Words("is missing")))
@@ -224,7 +243,7 @@ def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, in
         return [
             CsvFault(line, columns[len(cells)] or None, Words("is missing: the record has fewer cells than the header"))
         ]
-    if any(cell.strip() for cell in cells[len(columns) :]):
+    if any(map(str.strip, cells[len(columns) :])):
         return [CsvFault(line, None, Words("has more cells than the header"))]
     said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}
     # As everywhere else: an entry under an id with that escape could be asked for by no address.

@@ -12,6 +12,7 @@ from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every us
 from functions.wire.decoding import plain_id
 from shared.domain.agents import Agent, OutboundProfile, is_reserved
 from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
+from shared.domain.countries import is_place
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
@@ -56,6 +57,8 @@ type Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 # No service writes a semicolon in one, and in lists as text it stands between two.
 type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=MAX_RAW_ID_CHARS)]
 type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
+# `report` asks whether it is one: a pattern of 252 would say nothing to whoever reads the description.
+type Place = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z", description="A country of ISO 3166-1, or AC, TA or XK.")]
 type Locale = Annotated[str, Meta(max_length=MAX_LOCALE_CHARS)]
 type Address = Annotated[str, Meta(max_length=MAX_ADDRESS_CHARS)]
 type ServerCallId = Annotated[str, Meta(min_length=1, max_length=MAX_SERVER_CALL_ID_CHARS)]
@@ -160,7 +163,7 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
 
     desktop_id: Id
     location_permission: Permission = Permission.UNKNOWN
-    country: Country | None = None
+    country: Place | None = None
     location: LocationBody | None = None
     network: Annotated[str, Meta(max_length=MAX_NETWORK_CHARS)] | None = None
     environment: Environment = Environment.UNKNOWN
@@ -169,7 +172,9 @@ class DesktopBody(Struct, frozen=True, kw_only=True):
     at: Moment | None = None
 
     def report(self) -> DesktopReport:
-        """The report in the use case's words; raises `Malformed` where the network is not an IP address."""
+        """The report in the use case's words; raises `Malformed` where country or network are none."""
+        if self.country is not None and not is_place(self.country):
+            raise Malformed("country", "is no country of ISO 3166-1")
         return DesktopReport(
             desktop_id=plain_id(self.desktop_id),
             location_permission=self.location_permission,
@@ -272,6 +277,9 @@ def dial_body(sent: object, field: str = "", *, stand_in: str | None = None) -> 
         ignored += ["agent_id"] if said.get("agent_id") is not None else []
         said["agent_id"] = stand_in
     body, faulty = decoding.convert_leniently(said, DialBody, field)
+    if body.country is not None and not is_place(body.country):
+        # What is registered counts then, as where none was said.
+        body, faulty = structs.replace(body, country=None), (*faulty, "country")
     return structs.replace(body, location=location), tuple(sorted({*ignored, *faulty}))
 
 

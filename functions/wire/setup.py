@@ -1,16 +1,16 @@
 """Sites and templates as one file, both ways; the export is the same bytes for the same setup."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from functions.wire.decoding import convert, decode, plain_id
 from functions.wire.http import Id, SiteBody, site_of
 from functions.wire.office import TemplateBody, TemplatePart
 from shared.domain.errors import Malformed
-from shared.domain.notice_templates import Language, TemplateKind
+from shared.domain.notice_templates import LANGUAGES, Language, TemplateKind
 from shared.domain.setup import EditedTemplate, Outlook, Setup
 from shared.domain.sites import Site, site_key_of
 from shared.domain.words import Words, as_words
@@ -18,6 +18,8 @@ from shared.use_cases.import_setup import SetupOutlook
 
 MAX_SETUP_BYTES = 32 * 1024 * 1024
 MAX_ENTRIES = 1_000
+# One of each kind in each language. To judge one may take most of a second.
+MAX_TEMPLATES = len(TemplateKind) * len(LANGUAGES)
 MAX_FAULTS_TOLD = 100
 
 
@@ -40,8 +42,8 @@ class TemplateEntry(Struct, frozen=True, kw_only=True):
 class SetupBody(Struct, frozen=True, kw_only=True):
     """`POST /manage/setup/import`; what is not among these stays as it is."""
 
-    sites: list[SiteEntry] = []
-    templates: list[TemplateEntry] = []
+    sites: Annotated[list[SiteEntry], Meta(max_length=MAX_ENTRIES)] = []
+    templates: Annotated[list[TemplateEntry], Meta(max_length=MAX_TEMPLATES)] = []
 
 
 class SetupAnswer(Struct, frozen=True, kw_only=True):
@@ -90,9 +92,9 @@ def written(setup: Setup) -> bytes:
 def read(body: bytes) -> SetupFile:
     """Read a file. Raises `Malformed` where it is none; whatever is wrong with an entry is told with all the others."""
     sent = decode(body, _Loose, most_bytes=MAX_SETUP_BYTES)
-    for name, entries in (("sites", sent.sites), ("templates", sent.templates)):
-        if len(entries) > MAX_ENTRIES:
-            raise Malformed(name, Words("holds more than {most} entries", most=MAX_ENTRIES))
+    for name, entries, most in (("sites", sent.sites, MAX_ENTRIES), ("templates", sent.templates, MAX_TEMPLATES)):
+        if len(entries) > most:
+            raise Malformed(name, Words("holds more than {most} entries", most=most))
     faults: list[SetupFault] = []
     sites = [site for _, site in _entries(sent.sites, "sites", _site, faults)]
     templates = list(_entries(sent.templates, "templates", _template, faults))

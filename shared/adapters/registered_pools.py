@@ -9,11 +9,21 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.adapters.emergency_rows import POOL_ROW, SCHEMA, moment, moment_of
-from shared.adapters.table import Delete, Put, Row, RowConflict, Table, Values, read_row, with_prefix
+from shared.adapters.table import (
+    MAX_TEXT_UTF16_UNITS,
+    Delete,
+    Put,
+    Row,
+    RowConflict,
+    Table,
+    Values,
+    read_row,
+    with_prefix,
+)
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.ids import key_of
-from shared.domain.phone_numbers import is_e164
+from shared.domain.phone_numbers import MAX_E164_CHARACTERS, is_e164
 from shared.domain.pool import pool_of
 from shared.ports import Pending
 
@@ -22,7 +32,8 @@ from shared.ports import Pending
 REGISTERED_FOR = timedelta(minutes=5)
 REGISTERED_AGAIN_AFTER = timedelta(minutes=2)
 MAX_POOLS_READ = 20
-_NUMBERS_A_TEXT = 2_000
+# As many of the longest numbers, each but the first behind a semicolon, as a property of a row holds.
+MAX_NUMBERS_A_TEXT = (MAX_TEXT_UTF16_UNITS + 1) // (MAX_E164_CHARACTERS + 1)
 # Since zones stand in the keys of free numbers, a pool without them is brought in line anew.
 _ROW_FORM = 2
 
@@ -55,7 +66,7 @@ class RegisteredPools:
 
     def register(self, now: datetime, deadline: Deadline) -> None:
         """Tell other hosts which numbers this one has in its setting."""
-        texts = [";".join(group) for group in batched(self._own, _NUMBERS_A_TEXT, strict=False)]
+        texts = [";".join(group) for group in batched(self._own, MAX_NUMBERS_A_TEXT, strict=False)]
         numbers: Values = {f"numbers{place}": text for place, text in enumerate(texts)}
         self._table.commit([Put(self._row, {"schema": SCHEMA, "seen": moment(now), **numbers})], deadline)
 

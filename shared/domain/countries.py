@@ -17,3 +17,8 @@ COUNTRIES = frozenset(_ISO_3166_1.split())
 PLACES = COUNTRIES | {"AC", "TA", "XK"}
 # Configured alone, one of these would make every number that is dialled no emergency.
 WITHOUT_EMERGENCY_NUMBER = frozenset(["AQ", "BV", "GN", "GQ", "GS", "HM", "IO", "PN", "TF", "TK", "UM"])
+
+
+def is_place(country: str) -> bool:
+    """Whether there is such a country, in either case; ZZ, EU and UK are none."""
+    return country.upper() in PLACES

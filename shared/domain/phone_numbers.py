@@ -2,7 +2,9 @@
 
 import re
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
+MAX_DIGITS = 15
+MAX_E164_CHARACTERS = len("+") + MAX_DIGITS
+_E164 = re.compile(rf"\+[1-9]\d{{6,{MAX_DIGITS - 1}}}", re.ASCII)
 
 
 def is_e164(text: str) -> bool:

@@ -14,6 +14,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from shared.domain.callers import Caller, is_of_an_agent
+from shared.domain.countries import is_place
 from shared.domain.emergency_numbers import US_TERRITORIES
 from shared.domain.leases import Lease, Rules
 
@@ -184,7 +185,7 @@ def zone_of_country(country: str) -> str:
 
 def domestic_zones(country: str | None) -> tuple[str, ...]:
     """The zones whose numbers are domestic to a caller in this country, the nearest first; none where it is unknown."""
-    if country is None:
+    if country is None or not is_place(country):
         return ()
     from phonenumbers import region_codes_for_country_code
 
@@ -194,8 +195,8 @@ def domestic_zones(country: str | None) -> tuple[str, ...]:
 
 def is_foreign(e164: str, country: str | None) -> bool:
     """Whether the number is of another country than the caller's, where both are known."""
-    zone = zone_of_number(e164)
-    return country is not None and zone != NO_ZONE and zone not in domestic_zones(country)
+    zone, own = zone_of_number(e164), domestic_zones(country)
+    return bool(own) and zone not in (NO_ZONE, *own)
 
 
 class Pool(Struct, frozen=True):

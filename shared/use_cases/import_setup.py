@@ -28,13 +28,17 @@ def check_setup(setup: Setup, *, sites: SiteRegister, templates: Templates, dead
     require_room(known.sites, setup.sites)
     known_sites = {each.key: each for each in known.sites}
     known_templates = {(each.kind, each.language): each for each in known.templates}
-    lint = {index: templates.lint(each.sources, each.kind) for index, each in enumerate(setup.templates)}
+    lint: dict[int, list[Fault]] = {}
+    for index, each in enumerate(setup.templates):
+        deadline.require()
+        if faults := templates.lint(each.sources, each.kind):
+            lint[index] = faults
     site_before = [known_sites.get(each.key) for each in setup.sites]
     template_before = [known_templates.get((each.kind, each.language)) for each in setup.templates]
     return SetupOutlook(
         sites=_outlook(setup.sites, site_before),
         templates=_outlook(setup.templates, template_before),
-        lint={index: faults for index, faults in lint.items() if faults},
+        lint=lint,
         changed_sites=_changed(setup.sites, site_before),
         changed_templates=_changed(setup.templates, template_before),
     )

@@ -5,8 +5,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.wire.decoding import convert
-from functions.wire.directory_csv import COLUMNS, read, written
+from functions.wire.directory_csv import (
+    COLUMNS,
+    MAX_FAULTS,
+    MAX_LINES,
+    MAX_NAMED_COLUMNS,
+    MAX_ROWS,
+    read,
+    written,
+)
 from functions.wire.http import AgentBody, agent_of
+from shared.adapters.agent_table import MAX_LOOKED_AT
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 
@@ -175,6 +184,47 @@ def test_a_quote_that_is_not_closed_is_a_fault_and_no_utf_8_is_malformed() -> No
     with pytest.raises(Malformed):
         read("agent_id\né".encode("latin-1"))
     assert len(COLUMNS) == 15
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            "agent_id," + ",".join(f"c{n}" for n in range(MAX_NAMED_COLUMNS)),
+            f"has more than {MAX_NAMED_COLUMNS} columns",
+        ),
+        ("agent_id" + "\n" * (MAX_LINES + 1), f"has more than {MAX_LINES} lines"),
+        ("agent_id" + "\r\n" * (MAX_LINES + 1), f"has more than {MAX_LINES} lines"),
+        ("agent_id" + "\r" * (MAX_LINES + 1), f"has more than {MAX_LINES} lines"),
+        ("agent_id\n" + "a\n" * (MAX_ROWS + 1), f"holds more than {MAX_ROWS} entries"),
+        # 16 MB of rubbish each.
+        ("a," * 8_000_000, f"has more than {MAX_NAMED_COLUMNS} columns"),
+        ("\n" * 16_000_000, f"has more than {MAX_LINES} lines"),
+    ],
+    ids=["columns", "lf", "crlf", "cr", "rows", "many-columns", "many-lines"],
+)
+def test_a_file_that_can_be_no_directory_is_refused_as_a_whole(body: str, reason: str) -> None:
+    """It took minutes to judge: the time grew with the square of the columns."""
+    with pytest.raises(Malformed) as caught:
+        read(body.encode())
+    assert (caught.value.field, caught.value.reason) == ("body", reason)
+
+
+def test_whatever_is_exported_may_be_imported() -> None:
+    assert MAX_ROWS == MAX_LOOKED_AT and len(COLUMNS) <= MAX_NAMED_COLUMNS
+
+
+def test_columns_without_a_name_are_as_many_as_a_spreadsheet_likes() -> None:
+    assert back(b"agent_id" + b"," * 1_000 + b"\na" + b"," * 1_000) == [Agent(agent_id="a")]
+
+
+def test_behind_a_thousand_faults_a_file_is_not_read_any_more() -> None:
+    faulty = [f"a{n},USA" for n in range(2 * MAX_FAULTS)]
+    found = read("\n".join(["agent_id,country", *faulty[:MAX_FAULTS], "b,US"]).encode())
+    assert (len(found.faults), len(found.rows)) == (MAX_FAULTS, 1)
+    found = read("\n".join(["agent_id,country", *faulty]).encode())
+    assert {each.column for each in found.faults[:-1]} == {"country"} and len(found.faults) == MAX_FAULTS + 2
+    assert found.faults[-1].line == MAX_FAULTS + 3 and found.faults[-1].reason.startswith("is not read from here on")
 
 
 def test_separators_that_a_spreadsheet_leaves_behind_a_record_are_no_cells() -> None:

@@ -49,6 +49,8 @@ def test_a_number_is_domestic_in_one_zone(number: str, zone: str) -> None:
         (TOLL_FREE, "GB", True),
         (BRITAIN, "GB", False),
         (BRITAIN, None, False),
+        (BRITAIN, "UK", False),
+        (US_1, "zz", False),
         ("nonsense", "US", False),
     ],
 )
@@ -61,6 +63,7 @@ def test_the_zones_are_looked_through_in_order() -> None:
     assert zones_in_order(sizes, "CA") == (("CA", "NANP"), ("GB", "US"))
     assert zones_in_order(sizes, "MX") == ((), ("GB", "US", "CA", "NANP"))
     assert zones_in_order(sizes, None) == (("GB", "US", "CA", "NANP"), ())
+    assert zones_in_order(sizes, "UK") == zones_in_order(sizes, None), "no country is no country of theirs"
     assert domestic_zones("VI") == ("US", "NANP")
 
 

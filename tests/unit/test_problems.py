@@ -275,7 +275,7 @@ def test_a_done_event_returns_nothing() -> None:
 # Cross-origin, entity tags -------------------------------------------------------------------------------------------
 
 SITES = ("https://desk.example.com", "https://other.example.org")
-OURS = "https://app.example.net"
+OURS, ALSO_OURS = "https://app.example.net", "https://app-events.example.net"
 
 
 @pytest.mark.parametrize(
@@ -329,6 +329,7 @@ def test_a_preflights_answer_holds_nothing_that_the_host_refuses_to_send(asked: 
         ("POST", None, 200),
         ("POST", "", 200),
         ("POST", OURS, 200),
+        ("POST", ALSO_OURS, 200),
         ("PUT", SITES[1], 200),
         ("post", "https://evil.example.net", 403),
         ("PUT", "https://evil.example.net", 403),
@@ -349,13 +350,37 @@ def test_a_page_of_a_foreign_site_changes_nothing(method: str, origin: str | Non
         return json_answer({})
 
     asked = request(method) if origin is None else request(method, origin=origin)
-    assert answer(doing, asked, Counted(), SITES, OURS).status_code == status
+    assert answer(doing, asked, Counted(), SITES, [OURS, ALSO_OURS]).status_code == status
     assert bool(done) is (status == 200)
 
 
 def test_without_an_address_of_our_own_only_the_sites_allowed_may_change_something() -> None:
     assert answer(lambda _: json_answer({}), request("POST", origin=OURS), Counted(), SITES).status_code == 403
     assert answer(lambda _: json_answer({}), request("POST", origin=SITES[0]), Counted(), SITES).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "asked_at", "status"),
+    [
+        ("https://calls.example", "https://calls.example/api/x", 200),
+        ("https://calls.example", "https://Calls.Example/api/x?y=https://evil.example.net/", 200),
+        ("https://calls.example:8443", "https://calls.example:8443/api/x", 200),
+        # Between a front end and the app there may be no TLS.
+        ("https://calls.example", "http://calls.example/api/x", 200),
+        ("http://calls.example", "http://calls.example/api/x", 403),
+        ("https://calls.example", "https://calls.example:8443/api/x", 403),
+        ("https://calls.example", "https://app.internal.example/api/x", 403),
+        ("https://evil.example.net", "https://calls.example/api/x?https://evil.example.net/", 403),
+        ("null", "https://calls.example/api/x", 403),
+        ("https://", "/api/x", 403),
+        ("https://", "https:///api/x", 403),
+        ("null", "", 403),
+    ],
+)
+def test_a_page_of_the_host_that_was_asked_is_our_own(origin: str, asked_at: str, status: int) -> None:
+    """As of a custom domain, which no setting names."""
+    asked = func.HttpRequest("POST", asked_at, headers={"origin": origin}, body=b"")
+    assert answer(lambda _: json_answer({}), asked, Counted(), SITES, [OURS]).status_code == status
 
 
 def test_without_an_origin_nothing_is_added() -> None:

@@ -106,6 +106,20 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("GRAPH_URL", "https://graph.microsoft.com/v1.0", "graph_url", None),
         ("GRAPH_URL", "@Microsoft.KeyVault(SecretUri=https://x)", "graph_url", None),
         ("PUBLIC_BASE_URL", "http://example.com", "public_base_url", "https://app.example.net"),
+        # With a bare `?` or `#` at its end: a path that is put behind it is no path.
+        ("PUBLIC_BASE_URL", "https://front.example/?", "public_base_url", "https://app.example.net"),
+        ("PUBLIC_BASE_URL", "https://front.example/#", "public_base_url", "https://app.example.net"),
+        ("GRAPH_URL", "https://graph.microsoft.com?", "graph_url", None),
+        ("DYNAMICS365_URL", "https://contoso.crm.dynamics.com#", "dynamics365_url", None),
+        ("CALL_AUTOMATION_ISSUER", "https://issuer.example?", "call_automation_issuer", None),
+        ("CALL_AUTOMATION_KEYS_URL", "https://issuer.example/keys#", "call_automation_keys_url", None),
+        ("ALLOWED_ORIGINS", "https://a.example;https://b.example?", "allowed_origins", ("https://a.example",)),
+        (
+            "TABLES_CONNECTION_STRING",
+            f"TableEndpoint=https://state.example.com/?;AccountName=state;AccountKey={KEY}",
+            "tables",
+            ServiceAccess(),
+        ),
         ("ALLOWED_ORIGINS", "https://a.example;*;https://b.example/path", "allowed_origins", ("https://a.example",)),
         ("POOL_LOW_WATER", "101", "pool_low_water", 20),
         ("POOL_LOW_WATER", "-1", "pool_low_water", 20),
@@ -192,16 +206,20 @@ def test_what_is_right_is_used(setting: str, value: str, field: str, used: Any) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "origin"),
+    ("changes", "origins"),
     [
-        ({}, "https://app.example.net"),
-        ({"PUBLIC_BASE_URL": "https://Front.example:443/app"}, "https://front.example"),
-        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
-        ({"WEBSITE_HOSTNAME": ""}, None),
+        ({}, ("https://app.example.net",)),
+        ({"PUBLIC_BASE_URL": "https://Front.example:443/app"}, ("https://front.example", "https://app.example.net")),
+        ({"PUBLIC_BASE_URL": "https://App.example.net/"}, ("https://app.example.net",)),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, ("http://localhost:7071",)),
+        ({"WEBSITE_HOSTNAME": ""}, ()),
+        ({"WEBSITE_HOSTNAME": "app.example.net?"}, ()),
+        ({"WEBSITE_HOSTNAME": "", "PUBLIC_BASE_URL": "https://front.example"}, ("https://front.example",)),
     ],
 )
-def test_our_own_origin_follows_from_our_address(changes: dict[str, str], origin: str | None) -> None:
-    assert read(**changes).own_origin == origin
+def test_our_own_origins_follow_from_our_addresses(changes: dict[str, str], origins: tuple[str, ...]) -> None:
+    """`PUBLIC_BASE_URL` may name a second app, for callbacks alone: the pages are asked of this one all the same."""
+    assert read(**changes).own_origins == origins
 
 
 @pytest.mark.parametrize("value", ["skype", "table;graph"])
@@ -249,6 +267,19 @@ def test_what_the_sdk_refuses_to_sign_in_with_is_a_fault_where_the_app_signs_in(
         settings = read_settings(by_identity | refused)
         assert faulty(settings) == set(refused) and not settings.valid
         assert read(**refused).faults == (), "with keys alone nobody signs in"
+
+
+@pytest.mark.parametrize("setting", ["COMMUNICATION_SERVICES_ENDPOINT", "TABLES_ENDPOINT", "AZURE_AUTHORITY_HOST"])
+@pytest.mark.parametrize("end", ["?", "#", "/?", "/#"])
+def test_an_address_to_which_nothing_can_be_added_is_a_fault(setting: str, end: str) -> None:
+    """The SDK takes them all, and asks what it puts behind a bare `?` or `#` of the first page of the host."""
+    by_identity = {name: value for name, value in GOOD.items() if not name.endswith("CONNECTION_STRING")} | {
+        "COMMUNICATION_SERVICES_ENDPOINT": "https://acs.example.com/",
+        "TABLES_ENDPOINT": "https://state.example.com/",
+        "AZURE_AUTHORITY_HOST": "https://login.example.com/",
+    }
+    assert read_settings(by_identity).faults == ()
+    assert faulty(read_settings(by_identity | {setting: f"https://some.example.com{end}"})) == {setting}
 
 
 def test_presence_in_dynamics_needs_the_organisation() -> None:

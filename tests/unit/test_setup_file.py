@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from functions.wire import setup
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.table import Write
+from shared.adapters.template_table import TemplateTable
 from shared.deadlines import Deadline
 from shared.domain.errors import Malformed, Unavailable
-from shared.domain.notice_templates import TemplateKind
-from shared.domain.setup import Outlook
+from shared.domain.notice_templates import LANGUAGES, Fault, TemplateKind, TemplateSources
+from shared.domain.setup import EditedTemplate, Outlook, Setup
 from shared.domain.sites import Site
 from shared.use_cases.import_setup import SetupOutlook
 from tests.fakes.house import House
@@ -27,6 +29,9 @@ NORTH = Site(
     emergency_contacts=("porter@example.com",),
     security_desk=("+14255550188",),
 )
+
+
+EVERY = [(kind, language) for kind in TemplateKind for language in LANGUAGES]
 
 
 def furnished() -> House:
@@ -109,7 +114,13 @@ def test_every_fault_is_told_with_its_place_and_nothing_is_written() -> None:
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [(b"[]", "body"), (b"{", "body"), (b'{"sites": 7}', "sites"), (b'{"sites": [' + b"{}," * 1000 + b"{}]}", "sites")],
+    [
+        (b"[]", "body"),
+        (b"{", "body"),
+        (b'{"sites": 7}', "sites"),
+        (b'{"sites": [' + b"{}," * 1000 + b"{}]}", "sites"),
+        (b'{"templates": [' + b"{}," * len(EVERY) + b"{}]}", "templates"),
+    ],
 )
 def test_what_is_no_such_file_is_malformed(body: bytes, field: str) -> None:
     with pytest.raises(Malformed) as caught:
@@ -162,6 +173,38 @@ def test_cut_after_any_commit_and_repeated_it_is_the_same_setup() -> None:
         table.left = 10_000
         brought_back(house, whole)
         assert exported(house) == whole
+
+
+def test_all_templates_that_there_are_come_in_one_file() -> None:
+    first, anew = House(), House()
+    for kind, language in EVERY:
+        first.templates.save(kind, language, built_in_sources(kind, "es"), None, first.within())
+    assert brought_back(anew, exported(first)).templates == Outlook(new=len(EVERY))
+
+
+class SlowLint(TemplateTable):
+    """Judges a template for eight seconds."""
+
+    judged = 0
+
+    def __init__(self, house: House) -> None:
+        super().__init__(MemoryTable(), house.clock)
+        self._house = house
+
+    def lint(self, sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
+        self.judged += 1
+        self._house.clock.advance(timedelta(seconds=8))
+        return super().lint(sources, kind)
+
+
+def test_what_takes_too_long_to_judge_is_given_up_between_two_templates() -> None:
+    house = House()
+    house.templates = slow = SlowLint(house)
+    templates = [EditedTemplate(kind=kind, language=each, sources=built_in_sources(kind, "es")) for kind, each in EVERY]
+    with pytest.raises(Unavailable):
+        house.administration.import_setup(Setup(templates=tuple(templates)))
+    assert slow.judged == 4, "of the thirty seconds of `setup_s`"
+    assert not any(slow.edited(kind, language) for kind, language in EVERY)
 
 
 def test_a_template_that_is_there_twice_is_told() -> None:

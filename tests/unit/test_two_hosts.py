@@ -4,11 +4,12 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.emergency_rows import POOL_ROW, moment
-from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
-from shared.adapters.table import Put, Values
+from shared.adapters.registered_pools import MAX_NUMBERS_A_TEXT, REGISTERED_FOR, RegisteredPools
+from shared.adapters.table import MAX_TEXT_UTF16_UNITS, Put, Values
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.leases import Rules
+from shared.domain.phone_numbers import is_e164
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, Overtaken, after, numbers
@@ -181,6 +182,33 @@ def test_what_one_host_promised_after_the_call_holds_with_the_other_whose_settin
 
 def free(house: House) -> list[str]:
     return sorted("+" + row.rpartition("|")[2] for row in house.rows() if row.startswith("free|"))
+
+
+LONGEST = tuple(f"+49{n:013}" for n in range(1, 2 * MAX_NUMBERS_A_TEXT + 2))
+
+
+def test_a_pool_of_the_longest_numbers_is_registered_whole() -> None:
+    """A text of one number more would be longer than Table storage keeps."""
+    assert all(map(is_e164, LONGEST)) and not is_e164(LONGEST[0] + "0")
+    house = House(pool=numbers(1))
+    RegisteredPools(house.line, LONGEST).register(house.clock.now(), house.within())
+    other = RegisteredPools(house.line, numbers(1))
+    rows = other.read(house.within()).result()
+    other.learn(rows, house.clock.now())
+    assert set(other.pool.numbers) == {*LONGEST, *numbers(1)}
+    longest = max(len(text) for row in rows for text in row.values.values() if isinstance(text, str))
+    assert MAX_TEXT_UTF16_UNITS - len(";" + LONGEST[0]) < longest <= MAX_TEXT_UTF16_UNITS
+
+
+def test_what_a_host_of_the_version_before_registered_is_lent() -> None:
+    """It wrote 2,000 numbers in a text, where they were short enough."""
+    house, theirs = House(pool=numbers(1)), numbers(2_100, first=200)
+    texts: Values = {"numbers0": ";".join(theirs[:2_000]), "numbers1": ";".join(theirs[2_000:])}
+    row = {"schema": 1, "seen": moment(house.clock.now()), **texts}
+    house.line.commit([Put(f"{POOL_ROW}|other", row)], house.within())
+    pools = RegisteredPools(house.line, numbers(1))
+    pools.learn(pools.read(house.within()).result(), house.clock.now())
+    assert set(pools.pool.numbers) == {*theirs, *numbers(1)}
 
 
 def test_what_another_host_registered_and_is_no_number_is_lent_to_nobody() -> None:

@@ -118,6 +118,9 @@ def test_what_must_be_sound_is_named_and_its_value_is_not(fields: dict[str, Any]
         ({"country": "USA"}, "country"),
         ({"country": "US\n"}, "country"),
         ({"country": "ÜS"}, "country"),
+        ({"country": "ZZ"}, "country"),
+        ({"country": "uk"}, "country"),
+        ({"country": "EU"}, "country"),
         ({"country": ""}, "country"),
         ({"country": "  "}, "country"),
         ({"acs_user_id": SECRET}, "acs_user_id"),
@@ -435,6 +438,19 @@ def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str
         agent_of("a", agent_body(**fields))
     assert raised.value.field == field
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("country", ["us", "GB", "xk", "UM"])
+def test_a_country_may_be_in_either_case_and_one_that_only_phones_know(country: str) -> None:
+    assert decode(json.dumps({"desktop_id": "d", "country": country}).encode(), DesktopBody).report().country == country
+    assert decode_dial(body(country=country)) == (DialBody(**LEAST, country=country), ())
+
+
+@pytest.mark.parametrize("country", ["ZZ", "xx", "UK", "EU"])
+def test_a_report_of_a_desktop_in_no_country_is_malformed(country: str) -> None:
+    said = decode(json.dumps({"desktop_id": "d", "country": country}).encode(), DesktopBody)
+    with pytest.raises(Malformed, match=r"^country: is no country of ISO 3166-1$"):
+        said.report()
 
 
 def test_the_name_of_a_kind_of_devices_is_bounded_because_the_report_is_one_text_of_a_row() -> None:
