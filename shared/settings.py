@@ -523,8 +523,8 @@ class _Reader:
             endpoint = None
         if (
             not (connection or endpoint)
-            and not self._environment.get(with_key)
-            and not self._environment.get(with_identity)
+            and not self._environment.get(with_key, "").strip()
+            and not self._environment.get(with_identity, "").strip()
         ):
             self.fault(with_identity, Words("is missing, and so is the connection string"), Words("set one of the two"))
         return Service(connection, endpoint)

@@ -350,6 +350,16 @@ def test_an_endpoint_needs_no_key() -> None:
     assert settings.tables == Service(None, "https://state.table.example")
 
 
+@pytest.mark.parametrize("service", ["TABLES", "COMMUNICATION_SERVICES"])
+def test_a_service_of_blanks_is_missing(service: str) -> None:
+    with_key, with_identity = f"{service}_CONNECTION_STRING", f"{service}_ENDPOINT"
+    for blank in ({with_key: " "}, {with_key: "", with_identity: " "}, {with_key: "\t", with_identity: "\n"}):
+        settings = read(**blank)
+        [fault] = settings.faults
+        assert (fault.setting, fault.problem) == (with_identity, "is missing, and so is the connection string")
+        assert not settings.valid
+
+
 def test_lists_are_bounded() -> None:
     numbers = ";".join(f"+1206{number:07}" for number in range(MOST_CALLBACK_NUMBERS + 5))
     settings = read(CALLBACK_NUMBERS=numbers)
