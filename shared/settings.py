@@ -41,7 +41,7 @@ LEAST_MINUTES_AFTERWARDS = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
-_SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
+MAX_SOURCE_CHARACTERS = 1024
 # Shorter ones can be tried out one after another against a key of somebody who is known.
 LEAST_SECRET_CHARACTERS, MOST_SECRET_CHARACTERS, MOST_SECRETS = 16, 256, 8
 _SECRET = re.compile(rf"[\x21-\x7e]{{{LEAST_SECRET_CHARACTERS},{MOST_SECRET_CHARACTERS}}}")
@@ -409,7 +409,7 @@ class _Reader:
             return None, False
         before = len(self.faults)
         what = Words("a resource id such as /subscriptions/…")
-        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MOST_SOURCES)
+        found = self.entries(name, _is_resource_id, what, MOST_SOURCES)
         if not found:
             # Not as if it were empty: a faulty setting never opens a door.
             mend = Words("list resource ids, with ; between, or leave it empty")
@@ -639,6 +639,11 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     alone = not (parts.query or parts.fragment) and not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
+
+
+def _is_resource_id(text: str) -> bool:
+    # The name of a resource group may have letters outside ASCII. No blank but " " counts as printable.
+    return text.startswith("/") and 1 < len(text) <= MAX_SOURCE_CHARACTERS and text.isprintable() and " " not in text
 
 
 def _is_authority(text: str) -> bool:

@@ -130,6 +130,11 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", Service()),
         ("COMMUNICATION_SERVICES_RESOURCE_ID", "/subscriptions/x", "communication_resource_id", None),
         ("EVENT_SOURCES", "acs", "event_sources", ()),
+        *(
+            ("EVENT_SOURCES", f"/a{odd}b", "event_sources", ())
+            for odd in (" ", "\u00a0", "\x07", "\x85", "\u200b", "\ud800")
+        ),
+        ("EVENT_SOURCES", f"/{'a' * 1024}", "event_sources", ()),
     ],
 )
 def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field: str, used: Any) -> None:
@@ -179,6 +184,7 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
         ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
         ("ALLOWED_ORIGINS", "https://a.example:8443/", "allowed_origins", ("https://a.example:8443",)),
         ("EVENT_SOURCES", "/SUBSCRIPTIONS/K/", "event_sources", ("/subscriptions/k",)),
+        ("EVENT_SOURCES", "/RG/Büro-東京_(Ä)/", "event_sources", ("/rg/büro-東京_(Ä)",)),
         ("TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true", "tables", Service("UseDevelopmentStorage=true")),
         ("EXPIRY_SCHEDULE", "0 */5 9-17 * JAN Mon,Fri", "expiry_schedule", "0 */5 9-17 * JAN Mon,Fri"),
     ],
