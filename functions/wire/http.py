@@ -245,9 +245,9 @@ class SiteBody(Struct, frozen=True, kw_only=True):
 
 
 class ContactsBody(Struct, frozen=True, kw_only=True):
-    """`PUT /manage/agents/{id}/emergency-contacts`, as JSON."""
+    """`PUT /manage/agents/{id}/emergency-contacts`, as JSON; `text` has no default, which would clear the list."""
 
-    text: Written = ""
+    text: Written
 
 
 def decode_dial(body: bytes, *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:
@@ -424,10 +424,13 @@ def read_contacts(sent: str | list[str]) -> Contacts:
 
 
 def written_contacts(body: bytes, content_type: str | None) -> Contacts:
-    """The contacts that a body holds: JSON where it says so or looks like it, else text."""
+    """The contacts that a body holds, none where there is no body: JSON where it says so or looks like it, else text.
+
+    Raises `Malformed` where the JSON has no `text`.
+    """
     text = decoding.plain_text(body)
     is_json = "json" in (content_type or "").lower() or text.lstrip().startswith("{")
-    return read_contacts(decode_or_default(body, ContactsBody).text if is_json else text)
+    return read_contacts(decode(body, ContactsBody).text if is_json and text else text)
 
 
 def _ip_address(text: str | None) -> str | None:

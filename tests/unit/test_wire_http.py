@@ -398,6 +398,18 @@ def test_contacts_come_as_json_or_as_text(content_type: str | None) -> None:
     assert written_contacts(b"", content_type) == Contacts()
 
 
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json"])
+@pytest.mark.parametrize("sent", [{"emergency_contacts": "a@b.example"}, {"Text": "a@b.example"}, {}, {"text": None}])
+def test_contacts_are_cleared_by_an_empty_text_and_by_no_misspelt_field(
+    sent: dict[str, object], content_type: str | None
+) -> None:
+    with pytest.raises(Malformed) as raised:
+        written_contacts(json.dumps(sent).encode(), content_type)
+    assert raised.value.field == "text"
+    for empty in (b'{"text": ""}', b'{"text": " ; "}', b'{"text": []}', b"", b"\xef\xbb\xbf", b" \n"):
+        assert written_contacts(empty, content_type) == Contacts()
+
+
 def test_contacts_may_be_a_list() -> None:
     assert agent_of("a", agent_body(emergency_contacts=["desk@example.com"])).emergency_contacts == (
         "desk@example.com",
