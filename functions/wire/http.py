@@ -15,7 +15,7 @@ from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts,
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
-from shared.domain.identities import is_desk
+from shared.domain.identities import USER_PATTERN, is_desk
 from shared.domain.ids import normal_id
 from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.panels import Banner, Panel
@@ -52,9 +52,8 @@ LONGEST_SITE = 32_768
 LONGEST_TIME_ZONE = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
-# `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
-# No service writes a semicolon in one, and in lists as text it stands between two.
-type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=LONGEST_RAW_ID)]
+# Numbers have no place here.
+type RawId = Annotated[str, Meta(pattern=USER_PATTERN, max_length=LONGEST_RAW_ID)]
 type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
 type Locale = Annotated[str, Meta(max_length=LONGEST_LOCALE)]
 type Address = Annotated[str, Meta(max_length=LONGEST_ADDRESS)]

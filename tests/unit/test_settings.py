@@ -93,6 +93,7 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("FALLBACK_CALLBACK_NUMBER", "12065550199", "fallback_callback_number", None),
         ("SECURITY_DESK", f"{AGENT};bob;+12065550101", "security_desk", (AGENT,)),
         ("SECURITY_DESK", "bob", "security_desk", ("+12065550199",)),
+        ("SECURITY_DESK", f"8:foo:x;{AGENT};8:ACS:x", "security_desk", (AGENT,)),
         ("EMERGENCY_CONTACTS", "a@example.com;not an address", "emergency_contacts", ("a@example.com",)),
         ("EMERGENCY_COUNTRIES", "it;USA;ZZ", "countries", frozenset({"IT"})),
         ("EMERGENCY_COUNTRIES", "UK", "countries", frozenset({"US", "PR", "CA"})),

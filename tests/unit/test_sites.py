@@ -344,6 +344,7 @@ def test_a_site_as_it_is_sent() -> None:
     assert (site.emergency_contacts, site.security_desk) == (("desk@example.com",), ("+14255550170",))
     for faulty, field in (
         (b'{"security_desk": ["911"]}', "security_desk[0]"),
+        (b'{"security_desk": ["8:acs:x", "8:foo:x"]}', "security_desk[1]"),
         (b'{"emergency_contacts": ["a@example.com", "b"]}', "emergency_contacts[1]"),
         (b'{"site_id": "south"}', "site_id"),
         (b'{"time_zone": "Mars/Olympus"}', "time_zone"),
