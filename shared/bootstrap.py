@@ -658,7 +658,8 @@ def _deployment(settings: Settings) -> Deployment:
 
 def _callback_events_url(settings: Settings) -> str | None:
     # Events that cannot be verified are refused, and a callback without events is a dead line.
-    verifiable = settings.public_base_url is not None and settings.communication_resource_id is not None
+    signed_by = (settings.call_automation_issuer, settings.call_automation_keys_url, settings.communication_resource_id)
+    verifiable = settings.public_base_url is not None and None not in signed_by
     return f"{settings.public_base_url}/{CALLBACK_EVENTS_PATH}" if verifiable else None
 
 

@@ -41,7 +41,7 @@ MIN_AFTERWARDS_MINUTES = 0
 ISSUER = "https://acscallautomation.communication.azure.com"
 GRAPH_URL = "https://graph.microsoft.com"
 KEYS_URL = "https://acscallautomation.communication.azure.com/calling/keys"
-_SOURCE = re.compile(r"/[\x21-\x7e]{1,1023}")
+MAX_SOURCE_CHARACTERS = 1024
 # Shorter ones can be tried out one after another against a key of somebody who is known.
 MIN_SECRET_CHARS, MAX_SECRET_CHARS, MAX_SECRETS = 16, 256, 8
 _SECRET = re.compile(rf"[\x21-\x7e]{{{MIN_SECRET_CHARS},{MAX_SECRET_CHARS}}}")
@@ -393,7 +393,7 @@ class _Reader:
             return None, False
         before = len(self.faults)
         what = Words("a resource id such as /subscriptions/…")
-        found = self.entries(name, lambda entry: _SOURCE.fullmatch(entry) is not None, what, MAX_SOURCES)
+        found = self.entries(name, _is_resource_id, what, MAX_SOURCES)
         if not found:
             # Not as if it were empty: a faulty setting never opens a door.
             mend = Words("list resource ids, with ; between, or leave it empty")
@@ -507,8 +507,8 @@ class _Reader:
             endpoint = None
         if (
             not (connection or endpoint)
-            and not self._environment.get(with_key)
-            and not self._environment.get(with_identity)
+            and not self._environment.get(with_key, "").strip()
+            and not self._environment.get(with_identity, "").strip()
         ):
             self.fault(with_identity, Words("is missing, and so is the connection string"), Words("set one of the two"))
         return ServiceAccess(connection, endpoint)
@@ -629,6 +629,11 @@ def _is_url(text: str, *, bare: bool = False) -> bool:
     safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     alone = not (bare and parts.path)
     return plain and safe and alone and _HOST.fullmatch(host) is not None
+
+
+def _is_resource_id(text: str) -> bool:
+    # The name of a resource group may have letters outside ASCII. No blank but " " counts as printable.
+    return text.startswith("/") and 1 < len(text) <= MAX_SOURCE_CHARACTERS and text.isprintable() and " " not in text
 
 
 def _is_authority(text: str) -> bool:

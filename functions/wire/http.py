@@ -16,7 +16,7 @@ from shared.domain.countries import is_place
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import MAX_DIALLED_CHARACTERS, Placeable
 from shared.domain.errors import Malformed
-from shared.domain.identities import is_desk
+from shared.domain.identities import USER_PATTERN, is_desk
 from shared.domain.ids import normal_id
 from shared.domain.locations import Desktop, Environment, Location, Permission
 from shared.domain.panels import Banner, Panel
@@ -53,9 +53,8 @@ MAX_SITE_UTF16_UNITS = 32_768
 MAX_TIME_ZONE_CHARS = 60
 
 type Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
-# `8:` are users (of ACS, of Teams, of the sovereign clouds), `28:` are applications; numbers have no place here.
-# No service writes a semicolon in one, and in lists as text it stands between two.
-type RawId = Annotated[str, Meta(pattern=r"\A(8|28):[A-Za-z][A-Za-z-]*:[!-:<-~]+\Z", max_length=MAX_RAW_ID_CHARS)]
+# Numbers have no place here.
+type RawId = Annotated[str, Meta(pattern=USER_PATTERN, max_length=MAX_RAW_ID_CHARS)]
 type Country = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z")]
 # `report` asks whether it is one: a pattern of 252 would say nothing to whoever reads the description.
 type Place = Annotated[str, Meta(pattern=r"\A[A-Za-z]{2}\Z", description="A country of ISO 3166-1, or AC, TA or XK.")]
@@ -250,9 +249,9 @@ class SiteBody(Struct, frozen=True, kw_only=True):
 
 
 class ContactsBody(Struct, frozen=True, kw_only=True):
-    """`PUT /manage/agents/{id}/emergency-contacts`, as JSON."""
+    """`PUT /manage/agents/{id}/emergency-contacts`, as JSON; `text` has no default, which would clear the list."""
 
-    text: Written = ""
+    text: Written
 
 
 def decode_dial(body: bytes, *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:
@@ -432,10 +431,13 @@ def read_contacts(sent: str | list[str]) -> Contacts:
 
 
 def written_contacts(body: bytes, content_type: str | None) -> Contacts:
-    """The contacts that a body holds: JSON where it says so or looks like it, else text."""
+    """The contacts that a body holds, none where there is no body: JSON where it says so or looks like it, else text.
+
+    Raises `Malformed` where the JSON has no `text`.
+    """
     text = decoding.plain_text(body)
     is_json = "json" in (content_type or "").lower() or text.lstrip().startswith("{")
-    return read_contacts(decode_or_default(body, ContactsBody).text if is_json else text)
+    return read_contacts(decode(body, ContactsBody).text if is_json and text else text)
 
 
 def _ip_address(text: str | None) -> str | None:

@@ -42,8 +42,9 @@ class Deployment(Struct, frozen=True, kw_only=True):
 
     `callback_numbers` is the pool, E.164; `fallback_number` is answered by people at all hours, None only where the
     setting is missing; `security_desk` holds E.164 numbers or raw ACS identities, the fallback number if empty.
-    `callback_events_url` is where call control reports on a callback, None where it cannot: then callbacks are sent on
-    instead of answered. `prompt_url` is a sound file for a responder who waits. `time_zone` is an IANA name.
+    `callback_events_url` is where call control reports on a callback, None where it cannot or could not be believed:
+    then callbacks are sent on instead of answered. `prompt_url` is a sound file for a responder who waits. `time_zone`
+    is an IANA name.
     """
 
     rules: Rules = Rules()

@@ -195,8 +195,9 @@ def _ladder(deployment: Deployment, now: datetime) -> Iterator[Check]:
     if deployment.callback_events_url is None:
         yield problem(
             "callback_events",
-            "Events of a callback cannot come here: callbacks are only sent on, to one person.",
-            "Set PUBLIC_BASE_URL and COMMUNICATION_SERVICES_RESOURCE_ID.",
+            "Events of a callback cannot come here or be verified: callbacks are only sent on, to one person.",
+            "Set PUBLIC_BASE_URL and COMMUNICATION_SERVICES_RESOURCE_ID; correct or remove CALL_AUTOMATION_ISSUER and "
+            "CALL_AUTOMATION_KEYS_URL.",
             now,
         )
     else:

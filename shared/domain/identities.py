@@ -7,7 +7,12 @@ from shared.domain.phone_numbers import is_e164
 
 PHONE_PREFIX = "4:"
 _SUFFIX = "_"
-_RAW_USER = re.compile(r"(?:8|28):[a-z-]{2,20}:[A-Za-z0-9_.-]{1,200}", re.ASCII)
+# The users and applications that the SDK can ring (`identifier_from_raw_id`, which minds the case of a kind): those of
+# Communication Services, of Microsoft Teams and of the sovereign clouds. Any other is an `UnknownIdentifier` to it.
+USER_PATTERN = (
+    r"\A(?:8:(?:acs|dod-acs|gcch-acs|spool|orgid|dod|gcch|teamsvisitor)|28:(?:orgid|dod|gcch)):[A-Za-z0-9_.-]{1,200}\Z"
+)
+_USER = re.compile(USER_PATTERN)
 
 
 def raw_identity(target: str) -> str:
@@ -26,9 +31,14 @@ def number_in(target: str) -> str | None:
     return number if is_e164(number) else None
 
 
+def is_user(text: str) -> bool:
+    """Whether it is the raw identity of a user or an application that can be rung."""
+    return _USER.match(text) is not None
+
+
 def is_desk(text: str) -> bool:
     """Whether a callback can be sent there: an E.164 number, or the raw identity of a user or an application."""
-    return is_e164(text) or _RAW_USER.fullmatch(text) is not None
+    return is_e164(text) or is_user(text)
 
 
 def raw_identities(targets: Iterable[str]) -> frozenset[str]:

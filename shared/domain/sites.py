@@ -14,9 +14,15 @@ from shared.domain.locations import OLD_AFTER, Desktop
 MAX_SITES = 1000
 # Of an IPv6 address, what stands before an IPv4 one that is written so.
 _MAPPED_BITS = 96
+# What stands before a mask, the end of a range or another entry.
+_SEPARATOR = re.compile(r"[/\\,;\s-]")
+# The id of a desktop may be a number, or two with a dot (`3.14`): only of a private network two groups are a prefix.
 _LIKE_A_NETWORK = re.compile(
-    r"(?:\d{1,3}|[*x])(?:\.(?:\d{1,3}|[*x])){3}(?:[-,].*)?|\d{1,3}(?:\.\d{1,3}){1,3}/.*", re.ASCII
+    r"\d{1,3}(?:\.\d{1,3}){2,3}|(?:\d{1,3}\.){1,3}|10\.\d{1,3}|172\.(?:1[6-9]|2\d|3[01])|192\.168"
+    r"|(?=.*[*x])(?:\d{1,3}|\*)(?:\.(?:\d{1,3}|[*x]+)){0,3}|x(?:\.x){3}|[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){0,7}:\*",
+    re.ASCII | re.IGNORECASE,
 )
+_WITH_A_MASK = re.compile(r"(?:10|\d{1,3}(?:\.\d{1,3}){1,3})\s*/", re.ASCII)
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -55,7 +61,7 @@ def require_room(known: Iterable[Site], more: Iterable[Site]) -> None:
 def network_of(text: str) -> str | None:
     """A network as it is kept: a CIDR network, whatever bits of a host it was written with; None where it is none."""
     try:
-        parsed = ip_network("".join(text.split()), strict=False)
+        parsed = ip_network("/".join(map(str.strip, text.split("/"))), strict=False)
     except ValueError:
         return None
     mapped = parsed.network_address.ipv4_mapped if isinstance(parsed, IPv6Network) else None
@@ -66,13 +72,14 @@ def network_of(text: str) -> str | None:
 
 
 def is_meant_as_network(text: str) -> bool:
-    """Whether a text that is no CIDR network was meant as one: a range, a wildcard, a mask that there is not.
+    """Whether a text that is no CIDR network was meant as one: a range, a prefix, a wildcard, a mask that there is not.
 
     As the id of a desktop, which is what else stands among networks, it would be that of nobody's.
     """
-    compact = "".join(text.split())
-    begins = re.split("[/,-]", compact, maxsplit=1)[0].strip("[]")
-    return (begins != compact and ip_address_in(begins) is not None) or _LIKE_A_NETWORK.fullmatch(compact) is not None
+    whole = text.strip()
+    begins = _SEPARATOR.split(whole, maxsplit=1)[0].strip("[]")
+    of_several = begins != whole and ip_address_in(begins) is not None
+    return of_several or bool(_LIKE_A_NETWORK.fullmatch(begins) or _WITH_A_MASK.match(whole))
 
 
 class SiteMap:

@@ -366,7 +366,9 @@ class _Playing:
         if emergency is None or emergency.lease is None:
             return _failed(ENDED_OUTSIDE)
         if stage.deployment.callback_events_url is None:
-            return _failed(Words("Events of a callback have no address here: see callback_events in the readiness."))
+            return _failed(
+                Words("Events of a callback cannot come here or be verified: see callback_events in the readiness.")
+            )
         answer_callback(
             Incoming(to_number=emergency.lease.number, context=self._origin, origin=self._origin, drill=True),
             emergencies=stage.emergencies,

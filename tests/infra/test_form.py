@@ -42,7 +42,7 @@ RANGES = {
 REFUSED = {
     "CALLBACK_NUMBERS": ("4255550101", "+0", "+14255550101,+14255550102", "+1 425 555 0101", "+1425555010100000", " ;"),
     "FALLBACK_CALLBACK_NUMBER": ("911", "tel:+14255550100", "+14255550100;+14255550101"),
-    "SECURITY_DESK": ("desk", "8:acs:", "sip:desk@example.com"),
+    "SECURITY_DESK": ("desk", "8:acs:", "sip:desk@example.com", "8:foo:x", "8:ACS:x"),
     "EMERGENCY_CONTACTS": (
         "guard",
         "guard@example",

@@ -119,7 +119,7 @@ def test_tests_reach_through_no_wall() -> None:
         "with opened() as house._table: pass",
         "for house._table in tables: pass",
         "house.of('a')._table = other",
-        "pool.MOST_TRIED = 1",
+        "pool.MAX_TRIED = 1",
         "Pool.choose = other",
         "setattr(house, 'table', other)",
         "object.__setattr__(house, 'table', other)",

@@ -70,9 +70,18 @@ def _text(node: ast.expr) -> str | bytes:
     if isinstance(node, ast.JoinedStr):
         # Only numbers are put into patterns.
         return "".join(part.value if isinstance(part, ast.Constant) else "500" for part in node.values)  # type: ignore[misc]
+    if isinstance(node, ast.Name):
+        return _named(node.id)
     text = ast.literal_eval(node)
     assert isinstance(text, str | bytes)
     return text
+
+
+def _named(name: str) -> str | bytes:
+    """The pattern that a module has under this name for others to use."""
+    assigned = (node for module in product() for node in module.tree.body if isinstance(node, ast.Assign))
+    [value] = [node.value for node in assigned if ast.unparse(node.targets[0]) == name]
+    return _text(value)
 
 
 # What is hostile to a pattern ----------------------------------------------------------------------------------------

@@ -4,8 +4,11 @@ import pytest
 from msgspec import structs
 
 from shared.bootstrap import compose
+from shared.domain.deployment_checks import Known, deployment_checks
+from shared.domain.readiness import CheckState
+from shared.domain.voice_routes import Telephony
 from shared.emergency_calling import EmergencyCalling
-from tests.fakes.house import House
+from tests.fakes.house import DAWN, House
 from tests.simulator.processes import WatchedEffects
 from tests.simulator.world import World
 
@@ -72,3 +75,33 @@ def test_dials_take_turns_in_the_simulator_as_they_do_deployed() -> None:
         return [(each["_free"], each["_most_each"], each["_wait_s"]) for each in lines]
 
     assert turns(simulated()) == turns(compose(SETTINGS).calling)
+
+
+VERIFIABLE = SETTINGS | {
+    "COMMUNICATION_SERVICES_RESOURCE_ID": "7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1",
+    "PUBLIC_BASE_URL": "https://app.example.com",
+}
+
+
+@pytest.mark.parametrize("sound", [{}, {"CALL_AUTOMATION_ISSUER": " "}, {"CALL_AUTOMATION_KEYS_URL": ""}])
+def test_callbacks_are_answered_where_their_events_can_be_verified(sound: dict[str, str]) -> None:
+    url = compose(VERIFIABLE | sound).calling.deployment.callback_events_url
+    assert url == "https://app.example.com/api/call-automation-events"
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        {"PUBLIC_BASE_URL": ""},
+        {"COMMUNICATION_SERVICES_RESOURCE_ID": "acs"},
+        {"CALL_AUTOMATION_ISSUER": "the cloud"},
+        {"CALL_AUTOMATION_KEYS_URL": "http://keys.example.com"},
+    ],
+)
+def test_callbacks_are_sent_on_where_no_event_of_theirs_can_be_believed(faulty: dict[str, str]) -> None:
+    deployment = compose(VERIFIABLE | faulty).calling.deployment
+    assert deployment.callback_events_url is None
+    known = Known(deployment=deployment, sender=None, faults=(), telephony=Telephony())
+    [check] = [each for each in deployment_checks(known, DAWN) if each.id == "callback_events"]
+    [setting] = faulty
+    assert check.state is CheckState.PROBLEM and setting in str(check.remedy)

@@ -82,10 +82,10 @@ def test_any_name_comes_back(agent_id: str, name: str) -> None:
     assert [row.change.over(None) for row in found.rows] == [agent] or found.faults
 
 
-PRINTED = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=12)
+ID = st.text("aZ09_.-;,", min_size=1, max_size=12)
 
 
-@given(st.lists(PRINTED, min_size=1, max_size=3))
+@given(st.lists(ID, min_size=1, max_size=3))
 @example([";"])
 @example(["a;b", "c"])
 def test_any_identity_that_an_entry_may_have_comes_back(said: list[str]) -> None:
@@ -93,7 +93,7 @@ def test_any_identity_that_an_entry_may_have_comes_back(said: list[str]) -> None
     try:
         agent = agent_of("a", convert(sent, AgentBody, ""))
     except Malformed:
-        assert ";" in "".join(said)
+        assert not {*"".join(said)}.isdisjoint(";,")
         return
     assert back(written([agent])) == [agent]
 

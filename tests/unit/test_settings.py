@@ -92,6 +92,7 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("FALLBACK_CALLBACK_NUMBER", "12065550199", "fallback_callback_number", None),
         ("SECURITY_DESK", f"{AGENT};bob;+12065550101", "security_desk", (AGENT,)),
         ("SECURITY_DESK", "bob", "security_desk", ("+12065550199",)),
+        ("SECURITY_DESK", f"8:foo:x;{AGENT};8:ACS:x", "security_desk", (AGENT,)),
         ("EMERGENCY_CONTACTS", "a@example.com;not an address", "emergency_contacts", ("a@example.com",)),
         ("EMERGENCY_COUNTRIES", "it;USA;ZZ", "countries", frozenset({"IT"})),
         ("EMERGENCY_COUNTRIES", "UK", "countries", frozenset({"US", "PR", "CA"})),
@@ -142,6 +143,11 @@ def test_an_empty_environment_reports_everything_at_once() -> None:
         ("TABLES_CONNECTION_STRING", "@Microsoft.KeyVault(SecretUri=https://x)", "tables", ServiceAccess()),
         ("COMMUNICATION_SERVICES_RESOURCE_ID", "/subscriptions/x", "communication_resource_id", None),
         ("EVENT_SOURCES", "acs", "event_sources", ()),
+        *(
+            ("EVENT_SOURCES", f"/a{odd}b", "event_sources", ())
+            for odd in (" ", "\u00a0", "\x07", "\x85", "\u200b", "\ud800")
+        ),
+        ("EVENT_SOURCES", f"/{'a' * 1024}", "event_sources", ()),
     ],
 )
 def test_what_is_faulty_is_reported_and_left_out(setting: str, value: str, field: str, used: Any) -> None:
@@ -191,6 +197,7 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
         ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
         ("ALLOWED_ORIGINS", "https://a.example:8443/", "allowed_origins", ("https://a.example:8443",)),
         ("EVENT_SOURCES", "/SUBSCRIPTIONS/K/", "event_sources", ("/subscriptions/k",)),
+        ("EVENT_SOURCES", "/RG/Büro-東京_(Ä)/", "event_sources", ("/rg/büro-東京_(Ä)",)),
         (
             "TABLES_CONNECTION_STRING",
             "UseDevelopmentStorage=true",
@@ -377,6 +384,16 @@ def test_an_endpoint_needs_no_key() -> None:
     settings = read_settings(environment)
     assert settings.faults == ()
     assert settings.tables == ServiceAccess(None, "https://state.table.example")
+
+
+@pytest.mark.parametrize("service", ["TABLES", "COMMUNICATION_SERVICES"])
+def test_a_service_of_blanks_is_missing(service: str) -> None:
+    with_key, with_identity = f"{service}_CONNECTION_STRING", f"{service}_ENDPOINT"
+    for blank in ({with_key: " "}, {with_key: "", with_identity: " "}, {with_key: "\t", with_identity: "\n"}):
+        settings = read(**blank)
+        [fault] = settings.faults
+        assert (fault.setting, fault.problem) == (with_identity, "is missing, and so is the connection string")
+        assert not settings.valid
 
 
 def test_lists_are_bounded() -> None:

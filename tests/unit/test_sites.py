@@ -284,7 +284,10 @@ def test_an_ipv4_address_that_a_socket_for_both_versions_wrote_lies_in_its_netwo
         ("2001:db8::7/32", "2001:db8::/32"),
         ("::ffff:0:0/95", "::fffe:0:0/95"),
         ("desk 3.14", "desk 3.14"),
-        ("3.14", "3.14"),
+        *(
+            (each, each)
+            for each in ("3.14", "12", "10.1.2.3.4", "1.2.2026", "PC.12", "desk-12", "x", "floor.x", "10-1")
+        ),
         ("00:1A:2B:3C:4D:5E", "00:1A:2B:3C:4D:5E"),
         ("0f0e0d0c-0b0a-4908-8706-050403020100", "0f0e0d0c-0b0a-4908-8706-050403020100"),
         ("floor-2/desk-7", "floor-2/desk-7"),
@@ -314,6 +317,17 @@ def test_whoever_is_in_a_network_of_a_socket_for_both_versions_is_at_its_site() 
         "[2001:db8::]/32",
         "2001:db8::/129",
         "2001:db8::1-2001:db8::f",
+        *("10.1.*", "10.x", "10.X.X", "10.*.*.*", "10.1.2.xxx", "*", "*.*.*.*", "2001:db8:*", "2001:db8::*"),
+        *("192.168.1", "192.168.1.", "192.168.", "192.168", "10.1", "10.", "172.16", "131.107.4"),
+        *(
+            "10.1.2.3 255.255.255.0",
+            "10.1.2.0 mask 255.255.255.0",
+            "10.1.2.3;10.1.2.4",
+            "10.1.0.0\\16",
+            "10/8",
+            "10.1.2.1 24",
+        ),
+        *("10.1.2 - 10.1.3", "10.1.* (office)"),
     ],
 )
 def test_what_is_meant_as_a_network_and_is_none_is_no_desktop(meant: str) -> None:
@@ -330,6 +344,7 @@ def test_a_site_as_it_is_sent() -> None:
     assert (site.emergency_contacts, site.security_desk) == (("desk@example.com",), ("+14255550170",))
     for faulty, field in (
         (b'{"security_desk": ["911"]}', "security_desk[0]"),
+        (b'{"security_desk": ["8:acs:x", "8:foo:x"]}', "security_desk[1]"),
         (b'{"emergency_contacts": ["a@example.com", "b"]}', "emergency_contacts[1]"),
         (b'{"site_id": "south"}', "site_id"),
         (b'{"time_zone": "Mars/Olympus"}', "time_zone"),

@@ -125,7 +125,7 @@ def test_what_must_be_sound_is_named_and_its_value_is_not(fields: dict[str, Any]
         ({"country": "  "}, "country"),
         ({"acs_user_id": SECRET}, "acs_user_id"),
         ({"acs_user_id": "4:+12025550111"}, "acs_user_id"),
-        ({"acs_user_id": "8:acs:" + "x" * 300}, "acs_user_id"),
+        *(({"acs_user_id": each}, "acs_user_id") for each in ("8:acs:" + "x" * 300, "8:foo:x", "8:ACS:x", "8:OrgId:x")),
         ({"server_call_id": "x" * 1025}, "server_call_id"),
         ({"server_call_id": ""}, "server_call_id"),
         ({"location": SECRET}, "location"),
@@ -401,6 +401,18 @@ def test_contacts_come_as_json_or_as_text(content_type: str | None) -> None:
     assert written_contacts(b"", content_type) == Contacts()
 
 
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json"])
+@pytest.mark.parametrize("sent", [{"emergency_contacts": "a@b.example"}, {"Text": "a@b.example"}, {}, {"text": None}])
+def test_contacts_are_cleared_by_an_empty_text_and_by_no_misspelt_field(
+    sent: dict[str, object], content_type: str | None
+) -> None:
+    with pytest.raises(Malformed) as raised:
+        written_contacts(json.dumps(sent).encode(), content_type)
+    assert raised.value.field == "text"
+    for empty in (b'{"text": ""}', b'{"text": " ; "}', b'{"text": []}', b"", b"\xef\xbb\xbf", b" \n"):
+        assert written_contacts(empty, content_type) == Contacts()
+
+
 def test_contacts_may_be_a_list() -> None:
     assert agent_of("a", agent_body(emergency_contacts=["desk@example.com"])).emergency_contacts == (
         "desk@example.com",
@@ -413,7 +425,7 @@ def test_contacts_may_be_a_list() -> None:
         ({"agent_id": "another"}, "agent_id"),
         ({"entra_object_id": SECRET}, "entra_object_id"),
         ({"acs_user_ids": ["8:acs:x", SECRET]}, "acs_user_ids[1]"),
-        ({"acs_user_ids": ["8:acs:x", "8:acs:x;y"]}, "acs_user_ids[1]"),
+        *(({"acs_user_ids": ["8:acs:x", each]}, "acs_user_ids[1]") for each in ("8:acs:x;y", "8:live:x", "8:ACS:x")),
         ({"acs_user_ids": ["8:acs:x"] * 11}, "acs_user_ids"),
         ({"alternate_numbers": ["+12025550123", SECRET]}, "alternate_numbers[1]"),
         ({"alternate_numbers": ["+12025550123"] * 11}, "alternate_numbers"),
