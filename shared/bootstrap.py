@@ -388,7 +388,7 @@ def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
     )
 
     def table(name: str) -> SignedTable:
-        return SignedTable(SdkTable(account, table_name=name, partition=PARTITION))
+        return SignedTable(SdkTable(account, table_name=name, partition=PARTITION, telemetry=telemetry))
 
     return _Tables(
         breaker=account.breaker,

@@ -6,6 +6,7 @@ nothing, at most 100 rows, each row once), and every write may be conditional on
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Protocol
 
@@ -87,7 +88,10 @@ class Table(Protocol):
         ...
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
-        """At most `limit` rows with `first <= key < end`, in the order of their keys."""
+        """At most `limit` rows with `first <= key < end`, in the order of their keys.
+
+        Rows whose keys `require_key` refuses are left out and told (`ToldRows`): whoever named one would be refused.
+        """
         ...
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
@@ -158,8 +162,13 @@ def require_key(key: str) -> None:
 
     Table storage takes some others too, but leaves rows of a few of them (U+2028) that nothing can remove.
     """
-    if _KEY.fullmatch(key) is None:
+    if not can_be_key(key):
         raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
+
+
+def can_be_key(key: str) -> bool:
+    """Whether `require_key` lets it pass; other tools write other keys."""
+    return _KEY.fullmatch(key) is not None
 
 
 def key_in(row: Row, name: str) -> str:
@@ -189,6 +198,16 @@ def _require_values(values: Values) -> None:
             raise ValueError("a text may have at most 32,768 UTF-16 units")
         if isinstance(value, int) and not -_LARGEST_INT <= value < _LARGEST_INT:
             raise ValueError("a number must fit into 64 bits")
+
+
+def storable(values: Values) -> Values:
+    """Those that a transaction takes; other tools write others."""
+    kept: Values = {}
+    for name, value in values.items():
+        with suppress(ValueError):
+            _require_values({name: value})
+            kept[name] = value
+    return kept
 
 
 def utf16_units(text: str) -> int:
