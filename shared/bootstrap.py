@@ -224,7 +224,7 @@ def compose(
     templates = TemplateTable(tables.agents, clock)
     keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
-    directory = AgentTable(tables.agents, clock, partial(anybody_outside, tables.emergencies))
+    directory = AgentTable(tables.agents, clock, partial(anybody_outside, tables.emergencies), telemetry=telemetry)
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
@@ -311,9 +311,10 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
-        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_outside, rim.emergencies)),
+        directory=rim.directory
+        or AgentTable(rim.agents, rim.clock, partial(anybody_outside, rim.emergencies), telemetry=rim.telemetry),
         desktops=DesktopTable(rim.agents, rim.keys),
-        sites=SiteTable(rim.agents, rim.clock, routes),
+        sites=SiteTable(rim.agents, rim.clock, routes, rim.telemetry),
         deliveries=DeliveryTable(rim.agents, rim.keys),
         imports=ImportTable(rim.agents),
         drills=DrillTable(rim.agents),
