@@ -224,7 +224,7 @@ def compose(
     templates = TemplateTable(tables.agents, clock)
     keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
-    directory = AgentTable(tables.agents, clock, partial(anybody_outside, tables.emergencies), telemetry=telemetry)
+    directory = _directory(tables.agents, clock, tables.emergencies, telemetry)
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
@@ -303,7 +303,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         make_lock=threads.lock,
         keys=rim.keys,
     )
-    routes = VoiceRouteTable(rim.agents)
+    routes = VoiceRouteTable(rim.agents, rim.clock)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
     calling = EmergencyCalling(
         deployment=deployment,
@@ -311,8 +311,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
-        directory=rim.directory
-        or AgentTable(rim.agents, rim.clock, partial(anybody_outside, rim.emergencies), telemetry=rim.telemetry),
+        directory=rim.directory or _directory(rim.agents, rim.clock, rim.emergencies, rim.telemetry),
         desktops=DesktopTable(rim.agents, rim.keys),
         sites=SiteTable(rim.agents, rim.clock, routes, rim.telemetry),
         deliveries=DeliveryTable(rim.agents, rim.keys),
@@ -377,6 +376,10 @@ class _Tables(Struct, frozen=True, kw_only=True):
         Of one that nobody has asked yet, a cold process on a part of a core knows only how slow itself is.
         """
         return self.breaker.unheard or self.breaker.answered_within(ALIVE_FOR_S)
+
+
+def _directory(agents: Table, clock: Clock, emergencies: Table, telemetry: Telemetry) -> AgentTable:
+    return AgentTable(agents, clock, partial(anybody_outside, emergencies), telemetry)
 
 
 def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:

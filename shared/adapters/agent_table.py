@@ -48,6 +48,7 @@ from shared.domain.errors import Conflict, NotFound, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
+from shared.domain.stamps import age_of
 from shared.ports import READ_AT_ONCE, Answered, Entries, Pending, Telemetry
 
 SCHEMA = 1
@@ -138,7 +139,6 @@ class AgentTable:
         table: Table,
         clock: Clock,
         anybody_outside: Callable[[Deadline], bool] = lambda _deadline: False,
-        *,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._table = table
@@ -206,7 +206,7 @@ class AgentTable:
         """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
         with self._lock:
             at = self._entered_at.get(agent.key)
-        return at is not None and self._clock.now() - at < MAX_EMERGENCY
+        return at is not None and age_of(at, self._clock.now()) < MAX_EMERGENCY
 
     def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
         """The id of this entry, where it was removed and something may be left of that person."""

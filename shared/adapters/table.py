@@ -154,7 +154,8 @@ def read_state[T](row: Row, kind: type[T]) -> T:
 LONGEST_KEY = 512
 LONGEST_TEXT = 32_768
 _LARGEST_INT = 2**63
-_KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{LONGEST_KEY}}}")
+# What `require_key` lets pass; other tools write other keys.
+KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{LONGEST_KEY}}}")
 
 
 def require_key(key: str) -> None:
@@ -162,13 +163,8 @@ def require_key(key: str) -> None:
 
     Table storage takes some others too, but leaves rows of a few of them (U+2028) that nothing can remove.
     """
-    if not can_be_key(key):
+    if KEY.fullmatch(key) is None:
         raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
-
-
-def can_be_key(key: str) -> bool:
-    """Whether `require_key` lets it pass; other tools write other keys."""
-    return _KEY.fullmatch(key) is not None
 
 
 def key_in(row: Row, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.adapters.table import Row, can_be_key, kind_of
+from shared.adapters.table import KEY, Row, kind_of
 from shared.ports import Telemetry
 
 # Beyond that, more rows are hardly news.
@@ -28,7 +28,7 @@ class ToldRows:
         """Those that a request can name. The others are left out of every range: no request could move them."""
         found: list[Row] = []
         for row in rows:
-            if can_be_key(row.key):
+            if KEY.fullmatch(row.key):
                 found.append(row)
             else:
                 self.tell(row)

@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from shared.adapters.table import (
+    KEY,
     Delete,
     Insert,
     Miss,
@@ -14,7 +15,6 @@ from shared.adapters.table import (
     RowConflict,
     Values,
     Write,
-    can_be_key,
     require_key,
     require_writes,
 )
@@ -65,7 +65,7 @@ class MemoryTable:
     def plant(self, key: str, values: Values) -> None:
         """A row of another tool's, whose key may be one that no request here can name."""
         with self._lock:
-            self._unnamed |= set() if can_be_key(key) else {key}
+            self._unnamed |= set() if KEY.fullmatch(key) else {key}
             self._apply(Put(key, values))
 
     def first_key(self, prefix: str) -> str | None:

@@ -130,7 +130,7 @@ class Story:
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
         house.desktops = DesktopTable(self.tables[1])
-        house.routes = VoiceRouteTable(self.tables[1])
+        house.routes = VoiceRouteTable(self.tables[1], house.clock)
         house.sites = SiteTable(self.tables[1], house.clock, house.routes)
         house.presence = PresenceTable(self.tables[2], house.clock)
         house.templates = TemplateTable(self.tables[1], house.clock)
