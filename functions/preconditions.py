@@ -1,13 +1,13 @@
 """Requests that hold only for what the caller has seen (RFC 9110, 13.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import azure.functions as func
 
 from functions.http import entity_tag, matches
 from functions.problems import PreconditionFailed
-from shared.domain.errors import Conflict
+from shared.domain.errors import Conflict, Unreadable
 
 # What the stores' `save` takes for "there must be none yet".
 NEW = ""
@@ -35,6 +35,20 @@ def required_version(req: func.HttpRequest, version: str) -> str | None:
     if (if_match and not matches(if_match, tag)) or (if_none_match and matches(if_none_match, tag)):
         raise PreconditionFailed
     return version if if_match else None
+
+
+def standing(req: func.HttpRequest, read: Callable[[], tuple[object, str] | None]) -> tuple[bool, str | None]:
+    """As `precondition`, before the record that `read` gives is written over or removed.
+
+    One that cannot be read is there, and nobody can have seen it: a condition fails, without one it is written over.
+    """
+    try:
+        found = read()
+    except Unreadable:
+        if req.headers.get("if-match") or req.headers.get("if-none-match"):
+            raise PreconditionFailed from None
+        return True, None
+    return precondition(req, found)
 
 
 @contextmanager

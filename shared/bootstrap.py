@@ -30,7 +30,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
-from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
+from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable, KnownKeys
 from shared.adapters.notification_template import NotificationTemplate
@@ -224,7 +224,7 @@ def compose(
     templates = TemplateTable(tables.agents, clock)
     keys = KeyTable(tables.agents, clock, settings.key_secrets, older=tables.of_people, telemetry=telemetry)
     services = _services(settings, clock, telemetry, recordings_route, templates)
-    directory = AgentTable(tables.agents, clock, partial(anybody_unlisted, tables.emergencies))
+    directory = _directory(tables.agents, clock, tables.emergencies, telemetry)
     presence = _presence(settings, tables.presence, directory, clock, keys)
     # A dial recognises its number between two readings: the first time, that imports the metadata of all countries.
     prepare = Preparation(*tables.warm_ups, partial(_recognise_any, deployment), telemetry=telemetry)
@@ -303,7 +303,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         make_lock=threads.lock,
         keys=rim.keys,
     )
-    routes = VoiceRouteTable(rim.agents)
+    routes = VoiceRouteTable(rim.agents, rim.clock)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
     calling = EmergencyCalling(
         deployment=deployment,
@@ -311,9 +311,9 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         telemetry=rim.telemetry,
         emergencies=EmergencyTable(rim.emergencies, numbers=numbers, rules=rules, keys=rim.keys),
         numbers=numbers,
-        directory=rim.directory or AgentTable(rim.agents, rim.clock, partial(anybody_unlisted, rim.emergencies)),
+        directory=rim.directory or _directory(rim.agents, rim.clock, rim.emergencies, rim.telemetry),
         desktops=DesktopTable(rim.agents, rim.keys),
-        sites=SiteTable(rim.agents, rim.clock, routes),
+        sites=SiteTable(rim.agents, rim.clock, routes, rim.telemetry),
         deliveries=DeliveryTable(rim.agents, rim.keys),
         imports=ImportTable(rim.agents),
         drills=DrillTable(rim.agents),
@@ -378,6 +378,10 @@ class _Tables(Struct, frozen=True, kw_only=True):
         return self.breaker.unheard or self.breaker.answered_within(ALIVE_FOR_S)
 
 
+def _directory(agents: Table, clock: Clock, emergencies: Table, telemetry: Telemetry) -> AgentTable:
+    return AgentTable(agents, clock, partial(anybody_unlisted, emergencies), telemetry)
+
+
 def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
     account = TableAccount(
         clock=clock,
@@ -388,7 +392,7 @@ def _tables(settings: Settings, clock: Clock, telemetry: Telemetry) -> _Tables:
     )
 
     def table(name: str) -> SignedTable:
-        return SignedTable(SdkTable(account, table_name=name, partition=PARTITION))
+        return SignedTable(SdkTable(account, table_name=name, partition=PARTITION, telemetry=telemetry))
 
     return _Tables(
         breaker=account.breaker,

@@ -640,7 +640,7 @@ class AgentRegister(AgentDirectory, Protocol):
         ...
 
     def apply(self, changes: Sequence[AgentChange], entries: Entries | None, deadline: Deadline) -> int:
-        """Write what an import says of these agents; gives of how many it could. Without `entries` each is read."""
+        """Write what an import says of these agents; gives of how many. Without `entries` each is read."""
         ...
 
     def reindex(self, deadline: Deadline) -> int:

@@ -41,13 +41,15 @@ from shared.adapters.table import (
     state_text,
     with_prefix,
 )
+from shared.adapters.told_rows import ToldRows
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent, AgentsPage
 from shared.domain.errors import Conflict, NotFound, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.imports import AgentChange
-from shared.ports import READ_AT_ONCE, Answered, Entries, Pending
+from shared.domain.stamps import age_of
+from shared.ports import READ_AT_ONCE, Answered, Entries, Pending, Telemetry
 
 SCHEMA = 1
 # Raised where an entry gets other index rows: a pass over all entries then writes them (`reindex`).
@@ -133,9 +135,14 @@ class AgentTable:
     """
 
     def __init__(
-        self, table: Table, clock: Clock, anybody_unlisted: Callable[[Deadline], bool] = lambda _deadline: False
+        self,
+        table: Table,
+        clock: Clock,
+        anybody_unlisted: Callable[[Deadline], bool] = lambda _deadline: False,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._table = table
+        self._told = ToldRows(telemetry)
         self._clock = clock
         self._anybody_unlisted = anybody_unlisted
         self._entered_at: dict[str, datetime] = {}
@@ -184,7 +191,11 @@ class AgentTable:
 
     def seen(self, row: Row) -> Agent:
         """The entry in a row, of which it is noted whether it was made in the middle of somebody's emergency."""
-        agent, at = _agent_in(row), read_row(row, _entered_at)
+        try:
+            agent, at = _agent_in(row), read_row(row, _entered_at)
+        except Unreadable:
+            self._told.tell(row)
+            raise
         with self._lock:
             self._entered_at.pop(agent.key, None)
             if at is not None:
@@ -195,7 +206,7 @@ class AgentTable:
         """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
         with self._lock:
             at = self._entered_at.get(agent.key)
-        return at is not None and self._clock.now() - at < MAX_EMERGENCY
+        return at is not None and age_of(at, self._clock.now()) < MAX_EMERGENCY
 
     def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
         """The id of this entry, where it was removed and something may be left of that person."""
@@ -234,12 +245,22 @@ class AgentTable:
             before = self._table.get(_entry_row(agent.key), deadline).result()
             if version is not None and version != (before.version if before else ""):
                 raise Conflict
+            self._known(before)
             try:
                 return self._commit(agent, before, deadline, self._entered_now(deadline))
             except RowConflict:
                 if version is not None:
                     raise Conflict from None
                 deadline.require()
+
+    def _known(self, row: Row | None) -> Agent | None:
+        """The entry in the row; None where there is none, or it cannot be read: told, it is one to be written over."""
+        if row is None:
+            return None
+        agent = _readable(row)
+        if agent is None:
+            self._told.tell(row)
+        return agent
 
     def _entered_now(self, deadline: Deadline) -> datetime | None:
         """What an entry of now is marked with, None where nobody's emergency can have begun without one."""
@@ -261,6 +282,7 @@ class AgentTable:
                 raise NotFound
             if version is not None and version != before.version:
                 raise Conflict
+            self._known(before)
             gone: list[Write] = [Delete(row) for row in sorted(_index_rows_of(before))]
             try:
                 self._write([Delete(before.key, before.version), *_leaving_rows(agent_id, before), *gone], deadline)
@@ -306,9 +328,9 @@ class AgentTable:
         return {row.key: row for row in rows}
 
     def apply(self, changes: Sequence[AgentChange], entries: Entries | None, deadline: Deadline) -> int:
-        """Write what an import says of these agents, several in each transaction; gives of how many it could.
+        """Write what an import says of these agents, several in each transaction; gives of how many.
 
-        One whose entry cannot be read is left as it is; where `entries` are old by now, they are read anew. Raises
+        An entry that cannot be read is written over; where `entries` are old by now, they are read anew. Raises
         `Unavailable`.
         """
         keys = [_entry_row(agent_key_of(each.agent_id)) for each in changes]
@@ -319,13 +341,9 @@ class AgentTable:
             for some in batched(keys, READ_AT_ONCE, strict=False):
                 reads = [self._table.get(key, deadline) for key in some]
                 rows += [read.result() for read in reads]
-        done, group, entered_at = 0, _Group(), self._entered_now(deadline)
+        group, entered_at = _Group(), self._entered_now(deadline)
         for change, before in zip(changes, rows, strict=True):
-            try:
-                known = _agent_in(before) if before is not None else None
-            except Unreadable:
-                continue
-            done += 1
+            known = self._known(before)
             agent = change.over(known)
             if agent == known:
                 continue
@@ -335,7 +353,7 @@ class AgentTable:
                 group = _Group()
             group.add(change, writes)
         self._apply_group(group, deadline)
-        return done
+        return len(changes)
 
     def _apply_group(self, group: "_Group", deadline: Deadline) -> None:
         if not group.writes:
@@ -345,8 +363,8 @@ class AgentTable:
         except RowConflict:
             # Somebody else wrote one of them meanwhile: what the import says is put over that.
             for change in group.changes:
-                found = self.read(change.agent_id, deadline)
-                self.save(change.over(found[0] if found else None), None, deadline)
+                row = self._table.get(_entry_row(agent_key_of(change.agent_id)), deadline).result()
+                self.save(change.over(self._known(row)), None, deadline)
         finally:
             for each in group.changes:
                 self._forget(agent_key_of(each.agent_id))
@@ -443,9 +461,11 @@ def _writes_of(agent: Agent, before: Row | None, entered_at: datetime | None = N
 
 def _entered(agent: Agent, before: Row | None, at: datetime | None) -> Values:
     """The mark of an entry that became somebody's in the middle of an emergency; it stays as long as it is theirs."""
-    if before is not None and _agent_in(before).entra_object_id == agent.entra_object_id:
-        kept = before.values.get(_ENTERED_AT)
-        return {} if kept is None else {_ENTERED_AT: kept}
+    known = _readable(before) if before is not None else None
+    if before is not None and known is not None and known.entra_object_id == agent.entra_object_id:
+        # A mark that cannot be read counts as one of now.
+        with suppress(Unreadable):
+            at = read_row(before, _entered_at)
     return {} if at is None else {_ENTERED_AT: at.isoformat()}
 
 
@@ -472,7 +492,9 @@ def _index_rows(agent: Agent) -> dict[str, Values]:
 
 
 def _index_rows_of(row: Row) -> set[str]:
-    return set(_index_rows(_agent_in(row)))
+    """Those that are known: what an entry that cannot be read has, the next one of that agent takes over or leaves."""
+    agent = _readable(row)
+    return set(_index_rows(agent)) if agent is not None else set()
 
 
 def _entry_row(agent_key: str) -> str:
@@ -481,7 +503,8 @@ def _entry_row(agent_key: str) -> str:
 
 def _leaving_rows(agent_id: str, entry: Row) -> list[Write]:
     values: Values = {"schema": SCHEMA, "state": msgspec.json.encode(agent_id).decode()}
-    object_id = _agent_in(entry).entra_object_id
+    agent = _readable(entry)
+    object_id = agent.entra_object_id if agent is not None else None
     if not object_id:
         return [Put(_leaving_row(agent_key_of(agent_id)), values)]
     object_key = _object_key(object_id)
@@ -531,7 +554,7 @@ def _values_of(agent: Agent) -> Values:
 
 
 def _agent_in(row: Row) -> Agent:
-    # Nobody writes over what they cannot see; the dial of an agent whose entry it is gets the answer of an outage.
+    # The dial of an agent whose entry it is gets the answer of an outage; an administrator writes over it unseen.
     return read_row(row, _decoded)
 
 

@@ -37,6 +37,7 @@ from shared.adapters.table import (
     Write,
     key_in,
     read_row,
+    storable,
 )
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, Unreadable
@@ -63,7 +64,7 @@ def set_aside(table: Table, key: str, now: datetime, deadline: Deadline) -> None
     row = table.get(key, deadline).result()
     if row is None:
         return
-    kept: Values = {**row.values, "row": key, "since": moment(now)}
+    kept: Values = {**storable(row.values), "row": key, "since": moment(now)}
     if "row" in row.values:
         kept["named"] = row.values["row"]
     table.commit([Delete(key, row.version), Put(_aside(now, key), kept)], deadline)

@@ -16,6 +16,7 @@ from shared.adapters.table import Insert, Put, Replace, Row, RowConflict, Table,
 from shared.deadlines import Deadline
 from shared.domain.drills import FORGOTTEN_AFTER, Drill, DrillAge, DrillState
 from shared.domain.errors import Conflict, Unreadable
+from shared.domain.stamps import age_of, is_ahead
 
 _LAST = "drill|last"
 _AGE = "drill|age"
@@ -34,7 +35,7 @@ class DrillTable:
     def begin(self, drill: Drill, now: datetime, deadline: Deadline) -> None:
         """Keep a new one in place of the last; `Conflict` while that runs."""
         row, before = self._read(deadline)
-        if before is not None and before.state is DrillState.RUNNING and now - before.at < FORGOTTEN_AFTER:
+        if before is not None and before.state is DrillState.RUNNING and age_of(before.at, now) < FORGOTTEN_AFTER:
             raise Conflict
         self._write(drill, row, deadline)
 
@@ -72,6 +73,8 @@ class DrillTable:
         if row is not None:
             with suppress(Unreadable):
                 age = read_state(row, DrillAge)
+        if is_ahead(age.since, now):
+            age = DrillAge(since=now)
         if not age.is_to_tell(now):
             return None
         values = state_values(structs.replace(age, told_at=now))

@@ -28,6 +28,7 @@ from shared.adapters.stored_times import require_sound_times
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
 from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end, without_mark
+from shared.domain.stamps import is_ahead
 
 API = "/api/data/v9.2"
 ODATA = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
@@ -193,7 +194,8 @@ class DynamicsPresence:
         if plain != current:
             self.write(agent_id, plain, deadline)
         mark = self._holds.mark(agent_id, deadline)
-        lands_until = mark.set_at + LATE_SET_RECHECK if mark is not None and mark.unsure else now
+        unsure = mark is not None and mark.unsure and not is_ahead(mark.set_at, now)
+        lands_until = mark.set_at + LATE_SET_RECHECK if mark is not None and unsure else now
         if mark is not None and now < lands_until:
             self._holds.keep(agent_id, _given_up(mark, self.read(agent_id, deadline), now), deadline)
             return lands_until

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from shared.adapters.presence_marks import Mark
 from shared.domain.presence import LATE_SET_RECHECK, PresenceStatus
+from shared.domain.stamps import age_of
 
 SESSION, PREFERRED = "session", "preferred"
 # How old a presence may be that is read: a few seconds were seen, no document says.
@@ -106,7 +107,7 @@ def lasts(mark: Mark) -> timedelta:
 
 def stands(mark: Mark, native: str, now: datetime) -> GraphStanding:
     """How the hold of `mark` stands where Graph shows `native`."""
-    age = now - mark.set_at
+    age = age_of(mark.set_at, now)
     if status_of(native) is PresenceStatus.DO_NOT_DISTURB:
         if not mark.confirmed:
             return GraphStanding.SEEN
@@ -129,7 +130,7 @@ def _stands_unseen(mark: Mark, native: str, age: timedelta) -> GraphStanding:
 
 def may_land(mark: Mark, at: datetime) -> bool:
     """Whether something that was set for it may still be on its way to Graph: nobody has seen it in place."""
-    late = mark.unsure_at is not None and at - mark.unsure_at < LATE_SET_RECHECK
+    late = mark.unsure_at is not None and age_of(mark.unsure_at, at) < LATE_SET_RECHECK
     return bool(mark.ways) and (late or not mark.confirmed)
 
 
@@ -138,4 +139,4 @@ def landed_late(mark: Mark, native: str, now: datetime) -> bool:
     assert mark.returned_at is not None, "a hold that lasts does not land late"
     shows = status_of(native) is PresenceStatus.DO_NOT_DISTURB and mark.before is not PresenceStatus.DO_NOT_DISTURB
     by_us = native != HELD_BY_PREFERENCE or PREFERRED in mark.ways
-    return shows and by_us and may_land(mark, mark.returned_at) and now - mark.returned_at >= LAG
+    return shows and by_us and may_land(mark, mark.returned_at) and age_of(mark.returned_at, now) >= LAG

@@ -35,6 +35,7 @@ from shared.adapters.presence_marks import Mark, mark_of, marked
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
 from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end
+from shared.domain.stamps import age_of
 
 REQUESTS_AT_ONCE = 16
 # A request that takes longer leaves time for another one within what an effect may take.
@@ -268,10 +269,10 @@ class GraphPresence:
         """Take away what landed after the hold was given back, once nothing can land any more."""
         returned_at = mark.returned_at or now
         if may_land(mark, returned_at):
-            if now - returned_at < LATE_SET_RECHECK:
+            if age_of(returned_at, now) < LATE_SET_RECHECK:
                 return returned_at + LATE_SET_RECHECK
             self._take_away_late(mark, now, deadline)
-        elif now - returned_at < LAG:
+        elif age_of(returned_at, now) < LAG:
             # What is read may still be that of before: until then the mark tells so.
             return returned_at + LAG
         self._holds.remove(agent_id, mark, deadline)
@@ -361,7 +362,7 @@ def _unseen(mark: Mark, version: str = Shown(HELD).version) -> Presence:
 def _as_returned(shown: Shown, mark: Mark, now: datetime) -> Presence:
     """What Graph shows after the hold of `mark` was given back."""
     assert mark.returned_at is not None, "a hold that lasts is not returned"
-    if now - mark.returned_at < LAG and status_of(shown.native) is PresenceStatus.DO_NOT_DISTURB:
+    if age_of(mark.returned_at, now) < LAG and status_of(shown.native) is PresenceStatus.DO_NOT_DISTURB:
         native = mark.before_native or PREFERRED_OF[mark.before]
         return Presence(status=mark.before, native=native, set_by=mark.before_set_by, version=Shown(native).version)
     if landed_late(mark, shown.native, now):

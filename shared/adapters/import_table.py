@@ -29,6 +29,7 @@ from shared.adapters.table import (
 from shared.deadlines import Deadline
 from shared.domain.errors import Unreadable
 from shared.domain.imports import AgentChange, Import, ImportState
+from shared.domain.stamps import age_of
 from shared.ports import ImportChunk
 
 SCHEMA = 1
@@ -77,7 +78,7 @@ class ImportTable:
                 known = read_state(row, Import)
                 if known.is_under_way:
                     found.append(known.operation_id)
-                elif now - known.began_at > KEPT_FOR:
+                elif age_of(known.began_at, now) > KEPT_FOR:
                     self._forget(row, known.operation_id, deadline)
         return found
 

@@ -25,6 +25,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.ids import key_of
 from shared.domain.phone_numbers import MAX_E164_CHARACTERS, is_e164
 from shared.domain.pool import pool_of
+from shared.domain.stamps import age_of
 from shared.ports import Pending
 
 # A host tells the others of its numbers when it starts and at its timers; a change rolls out within minutes, and what
@@ -53,7 +54,7 @@ class RegisteredPools:
 
     def learn(self, rows: Sequence[Row], now: datetime) -> bool:
         """Take in what those rows say; whether the slots stand for the numbers of all hosts."""
-        live = [row for row in rows if (seen := _seen_at(row)) is not None and now - seen < REGISTERED_FOR]
+        live = [row for row in rows if (seen := _seen_at(row)) is not None and age_of(seen, now) < REGISTERED_FOR]
         union = tuple(dict.fromkeys((*self._own, *sorted(number for row in live for number in _numbers_in(row)))))
         if union != self.pool.numbers:
             # One assignment: a dial that reads it meanwhile has the pool of before or this one, and each is whole.
@@ -74,10 +75,10 @@ class RegisteredPools:
         """Register again in time, and remove the rows of hosts that are gone."""
         known = {row.key: _seen_at(row) for row in rows if row.key != POOL_ROW}
         mine = known.pop(self._row, None)
-        if mine is None or now - mine >= REGISTERED_AGAIN_AFTER:
+        if mine is None or age_of(mine, now) >= REGISTERED_AGAIN_AFTER:
             self.register(now, deadline)
         for key, seen in known.items():
-            if seen is None or now - seen >= REGISTERED_FOR:
+            if seen is None or age_of(seen, now) >= REGISTERED_FOR:
                 # Another host removes it too.
                 with suppress(RowConflict):
                     self._table.commit([Delete(key)], deadline)

@@ -19,7 +19,9 @@ from shared.adapters.deadline_pool import PendingAnswer
 from shared.adapters.entity_group import Refusal, decode, encode, entity_bytes, row_url
 from shared.adapters.table import Delete, Insert, Replace, Row, Values, Write, require_key, require_writes
 from shared.adapters.table_account import TABLE_NOT_FOUND, RefusedRequest, TableAccount
+from shared.adapters.told_rows import ToldRows
 from shared.deadlines import Deadline
+from shared.ports import Telemetry
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
@@ -38,8 +40,11 @@ _NO_VALUES = ("PartitionKey", "RowKey", "Timestamp", "odata.etag", "odata.metada
 class SdkTable:
     """Port `Table`: one partition of one table of the account."""
 
-    def __init__(self, account: TableAccount, *, table_name: str, partition: str) -> None:
+    def __init__(
+        self, account: TableAccount, *, table_name: str, partition: str, telemetry: Telemetry | None = None
+    ) -> None:
         self._account = account
+        self._told = ToldRows(telemetry)
         self._table_name = table_name
         self._partition = partition
 
@@ -93,18 +98,23 @@ class SdkTable:
         within = quote(f"PartitionKey eq '{partition}' and RowKey ge '{least}' and RowKey lt '{most}'", safe="")
         rows: list[Row] = []
         following = before = ""
+        left_out = False
         while True:
-            top = min(limit - len(rows), MAX_ROWS_A_PAGE)
+            # Behind a row that was left out may be more of them than are asked for.
+            top = MAX_ROWS_A_PAGE if left_out else min(limit - len(rows), MAX_ROWS_A_PAGE)
             url = f"{self._url(client)}()?$top={top}&$filter={within}{following}"
             response = _ask(client, "GET", url, HTTPStatus.OK)
-            rows += [_row(entity) for entity in msgspec.json.decode(response.content)["value"]]
+            page = [_row(entity) for entity in msgspec.json.decode(response.content)["value"]]
             following = "".join(
                 f"&{name}={quote(response.headers[header], safe='')}"
                 for name, header in _CONTINUATION.items()
                 if header in response.headers
             )
-            if not all(first <= row.key < end for row in rows):
+            if not all(first <= row.key < end for row in page):
                 raise TypeError("entities other than those asked for are no answer")
+            named = self._told.named(page)
+            left_out = left_out or len(named) < len(page)
+            rows += named
             if not following or len(rows) >= limit:
                 return rows[:limit]
             if following == before:

@@ -23,11 +23,12 @@ from shared.adapters.table import (
     state_text,
     with_prefix,
 )
+from shared.adapters.told_rows import ToldRows
 from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
 from shared.domain.sites import MAX_SITES, Site, SiteMap, require_room, site_key_of
-from shared.ports import Pending
+from shared.ports import Pending, Telemetry
 
 SCHEMA = 1
 REMEMBERED_S = 60.0
@@ -77,9 +78,16 @@ class _Looked:
 class SiteTable:
     """Port `SiteRegister`. Sites are few: all are remembered for a minute, so that a dial waits for no reading."""
 
-    def __init__(self, table: Table, clock: Clock, routes: VoiceRouteTable | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        routes: VoiceRouteTable | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """`routes` hears of the row of the voice routes whenever it was read."""
         self._table = table
+        self._told = ToldRows(telemetry)
         self._routes = routes
         self._clock = clock
         self._lock = threading.Lock()
@@ -104,7 +112,7 @@ class SiteTable:
     def read(self, site_id: str, deadline: Deadline) -> tuple[Site, str] | None:
         """A site as it is now, with its version."""
         row = self._table.get(_site_row(site_id), deadline).result()
-        return None if row is None else (read_state(row, Site), row.version)
+        return None if row is None else (self._site_in(row), row.version)
 
     def save(self, site: Site, version: str | None, deadline: Deadline) -> str:
         """Write a site: any if `version` is None, a new one if it is empty, else only over that version (`Conflict`).
@@ -158,10 +166,23 @@ class SiteTable:
             if row.key == ROUTES_KEY and self._routes is not None:
                 self._routes.met(row)
         own = (row for row in rows if row.key.startswith(_SITE))
-        sites = SiteMap(site for site in map(_readable, own) if site is not None)
+        sites = SiteMap(site for site in map(self._readable, own) if site is not None)
         with self._lock:
             self._memory = _Remembered(sites, self._clock.monotonic() + REMEMBERED_S)
         return sites
+
+    def _site_in(self, row: Row) -> Site:
+        try:
+            return read_state(row, Site)
+        except Unreadable:
+            self._told.tell(row)
+            raise
+
+    def _readable(self, row: Row) -> Site | None:
+        try:
+            return self._site_in(row)
+        except Unreadable:
+            return None
 
     def _rows(self, deadline: Deadline) -> Pending[list[Row]]:
         return self._table.between(ROUTES_KEY, with_prefix(_SITE)[1], 1 + MAX_SITES, deadline)
@@ -177,10 +198,3 @@ def _values(site: Site) -> Values:
 
 def _site_row(site_id: str) -> str:
     return f"{_SITE}{site_key_of(site_id)}"
-
-
-def _readable(row: Row) -> Site | None:
-    try:
-        return read_state(row, Site)
-    except Unreadable:
-        return None

@@ -6,6 +6,7 @@ nothing, at most 100 rows, each row once), and every write may be conditional on
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Protocol
 
@@ -87,7 +88,10 @@ class Table(Protocol):
         ...
 
     def between(self, first: str, end: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
-        """At most `limit` rows with `first <= key < end`, in the order of their keys."""
+        """At most `limit` rows with `first <= key < end`, in the order of their keys.
+
+        Rows whose keys `require_key` refuses are left out and told (`ToldRows`): whoever named one would be refused.
+        """
         ...
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
@@ -150,7 +154,8 @@ def read_state[T](row: Row, kind: type[T]) -> T:
 MAX_KEY_CHARS = 512
 MAX_TEXT_UTF16_UNITS = 32_768
 _LARGEST_INT = 2**63
-_KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{MAX_KEY_CHARS}}}")
+# What `require_key` lets pass; other tools write other keys.
+KEY = re.compile(rf"[ -\"$-.0->@-\[\]-~]{{1,{MAX_KEY_CHARS}}}")
 
 
 def require_key(key: str) -> None:
@@ -158,7 +163,7 @@ def require_key(key: str) -> None:
 
     Table storage takes some others too, but leaves rows of a few of them (U+2028) that nothing can remove.
     """
-    if _KEY.fullmatch(key) is None:
+    if KEY.fullmatch(key) is None:
         raise ValueError("a key must be 1 to 512 printable ASCII characters without / \\ # ?")
 
 
@@ -189,6 +194,16 @@ def _require_values(values: Values) -> None:
             raise ValueError("a text may have at most 32,768 UTF-16 units")
         if isinstance(value, int) and not -_LARGEST_INT <= value < _LARGEST_INT:
             raise ValueError("a number must fit into 64 bits")
+
+
+def storable(values: Values) -> Values:
+    """Those that a transaction takes; other tools write others."""
+    kept: Values = {}
+    for name, value in values.items():
+        with suppress(ValueError):
+            _require_values({name: value})
+            kept[name] = value
+    return kept
 
 
 def utf16_units(text: str) -> int:

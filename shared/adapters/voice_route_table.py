@@ -11,8 +11,9 @@ import threading
 from msgspec import structs
 
 from shared.adapters.table import Put, Row, Table, long_state_values, read_long_state
-from shared.deadlines import Deadline
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unreadable
+from shared.domain.stamps import is_ahead
 from shared.domain.voice_routes import MAX_PATTERN_CHARACTERS, RoutesRead, VoiceRoute
 
 SCHEMA = 1
@@ -23,8 +24,9 @@ MAX_NAME_CHARACTERS = 100
 class VoiceRouteTable:
     """Port `VoiceRoutes`: the newest that this process has read, or met in the table."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
+        self._clock = clock
         self._lock = threading.Lock()
         self._known: RoutesRead | None = None
 
@@ -43,11 +45,13 @@ class VoiceRouteTable:
         self._remember(short)
 
     def met(self, row: Row) -> None:
-        """The row was read together with the sites; one that cannot be read leaves what is known."""
+        """The row was read together with the sites; one that cannot be read, or is ahead, leaves what is known."""
         try:
-            self._remember(read_long_state(row, RoutesRead))
+            read = read_long_state(row, RoutesRead)
         except Unreadable:
             return
+        if not is_ahead(read.at, self._clock.now()):
+            self._remember(read)
 
     def _remember(self, read: RoutesRead) -> None:
         with self._lock:

@@ -18,6 +18,7 @@ from shared.domain.presence import Presence
 from shared.domain.presence_checks import agent_presence_checks
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap
+from shared.domain.stamps import age_of
 from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
 
@@ -239,7 +240,7 @@ def _faults(
     there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
     return (
         (
-            now - desktop.at > OLD_REPORT,
+            age_of(desktop.at, now) > OLD_REPORT,
             Words("A desktop was last seen over 24 hours ago."),
             Words("Have the agent open the panel there."),
         ),

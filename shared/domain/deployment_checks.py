@@ -16,6 +16,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
 from shared.domain.site_checks import site_checks
 from shared.domain.sites import SiteMap
+from shared.domain.stamps import age_of
 from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
 
@@ -392,7 +393,7 @@ def _drill(known: Known, now: datetime) -> Check:
     day = f"{drill.at:%Y-%m-%d}"
     if drill.state is DrillState.FAILED:
         return problem("drill", Words("The last drill, on {day}, failed.", day=day), remedy, drill.at)
-    if now - drill.at > DRILL_EVERY:
+    if age_of(drill.at, now) > DRILL_EVERY:
         return warning("drill", Words("The last drill was on {day}.", day=day), remedy, drill.at)
     if drill.state is DrillState.OVERTAKEN:
         return ok("drill", Words("The last drill, on {day}, ended as overtaken.", day=day), drill.at)

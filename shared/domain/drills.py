@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.stamps import age_of, is_ahead
 from shared.domain.words import Words, remade
 
 # Whoever plays a drill keeps it for so long at a time: longer than any one step takes.
@@ -99,7 +100,8 @@ class Drill(Struct, frozen=True, kw_only=True):
         """Whether it runs, and nobody plays it."""
         if self.state is not DrillState.RUNNING or self.play is None:
             return False
-        return self.play.claimed_until is None or self.play.claimed_until <= now
+        until = self.play.claimed_until
+        return until is None or until <= now or is_ahead(until - CLAIMED_FOR, now)
 
 
 class DrillAge(Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ class DrillAge(Struct, frozen=True, kw_only=True):
 
     def is_to_tell(self, now: datetime) -> bool:
         """Whether the log has not been told for long."""
-        return self.told_at is None or now - self.told_at >= TOLD_EVERY
+        return self.told_at is None or age_of(self.told_at, now) >= TOLD_EVERY
 
 
 def new_drill(drill_id: str, agent_id: str, recipients: tuple[str, ...], now: datetime) -> Drill:

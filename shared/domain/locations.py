@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from shared.domain.ids import normal_id
+from shared.domain.stamps import age_of
 
 YOUNG_FOR = timedelta(minutes=15)
 CONFIRMED_FOR = timedelta(hours=12)
@@ -93,12 +94,12 @@ class Desktop(Struct, frozen=True, kw_only=True):
 
     def young(self, now: datetime) -> bool:
         """Whether what it sees may be called live: reported lately, and not from where places mislead."""
-        return now - self.at <= YOUNG_FOR and not self.environment.misleads
+        return age_of(self.at, now) <= YOUNG_FOR and not self.environment.misleads
 
     def confirmed(self, now: datetime) -> Confirmation | None:
         """What the agent confirmed on the network that this desktop is on now, not too long ago."""
         kept = self.confirmation
-        if kept is None or now - kept.at > CONFIRMED_FOR or not _on_one_network(kept, self):
+        if kept is None or age_of(kept.at, now) > CONFIRMED_FOR or not _on_one_network(kept, self):
             return None
         return kept
 

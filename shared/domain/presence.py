@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.stamps import age_of
+
 LATE_SET_RECHECK = timedelta(seconds=90)
 STRAY_AFTER = timedelta(minutes=10)
 # Dynamics 365 restores a broken connection's presence for 2.5 minutes; later it is made anew.
@@ -272,12 +274,12 @@ def may_be_stray(current: Presence, now: datetime) -> bool:
 
     It may have been set in an outage, for a dial that nobody could look up any more.
     """
-    return current.hold_id is not None and current.since is not None and now - current.since >= STRAY_AFTER
+    return current.hold_id is not None and current.since is not None and age_of(current.since, now) >= STRAY_AFTER
 
 
 def may_end(hold_id: str, mark_of: str, set_at: datetime, now: datetime) -> bool:
     """Whether a mark goes with this hold: its own, or a stray one; a fresh one is of an emergency just begun."""
-    return mark_of == hold_id or now - set_at >= STRAY_AFTER
+    return mark_of == hold_id or age_of(set_at, now) >= STRAY_AFTER
 
 
 def without_mark(current: Presence, hold_id: str, now: datetime) -> Presence:

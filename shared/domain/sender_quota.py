@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, structs
 
+from shared.domain.stamps import is_ahead
+
 MINUTE = timedelta(minutes=1)
 # It is stored, and a time at the edge of the calendar is taken for damage.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -70,7 +72,8 @@ def grant(sent: Sent, quota: SenderQuota, wanted: int, now: datetime, *, in_turn
 
 def is_crisis(sent: Sent, now: datetime) -> bool:
     """Whether more was wanted than the quota allows, in this minute or in the last one."""
-    return _by_now(sent, now).minute - sent.short_at <= MINUTE
+    sent = _by_now(sent, now)
+    return sent.minute - sent.short_at <= MINUTE
 
 
 def _by_now(sent: Sent, now: datetime) -> Sent:
@@ -80,7 +83,7 @@ def _by_now(sent: Sent, now: datetime) -> Sent:
     """
     minute = now.replace(second=0, microsecond=0)
     hour = minute.replace(minute=0)
-    if sent.minute - minute > MINUTE:
+    if any(is_ahead(each, minute) for each in (sent.minute, sent.hour, sent.short_at)):
         sent = Sent()
     if minute > sent.minute:
         sent = structs.replace(sent, minute=minute, in_minute=0)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from shared.domain.errors import Malformed
 from shared.domain.ids import key_of, normal_id
 from shared.domain.locations import OLD_AFTER, Desktop
+from shared.domain.stamps import age_of
 
 MAX_SITES = 1000
 # Of an IPv6 address, what stands before an IPv4 one that is written so.
@@ -159,7 +160,7 @@ def site_now(
     """
     named = desktop.desktop_id if desktop is not None else desktop_id
     network = client
-    if desktop is not None and desktop.network and now - desktop.at <= OLD_AFTER:
+    if desktop is not None and desktop.network and age_of(desktop.at, now) <= OLD_AFTER:
         network = desktop.network
     if desktop is not None and desktop.environment.misleads:
         network = None

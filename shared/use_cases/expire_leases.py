@@ -122,15 +122,19 @@ class _Sweep:
         """Bring about what is due, and count it. Whatever one of them meets with, the others have their turn."""
         now = self._clock.now()
         try:
-            self.moved += self._bring_about(due, now)
-        except Unreadable as unreadable:
-            broken = Broken(row=due.row, kind=unreadable.kind)
-            set_aside(broken, self._emergencies, now, self._telemetry, self._deadline)
+            self._move(due, now)
         except EmergencyCallingError:
             # Somebody else is at it, or a request was lost: it is still due.
             pass
         except Exception as error:  # noqa: BLE001 - one emergency that nobody foresaw ends no other's lease late
             self._telemetry.emit("unforeseen_error", function=LEASE_EXPIRY, error=type(error).__name__)
+
+    def _move(self, due: Due, now: datetime) -> None:
+        try:
+            self.moved += self._bring_about(due, now)
+        except Unreadable as unreadable:
+            broken = Broken(row=due.row, kind=unreadable.kind)
+            set_aside(broken, self._emergencies, now, self._telemetry, self._deadline)
 
     def _bring_about(self, due: Due, now: datetime) -> bool:
         """Whether anything moved."""

@@ -9,8 +9,10 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Put, Row, Table, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
-from shared.domain.errors import Conflict, Malformed, NotFound
-from tests.fakes.house import TableLine
+from shared.domain.errors import Conflict, Malformed, NotFound, Unreadable
+from shared.domain.ids import agent_key_of
+from shared.domain.imports import AgentChange
+from tests.fakes.house import Counter, TableLine
 from tests.fakes.memory_table import MemoryTable
 
 OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -118,6 +120,61 @@ def test_a_page_costs_the_same_however_many_there_are(soon: Deadline) -> None:
     assert costs == [1] * 8
     assert len(ids(register, "a", soon)) == 2000 == len(set(ids(register, "a", soon)))
     assert ids(register, "", soon) == sorted(ids(register, "", soon), key=lambda each: f"ana example {int(each[6:])}")
+
+
+def damage(partition: Table, key: str, soon: Deadline) -> str:
+    """The row's state is cut off; gives its version."""
+    version = partition.commit([Put(key, {"schema": 1, "parts": 1, "state0": "{", "state": "{"})], soon)[0]
+    assert version is not None
+    return version
+
+
+def test_an_entry_that_cannot_be_read_is_written_over(partition: Table, soon: Deadline) -> None:
+    log = Counter()
+    register = AgentTable(partition, StillClock(), telemetry=log)
+    register.save(Agent(agent_id="a", name="Dana"), None, soon)
+    damage(partition, f"entry|{agent_key_of('a')}", soon)
+    for _ in range(2):
+        with pytest.raises(Unreadable):
+            register.find("a", soon).result()
+    register.save(Agent(agent_id="a", name="Eve"), None, soon)
+    assert register.find("a", soon).result() == Agent(agent_id="a", name="Eve")
+    assert log.events == [("row_set_aside", {"kind": "entry"})], "once for each process"
+
+
+def test_an_entry_that_cannot_be_read_is_not_written_over_as_if_it_had_been(
+    partition: Table, register: AgentTable, soon: Deadline
+) -> None:
+    version = register.save(Agent(agent_id="a"), None, soon)
+    damage(partition, f"entry|{agent_key_of('a')}", soon)
+    for seen in ("", version):
+        with pytest.raises(Conflict):
+            register.save(Agent(agent_id="a"), seen, soon)
+    with pytest.raises(Conflict):
+        register.remove("a", version, soon)
+    with pytest.raises(Unreadable):
+        register.read("a", soon)
+
+
+def test_an_entry_that_cannot_be_read_is_removed(partition: Table, register: AgentTable, soon: Deadline) -> None:
+    register.save(Agent(agent_id="a", name="Dana", acs_user_ids=("8:acs:one_two",)), None, soon)
+    damage(partition, f"entry|{agent_key_of('a')}", soon)
+    register.remove("a", None, soon)
+    assert register.find("a", soon).result() is None and register.leaving(soon) == ["a"]
+    register.save(Agent(agent_id="a", name="Dana", acs_user_ids=("8:acs:one_two",)), None, soon)
+    register.remove("a", None, soon)
+    assert [row.key.partition("|")[0] for row in rows(partition, soon)] == ["leaving"]
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_an_import_writes_over_an_entry_that_cannot_be_read(
+    partition: Table, register: AgentTable, soon: Deadline, overtaken: bool
+) -> None:
+    entries = register.look(soon) if overtaken else None
+    damage(partition, f"entry|{agent_key_of('a')}", soon)
+    changes = [AgentChange(agent_id=each, fields={"name": "Eve"}) for each in "ab"]
+    assert register.apply(changes, entries, soon) == 2
+    assert [each.name for each in register.all_after("", 9, soon)] == ["Eve", "Eve"]
 
 
 def test_nothing_is_left_of_an_entry_that_was_removed_but_that_they_are_leaving(

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -254,6 +254,50 @@ class TestRanges:
         assert keys_between(table, "row", "row~", 1150) == [f"row{i:04}" for i in range(1150)]
         assert len(keys_between(table, "row", "row~", 5000)) == 1200
         table.close()
+
+
+@dataclass
+class Odd:
+    """A table in which another tool writes, too, and what its log is told."""
+
+    table: Table
+    plant: Callable[[str], object]
+    log: Counter
+
+
+@pytest.fixture(params=["memory", pytest.param("azurite", marks=pytest.mark.process)])
+def odd(request: pytest.FixtureRequest) -> Iterator[Odd]:
+    log = Counter()
+    if request.param == "memory":
+        memory = MemoryTable(log)
+        yield Odd(memory, lambda key: memory.plant(key, {}), log)
+        return
+    where, name = request.getfixturevalue("storage"), f"odd{time.monotonic_ns()}"
+    account = TableAccount(clock=CLOCK, connection_string=where)
+    real = SdkTable(account, table_name=name, partition="p", telemetry=log)
+    with TableClient.from_connection_string(where, table_name=name) as client:
+        client.create_table()
+        yield Odd(real, lambda key: client.create_entity({"PartitionKey": "p", "RowKey": key}), log)
+    real.close()
+
+
+class TestKeysOfOthers:
+    """A row whose key no request can name is in no range: nobody could move it out of a sweep's way."""
+
+    def test_it_is_left_out_and_keeps_no_place_of_those_that_are_asked_for(self, odd: Odd) -> None:
+        for n in range(7):
+            odd.plant(f"due|1|é{n}")
+        commit(odd.table, Put("due|1|agent", {"n": 1}), Put("due|2|agent", {"n": 2}), Put("due|3|agent", {"n": 3}))
+        for limit in (1, 2, 3, 100):
+            assert keys_between(odd.table, "due|", "due|~", limit) == [f"due|{n}|agent" for n in range(1, 4)][:limit]
+        assert keys_between(odd.table, "due|1|~", "due|2", 100) == []
+
+    def test_the_log_is_told_of_each_once(self, odd: Odd) -> None:
+        odd.plant("due|1|é")
+        odd.plant("due|1|è")
+        for _ in range(3):
+            assert keys_between(odd.table, "due|", "due|~") == []
+        assert odd.log.events == ["row_set_aside"] * 2
 
 
 class TestAtOnce:

@@ -310,7 +310,7 @@ class House:
         self.directory_table = table
         self.directory = AgentTable(table, self.clock, partial(anybody_unlisted, self.line))
         self.desktops = DesktopTable(table, self.keys)
-        self.routes = VoiceRouteTable(table)
+        self.routes = VoiceRouteTable(table, self.clock)
         self.sites = SiteTable(table, self.clock, self.routes)
         self.deliveries = DeliveryTable(table, self.keys)
         self.drills = DrillTable(table)

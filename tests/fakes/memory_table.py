@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from shared.adapters.table import (
+    KEY,
     Delete,
     Insert,
     Miss,
@@ -17,14 +18,17 @@ from shared.adapters.table import (
     require_key,
     require_writes,
 )
+from shared.adapters.told_rows import ToldRows
 from shared.deadlines import Deadline
-from shared.ports import Answered
+from shared.ports import Answered, Telemetry
 
 
 class MemoryTable:
     """Port `Table`. Everything that it takes and gives is a copy."""
 
-    def __init__(self) -> None:
+    def __init__(self, telemetry: Telemetry | None = None) -> None:
+        self._told = ToldRows(telemetry)
+        self._unnamed: set[str] = set()
         self._lock = threading.Lock()
         self._rows: dict[str, Row] = {}
         self._keys: list[str] = []
@@ -45,7 +49,8 @@ class MemoryTable:
         deadline.require()
         with self._lock:
             start, stop = bisect_left(self._keys, first), bisect_left(self._keys, end)
-            rows = [self._rows[key] for key in self._keys[start : min(stop, start + limit)]]
+            keys = self._keys[start : min(stop, start + limit + len(self._unnamed))]
+            rows = self._told.named(self._rows[key] for key in keys)[:limit]
         return Answered([_copied(row) for row in rows])
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
@@ -56,6 +61,12 @@ class MemoryTable:
             for index, write in enumerate(writes):
                 self._require(index, write)
             return [self._apply(write) for write in writes]
+
+    def plant(self, key: str, values: Values) -> None:
+        """A row of another tool's, whose key may be one that no request here can name."""
+        with self._lock:
+            self._unnamed |= set() if KEY.fullmatch(key) else {key}
+            self._apply(Put(key, values))
 
     def first_key(self, prefix: str) -> str | None:
         """The first key that begins so: for whoever only asks whether anything is there, and often."""

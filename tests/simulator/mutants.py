@@ -656,7 +656,7 @@ MUTANTS = (
     Mutant(
         "a host that is gone keeps its numbers in the pool",
         POOLS,
-        "(seen := _seen_at(row)) is not None and now - seen < REGISTERED_FOR",
+        "(seen := _seen_at(row)) is not None and age_of(seen, now) < REGISTERED_FOR",
         "_seen_at(row) is not None",
     ),
     Mutant("a burst comes to one number", POOL, "Activity(True, self.sharers + 1, self.last)", "self"),

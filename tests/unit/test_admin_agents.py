@@ -1,21 +1,25 @@
 """When an administrator may write over an entry (RFC 9110, section 13)."""
 
+from functools import partial
+
 import azure.functions as func
 import pytest
 from msgspec import structs
 
 from functions.admin_agents import save_contacts
 from functions.http import administered, entity_tag
-from functions.preconditions import NEW, precondition
+from functions.preconditions import NEW, precondition, standing
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.key_table import KnownKeys
 from shared.adapters.system_clock import SystemClock
+from shared.adapters.table import Put
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.contacts import Contacts, parse_contacts
 from shared.domain.errors import NotFound
+from shared.domain.ids import agent_key_of
 from shared.domain.keys import KeyRing, Secret
 from shared.telemetry import spoken
 from tests.fakes.house import House
@@ -61,6 +65,18 @@ def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
     directory.save(Agent(agent_id="a"), None, soon())
     with pytest.raises(PreconditionFailed):
         precondition(put(if_none_match="*"), directory.read("a", soon()))
+
+
+def test_an_entry_that_cannot_be_read_is_there_and_nobody_has_seen_it(directory: AgentTable) -> None:
+    directory.save(Agent(agent_id="a"), None, soon())
+    seen = partial(directory.read, "a", soon())
+    assert standing(put(), seen)[0]
+    damaged = AgentTable(table := MemoryTable(), CLOCK)
+    table.commit([Put(f"entry|{agent_key_of('a')}", {"state0": "{"})], soon())
+    assert standing(put(), partial(damaged.read, "a", soon())) == (True, None)
+    for header in ("if_match", "if_none_match"):
+        with pytest.raises(PreconditionFailed):
+            standing(put(**{header: "*"}), partial(damaged.read, "a", soon()))
 
 
 def of(text: str) -> Contacts:

@@ -18,6 +18,7 @@ from shared.adapters.delivery_table import DeliveryTable
 from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_rows import emergency_values, read_holder, state_values
+from shared.adapters.emergency_table import EmergencyTable
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable
 from shared.adapters.notification_template import NotificationTemplate
@@ -41,7 +42,7 @@ from shared.domain.presence import PresenceStatus
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.sites import Site
 from shared.domain.voice_routes import Telephony
-from shared.ports import Answered
+from shared.ports import Answered, Broken
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
@@ -91,6 +92,12 @@ STRANGE_KEYS = [
     *("free|1", "free|US|1", "free|US|1|2", "rest|US|1|2|3", "share|US|1|2|3", "reported|1|x", "unknown|x"),
 ]
 STAY = ("free|", "rest|", "share|", "unknown|")
+# Keys that no request of ours can name, which another tool wrote.
+UNNAMED_KEYS = [
+    *("due|20250101T|é", "due|20250101T000000000000Z|agent|é", "bare|20250101T000000000000Z|call|é", "ladder|1|é"),
+    *("look|20250101T000000000000Z|é", "outbox|20250101T000000000000Z|presence|é", "deletion|1|é", "broken|1|é"),
+    *("outbox|20250101T000000000000Z|notice|é", "waiting|20250101T000000000000Z|notice|é", "reported|20250101|é|x"),
+]
 
 
 class KeptTable(MemoryTable):
@@ -123,7 +130,7 @@ class Story:
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
         house.desktops = DesktopTable(self.tables[1])
-        house.routes = VoiceRouteTable(self.tables[1])
+        house.routes = VoiceRouteTable(self.tables[1], house.clock)
         house.sites = SiteTable(self.tables[1], house.clock, house.routes)
         house.presence = PresenceTable(self.tables[2], house.clock)
         house.templates = TemplateTable(self.tables[1], house.clock)
@@ -240,6 +247,13 @@ class Story:
                 continue
 
 
+class NoShelf(EmergencyTable):
+    """A store that can set nothing aside."""
+
+    def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
+        raise ValueError
+
+
 def agent(name: str) -> Agent:
     return Agent(
         agent_id=name,
@@ -322,6 +336,25 @@ def test_a_row_of_a_key_that_this_code_never_writes_stops_nobody(key: str) -> No
     story.house.clock.advance(after(minutes=24 * 60))
     story.timers(2)
     assert key.startswith(STAY) or key not in {row.key for _, row in story.rows()}, "no sweep meets it again"
+
+
+@pytest.mark.parametrize("key", UNNAMED_KEYS)
+def test_a_row_that_no_request_can_name_stops_nobody(key: str) -> None:
+    story = Story()
+    like = next((row.values for _, row in story.rows() if kind_of(row.key) == kind_of(key)), {})
+    story.tables[1 if key.startswith("reported|") else 0].plant(key, like)
+    story.house.desktops = DesktopTable(story.tables[1])
+    nobody_else_is_stopped(story)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_like_another_that_no_request_can_name_stops_nobody_else(kind: str) -> None:
+    story = in_the_middle(kind)
+    for table, row in story.of_ana(kind):
+        front, bar, _ = row.key.rpartition("|")
+        table.plant(f"{front}|é" if bar else f"{row.key}|é", row.values)
+    story.house.judge("server-1")
+    nobody_else_is_stopped(story)
 
 
 def with_a_fresh_process(house: House, keyring: MemoryTable) -> None:
@@ -453,6 +486,33 @@ def test_an_agent_whose_row_can_be_read_again_has_service_again_and_the_timer_en
     assert house.emergency("ana") is None
     assert not [key for key in house.rows() if key.startswith("broken|")]
     assert house.status("ana") is PresenceStatus.AVAILABLE
+
+
+def over(house: House, table: MemoryTable, agent_id: str) -> bool:
+    """Whether their emergency is gone an hour after its window, whatever row of another tool's is due first."""
+    table.plant("due|2025", {"naïve": 1})
+    house.dial(Dial(call_id="call-1", agent_id=agent_id, dialled="911"))
+    house.end(End(call_id="call-1", by_agent=True, agent_id=agent_id))
+    for _ in range(3):
+        house.clock.advance(after(hours=3))
+        house.tick()
+    return house.emergency(agent_id) is None
+
+
+def test_a_row_with_a_value_that_cannot_be_written_again_is_set_aside_without_it() -> None:
+    table = MemoryTable()
+    house = House(table=table)
+    assert over(house, table, "ana")
+    assert "due|2025" not in house.rows() and house.telemetry.count("row_set_aside") == 1
+    assert house.telemetry.count("unforeseen_error") == 0
+
+
+def test_a_due_row_that_cannot_be_set_aside_keeps_none_behind_it() -> None:
+    table = MemoryTable()
+    house = House(table=table)
+    house.emergencies = NoShelf(house.line, numbers=house.numbers, rules=house.deployment.rules)
+    assert over(house, table, "ana")
+    assert house.telemetry.events.count(("unforeseen_error", {"function": "lease_expiry", "error": "ValueError"})) > 0
 
 
 def test_what_nobody_could_read_for_days_is_gone_in_the_end() -> None:

@@ -730,3 +730,18 @@ def test_a_drill_is_in_the_next_one_s_way_for_as_long_as_it_may_be_cleaned_up() 
     with pytest.raises(Conflict):
         drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN + FORGOTTEN_AFTER - after(seconds=1), within)
     drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN + FORGOTTEN_AFTER, within)
+
+
+def test_a_drill_of_a_day_to_come_is_in_no_ones_way() -> None:
+    drills, within, ahead = DrillTable(MemoryTable()), House().within(), DAWN + after(hours=24 * 365)
+    drills.begin(new_drill("drill-1", DANA, (), ahead), DAWN, within)
+    drills.begin(new_drill("drill-2", DANA, (), DAWN), DAWN, within)
+    assert drills.claim("drill-2", "mine", DAWN, ahead, within) is not None
+    assert drills.claim("drill-2", "another's", DAWN, DAWN + CLAIMED_FOR, within) is not None
+
+
+def test_a_day_to_come_is_no_reason_to_tell_nobody_of_the_drills_age() -> None:
+    drills, within, ahead = DrillTable(MemoryTable()), House().within(), DAWN + after(hours=24 * 365)
+    drills.passed(ahead, within)
+    assert drills.age_to_tell(DAWN, within) == after(hours=0)
+    assert drills.age_to_tell(DAWN + after(hours=48), within) == after(hours=48)

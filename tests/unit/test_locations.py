@@ -114,3 +114,11 @@ def test_the_country_is_the_first_that_is_known(
     dialled: str | None, seen: Desktop | None, registered: tuple[str | None, ...], country: str | None
 ) -> None:
     assert country_of(dialled, seen, registered, NOW) == country
+
+
+def test_a_report_and_a_confirmation_of_a_day_to_come_are_not_believed() -> None:
+    ahead = ago(hours=-24 * 365)
+    assert told_location(None, desktop(at=ahead), (), NOW).source is LocationSource.REPORTED
+    kept = Confirmation(ahead, ADDRESS, "192.0.2.7")
+    told = told_location(None, desktop(location=None, network="192.0.2.7", confirmation=kept), (SITE,), NOW)
+    assert told.source is LocationSource.REGISTERED

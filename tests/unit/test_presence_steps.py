@@ -17,6 +17,8 @@ from shared.domain.presence import (
     SetPresence,
     Settle,
     is_left,
+    may_be_stray,
+    may_end,
     next_step,
 )
 
@@ -276,3 +278,11 @@ def test_do_not_disturb_that_may_be_our_own_of_an_outage_is_not_what_comes_back(
     step = next_step(HOLD, held=True, current=current, now=NOW)
     assert isinstance(step, Remember)
     assert step.hold.before is current.status, "a dial that was reported at once was held by nobody before"
+
+
+def test_a_mark_of_a_day_to_come_is_a_stray_one() -> None:
+    now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    ahead = now + timedelta(days=365)
+    held = Presence(status=PresenceStatus.DO_NOT_DISTURB, hold_id="h", since=ahead)
+    assert may_be_stray(held, now) and may_end("other", "h", ahead, now)
+    assert not may_be_stray(structs.replace(held, since=now), now) and not may_end("other", "h", now, now)

@@ -112,10 +112,10 @@ def test_what_was_read_holds_while_the_service_is_away_and_while_the_store_is(ho
 
 def test_a_process_that_has_just_started_learns_them_with_the_sites(house: House) -> None:
     table, within = Counted(), house.within()
-    VoiceRouteTable(table).keep(RoutesRead(routes=(ALL,), at=house.clock.now()), within)
+    VoiceRouteTable(table, house.clock).keep(RoutesRead(routes=(ALL,), at=house.clock.now()), within)
     SiteTable(table, house.clock).save(Site(site_id="north"), None, within)
     table.asked = 0
-    routes = VoiceRouteTable(table)
+    routes = VoiceRouteTable(table, house.clock)
     sites = SiteTable(table, house.clock, routes)
     assert routes.remembered() is None
     assert [each.site_id for each in sites.known(within).result().sites] == ["north"]
@@ -125,7 +125,7 @@ def test_a_process_that_has_just_started_learns_them_with_the_sites(house: House
 
 def test_a_reading_is_stored_once_and_only_if_it_is_newer(house: House) -> None:
     table, within = MemoryTable(), house.within()
-    routes, newer = VoiceRouteTable(table), RoutesRead(routes=(ALL,), at=house.clock.now())
+    routes, newer = VoiceRouteTable(table, house.clock), RoutesRead(routes=(ALL,), at=house.clock.now())
     routes.keep(newer, within)
     [row] = table.between(ROUTES_KEY, f"{ROUTES_KEY}~", 2, within).result()
     routes.keep(newer, within)
@@ -138,7 +138,7 @@ def test_a_row_that_cannot_be_read_leaves_the_sites_and_what_is_known(house: Hou
     table, within = MemoryTable(), house.within()
     table.commit([Put(ROUTES_KEY, {"parts": 1, "state0": "{"})], within)
     SiteTable(table, house.clock).save(Site(site_id="north"), None, within)
-    routes = VoiceRouteTable(table)
+    routes = VoiceRouteTable(table, house.clock)
     assert len(SiteTable(table, house.clock, routes).all(within)) == 1
     assert routes.remembered() is None
 
@@ -146,7 +146,7 @@ def test_a_row_that_cannot_be_read_leaves_the_sites_and_what_is_known(house: Hou
 def test_as_many_and_as_long_routes_as_there_may_be_fit_into_the_row(house: House) -> None:
     many = tuple(VoiceRoute(name="n" * 500, number_pattern="9" * 5000, trunks=("t" * 500,)) for _ in range(500))
     table = MemoryTable()
-    VoiceRouteTable(table).keep(RoutesRead(routes=many, at=house.clock.now()), house.within())
+    VoiceRouteTable(table, house.clock).keep(RoutesRead(routes=many, at=house.clock.now()), house.within())
     row = table.get(ROUTES_KEY, house.within()).result()
     assert row is not None and sum(len(str(each)) for each in row.values.values()) < 250_000
 
@@ -155,20 +155,36 @@ def test_an_older_reading_that_is_met_replaces_no_newer_one(house: House) -> Non
     table, within = MemoryTable(), house.within()
     older = RoutesRead(routes=(NONE,), at=house.clock.now() - timedelta(minutes=1))
     newer = RoutesRead(routes=(ALL,), at=house.clock.now())
-    VoiceRouteTable(table).keep(older, within)
+    VoiceRouteTable(table, house.clock).keep(older, within)
     row = table.get(ROUTES_KEY, within).result()
-    routes = VoiceRouteTable(MemoryTable())
+    routes = VoiceRouteTable(MemoryTable(), house.clock)
     routes.keep(newer, within)
     assert row is not None
     routes.met(row)
     assert routes.remembered() == newer
 
 
+def test_a_reading_of_a_day_to_come_is_not_believed(house: House) -> None:
+    table, within = MemoryTable(), house.within()
+    ahead = RoutesRead(routes=(NONE,), at=house.clock.now() + timedelta(days=365))
+    VoiceRouteTable(table, house.clock).keep(ahead, within)
+    routes = VoiceRouteTable(table, house.clock)
+    sites = SiteTable(table, house.clock, routes)
+    sites.all(within)
+    assert routes.remembered() is None
+    now = RoutesRead(routes=(ALL,), at=house.clock.now())
+    routes.keep(now, within)
+    assert routes.remembered() == now
+    other = VoiceRouteTable(table, house.clock)
+    SiteTable(table, house.clock, other).all(within)
+    assert other.remembered() == now
+
+
 def test_a_pattern_that_is_too_long_to_be_judged_is_so_as_it_is_kept_too(house: House) -> None:
     # Cut after the last bar it would take everything.
     long = VoiceRoute(name="r", number_pattern="^1$" + "|2" * 98 + "|" + "3")
     assert len(long.number_pattern) == MAX_PATTERN_CHARACTERS + 1 and routed("911", (long,)) is None
-    routes = VoiceRouteTable(MemoryTable())
+    routes = VoiceRouteTable(MemoryTable(), house.clock)
     routes.keep(RoutesRead(routes=(long,), at=house.clock.now()), house.within())
     kept = routes.remembered()
     assert kept is not None and routed("911", kept.routes) is None

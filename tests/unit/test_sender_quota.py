@@ -66,3 +66,10 @@ def test_a_third_is_never_nothing() -> None:
 
 def test_a_clock_that_ran_hours_ahead_silences_nobody() -> None:
     assert granted([(at(180), 3, True), (at(), 3, True), (at(seconds=1), 1, True)]) == [3, 3, 0]
+
+
+def test_counts_of_a_day_to_come_silence_nobody() -> None:
+    ahead = at(60 * 24 * 365)
+    for sent in (Sent(minute=ahead), Sent(hour=ahead, in_hour=5), Sent(short_at=ahead)):
+        assert not is_crisis(sent, at())
+        assert grant(sent, QUOTA, 1, at(), in_turn=False)[0] == 1

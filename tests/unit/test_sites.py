@@ -13,14 +13,14 @@ from msgspec import structs
 from functions.http import client_network
 from functions.wire.http import DesktopBody, SiteBody, decode, site_of
 from shared.adapters.site_table import REMEMBERED_S, SiteTable
-from shared.adapters.table import Row
+from shared.adapters.table import Put, Row
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
-from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable
+from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
 from shared.domain.locations import Desktop, Environment, LocationSource
-from shared.domain.sites import MAX_SITES, Site, SiteMap, site_now
+from shared.domain.sites import MAX_SITES, Site, SiteMap, site_key_of, site_now
 from shared.ports import Answered
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
@@ -386,6 +386,22 @@ def test_the_sites_remembered_last_count_where_a_reading_comes_to_nothing(house:
     assert sites.known(house.within()).result().sites == (NORTH,)
     with pytest.raises(Unavailable):
         SiteTable(table, house.clock).known(house.within()).result()
+
+
+def test_a_site_that_cannot_be_read_is_told_and_written_over(house: House) -> None:
+    table = MemoryTable()
+    sites = SiteTable(table, house.clock, telemetry=house.telemetry)
+    key = f"site|{site_key_of('north')}"
+    table.commit([Put(key, {"state": "{"})], house.within())
+    for _ in range(2):
+        assert sites.all(house.within()) == []
+        with pytest.raises(Unreadable):
+            sites.read("north", house.within())
+    with pytest.raises(Conflict):
+        sites.save(NORTH, "", house.within())
+    sites.save(NORTH, None, house.within())
+    assert sites.all(house.within()) == [NORTH]
+    assert house.telemetry.events.count(("row_set_aside", {"kind": "site"})) == 1, "once for each process"
 
 
 def test_more_sites_than_there_may_be_are_not_written_at_once_either(house: House) -> None:

@@ -136,6 +136,18 @@ def test_a_registration_that_cannot_be_read_counts_for_nothing() -> None:
     assert free(hosts.old) == sorted(set(hosts.union) - {answer.callback_number})
 
 
+def test_a_registration_of_a_day_to_come_counts_for_nothing_and_goes() -> None:
+    house = House(pool=numbers(1))
+    given_back = numbers(2)[1]
+    seen = moment(house.clock.now() + after(hours=24 * 365))
+    house.table.commit([Put("pool|abc", {"schema": 1, "seen": seen, "numbers0": given_back})], house.within())
+    house.tick()
+    assert free(house) == list(numbers(1))
+    house.clock.advance(after(minutes=1))
+    house.tick()
+    assert "pool|abc" not in house.rows()
+
+
 @pytest.mark.parametrize("minutes", [0, 8], ids=["in the other host's setting", "only lent still"])
 def test_a_call_from_a_number_of_ours_is_no_responders_whichever_host_it_comes_to(minutes: int) -> None:
     hosts = Hosts(*POOLS["apart"])
