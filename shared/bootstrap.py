@@ -30,7 +30,7 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
-from shared.adapters.emergency_table import EmergencyTable
+from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
 from shared.adapters.key_table import KeyTable, KnownKeys
 from shared.adapters.notification_template import NotificationTemplate
