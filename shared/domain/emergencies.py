@@ -427,9 +427,15 @@ def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
         return False
     released_at = emergency.lease.released_at(rules)
     owed = emergency.presence_due_at is not None and now < released_at + GIVE_PRESENCE_UP_AFTER
+    return now >= released_at and not owed and not _to_be_closed(emergency, released_at, now)
+
+
+def _to_be_closed(emergency: Emergency, released_at: datetime, now: datetime) -> bool:
+    """Whether somebody is still to be told that it is over, also where that became known long after it was."""
     thread = emergency.thread
-    unclosed = thread is not None and thread.close_at is not None and not thread.closed
-    return now >= released_at and not owed and not (unclosed and now < released_at + GIVE_CLOSING_UP_AFTER)
+    if thread is None or thread.close_at is None or thread.closed:
+        return False
+    return now < max(released_at, thread.close_at) + GIVE_CLOSING_UP_AFTER
 
 
 # Transitions: the facts so far and a new fact, giving the facts from now on -----------------------------------------
@@ -711,6 +717,18 @@ def with_closing(emergency: Emergency) -> Emergency:
     return structs.replace(
         emergency, thread=structs.replace(thread, closed_for=thread.told, close_at=None, closed=True)
     )
+
+
+def with_awaited(emergency: Emergency, notice_id: str) -> Emergency:
+    """Whoever is told by this notice, too, hears afterwards that it is over; where that is told already, once more."""
+    thread = emergency.thread
+    if thread is None:
+        return emergency
+    if thread.closed:
+        deferred = dict(list({**thread.deferred, notice_id: ()}.items())[-MAX_DEFERRED_NOTICES:])
+        return structs.replace(emergency, thread=structs.replace(thread, deferred=deferred))
+    awaited = tuple(dict.fromkeys((*thread.awaited, notice_id)))[-MAX_LEGS:]
+    return structs.replace(emergency, thread=structs.replace(thread, awaited=awaited))
 
 
 def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:

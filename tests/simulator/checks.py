@@ -26,7 +26,7 @@ from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from tests.fakes.house import DEFAULT_CONTACT, DESK, FALLBACK, office
+from tests.fakes.house import DEFAULT_CONTACT, DESK, FALLBACK, PLENTY, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.lending_order import LendingOrder
@@ -47,6 +47,8 @@ HELD_AGAIN_WITHIN = timedelta(seconds=30 + 15 + 20)
 OUTLASTS_LATE_THREADS = timedelta(minutes=5)
 # The e-mail service refuses a sender for two minutes, or for some of them in a row; closing notices end with the lease.
 LASTS_LONGER_THAN_A_REFUSAL = timedelta(minutes=20)
+# A crowd whose messages take the sender's quota for minutes; a closing notice that waits for it ends with the lease.
+LASTS_LONGER_THAN_A_CROWD = timedelta(minutes=20)
 # From the count of a message to its acceptance: the thread that sends it may get its turn 20 s late here.
 MAX_SENDING_S = 25
 LEFT_IN_THE_END = {"pool", "free", "number"}
@@ -148,6 +150,7 @@ class Checks:
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
         self._over_when_it_is(after, writes)
+        self._may_be_unheard(before, after)
         if before is None or before.legs != after.legs:
             self._new_legs(before, after, writes)
             self._facts_were_reported(after)
@@ -158,6 +161,15 @@ class Checks:
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
+
+    def _may_be_unheard(self, before: Emergency | None, after: Emergency) -> None:
+        """A closing notice that the sender's quota keeps waiting has until the lease is gone, and no longer."""
+        closed = after.thread is not None and after.thread.closed
+        if self.world.sender_quota is PLENTY or not closed or (before is not None and before.thread == after.thread):
+            return
+        assert after.thread is not None and after.lease is not None
+        if after.lease.ends_at(self.world.rules) - self.world.clock.now() < LASTS_LONGER_THAN_A_CROWD:
+            self.unheard |= {(self._agent(after), recipient) for recipient in after.thread.closed_for}
 
     def _a_live_lease_stays(self, before: Emergency | None, after: Emergency | None) -> None:
         if before is None or before.lease is None or before.lease.lost:

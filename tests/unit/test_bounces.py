@@ -200,6 +200,38 @@ def test_a_sole_contact_who_is_refused_at_once_is_tracked_and_the_default_contac
     assert OWN[0] not in house.mail.received()
 
 
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_what_goes_on_to_the_default_contacts_comes_before_they_hear_that_it_is_over(ends_first: bool) -> None:
+    house = house_with()
+    refused, held = refusing(OWN[0]), list[str]()
+
+    def fail(email: Email) -> None:
+        refused(email)
+        if DEFAULT_CONTACT in email.recipients and (not held or email.operation_id == held[0]):
+            held[:] = [email.operation_id]
+            raise Unavailable
+
+    house.mail.fail = fail
+    call(house)
+    if ends_first:
+        house.end(End(call_id="call-1", by_agent=True))
+    call(house, "call-2")
+    for call_id in ("call-1", "call-2"):
+        house.end(End(call_id=call_id, by_agent=True))
+    wait(house, minutes=4)
+    assert at_the_desk(house) == [f"call {DANA}"]
+    house.mail.fail = refused
+    wait(house, minutes=20)
+    assert at_the_desk(house) == [f"call {DANA}", f"call {DANA}", f"closing {DANA}"]
+
+
+def wait(house: House, *, minutes: int) -> None:
+    for _ in range(minutes * 6):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+        house.tick()
+
+
 def test_an_address_that_is_taken_again_is_no_fault_any_more_where_no_report_says_so() -> None:
     house = house_with(OWN[:1])
     house.mail.reports = False

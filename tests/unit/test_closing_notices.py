@@ -14,7 +14,7 @@ from shared.domain.locations import Location, ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.presence import PresenceStatus
 from shared.ports import Email, RenderedNotice
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, after
 
@@ -243,6 +243,23 @@ def test_what_is_waited_for_until_the_lease_ends_ends_earlier_with_the_lease(hou
         house.end(End(call_id=call_id, by_agent=True, at=began + after(minutes=10)))
     live(house, 14)
     assert told(house) == list(CONTACTS), "at the end of the lease, sixty minutes after dialling"
+
+
+def test_an_end_that_becomes_known_long_after_the_lease_is_told_all_the_same(house: House) -> None:
+    house = House(deployment=structs.replace(house.deployment, rules=Rules(cool_down_minutes=0)))
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
+    dial(house)
+    began = house.clock.now()
+    house.clock.advance(after(minutes=150))
+    # The process that hears of it gives presence back and dies before it tells anybody; the timer that forgets is next.
+    house.performs = False
+    house.end(End(call_id="call-1", by_agent=True, at=began + after(minutes=1)))
+    house.performs = True
+    house.do(effect for effect in house.owed if isinstance(effect, ReconcilePresence))
+    house.tick()
+    live(house, 5)
+    assert told(house) == list(CONTACTS)
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
 
 
 @pytest.mark.parametrize(
