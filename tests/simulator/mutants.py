@@ -46,6 +46,7 @@ class Catch(NamedTuple):
 LEASES = "shared/domain/leases.py"
 PANELS = "shared/domain/panels.py"
 FACTS = "shared/domain/emergencies.py"
+PASS_ON = "shared/use_cases/pass_on.py"
 PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
 ANSWERS = "shared/use_cases/answer_dial.py"
@@ -942,6 +943,31 @@ MUTANTS = (
         NOTICE,
         "if state is delivery)",
         "if state is delivery is not Delivery.REFUSED)",
+    ),
+    Mutant("what a bounce makes go on is not waited for", PASS_ON, "if new and not missed:", "if new and missed:"),
+    Mutant(
+        "a missed callback goes on to nobody who knows of the call",
+        PASS_ON,
+        "known_to = reached if missed else (*told, *reached)",
+        "known_to = (*told, *reached)",
+    ),
+    Mutant(
+        "an end that becomes known late is told to nobody",
+        FACTS,
+        "return now < max(released_at, thread.close_at) + GIVE_CLOSING_UP_AFTER",
+        "return now < released_at + GIVE_CLOSING_UP_AFTER",
+    ),
+    Mutant(
+        "presence is said to be held where nothing can be",
+        PANELS,
+        "(hold.applied or emergency.presence_due_at is not None)",
+        "not hold.settled",
+    ),
+    Mutant(
+        "a number that a leg keeps expired long ago",
+        LEASES,
+        "return promised if now < promised else None",
+        "return promised",
     ),
     Mutant("repeats before first words", CRISIS, "return (not self.first_word,", "return (self.first_word,"),
     Mutant(
