@@ -76,8 +76,8 @@ _STATUSES: tuple[tuple[type[EmergencyCallingError], HTTPStatus, str | None], ...
 )
 
 # What of a refusal an operator hears: a client, or a role, is to be mended. A 401, 404, 409 or 412 is no fault, and a
-# client that polls would repeat it all day.
-_TOLD = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY})
+# client that polls would repeat it all day; so may a desktop with each number that is no emergency (422).
+_TOLD = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN})
 
 # What an event says that will be the same next time. Anything else may be mended by then: an outage, a missing right
 # to the table, a fault of ours.
@@ -187,7 +187,8 @@ def answer(
 
 
 def _field_of(error: EmergencyCallingError) -> dict[str, str]:
-    return {"field": error.field} if isinstance(error, Malformed) else {}
+    # Without what stands in brackets: the index says nothing to an operator, and is no word of the log's.
+    return {"field": error.field.partition("[")[0]} if isinstance(error, Malformed) else {}
 
 
 def acknowledged(function: EventFunction) -> EventFunction:
