@@ -6,7 +6,7 @@ import azure.functions as func
 from msgspec import structs
 
 from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
-from functions.preconditions import precondition, standing, unless_overtaken
+from functions.preconditions import overwriting, precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, unprocessable
 from functions.this_app import composed
 from functions.wire import decoding
@@ -71,7 +71,7 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     by = caller("admin_agent_saved", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
     agent = agent_of(agent_id, decode(req.get_body(), AgentBody))
-    known, version = standing(req, partial(directory.read, agent_id, deadline))
+    known, version = overwriting(req, partial(directory.read, agent_id, deadline))
     with unless_overtaken():
         saved = directory.save(agent, version, deadline)
     administered(app.calling, by, kind="agent", change="saved")
@@ -87,7 +87,7 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
     calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
     by = caller("admin_agent_removed", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
-    known, version = standing(req, partial(calling.directory.read, agent_id, deadline))
+    known, version = overwriting(req, partial(calling.directory.read, agent_id, deadline))
     if not known:
         raise NotFound
     with unless_overtaken():

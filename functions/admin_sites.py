@@ -5,7 +5,7 @@ from functools import partial
 import azure.functions as func
 
 from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
-from functions.preconditions import standing, unless_overtaken
+from functions.preconditions import overwriting, unless_overtaken
 from functions.problems import answered
 from functions.this_app import composed
 from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
@@ -51,7 +51,7 @@ def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
     calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
     site_id = path_id(req.route_params.get("site_id"), "site_id")
     site = site_of(site_id, decode(req.get_body(), SiteBody))
-    known, version = standing(req, partial(calling.sites.read, site_id, deadline))
+    known, version = overwriting(req, partial(calling.sites.read, site_id, deadline))
     with unless_overtaken():
         saved = calling.sites.save(site, version, deadline)
     administered(calling, by, kind="site", change="saved")
@@ -66,7 +66,7 @@ def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
     by = caller("admin_site_removed", req, app.sign_in)
     calling, deadline = app.calling, app.calling.within(app.calling.budgets.directory_s)
     site_id = path_id(req.route_params.get("site_id"), "site_id")
-    known, version = standing(req, partial(calling.sites.read, site_id, deadline))
+    known, version = overwriting(req, partial(calling.sites.read, site_id, deadline))
     if not known:
         raise NotFound
     with unless_overtaken():

@@ -37,7 +37,7 @@ def required_version(req: func.HttpRequest, version: str) -> str | None:
     return version if if_match else None
 
 
-def standing(req: func.HttpRequest, read: Callable[[], tuple[object, str] | None]) -> tuple[bool, str | None]:
+def overwriting(req: func.HttpRequest, read: Callable[[], tuple[object, str] | None]) -> tuple[bool, str | None]:
     """As `precondition`, before the record that `read` gives is written over or removed.
 
     One that cannot be read is there, and nobody can have seen it: a condition fails, without one it is written over.

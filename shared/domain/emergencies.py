@@ -662,12 +662,22 @@ def with_thread_opened(
     """
     before = emergency.thread or Thread(opened_by=notice_id)
     if rationed:
-        deferred = {**before.deferred, notice_id: before.deferred.get(notice_id, ())}
-        thread = structs.replace(before, deferred=dict(list(deferred.items())[-MAX_DEFERRED_NOTICES:]))
+        thread = _deferring(before, notice_id)
     else:
-        awaited = tuple(dict.fromkeys((*before.awaited, notice_id)))[-MAX_LEGS:]
-        thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told, deferred=before.deferred)
+        opened = Thread(opened_by=notice_id, awaited=before.awaited, told=before.told, deferred=before.deferred)
+        thread = _awaiting(opened, notice_id)
     return settle(structs.replace(emergency, thread=thread), rules, now)
+
+
+def _awaiting(thread: Thread, notice_id: str) -> Thread:
+    """The end is told after this notice."""
+    return structs.replace(thread, awaited=tuple(dict.fromkeys((*thread.awaited, notice_id)))[-MAX_LEGS:])
+
+
+def _deferring(thread: Thread, notice_id: str) -> Thread:
+    """Whoever is told by this notice, however late, is told once more that it is over."""
+    deferred = {**thread.deferred, notice_id: thread.deferred.get(notice_id, ())}
+    return structs.replace(thread, deferred=dict(list(deferred.items())[-MAX_DEFERRED_NOTICES:]))
 
 
 def with_callback_notice(emergency: Emergency, now: datetime) -> Emergency:
@@ -719,18 +729,6 @@ def with_closing(emergency: Emergency) -> Emergency:
     )
 
 
-def with_awaited(emergency: Emergency, notice_id: str) -> Emergency:
-    """Whoever is told by this notice, too, hears afterwards that it is over; where that is told already, once more."""
-    thread = emergency.thread
-    if thread is None:
-        return emergency
-    if thread.closed:
-        deferred = dict(list({**thread.deferred, notice_id: ()}.items())[-MAX_DEFERRED_NOTICES:])
-        return structs.replace(emergency, thread=structs.replace(thread, deferred=deferred))
-    awaited = tuple(dict.fromkeys((*thread.awaited, notice_id)))[-MAX_LEGS:]
-    return structs.replace(emergency, thread=structs.replace(thread, awaited=awaited))
-
-
 def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:
     """Whether it is over, and each of these was told so, or is owed that, and will not be once more after this."""
     thread = emergency.thread
@@ -740,17 +738,29 @@ def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]
 
 
 def with_passed_on(
-    emergency: Emergency, notice_id: str, onward: str, known_to: Iterable[str], default_contacts: Iterable[str]
+    emergency: Emergency,
+    notice_id: str,
+    onward: str,
+    reached: Iterable[str],
+    default_contacts: Iterable[str],
+    *,
+    missed: bool = False,
 ) -> tuple[Emergency, tuple[str, ...]]:
     """A notice bounced: the default contacts who do not know of it are told, once; gives who that is.
 
-    `onward` is the notice that tells them, whose own bounce goes nowhere. `known_to` are those who need not be told.
+    `onward` is the notice that tells them, whose own bounce goes nowhere; the end is told after it. `reached` are those
+    to whom the notice went, or is owed still. That a callback was `missed` is news to whoever knows of the call, too,
+    and opens no thread.
     """
-    known = {address.casefold() for address in known_to}
-    new = tuple(address for address in default_contacts if address.casefold() not in known)
+    thread = emergency.thread
+    told = () if missed or thread is None else thread.told
+    new = _others(default_contacts, (*told, *reached))
     if not new or notice_id in emergency.passed_on:
         return emergency, ()
-    return structs.replace(emergency, passed_on=(*emergency.passed_on, notice_id, onward)[-MAX_NOTICES_PASSED_ON:]), new
+    if thread is not None and not missed:
+        thread = _deferring(thread, onward) if thread.closed else _awaiting(thread, onward)
+    passed_on = (*emergency.passed_on, notice_id, onward)[-MAX_NOTICES_PASSED_ON:]
+    return structs.replace(emergency, passed_on=passed_on, thread=thread), new
 
 
 def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:

@@ -13,4 +13,4 @@ def is_ahead(at: datetime, now: datetime) -> bool:
 
 def age_of(at: datetime, now: datetime) -> timedelta:
     """How long ago it was; of a time that is ahead, longer than anything."""
-    return timedelta.max if at - now > MAX_AHEAD else now - at
+    return timedelta.max if is_ahead(at, now) else now - at

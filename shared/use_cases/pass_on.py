@@ -7,7 +7,7 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, with_awaited, with_passed_on
+from shared.domain.emergencies import Emergency, with_passed_on
 from shared.domain.errors import Conflict
 from shared.domain.ids import derived
 from shared.domain.notifications import Notice, NoticeKind
@@ -57,13 +57,8 @@ def with_onward(
     if notice.agent_key is None or notice.drill or now >= notice.give_up_at:
         return emergency, None
     onward = derived(notice.notice_id, "passed on")
-    told = emergency.thread.told if emergency.thread is not None else ()
-    # That a responder reached nobody is news also to whoever was told of the call.
-    missed = notice.kind is NoticeKind.CALLBACK_MISSED
-    known_to = reached if missed else (*told, *reached)
-    emergency, new = with_passed_on(emergency, notice.notice_id, onward, known_to, deployment.default_contacts)
-    if new and not missed:
-        emergency = with_awaited(emergency, onward)
+    missed, desk = notice.kind is NoticeKind.CALLBACK_MISSED, deployment.default_contacts
+    emergency, new = with_passed_on(emergency, notice.notice_id, onward, reached, desk, missed=missed)
     return emergency, structs.replace(notice, notice_id=onward, recipients=new) if new else None
 
 

@@ -79,6 +79,12 @@ def after_drop(**fields: Any) -> dict[str, Any]:
     return in_emergency(**{**offered, **said, **fields})
 
 
+def after_drop_abroad() -> dict[str, Any]:
+    """The panel while presence is held after the drop of a call that could not be placed: there is no calling again."""
+    controls = [each for each in after_drop()["controls"] if each != "call_again"]
+    return after_drop(banner="…", banner_key="cannot_be_placed", placeable="no", dial=None, controls=controls)
+
+
 def ringing(*, leg: bool = False, **fields: Any) -> dict[str, Any]:
     """The panel while a responder calls back, with or without a leg in progress."""
     said = {"banner": "An emergency responder is calling back. Answer now.", "banner_key": "callback_ringing"}

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from functions.pages import FOLDER
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.desk import LENT, SAY, Desk, after_drop, in_emergency, panel, ringing
+from tests.browser.desk import LENT, SAY, Desk, after_drop, after_drop_abroad, in_emergency, panel, ringing
 from tests.browser.looks import EVERY_LOOK, LANGUAGES, is_too_wide, put_on
 
 WORDS = {language: json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8")) for language in LANGUAGES}
@@ -45,13 +45,7 @@ STATES: dict[str, tuple[dict[str, Any], list[str], str | None]] = {
         WORDS["en"]["held_after_drop"],
     ),
     "held, cannot be placed": (
-        after_drop(
-            banner="…",
-            banner_key="cannot_be_placed",
-            placeable="no",
-            dial=None,
-            controls=[each for each in after_drop()["controls"] if each != "call_again"],
-        ),
+        after_drop_abroad(),
         ["End the hold", *USUAL, *FORM, *DEVICES_AND_END],
         "This call cannot reach emergency services from here. Use another telephone now.",
     ),
@@ -491,6 +485,21 @@ def test_a_hidden_page_polls_only_in_an_emergency(page: Page, desk: Desk, shown:
             break
         page.wait_for_timeout(50)
     assert (len(desk.requests("GET", "/panel")) > before) is polls
+
+
+def test_a_panel_that_was_hidden_over_a_report_of_its_desktop_makes_up_for_it(page: Page, desk: Desk) -> None:
+    page.add_init_script("Object.defineProperty(document, 'visibilityState', { get: () => window.seen ?? 'visible' })")
+    page.clock.install()
+    with page.expect_request(lambda request: request.url.endswith("/desktop")):
+        open_panel(page, desk)
+    be_seen(page, "hidden")
+    page.clock.run_for(601_000)
+    with page.expect_request(lambda request: request.url.endswith("/desktop")):
+        be_seen(page, "visible")
+
+
+def be_seen(page: Page, state: str) -> None:
+    page.evaluate("(state) => { window.seen = state; document.dispatchEvent(new Event('visibilitychange')); }", state)
 
 
 def test_the_hold_is_ended_by_its_button(page: Page, desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, after_drop, in_emergency, panel, ringing
+from tests.browser.desk import Desk, after_drop, after_drop_abroad, in_emergency, panel, ringing
 from tests.browser.test_embedding import RINGS, names, sit_down
 from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL, WORDS
 
@@ -81,13 +81,7 @@ STATES: dict[str, State] = {
         WORDS["en"]["held_after_drop"],
     ),
     "held, cannot be placed": (
-        after_drop(
-            banner="…",
-            banner_key="cannot_be_placed",
-            placeable="no",
-            dial=None,
-            controls=[each for each in after_drop()["controls"] if each != "call_again"],
-        ),
+        after_drop_abroad(),
         dropped,
         ["End the hold", *ALL],
         "After the emergency call",

@@ -46,7 +46,6 @@ class Catch(NamedTuple):
 LEASES = "shared/domain/leases.py"
 PANELS = "shared/domain/panels.py"
 FACTS = "shared/domain/emergencies.py"
-PASS_ON = "shared/use_cases/pass_on.py"
 PRESENCE = "shared/domain/presence.py"
 START = "shared/use_cases/start_call.py"
 ANSWERS = "shared/use_cases/answer_dial.py"
@@ -254,8 +253,8 @@ MUTANTS = (
     Mutant(
         "a leg beyond the ration opens the thread for all",
         FACTS,
-        "thread = structs.replace(before, deferred=",
-        "thread = Thread(opened_by=notice_id, awaited=before.awaited, told=before.told, deferred=",
+        "thread = _deferring(before, notice_id)",
+        "thread = _deferring(structs.replace(before, opened_by=notice_id, closed_for=()), notice_id)",
     ),
     Mutant(
         "what was told late is never told to be over",
@@ -429,8 +428,8 @@ MUTANTS = (
     Mutant(
         "a redial does not open the thread again",
         FACTS,
-        "thread = Thread(opened_by=notice_id, awaited=awaited, told=before.told, deferred=before.deferred)",
-        "thread = emergency.thread or Thread(opened_by=notice_id, awaited=awaited)",
+        "thread = _awaiting(opened, notice_id)",
+        "thread = _awaiting(emergency.thread or opened, notice_id)",
     ),
     Mutant(
         "who is told late is never told that it is over",
@@ -944,12 +943,17 @@ MUTANTS = (
         "if state is delivery)",
         "if state is delivery is not Delivery.REFUSED)",
     ),
-    Mutant("what a bounce makes go on is not waited for", PASS_ON, "if new and not missed:", "if new and missed:"),
+    Mutant(
+        "what a bounce makes go on is not waited for",
+        FACTS,
+        "if thread is not None and not missed:",
+        "if thread is not None and missed:",
+    ),
     Mutant(
         "a missed callback goes on to nobody who knows of the call",
-        PASS_ON,
-        "known_to = reached if missed else (*told, *reached)",
-        "known_to = (*told, *reached)",
+        FACTS,
+        "told = () if missed or thread is None else thread.told",
+        "told = () if thread is None else thread.told",
     ),
     Mutant(
         "an end that becomes known late is told to nobody",

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from functions.admin_agents import save_contacts
 from functions.http import administered, entity_tag
-from functions.preconditions import NEW, precondition, standing
+from functions.preconditions import NEW, overwriting, precondition
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.key_table import KnownKeys
@@ -70,13 +70,13 @@ def test_if_none_match_wants_a_new_one(directory: AgentTable) -> None:
 def test_an_entry_that_cannot_be_read_is_there_and_nobody_has_seen_it(directory: AgentTable) -> None:
     directory.save(Agent(agent_id="a"), None, soon())
     seen = partial(directory.read, "a", soon())
-    assert standing(put(), seen)[0]
+    assert overwriting(put(), seen)[0]
     damaged = AgentTable(table := MemoryTable(), CLOCK)
     table.commit([Put(f"entry|{agent_key_of('a')}", {"state0": "{"})], soon())
-    assert standing(put(), partial(damaged.read, "a", soon())) == (True, None)
+    assert overwriting(put(), partial(damaged.read, "a", soon())) == (True, None)
     for header in ("if_match", "if_none_match"):
         with pytest.raises(PreconditionFailed):
-            standing(put(**{header: "*"}), partial(damaged.read, "a", soon()))
+            overwriting(put(**{header: "*"}), partial(damaged.read, "a", soon()))
 
 
 def of(text: str) -> Contacts:

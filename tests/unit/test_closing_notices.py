@@ -407,6 +407,18 @@ def test_all_notices_of_an_emergency_speak_the_caller_s_language_in_their_zone(h
     assert len({notice.mail_thread for notice in seen}) == 1
 
 
+def test_of_a_callback_in_a_call_beyond_its_promise_nobody_is_told_a_time_that_has_passed(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
+    seen = heard(house)
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    house.clock.advance(after(minutes=75))
+    house.responder_calls(answer.callback_number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    [told] = [notice for notice in seen if notice.kind is NoticeKind.CALLBACK_RECEIVED]
+    assert told.reachable_until == told.dialled_at + after(minutes=30)
+
+
 def test_all_notices_of_an_emergency_are_one_thread_and_name_it_in_the_log(house: House) -> None:
     dial(house)
     end(house)
