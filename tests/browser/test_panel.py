@@ -476,8 +476,8 @@ def test_a_hidden_page_polls_only_in_an_emergency(page: Page, desk: Desk, shown:
     page.clock.install()
     open_panel(page, desk)
     expect(page.get_by_role("heading", level=2)).not_to_have_text("Checking…")
-    page.evaluate("() => { window.seen = 'hidden'; dispatchEvent(new Event('focus')); }")
-    page.wait_for_timeout(300)
+    page.evaluate("() => { window.seen = 'hidden'; }")
+    look_again(page)
     before = len(desk.requests("GET", "/panel"))
     page.clock.run_for(8000)
     for _ in range(100 if polls else 6):
@@ -572,7 +572,7 @@ def test_where_the_desktop_is_is_confirmed_in_one_click(
 
 
 def test_a_place_that_nobody_lets_the_browser_tell_holds_no_confirmation_up(page: Page, desk: Desk) -> None:
-    page.add_init_script("navigator.geolocation.getCurrentPosition = () => {};")
+    page.add_init_script("navigator.geolocation.getCurrentPosition = () => { window.asked = true; };")
     page.clock.install()
     desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False}
     open_panel(page, desk)
@@ -580,6 +580,7 @@ def test_a_place_that_nobody_lets_the_browser_tell_holds_no_confirmation_up(page
     page.get_by_role("button", name="Confirm where you are").click()
     expect(page.get_by_role("status")).to_have_text("Checking…")
     desk.others["PUT agents/agent-1/desktop"] = {"confirmed": True}
+    page.wait_for_function("() => window.asked")
     page.clock.run_for(10_000)
     expect(page.get_by_role("status")).to_have_text("Thank you. Confirmed for this network.")
     report = desk.requests("PUT", "/agents/agent-1/desktop")[-1]
