@@ -878,6 +878,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         return merge_waiting(
             emergencies=self.emergencies,
             quota=self.mail_quota,
+            deployment=self.deployment,
             clock=self.clock,
             telemetry=self.telemetry,
             deadline=deadline,

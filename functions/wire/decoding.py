@@ -46,9 +46,12 @@ def decode[T](body: bytes, kind: type[T], *, most_bytes: int = MAX_BODY_BYTES) -
 
 
 def loosely_parsed(body: bytes) -> object:
-    """A JSON body in which a value may also be NaN, without end, or hold half of a character: as some clients write."""
+    """A JSON body as some clients write it: a value may be NaN, hold a raw line break, or bytes that are not UTF-8.
+
+    A byte that is not UTF-8 becomes half of a character, which the field that holds it is refused for, and no other.
+    """
     try:
-        parsed: object = json.loads(_text_of(body), parse_int=float)
+        parsed: object = json.loads(_text_of(body, errors="surrogateescape"), parse_int=float, strict=False)
     except ValueError:
         raise Malformed(WHOLE, "is not valid JSON") from None
     except RecursionError:
@@ -56,13 +59,13 @@ def loosely_parsed(body: bytes) -> object:
     return parsed
 
 
-def _text_of(body: bytes, most_bytes: int = MAX_BODY_BYTES) -> str:
+def _text_of(body: bytes, most_bytes: int = MAX_BODY_BYTES, *, errors: str = "strict") -> str:
     if len(body) > most_bytes:
         raise Malformed(WHOLE, Words("is longer than {most} bytes", most=most_bytes))
     if is_empty(body):
         raise Malformed(WHOLE, "is empty")
     try:
-        return body.decode("utf-8-sig")
+        return body.decode("utf-8-sig", errors)
     except UnicodeError:
         raise Malformed(WHOLE, "is not UTF-8") from None
 

@@ -1,11 +1,11 @@
 """The live board: what supervisors see of the emergencies that are going on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from shared.domain.emergencies import Emergency, rings_now, standing
+from shared.domain.emergencies import Emergency, Leg, rings_now, standing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.panels import Mode, Panel, panel_of
@@ -89,11 +89,15 @@ def live_emergency(
         callback_number=number,
         expires_at=expires_at,
         shared=emergency.lease.shared,
-        test=bool(emergency.legs) and all(leg.test for leg in emergency.legs),
+        test=_is_test(stands.in_progress or emergency.legs),
         drill=emergency.drill,
         notices=notices,
         hold_until=held_until,
     )
+
+
+def _is_test(legs: Sequence[Leg]) -> bool:
+    return bool(legs) and all(leg.test for leg in legs)
 
 
 def _lent(emergency: Emergency, panel: Panel, rules: Rules) -> tuple[str | None, datetime | None]:

@@ -66,7 +66,8 @@ class DialFacts(Struct, frozen=True, kw_only=True):
     """What is known of a dial by `now`; each step of a dial makes a fuller one, and an outage uses what there is.
 
     `identified`: the directory was asked whose it is; before, `subject` is presumed. `identity` is the ACS identity
-    that was said, unless it is somebody else's. `number` and `situation` are there once it is `situated`.
+    that was said, unless it is somebody else's. `misled`: of several desktops none is named, and
+    each of them is virtual or behind a VPN. `number` and `situation` are there once it is `situated`.
     """
 
     dial: Dial
@@ -78,6 +79,7 @@ class DialFacts(Struct, frozen=True, kw_only=True):
     identified: bool = False
     ignored: tuple[str, ...] = ()
     desktop: Desktop | None = None
+    misled: bool = False
     site: Site | None = None
     number: EmergencyNumber | None = None
     situation: Situation = field(default_factory=Situation)
@@ -222,7 +224,7 @@ class DialFacts(Struct, frozen=True, kw_only=True):
             sites,
             desktop_id=self.dial.desktop_id,
             desktop=self.desktop,
-            client=self.dial.client_network,
+            client=None if self.misled else self.dial.client_network,
             registered=self.agent.site if self.agent else None,
             now=self.now,
         )
@@ -233,11 +235,12 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         dial, countries = self.dial, self.deployment.countries
         # What is registered: the entry's first, then the site's.
         registered = [each for each in (self.agent, self.site) if each is not None]
+        addresses = [each.address for each in registered]
         country = country_of(dial.country, self.desktop, [each.country for each in registered], self.now)
         number = recognise(dial.dialled, country=country, countries=countries)
         situation = situation_of(
             number,
-            told=told_location(self.location, self.desktop, [each.address for each in registered], self.now),
+            told=told_location(self.location, self.desktop, addresses, self.now, misled=self.misled),
             country=country,
             configured=countries,
             number_shown=dial.caller_id_ours,
@@ -403,6 +406,26 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
         give_up_at=until,
         repeat=before or rationed or not alone,
     )
+
+
+def kept_owed(notice: Notice, known: Emergency | None, rules: Rules, now: datetime) -> Notice:
+    """The notice of a dial, owed for as long as its lease lasts: a call may outlast what was promised at the dial (B3).
+
+    The number in it is still the agent's, and `reachable_until` says until when.
+    """
+    lease = known.lease if known is not None else None
+    if lease is None or not lease.thread or lease.thread != notice.thread or lease.taken or lease.drill:
+        return notice
+    ends_at = lease.ends_at(rules)
+    if notice.kind is not NoticeKind.CALL or now < notice.give_up_at or ends_at <= now:
+        return notice
+    return structs.replace(notice, give_up_at=ends_at, reachable_until=lease.reachable_until(rules, now))
+
+
+def latest_dialled(emergency: Emergency) -> Leg | None:
+    """The leg that the agent dialled last; None where only callbacks are known."""
+    dialled = [leg for leg in emergency.legs if leg.callback is None]
+    return max(dialled, key=lambda leg: leg.dialled_at, default=None)
 
 
 def has_foreign_number(emergency: Emergency, leg: Leg) -> bool:

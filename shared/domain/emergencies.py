@@ -39,8 +39,8 @@ GIVE_PRESENCE_UP_AFTER = timedelta(hours=24)
 GIVE_CLOSING_UP_AFTER = timedelta(minutes=2)
 # One of each kind, of the window before.
 MAX_DEFERRED_NOTICES = 2
-# The most contacts that there can be, twice over: the agent's own and the default ones.
-MAX_TOLD = 100
+# The most contacts that there can be, four times over: the agent's own, those of two sites, and the default ones.
+MAX_TOLD = 200
 # A notice of each leg, and one of each callback; each with the one that it went on as.
 MAX_NOTICES_PASSED_ON = 48
 _NO_END = datetime.max.replace(tzinfo=UTC)
@@ -156,8 +156,8 @@ class Thread(Struct, frozen=True, kw_only=True):
     `opened_by` is the latest such notice. `awaited` are those that may still be accepted for somebody: whoever hears
     that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; `closed_for`: who is owed,
     or was sent, that it is over. `close_at` is when that is to be owed, None while it is not over and once it is
-    `closed`. `deferred` are the latest notices beyond a ration, with whom each was accepted for: to those, and only
-    then, it opens the thread again.
+    `closed`; `closed_at` is when it last was, also of a thread that a later leg has opened again. `deferred` are the
+    latest notices beyond a ration, with whom each was accepted for: to those, and only then, it opens the thread again.
     """
 
     opened_by: str
@@ -166,6 +166,7 @@ class Thread(Struct, frozen=True, kw_only=True):
     closed_for: tuple[str, ...] = ()
     close_at: datetime | None = None
     closed: bool = False
+    closed_at: datetime | None = None
     deferred: dict[str, tuple[str, ...]] = {}
 
     @property
@@ -664,7 +665,7 @@ def with_thread_opened(
     if rationed:
         thread = _deferring(before, notice_id)
     else:
-        opened = Thread(opened_by=notice_id, awaited=before.awaited, told=before.told, deferred=before.deferred)
+        opened = structs.replace(before, opened_by=notice_id, closed_for=(), close_at=None, closed=False)
         thread = _awaiting(opened, notice_id)
     return settle(structs.replace(emergency, thread=thread), rules, now)
 
@@ -720,13 +721,22 @@ def _others(addresses: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     return tuple(address for address in addresses if address.casefold() not in folded)
 
 
-def with_closing(emergency: Emergency) -> Emergency:
+def with_closing(emergency: Emergency, now: datetime) -> Emergency:
     """Whoever was told is owed the closing notice."""
     thread = emergency.thread
     assert thread is not None
-    return structs.replace(
-        emergency, thread=structs.replace(thread, closed_for=thread.told, close_at=None, closed=True)
-    )
+    closed = structs.replace(thread, closed_for=thread.told, close_at=None, closed=True, closed_at=now)
+    return structs.replace(emergency, thread=closed)
+
+
+def legs_that_end(emergency: Emergency) -> list[Leg]:
+    """The dialled legs that a closing notice tells of: those since the one before it, else all (933 beside 911, S1).
+
+    Where only callbacks are known, those.
+    """
+    legs = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
+    closed_at = emergency.thread.closed_at if emergency.thread is not None else None
+    return [leg for leg in legs if closed_at is None or leg.dialled_at > closed_at] or legs
 
 
 def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:

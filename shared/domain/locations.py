@@ -216,14 +216,21 @@ class _Candidate(Struct, frozen=True):
 
 
 def told_location(
-    dialled: Location | None, desktop: Desktop | None, registered: Iterable[str | None], now: datetime
+    dialled: Location | None,
+    desktop: Desktop | None,
+    registered: Iterable[str | None],
+    now: datetime,
+    *,
+    misled: bool = False,
 ) -> ToldLocation:
     """The location to tell: the first source that knows one, with the next one's address where it has none.
 
-    `dialled` is what the dial itself brought, the freshest there is; `registered` are the addresses of the entry and of
-    the site, in that order.
+    `dialled` is what the dial itself brought, the freshest there is, unless that is `misled`: no desktop
+    that it can have come from knows where it is;
+    `registered` are the addresses of the entry and of the site, in that order.
     """
-    candidates = sorted(_candidates(dialled, desktop, registered, now), key=lambda each: _ORDER.index(each.source))
+    found = _candidates(dialled, desktop, registered, now, misled=misled)
+    candidates = sorted(found, key=lambda each: _ORDER.index(each.source))
     if not candidates:
         return ToldLocation()
     first = candidates[0]
@@ -245,13 +252,18 @@ _ORDER = list(LocationSource)
 
 
 def _candidates(
-    dialled: Location | None, desktop: Desktop | None, registered: Iterable[str | None], now: datetime
+    dialled: Location | None,
+    desktop: Desktop | None,
+    registered: Iterable[str | None],
+    now: datetime,
+    *,
+    misled: bool,
 ) -> list[_Candidate]:
     found: list[_Candidate] = []
     if dialled is not None and dialled.known:
         at = _seen_at(dialled, now, now)
-        live = now - at <= YOUNG_FOR and not (desktop is not None and desktop.environment.misleads)
-        found.append(_Candidate(_seen(live=live), dialled, at))
+        misled = misled or (desktop is not None and desktop.environment.misleads)
+        found.append(_Candidate(_seen(live=now - at <= YOUNG_FOR and not misled), dialled, at))
     if desktop is not None and desktop.location is not None and desktop.location.known:
         at = _seen_at(desktop.location, desktop.at, now)
         found.append(_Candidate(_seen(live=desktop.young(now) and now - at <= YOUNG_FOR), desktop.location, at))

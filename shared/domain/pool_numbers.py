@@ -47,7 +47,8 @@ def pool_numbers(kept: Sequence[NumberLeases], pool: Collection[str], rules: Rul
 
 def _shown(number: NumberLeases, in_pool: bool, rules: Rules, now: datetime) -> PoolNumber:
     live = [lease for lease in number.leases if lease.lives(rules, now)]
-    over = [lease for lease in number.leases if not lease.lives(rules, now)]
+    # The timer forgets a lease whose rest is over: before it does, the number is free all the same (S3).
+    over = [lease for lease in number.leases if not lease.lives(rules, now) and now < lease.released_at(rules)]
     expired_at = max((lease.expired_at or lease.ends_at(rules) for lease in over), default=None)
     state = _state(len(live), resting=bool(over), leaves=number.leaves or not in_pool)
     return PoolNumber(

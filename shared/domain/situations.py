@@ -21,12 +21,14 @@ from shared.domain.locations import LocationSource, ToldLocation
 class Situation(Struct, frozen=True, kw_only=True):
     """What holds for an agent's latest dial.
 
-    `locale` (BCP 47) is that of the dial, else the entry's: in it the contacts are told. `number_shown`: the
-    responder's display shows the lent number. `relay_first`: a relay agent answers before the emergency centre, and
-    asks for city and street. `site` is the name of the site where they dialled, `time_zone` its or the entry's;
-    `contacts` are those told of it, None in rows of an older version where they were too long to be kept (B14).
+    `dialled` is the emergency number that it was, "" in rows of an older version. `locale` (BCP 47) is that of the
+    dial, else the entry's: in it the contacts are told. `number_shown`: the responder's display shows the lent number.
+    `relay_first`: a relay agent answers before the emergency centre, and asks for city and street. `site` is the name
+    of the site where they dialled, `time_zone` its or the entry's; `contacts` are those told of it, None in rows of an
+    older version where they were too long to be kept (B14).
     """
 
+    dialled: str = ""
     told: ToldLocation = ToldLocation()
     placement: Placement = Placement()
     country: str | None = None
@@ -74,6 +76,7 @@ def situation_of(
     likely = {country} if country else set(configured)
     by_relay = bool(likely & RELAY_COUNTRIES) and not carrier_takes_911
     return Situation(
+        dialled=number.number,
         told=told,
         placement=placed,
         country=country,

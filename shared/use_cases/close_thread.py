@@ -6,7 +6,15 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import GIVE_CLOSING_UP_AFTER, Emergency, is_over, settle, standing, with_closing
+from shared.domain.emergencies import (
+    GIVE_CLOSING_UP_AFTER,
+    Emergency,
+    is_over,
+    legs_that_end,
+    settle,
+    standing,
+    with_closing,
+)
 from shared.domain.errors import Conflict, Unreadable
 from shared.domain.ids import derived
 from shared.domain.locations import ToldLocation
@@ -39,7 +47,7 @@ def close_thread(
         change = Change(stored=stored, emergency=ended, now=now)
         if thread.close_at is not None and thread.close_at <= now:
             notice = _notice(ended, thread.left, directory, clock, deployment, deadline) if thread.left else None
-            change = structs.replace(change, emergency=with_closing(ended), notice=notice)
+            change = structs.replace(change, emergency=with_closing(ended, now), notice=notice)
         if change.emergency == known:
             return ()
         try:
@@ -69,7 +77,7 @@ def _notice(
     situation = emergency.situation or Situation()
     assert thread is not None and lease is not None
     ends = standing(emergency, rules, clock.now()).ends
-    dialled = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
+    told_of = legs_that_end(emergency)
     ended_at = max((end.at for end in ends.values()), default=clock.now())
     # Whatever opens a thread again is another notice, one beyond the ration from when it is sent.
     closed = f"{thread.opened_by}|{';'.join(recipients)}"
@@ -79,14 +87,16 @@ def _notice(
         agent_id=emergency.agent_id,
         agent_name=agent.name if agent is not None else None,
         claimed=not emergency.in_directory,
-        dialled_at=min((leg.dialled_at for leg in dialled), default=lease.dialled_at),
+        dialled_at=min((leg.dialled_at for leg in told_of), default=lease.dialled_at),
         ended_at=ended_at,
         callback_number="",
         reachable_until=lease.ends_at(rules),
         shared=False,
-        test=bool(dialled) and all(leg.test for leg in dialled),
+        test=bool(told_of) and all(leg.test for leg in told_of),
         drill=emergency.drill,
-        degraded=False,
+        dialled=situation.dialled,
+        placeable=situation.placement.placeable,
+        degraded=lease.fallback,
         location=ToldLocation(),
         locale=situation.locale or (agent.locale if agent is not None else None),
         time_zone=situation.time_zone or deployment.time_zone,

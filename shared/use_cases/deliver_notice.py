@@ -38,6 +38,7 @@ from shared.ports import (
 )
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.keep_owed import keep_owed
 from shared.use_cases.pass_on import pass_on, tell_passed_on, with_onward
 
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
@@ -110,7 +111,9 @@ def deliver_notice(
     claimed = _claimed(owed, now, emergencies, deadline)
     if claimed is None:
         return ()
-    if now >= claimed.notice.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
+    kept = keep_owed(claimed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=means.deadline)
+    claimed = structs.replace(claimed, notice=kept)
+    if now >= kept.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
         _give_up(claimed, means)
         return ()
     until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))

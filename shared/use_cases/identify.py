@@ -155,14 +155,7 @@ def identify_emergency(
         # Their entry was removed in the middle of it. One with an owner is another's, under whose key an id may fall.
         return _by_id(agent_id), stored
     if caller.kind is not CallerKind.OFFICE:
-        subject = unlisted(agent_id, caller.owner)
-        stored = emergencies.find(subject.key, deadline).result()
-        if stored.emergency is not None:
-            return subject, stored
-        # A dial that named the agent's object id is theirs, whoever reported it.
-        reported = partial(_is_reported_by, caller.owner)
-        found_there = _newest_of(agent_id, None, emergencies, deadline, reported)
-        return found_there if found_there[1].emergency is not None else (subject, stored)
+        return _newest_reported(agent_id, caller, emergencies, deadline)
     return _newest_of(agent_id, emergency, emergencies, deadline)
 
 
@@ -194,6 +187,22 @@ def _anybodys(_emergency: Emergency) -> bool:
 
 def _is_reported_by(machine: str, emergency: Emergency) -> bool:
     return any(leg.reported_by == machine for leg in emergency.legs)
+
+
+def _newest_reported(
+    agent_id: str, caller: Caller, emergencies: EmergencyStore, deadline: Deadline
+) -> tuple[Subject, Stored]:
+    """What this machine reported last: under a key of its own or, where it named the agent's object id, under theirs.
+
+    Raises `Unreadable` where its own row cannot be read: it may be the one that is meant.
+    """
+    subject = unlisted(agent_id, caller.owner)
+    stored = emergencies.find(subject.key, deadline).result()
+    there = _newest_of(agent_id, None, emergencies, deadline, partial(_is_reported_by, caller.owner))
+    own, theirs = stored.emergency, there[1].emergency
+    if theirs is None or (own is not None and own.dialled_at >= theirs.dialled_at):
+        return subject, stored
+    return there
 
 
 def _newest_of(

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.crisis_mail import Message, Waiting, messages
+from shared.domain.deployment import Deployment
 from shared.domain.emergencies import backoff
 from shared.domain.errors import Conflict, Unavailable
 from shared.ports import Broken, EmergencyStore, MailQuota, Telemetry, WaitingNotice
 from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.keep_owed import keep_owed
 
 # A page of the service: what is sent first is chosen among so many, oldest first.
 MAX_WAITING_NOTICES = 1_000
@@ -19,6 +23,7 @@ def merge_waiting(
     *,
     emergencies: EmergencyStore,
     quota: MailQuota,
+    deployment: Deployment,
     clock: Clock,
     telemetry: Telemetry,
     deadline: Deadline,
@@ -31,10 +36,15 @@ def merge_waiting(
     for each in emergencies.waiting(MAX_WAITING_NOTICES, deadline):
         if isinstance(each, Broken):
             continue
-        if clock.now() < each.owed.notice.give_up_at:
-            waiting[each.owed.notice.notice_id] = each
-            continue
+        now = clock.now()
         try:
+            kept = keep_owed(
+                each.owed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=deadline
+            )
+            if now < kept.give_up_at:
+                owed = structs.replace(each.owed, notice=kept)
+                waiting[kept.notice_id] = structs.replace(each, owed=owed)
+                continue
             emergencies.strike_off(each.owed, (), deadline)
         except (Conflict, Unavailable):
             continue

@@ -10,7 +10,7 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
-from shared.domain.dials import callbacks_beyond_ration, later_notice_id
+from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id, latest_dialled
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
@@ -109,7 +109,7 @@ def _notice(
     recipients: tuple[str, ...],
     deployment: Deployment,
 ) -> Notice:
-    situation = emergency.situation or Situation()
+    situation, latest = emergency.situation or Situation(), latest_dialled(emergency)
     return Notice(
         notice_id=derived(f"{callback.callback_id}|{emergency.agent_key}", kind.value),
         recipients=recipients,
@@ -122,9 +122,13 @@ def _notice(
         thread=lease.thread,
         reachable_until=lease.reachable_until(deployment.rules, callback.answered_at),
         shared=lease.shared,
+        foreign=latest is not None and has_foreign_number(emergency, latest),
+        number_shown=situation.number_shown,
+        dialled=situation.dialled,
+        placeable=situation.placement.placeable,
         test=all(leg.test for leg in emergency.legs),
         drill=emergency.drill,
-        degraded=False,
+        degraded=lease.fallback,
         location=situation.told,
         site=situation.site,
         locale=situation.locale or (agent.locale if agent else None),

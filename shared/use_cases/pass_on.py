@@ -7,6 +7,7 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
+from shared.domain.dials import kept_owed
 from shared.domain.emergencies import Emergency, with_passed_on
 from shared.domain.errors import Conflict
 from shared.domain.ids import derived
@@ -54,6 +55,7 @@ def with_onward(
     A closing notice names no emergency: whoever was not told of one need not know that it is over. A drill is for
     those whom it names.
     """
+    notice = kept_owed(notice, emergency, deployment.rules, now)
     if notice.agent_key is None or notice.drill or now >= notice.give_up_at:
         return emergency, None
     onward = derived(notice.notice_id, "passed on")

@@ -71,7 +71,7 @@ def _reconcile(
     deadline: Deadline,
 ) -> None:
     stored = emergencies.load(agent_key, deadline).result()
-    current = None
+    current, committed = None, False
     while (emergency := stored.emergency) is not None and emergency.hold is not None:
         deadline.require()
         now = clock.now()
@@ -81,18 +81,20 @@ def _reconcile(
         try:
             match step:
                 case SetPresence(wanted):
-                    if not held:
+                    if not (held and committed):
                         # Whoever gave it back since leaves no mark in the presence, and what came after that is not
-                        # ours to undo: the emergency is read again, now that the presence has been.
+                        # ours to undo: the emergency is read again, now that the presence has been. A commit after
+                        # that reading has found the same.
                         latest = emergencies.load(agent_key, deadline).result()
                         if latest.version != stored.version:
-                            stored, current = latest, None
+                            stored, current, committed = latest, None, False
                             continue
                     current = presence.write(emergency.presence_id, wanted, deadline)
                     telemetry.emit("presence_held" if held else "presence_restored", **called(emergency.lease))
                 case Remember(hold):
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
+                    committed = True
                 case Settle(hold):
                     if hold.settled and (not emergency.hold.settled or emergency.hold.look_again_at is not None):
                         # It is nobody's but the agent's now: whatever of ours is hidden behind it goes.
@@ -108,4 +110,4 @@ def _reconcile(
                     _tell_left(emergency, hold, current, telemetry, held=held)
                     return
         except Conflict:
-            stored, current = emergencies.load(agent_key, deadline).result(), None
+            stored, current, committed = emergencies.load(agent_key, deadline).result(), None, False

@@ -277,12 +277,14 @@ def _located(
     """With desktop and site, which may stay unknown: nobody's number depends on what their desktop reported."""
     dial = facts.dial
     with suppress(Unavailable):
-        desktop = desktop_of(desktops.result() if facts.agent else (), dial.desktop_id)
+        known = desktops.result() if facts.agent else ()
+        desktop = desktop_of(known, dial.desktop_id)
         if desktop is not None and dial.client_network:
             # It may be on another network than at its last report: what was confirmed there does not hold.
             seen_from = means.desktops.seen_from(dial.client_network, means.deadline)
             desktop = structs.replace(desktop, seen_from=seen_from)
-        facts = structs.replace(facts, desktop=desktop)
+        misled = dial.desktop_id is None and bool(known) and all(each.environment.misleads for each in known)
+        facts = structs.replace(facts, desktop=desktop, misled=misled)
     with suppress(Unavailable):
         facts = facts.at_site(sites.result())
     return facts

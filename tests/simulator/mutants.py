@@ -426,6 +426,24 @@ MUTANTS = (
         "latest = now",
     ),
     Mutant(
+        "a second closing notice tells of the calls before the first one, too",
+        FACTS,
+        "closed_at is None or leg.dialled_at > closed_at",
+        "True",
+    ),
+    Mutant(
+        "a notice is given up when the window is over, in the middle of the call",
+        "shared/domain/dials.py",
+        "notice.kind is not NoticeKind.CALL or now < notice.give_up_at",
+        "True or now < notice.give_up_at",
+    ),
+    Mutant(
+        "a look that took long holds presence anew after the end",
+        RECONCILE,
+        "if not (held and committed):",
+        "if not held:",
+    ),
+    Mutant(
         "a redial does not open the thread again",
         FACTS,
         "thread = _awaiting(opened, notice_id)",

@@ -1,6 +1,7 @@
 """The app's timers, which find something to do whenever a row of the table is due."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.adapters.emergency_rows import moment_in
@@ -65,7 +66,14 @@ class Timer:
         twice = world.faults.strikes("timer doubled", world.faults.climate.timer_doubled)
         for _ in range(2 if twice else 1):
             process = world.any_process()
-            world.clock.spawn(lambda process=process: self._run(process))  # type: ignore[misc]
+            world.clock.spawn(lambda process=process: self._run_on(process))  # type: ignore[misc]
+
+    def _run_on(self, process: Process) -> None:
+        """What a process leaves undone that dies in it has to wait for this timer's next time."""
+        began = self._world.clock.now()
+        self._run(process)
+        if process.dead:
+            self._world.unserved.append((began, began + timedelta(microseconds=self._every_us)))
 
     def _first_due_us(self) -> int:
         return min(first_due_us(self._world.table, kind) for kind in self._kinds)

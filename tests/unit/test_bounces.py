@@ -116,6 +116,7 @@ def test_a_bounce_after_the_end_tells_them_of_the_call_and_then_that_it_is_over(
 def test_a_bounce_that_comes_after_the_lease_tells_nobody() -> None:
     house = house_with()
     sent = dial(house)
+    house.end(End(call_id="call-1", by_agent=True, agent_id=DANA))
     house.clock.advance(after(minutes=60))
     report(house, sent, OWN[0])
     assert at_the_desk(house) == []

@@ -8,6 +8,7 @@ from msgspec import structs
 from shared.domain.agents import Agent
 from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.domain.locations import Location, ToldLocation
@@ -367,6 +368,45 @@ def heard(house: House) -> list[Notice]:
     listening = Listening()
     house.template = listening
     return listening.seen
+
+
+@pytest.mark.parametrize(("first", "second"), [("911", "933"), ("933", "911")])
+def test_a_closing_notice_tells_of_the_calls_since_the_one_before_it(house: House, first: str, second: str) -> None:
+    seen = heard(house)
+    dialled_at = []
+    for dialled in (first, second):
+        dialled_at.append(house.clock.now())
+        dial(house, dialled, dialled)
+        live(house, 2)
+        end(house, dialled)
+        live(house, 20)
+    over = [notice for notice in seen if notice.kind is NoticeKind.CLOSING]
+    assert [(notice.dialled, notice.test) for notice in over] == [(first, first == "933"), (second, second == "933")]
+    assert [notice.dialled_at for notice in over] == dialled_at
+
+
+def test_a_callbacks_notice_tells_of_the_call_what_its_own_notice_told(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
+    seen = heard(house)
+    answer = house.dial(
+        Dial(
+            call_id="call-1",
+            agent_id=DANA,
+            dialled="911",
+            country="MX",
+            acs_user_id=DANA_ACS,
+            caller_id_ours=True,
+        )
+    )
+    end(house)
+    house.responder_calls(answer.callback_number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    call, callback = (
+        next(each for each in seen if each.kind is kind) for kind in (NoticeKind.CALL, NoticeKind.CALLBACK_RECEIVED)
+    )
+    facts = [(each.dialled, each.foreign, each.number_shown, each.placeable) for each in (call, callback)]
+    assert facts == [("911", True, True, Placeable.NO)] * 2
 
 
 def test_it_tells_times_and_the_name_and_neither_number_nor_place(house: House) -> None:

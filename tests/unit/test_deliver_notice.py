@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from shared.adapters.sent_table import SentTable
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email
 from shared.use_cases.deliver_notice import MAX_REFUSALS
+from shared.use_cases.end_call import End
 from tests.fakes.house import DEFAULT_CONTACT, House, after
 
 DANA = "agent-dana"
@@ -172,3 +175,43 @@ def test_a_recipient_who_was_refused_before_the_sender_was_mended_is_tried_once_
     dial(house)
     assert sorted(house.mail.received()) == sorted(contacts) and house.telemetry.count("recipient_refused") == 0
     assert [len(each) for each in tries] == [2, 1, 1, 1]
+
+
+def away(_email: Email) -> None:
+    raise Unavailable
+
+
+def live(house: House, minutes: int) -> None:
+    for _ in range(minutes):
+        house.clock.advance(after(minutes=1))
+        house.sweep()
+        house.tick()
+
+
+@pytest.mark.parametrize("quota_is_spent", [False, True], ids=["the service is away", "the quota is spent"])
+def test_a_notice_stays_owed_for_as_long_as_the_call_outlasts_its_window(quota_is_spent: bool) -> None:
+    house, plenty = house_with("guard@example.com"), House().sender_quota
+    house.tick()
+    if quota_is_spent:
+        house.mail_quota = SentTable(house.directory_table, SenderQuota(per_minute=0, per_hour=0), house.clock)
+    else:
+        house.mail.fail = away
+    dial(house)
+    live(house, 70)
+    assert house.mail.accepted == [] and house.telemetry.count("notice_given_up") == 0
+    house.mail_quota, house.mail.fail = SentTable(house.directory_table, plenty, house.clock), lambda _email: None
+    live(house, 10)
+    [email] = house.mail.accepted
+    assert email.recipients == ("guard@example.com",)
+
+
+def test_a_notice_of_which_the_lease_is_over_is_given_up() -> None:
+    house = house_with("guard@example.com")
+    house.tick()
+    house.mail.fail = away
+    dial(house)
+    house.end(End(call_id="call-1", by_agent=True, agent_id=DANA))
+    live(house, 61)
+    house.mail.fail = lambda _email: None
+    live(house, 10)
+    assert house.mail.accepted == [] and house.telemetry.count("notice_given_up") == 1

@@ -293,3 +293,23 @@ def test_a_report_by_a_clock_that_runs_ahead_tells_how_old_its_position_is(house
     report(house, at=its_now, location=structs.replace(HERE, at=its_now - after(minutes=10)))
     say = said(house, call_id="call-2")
     assert (say.source, say.at) == (LocationSource.LIVE, now - after(minutes=10))
+
+
+@pytest.mark.parametrize(
+    ("environments", "named", "source"),
+    [
+        ((Environment.VIRTUAL, Environment.VPN), None, LocationSource.REGISTERED),
+        ((Environment.VIRTUAL, Environment.PHYSICAL), None, LocationSource.LIVE),
+        ((Environment.VIRTUAL, Environment.PHYSICAL), "desk-0", LocationSource.REGISTERED),
+        ((Environment.VIRTUAL, Environment.PHYSICAL), "desk-1", LocationSource.LIVE),
+    ],
+)
+def test_of_several_desktops_of_which_none_is_named_only_all_mislead(
+    house: House, environments: tuple[Environment, ...], named: str | None, source: LocationSource
+) -> None:
+    for place, environment in enumerate(environments):
+        report(house, desktop_id=f"desk-{place}", location=None, environment=environment)
+    seen = Location(latitude=1.0, longitude=1.0)
+    dialled = Dial(call_id="call-1", agent_id=DANA, dialled="911", desktop_id=named, location=seen)
+    say = house.dial(dialled).panel.say
+    assert say is not None and say.source is source

@@ -739,6 +739,27 @@ def test_what_a_service_sets_after_presence_is_back_stays_whoever_gives_it_back_
     assert house.status(DANA) is PresenceStatus.OFFLINE
 
 
+def test_what_a_service_sets_after_presence_is_back_stays_whoever_saw_the_call_in_progress_too_long(
+    house: House,
+) -> None:
+    presence = house.presence = Overtakes(house.presence_rows, house.clock, house.keys)
+    house.performs = False
+    dial(house)
+    [reconcile] = {effect for effect in house.owed if isinstance(effect, ReconcilePresence)}
+    house.performs = True
+    house.do(house.owed)
+    service_changes_by_itself(house, PresenceStatus.OFFLINE)
+
+    def the_call_ends_meanwhile() -> None:
+        end(house)
+        assert house.status(DANA) is AVAILABLE
+        service_changes_by_itself(house, PresenceStatus.OFFLINE)
+
+    presence.meanwhile = the_call_ends_meanwhile
+    assert house.perform(reconcile)
+    assert house.status(DANA) is PresenceStatus.OFFLINE
+
+
 def test_a_process_that_dies_after_a_systems_change_leaves_it_to_the_next_look(house: House) -> None:
     dial(house)
     house.performs = False

@@ -20,7 +20,7 @@ from shared.domain.agents import Agent
 from shared.domain.contacts import MAX_ADDRESS_CHARS, MAX_CONTACTS, parse_contacts
 from shared.domain.dials import Dial
 from shared.domain.emergencies import MAX_LEGS, MAX_SIGHTINGS, MAX_TOLD
-from shared.domain.errors import Conflict, TooManyRows, Unavailable, Unreadable
+from shared.domain.errors import Conflict, RecipientsRefused, TooManyRows, Unavailable, Unreadable
 from shared.domain.locations import Location
 from shared.domain.notifications import NoticeKind
 from shared.domain.sites import Site
@@ -46,6 +46,9 @@ def address(of: str, place: int) -> str:
 
 OWN = tuple(address("own", place) for place in range(MAX_CONTACTS))
 OF_SITE = tuple(address("site", place) for place in range(MAX_CONTACTS))
+OF_OTHER_SITE = tuple(address("othr", place) for place in range(MAX_CONTACTS))
+OF_THE_DESK = tuple(address("desk", place) for place in range(MAX_CONTACTS))
+ALL = (*OWN, *OF_SITE, *OF_OTHER_SITE, *OF_THE_DESK)
 
 
 class ScaledTable(MemoryTable):
@@ -75,7 +78,7 @@ def _weight(named: tuple[str, str | int | bool]) -> int:
 
 def house_with_the_most(table: MemoryTable) -> House:
     house = House(table=table)
-    house.deployment = structs.replace(house.deployment, closing_notices=True)
+    house.deployment = structs.replace(house.deployment, closing_notices=True, default_contacts=OF_THE_DESK)
     site = Site(
         site_id="hq",
         name="H" * 200,
@@ -85,6 +88,8 @@ def house_with_the_most(table: MemoryTable) -> House:
         security_desk=IDENTITIES[:5],
     )
     house.sites.save(site, None, house.within())
+    other = structs.replace(site, site_id="other", name="O" * 200, emergency_contacts=OF_OTHER_SITE)
+    house.sites.save(other, None, house.within())
     agent = Agent(
         agent_id=AGENT,
         name="D" * 200,
@@ -98,6 +103,19 @@ def house_with_the_most(table: MemoryTable) -> House:
     house.add_agent(agent)
     house.tick()
     return house
+
+
+def move(house: House, site: str) -> None:
+    """The agent is entered at another site."""
+    entered = house.directory.read(AGENT, house.within())
+    assert entered is not None
+    house.add_agent(structs.replace(entered[0], site=site))
+
+
+def refuse_the_first(email: Email) -> None:
+    """Their notice goes on to the default contacts."""
+    if OWN[0] in email.recipients:
+        raise RecipientsRefused(frozenset({OWN[0]}))
 
 
 def dial(house: House, place: int) -> None:
@@ -142,14 +160,18 @@ def own_row(house: House) -> Row:
 
 
 def test_the_addresses_are_the_longest_that_are_accepted() -> None:
-    assert parse_contacts(";".join(OWN)).kept == OWN and {*map(len, OWN), *map(len, OF_SITE)} == {MAX_ADDRESS_CHARS}
-    assert len(OWN) + len(OF_SITE) == MAX_TOLD
+    assert parse_contacts(";".join(OWN)).kept == OWN and {*map(len, ALL)} == {MAX_ADDRESS_CHARS}
+    assert len(set(ALL)) == MAX_TOLD
 
 
 def test_an_emergency_with_the_most_of_everything_is_told_once_closed_once_and_forgotten() -> None:
     table = ScaledTable()
     house = house_with_the_most(table)
     for place in range(MAX_LEGS):
+        if place == MAX_LEGS // 2:
+            move(house, "other")
+        if place == MAX_LEGS - 1:
+            house.mail.fail = refuse_the_first
         dial(house, place)
         live(house, 1)
         house.end(End(call_id=f"call-{place}", by_agent=False, agent_id=AGENT))
@@ -158,13 +180,15 @@ def test_an_emergency_with_the_most_of_everything_is_told_once_closed_once_and_f
     assert emergency is not None and emergency.thread is not None
     assert (len(emergency.legs), len(emergency.sightings)) == (MAX_LEGS, MAX_SIGHTINGS)
     assert len(emergency.thread.told) == MAX_TOLD
-    told = received(house, NoticeKind.CALL)
-    assert set(told) == {*OWN, *OF_SITE} and set(told.values()) == {MAX_LEGS}
+    told, half = received(house, NoticeKind.CALL), MAX_LEGS // 2
+    to_each = {OWN[0]: MAX_LEGS - 1, **dict.fromkeys(OWN[1:], MAX_LEGS), **dict.fromkeys(OF_THE_DESK, 1)}
+    assert told == to_each | dict.fromkeys((*OF_SITE, *OF_OTHER_SITE), half)
+    house.mail.fail = lambda _email: None
     live(house, 12)
-    assert received(house, NoticeKind.CLOSING) == Counter([*OWN, *OF_SITE]), "exactly one to each"
+    assert received(house, NoticeKind.CLOSING) == Counter(ALL), "exactly one to each"
     live(house, 130)
     assert received(house, NoticeKind.CALL) == told, "nothing was sent twice"
-    assert received(house, NoticeKind.CLOSING) == Counter([*OWN, *OF_SITE])
+    assert received(house, NoticeKind.CLOSING) == Counter(ALL)
     assert {kind_of(row) for row in house.rows()} == {"free", "number", "pool"}
     assert house.telemetry.count("unforeseen_error") == 0
     assert table.most_texts_a_row > 1

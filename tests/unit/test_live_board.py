@@ -56,6 +56,22 @@ def test_the_newest_emergency_comes_first_with_all_that_is_known_of_it(house: Ho
     assert ben.test
 
 
+@pytest.mark.parametrize(("first", "second"), [("911", "933"), ("933", "911")])
+def test_a_test_call_and_a_real_one_in_one_lease_are_each_shown_as_what_they_are(
+    house: House, first: str, second: str
+) -> None:
+    for dialled in (first, second):
+        dial(house, "ana", dialled)
+        [ana] = house.administration.show_board().emergencies
+        assert ana.test is (dialled == "933")
+        house.end(End(call_id=f"ana/{dialled}", by_agent=True, agent_id="ana"))
+        house.clock.advance(after(minutes=20))
+    house.dial(Dial(call_id="ana/again", agent_id="ana", dialled="911", country="US"))
+    house.dial(Dial(call_id="ana/beside it", agent_id="ana", dialled="933", country="US"))
+    [ana] = house.administration.show_board().emergencies
+    assert not ana.test
+
+
 def test_an_emergency_leaves_the_board_with_its_hold_and_comes_back_under_another_name(house: House) -> None:
     dial(house, "ana")
     [before] = house.administration.show_board().emergencies
@@ -187,9 +203,12 @@ def test_a_number_is_free_lent_shared_resting_and_free_again(house: House) -> No
         assert [each.state for each in listed] == [NumberState.RESTING] * 2
         assert {each.expired_at for each in listed} == {DAWN + timedelta(minutes=60)}
     house.clock.advance(after(minutes=61))
-    house.tick()
-    assert states(house) == [NumberState.FREE] * 2
-    assert {(each.country, each.expired_at) for each in house.administration.list_numbers()} == {("US", None)}
+    for timer_ran in (False, True):
+        if timer_ran:
+            house.tick()
+        listed = house.administration.list_numbers()
+        assert [each.state for each in listed] == [NumberState.FREE] * 2
+        assert {(each.country, each.expired_at) for each in listed} == {("US", None)}
 
 
 def test_a_number_that_leaves_the_pool_is_shown_until_its_lease_is_over(house: House) -> None:

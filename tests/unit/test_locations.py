@@ -51,6 +51,7 @@ def test_a_young_report_is_live_and_takes_the_next_address() -> None:
 def test_what_a_virtual_desktop_or_a_vpn_sees_is_never_live(environment: Environment) -> None:
     seen = desktop(environment=environment)
     assert told_location(POSITION, seen, (), NOW).source is LocationSource.REPORTED
+    assert told_location(POSITION, None, (), NOW, misled=True).source is LocationSource.REPORTED
     assert told_location(None, seen, (SITE,), NOW).source is LocationSource.REGISTERED
 
 

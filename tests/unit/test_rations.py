@@ -213,7 +213,7 @@ def test_whoever_a_notice_beyond_the_ration_reaches_later_than_others_is_told_of
         emergency = with_told(emergency, later, [address], house.clock.now())
         assert emergency.thread is not None
         assert (emergency.thread.left, emergency.thread.close_at) == (contacts[: place + 1], house.clock.now())
-    closed = with_closing(emergency)
+    closed = with_closing(emergency, house.clock.now())
     repeated = with_told(closed, later, contacts, house.clock.now())
     assert repeated == closed, "a process that dies before it strikes the notice off sends it again"
 

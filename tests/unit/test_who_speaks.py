@@ -160,6 +160,15 @@ def test_a_machine_finds_what_it_reported_under_an_agents_object_id_and_nobody_e
     assert panel_mode(house, "eve", EVE) is Mode.NORMAL
 
 
+def test_of_two_that_a_machine_reported_under_one_id_its_panel_shows_the_newest(house: House) -> None:
+    dial(house, "eve", MACHINE)
+    house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), MACHINE)
+    house.clock.advance(after(minutes=5))
+    house.dial(Dial(call_id="call-2", agent_id="eve", dialled="911", entra_object_id=EVE_OBJECT), MACHINE)
+    assert panel_mode(house, "eve", MACHINE) is Mode.EMERGENCY
+    assert panel_mode(house, "eve", OTHER_MACHINE) is Mode.NORMAL
+
+
 def test_what_an_agent_dialled_themselves_is_no_machines(house: House) -> None:
     dial(house, "eve", EVE)
     assert panel_mode(house, "eve", MACHINE) is Mode.NORMAL

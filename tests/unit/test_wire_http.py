@@ -229,6 +229,16 @@ def test_a_missing_field_is_named(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "left_out"),
+    [(b"Caf\xe9 1", ["location.address"]), (b"\xed\xa0\x80", ["location.address"]), (b"1 Main St\r\nRedmond", [])],
+)
+def test_no_byte_of_an_optional_field_keeps_a_dial_from_being_taken(address: bytes, left_out: list[str]) -> None:
+    place = b'{"latitude":1,"longitude":2,"address":"' + address + b'"}'
+    read, ignored = decode_dial(b'{"call_id":"c","agent_id":"a","dialled":"911","location":' + place + b"}")
+    assert (read.call_id, read.dialled, list(ignored)) == ("c", "911", left_out)
+
+
+@pytest.mark.parametrize(
     ("sent", "field"),
     [
         (b"", "body"),
@@ -238,7 +248,7 @@ def test_a_missing_field_is_named(missing: str) -> None:
         (b"[]", "body"),
         (b'"text"', "body"),
         (b"\xff\xfe", "body"),
-        (b'{"call_id":"\xff"}', "body"),
+        (b'{"call_id":"\xff"}', "call_id"),
         (b'{"call_id":"c","agent_id":"a","dialled":"911","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "body"),
         (b'{"x":' * 10_000 + b"1" + b"}" * 10_000, "body"),
         (b'{"call_id":"c","agent_id":"a","dialled":"911"} {}', "body"),
