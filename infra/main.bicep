@@ -362,11 +362,20 @@ module cosmos 'modules/cosmos.bicep' = if (useCosmos) {
     location: location
     tags: allTags
     tableNames: loadJsonContent('tables.json')
-    principalId: identity.outputs.principalId
-    identityId: identityId
     zoneRedundant: zoneRedundant
     closed: virtualNetwork
   }
+}
+
+module cosmosAccess 'modules/cosmosAccess.bicep' = if (useCosmos) {
+  name: 'cosmos-access'
+  params: {
+    accountName: cosmosName
+    // As in access, below.
+    #disable-next-line what-if-short-circuiting
+    principalId: identity.outputs.principalId
+  }
+  dependsOn: [cosmos]
 }
 
 module monitoring 'modules/monitoring.bicep' = {
@@ -459,8 +468,9 @@ module roles 'modules/roles.bicep' = {
     hostStorageName: hostStorageName
     stateStorageName: stateStorageName
     componentName: componentName
+    // As in access, above.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
-    identityId: identityId
     stateInStorage: stateInStorage
   }
   dependsOn: [hostStorage, stateStorage, monitoring]
@@ -589,9 +599,7 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
       ])
     }
   }
-  // Through the network alone it would not wait for Cosmos DB where there is no network.
-  #disable-next-line no-unnecessary-dependson
-  dependsOn: [roles, access, cosmos]
+  dependsOn: [roles, access, cosmosAccess]
 }
 
 resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
