@@ -255,6 +255,10 @@ var redundancy = zoneRedundant && !contains(storageRedundancy, 'ZRS') ? 'Standar
 
 var table = loadJsonContent('settings.json')
 var eventSources = concat([communicationId], customTopic ? [resourceId('Microsoft.EventGrid/topics', topicName)] : [])
+// Where the state is: the endpoint of its tables, without the suffix of the cloud where that is to be asked for.
+var stateEndpoint = !empty(existingStateEndpoint)
+  ? existingStateEndpoint
+  : useCosmos ? 'https://${cosmosName}.table.cosmos.azure.com:443/' : 'https://${stateStorageName}.table.'
 // As many requests at once in an instance as it has threads for.
 var threads = 64
 var platform = {
@@ -267,11 +271,7 @@ var platform = {
     ';'
   )
   PYTHON_THREADPOOL_THREAD_COUNT: string(threads)
-  TABLES_ENDPOINT: !empty(existingStateEndpoint)
-    ? existingStateEndpoint
-    : useCosmos
-        ? 'https://${cosmosName}.table.cosmos.azure.com:443/'
-        : 'https://${stateStorageName}.table.${environment().suffixes.storage}/'
+  TABLES_ENDPOINT: stateInStorage ? '${stateEndpoint}${environment().suffixes.storage}/' : stateEndpoint
 }
 var parameters = {
   CALLBACK_NUMBERS: callbackNumbers
@@ -527,7 +527,13 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
   name: functionAppName
   location: location
-  tags: union(allTags, { 'azd-service-name': 'api' })
+  // The last two are for the gate of a deployment: a what-if does not show the settings, since a secure parameter goes into
+  // them. No whole resource id: a tag holds 256 characters. No suffix of a cloud: nothing that is not known from the start.
+  tags: union(allTags, {
+    'azd-service-name': 'api'
+    'emergency-state': stateEndpoint
+    'emergency-communication': '${communicationParts[2]}/${communicationParts[4]}/${last(communicationParts)}'
+  })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.app_settings import COMMUNICATION_TAG, STATE_TAG
 from shared import bootstrap
 from tests.infra.compiler import COMPILED, INFRA, ROOT
 from tests.infra.deployed import (
@@ -311,6 +312,34 @@ def test_a_setting_may_name_a_secret_of_a_key_vault(name: str) -> None:
     (identity,) = app(name)["identity"]["userAssignedIdentities"]
     assert app(name)["properties"]["keyVaultReferenceIdentity"] == identity
     assert app(name)["identity"]["type"] == "UserAssigned"
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_the_app_says_by_tags_where_its_state_and_its_telephony_are(name: str) -> None:
+    tags, settings = app(name)["tags"], app_settings(name)
+    # In a storage account without the suffix of the cloud: a snapshot does not know it, so no tag may hang on it.
+    assert tags[STATE_TAG].startswith("https://")
+    assert tags[STATE_TAG] in settings["TABLES_ENDPOINT"]
+    source = settings["EVENT_SOURCES"].split(";")[0].split("/")
+    assert tags[COMMUNICATION_TAG] == f"{source[2]}/{source[4]}/{source[-1]}"
+
+
+def test_nothing_secure_goes_into_a_tag() -> None:
+    """A what-if would hide it then, as it hides the settings, and the gate could compare nothing."""
+    whole = template("azuredeploy.json")
+    (site,) = [each for each in whole["resources"] if each["type"] == "Microsoft.Web/sites"]
+    variables = whole["variables"] | {each["name"]: each for each in whole["variables"]["copy"]}
+    secure = {name for name, each in whole["parameters"].items() if each["type"].lower().startswith("secure")}
+    assert secure == {"currentSettings", "keySecrets"}
+
+    def made_of(node: Any) -> set[str]:
+        text = json.dumps(node)
+        inner = [made_of(variables[name]) for name in re.findall(r"variables\('([^']+)'\)", text)]
+        return set(re.findall(r"parameters\('([^']+)'\)", text)).union(*inner)
+
+    assert made_of(site["properties"]["siteConfig"]) >= secure
+    assert made_of(site["tags"]) >= {"existingStateEndpoint", "existingCommunicationServiceId"}
+    assert not made_of(site["tags"]) & secure
 
 
 def test_zones_need_two_instances_and_storage_in_zones() -> None:
