@@ -266,7 +266,7 @@ def _readable(tag: str | None) -> str:
 
 def _communication(sources: str) -> set[str]:
     """The Communication Services resources among event sources, as the tag names one: subscription, group, name."""
-    listed = (source.strip().lower() for source in sources.split(";"))
+    listed = (source.strip().lower().removesuffix("/") for source in sources.split(";"))
     parts = (source.split("/") for source in listed if COMMUNICATION in source)
     return {f"{each[2]}/{each[4]}/{each[-1]}" for each in parts}
 

@@ -103,7 +103,7 @@ param expirySchedule string = ''
 @description('When what is owed is tried again: six NCRONTAB fields.')
 param outboxSchedule string = ''
 
-@description('The sender of the notices; empty: DoNotReply of the e-mail domain that is deployed here.')
+@description('The sender of the notices; empty: DoNotReply of the e-mail domain that is deployed here. Another sender than donotreply@ needs sending limits that support has raised, and has to be added to the domain.')
 param emailSender string = ''
 
 @description('Secrets of the keyed hashes, separated by semicolons; the first one writes. Empty: the app makes one.')
@@ -146,7 +146,7 @@ param siteUpdateStrategy string = 'RollingUpdate'
 @description('Spread over the zones of the region. The platform then keeps two instances ready for each of the eight groups of functions, and bills them: some 340 USD a month instead of 84.')
 param zoneRedundant bool = false
 
-@description('Redundancy of storage.')
+@description('Redundancy of storage. Zones are not in every region: choose one zone (Standard_LRS) there.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param storageRedundancy string = 'Standard_ZRS'
 

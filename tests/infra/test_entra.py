@@ -370,7 +370,7 @@ def test_settings_that_a_what_if_hides_are_judged_by_what_is_handed_over(shown: 
         ("TABLES_ENDPOINT", "https://a.table.example.com/", "[parameters('existingStateEndpoint')]", True),
         ("TABLES_ENDPOINT", "", "https://b.table.example.com/", False),
         ("EVENT_SOURCES", f"{HERE}a", "S/g/A", False),
-        ("EVENT_SOURCES", f"{TOPIC}; {HERE}a", "s/g/a", False),
+        ("EVENT_SOURCES", f"{TOPIC}; {HERE}a/", "s/g/a", False),
         ("EVENT_SOURCES", f"{HERE}a", "s/g/b", True),
         ("EVENT_SOURCES", f"{HERE}a", "s/h/a", True),
         ("EVENT_SOURCES", f"{HERE}a", "[unknown()]", True),
