@@ -7,7 +7,8 @@
 
 `smoke` asks for the health and posts what Communication Services posts: a well-formed token of another issuer. The
 answer must be the app's own problem document; where App Service's sign-in answers in its place, no callback would ever
-go on, and nobody would notice before a responder calls. `idle` waits until no emergency is in progress; with
+go on, and nobody would notice before a responder calls. With a token in ACCESS_TOKEN it asks too who is signed in, and
+says whether sign-in works. `idle` waits until no emergency is in progress; with
 `--even-if-down` it lets pass an app that answers nothing, which is how one goes back from a version that is down.
 `drill` plays the whole chain for an agent. Both need a token with the role EmergencyCalling.Admin in ACCESS_TOKEN:
 
@@ -108,10 +109,26 @@ def smoke(ask: Ask, pause: Callable[[float], None], arguments: argparse.Namespac
     foreign = ask("POST", "call-automation-events", {"Authorization": f"Bearer {foreign_token()}"}, [])
     if foreign.status == 401 and foreign.content_type == PROBLEM:  # noqa: PLR2004
         print("well, and the events of a call reach the app")
-        return ""
+        return sign_in(ask)
     return (
         f"the events of a call do not reach the app: {foreign.status} {foreign.content_type or 'without a type'}. "
         "App Service's sign-in answers in its place; see OPERATIONS.md, Callbacks go dead"
+    )
+
+
+def sign_in(ask: Ask) -> str:
+    """What is wrong with the sign-in of people and machines; empty where it works, or cannot be tried."""
+    if not os.environ.get("ACCESS_TOKEN"):
+        print("sign-in was not tried: ACCESS_TOKEN is not set")
+        return ""
+    signed_in = ask("GET", "me", _signed_in(), None)
+    # Of a page of a sign-in that somebody put before the app the status would be the same.
+    if signed_in.status == 200 and isinstance(roles := signed_in.json().get("roles"), list):  # noqa: PLR2004
+        print(f"sign-in works, with the roles: {', '.join(roles) or 'none'}")
+        return ""
+    return (
+        f"sign-in does not work: /api/me answers {signed_in.status}. Is AUTH_CLIENT_ID that of the app registration,"
+        " and ACCESS_TOKEN a token of it, not expired?"
     )
 
 

@@ -103,7 +103,7 @@ param expirySchedule string = ''
 @description('When what is owed is tried again: six NCRONTAB fields.')
 param outboxSchedule string = ''
 
-@description('The sender of the notices; empty: DoNotReply of the e-mail domain that is deployed here.')
+@description('The sender of the notices; empty: DoNotReply of the e-mail domain that is deployed here. Another sender than donotreply@ needs sending limits that support has raised, and has to be added to the domain.')
 param emailSender string = ''
 
 @description('Secrets of the keyed hashes, separated by semicolons; the first one writes. Empty: the app makes one.')
@@ -146,7 +146,7 @@ param siteUpdateStrategy string = 'RollingUpdate'
 @description('Spread over the zones of the region. The platform then keeps two instances ready for each of the eight groups of functions, and bills them: some 340 USD a month instead of 84.')
 param zoneRedundant bool = false
 
-@description('Redundancy of storage.')
+@description('Redundancy of storage. Zones are not in every region: choose one zone (Standard_LRS) there.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param storageRedundancy string = 'Standard_ZRS'
 
@@ -255,6 +255,10 @@ var redundancy = zoneRedundant && !contains(storageRedundancy, 'ZRS') ? 'Standar
 
 var table = loadJsonContent('settings.json')
 var eventSources = concat([communicationId], customTopic ? [resourceId('Microsoft.EventGrid/topics', topicName)] : [])
+// Where the state is: the endpoint of its tables, without the suffix of the cloud where that is to be asked for.
+var stateEndpoint = !empty(existingStateEndpoint)
+  ? existingStateEndpoint
+  : useCosmos ? 'https://${cosmosName}.table.cosmos.azure.com:443/' : 'https://${stateStorageName}.table.'
 // As many requests at once in an instance as it has threads for.
 var threads = 64
 var platform = {
@@ -267,11 +271,7 @@ var platform = {
     ';'
   )
   PYTHON_THREADPOOL_THREAD_COUNT: string(threads)
-  TABLES_ENDPOINT: !empty(existingStateEndpoint)
-    ? existingStateEndpoint
-    : useCosmos
-        ? 'https://${cosmosName}.table.cosmos.azure.com:443/'
-        : 'https://${stateStorageName}.table.${environment().suffixes.storage}/'
+  TABLES_ENDPOINT: stateInStorage ? '${stateEndpoint}${environment().suffixes.storage}/' : stateEndpoint
 }
 var parameters = {
   CALLBACK_NUMBERS: callbackNumbers
@@ -362,11 +362,20 @@ module cosmos 'modules/cosmos.bicep' = if (useCosmos) {
     location: location
     tags: allTags
     tableNames: loadJsonContent('tables.json')
-    principalId: identity.outputs.principalId
-    identityId: identityId
     zoneRedundant: zoneRedundant
     closed: virtualNetwork
   }
+}
+
+module cosmosAccess 'modules/cosmosAccess.bicep' = if (useCosmos) {
+  name: 'cosmos-access'
+  params: {
+    accountName: cosmosName
+    // As in access, below.
+    #disable-next-line what-if-short-circuiting
+    principalId: identity.outputs.principalId
+  }
+  dependsOn: [cosmos]
 }
 
 module monitoring 'modules/monitoring.bicep' = {
@@ -459,8 +468,9 @@ module roles 'modules/roles.bicep' = {
     hostStorageName: hostStorageName
     stateStorageName: stateStorageName
     componentName: componentName
+    // As in access, above.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
-    identityId: identityId
     stateInStorage: stateInStorage
   }
   dependsOn: [hostStorage, stateStorage, monitoring]
@@ -517,7 +527,13 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
   name: functionAppName
   location: location
-  tags: union(allTags, { 'azd-service-name': 'api' })
+  // The last two are for the gate of a deployment: a what-if does not show the settings, since a secure parameter goes into
+  // them. No whole resource id: a tag holds 256 characters. No suffix of a cloud: nothing that is not known from the start.
+  tags: union(allTags, {
+    'azd-service-name': 'api'
+    'emergency-state': stateEndpoint
+    'emergency-communication': '${communicationParts[2]}/${communicationParts[4]}/${last(communicationParts)}'
+  })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -589,9 +605,7 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
       ])
     }
   }
-  // Through the network alone it would not wait for Cosmos DB where there is no network.
-  #disable-next-line no-unnecessary-dependson
-  dependsOn: [roles, access, cosmos]
+  dependsOn: [roles, access, cosmosAccess]
 }
 
 resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {

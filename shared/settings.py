@@ -446,7 +446,8 @@ class _Reader:
         name = "EMAIL_SENDER"
         sender = self.text(name)
         mend = Words(
-            "set a sender address of a verified domain that is connected to the Communication Services resource"
+            "set donotreply@ of a verified domain that is connected to the Communication Services resource;"
+            " another address needs a raised quota, and has to be added to the domain; with graph set the mailbox"
         )
         if sender is None:
             self.fault(name, Words("is missing: no notification can be sent"), mend)

@@ -68,7 +68,8 @@ resource logRule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       scopes: [workspaceId]
       evaluationFrequency: alert.everyMinutes == 1440 ? 'P1D' : 'PT${alert.everyMinutes}M'
       windowSize: alert.windowMinutes == 1440 ? 'P1D' : 'PT${alert.windowMinutes}M'
-      autoMitigate: true
+      // Azure keeps no state of a rule that runs less often than every 12 hours: such a one tells of it each time.
+      autoMitigate: alert.everyMinutes <= 720
       // On the first deployment the tables are not there yet.
       skipQueryValidation: true
       criteria: {

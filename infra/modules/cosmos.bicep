@@ -10,20 +10,11 @@ param tags object
 @description('The tables that the app keeps its state in. The identity may not make them itself.')
 param tableNames array
 
-@description('Who may read and write the tables: the object id of the identity.')
-param principalId string
-
-@description('The resource id of that identity, known before it is made.')
-param identityId string
-
 @description('Spread over the zones of the region.')
 param zoneRedundant bool
 
 @description('Answer only to the virtual network.')
 param closed bool
-
-// Azure's own role "Cosmos DB Built-in Data Contributor" for tables: the same id in every account.
-var dataContributor = '00000000-0000-0000-0000-000000000002'
 
 resource account 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' = {
   name: name
@@ -59,15 +50,5 @@ resource tables 'Microsoft.DocumentDB/databaseAccounts/tables@2026-03-15' = [
     properties: { resource: { id: table } }
   }
 ]
-
-resource access 'Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments@2026-03-15' = {
-  parent: account
-  name: guid(account.id, identityId, dataContributor)
-  properties: {
-    principalId: principalId
-    roleDefinitionId: '${account.id}/tableRoleDefinitions/${dataContributor}'
-    scope: account.id
-  }
-}
 
 output id string = account.id

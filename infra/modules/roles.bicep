@@ -10,9 +10,6 @@ param componentName string
 @description('The object id of the identity of the app.')
 param principalId string
 
-@description('The resource id of that identity, known before it is made.')
-param identityId string
-
 @description('Whether the state lies in tables of that account.')
 param stateInStorage bool
 
@@ -30,9 +27,12 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
   name: componentName
 }
 
+// Named by whom they are for, as in access.bicep: an account may outlive the identity (its lock keeps it), and then keeps
+// the assignment of the identity that was deleted.
+
 // The host's locks, keys and the state of its timers, and the package.
 resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(hostStorage.id, identityId, roles['Storage Blob Data Owner'])
+  name: guid(hostStorage.id, principalId, roles['Storage Blob Data Owner'])
   scope: hostStorage
   properties: {
     principalId: principalId
@@ -46,7 +46,7 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // Tables alone: the app has no right to the dead letters beside them.
 resource stateTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (stateInStorage) {
-  name: guid(stateStorage.id, identityId, roles['Storage Table Data Contributor'])
+  name: guid(stateStorage.id, principalId, roles['Storage Table Data Contributor'])
   scope: stateStorage
   properties: {
     principalId: principalId
@@ -59,7 +59,7 @@ resource stateTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 }
 
 resource telemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(component.id, identityId, roles['Monitoring Metrics Publisher'])
+  name: guid(component.id, principalId, roles['Monitoring Metrics Publisher'])
   scope: component
   properties: {
     principalId: principalId

@@ -157,8 +157,40 @@ def test_a_responders_call_that_is_not_delivered_is_heard_at_once() -> None:
     subscriptions = {f"emergency-{name}" for name in ("incoming-call",)}
     for metric in ("DeliveryAttemptFailCount", "DroppedEventCount"):
         (alert,) = [each for each in METRICS if each["metric"] == metric]
-        assert (alert["severity"], alert["threshold"], alert["windowMinutes"]) == (0, 0, 1)
+        assert (alert["severity"], alert["threshold"], alert["everyMinutes"]) == (0, 0, 1)
+        # One event is more than none in a window of any length; of a sum alone is that so.
+        assert (alert["aggregation"], alert["operator"]) == ("Total", "GreaterThan")
         assert set(alert["subscriptions"]) == subscriptions
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_a_metric_that_is_seldom_there_is_not_missed(name: str) -> None:
+    """The first value of a series begins it, and what begins between two evaluations only a longer window covers."""
+    rules = of_type(name, "Microsoft.Insights/metricAlerts")
+    for rule in rules:
+        every, window = (minutes(rule["properties"][word]) for word in ("evaluationFrequency", "windowSize"))
+        assert window > every, rule["name"]
+    assert len(rules) > 3
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_no_rule_that_runs_less_often_than_every_12_hours_is_stateful(name: str) -> None:
+    """Azure Monitor supports none ("Create a log search alert rule", Microsoft); without a state it tells each time."""
+    rules = of_type(name, "Microsoft.Insights/scheduledQueryRules")
+    stateful = {rule["name"].split("-", 2)[2]: rule["properties"]["autoMitigate"] for rule in rules}
+    seldom = {
+        rule["name"].split("-", 2)[2] for rule in rules if minutes(rule["properties"]["evaluationFrequency"]) > 12 * 60
+    }
+    assert seldom == {"drill-overdue"}
+    assert stateful == {alert["name"]: alert["name"] not in seldom for alert in LOGS}
+
+
+def minutes(period: str) -> int:
+    """A period as Azure writes it: PT5M, PT1H, P1D."""
+    match = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", period)
+    assert match, period
+    days, hours, left = (int(each or 0) for each in match.groups())
+    return days * 1440 + hours * 60 + left
 
 
 def test_metrics_are_known() -> None:

@@ -296,11 +296,23 @@ HERE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/comm
 TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.EventGrid/topics/t"
 
 
-def what_if(*names: str, **values: str) -> dict[str, Any]:
-    listed = [{"name": name, "value": "x"} for name in names]
-    listed += [{"name": name, "value": value} for name, value in values.items()]
-    after = {"properties": {"siteConfig": {"appSettings": listed}}}
+def what_if(*names: str, state: str = "https://a.table.example.com/", telephony: str = "s/g/a") -> dict[str, Any]:
+    """What would be deployed, its settings readable."""
+    after = {
+        "tags": {"emergency-state": state, "emergency-communication": telephony},
+        "properties": {"siteConfig": {"appSettings": [{"name": name, "value": "x"} for name in names]}},
+    }
     return {"changes": [{"resourceId": "/subscriptions/s/providers/Microsoft.Web/sites/func-1", "after": after}]}
+
+
+# In place of the list: as a snapshot shows it where `currentSettings` is given, or what stands for a secret.
+HIDDEN = ("[concat(unknown(), createArray(createObject('name', 'EMAIL_SENDER', 'value', '')))]", "*******")
+
+
+def hiding(shown: str, planned: dict[str, Any]) -> dict[str, Any]:
+    """The same deployment where secure values go into the list of settings."""
+    planned["changes"][0]["after"]["properties"]["siteConfig"]["appSettings"] = shown
+    return planned
 
 
 def asked(tmp_path: Path, planned: dict[str, Any] | None) -> argparse.Namespace:
@@ -330,25 +342,63 @@ def test_a_deployment_that_leaves_callers_without_numbers_stops(name: str, tmp_p
     assert app_settings.gate(present(NUMBERS), asked(tmp_path, what_if(*NUMBERS)), {}) == []
 
 
+@pytest.mark.parametrize("shown", HIDDEN)
+def test_settings_that_a_what_if_hides_are_judged_by_what_is_handed_over(shown: str, tmp_path: Path) -> None:
+    """The parameter file always hands them over, as a secure parameter: so it is with every run of the workflow."""
+    now = NUMBERS | {"OWN": "secret-value", "TABLES_ENDPOINT": "https://a.table.example.com/"}
+    arguments = asked(tmp_path, hiding(shown, what_if()))
+    assert app_settings.gate(present(now), arguments, {"CURRENT_SETTINGS": json.dumps(now)}) == []
+    assert "hides the settings" in app_settings.passed(arguments)
+    stale = {"CURRENT_SETTINGS": json.dumps({name.lower(): value for name, value in now.items() if name != "OWN"})}
+    (told,) = app_settings.gate(present(now), arguments, stale)
+    assert told.startswith("OWN would vanish")
+    for nothing in ({}, {"CURRENT_SETTINGS": "{}"}):
+        assert len(app_settings.gate(present(now), arguments, nothing)) == len(now)
+    for wrong in ("none", "[1]", "7"):
+        with pytest.raises(app_settings.CommandError, match=r"app_settings\.py read"):
+            app_settings.gate(present(now), arguments, {"CURRENT_SETTINGS": wrong})
+
+
+@pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize(
     ("name", "now", "planned", "stops"),
     [
         ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://A.table.example.com", False),
+        ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://a.table.", False),
         ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://b.table.example.com/", True),
+        ("TABLES_ENDPOINT", "https://a.table.example.com/", "https://b.table.", True),
+        ("TABLES_ENDPOINT", "https://a.table.example.com/", "[parameters('existingStateEndpoint')]", True),
         ("TABLES_ENDPOINT", "", "https://b.table.example.com/", False),
-        ("EVENT_SOURCES", f"{HERE}a", f"{HERE}A;{TOPIC}", False),
-        ("EVENT_SOURCES", f"{HERE}a", f"{HERE}b;{HERE}a", True),
-        ("EVENT_SOURCES", "", f"{HERE}b", False),
+        ("EVENT_SOURCES", f"{HERE}a", "S/g/A", False),
+        ("EVENT_SOURCES", f"{TOPIC}; {HERE}a/", "s/g/a", False),
+        ("EVENT_SOURCES", f"{HERE}a", "s/g/b", True),
+        ("EVENT_SOURCES", f"{HERE}a", "s/h/a", True),
+        ("EVENT_SOURCES", f"{HERE}a", "[unknown()]", True),
+        ("EVENT_SOURCES", "", "s/g/b", False),
     ],
 )
 def test_a_deployment_that_would_leave_the_state_or_the_numbers_behind_stops(
-    name: str, now: str, planned: str, stops: bool, tmp_path: Path
+    name: str, now: str, planned: str, stops: bool, hidden: bool, tmp_path: Path
 ) -> None:
     """With the parameters of another environment everything else looks as it should."""
-    what = what_if(*NUMBERS, **{name: planned})
-    told = app_settings.gate(present(NUMBERS | {name: now}), asked(tmp_path, what), {})
+    place = {"state" if name == "TABLES_ENDPOINT" else "telephony": planned}
+    what = what_if(*NUMBERS, name, **place)
+    settings = NUMBERS | {name: now}
+    given = {"CURRENT_SETTINGS": json.dumps(settings)}
+    told = app_settings.gate(present(settings), asked(tmp_path, hiding(HIDDEN[0], what) if hidden else what), given)
     assert [each.split()[0] for each in told] == ([name] if stops else [])
     assert "example.com" not in "".join(told)
+
+
+def test_where_a_what_if_does_not_say_where_the_state_is_that_is_said(tmp_path: Path) -> None:
+    what = what_if(*NUMBERS, "TABLES_ENDPOINT", "EVENT_SOURCES")
+    del what["changes"][0]["after"]["tags"]
+    settings = NUMBERS | {"TABLES_ENDPOINT": "https://a.table.example.com/", "EVENT_SOURCES": f"{HERE}a"}
+    told = app_settings.gate(present(settings), asked(tmp_path, what), {})
+    assert [each.split(":")[0] for each in told] == [
+        "TABLES_ENDPOINT was not compared",
+        "EVENT_SOURCES was not compared",
+    ]
 
 
 class Azd:
@@ -417,8 +467,14 @@ def test_azd_keeps_no_setting_in_its_file() -> None:
 def test_a_deployment_of_something_else_stops_too(tmp_path: Path) -> None:
     assert app_settings.gate(present({}), asked(tmp_path, {"changes": []}), NUMBERS)
     unread = what_if("A")
-    unread["changes"][0]["after"]["properties"]["siteConfig"]["appSettings"] = "[unknown]"
-    assert app_settings.gate(present({}), asked(tmp_path, unread), NUMBERS)
+    del unread["changes"][0]["after"]["properties"]["siteConfig"]["appSettings"]
+    (told,) = app_settings.gate(present({}), asked(tmp_path, unread), NUMBERS)
+    assert "FullResourcePayloads" in told
+    # What lies in the group and is not deployed is shown too.
+    beside = what_if("A")
+    beside["changes"][0]["changeType"] = "Ignore"
+    (told,) = app_settings.gate(present({}), asked(tmp_path, beside), NUMBERS)
+    assert told.startswith("the deployment does not name func-1")
 
 
 @pytest.mark.parametrize("name", sorted(FORBIDDEN))

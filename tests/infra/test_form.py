@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.settings import SETTINGS, read_settings
-from tests.infra.compiler import INFRA
+from tests.infra.compiler import INFRA, ROOT
 from tests.infra.deployed import template
 from tests.infra.portal import FORM, Portal, elements
 from tests.infra.test_settings import CONTRACT, DERIVED, WITH_A_KEY, parameter_of, setting_of
@@ -338,6 +338,39 @@ def test_that_a_domain_is_linked_by_hand_to_an_existing_resource_is_said_where_i
     """The template links to a resource of its own alone: of another one it would replace the list of domains."""
     assert "To a new resource alone" in named("linkEmailDomain")["toolTip"]
     assert "link it there" in named("emailDomain")["toolTip"]
+
+
+def texts_about(parameter: str, setting: str, alert: str) -> dict[str, str]:
+    """What is said of a parameter wherever it is chosen, and of the alert that tells that it was chosen wrongly."""
+    operations = (ROOT / "OPERATIONS.md").read_text("utf-8")
+    (row,) = (line for line in operations.splitlines() if line.startswith(f"| `{alert}` "))
+    (mend,) = {fault.mend.template for fault in read_settings({}).faults if fault.setting == setting}
+    return {
+        "form": named(parameter)["toolTip"],
+        "template": template("azuredeploy.json")["parameters"][parameter]["metadata"]["description"],
+        "operations": row,
+        "fault": mend,
+    }
+
+
+@pytest.mark.parametrize("place", ["form", "template", "operations", "fault"])
+def test_which_sender_a_new_domain_lets_send_is_said_where_one_is_chosen(place: str) -> None:
+    """With its default sending limits a domain takes no other (Communication Services, *MailFrom addresses*)."""
+    said = texts_about("emailSender", "EMAIL_SENDER", "email-blocked")[place]
+    assert "donotreply@" in said
+    assert "raised" in said and "added to the domain" in said
+
+
+def test_that_not_every_region_has_zones_is_said_where_storage_is_chosen() -> None:
+    """Three zones are what is chosen where nobody chooses: without a word the deployment fails at the accounts."""
+    choice = named("storageRedundancy")
+    labels = {each["value"]: each["label"] for each in choice["constraints"]["allowedValues"]}
+    assert choice["defaultValue"] == labels["Standard_ZRS"]
+    assert f"Not in every region: choose {labels['Standard_LRS']} there" in choice["toolTip"]
+    described = template("azuredeploy.json")["parameters"]["storageRedundancy"]["metadata"]["description"]
+    assert "not in every region" in described and "Standard_LRS" in described
+    deploy = (ROOT / "OPERATIONS.md").read_text("utf-8").partition("## Deploy")[2].partition("\n## ")[0]
+    assert "STORAGE_REDUNDANCY Standard_LRS" in deploy and f"*{labels['Standard_LRS']}*" in deploy
 
 
 def test_an_existing_resource_has_to_be_named() -> None:

@@ -66,6 +66,8 @@ FAULTS = (
     Fault("a silenced warning", "module workbook", "#disable-next-line BCP081\nmodule workbook", ("infra/main.bicep",)),
     Fault("an alert on a word that nobody says", "pool_low\\\\b", "pool_lows\\\\b"),
     Fault("an alert on a fact that nobody tells", "late_ms", "delay_ms", ("infra/*.json",)),
+    Fault("a state that Azure does not keep", '"autoMitigate": false', '"autoMitigate": true'),
+    Fault("a window that misses what is seldom", '"windowSize": "PT15M"', '"windowSize": "PT5M"'),
     Fault("a dead man's switch that is on", "Count == 0", "Count > 0", ("infra/alerts.json",)),
     Fault(
         "an unpinned action",
@@ -95,7 +97,7 @@ FAULTS = (
         (FORM,),
     ),
     Fault("an environment's parameters left out", "infra/parameters.py >>", "infra/live.py --help >>", (DEPLOY,)),
-    Fault("a gate that lets the state move", ", *moving(now, planned)]", "]", ("infra/app_settings.py",)),
+    Fault("a gate that lets the state move", ', *moving(now, app.get("tags") or {})]', "]", ("infra/app_settings.py",)),
     Fault(
         "a dead letter that nobody hears of", '"resource": "customTopic"', '"resource": "none"', ("infra/alerts.json",)
     ),

@@ -293,7 +293,8 @@ def told(command: Command, app: App, **more: object) -> str:
     return command(app, app.pause, argparse.Namespace(**asked))
 
 
-def test_a_well_app_passes_the_smoke_test() -> None:
+def test_a_well_app_passes_the_smoke_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACCESS_TOKEN", raising=False)
     app = App(health=[answer(503), WELL], call_automation_events=[REFUSED])
     assert told(live.smoke, app) == ""
     token = app.asked[-1][2]["Authorization"].removeprefix("Bearer ")
@@ -312,6 +313,32 @@ def test_a_well_app_passes_the_smoke_test() -> None:
 )
 def test_an_app_that_is_not_well_fails_the_smoke_test(health: live.Answer, events: live.Answer, word: str) -> None:
     assert word in told(live.smoke, App(health=[health], call_automation_events=[events]))
+
+
+@pytest.mark.parametrize(
+    ("me", "word"),
+    [
+        (answer(200, '{"agent_id": null, "roles": ["EmergencyCalling.Admin"]}'), ""),
+        (answer(200, '{"roles": []}'), ""),
+        (REFUSED, "/api/me answers 401"),
+        # The page of a sign-in in its place, as text and as a document of something else.
+        (answer(200, "<html>", "text/html"), "sign-in does not work"),
+        (answer(200, "{}"), "sign-in does not work"),
+    ],
+)
+def test_the_smoke_test_signs_in_where_it_has_a_token(
+    me: live.Answer, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACCESS_TOKEN", "a.b.c")
+    app = App(health=[WELL], call_automation_events=[REFUSED], me=[me])
+    found = told(live.smoke, app)
+    assert found == "" if not word else word in found
+    assert app.asked[-1] == ("GET", "me", {"Authorization": "Bearer a.b.c"})
+    said = capsys.readouterr().out
+    assert ("sign-in works" in said) == (word == "")
+    monkeypatch.delenv("ACCESS_TOKEN")
+    assert told(live.smoke, App(health=[WELL], call_automation_events=[REFUSED])) == ""
+    assert "not tried" in capsys.readouterr().out
 
 
 def test_a_deployment_waits_for_an_emergency_to_end() -> None:
