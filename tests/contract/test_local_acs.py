@@ -22,6 +22,7 @@ from azure.communication.callautomation import (
     CallConnectionClient,
     CommunicationUserIdentifier,
     FileSource,
+    MicrosoftTeamsUserIdentifier,
     PhoneNumberIdentifier,
 )
 from azure.communication.email import EmailClient
@@ -459,6 +460,27 @@ def test_an_agent_is_added_to_an_answered_call(acs: LocalAcs, calls: CallAutomat
     poll(lambda: webhook.mid_call("CallDisconnected") or None, what="the agent hangs up too")
     with pytest.raises(ResourceNotFoundError):
         connection.get_call_properties()
+
+
+def test_a_header_of_the_wrong_kind_refuses_the_invitation(
+    acs: LocalAcs, calls: CallAutomationClient, webhook: Webhook
+) -> None:
+    call, connection = answered(acs, calls, webhook)
+    for user in (
+        CommunicationUserIdentifier(AGENT),
+        MicrosoftTeamsUserIdentifier("7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"),
+    ):
+        with pytest.raises(HttpResponseError) as refusal:
+            connection.add_participant(user, sip_headers={"X-MS-Custom-Emergency": "callback"})
+        assert refusal.value.status_code == 400
+    with pytest.raises(HttpResponseError) as refusal:
+        connection.add_participant(
+            PhoneNumberIdentifier(DESK),
+            source_caller_id_number=PhoneNumberIdentifier(CALLBACK_NUMBER),
+            voip_headers={"X-Emergency": "callback"},
+        )
+    assert refusal.value.status_code == 400
+    assert acs.control.call(call.server_call_id).invitations == []
 
 
 @pytest.mark.parametrize(
