@@ -207,6 +207,19 @@ def test_a_repeat_after_a_failure_is_executed(acs: LocalAcs, emails: EmailClient
     assert len(acs.control.emails()) == 1
 
 
+def test_a_repeat_of_what_was_throttled_is_throttled_again(acs: LocalAcs, emails: EmailClient) -> None:
+    acs.control.email_rules(EmailRules(messages_per_minute=1))
+    send(emails, "supervisor@example.com")
+    headers = repeatable(str(uuid4()))
+    for _ in range(2):
+        with pytest.raises(HttpResponseError) as refusal:
+            send(emails, "desk@example.com", headers=headers)
+        assert refusal.value.status_code == 429
+        acs.control.email_rules(EmailRules())
+    send(emails, "desk@example.com", headers=repeatable(str(uuid4())))
+    assert len(acs.control.emails()) == 2
+
+
 def test_a_repeat_that_says_something_else_is_rejected(acs: LocalAcs, emails: EmailClient) -> None:
     headers = repeatable(str(uuid4()))
     send(emails, "supervisor@example.com", headers=headers)
