@@ -58,7 +58,7 @@ class GraphStanding(StrEnum):
     SEEN = "seen"
     # It is in place, and would end by itself soon.
     FADING = "fading"
-    # A preference that was there before hides it.
+    # A preference that was there before hides it, or what is read is older than `LAG`: nothing tells which.
     HIDDEN = "hidden"
     # It is not in place, and no person's change tells why.
     LOST = "lost"
@@ -83,6 +83,11 @@ def status_of(native: str) -> PresenceStatus:
 def may_be_preference(native: str | None) -> bool:
     """Whether a preference may show this."""
     return native in _CERTAIN or native in _UNSURE
+
+
+def is_certain(native: str) -> bool:
+    """Whether nothing but a preference shows this."""
+    return native in _CERTAIN
 
 
 def ways_to_hold(native: str) -> tuple[str, ...]:

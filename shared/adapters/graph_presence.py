@@ -20,6 +20,7 @@ from shared.adapters.graph_holds import (
     SESSION,
     SIGNED_IN_NOWHERE,
     GraphStanding,
+    is_certain,
     landed_late,
     lasts,
     may_be_preference,
@@ -41,7 +42,7 @@ REQUESTS_AT_ONCE = 16
 # A request that takes longer leaves time for another one within what an effect may take.
 REQUEST_WITHIN_S = 5.0
 KEEP_WITHIN_S = 1.0
-# What nobody knows any more is shown for so long at most.
+# What nobody knows any more, or not for certain, is preferred for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
 # The longest name of a state that is documented has 23 letters.
 MAX_NAME_CHARS = 64
@@ -241,7 +242,8 @@ class GraphPresence:
         if native is None:
             self._prefer(user_id, PREFERRED_OF[status], deadline, _duration(UNKNOWN_LASTS))
         elif PREFERRED in ways and may_be_preference(native):
-            self._prefer(user_id, native, deadline, {})
+            # A session may have shown the same, to a read that was too old: no agent is pinned to it for seven days.
+            self._prefer(user_id, native, deadline, {} if is_certain(native) else _duration(UNKNOWN_LASTS))
         elif PREFERRED in ways:
             self._act(user_id, "clearUserPreferredPresence", {}, deadline)
 

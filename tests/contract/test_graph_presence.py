@@ -147,6 +147,36 @@ class TestEveryState:
         case.give_back()
         assert case.people.left(USER) == ({}, preferred) and case.people.merged(USER) == preferred
 
+    @pytest.mark.parametrize("shown", UNSURE)
+    def test_a_read_that_is_too_old_pins_nobody_to_what_a_client_showed(self, case: Case, shown: Pair) -> None:
+        as_it_was(case, shown, None)
+        case.later(timedelta(minutes=1))
+        case.people.lag_s = 12.0
+        case.set_once()
+        case.later()
+        assert case.read().native == "/".join(shown)
+        case.set_once()
+        assert case.people.left(USER) == ({APP_ID: OURS}, PREFERRED), "nothing tells it from a preference"
+        case.people.lag_s = 0.0
+        case.later()
+        case.hold()
+        case.give_back()
+        preference = case.people.ends_in_s(USER)[1]
+        assert preference is not None and 3500 < preference <= 3600
+        case.later(timedelta(hours=1))
+        case.people.sign_in(USER, "Busy", "InAMeeting")
+        assert case.people.merged(USER) == ("Busy", "InAMeeting")
+
+    @pytest.mark.parametrize("preferred", CERTAIN)
+    def test_what_only_a_preference_shows_comes_back_for_as_long_as_graph_lets_it_last(
+        self, case: Case, preferred: Pair
+    ) -> None:
+        as_it_was(case, ("Available", "Available"), preferred)
+        case.hold()
+        case.give_back()
+        preference = case.people.ends_in_s(USER)[1]
+        assert preference is not None and preference > 24 * 3600
+
     @pytest.mark.parametrize("preferred", CERTAIN)
     @pytest.mark.parametrize("client", [("Available", "Available"), ("Busy", "InAMeeting")])
     def test_what_only_a_preference_shows_is_replaced_at_once(self, case: Case, preferred: Pair, client: Pair) -> None:
