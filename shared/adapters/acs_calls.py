@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         CommunicationIdentifier,
     )
 
-# What marks an emergency callback at the softphone that it rings: the id under which it may report the end.
+# What marks an emergency callback where it rings: the id under which a softphone may report the end. Documented are SIP
+# headers for a telephone number alone, and VoIP headers for a user alone.
 SIP_MARK = "X-MS-Custom-Emergency-Callback"
 VOIP_MARK = "Emergency-Callback"
 # In the form of a connection's id; no call has it.
@@ -190,13 +191,15 @@ def _connection_id(properties: CallConnectionProperties) -> str:
 def _added(connection: CallConnectionClient, invite: Invite, headers: dict[str, str]) -> str:
     from azure.communication.callautomation import PhoneNumberIdentifier
 
-    by_telephone = is_e164(invite.target)
+    target = _identifier(invite.target)
+    # A raw identity may name a telephone number, too.
+    by_telephone = isinstance(target, PhoneNumberIdentifier)
     result = connection.add_participant(
-        _identifier(invite.target),
+        target,
         invitation_timeout=invite.ring_s,
         operation_context=invite.invitation_id,
         source_caller_id_number=PhoneNumberIdentifier(invite.caller_id) if invite.caller_id else None,
-        sip_headers={SIP_MARK: invite.invitation_id},
+        sip_headers={SIP_MARK: invite.invitation_id} if by_telephone else None,
         voip_headers=None if by_telephone else {VOIP_MARK: invite.invitation_id},
         headers=headers,
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
+from shared.adapters.acs_service import MENDING_S, QUOTA, AcsService, ServiceRefusal
 from shared.adapters.email_refusals import named_in
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.adapters.sdk_answers import require_own_answer
@@ -29,7 +29,7 @@ _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
 # The code of a failed operation of which each recipient is reported as suppressed: nothing of it is ours to mend.
 _SUPPRESSED = "EmailDroppedAllRecipientsSuppressed"
 NO_OPERATION = "00000000-0000-0000-0000-000000000000"
-MAX_REFUSED_KEPT = 1_000
+MAX_REFUSED_KEPT = MAX_UNANSWERED_KEPT = 1_000
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
 # 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
 _OF_THE_SENDER = frozenset({"InvalidSenderUserName", "DomainNotLinked", "DomainNotVerified", "SenderNotAllowed"})
@@ -56,6 +56,7 @@ class AcsEmail:
         self._lock = threading.Lock()
         self._repeatable = RepeatableRequests(clock)
         self._refused: dict[str, int] = {}
+        self._unanswered: dict[str, None] = {}
         self._service = AcsService(
             "email", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
@@ -71,12 +72,17 @@ class AcsEmail:
         if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
-        headers = self._repeatable.headers(self._request_id(email, message))
-        operation = self._service.ask(
-            lambda client: _send(client, message, email.operation_id, headers),
-            deadline,
-            refusal=lambda answered: self._refusal(answered, email),
-        )
+        request_id = self._request_id(email, message)
+        headers = self._repeatable.headers(request_id)
+        try:
+            operation = self._service.ask(
+                lambda client: _send(client, message, email.operation_id, headers),
+                deadline,
+                refusal=lambda answered: self._refusal(answered, email),
+            )
+        except Unavailable as away:
+            self._note_unavailable(email.operation_id, request_id, away.reason)
+            raise
         if not _is_taken_on(operation):
             self._count_refusal(email.operation_id)
             raise _not_taken_on(operation)
@@ -97,9 +103,21 @@ class AcsEmail:
         self._count_refusal(email.operation_id)
         return _refusal(answered, email.recipients)
 
+    def _note_unavailable(self, operation_id: str, request_id: str, reason: str) -> None:
+        with self._lock:
+            if not reason:
+                self._unanswered[request_id] = None
+                if len(self._unanswered) > MAX_UNANSWERED_KEPT:
+                    del self._unanswered[next(iter(self._unanswered))]
+            may_be_sent = request_id in self._unanswered
+        # An earlier try without an answer may have sent it, and a limit may be counted before the service looks whether
+        # a request is a repeat: then only a repeat of that try sends nothing twice.
+        if reason == QUOTA and not may_be_sent:
+            self._count_refusal(operation_id)
+
     def _count_refusal(self, operation_id: str) -> None:
-        # The service repeats a refusal to the same request for five minutes, though it was mended by then. It has sent
-        # nothing: the next try is another request.
+        # The service repeats a 4xx, be it a 429, to the same request for five minutes, though it was mended by then or
+        # the quota's time is over. It has sent nothing: the next try is another request.
         with self._lock:
             self._refused[operation_id] = self._refused.pop(operation_id, 0) + 1
             if len(self._refused) > MAX_REFUSED_KEPT:

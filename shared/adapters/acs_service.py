@@ -31,6 +31,8 @@ MAX_WAIT_S = 600.0
 HTTPS_PORT = 443
 # A faulty setting, a right that has just been assigned, a key being rotated: somebody mends it.
 MENDING_S = 30.0
+# The reason of `Unavailable` after a 429.
+QUOTA = "quota"
 # Codes of a 400 of call control: the call is not connected, yet or any more; it has ended, and is no 404 yet.
 NOT_CONNECTED = "8501"
 CALL_OVER = frozenset({"8528", "8543"})
@@ -212,7 +214,7 @@ def _translated(error: AzureError, refusal: Callable[[ServiceRefusal], Exception
         return Unavailable()
     response = getattr(error, "response", None)
     if is_busy(status):
-        reason = "quota" if status == HTTPStatus.TOO_MANY_REQUESTS else ""
+        reason = QUOTA if status == HTTPStatus.TOO_MANY_REQUESTS else ""
         return Unavailable(retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S), reason=reason)
     return refusal(_answered(status, response))
 

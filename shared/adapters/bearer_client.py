@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
-from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
+from shared.adapters.acs_service import MENDING_S, QUOTA, AcsService, ServiceRefusal
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -198,7 +198,7 @@ class BearerService:
         try:
             reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
         except Unavailable as failure:
-            if failure.reason == "quota":
+            if failure.reason == QUOTA:
                 # Of requests that were refused together one may have met another, shorter limit.
                 self._not_before_s = max(self._not_before_s, self._clock.monotonic() + failure.retry_after_s)
             raise

@@ -31,6 +31,7 @@ from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, S
 from shared.domain.stamps import is_ahead
 
 API = "/api/data/v9.2"
+MODIFY = f"{API}/CCaaS_ModifyAgentPresence"
 ODATA = {"OData-Version": "4.0", "OData-MaxVersion": "4.0"}
 # Dataverse serves at least 52 requests of one user at once; several processes share that.
 REQUESTS_AT_ONCE = 12
@@ -160,7 +161,7 @@ class DynamicsPresence:
         if (kept := _kept(presence, mark, row, user_id, self._clock.now())) is not None:
             mark = self._holds.keep(agent_id, kept, deadline)
         try:
-            repeated = self._agents.set(user_id, _row_for(presence), row, deadline)
+            repeated = self._agents.set(user_id, _ids_for(presence), row, deadline)
         except Unavailable:
             self._note_unsure(agent_id, mark)
             raise
@@ -286,19 +287,23 @@ class _Agents:
             return structs.replace(plain, may_land=mark.unsure)
         return marked(structs.replace(plain, set_by=SetBy.SYSTEM), mark)
 
-    def set(self, user_id: str, presence_id: str, row: _StatusRow, deadline: Deadline) -> bool:
-        """Set a presence over this row; whether an earlier try of it may yet land. Raises `Conflict`."""
-        if presence_id == row.presence_id:
-            return False
-        body = {"ApiVersion": "1.0", "AgentId": user_id, "PresenceId": presence_id}
-        try:
-            reply = self._service.ask("POST", f"{API}/CCaaS_ModifyAgentPresence", deadline, body=body, headers=ODATA)
-        except (NotFound, Refused):
-            # Not signed in any more, or not enabled for it: nothing can be held now.
-            with self._lock:
-                self._refused[user_id] = self._clock.monotonic() + REFUSED_FOR_S
-            raise Conflict from None
-        return reply.repeated
+    def set(self, user_id: str, presence_ids: tuple[str, ...], row: _StatusRow, deadline: Deadline) -> bool:
+        """Set the first presence that is not refused over this row; whether an earlier try of it may yet land.
+
+        Raises `Conflict` where each is refused.
+        """
+        for presence_id in presence_ids:
+            if presence_id == row.presence_id:
+                return False
+            body = {"ApiVersion": "1.0", "AgentId": user_id, "PresenceId": presence_id}
+            try:
+                return self._service.ask("POST", MODIFY, deadline, body=body, headers=ODATA).repeated
+            except (NotFound, Refused):
+                continue
+        # Not signed in any more, or not enabled for it: nothing can be held now.
+        with self._lock:
+            self._refused[user_id] = self._clock.monotonic() + REFUSED_FOR_S
+        raise Conflict
 
     def as_set(self, presence: Presence, mark: Mark | None) -> Presence:
         """A presence that was set, as it is from now on."""
@@ -339,10 +344,17 @@ class _Agents:
         self._service.close()
 
 
-def _row_for(presence: Presence) -> str:
+def _ids_for(presence: Presence) -> tuple[str, ...]:
+    """What is asked for, each where the one before was refused.
+
+    Held is looked at again soon. A hold whose return is refused is over: it is asked for once more, since a refusal may
+    pass, and then for the product's own row of its status, since one of the organisation's own may be gone by now.
+    """
     if presence.hold_id is not None:
-        return BUSY_DND
-    return presence.native or _ROW_OF[presence.status]
+        return (BUSY_DND,)
+    plain = _ROW_OF[presence.status]
+    wanted = presence.native or plain
+    return (wanted, wanted) if wanted == plain else (wanted, wanted, plain)
 
 
 def _kept(presence: Presence, mark: Mark | None, row: _StatusRow, user_id: str, now: datetime) -> Mark | None:

@@ -27,6 +27,8 @@ SIGNED_IN_NOWHERE = "Offline/Offline"
 # What a preference shows and nothing else does; and what a session may show as well.
 _CERTAIN = (HELD_BY_PREFERENCE, "BeRightBack/BeRightBack", "Offline/OffWork")
 _UNSURE = ("Available/Available", "Busy/Busy", "Away/Away")
+# With automatic replies on, Graph shows this activity instead of the availability's own ("Available, out of office").
+OUT_OF_OFFICE = "OutOfOffice"
 PREFERRED_OF = {
     PresenceStatus.AVAILABLE: "Available/Available",
     PresenceStatus.BUSY: "Busy/Busy",
@@ -45,6 +47,11 @@ _STATUSES = {
     "away": PresenceStatus.AWAY,
     "offline": PresenceStatus.OFFLINE,
     "presenceunknown": PresenceStatus.OFFLINE,
+    # The newest reference lists these as availabilities, the older ones as activities alone.
+    "presenting": PresenceStatus.DO_NOT_DISTURB,
+    "focusing": PresenceStatus.DO_NOT_DISTURB,
+    "inacall": PresenceStatus.BUSY,
+    "inameeting": PresenceStatus.BUSY,
 }
 
 
@@ -58,7 +65,7 @@ class GraphStanding(StrEnum):
     SEEN = "seen"
     # It is in place, and would end by itself soon.
     FADING = "fading"
-    # A preference that was there before hides it.
+    # A preference that was there before hides it, or what is read is older than `LAG`: nothing tells which.
     HIDDEN = "hidden"
     # It is not in place, and no person's change tells why.
     LOST = "lost"
@@ -80,9 +87,16 @@ def status_of(native: str) -> PresenceStatus:
     return _STATUSES.get(native.partition("/")[0].casefold(), PresenceStatus.AWAY)
 
 
-def may_be_preference(native: str | None) -> bool:
-    """Whether a preference may show this."""
-    return native in _CERTAIN or native in _UNSURE
+def preference_of(native: str | None) -> str | None:
+    """The preference that may show this, as it is set; None where none shows it."""
+    availability, _, activity = (native or "").partition("/")
+    preference = f"{availability}/{availability}" if activity == OUT_OF_OFFICE else native
+    return preference if preference in _CERTAIN or preference in _UNSURE else None
+
+
+def is_certain(native: str) -> bool:
+    """Whether nothing but a preference shows this; behind automatic replies it may be anything."""
+    return native in _CERTAIN
 
 
 def ways_to_hold(native: str) -> tuple[str, ...]:
@@ -117,13 +131,13 @@ def stands(mark: Mark, native: str, now: datetime) -> GraphStanding:
     if mark.ways and age >= lasts(mark):
         # It ended by itself: whatever shows since then is no word on it.
         return GraphStanding.LOST
-    return GraphStanding.TAKEN if may_be_preference(native) else GraphStanding.LOST
+    return GraphStanding.LOST if preference_of(native) is None else GraphStanding.TAKEN
 
 
 def _stands_unseen(mark: Mark, native: str, age: timedelta) -> GraphStanding:
     if not mark.failed and age < LAG:
         return GraphStanding.UNSEEN
-    if may_be_preference(native) and native != mark.before_native:
+    if preference_of(native) not in (None, preference_of(mark.before_native)):
         return GraphStanding.TAKEN
     return GraphStanding.LOST if mark.failed else GraphStanding.HIDDEN
 
@@ -138,5 +152,5 @@ def landed_late(mark: Mark, native: str, now: datetime) -> bool:
     """Whether Graph shows the hold of a mark that was given back: it landed after it was taken away."""
     assert mark.returned_at is not None, "a hold that lasts does not land late"
     shows = status_of(native) is PresenceStatus.DO_NOT_DISTURB and mark.before is not PresenceStatus.DO_NOT_DISTURB
-    by_us = native != HELD_BY_PREFERENCE or PREFERRED in mark.ways
+    by_us = preference_of(native) != HELD_BY_PREFERENCE or PREFERRED in mark.ways
     return shows and by_us and may_land(mark, mark.returned_at) and age_of(mark.returned_at, now) >= LAG

@@ -20,11 +20,12 @@ from shared.adapters.graph_holds import (
     SESSION,
     SIGNED_IN_NOWHERE,
     GraphStanding,
+    is_certain,
     landed_late,
     lasts,
-    may_be_preference,
     may_land,
     native_of,
+    preference_of,
     stands,
     status_of,
     stronger,
@@ -41,7 +42,7 @@ REQUESTS_AT_ONCE = 16
 # A request that takes longer leaves time for another one within what an effect may take.
 REQUEST_WITHIN_S = 5.0
 KEEP_WITHIN_S = 1.0
-# What nobody knows any more is shown for so long at most.
+# What nobody knows any more, or not for certain, is preferred for so long at most.
 UNKNOWN_LASTS = timedelta(hours=1)
 # The longest name of a state that is documented has 23 letters.
 MAX_NAME_CHARS = 64
@@ -65,7 +66,7 @@ class Shown(Struct, frozen=True):
     def plain(self) -> Presence:
         """The presence as Graph tells it: only a preference is known to be a person's, and not since when."""
         status = status_of(self.native)
-        by_an_app = status is PresenceStatus.DO_NOT_DISTURB and not may_be_preference(self.native)
+        by_an_app = status is PresenceStatus.DO_NOT_DISTURB and preference_of(self.native) is None
         return Presence(
             status=status, native=self.native, set_by=SetBy.SYSTEM if by_an_app else None, version=self.version
         )
@@ -240,8 +241,9 @@ class GraphPresence:
             self._clear_session(user_id, deadline)
         if native is None:
             self._prefer(user_id, PREFERRED_OF[status], deadline, _duration(UNKNOWN_LASTS))
-        elif PREFERRED in ways and may_be_preference(native):
-            self._prefer(user_id, native, deadline, {})
+        elif PREFERRED in ways and (preference := preference_of(native)) is not None:
+            # A session may have shown the same, to a read that was too old: no agent is pinned to it for seven days.
+            self._prefer(user_id, preference, deadline, {} if is_certain(native) else _duration(UNKNOWN_LASTS))
         elif PREFERRED in ways:
             self._act(user_id, "clearUserPreferredPresence", {}, deadline)
 
@@ -372,7 +374,7 @@ def _as_returned(shown: Shown, mark: Mark, now: datetime) -> Presence:
 
 def ways_shown(native: str) -> tuple[str, ...]:
     """What may have been set for a hold of which no mark is left, where this is shown."""
-    by_preference = native == PREFERRED_OF[PresenceStatus.DO_NOT_DISTURB]
+    by_preference = preference_of(native) == PREFERRED_OF[PresenceStatus.DO_NOT_DISTURB]
     return (SESSION, PREFERRED) if by_preference else (SESSION,)
 
 

@@ -175,10 +175,14 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
 
 
 def is_left(before: Hold, after: Hold, current: Presence, *, held: bool) -> bool:
-    """Whether this settling leaves a change that somebody made to what we had set; a presence given back is none."""
+    """Whether this settling leaves a presence that is not what the hold found; one given back is.
+
+    Somebody changed what we had set, or it is still ours and the service refuses to take it back.
+    """
     if before.settled or not after.settled:
         return False
-    return held or (after.touched and current.settable and (after.before, after.before_native) != _state_of(current))
+    stays = current.settable or _is_ours(before, current)
+    return held or (after.touched and stays and (after.before, after.before_native) != _state_of(current))
 
 
 def decided_since(current: Presence, dialled_at: datetime) -> bool:

@@ -20,6 +20,7 @@ from tests.local.acs.identities import model
 CLOCK = SystemClock()
 PSAP, NUMBER, DESK = "+12065550142", "+14255550111", "+14255550199"
 AGENT = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_0000001f-52c8-7be1-28f4-343a0d00c1d7"
+TEAMS_USER = "8:orgid:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"
 
 
 @pytest.fixture(scope="module")
@@ -260,14 +261,27 @@ class TestInviting:
         [invitation] = service.control.call(call.server_call_id).invitations
         assert (invitation.invitation_id, invitation.identity, invitation.timeout_s) == (handle, AGENT, 15.0)
         assert (invitation.operation_context, invitation.caller_id) == ("invitation-1", None)
-        assert invitation.headers == {SIP_MARK: "invitation-1", VOIP_MARK: "invitation-1"}
-        assert SIP_MARK.startswith("X-MS-Custom-")
+        assert invitation.headers == {VOIP_MARK: "invitation-1"}
+
+    def test_a_teams_user_rings_with_the_mark(self, service: LocalAcs, calls: AcsCalls) -> None:
+        call, connection_id = answered(service, calls)
+        calls.invite(invite(connection_id, TEAMS_USER), soon()).result()
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert (invitation.identity, invitation.headers) == (TEAMS_USER, {VOIP_MARK: "invitation-1"})
 
     def test_a_number_rings_from_the_leased_number(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)
         calls.invite(invite(connection_id, DESK), soon()).result()
         [invitation] = service.control.call(call.server_call_id).invitations
         assert (invitation.identity, invitation.caller_id) == (f"4:{DESK}", NUMBER)
+
+    @pytest.mark.parametrize("target", [DESK, f"4:{DESK}"])
+    def test_a_number_rings_with_the_mark_for_telephones(self, service: LocalAcs, calls: AcsCalls, target: str) -> None:
+        call, connection_id = answered(service, calls)
+        calls.invite(structs.replace(invite(connection_id, target), caller_id=NUMBER), soon()).result()
+        [invitation] = service.control.call(call.server_call_id).invitations
+        assert invitation.headers == {SIP_MARK: "invitation-1"}
+        assert SIP_MARK.startswith("X-MS-Custom-")
 
     def test_a_repeat_is_the_same_invitation(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)

@@ -124,6 +124,31 @@ class TestRefusals:
         assert len(line.acs.control.emails()) == 1
         assert [each.repeated for each in line.acs.control.requests("email")] == [False, False, False, True]
 
+    def test_a_repeat_of_what_was_throttled_is_another_request(self, line: Line) -> None:
+        """The service repeats a 429 to the same request for five minutes, whatever the quota allows by then."""
+        line.acs.control.email_rules(EmailRules(messages_per_minute=1))
+        line.send(CHIEF)
+        message = an_email(DESK)
+        with pytest.raises(Unavailable) as caught:
+            line.email.send(message, Deadline(CLOCK, 10))
+        assert caught.value.reason == "quota"
+        line.acs.control.clock(advance_s=61)
+        for _ in range(2):
+            line.email.send(message, Deadline(CLOCK, 10))
+        assert [each.to for each in line.acs.control.emails()] == [[CHIEF], [DESK]]
+
+    def test_what_is_throttled_after_a_try_without_an_answer_is_still_the_same_request(self, line: Line) -> None:
+        """That try may have sent it, and a limit may be counted before a repeat is known for one."""
+        message = an_email(DESK)
+        line.acs.control.fault(Fault(operation="email", kind="drop", when="after", times=1))
+        line.acs.control.fault(Fault(operation="email", kind="throttle", skip=1, times=1))
+        for reason in ("", "quota"):
+            with pytest.raises(Unavailable) as caught:
+                line.email.send(message, Deadline(CLOCK, 10))
+            assert caught.value.reason == reason
+        line.email.send(message, Deadline(CLOCK, 10))
+        assert len(line.acs.control.emails()) == 1
+
     @pytest.mark.parametrize("body", ["", "null", "[]", "{}", "<html>", '{"status": "Running"}', '{"id": null}', DEEP])
     def test_what_says_202_without_an_operation_is_not_the_service(self, line: Line, body: str) -> None:
         line.acs.control.fault(Fault(operation="email", kind="body", status=202, body=body))

@@ -119,6 +119,12 @@ class World:
         rows = self.house.presence_rows.between("!", "~", 100, self.house.within()).result()
         return [row.key for row in rows]
 
+    @property
+    def told(self) -> tuple[int, int]:
+        """How often it was logged that a presence was given back, and that one was left."""
+        telemetry = self.house.telemetry
+        return telemetry.count("presence_restored"), telemetry.count("presence_left")
+
     def seen(self) -> Presence:
         return self.gateway.read(DANA, self.house.within())
 
@@ -372,15 +378,66 @@ class TestNotSignedIn:
         assert world.dynamics.requests == []
 
     def test_a_session_that_ends_between_look_and_set(self, world: World) -> None:
-        world.organisation.api_allowed = False
+        world.organisation.api_refuses = 405
         call = world.dial()
         assert world.shown == "Available"
         world.pass_time(timedelta(minutes=1))
-        world.organisation.api_allowed = True
+        world.organisation.api_refuses = None
         world.pass_time(timedelta(minutes=1))
         assert world.shown == "Busy DND"
         world.end(call)
         assert world.shown == "Available"
+
+
+class TestRefusedGivingBack:
+    @pytest.mark.parametrize("held_for", [timedelta(minutes=1), timedelta(minutes=4)])
+    def test_where_the_organisations_own_presence_is_gone_the_plain_one_of_its_status_comes_back(
+        self, world: World, held_for: timedelta
+    ) -> None:
+        world.organisation.choose(DANA_USER, TRAINING)
+        call = world.dial()
+        world.pass_time(held_for)
+        world.organisation.removed.add(TRAINING)
+        world.end(call)
+        assert (world.shown, world.marks) == ("Away", [])
+        world.pass_time(timedelta(minutes=5))
+        assert (world.shown, world.told) == ("Away", (1, 0))
+
+    @pytest.mark.parametrize("status", [400, 404, 405])
+    @pytest.mark.parametrize("before", [AVAILABLE, TRAINING], ids=NAMES.get)
+    @pytest.mark.parametrize("at", range(4))
+    def test_a_single_refusal_after_a_long_hold_changes_nothing(
+        self, world: World, at: int, before: str, status: int
+    ) -> None:
+        world.organisation.choose(DANA_USER, before)
+        call = world.dial()
+        world.pass_time(timedelta(minutes=4))
+        world.dynamics.faults[:] = [None] * at + [Fault("status", status)]
+        world.end(call)
+        world.pass_time(timedelta(minutes=1))
+        assert (world.shown, world.marks, world.told) == (NAMES[before], [], (1, 0))
+
+    @pytest.mark.parametrize("status", [400, 404, 405])
+    @pytest.mark.parametrize("before", [AVAILABLE, TRAINING], ids=NAMES.get)
+    @pytest.mark.parametrize("held_for", [timedelta(minutes=1), timedelta(minutes=4)])
+    def test_what_is_refused_for_good_is_left_and_told(
+        self, world: World, held_for: timedelta, before: str, status: int
+    ) -> None:
+        world.organisation.choose(DANA_USER, before)
+        call = world.dial()
+        world.pass_time(held_for)
+        world.organisation.api_refuses = status
+        world.end(call)
+        world.pass_time(timedelta(minutes=5))
+        assert (world.shown, world.marks, world.told) == ("Busy DND", [], (0, 1))
+
+    def test_of_whom_goes_home_nothing_is_told(self, world: World) -> None:
+        call = world.dial()
+        world.pass_time(timedelta(minutes=4))
+        world.organisation.sign_out(DANA_USER)
+        world.end(call)
+        world.pass_time(timedelta(minutes=5))
+        assert (world.marks, world.told) == ([], (0, 0))
 
 
 FAULTS = [

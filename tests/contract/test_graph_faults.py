@@ -31,6 +31,9 @@ STEP = timedelta(seconds=10)
 # So long a request may be on its way at most.
 LANDS_AFTER = timedelta(seconds=60)
 A_WHILE_S = 20
+# What a client's session may show as well as a preference.
+UNSURE: Pair = ("Busy", "Busy")
+AN_HOUR_S = 3600
 
 
 class BothClocks(HandClock):
@@ -65,7 +68,7 @@ class Story:
         if preference is not None:
             self.people.prefer(USER, *preference)
         self.comes_back = self.people.merged(USER)
-        self.preference = preference
+        self.client, self.preference = client or NOBODY, preference
         self.on_its_way = timedelta(0)
 
     def dial(self, call_id: str, *, ago_s: int = 0) -> None:
@@ -107,7 +110,10 @@ class Story:
         self.comes_back = NOBODY if self.comes_back == NOBODY else self.preference
 
     def over(self) -> None:
-        """Every lease and its cool-down."""
+        """Every lease and its cool-down; by then what was given back for an hour has ended."""
+        ends_in_s = self.people.ends_in_s(USER)[1]
+        if self.preference == UNSURE and ends_in_s is not None and ends_in_s <= AN_HOUR_S:
+            self.comes_back, self.preference = self.client, None
         for _ in range(8):
             self.clock.advance(timedelta(minutes=30))
             self.house.sweep()
@@ -130,7 +136,7 @@ def graph() -> Iterator[LocalGraph]:
 SITUATIONS: dict[str, tuple[Pair | None, Pair | None]] = {
     "available": (("Available", "Available"), None),
     "a meeting": (("Busy", "InAMeeting"), None),
-    "busy by preference": (("Available", "Available"), ("Busy", "Busy")),
+    "busy by preference": (("Available", "Available"), UNSURE),
     "be right back": (("Available", "Available"), ("BeRightBack", "BeRightBack")),
     "do not disturb": (("Available", "Available"), ("DoNotDisturb", "DoNotDisturb")),
     "signed in nowhere": (None, None),

@@ -147,6 +147,36 @@ class TestEveryState:
         case.give_back()
         assert case.people.left(USER) == ({}, preferred) and case.people.merged(USER) == preferred
 
+    @pytest.mark.parametrize("shown", UNSURE)
+    def test_a_read_that_is_too_old_pins_nobody_to_what_a_client_showed(self, case: Case, shown: Pair) -> None:
+        as_it_was(case, shown, None)
+        case.later(timedelta(minutes=1))
+        case.people.lag_s = 12.0
+        case.set_once()
+        case.later()
+        assert case.read().native == "/".join(shown)
+        case.set_once()
+        assert case.people.left(USER) == ({APP_ID: OURS}, PREFERRED), "nothing tells it from a preference"
+        case.people.lag_s = 0.0
+        case.later()
+        case.hold()
+        case.give_back()
+        preference = case.people.ends_in_s(USER)[1]
+        assert preference is not None and 3500 < preference <= 3600
+        case.later(timedelta(hours=1))
+        case.people.sign_in(USER, "Busy", "InAMeeting")
+        assert case.people.merged(USER) == ("Busy", "InAMeeting")
+
+    @pytest.mark.parametrize("preferred", CERTAIN)
+    def test_what_only_a_preference_shows_comes_back_for_as_long_as_graph_lets_it_last(
+        self, case: Case, preferred: Pair
+    ) -> None:
+        as_it_was(case, ("Available", "Available"), preferred)
+        case.hold()
+        case.give_back()
+        preference = case.people.ends_in_s(USER)[1]
+        assert preference is not None and preference > 24 * 3600
+
     @pytest.mark.parametrize("preferred", CERTAIN)
     @pytest.mark.parametrize("client", [("Available", "Available"), ("Busy", "InAMeeting")])
     def test_what_only_a_preference_shows_is_replaced_at_once(self, case: Case, preferred: Pair, client: Pair) -> None:
@@ -198,6 +228,78 @@ class TestEveryState:
         assert held.before_native == "/".join(shown)
         case.give_back()
         assert case.people.merged(USER) == shown
+
+    @pytest.mark.parametrize(
+        ("shown", "status"),
+        [
+            (("DoNotDisturb", "Presenting"), DND),
+            (("DoNotDisturb", "Focusing"), DND),
+            (("Busy", "InACall"), PresenceStatus.BUSY),
+            (("Busy", "InAMeeting"), PresenceStatus.BUSY),
+        ],
+    )
+    def test_what_the_newest_reference_lists_as_availabilities_is_known(
+        self, case: Case, shown: Pair, status: PresenceStatus
+    ) -> None:
+        case.people.newest_reference = True
+        as_it_was(case, shown, None)
+        assert case.read().status is status
+        held = case.hold()
+        assert (held.before, held.before_native) == (status, f"{shown[1]}/{shown[0]}")
+        case.give_back()
+        assert case.people.left(USER) == ({}, None) and case.people.merged(USER) == shown[::-1]
+
+
+class TestOutOfOffice:
+    """With automatic replies on, the activity says so instead of what else it would say."""
+
+    @pytest.fixture(autouse=True)
+    def replies_are_on(self, case: Case) -> None:
+        case.people.out_of_office.add(USER)
+
+    @pytest.mark.parametrize("shown", UNSURE)
+    def test_who_prefers_nothing_is_held_by_our_session_alone(self, case: Case, shown: Pair) -> None:
+        as_it_was(case, shown, None)
+        held = case.hold()
+        assert held.before_native == f"{shown[0]}/OutOfOffice"
+        assert case.people.left(USER) == ({APP_ID: OURS}, None)
+        case.give_back()
+        assert case.people.left(USER) == ({}, None)
+
+    @pytest.mark.parametrize("preferred", [*UNSURE, ("BeRightBack", "BeRightBack"), PREFERRED])
+    def test_a_preference_comes_back(self, case: Case, preferred: Pair) -> None:
+        as_it_was(case, ("Busy", "InAMeeting"), preferred)
+        case.hold()
+        assert case.people.merged(USER)[0] == "DoNotDisturb"
+        case.give_back()
+        assert case.people.left(USER) == ({}, preferred)
+
+    @pytest.mark.parametrize("before", [None, *UNSURE])
+    @pytest.mark.parametrize("chosen", [*UNSURE, ("BeRightBack", "BeRightBack")])
+    def test_what_the_agent_sets_meanwhile_stays(self, case: Case, before: Pair | None, chosen: Pair) -> None:
+        as_it_was(case, ("Available", "Available"), before)
+        case.hold()
+        case.people.prefer(USER, *chosen)
+        seen = case.read()
+        assert (seen.native, seen.hold_id) == (f"{chosen[0]}/OutOfOffice", None)
+        case.gateway.forget("a", "h", case.soon)
+        assert case.people.left(USER) == ({}, chosen)
+
+    def test_replies_that_are_turned_on_meanwhile_are_no_change_of_the_agents(self, case: Case) -> None:
+        case.people.out_of_office.clear()
+        as_it_was(case, ("Busy", "InAMeeting"), ("Available", "Available"))
+        case.set_once()
+        case.people.out_of_office.add(USER)
+        case.later()
+        assert case.read().hold_id == "h", "what hides the hold is what was there before"
+        case.hold()
+        case.give_back()
+        assert case.people.left(USER) == ({}, ("Available", "Available"))
+
+    def test_who_is_signed_in_nowhere_is_not_made_to_appear_offline(self, case: Case) -> None:
+        case.hold()
+        case.give_back()
+        assert case.people.left(USER) == ({}, None)
 
 
 @pytest.mark.parametrize("breakage", [*BREAKAGES, *SUBTLE])

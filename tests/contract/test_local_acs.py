@@ -22,6 +22,7 @@ from azure.communication.callautomation import (
     CallConnectionClient,
     CommunicationUserIdentifier,
     FileSource,
+    MicrosoftTeamsUserIdentifier,
     PhoneNumberIdentifier,
 )
 from azure.communication.email import EmailClient
@@ -204,6 +205,19 @@ def test_a_repeat_after_a_failure_is_executed(acs: LocalAcs, emails: EmailClient
         send(emails, "supervisor@example.com", headers=headers)
     send(emails, "supervisor@example.com", headers=headers)
     assert len(acs.control.emails()) == 1
+
+
+def test_a_repeat_of_what_was_throttled_is_throttled_again(acs: LocalAcs, emails: EmailClient) -> None:
+    acs.control.email_rules(EmailRules(messages_per_minute=1))
+    send(emails, "supervisor@example.com")
+    headers = repeatable(str(uuid4()))
+    for _ in range(2):
+        with pytest.raises(HttpResponseError) as refusal:
+            send(emails, "desk@example.com", headers=headers)
+        assert refusal.value.status_code == 429
+        acs.control.email_rules(EmailRules())
+    send(emails, "desk@example.com", headers=repeatable(str(uuid4())))
+    assert len(acs.control.emails()) == 2
 
 
 def test_a_repeat_that_says_something_else_is_rejected(acs: LocalAcs, emails: EmailClient) -> None:
@@ -459,6 +473,27 @@ def test_an_agent_is_added_to_an_answered_call(acs: LocalAcs, calls: CallAutomat
     poll(lambda: webhook.mid_call("CallDisconnected") or None, what="the agent hangs up too")
     with pytest.raises(ResourceNotFoundError):
         connection.get_call_properties()
+
+
+def test_a_header_of_the_wrong_kind_refuses_the_invitation(
+    acs: LocalAcs, calls: CallAutomationClient, webhook: Webhook
+) -> None:
+    call, connection = answered(acs, calls, webhook)
+    for user in (
+        CommunicationUserIdentifier(AGENT),
+        MicrosoftTeamsUserIdentifier("7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1"),
+    ):
+        with pytest.raises(HttpResponseError) as refusal:
+            connection.add_participant(user, sip_headers={"X-MS-Custom-Emergency": "callback"})
+        assert refusal.value.status_code == 400
+    with pytest.raises(HttpResponseError) as refusal:
+        connection.add_participant(
+            PhoneNumberIdentifier(DESK),
+            source_caller_id_number=PhoneNumberIdentifier(CALLBACK_NUMBER),
+            voip_headers={"X-Emergency": "callback"},
+        )
+    assert refusal.value.status_code == 400
+    assert acs.control.call(call.server_call_id).invitations == []
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class TestWhoMay:
         assert client.modify(BUSY_DND).status_code == 200
 
     def test_an_organisation_that_does_not_allow_the_api(self, dynamics: LocalDynamics) -> None:
-        dynamics.organisation.api_allowed = False
+        dynamics.organisation.api_refuses = 405
         assert Client(dynamics).modify(BUSY_DND).status_code == 405
 
 

@@ -184,6 +184,10 @@ def test_what_is_left_to_a_person_is_told_from_what_was_given_back() -> None:
     assert is_left(APPLIED, over, shown(DND, set_by="agent"), held=False)
     assert not is_left(APPLIED, over, back, held=False), "given back"
     assert not is_left(APPLIED, over, offline, held=False), "nobody is logged in"
+    refused = shown(DND, set_by="system", settable=False)
+    assert is_left(APPLIED, over, refused, held=False), "still ours, and the service takes nothing back"
+    chosen = shown(DND, set_by="agent", settable=False)
+    assert not is_left(APPLIED, over, chosen, held=False), "a person's, and nobody is logged in"
     assert not is_left(HOLD, structs.replace(HOLD, settled=True), by_agent, held=False), "nothing was set"
     assert not is_left(over, over, by_agent, held=True), "said before"
     assert not is_left(APPLIED, APPLIED, by_agent, held=True), "still ours"

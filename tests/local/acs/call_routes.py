@@ -193,7 +193,6 @@ def _invitation(body: Json) -> Invitation:
     timeout_s = body.get("invitationTimeoutInSeconds")
     if timeout_s is not None and not 0 <= timeout_s <= MAX_INVITATION_S:
         raise invalid("invitationTimeoutInSeconds")
-    context = body.get("customCallingContext") or {}
     return Invitation(
         invitation_id=str(uuid4()),
         identity=who,
@@ -201,8 +200,17 @@ def _invitation(body: Json) -> Invitation:
         operation_context=body.get("operationContext"),
         caller_id=caller_id,
         timeout_s=float(timeout_s or DEFAULT_INVITATION_S),
-        headers={**(context.get("sipHeaders") or {}), **(context.get("voipHeaders") or {})},
+        headers=_headers(body, who),
     )
+
+
+def _headers(body: Json, who: str) -> dict[str, str]:
+    """The custom headers of an invitation: SIP ones by telephone, VoIP ones to a user, and never the other kind."""
+    context = body.get("customCallingContext") or {}
+    kind, other = ("sipHeaders", "voipHeaders") if is_phone_number(who) else ("voipHeaders", "sipHeaders")
+    if context.get(other):
+        raise invalid(f"customCallingContext.{other}")
+    return context.get(kind) or {}
 
 
 def _recording(recording_id: str, state: str) -> Json:

@@ -30,9 +30,9 @@ class _Kept:
 class RepeatableRequests:
     """Answers kept for five minutes by Repeatability-Request-ID, as documented for these services.
 
-    Only answers that settled the matter are kept: after a throttled or failed try, the repeat is executed. What is
-    `tracked` is as the page of that name ("Repeatability of requests") says of e-mail: 409 while the first request is
-    under way, and 400 for a repeat that says something else. Of calls no page says either.
+    After a try that failed (5xx) the repeat is executed. What is `tracked` is as the page of that name ("Repeatability
+    of requests") says of e-mail: each 2xx and 4xx is repeated, be it a 429; 409 while the first request is under way,
+    and 400 for a repeat that says something else. Of calls no page says any of these: after a 429 a repeat is executed.
     """
 
     def __init__(self, clock: AdjustableClock) -> None:
@@ -63,10 +63,10 @@ class RepeatableRequests:
             if tracked:
                 _require_repeat(kept, content)
             return await asyncio.shield(kept.answer), True
-        return await self._execute(key, content, execute), False
+        return await self._execute(key, content, execute, tracked=tracked), False
 
     async def _execute(
-        self, key: tuple[str, str], content: bytes, execute: Callable[[], Awaitable[Response]]
+        self, key: tuple[str, str], content: bytes, execute: Callable[[], Awaitable[Response]], *, tracked: bool
     ) -> Response:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._answers[key] = _Kept(self._clock.elapsed(), content, answer)
@@ -77,7 +77,7 @@ class RepeatableRequests:
             self._answers.pop(key, None)
             answer.set_result(ServiceError(503, "ServiceUnavailable", "The first request failed.").response())
             raise
-        if response.status_code == 429 or response.status_code >= 500:
+        if response.status_code >= 500 or (response.status_code == 429 and not tracked):
             self._answers.pop(key, None)
         else:
             response.headers[RESULT_HEADER] = "accepted"

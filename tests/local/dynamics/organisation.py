@@ -87,13 +87,16 @@ class Organisation:
     """What it holds after a change that the platform made by itself: undocumented, too."""
     names_users: bool = True
     """Whether the organisation has `msdyn_presencemodifiedbyuserid`: older ones do not."""
-    api_allowed: bool = True
+    api_refuses: int | None = None
+    """What every set answers where nothing may be set by API."""
     signed_out_status: int = 400
     """What a set answers for an agent who is not signed in: undocumented, so tests vary it; with 200 nothing is set."""
     modified_on_says: str | None = None
     """What `msdyn_presencemodifiedon` holds instead of the time, where it is nonsense."""
     lag: timedelta = timedelta(0)
     """How long a change takes until it is read."""
+    removed: set[str] = field(default_factory=set)
+    """Rows of `msdyn_presences` that an administrator has removed meanwhile."""
     capacity: dict[str, list[CapacityProfile]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -167,7 +170,7 @@ class Organisation:
 
     def modify(self, caller: str, agent_id: str, presence_id: str) -> None:
         """`CCaaS_ModifyAgentPresence`. Raises `DataverseError`."""
-        if presence_id not in ROWS:
+        if presence_id not in ROWS or presence_id in self.removed:
             raise DataverseError(404, "0x80040217", "Entity 'msdyn_presence' With Id does not exist.")
         if not ROWS[presence_id].can_user_set:
             raise DataverseError(400, "0x80040265", "This presence cannot be set.")

@@ -159,8 +159,8 @@ class LocalDynamics:
     def _modify(self, method: str, caller: str, headers: dict[str, str], content: bytes) -> tuple[int, str]:
         if method != "POST":
             raise DataverseError(405, "0x80060888", "The requested resource does not support this method.")
-        if not self.organisation.api_allowed:
-            raise DataverseError(405, "0x80040265", "API not allowed")
+        if self.organisation.api_refuses is not None:
+            raise DataverseError(self.organisation.api_refuses, "0x80040265", "API not allowed")
         self._require(caller, headers, MODIFY)
         agent_id, presence_id = _arguments(content)
         self.organisation.modify(caller, agent_id, presence_id)

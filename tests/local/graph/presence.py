@@ -28,6 +28,7 @@ PREFERRED_PAIRS = {
     *(("Available", "Available"), ("Busy", "Busy"), ("DoNotDisturb", "DoNotDisturb")),
     *(("BeRightBack", "BeRightBack"), ("Away", "Away"), ("Offline", "OffWork")),
 }
+NEWER_AVAILABILITIES = ("Presenting", "Focusing", "InACall", "InAMeeting")
 NOBODY: Pair = ("Offline", "Offline")
 RANK = ("DoNotDisturb", "Busy", "BusyIdle", "Available", "AvailableIdle", "BeRightBack", "Away")
 DAY_S = 24 * 3600.0
@@ -84,6 +85,10 @@ class Presences:
         """Whether values are written as the newest reference lists them."""
         self.shows_sessions_of_apps = True
         """Whether a session that an application set is part of what everybody sees."""
+        self.out_of_office: set[str] = set()
+        """Users whose automatic replies are on."""
+        self.newest_reference = False
+        """Whether availabilities are those that the newest reference lists: meetings and presentations among them."""
         self.most_within_30_s = 0
 
     # What people and their clients do
@@ -119,7 +124,7 @@ class Presences:
     def merged(self, user_id: str) -> Pair:
         """What everybody sees once nothing lags."""
         now_s = self._now_s()
-        return self._seen(self._of(user_id)[-1]).merged(now_s)
+        return self._named(user_id, self._seen(self._of(user_id)[-1]).merged(now_s))
 
     def left(self, user_id: str) -> tuple[dict[str, Pair], Pair | None]:
         """The sessions of applications and the preference that are there now."""
@@ -152,7 +157,7 @@ class Presences:
         seen_at_s = self._now_s() - self.lag_s
         history = self._of(user_id)
         known = [told for told in history if told.at_s <= seen_at_s] or history[:1]
-        availability, activity = self._seen(known[-1]).merged(seen_at_s)
+        availability, activity = self._named(user_id, self._seen(known[-1]).merged(seen_at_s))
         return {
             "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users/presence/$entity",
             "id": user_id,
@@ -235,6 +240,13 @@ class Presences:
         if self.shows_sessions_of_apps:
             return told
         return replace(told, sessions={key: each for key, each in told.sessions.items() if key == "teams"})
+
+    def _named(self, user_id: str, pair: Pair) -> Pair:
+        """As Graph names it: documented is Available with the activity OutOfOffice, and a call that stays one."""
+        availability, activity = pair
+        if user_id.lower() in self.out_of_office and activity == availability:
+            return availability, "OutOfOffice"
+        return (activity, availability) if self.newest_reference and activity in NEWER_AVAILABILITIES else pair
 
     def _written(self, value: str) -> str:
         return value[0].lower() + value[1:] if self.camel_case else value
