@@ -64,6 +64,7 @@ const END_AGAIN_S = [1, 2, 4, 8, 30, 60];
 const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
+const HANG_UP_WITHIN_MS = 3000;
 // The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
 const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
@@ -74,6 +75,7 @@ const UNENDED = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
+const STANDS = new Set(["Connected", "LocalHold", "RemoteHold"]);
 
 // Which numbers are emergencies ----------------------------------------------------------------------------------------
 
@@ -388,7 +390,8 @@ export function createEmergencyDialer(options) {
    */
   function dial(number) {
     const found = recognised(number, options.country);
-    const same = legs.find((each) => !each.over && standsFor(each, found));
+    // A call that is being ended is nobody's help any more: whoever dials after End call wants another one.
+    const same = legs.find((each) => !each.over && !each.endAsked && standsFor(each, found));
     if (same) return same.placed;
     if (!found.possible) return started(number, undefined);
     const mine = new Leg(number, found);
@@ -453,7 +456,8 @@ export function createEmergencyDialer(options) {
   /** @param {Leg} mine @param {Call} call */
   function watch(mine, call) {
     const look = () => {
-      if (mine.call !== call || mine.over) return;
+      if (mine.call !== call) return;
+      if (mine.over) return endAgain(call);
       if (RUNG.has(call.state)) mine.rang = true;
       if (call.state === "Connected") connected(mine, call);
       else if (call.state === "Connecting" || call.state === "Ringing" || call.state === "EarlyMedia") mine.phase = "connecting";
@@ -529,13 +533,33 @@ export function createEmergencyDialer(options) {
   function end() {
     const all = inProgress();
     const emergencies = all.filter((each) => each instanceof Callback || each.certain);
-    for (const each of emergencies.length ? emergencies : all.slice(-1)) {
+    const asked = emergencies.length ? emergencies : all.slice(-1);
+    for (const each of asked) {
       each.endAsked = true;
       if (each instanceof Leg) each.phase = "ending";
       if (each.call) hangUp(each.call);
       else if (each instanceof Leg) finish(each, "agent");
     }
+    setTimeout(giveUp, HANG_UP_WITHIN_MS, asked);
     changed();
+  }
+
+  /**
+   * The SDK can leave a call that was hung up without its end: it is over all the same. One that stands can be ended again.
+   * @param {(Leg | Callback)[]} asked
+   */
+  function giveUp(asked) {
+    for (const each of asked) {
+      if (each.over || STANDS.has(each.call?.state ?? "")) continue;
+      if (each instanceof Leg) finish(each, "agent");
+      else callbackOver(each);
+    }
+    changed();
+  }
+
+  /** @param {Call} call one that was given up and connects all the same */
+  function endAgain(call) {
+    if (call.state === "Connected") hangUp(call);
   }
 
   /** @param {Call} call */
@@ -809,7 +833,7 @@ export function createEmergencyDialer(options) {
     callbacks.add(mine);
     if (callId) keep({ callId, done: mine.done });
     const look = () => {
-      if (mine.over) return;
+      if (mine.over) return endAgain(call);
       if (call.state === "Connected") mine.connected = true;
       if (call.state === "Disconnected") callbackOver(mine);
       changed();

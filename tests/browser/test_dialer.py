@@ -524,6 +524,85 @@ def test_a_call_that_was_ended_while_it_waited_is_never_placed(caller: Caller) -
     assert caller.started == [] and caller.desk.ends == ["agent"]
 
 
+NEVER_ENDS = [
+    {**STUCK, "hangUp": "rejects"},
+    {**CONNECTS_ONLY, "hangUp": "hangs"},
+    {**CONNECTS_ONLY, "hangUp": "rejects"},
+    {"steps": [[2, "Connecting"], [20, "Ringing"]], "hangUp": "rejects"},
+    {**RINGS, "hangUp": "hangs"},
+]
+
+
+def stand_still(caller: Caller) -> None:
+    """Stop the page's clock: no machine is too slow for what must not have happened yet."""
+    caller.page.clock.install(time="2026-11-26T14:00:00Z")
+    caller.page.clock.pause_at("2026-11-26T14:00:01Z")
+
+
+def hang_up_in_vain(caller: Caller, script: dict[str, Any]) -> None:
+    """Dial and press End call; the page's clock stands still but where it is moved."""
+    stand_still(caller)
+    caller.sit_down(script, RINGS)
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    caller.page.evaluate("() => window.dialer.end()")
+
+
+@pytest.mark.parametrize("script", NEVER_ENDS)
+def test_a_dial_after_end_call_is_a_call_of_its_own_though_the_one_before_does_not_end(
+    caller: Caller, script: dict[str, Any]
+) -> None:
+    hang_up_in_vain(caller, script)
+    assert caller.dial()["inTheClick"] == 2
+    # A double click is still one call.
+    assert caller.dial()["inTheClick"] == 2
+
+
+@pytest.mark.parametrize("script", NEVER_ENDS)
+def test_a_call_whose_hang_up_never_completes_is_over_all_the_same(caller: Caller, script: dict[str, Any]) -> None:
+    hang_up_in_vain(caller, script)
+    caller.page.clock.run_for(2900)
+    assert caller.state["emergency"] and caller.desk.ends == []
+    caller.page.clock.run_for(200)
+    assert (caller.state["emergency"], caller.state["inProgress"], caller.state["ended"]) == (False, False, "agent")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
+    assert len(caller.started) == 1
+
+
+def test_a_call_that_stands_though_it_was_hung_up_can_be_ended_again(caller: Caller) -> None:
+    hang_up_in_vain(caller, {**RINGS, "hangUp": "rejects"})
+    caller.page.clock.run_for(3100)
+    assert caller.state["emergency"] and caller.desk.ends == []
+    caller.page.evaluate("() => window.dialer.end()")
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 2
+
+
+def test_a_call_that_was_given_up_and_connects_all_the_same_is_hung_up_again(caller: Caller) -> None:
+    hang_up_in_vain(caller, {**CONNECTS_ONLY, "hangUp": "rejects"})
+    caller.page.clock.run_for(3100)
+    caller.page.evaluate("() => window.agent.calls[0].become('Connected')")
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 2
+    assert caller.state["emergency"] is False
+
+
+@pytest.mark.parametrize("after", ["ends", "connects"])
+def test_a_callback_whose_hang_up_never_completes_is_over_all_the_same(caller: Caller, after: str) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    caller.page.evaluate("() => { window.agent.ring({ hangUp: 'hangs' }); window.dialer.answer(); }")
+    caller.page.clock.run_for(400)
+    caller.wait_for("window.dialer.state.callback && window.agent.calls[0].state === 'Connected'")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.page.clock.run_for(3100)
+    assert caller.state["emergency"] is False
+    caller.wait_until(lambda: told_to_have_ended(caller.desk) == [(INVITATION, "agent")])
+    become = "Connected" if after == "connects" else "Disconnected"
+    caller.page.evaluate("(state) => window.agent.calls[0].become(state)", become)
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == (2 if after == "connects" else 1)
+    assert len(caller.desk.ends) == 1
+
+
 @pytest.mark.parametrize("site", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("script", [STUCK, CONNECTS_ONLY, RINGS])
 def test_a_reload_leaves_no_leg_behind(page: Page, desk: Desk, script: dict[str, Any], site: str) -> None:
