@@ -129,6 +129,65 @@ def test_the_alarm_tells_of_nobody_whose_emergency_is_over(page: Page, desk: Des
     expect(page.get_by_role("heading", name="Agent Example 1")).to_be_visible()
 
 
+HELD: dict[str, Any] = {"mode": "normal", "hold_until": "2026-11-26T02:20:00Z"}
+TEST: dict[str, Any] = {"test": True}
+DRILL: dict[str, Any] = {"drill": True, "mode": "normal"}
+GONE = None
+
+
+def standing(page: Page, desk: Desk, fields: dict[str, Any] | None) -> None:
+    """The board shows the emergency of agent 1 with these fields, or not at all, and that of agent 2."""
+    rows = [] if fields is None else [emergency(1, **fields)]
+    desk.others["GET manage/emergencies"] = [*rows, emergency(2)]
+    card = page.get_by_role("list", name="Live").get_by_role("listitem").filter(has_text="Agent Example 1")
+    if fields is None:
+        return expect(card).to_have_count(0, timeout=SETTLE_MS)
+    drill, mode = fields.get("drill"), fields.get("mode", "emergency")
+    expect(card).to_contain_text(WORDS["en"]["mode_drill" if drill else f"mode_{mode}"], timeout=SETTLE_MS)
+    return expect(card.locator(".tag")).to_have_text("DRILL" if drill else "TEST" if fields.get("test") else "")
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ([TEST, {}], "EMERGENCY"),
+        ([TEST | HELD, {}], "EMERGENCY"),
+        ([DRILL, {}], "EMERGENCY"),
+        ([{}, GONE, {}], "EMERGENCY"),
+        ([{}, HELD, {}], "EMERGENCY"),
+        ([{}, HELD, {"mode": "ringing"}], "EMERGENCY"),
+        ([HELD, TEST], "TEST"),
+    ],
+)
+def test_what_stands_anew_under_the_same_lease_is_announced_anew(
+    page: Page, desk: Desk, stages: list[dict[str, Any] | None], told: str
+) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(9)]})
+    for stage in stages[:-1]:
+        standing(page, desk, stage)
+    page.evaluate(HEARD)
+    standing(page, desk, stages[-1])
+    expect(page.get_by_role("alert")).to_have_text(f"{told}: Agent Example 1, North building.")
+    assert heard(page, "Agent Example 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [({}, HELD), (TEST, TEST | HELD), ({}, {"mode": "ringing"}), (TEST, HELD), (TEST, GONE)]
+)
+def test_what_only_becomes_held_or_rings_is_not_announced_again(
+    page: Page, desk: Desk, first: dict[str, Any], then: dict[str, Any] | None
+) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(1, **first), emergency(2)]})
+    alarm = page.get_by_role("alert")
+    kind = "TEST" if first else "EMERGENCY"
+    others = "EMERGENCY: Agent Example 2, North building."
+    expect(alarm).to_have_text(f"{kind}: Agent Example 1, North building. {others}")
+    standing(page, desk, then)
+    # What the alarm says of a test that is none any more, or is over, goes; the rest stays.
+    still = then is not GONE and bool(then.get("test")) == bool(first)
+    expect(alarm).to_have_text(f"{kind}: Agent Example 1, North building. {others}" if still else others)
+
+
 # With the keyboard ----------------------------------------------------------------------------------------------------
 
 
