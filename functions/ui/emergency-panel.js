@@ -41,6 +41,7 @@ export class EmergencyPanel extends HTMLElement {
   #leave = [];
   #source = null;
   #agentId = null;
+  #agentBefore = null;
   #mine = null;
   #t = speaking(PANEL_WORDS, "en");
   #locale = "en";
@@ -55,6 +56,7 @@ export class EmergencyPanel extends HTMLElement {
   #browserDevices = null;
   #unwatchDevices = () => {};
   #identifies = onlyNewest();
+  #identifiedAt = -Infinity;
   #lookedAt = -Infinity;
   #looks = onlyNewest();
   #confirms = onlyNewest();
@@ -102,7 +104,8 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Ask again who this is and what is shown: there is a token now, or another one. */
   refresh() {
-    this.#identify().then(() => this.#source?.now());
+    const asked = this.#agentId && !this.getAttribute("agent-id") ? this.#identifyNext() : this.#identify();
+    asked.then(() => this.#source?.now());
   }
 
   // Life -----------------------------------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ export class EmergencyPanel extends HTMLElement {
       agentId: () => this.#agentId,
       token: (fresh) => this.#token(fresh),
       busy: () => this.#local().emergency || this.#local().incoming !== "none",
-      onChange: () => this.#render(),
+      onChange: () => this.#answered(),
     });
     this.#follow();
     this.#identify().then(() => this.#source?.now());
@@ -195,11 +198,11 @@ export class EmergencyPanel extends HTMLElement {
 
   async #identify() {
     const newest = this.#identifies();
+    this.#agentBefore = null;
     this.#agentId = this.getAttribute("agent-id") || null;
     // Not waited for: a browser may take ten seconds to find out where it is.
     if (this.#agentId) return void this.#lookAtDesktop();
-    const answer = await this.#ask("GET", "me");
-    const mine = answer?.ok ? await answer.json().catch(() => null) : null;
+    const { answer, mine } = await this.#askWho();
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
@@ -214,6 +217,41 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
+  /** Who is signed in, by the answer of the API; null where it says nothing of it. */
+  async #askWho() {
+    this.#identifiedAt = performance.now();
+    const answer = await this.#ask("GET", "me");
+    return { answer, mine: answer?.ok ? await answer.json().catch(() => null) : null };
+  }
+
+  #answered() {
+    this.#render();
+    if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
+  }
+
+  /** Whether somebody else may have signed in at this desk: what is shown is refused, and no page around says whose it is. */
+  #mayBeAnother() {
+    return this.#source?.state.status === "refused" && this.#agentId !== null && !this.getAttribute("agent-id");
+  }
+
+  /** The next agent of a shared desk, where it is another one; no other answer takes anything from the page. */
+  async #identifyNext() {
+    const newest = this.#identifies();
+    const { mine } = await this.#askWho();
+    if (!newest() || !mine?.agent_id || mine.agent_id === this.#agentId) return;
+    // What to say during a call stays until it is over, whoever signs in meanwhile.
+    if (this.#local().emergency) return;
+    this.#mine = mine;
+    this.#agentBefore = this.#agentId;
+    this.#agentId = mine.agent_id;
+    this.#desktop = { known: null, confirmed: false };
+    for (const begin of [this.#looks, this.#confirms]) begin();
+    this.#source.forget();
+    this.#speakTheirs();
+    this.#lookAtDesktop();
+    this.#source.now();
+  }
+
   /** In the language of whoever is signed in, where the page around gives none (B11). */
   #speakTheirs() {
     const before = this.#locale;
@@ -224,9 +262,9 @@ export class EmergencyPanel extends HTMLElement {
     this.#render();
   }
 
-  /** Who this is was not to be learnt: the server was away, or nobody had signed in. */
+  /** Who this is was not to be learnt: the server was away, or nobody had signed in; or it is somebody else by now. */
   #identifyAgain = () => {
-    if (!this.#agentId && this.#source) this.refresh();
+    if (this.#source && (!this.#agentId || this.#mayBeAnother())) this.refresh();
   };
 
   /** Ask the API, once more with a fresh token where the first was refused; null where nothing came back. */
@@ -266,7 +304,8 @@ export class EmergencyPanel extends HTMLElement {
 
   #happened() {
     const state = this.#dialer?.state;
-    if (state?.agentId && state.agentId !== this.#agentId && state.report !== "none") this.#agentId = state.agentId;
+    // What the agent before dialled at this desk makes nobody that one again.
+    if (state?.agentId && ![this.#agentId, this.#agentBefore].includes(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
     const local = this.#local();
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {

@@ -57,6 +57,17 @@ export class StateSource {
     this.#become({ status: "fresh", panel, since: Date.now() });
   }
 
+  /** Begin anew: it is somebody else's panel that is asked for from here on. */
+  forget() {
+    // What is under way was asked for the one before.
+    this.#asks();
+    this.#asking?.abort();
+    this.#tag = null;
+    this.#fresh = false;
+    this.#failures = 0;
+    this.#become({ status: "checking", panel: null, since: null });
+  }
+
   stop() {
     clearTimeout(this.#timer);
     this.#asks.end();

@@ -443,6 +443,117 @@ def test_the_token_of_the_agent_before_is_not_used_for_the_next_one(page: Page, 
     assert len(desk.requests("GET", "/panel")) <= asked + 1
 
 
+def who(agent: str | None, locale: str | None = None) -> dict[str, Any]:
+    """What the server says of who is signed in."""
+    return {"agent_id": agent, "name": None, "roles": ["EmergencyCalling.Agent"], "locale": locale}
+
+
+def sit_down_at_a_shared_desk(page: Page, desk: Desk) -> None:
+    """The element where nobody says whose panel it is; agent 1 is signed in."""
+    desk.others |= {"GET me": who("agent-1"), "PUT agents/agent-2/desktop": {"confirmed": True}}
+    page.goto(desk.host_page)
+    shared = ELEMENT.replace('"agent-id": "agent-1", ', "").replace('lang: "en", ', "")
+    page.evaluate(shared, {"api": f"{desk.address}/api", "options": {}})
+
+
+def look_again(page: Page) -> None:
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+
+
+def asked_of(desk: Desk, agent: str) -> int:
+    return len(desk.requests("GET", f"/agents/{agent}/panel"))
+
+
+def test_the_next_agent_of_a_shared_desk_has_their_own_panel(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panels = {"agent-1": after_drop(), "agent-2": panel()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    desk.panels["agent-1"] = 403
+    desk.others["GET me"] = who("agent-2", "es-MX")
+    hand_over(page, '() => "another-token"')
+    # It is asked for with the next poll.
+    expect(page.get_by_role("heading", level=2)).to_have_text("Ninguna llamada de emergencia")
+    left = page.evaluate("() => document.querySelector('emergency-panel').shadowRoot.innerHTML")
+    assert "Example Street" not in left and "0102" not in left
+    reports = desk.requests("PUT", "/agents/agent-2/desktop")
+    assert {each.authorization for each in reports} == {"Bearer another-token"}
+    said.clear()
+
+
+def test_the_tag_of_the_agent_before_is_not_that_of_the_next_ones_panel(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    # The same panel word for word, and so the same tag.
+    desk.panels = {"agent-1": panel(poll_after_s=1), "agent-2": panel(poll_after_s=1)}
+    desk.others |= {"GET me": who("agent-1"), "PUT agents/agent-2/desktop": {"confirmed": True}}
+    page.goto(desk.host_page)
+    page.evaluate(CONNECT, {"panel": f"{desk.address}/api/ui/panel?desktop=desktop-1"})
+    framed = page.frame_locator("iframe")
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    desk.panels["agent-1"] = 403
+    desk.others["GET me"] = who("agent-2")
+    token = {"type": "token", "value": "another-token", "expiresAt": "2030-01-01T00:00:00Z"}
+    page.evaluate("(token) => window.port.postMessage(token)", token)
+    with page.expect_response(lambda response: "/agent-2/panel" in response.url) as answer:
+        pass
+    assert answer.value.status == 200
+    assert desk.requests("GET", "/agents/agent-2/panel")[0].authorization == "Bearer another-token"
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    expect(framed.locator(".notes li")).to_have_count(0)
+    said.clear()
+
+
+@pytest.mark.parametrize("answer", [503, 401, who(None), who("agent-1")])
+def test_a_refusal_without_another_agent_takes_nothing_from_the_page(
+    page: Page, desk: Desk, said: list[str], answer: Any
+) -> None:
+    desk.panels = {"agent-1": in_emergency()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    desk.panels["agent-1"] = 401
+    desk.others["GET me"] = answer if isinstance(answer, dict) else Scripted({}, status=answer)
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("You are not signed in")
+    with page.expect_response("**/me"):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    desk.panels["agent-1"] = in_emergency(banner_key="callback_ringing")
+    expect(page.get_by_role("alert")).to_have_text("An emergency responder is calling back. Answer now.")
+    said.clear()
+
+
+def test_what_to_say_stays_through_a_call_whoever_signs_in_meanwhile(page: Page, desk: Desk, said: list[str]) -> None:
+    theirs = "agent-as-the-server-knows-them"
+    desk.panels = {theirs: in_emergency(), "agent-2": panel()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    desk.panels[theirs] = 403
+    desk.others["GET me"] = who("agent-2")
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("You are not signed in")
+    with page.expect_response("**/me"):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    look_again(page)
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    assert asked_of(desk, "agent-2") == 0
+    page.evaluate("() => window.dialer.end()")
+    page.wait_for_function("() => window.dialer.state.phase === 'ended'")
+    with page.expect_response(lambda response: "/agent-2/panel" in response.url):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("region", name="Say this")).to_have_count(0)
+    # The dialer still tells of the call, and of whose it was.
+    before = asked_of(desk, theirs)
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.evaluate("() => { window.agent.ring(); }")
+    look_again(page)
+    assert asked_of(desk, theirs) == before
+    said.clear()
+
+
 def test_a_page_around_that_gives_no_token_leaves_the_panel_its_cookie(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     page.goto(desk.host_page)
