@@ -395,7 +395,7 @@ export class EmergencyPanel extends HTMLElement {
     const sign = JSON.stringify([view, this.#local(), this.#desktop]);
     if (sign === this.#shown) return this.#renderTimes();
     this.#shown = sign;
-    if (before?.mode !== view.mode || before?.held !== view.held) this.#changedAt = performance.now();
+    if (before?.mode !== view.mode || before?.held !== view.held) this.#becameAnother(view);
     const t = this.#t;
     const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
     panel.dataset.mode = view.mode;
@@ -421,6 +421,13 @@ export class EmergencyPanel extends HTMLElement {
     if (held && !held.checkVisibility()) heading.focus();
     this.#tellNotes(before?.notes ?? [], view.notes);
     this.#tell(view);
+  }
+
+  /** What was said before is of another state; but not what *End call* said to whoever ended this one with it. */
+  #becameAnother(view) {
+    this.#changedAt = performance.now();
+    if (!this.#saidAtEnd || view.mode !== "normal") this.#announce("");
+    this.#saidAtEnd = false;
   }
 
   #focused() {
@@ -562,6 +569,7 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #announcing = null;
+  #saidAtEnd = false;
 
   /** Words for everybody: the same ones once more are read out once more. */
   #announce(words) {
@@ -648,7 +656,9 @@ export class EmergencyPanel extends HTMLElement {
       // Barred in a frame of another site.
     }
     if (callId) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
-    if (!this.#softphone?.control) this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
+    if (this.#softphone?.control) return;
+    this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
+    this.#saidAtEnd = true;
   }
 
   async #endHold() {

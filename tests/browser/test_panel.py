@@ -370,6 +370,53 @@ def test_what_a_press_comes_to_is_said_where_it_is_seen(
     expect(status).to_be_in_viewport(ratio=1)
 
 
+@pytest.mark.parametrize("then", [panel(), in_emergency(), after_drop()])
+def test_what_a_press_came_to_is_not_said_any_more_in_another_state(
+    page: Page, desk: Desk, then: dict[str, Any]
+) -> None:
+    desk.panel = ringing()
+    open_panel(page, desk)
+    page.get_by_role("button", name="Answer").click()
+    status = page.get_by_role("status")
+    expect(status).not_to_be_empty()
+    desk.panel = then
+    look_again(page)
+    expect(page.get_by_role("button", name="Answer", exact=True)).to_have_count(int(then["mode"] == "normal"))
+    expect(status).to_be_empty()
+
+
+def test_what_end_call_says_outlasts_the_change_that_it_brought_about_and_no_other(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency(poll_after_s=30)
+    page.add_init_script(f"sessionStorage.setItem('ec', '{KEPT}')")
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    desk.panel = panel()
+    page.get_by_role("button", name="End call").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("There is no call in this window to end.")
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(status).to_be_empty()
+
+
+def test_notes_that_come_with_another_state_are_read_out(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = ringing()
+    open_panel(page, desk)
+    page.get_by_role("button", name="Answer").click()
+    desk.panel = 503
+    look_again(page)
+    look_again(page)
+    away = WORDS["en"]["server_away"]
+    expect(page.get_by_role("status")).to_have_text(away)
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["server_back"])
+    without_network_words(said)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_end_call_keeps_its_place_at_320_px_and_nothing_overflows(page: Page, desk: Desk, language: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
