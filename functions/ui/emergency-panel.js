@@ -336,20 +336,27 @@ export class EmergencyPanel extends HTMLElement {
       test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
       reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
-      ended: this.#endedHere(dialer),
+      ended: this.#endedHere(dialer?.ended ?? this.#endOf(call)),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
   }
 
-  #endedHere(state) {
-    if (!state?.ended) return (this.#endedAt = null);
+  #endedHere(ended) {
+    if (!ended) return (this.#endedAt = null);
     this.#endedAt ??= performance.now();
     // After the hold it is over for good: a server that is away must not make an emergency of it again.
-    return performance.now() - this.#endedAt < HOLD_MS ? state.ended : "agent";
+    return performance.now() - this.#endedAt < HOLD_MS ? ended : "agent";
   }
 
   #endedAt = null;
+  #endAskedOf = null;
+
+  /** Who ended the softphone's emergency call, if it is over; without an id nobody knows that End call was pressed for this one. */
+  #endOf(call) {
+    if (!call?.emergency || call.state !== "ended") return null;
+    return call.id && call.id === this.#endAskedOf ? "agent" : "dropped";
+  }
 
   // Showing --------------------------------------------------------------------------------------------------------
 
@@ -624,6 +631,7 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
+    if (name === "end_call") this.#endAskedOf = this.#softphone?.call?.id ?? null;
     // First the call: everything else may fail.
     if (this.#dialer) this.#throughDialer(name, number, view);
     if (name === "dial") this.#parts.number.value = "";

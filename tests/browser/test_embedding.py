@@ -100,6 +100,41 @@ def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk,
     expect(framed.get_by_role("alert")).to_be_empty()
 
 
+CALL = {"type": "call", "id": "1", "state": "connected", "emergency": True, "direction": "outgoing"}
+
+
+@pytest.mark.parametrize(
+    ("pressed", "ended", "heading"),
+    [
+        (False, {}, "After the emergency call"),
+        (True, {}, "No emergency call"),
+        # Whose end was asked for is another one.
+        (True, {"id": "2"}, "After the emergency call"),
+        (True, {"id": None}, "After the emergency call"),
+    ],
+)
+def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_away(
+    page: Page, desk: Desk, framed: FrameLocator, said: list[str], pressed: bool, ended: dict[str, Any], heading: str
+) -> None:
+    desk.panel = in_emergency()
+    page.evaluate("(call) => window.port.postMessage(call)", CALL)
+    expect(framed.get_by_role("region", name="Say this")).to_be_visible()
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.frames[1].evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(framed.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    if pressed:
+        page.wait_for_timeout(INERT_MS)
+        framed.get_by_role("button", name="End call").click()
+        heard(page, "control")
+    page.evaluate("(call) => window.port.postMessage(call)", {**CALL, **ended, "state": "ended"})
+    expect(framed.get_by_role("heading", level=2)).to_have_text(heading)
+    again = framed.get_by_role("button", name="Call 911 again")
+    expect(again).to_have_count(int(heading == "After the emergency call"))
+    said.clear()
+
+
 def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) -> None:
     expect(framed.get_by_role("button", name="Device settings")).to_be_visible()
     devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
