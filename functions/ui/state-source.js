@@ -129,7 +129,9 @@ export class StateSource {
 
   #failed() {
     this.#failures += 1;
-    if (this.#failures >= FAILURES_UNTIL_AWAY && this.state.status !== "refused") this.#become({ ...this.state, status: "stale" });
+    // Until the first answer there is nothing to keep, and no way to dial: the first failure is enough.
+    const enough = this.state.status === "checking" ? 1 : FAILURES_UNTIL_AWAY;
+    if (this.#failures >= enough && this.state.status !== "refused") this.#become({ ...this.state, status: "stale" });
   }
 
   #become(state) {

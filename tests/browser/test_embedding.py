@@ -226,6 +226,26 @@ def test_a_dial_is_shown_before_the_server_knows_and_whatever_it_says(page: Page
     assert page.evaluate("() => window.modes.slice(-2)") == ["emergency", "normal"]
 
 
+def test_the_first_failure_opens_the_way_to_dial_and_only_the_second_takes_back_an_answer(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    page.clock.install()
+    desk.panel = None
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Checking…")
+    with page.expect_event("requestfailed"):
+        page.clock.run_for(3000)
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    expect(page.get_by_role("button", name="Dial", exact=True)).to_be_visible()
+    for server, notes in ((panel(), 0), (503, 0), (503, 1)):
+        desk.panel = server
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+        page.evaluate("async () => void (await (await fetch('/')).text())")
+        expect(page.locator(".notes li")).to_have_count(notes)
+    said.clear()
+
+
 @pytest.mark.parametrize("server", [panel(), after_drop(), in_emergency(), 503, 403, None])
 def test_a_call_in_progress_keeps_its_two_controls_whatever_the_server_says(
     page: Page, desk: Desk, said: list[str], server: dict[str, Any] | int | None
