@@ -514,6 +514,7 @@ export class EmergencyPanel extends HTMLElement {
     return [
       el("h3", {}, t("say_this")),
       el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), ...whose, where ? how : null), ...number),
+      where ? el("p", {}, t("say_it")) : null,
       say.number_shown === false ? el("p", {}, t("another_number")) : null,
       say.relay_first ? el("p", {}, t("say_relay")) : null,
       el("p", {}, t("say_stay")),

@@ -238,6 +238,36 @@ def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Des
     assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
 
 
+NOWHERE = {"address": None, "address_source": None, "latitude": None, "longitude": None, "source": "unknown"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("place", "told"), [({}, True), ({"address": None, "address_source": None}, True), (NOWHERE, False)]
+)
+def test_a_place_that_is_shown_is_said_not_to_reach_the_emergency_centre_by_itself(
+    page: Page, desk: Desk, place: dict[str, Any], told: bool, language: str
+) -> None:
+    desk.panel = in_emergency(say={**SAY, **place})
+    open_panel(page, desk, locale=language)
+    say = page.get_by_role("region", name=WORDS[language]["say_this"])
+    expect(say).to_contain_text(WORDS[language]["say_stay"])
+    expect(say.get_by_text(WORDS[language]["say_it"], exact=True)).to_have_count(int(told))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("before", "key"), [("", "where_enter"), ("1 Example Street", "where_ask")])
+def test_nobody_is_promised_that_responders_are_told_where_the_desk_is(
+    page: Page, desk: Desk, language: str, before: str, key: str
+) -> None:
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False, "location": {"address": before or None}}
+    open_panel(page, desk, locale=language)
+    expect(page.get_by_text(WORDS[language][key], exact=True)).to_be_visible()
+    # The words for those who answer an emergency call.
+    them = {"en": "respond", "es": "emergencia", "fr": "secours", "it": "soccorr"}
+    assert them[language] not in WORDS[language][key].lower()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_address_of_another_source_is_not_said_to_be_located(page: Page, desk: Desk, language: str) -> None:
     desk.panel = in_emergency(say={**SAY, "source": "live", "address_source": "registered"})
