@@ -6,6 +6,7 @@ const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
 // Thousands of cards would hold the page up for most of a minute, at every look.
 const MAX_CARDS = 500;
+const RESUMED_WITHIN_MS = 1000;
 const BEEPS = [880, 660, 880];
 const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refused: "alert" };
 
@@ -13,6 +14,8 @@ const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refus
 // how it stood: one lease may hold a test and a real call, and a call again after a drop.
 const announcedHere = new Map();
 let soundHere = null;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What an emergency is. */
 const kindOf = (row) => (row.test ? "test" : row.drill ? "drill" : "real");
@@ -46,8 +49,14 @@ export function liveSection(main, { t, locale, office }) {
 
   async function allowSound() {
     soundHere ??= new AudioContext();
+    listenToSound();
     await soundHere.resume().catch(() => {});
     if (showSound()) beep();
+  }
+
+  /** A browser may suspend the sound of a page at any time, as when the machine sleeps or a telephone call takes it. */
+  function listenToSound() {
+    if (soundHere) soundHere.onstatechange = showSound;
   }
 
   /** Gives whether an arrival can be heard. */
@@ -58,8 +67,10 @@ export function liveSection(main, { t, locale, office }) {
     return on;
   }
 
-  function beep() {
+  async function beep() {
     const audio = soundHere;
+    // One that was never allowed stays silent. The browser settles a resume only once it allows it, which may be never.
+    if (audio && audio.state !== "running") await Promise.race([audio.resume().catch(() => {}), pause(RESUMED_WITHIN_MS)]);
     if (audio?.state !== "running") return;
     BEEPS.forEach((frequency, index) => {
       const tone = new OscillatorNode(audio, { frequency });
@@ -205,10 +216,12 @@ export function liveSection(main, { t, locale, office }) {
     if (leg) leg.hidden = row.mode === "normal";
   }
 
+  listenToSound();
   showSound();
   look();
   return () => {
     asks.end();
+    if (soundHere) soundHere.onstatechange = null;
     clearTimeout(timer);
   };
 }

@@ -91,6 +91,66 @@ def test_an_arrival_is_announced_once_in_a_tab_and_sound_stays_allowed(page: Pag
     expect(page.get_by_role("button", name="Allow sound")).to_have_count(0)
 
 
+# The page's sound is `window.sound`, and its tones are counted.
+LISTEN = """window.tones = 0;
+window.AudioContext = class extends AudioContext {
+  constructor(...how) { super(...how); window.sound = this; }
+};
+window.OscillatorNode = class extends OscillatorNode {
+  start(...at) { window.tones += 1; super.start(...at); }
+};"""
+
+
+def allow_sound(page: Page, desk: Desk) -> None:
+    page.add_init_script(LISTEN)
+    open_console(page, desk, others=HARMLESS | {"GET manage/emergencies": [emergency(1)]})
+    # It arrives before there is any sound.
+    expect(page.get_by_role("alert")).to_contain_text("Agent Example 1")
+    page.get_by_role("button", name="Allow sound").click()
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 3
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_sound_that_the_browser_suspended_is_said_to_be_off(page: Page, desk: Desk, away: bool) -> None:
+    allow_sound(page, desk)
+    if away:
+        page.get_by_role("link", name="Numbers").click()
+        expect(page.get_by_role("heading", level=2)).to_have_text("Numbers")
+        page.get_by_role("link", name="Live").click()
+        expect(page.get_by_text("Sound is on")).to_be_visible()
+    page.evaluate("() => window.sound.suspend()")
+    expect(page.get_by_text("Sound is off")).to_be_visible()
+    page.get_by_role("button", name="Allow sound").click()
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 6
+
+
+def test_an_arrival_is_heard_where_the_browser_lets_suspended_sound_go_on(page: Page, desk: Desk) -> None:
+    allow_sound(page, desk)
+    page.evaluate("() => window.sound.suspend()")
+    desk.others["GET manage/emergencies"] = [emergency(4), emergency(1)]
+    page.wait_for_function("() => window.tones === 6")
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+
+
+def test_sound_that_goes_on_long_after_an_arrival_tells_of_none(page: Page, desk: Desk) -> None:
+    allow_sound(page, desk)
+    page.evaluate(
+        """async () => {
+          await window.sound.suspend();
+          window.sound.resume = () => (window.resumes = true, new Promise((resolve) => (window.goOn = resolve)));
+        }"""
+    )
+    desk.others["GET manage/emergencies"] = [emergency(4), emergency(1)]
+    page.wait_for_function("() => window.resumes")
+    # A timer that is set after the page's own, and is as long, runs after it.
+    page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 1000))")
+    page.evaluate("async () => { delete window.sound.resume; await window.sound.resume(); window.goOn(); }")
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 3
+
+
 def test_how_far_an_import_is_is_shown_and_not_read_out_each_second(page: Page, desk: Desk) -> None:
     checked = {"rows": 9, "new": 9, "changed": 0, "unchanged": 0, "faults": [], "faults_total": 0, "digest": "d"}
     imported = "GET manage/agents/import/1"
