@@ -1,7 +1,8 @@
 // <emergency-panel api agent-id lang>: the communication panel as an element.
 //
 // Properties: `getToken` (a function that gives an access token), `dialer` (of createEmergencyDialer), `softphone`
-// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, `modechange`.
+// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, whose default whoever
+// handles it prevents, and `modechange`.
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
@@ -11,6 +12,8 @@ import { GUARDED, isRash, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
+// What the panel does by itself, or tells the page around of: nothing else has to take it.
+const OWN = new Set(["device_settings", "end_hold", "save", "refresh"]);
 const BAR = new Set(["device_settings", "end_call"]);
 const ICON_OF = { end_call: "end", answer: "answer", call_again: "answer", device_settings: "devices" };
 const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: "danger" };
@@ -476,7 +479,7 @@ export class EmergencyPanel extends HTMLElement {
   /** Whether a button of the usual set has nothing behind it: they are a softphone's, and none is connected. */
   #isIdle(name) {
     if (this.#view.mode !== "normal" || this.#local().softphone) return false;
-    return !["device_settings", "end_hold", "call_again", "save", "refresh"].includes(name);
+    return name !== "call_again" && !OWN.has(name);
   }
 
   #renderDialling(view) {
@@ -634,7 +637,7 @@ export class EmergencyPanel extends HTMLElement {
     if (name === "dial" && !number) return this.#parts.number.focus();
     if (name === "end_call") this.#endAskedOf = this.#softphone?.call?.id ?? null;
     // First the call: everything else may fail.
-    if (this.#dialer) this.#throughDialer(name, number, view);
+    const taken = this.#dialer ? this.#throughDialer(name, number, view) : Boolean(this.#softphone?.control);
     if (name === "dial") this.#parts.number.value = "";
     const detail = number === undefined ? { name } : { name, number };
     const wanted = this.dispatchEvent(new CustomEvent("control", { detail, bubbles: true, composed: true, cancelable: true }));
@@ -642,9 +645,11 @@ export class EmergencyPanel extends HTMLElement {
     if (name === "device_settings") this.#toggleDevices();
     if (name === "end_hold") this.#endHold();
     if (name === "end_call") this.#endCall(view);
-    if ((name === "call_again" || name === "answer") && !this.#local().softphone) this.#say("no_softphone");
+    // In any other mode it is said that there is no call here to end.
+    if (wanted && !taken && !OWN.has(name) && (name !== "end_call" || view.mode === "normal")) this.#say("no_softphone");
   }
 
+  /** Gives whether the dialer or the softphone took it, or the panel has said why not. */
   #throughDialer(name, number, view) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
     else if (name === "end_call" && this.#dialer.state?.inProgress) this.#dialer.end();
@@ -653,6 +658,8 @@ export class EmergencyPanel extends HTMLElement {
     else if (this.#softphone?.control) this.#softphone.control(name, { name });
     // The server knows of a ring that has not come here, or not yet.
     else if (name === "answer" && view.mode === "ringing") this.#say("answer_failed");
+    else return false;
+    return true;
   }
 
   #endCall(view) {

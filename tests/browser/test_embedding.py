@@ -708,6 +708,38 @@ def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_t
     assert page.evaluate("() => window.controls") == ["end_call"]
 
 
+@pytest.mark.parametrize("name", ["Mute", "Hold", "Keypad", "Answer", "End call"])
+@pytest.mark.parametrize("taken", ["", "by its event", "by the softphone"])
+def test_a_press_that_nobody_takes_says_that_there_is_no_softphone(
+    page: Page, desk: Desk, name: str, taken: str
+) -> None:
+    sit_down(page, desk)
+    page.evaluate(
+        """(taken) => { window.controls = [];
+          const element = document.querySelector("emergency-panel");
+          const control = (name) => window.controls.push(name);
+          element.softphone = taken === "by the softphone" ? { deviceManager: {}, control } : { deviceManager: {} };
+          element.addEventListener("control", (event) => taken === "by its event" && event.preventDefault()); }""",
+        taken,
+    )
+    button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("" if taken else "No softphone is connected.")
+    assert len(page.evaluate("() => window.controls")) == int(taken == "by the softphone")
+
+
+def test_what_the_panel_or_the_page_around_does_needs_no_softphone(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    for name in ("Save", "Refresh", "Device settings"):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.get_by_role("status")).to_be_empty()
+    dial_911(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(page.get_by_role("status")).to_be_empty()
+
+
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:
     sit_down(page, desk)
     page.get_by_label("Number to dial").fill("911")
