@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 
 INERT_MS = 650
+PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
 CONNECT = """async ({ panel }) => {
   window.heard = [];
   const frame = document.createElement("iframe");
@@ -179,6 +182,20 @@ def test_a_page_around_that_connects_late_hears_of_the_present_mode(page: Page, 
     first, second = page.evaluate("() => window.heard.slice(0, 2)")
     assert first == {"type": "ready", "v": 1}
     assert (second["mode"], second["controls"]) == ("emergency", ["device_settings", "end_call"])
+
+
+def test_a_frame_of_another_site_as_it_is_documented_reports_its_desktop(page: Page, desk: Desk) -> None:
+    [query] = re.findall(
+        r'<iframe src="https://emergency\.example\.com/api/ui/panel(\?[^"]+)"', PAGES_MD.read_text("utf-8")
+    )
+    page.add_init_script(
+        """if (window !== parent) Object.defineProperty(window, "localStorage", {
+          get() { throw new DOMException("barred", "SecurityError"); } });"""
+    )
+    page.goto(desk.host_page)
+    with page.expect_response(lambda response: response.url.endswith("/agents/agent-dana/desktop")):
+        page.evaluate(CONNECT, {"panel": f"{desk.address}/api/ui/panel{query}"})
+    assert desk.requests("PUT", "/desktop")[0].body["desktop_id"] == "desk-12"
 
 
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
