@@ -6,12 +6,28 @@ const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
 // Thousands of cards would hold the page up for most of a minute, at every look.
 const MAX_CARDS = 500;
+const RESUMED_WITHIN_MS = 1000;
 const BEEPS = [880, 660, 880];
 const NOTICE_ICONS = { delivered: "ok", accepted: "sent", failed: "alert", refused: "alert" };
 
-// Of this tab, not of one visit to the section: an arrival is announced once, and sound stays allowed.
-const announcedHere = new Set();
+// Of this tab, not of one visit to the section: an arrival is announced once, and sound stays allowed. Of each emergency
+// how it stood: one lease may hold a test and a real call, and a call again after a drop.
+const announcedHere = new Map();
 let soundHere = null;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What an emergency is. */
+const kindOf = (row) => (row.test ? "test" : row.drill ? "drill" : "real");
+
+/** How it stands: as what it is while it has a leg or a ring, else held. The mode of a drill is normal throughout. */
+const standingOf = (row) => (row.mode === "normal" && !row.drill ? "held" : kindOf(row));
+
+/** Whether it is new, or stands again where it was held or another kind before. */
+function hasArrived(row) {
+  const before = announcedHere.get(row.emergency);
+  return before === undefined || (standingOf(row) !== before && standingOf(row) !== "held");
+}
 
 /** Show the board in `main`; gives a function that stops it. */
 export function liveSection(main, { t, locale, office }) {
@@ -20,8 +36,6 @@ export function liveSection(main, { t, locale, office }) {
   let etag = null;
   let rows = [];
   let seenAt = null;
-  // Those of whom the alarm tells, until the last of them is over.
-  let told = [];
   const alarm = el("div", { role: "alert", class: "arrival" });
   const status = el("p", { role: "status", class: "status" });
   const cut = el("p", { role: "status", class: "status" });
@@ -35,8 +49,14 @@ export function liveSection(main, { t, locale, office }) {
 
   async function allowSound() {
     soundHere ??= new AudioContext();
+    listenToSound();
     await soundHere.resume().catch(() => {});
     if (showSound()) beep();
+  }
+
+  /** A browser may suspend the sound of a page at any time, as when the machine sleeps or a telephone call takes it. */
+  function listenToSound() {
+    if (soundHere) soundHere.onstatechange = showSound;
   }
 
   /** Gives whether an arrival can be heard. */
@@ -47,8 +67,10 @@ export function liveSection(main, { t, locale, office }) {
     return on;
   }
 
-  function beep() {
+  async function beep() {
     const audio = soundHere;
+    // One that was never allowed stays silent. The browser settles a resume only once it allows it, which may be never.
+    if (audio && audio.state !== "running") await Promise.race([audio.resume().catch(() => {}), pause(RESUMED_WITHIN_MS)]);
     if (audio?.state !== "running") return;
     BEEPS.forEach((frequency, index) => {
       const tone = new OscillatorNode(audio, { frequency });
@@ -101,18 +123,35 @@ export function liveSection(main, { t, locale, office }) {
 
   function show() {
     const newest = rows.slice(0, MAX_CARDS);
-    const arrived = newest.filter((row) => !announcedHere.has(row.emergency));
-    for (const row of arrived) announcedHere.add(row.emergency);
+    const arrived = newest.filter(hasArrived);
+    const there = new Map(rows.map((row) => [row.emergency, row]));
+    for (const row of newest) announcedHere.set(row.emergency, standingOf(row));
+    // A redial after a call that was over is an arrival, also under the same lease.
+    for (const emergency of announcedHere.keys()) if (!there.has(emergency)) announcedHere.delete(emergency);
     if (arrived.length) {
-      told = arrived;
-      const words = arrived.map((row) => t(row.test ? "arrival_test" : row.drill ? "arrival_drill" : "arrival", { name: unturned(row.name ?? row.agent_id), site: unturned(row.site ?? t("site_unknown")) }));
-      alarm.replaceChildren(icon("alert"), el("span", {}, words.join(" ")));
+      alarm.replaceChildren(icon("alert"), el("span", {}, ...arrived.map(toldOf)));
       beep();
-    } else if (!told.some(({ emergency }) => rows.some((row) => row.emergency === emergency))) alarm.replaceChildren();
+    } else forgetOver(there);
     const held = list.contains(document.activeElement) ? document.activeElement : null;
     keyed(list, newest, (row) => row.emergency, makeRow, updateRow);
     // What had the focus is gone with its emergency, or has nothing to end any more.
     if (held && !held.checkVisibility()) heading.focus();
+  }
+
+  /** What the alarm tells of one that has arrived. */
+  function toldOf(row) {
+    const kind = kindOf(row);
+    const words = t(kind === "real" ? "arrival" : `arrival_${kind}`, { name: unturned(row.name ?? row.agent_id), site: unturned(row.site ?? t("site_unknown")) });
+    return el("span", { "data-emergency": row.emergency, "data-kind": kind }, `${words} `);
+  }
+
+  /** What is over, or is another kind by now, is taken off the alarm: what goes from a live region is not read out. */
+  function forgetOver(there) {
+    for (const each of alarm.querySelectorAll("[data-emergency]")) {
+      const row = there.get(each.dataset.emergency);
+      if (!row || kindOf(row) !== each.dataset.kind) each.remove();
+    }
+    if (!alarm.querySelector("[data-emergency]")) alarm.replaceChildren();
   }
 
   /** A test or a drill is none of the emergencies. */
@@ -177,10 +216,12 @@ export function liveSection(main, { t, locale, office }) {
     if (leg) leg.hidden = row.mode === "normal";
   }
 
+  listenToSound();
   showSound();
   look();
   return () => {
     asks.end();
+    if (soundHere) soundHere.onstatechange = null;
     clearTimeout(timer);
   };
 }

@@ -57,12 +57,14 @@ const STUCK_MS = 1500;
 const REPORT_TRY_MS = 3000;
 const REPORT_FOR_MS = 600_000;
 const REPORT_AGAIN_S = [1, 2, 4, 8];
+const TOKEN_WITHIN_MS = 2000;
 // The server ends a leg of which it hears nothing by itself after four hours.
 const END_FOR_MS = 14_400_000;
 const END_AGAIN_S = [1, 2, 4, 8, 30, 60];
 const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
+const HANG_UP_WITHIN_MS = 3000;
 // The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
 const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
@@ -73,6 +75,7 @@ const UNENDED = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
+const STANDS = new Set(["Connected", "LocalHold", "RemoteHold"]);
 
 // Which numbers are emergencies ----------------------------------------------------------------------------------------
 
@@ -317,6 +320,9 @@ export function createEmergencyDialer(options) {
   /** Those that were answered: a second click must not answer one twice. @type {WeakMap<IncomingCall, Promise<Call>>} */
   const answered = new WeakMap();
   let token = "";
+  /** How often a token was asked for, and which of those times gave the one that there is. */
+  let asked = 0;
+  let given = 0;
   /** How often the network has come back. */
   let returns = 0;
   let unloading = false;
@@ -384,7 +390,8 @@ export function createEmergencyDialer(options) {
    */
   function dial(number) {
     const found = recognised(number, options.country);
-    const same = legs.find((each) => !each.over && standsFor(each, found));
+    // A call that is being ended is nobody's help any more: whoever dials after End call wants another one.
+    const same = legs.find((each) => !each.over && !each.endAsked && standsFor(each, found));
     if (same) return same.placed;
     if (!found.possible) return started(number, undefined);
     const mine = new Leg(number, found);
@@ -449,7 +456,8 @@ export function createEmergencyDialer(options) {
   /** @param {Leg} mine @param {Call} call */
   function watch(mine, call) {
     const look = () => {
-      if (mine.call !== call || mine.over) return;
+      if (mine.call !== call) return;
+      if (mine.over) return endAgain(call);
       if (RUNG.has(call.state)) mine.rang = true;
       if (call.state === "Connected") connected(mine, call);
       else if (call.state === "Connecting" || call.state === "Ringing" || call.state === "EarlyMedia") mine.phase = "connecting";
@@ -525,13 +533,33 @@ export function createEmergencyDialer(options) {
   function end() {
     const all = inProgress();
     const emergencies = all.filter((each) => each instanceof Callback || each.certain);
-    for (const each of emergencies.length ? emergencies : all.slice(-1)) {
+    const asked = emergencies.length ? emergencies : all.slice(-1);
+    for (const each of asked) {
       each.endAsked = true;
       if (each instanceof Leg) each.phase = "ending";
       if (each.call) hangUp(each.call);
       else if (each instanceof Leg) finish(each, "agent");
     }
+    setTimeout(giveUp, HANG_UP_WITHIN_MS, asked);
     changed();
+  }
+
+  /**
+   * The SDK can leave a call that was hung up without its end: it is over all the same. One that stands can be ended again.
+   * @param {(Leg | Callback)[]} asked
+   */
+  function giveUp(asked) {
+    for (const each of asked) {
+      if (each.over || STANDS.has(each.call?.state ?? "")) continue;
+      if (each instanceof Leg) finish(each, "agent");
+      else callbackOver(each);
+    }
+    changed();
+  }
+
+  /** @param {Call} call one that was given up and connects all the same */
+  function endAgain(call) {
+    if (call.state === "Connected") hangUp(call);
   }
 
   /** @param {Call} call */
@@ -557,11 +585,13 @@ export function createEmergencyDialer(options) {
       for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
         const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
         const again = await taken(mine, answer, fresh);
-        fresh = answer?.status === 401 && again !== null;
-        if (!fresh) first.resolve(again === null ? e164(mine.lent) : undefined);
+        const renewed = answer?.status === 401 && again !== null;
+        // Where nothing came back, a fresh token is still what is asked for: the host's last one may be the old one again.
+        if (answer) fresh = renewed;
+        if (!renewed) first.resolve(again === null ? e164(mine.lent) : undefined);
         if (again === null) return;
         const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length - 1)];
-        await pause(fresh ? 0 : wait * 1000);
+        await pause(renewed ? 0 : wait * 1000);
       }
     };
     repeat().catch(() => first.resolve(undefined));
@@ -637,11 +667,13 @@ export function createEmergencyDialer(options) {
     if (!serverCallId) return;
     await mine.accepted;
     let fresh = false;
+    let renewed = false;
     for (const wait of [0, ...REPORT_AGAIN_S]) {
-      await pause(fresh ? 0 : wait * 1000);
+      await pause(renewed ? 0 : wait * 1000);
       const answer = await send("PATCH", `emergency-calls/${mine.callId}`, { server_call_id: serverCallId }, { fresh });
-      fresh = answer?.status === 401 && !fresh;
-      if (answer && !fresh && answer.status < 500 && answer.status !== 429) return;
+      renewed = answer?.status === 401 && !fresh;
+      if (answer) fresh = renewed;
+      if (answer && !renewed && answer.status < 500 && answer.status !== 429) return;
     }
   }
 
@@ -657,7 +689,7 @@ export function createEmergencyDialer(options) {
       if (count && known === returns) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
       known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
-      fresh = answer?.status === 401;
+      if (answer) fresh = answer.status === 401;
       if (answer && answer.status < 500 && answer.status !== 429 && !fresh) return forget(mine.callId);
     }
   }
@@ -682,33 +714,40 @@ export function createEmergencyDialer(options) {
 
   /**
    * @param {string} method @param {string} path @param {object} body @param {{fresh?: boolean, keepalive?: boolean}} [how]
-   * @returns {Promise<Response | null>} null: nothing came back in time
+   * @returns {Promise<Response | null>} null: nothing came back in time that counts; a 401 does only where the token that
+   *   was asked for had come
    */
   async function send(method, path, body, { fresh = false, keepalive = false } = {}) {
     try {
-      const bearer = keepalive && unloading ? token : await freshToken(fresh);
-      return await fetch(`${api}/${path}`, {
+      const inTime = keepalive && unloading ? false : await askToken(fresh);
+      const answer = await fetch(`${api}/${path}`, {
         method,
         keepalive,
         body: JSON.stringify(body),
-        headers: { "content-type": "application/json", ...(bearer ? { authorization: `Bearer ${bearer}` } : {}) },
+        headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
         cache: "no-store",
         ...(unloading ? {} : { signal: AbortSignal.timeout(REPORT_TRY_MS) }),
       });
+      return answer.status === 401 && !inTime ? null : answer;
     } catch {
       return null;
     }
   }
 
-  /** @param {boolean} fresh @returns {Promise<string>} the newest token within two seconds, else the last one */
-  async function freshToken(fresh) {
-    if (!options.getToken) return "";
-    try {
-      token = String(await Promise.race([options.getToken({ fresh }), pause(2000).then(() => token)]));
-    } catch {
-      // The last one may still do.
-    }
-    return token;
+  /**
+   * Ask for a token. One that comes late is kept for a later try; meanwhile the last one may still do.
+   * @param {boolean} fresh @returns {Promise<boolean>} whether it came within two seconds; also where none is ever asked for
+   */
+  async function askToken(fresh) {
+    const { getToken } = options;
+    if (!getToken) return true;
+    const mine = ++asked;
+    const coming = (async () => getToken({ fresh }))().then((value) => {
+      // What was asked for before says nothing newer.
+      if (mine > given) [given, token] = [mine, String(value)];
+      return true;
+    });
+    return Promise.race([coming, pause(TOKEN_WITHIN_MS).then(() => false)]).catch(() => false);
   }
 
   // Callbacks ------------------------------------------------------------------------------------------------------
@@ -794,7 +833,7 @@ export function createEmergencyDialer(options) {
     callbacks.add(mine);
     if (callId) keep({ callId, done: mine.done });
     const look = () => {
-      if (mine.over) return;
+      if (mine.over) return endAgain(call);
       if (call.state === "Connected") mine.connected = true;
       if (call.state === "Disconnected") callbackOver(mine);
       changed();
@@ -947,7 +986,7 @@ export function createEmergencyDialer(options) {
   endWhatIsLeft().catch(() => {});
   reportDesktop().catch(() => {});
   // Fetched ahead: a token that is asked for at the dial may come late.
-  freshToken(false).catch(() => {});
+  askToken(false).catch(() => {});
 
   return {
     /** @param {string} number @returns {boolean} whether the server may take it for an emergency */

@@ -1,7 +1,8 @@
 // <emergency-panel api agent-id lang>: the communication panel as an element.
 //
 // Properties: `getToken` (a function that gives an access token), `dialer` (of createEmergencyDialer), `softphone`
-// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, `modechange`.
+// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, whose default whoever
+// handles it prevents, and `modechange`.
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
@@ -11,6 +12,8 @@ import { GUARDED, isRash, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
+// What the panel does by itself, or tells the page around of: nothing else has to take it.
+const OWN = new Set(["device_settings", "end_hold", "save", "refresh"]);
 const BAR = new Set(["device_settings", "end_call"]);
 const ICON_OF = { end_call: "end", answer: "answer", call_again: "answer", device_settings: "devices" };
 const TONES = { normal: "calm", checking: "calm", ringing: "danger", emergency: "danger" };
@@ -41,6 +44,7 @@ export class EmergencyPanel extends HTMLElement {
   #leave = [];
   #source = null;
   #agentId = null;
+  #agentBefore = null;
   #mine = null;
   #t = speaking(PANEL_WORDS, "en");
   #locale = "en";
@@ -55,6 +59,7 @@ export class EmergencyPanel extends HTMLElement {
   #browserDevices = null;
   #unwatchDevices = () => {};
   #identifies = onlyNewest();
+  #identifiedAt = -Infinity;
   #lookedAt = -Infinity;
   #looks = onlyNewest();
   #confirms = onlyNewest();
@@ -102,7 +107,8 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Ask again who this is and what is shown: there is a token now, or another one. */
   refresh() {
-    this.#identify().then(() => this.#source?.now());
+    const asked = this.#agentId && !this.getAttribute("agent-id") ? this.#identifyNext() : this.#identify();
+    asked.then(() => this.#source?.now());
   }
 
   // Life -----------------------------------------------------------------------------------------------------------
@@ -125,7 +131,7 @@ export class EmergencyPanel extends HTMLElement {
       agentId: () => this.#agentId,
       token: (fresh) => this.#token(fresh),
       busy: () => this.#local().emergency || this.#local().incoming !== "none",
-      onChange: () => this.#render(),
+      onChange: () => this.#answered(),
     });
     this.#follow();
     this.#identify().then(() => this.#source?.now());
@@ -195,11 +201,11 @@ export class EmergencyPanel extends HTMLElement {
 
   async #identify() {
     const newest = this.#identifies();
+    this.#agentBefore = null;
     this.#agentId = this.getAttribute("agent-id") || null;
     // Not waited for: a browser may take ten seconds to find out where it is.
     if (this.#agentId) return void this.#lookAtDesktop();
-    const answer = await this.#ask("GET", "me");
-    const mine = answer?.ok ? await answer.json().catch(() => null) : null;
+    const { answer, mine } = await this.#askWho();
     if (!newest()) return;
     this.#mine = mine;
     this.#agentId = this.#mine?.agent_id ?? null;
@@ -214,6 +220,41 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
+  /** Who is signed in, by the answer of the API; null where it says nothing of it. */
+  async #askWho() {
+    this.#identifiedAt = performance.now();
+    const answer = await this.#ask("GET", "me");
+    return { answer, mine: answer?.ok ? await answer.json().catch(() => null) : null };
+  }
+
+  #answered() {
+    this.#render();
+    if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
+  }
+
+  /** Whether somebody else may have signed in at this desk: what is shown is refused, and no page around says whose it is. */
+  #mayBeAnother() {
+    return this.#source?.state.status === "refused" && this.#agentId !== null && !this.getAttribute("agent-id");
+  }
+
+  /** The next agent of a shared desk, where it is another one; no other answer takes anything from the page. */
+  async #identifyNext() {
+    const newest = this.#identifies();
+    const { mine } = await this.#askWho();
+    if (!newest() || !mine?.agent_id || mine.agent_id === this.#agentId) return;
+    // What to say during a call stays until it is over, whoever signs in meanwhile.
+    if (this.#local().emergency) return;
+    this.#mine = mine;
+    this.#agentBefore = this.#agentId;
+    this.#agentId = mine.agent_id;
+    this.#desktop = { known: null, confirmed: false };
+    for (const begin of [this.#looks, this.#confirms]) begin();
+    this.#source.forget();
+    this.#speakTheirs();
+    this.#lookAtDesktop();
+    this.#source.now();
+  }
+
   /** In the language of whoever is signed in, where the page around gives none (B11). */
   #speakTheirs() {
     const before = this.#locale;
@@ -224,9 +265,9 @@ export class EmergencyPanel extends HTMLElement {
     this.#render();
   }
 
-  /** Who this is was not to be learnt: the server was away, or nobody had signed in. */
+  /** Who this is was not to be learnt: the server was away, or nobody had signed in; or it is somebody else by now. */
   #identifyAgain = () => {
-    if (!this.#agentId && this.#source) this.refresh();
+    if (this.#source && (!this.#agentId || this.#mayBeAnother())) this.refresh();
   };
 
   /** Ask the API, once more with a fresh token where the first was refused; null where nothing came back. */
@@ -266,7 +307,8 @@ export class EmergencyPanel extends HTMLElement {
 
   #happened() {
     const state = this.#dialer?.state;
-    if (state?.agentId && state.agentId !== this.#agentId && state.report !== "none") this.#agentId = state.agentId;
+    // What the agent before dialled at this desk makes nobody that one again.
+    if (state?.agentId && ![this.#agentId, this.#agentBefore].includes(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
     const local = this.#local();
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {
@@ -297,20 +339,27 @@ export class EmergencyPanel extends HTMLElement {
       test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
       reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
-      ended: this.#endedHere(dialer),
+      ended: this.#endedHere(dialer?.ended ?? this.#endOf(call)),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
   }
 
-  #endedHere(state) {
-    if (!state?.ended) return (this.#endedAt = null);
+  #endedHere(ended) {
+    if (!ended) return (this.#endedAt = null);
     this.#endedAt ??= performance.now();
     // After the hold it is over for good: a server that is away must not make an emergency of it again.
-    return performance.now() - this.#endedAt < HOLD_MS ? state.ended : "agent";
+    return performance.now() - this.#endedAt < HOLD_MS ? ended : "agent";
   }
 
   #endedAt = null;
+  #endAskedOf = null;
+
+  /** Who ended the softphone's emergency call, if it is over; without an id nobody knows that End call was pressed for this one. */
+  #endOf(call) {
+    if (!call?.emergency || call.state !== "ended") return null;
+    return call.id && call.id === this.#endAskedOf ? "agent" : "dropped";
+  }
 
   // Showing --------------------------------------------------------------------------------------------------------
 
@@ -356,7 +405,7 @@ export class EmergencyPanel extends HTMLElement {
     const sign = JSON.stringify([view, this.#local(), this.#desktop]);
     if (sign === this.#shown) return this.#renderTimes();
     this.#shown = sign;
-    if (before?.mode !== view.mode || before?.held !== view.held) this.#changedAt = performance.now();
+    if (before?.mode !== view.mode || before?.held !== view.held) this.#becameAnother(view);
     const t = this.#t;
     const { panel, heading, notes, chip, next, others, actions, bar } = this.#parts;
     panel.dataset.mode = view.mode;
@@ -382,6 +431,13 @@ export class EmergencyPanel extends HTMLElement {
     if (held && !held.checkVisibility()) heading.focus();
     this.#tellNotes(before?.notes ?? [], view.notes);
     this.#tell(view);
+  }
+
+  /** What was said before is of another state; but not what *End call* said to whoever ended this one with it. */
+  #becameAnother(view) {
+    this.#changedAt = performance.now();
+    if (!this.#saidAtEnd || view.mode !== "normal") this.#announce("");
+    this.#saidAtEnd = false;
   }
 
   #focused() {
@@ -423,7 +479,7 @@ export class EmergencyPanel extends HTMLElement {
   /** Whether a button of the usual set has nothing behind it: they are a softphone's, and none is connected. */
   #isIdle(name) {
     if (this.#view.mode !== "normal" || this.#local().softphone) return false;
-    return !["device_settings", "end_hold", "call_again", "save", "refresh"].includes(name);
+    return name !== "call_again" && !OWN.has(name);
   }
 
   #renderDialling(view) {
@@ -461,6 +517,7 @@ export class EmergencyPanel extends HTMLElement {
     return [
       el("h3", {}, t("say_this")),
       el("dl", {}, el("dt", {}, t("say_where")), el("dd", {}, where ? el("bdi", {}, where) : t("say_unknown"), ...whose, where ? how : null), ...number),
+      where ? el("p", {}, t("say_it")) : null,
       say.number_shown === false ? el("p", {}, t("another_number")) : null,
       say.relay_first ? el("p", {}, t("say_relay")) : null,
       el("p", {}, t("say_stay")),
@@ -523,6 +580,7 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #announcing = null;
+  #saidAtEnd = false;
 
   /** Words for everybody: the same ones once more are read out once more. */
   #announce(words) {
@@ -577,8 +635,9 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
+    if (name === "end_call") this.#endAskedOf = this.#softphone?.call?.id ?? null;
     // First the call: everything else may fail.
-    if (this.#dialer) this.#throughDialer(name, number, view);
+    const taken = this.#dialer ? this.#throughDialer(name, number, view) : Boolean(this.#softphone?.control);
     if (name === "dial") this.#parts.number.value = "";
     const detail = number === undefined ? { name } : { name, number };
     const wanted = this.dispatchEvent(new CustomEvent("control", { detail, bubbles: true, composed: true, cancelable: true }));
@@ -586,9 +645,11 @@ export class EmergencyPanel extends HTMLElement {
     if (name === "device_settings") this.#toggleDevices();
     if (name === "end_hold") this.#endHold();
     if (name === "end_call") this.#endCall(view);
-    if ((name === "call_again" || name === "answer") && !this.#local().softphone) this.#say("no_softphone");
+    // In any other mode it is said that there is no call here to end.
+    if (wanted && !taken && !OWN.has(name) && (name !== "end_call" || view.mode === "normal")) this.#say("no_softphone");
   }
 
+  /** Gives whether the dialer or the softphone took it, or the panel has said why not. */
   #throughDialer(name, number, view) {
     if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
     else if (name === "end_call" && this.#dialer.state?.inProgress) this.#dialer.end();
@@ -597,6 +658,8 @@ export class EmergencyPanel extends HTMLElement {
     else if (this.#softphone?.control) this.#softphone.control(name, { name });
     // The server knows of a ring that has not come here, or not yet.
     else if (name === "answer" && view.mode === "ringing") this.#say("answer_failed");
+    else return false;
+    return true;
   }
 
   #endCall(view) {
@@ -609,7 +672,9 @@ export class EmergencyPanel extends HTMLElement {
       // Barred in a frame of another site.
     }
     if (callId) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
-    if (!this.#softphone?.control) this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
+    if (this.#softphone?.control) return;
+    this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
+    this.#saidAtEnd = true;
   }
 
   async #endHold() {

@@ -57,6 +57,17 @@ export class StateSource {
     this.#become({ status: "fresh", panel, since: Date.now() });
   }
 
+  /** Begin anew: it is somebody else's panel that is asked for from here on. */
+  forget() {
+    // What is under way was asked for the one before.
+    this.#asks();
+    this.#asking?.abort();
+    this.#tag = null;
+    this.#fresh = false;
+    this.#failures = 0;
+    this.#become({ status: "checking", panel: null, since: null });
+  }
+
   stop() {
     clearTimeout(this.#timer);
     this.#asks.end();
@@ -118,7 +129,9 @@ export class StateSource {
 
   #failed() {
     this.#failures += 1;
-    if (this.#failures >= FAILURES_UNTIL_AWAY && this.state.status !== "refused") this.#become({ ...this.state, status: "stale" });
+    // Until the first answer there is nothing to keep, and no way to dial: the first failure is enough.
+    const enough = this.state.status === "checking" ? 1 : FAILURES_UNTIL_AWAY;
+    if (this.#failures >= enough && this.state.status !== "refused") this.#become({ ...this.state, status: "stale" });
   }
 
   #become(state) {

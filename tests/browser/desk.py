@@ -146,6 +146,8 @@ class Desk:
     answers: list[str] = field(default_factory=lambda: ["accepted"])
     seen: list[Seen] = field(default_factory=list)
     panel: dict[str, Any] | int | None = field(default_factory=dict)
+    # Of these agents instead of `panel`.
+    panels: dict[str, dict[str, Any] | int | None] = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
     address: str = ""
     host_page: str = ""
@@ -178,6 +180,7 @@ class Desk:
         self.answers = ["accepted"]
         self.seen = []
         self.panel = panel()
+        self.panels = {}
         self.others = {"PUT agents/agent-1/desktop": {"confirmed": True}}
 
     def requests(self, method: str, part: str) -> list[Seen]:
@@ -238,12 +241,13 @@ class Desk:
 
     async def _panel(self, request: Request) -> Response:
         """The panel as scripted: its fields, a status, or nothing for a long time."""
-        if isinstance(self.panel, int):
-            return Response(status_code=self.panel, headers=CORS)
-        if self.panel is None:
+        shown = self.panels.get(request.url.path.split("/")[-2], self.panel)
+        if isinstance(shown, int):
+            return Response(status_code=shown, headers=CORS)
+        if shown is None:
             await asyncio.sleep(HANG_S)
             return Response(status_code=500)
-        body = json.dumps(self.panel)
+        body = json.dumps(shown)
         tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:16]}"'
         headers = {**CORS, "ETag": tag, "Access-Control-Expose-Headers": "ETag"}
         if request.headers.get("if-none-match") == tag:

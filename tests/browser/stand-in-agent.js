@@ -5,7 +5,8 @@
  * @typedef {import("@azure/communication-calling").CallState} CallState
  * @typedef {import("@azure/communication-calling").CallEndReason} CallEndReason
  * @typedef {[after_ms: number, state: CallState, reason?: CallEndReason]} Step
- * @typedef {{steps: Step[], serverCallIdAfterMs?: number, throws?: boolean}} Script
+ * @typedef {{steps: Step[], serverCallIdAfterMs?: number, throws?: boolean, hangUp?: "hangs" | "rejects"}} Script
+ *   `hangUp`: one that never completes, after the call began to end, or one that is refused
  */
 
 export const RINGS_AND_CONNECTS = { steps: /** @type {Step[]} */ ([[2, "Connecting"], [20, "Ringing"], [40, "Connected"]]) };
@@ -38,9 +39,11 @@ export class StandInCall extends Emitter {
   hangUps = 0;
   network = new Emitter();
   #startedAt = performance.now();
+  #script;
   /** @param {Script} script @param {object} [placed] what it was placed with */
   constructor(script, placed = {}) {
     super();
+    this.#script = script;
     this.placed = placed;
     this.info = {
       getServerCallId: async () => {
@@ -62,9 +65,11 @@ export class StandInCall extends Emitter {
   }
   async hangUp() {
     this.hangUps += 1;
+    if (this.#script.hangUp === "rejects") throw new Error("not now");
     // Seen on the SDK without a network: from some 150 ms after the start a call that connects is "cancelled".
     const cancelled = this.state === "Connecting" && performance.now() - this.#startedAt > 150;
     this.become("Disconnecting");
+    if (this.#script.hangUp === "hangs") return new Promise(() => {});
     await new Promise((resolve) => setTimeout(resolve, 10));
     this.become("Disconnected", { code: 0, subCode: cancelled ? 4501 : 0 });
   }
@@ -98,14 +103,14 @@ export class StandInAgent extends Emitter {
     this.calls.push(call);
     return call;
   }
-  /** @param {{marked?: boolean, phone?: boolean, mark?: string}} [how] */
-  ring({ marked = true, phone = true, mark = INVITATION } = {}) {
+  /** @param {{marked?: boolean, phone?: boolean, mark?: string, hangUp?: Script["hangUp"]}} [how] */
+  ring({ marked = true, phone = true, mark = INVITATION, hangUp } = {}) {
     const incoming = Object.assign(new Emitter(), {
       id: "incoming",
       callerInfo: { identifier: { kind: phone ? "phoneNumber" : "communicationUser" } },
       customContext: { voipHeaders: marked ? [{ key: "Emergency-Callback", value: mark }] : [] },
       accept: async () => {
-        const call = new StandInCall({ steps: [[1, "Connected"]] });
+        const call = new StandInCall({ steps: [[1, "Connected"]], hangUp });
         this.calls.push(call);
         return call;
       },

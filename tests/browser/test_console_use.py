@@ -91,6 +91,66 @@ def test_an_arrival_is_announced_once_in_a_tab_and_sound_stays_allowed(page: Pag
     expect(page.get_by_role("button", name="Allow sound")).to_have_count(0)
 
 
+# The page's sound is `window.sound`, and its tones are counted.
+LISTEN = """window.tones = 0;
+window.AudioContext = class extends AudioContext {
+  constructor(...how) { super(...how); window.sound = this; }
+};
+window.OscillatorNode = class extends OscillatorNode {
+  start(...at) { window.tones += 1; super.start(...at); }
+};"""
+
+
+def allow_sound(page: Page, desk: Desk) -> None:
+    page.add_init_script(LISTEN)
+    open_console(page, desk, others=HARMLESS | {"GET manage/emergencies": [emergency(1)]})
+    # It arrives before there is any sound.
+    expect(page.get_by_role("alert")).to_contain_text("Agent Example 1")
+    page.get_by_role("button", name="Allow sound").click()
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 3
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_sound_that_the_browser_suspended_is_said_to_be_off(page: Page, desk: Desk, away: bool) -> None:
+    allow_sound(page, desk)
+    if away:
+        page.get_by_role("link", name="Numbers").click()
+        expect(page.get_by_role("heading", level=2)).to_have_text("Numbers")
+        page.get_by_role("link", name="Live").click()
+        expect(page.get_by_text("Sound is on")).to_be_visible()
+    page.evaluate("() => window.sound.suspend()")
+    expect(page.get_by_text("Sound is off")).to_be_visible()
+    page.get_by_role("button", name="Allow sound").click()
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 6
+
+
+def test_an_arrival_is_heard_where_the_browser_lets_suspended_sound_go_on(page: Page, desk: Desk) -> None:
+    allow_sound(page, desk)
+    page.evaluate("() => window.sound.suspend()")
+    desk.others["GET manage/emergencies"] = [emergency(4), emergency(1)]
+    page.wait_for_function("() => window.tones === 6")
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+
+
+def test_sound_that_goes_on_long_after_an_arrival_tells_of_none(page: Page, desk: Desk) -> None:
+    allow_sound(page, desk)
+    page.evaluate(
+        """async () => {
+          await window.sound.suspend();
+          window.sound.resume = () => (window.resumes = true, new Promise((resolve) => (window.goOn = resolve)));
+        }"""
+    )
+    desk.others["GET manage/emergencies"] = [emergency(4), emergency(1)]
+    page.wait_for_function("() => window.resumes")
+    # A timer that is set after the page's own, and is as long, runs after it.
+    page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 1000))")
+    page.evaluate("async () => { delete window.sound.resume; await window.sound.resume(); window.goOn(); }")
+    expect(page.get_by_text("Sound is on")).to_be_visible()
+    assert page.evaluate("() => window.tones") == 3
+
+
 def test_how_far_an_import_is_is_shown_and_not_read_out_each_second(page: Page, desk: Desk) -> None:
     checked = {"rows": 9, "new": 9, "changed": 0, "unchanged": 0, "faults": [], "faults_total": 0, "digest": "d"}
     imported = "GET manage/agents/import/1"
@@ -127,6 +187,65 @@ def test_the_alarm_tells_of_nobody_whose_emergency_is_over(page: Page, desk: Des
     desk.others["GET manage/emergencies"] = [emergency(1)]
     expect(alarm).to_be_empty(timeout=SETTLE_MS)
     expect(page.get_by_role("heading", name="Agent Example 1")).to_be_visible()
+
+
+HELD: dict[str, Any] = {"mode": "normal", "hold_until": "2026-11-26T02:20:00Z"}
+TEST: dict[str, Any] = {"test": True}
+DRILL: dict[str, Any] = {"drill": True, "mode": "normal"}
+GONE = None
+
+
+def standing(page: Page, desk: Desk, fields: dict[str, Any] | None) -> None:
+    """The board shows the emergency of agent 1 with these fields, or not at all, and that of agent 2."""
+    rows = [] if fields is None else [emergency(1, **fields)]
+    desk.others["GET manage/emergencies"] = [*rows, emergency(2)]
+    card = page.get_by_role("list", name="Live").get_by_role("listitem").filter(has_text="Agent Example 1")
+    if fields is None:
+        return expect(card).to_have_count(0, timeout=SETTLE_MS)
+    drill, mode = fields.get("drill"), fields.get("mode", "emergency")
+    expect(card).to_contain_text(WORDS["en"]["mode_drill" if drill else f"mode_{mode}"], timeout=SETTLE_MS)
+    return expect(card.locator(".tag")).to_have_text("DRILL" if drill else "TEST" if fields.get("test") else "")
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ([TEST, {}], "EMERGENCY"),
+        ([TEST | HELD, {}], "EMERGENCY"),
+        ([DRILL, {}], "EMERGENCY"),
+        ([{}, GONE, {}], "EMERGENCY"),
+        ([{}, HELD, {}], "EMERGENCY"),
+        ([{}, HELD, {"mode": "ringing"}], "EMERGENCY"),
+        ([HELD, TEST], "TEST"),
+    ],
+)
+def test_what_stands_anew_under_the_same_lease_is_announced_anew(
+    page: Page, desk: Desk, stages: list[dict[str, Any] | None], told: str
+) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(9)]})
+    for stage in stages[:-1]:
+        standing(page, desk, stage)
+    page.evaluate(HEARD)
+    standing(page, desk, stages[-1])
+    expect(page.get_by_role("alert")).to_have_text(f"{told}: Agent Example 1, North building.")
+    assert heard(page, "Agent Example 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "then"), [({}, HELD), (TEST, TEST | HELD), ({}, {"mode": "ringing"}), (TEST, HELD), (TEST, GONE)]
+)
+def test_what_only_becomes_held_or_rings_is_not_announced_again(
+    page: Page, desk: Desk, first: dict[str, Any], then: dict[str, Any] | None
+) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": [emergency(1, **first), emergency(2)]})
+    alarm = page.get_by_role("alert")
+    kind = "TEST" if first else "EMERGENCY"
+    others = "EMERGENCY: Agent Example 2, North building."
+    expect(alarm).to_have_text(f"{kind}: Agent Example 1, North building. {others}")
+    standing(page, desk, then)
+    # What the alarm says of a test that is none any more, or is over, goes; the rest stays.
+    still = then is not GONE and bool(then.get("test")) == bool(first)
+    expect(alarm).to_have_text(f"{kind}: Agent Example 1, North building. {others}" if still else others)
 
 
 # With the keyboard ----------------------------------------------------------------------------------------------------

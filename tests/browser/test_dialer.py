@@ -196,6 +196,81 @@ def test_what_is_refused_is_said_and_not_repeated(caller: Caller, status: str) -
     assert caller.state["emergency"] is (status != "422")
 
 
+HAND_OVER = """async ({ api, getToken }) => {
+  const { createEmergencyDialer } = await import("/ui/emergency-dialer.js");
+  window.states = [];
+  window.dialer = createEmergencyDialer({
+    api, callAgent: window.agent, country: "US", agentId: "agent-1", getToken: eval(getToken),
+    onChange: (state) => window.states.push(state),
+  });
+}"""
+# The host keeps giving the old token where no fresh one is asked for.
+SLOW_TWICE = """(() => {
+  let times = 0;
+  const slow = () => new Promise((resolve) => setTimeout(resolve, ++times > 2 ? 0 : 3000, "fresh"));
+  return ({ fresh } = {}) => (fresh ? slow() : "first");
+})()"""
+NEVER_FRESH = '({ fresh } = {}) => (fresh ? Promise.reject(new Error("no network")) : "first")'
+# The first ask is the one ahead of any dial.
+FIRST_COMES_LAST = """(() => {
+  let times = 0;
+  const first = new Promise((resolve) => (window.comes = () => resolve("first")));
+  return () => (times++ ? "later" : first);
+})()"""
+
+
+def with_tokens_of(caller: Caller, get_token: str, *scripts: dict[str, Any]) -> Caller:
+    """A dialer whose host gives tokens like this."""
+    caller.sit_down(*scripts)
+    caller.page.evaluate(HAND_OVER, {"api": f"{caller.desk.address}/api", "getToken": get_token})
+    return caller
+
+
+def reports_told(caller: Caller) -> set[str]:
+    """What was told of the report, up to now."""
+    return {state["report"] for state in caller.page.evaluate("() => window.states")}
+
+
+def test_a_fresh_token_that_comes_late_is_used_at_a_later_try_and_nothing_was_refused(caller: Caller) -> None:
+    caller.desk.answers = ["401", "401", "accepted"]
+    with_tokens_of(caller, SLOW_TWICE).dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    assert [each.authorization for each in caller.desk.reports] == ["Bearer first", "Bearer first", "Bearer fresh"]
+    assert "refused" not in reports_told(caller)
+
+
+def test_where_no_fresh_token_comes_the_report_is_repeated_and_nothing_was_refused(caller: Caller) -> None:
+    caller.desk.answers = ["401"]
+    with_tokens_of(caller, NEVER_FRESH).dial()
+    caller.wait_until(lambda: len(caller.desk.reports) >= 4)
+    caller.wait_for("window.dialer.state.report === 'unreachable'")
+    assert "refused" not in reports_told(caller)
+
+
+def test_a_tie_and_an_end_wait_for_the_fresh_token_that_comes_late(caller: Caller) -> None:
+    with_tokens_of(caller, SLOW_TWICE, {**RINGS, "serverCallIdAfterMs": 300}).dial()
+    call = f"emergency-calls/{caller.state['callId']}"
+    caller.desk.others |= {f"PATCH {call}": 401, f"POST {call}/end": 401}
+    caller.wait_until(lambda: len(caller.desk.requests("PATCH", call)) == 3)
+    ties = [each.authorization for each in caller.desk.requests("PATCH", call)]
+    assert ties == ["Bearer first", "Bearer first", "Bearer fresh"]
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.wait_until(lambda: len(caller.desk.ends) >= 2)
+    ends = [each.authorization for each in caller.desk.requests("POST", "/end")]
+    assert ends[:2] == ["Bearer first", "Bearer fresh"]
+
+
+def test_a_token_that_was_asked_for_before_another_does_not_take_its_place(page: Page, caller: Caller) -> None:
+    with_tokens_of(caller, FIRST_COMES_LAST).dial()
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    page.evaluate("async () => { window.comes(); await new Promise((resolve) => setTimeout(resolve)); }")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    caller.wait_until(lambda: caller.desk.ends)
+    # The page that goes away has no time to ask for a token.
+    assert caller.desk.requests("POST", "/end")[0].authorization == "Bearer later"
+
+
 def test_a_token_that_never_comes_delays_nothing_but_the_report(caller: Caller) -> None:
     caller.sit_down()
     caller.page.evaluate(
@@ -447,6 +522,85 @@ def test_a_call_that_was_ended_while_it_waited_is_never_placed(caller: Caller) -
     wait_for_ends(caller, 1)
     caller.page.wait_for_timeout(AT_ONCE_MS + 100)
     assert caller.started == [] and caller.desk.ends == ["agent"]
+
+
+NEVER_ENDS = [
+    {**STUCK, "hangUp": "rejects"},
+    {**CONNECTS_ONLY, "hangUp": "hangs"},
+    {**CONNECTS_ONLY, "hangUp": "rejects"},
+    {"steps": [[2, "Connecting"], [20, "Ringing"]], "hangUp": "rejects"},
+    {**RINGS, "hangUp": "hangs"},
+]
+
+
+def stand_still(caller: Caller) -> None:
+    """Stop the page's clock: no machine is too slow for what must not have happened yet."""
+    caller.page.clock.install(time="2026-11-26T14:00:00Z")
+    caller.page.clock.pause_at("2026-11-26T14:00:01Z")
+
+
+def hang_up_in_vain(caller: Caller, script: dict[str, Any]) -> None:
+    """Dial and press End call; the page's clock stands still but where it is moved."""
+    stand_still(caller)
+    caller.sit_down(script, RINGS)
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    caller.page.evaluate("() => window.dialer.end()")
+
+
+@pytest.mark.parametrize("script", NEVER_ENDS)
+def test_a_dial_after_end_call_is_a_call_of_its_own_though_the_one_before_does_not_end(
+    caller: Caller, script: dict[str, Any]
+) -> None:
+    hang_up_in_vain(caller, script)
+    assert caller.dial()["inTheClick"] == 2
+    # A double click is still one call.
+    assert caller.dial()["inTheClick"] == 2
+
+
+@pytest.mark.parametrize("script", NEVER_ENDS)
+def test_a_call_whose_hang_up_never_completes_is_over_all_the_same(caller: Caller, script: dict[str, Any]) -> None:
+    hang_up_in_vain(caller, script)
+    caller.page.clock.run_for(2900)
+    assert caller.state["emergency"] and caller.desk.ends == []
+    caller.page.clock.run_for(200)
+    assert (caller.state["emergency"], caller.state["inProgress"], caller.state["ended"]) == (False, False, "agent")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
+    assert len(caller.started) == 1
+
+
+def test_a_call_that_stands_though_it_was_hung_up_can_be_ended_again(caller: Caller) -> None:
+    hang_up_in_vain(caller, {**RINGS, "hangUp": "rejects"})
+    caller.page.clock.run_for(3100)
+    assert caller.state["emergency"] and caller.desk.ends == []
+    caller.page.evaluate("() => window.dialer.end()")
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 2
+
+
+def test_a_call_that_was_given_up_and_connects_all_the_same_is_hung_up_again(caller: Caller) -> None:
+    hang_up_in_vain(caller, {**CONNECTS_ONLY, "hangUp": "rejects"})
+    caller.page.clock.run_for(3100)
+    caller.page.evaluate("() => window.agent.calls[0].become('Connected')")
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == 2
+    assert caller.state["emergency"] is False
+
+
+@pytest.mark.parametrize("after", ["ends", "connects"])
+def test_a_callback_whose_hang_up_never_completes_is_over_all_the_same(caller: Caller, after: str) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    caller.page.evaluate("() => { window.agent.ring({ hangUp: 'hangs' }); window.dialer.answer(); }")
+    caller.page.clock.run_for(400)
+    caller.wait_for("window.dialer.state.callback && window.agent.calls[0].state === 'Connected'")
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.page.clock.run_for(3100)
+    assert caller.state["emergency"] is False
+    caller.wait_until(lambda: told_to_have_ended(caller.desk) == [(INVITATION, "agent")])
+    become = "Connected" if after == "connects" else "Disconnected"
+    caller.page.evaluate("(state) => window.agent.calls[0].become(state)", become)
+    assert caller.page.evaluate("() => window.agent.calls[0].hangUps") == (2 if after == "connects" else 1)
+    assert len(caller.desk.ends) == 1
 
 
 @pytest.mark.parametrize("site", ["127.0.0.1", "localhost"])

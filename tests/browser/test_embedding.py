@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 
 INERT_MS = 650
+PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
 CONNECT = """async ({ panel }) => {
   window.heard = [];
   const frame = document.createElement("iframe");
@@ -100,6 +103,41 @@ def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk,
     expect(framed.get_by_role("alert")).to_be_empty()
 
 
+CALL = {"type": "call", "id": "1", "state": "connected", "emergency": True, "direction": "outgoing"}
+
+
+@pytest.mark.parametrize(
+    ("pressed", "ended", "heading"),
+    [
+        (False, {}, "After the emergency call"),
+        (True, {}, "No emergency call"),
+        # Whose end was asked for is another one.
+        (True, {"id": "2"}, "After the emergency call"),
+        (True, {"id": None}, "After the emergency call"),
+    ],
+)
+def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_away(
+    page: Page, desk: Desk, framed: FrameLocator, said: list[str], pressed: bool, ended: dict[str, Any], heading: str
+) -> None:
+    desk.panel = in_emergency()
+    page.evaluate("(call) => window.port.postMessage(call)", CALL)
+    expect(framed.get_by_role("region", name="Say this")).to_be_visible()
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.frames[1].evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(framed.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    if pressed:
+        page.wait_for_timeout(INERT_MS)
+        framed.get_by_role("button", name="End call").click()
+        heard(page, "control")
+    page.evaluate("(call) => window.port.postMessage(call)", {**CALL, **ended, "state": "ended"})
+    expect(framed.get_by_role("heading", level=2)).to_have_text(heading)
+    again = framed.get_by_role("button", name="Call 911 again")
+    expect(again).to_have_count(int(heading == "After the emergency call"))
+    said.clear()
+
+
 def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) -> None:
     expect(framed.get_by_role("button", name="Device settings")).to_be_visible()
     devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
@@ -146,6 +184,20 @@ def test_a_page_around_that_connects_late_hears_of_the_present_mode(page: Page, 
     assert (second["mode"], second["controls"]) == ("emergency", ["device_settings", "end_call"])
 
 
+def test_a_frame_of_another_site_as_it_is_documented_reports_its_desktop(page: Page, desk: Desk) -> None:
+    [query] = re.findall(
+        r'<iframe src="https://emergency\.example\.com/api/ui/panel(\?[^"]+)"', PAGES_MD.read_text("utf-8")
+    )
+    page.add_init_script(
+        """if (window !== parent) Object.defineProperty(window, "localStorage", {
+          get() { throw new DOMException("barred", "SecurityError"); } });"""
+    )
+    page.goto(desk.host_page)
+    with page.expect_response(lambda response: response.url.endswith("/agents/agent-dana/desktop")):
+        page.evaluate(CONNECT, {"panel": f"{desk.address}/api/ui/panel{query}"})
+    assert desk.requests("PUT", "/desktop")[0].body["desktop_id"] == "desk-12"
+
+
 def test_a_site_that_is_not_listed_may_not_frame_it(page: Page, desk: Desk, said: list[str]) -> None:
     page.goto(desk.host_page.replace("localhost", "other.localhost"))
     with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
@@ -189,6 +241,26 @@ def test_a_dial_is_shown_before_the_server_knows_and_whatever_it_says(page: Page
     page.get_by_role("button", name="End call").click()
     expect(page.get_by_role("alert")).to_be_empty()
     assert page.evaluate("() => window.modes.slice(-2)") == ["emergency", "normal"]
+
+
+def test_the_first_failure_opens_the_way_to_dial_and_only_the_second_takes_back_an_answer(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    page.clock.install()
+    desk.panel = None
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Checking…")
+    with page.expect_event("requestfailed"):
+        page.clock.run_for(3000)
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    expect(page.get_by_role("button", name="Dial", exact=True)).to_be_visible()
+    for server, notes in ((panel(), 0), (503, 0), (503, 1)):
+        desk.panel = server
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+        page.evaluate("async () => void (await (await fetch('/')).text())")
+        expect(page.locator(".notes li")).to_have_count(notes)
+    said.clear()
 
 
 @pytest.mark.parametrize("server", [panel(), after_drop(), in_emergency(), 503, 403, None])
@@ -443,6 +515,117 @@ def test_the_token_of_the_agent_before_is_not_used_for_the_next_one(page: Page, 
     assert len(desk.requests("GET", "/panel")) <= asked + 1
 
 
+def who(agent: str | None, locale: str | None = None) -> dict[str, Any]:
+    """What the server says of who is signed in."""
+    return {"agent_id": agent, "name": None, "roles": ["EmergencyCalling.Agent"], "locale": locale}
+
+
+def sit_down_at_a_shared_desk(page: Page, desk: Desk) -> None:
+    """The element where nobody says whose panel it is; agent 1 is signed in."""
+    desk.others |= {"GET me": who("agent-1"), "PUT agents/agent-2/desktop": {"confirmed": True}}
+    page.goto(desk.host_page)
+    shared = ELEMENT.replace('"agent-id": "agent-1", ', "").replace('lang: "en", ', "")
+    page.evaluate(shared, {"api": f"{desk.address}/api", "options": {}})
+
+
+def look_again(page: Page) -> None:
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+
+
+def asked_of(desk: Desk, agent: str) -> int:
+    return len(desk.requests("GET", f"/agents/{agent}/panel"))
+
+
+def test_the_next_agent_of_a_shared_desk_has_their_own_panel(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panels = {"agent-1": after_drop(), "agent-2": panel()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    desk.panels["agent-1"] = 403
+    desk.others["GET me"] = who("agent-2", "es-MX")
+    hand_over(page, '() => "another-token"')
+    # It is asked for with the next poll.
+    expect(page.get_by_role("heading", level=2)).to_have_text("Ninguna llamada de emergencia")
+    left = page.evaluate("() => document.querySelector('emergency-panel').shadowRoot.innerHTML")
+    assert "Example Street" not in left and "0102" not in left
+    reports = desk.requests("PUT", "/agents/agent-2/desktop")
+    assert {each.authorization for each in reports} == {"Bearer another-token"}
+    said.clear()
+
+
+def test_the_tag_of_the_agent_before_is_not_that_of_the_next_ones_panel(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    # The same panel word for word, and so the same tag.
+    desk.panels = {"agent-1": panel(poll_after_s=1), "agent-2": panel(poll_after_s=1)}
+    desk.others |= {"GET me": who("agent-1"), "PUT agents/agent-2/desktop": {"confirmed": True}}
+    page.goto(desk.host_page)
+    page.evaluate(CONNECT, {"panel": f"{desk.address}/api/ui/panel?desktop=desktop-1"})
+    framed = page.frame_locator("iframe")
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    desk.panels["agent-1"] = 403
+    desk.others["GET me"] = who("agent-2")
+    token = {"type": "token", "value": "another-token", "expiresAt": "2030-01-01T00:00:00Z"}
+    page.evaluate("(token) => window.port.postMessage(token)", token)
+    with page.expect_response(lambda response: "/agent-2/panel" in response.url) as answer:
+        pass
+    assert answer.value.status == 200
+    assert desk.requests("GET", "/agents/agent-2/panel")[0].authorization == "Bearer another-token"
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    expect(framed.locator(".notes li")).to_have_count(0)
+    said.clear()
+
+
+@pytest.mark.parametrize("answer", [503, 401, who(None), who("agent-1")])
+def test_a_refusal_without_another_agent_takes_nothing_from_the_page(
+    page: Page, desk: Desk, said: list[str], answer: Any
+) -> None:
+    desk.panels = {"agent-1": in_emergency()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    desk.panels["agent-1"] = 401
+    desk.others["GET me"] = answer if isinstance(answer, dict) else Scripted({}, status=answer)
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("You are not signed in")
+    with page.expect_response("**/me"):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    desk.panels["agent-1"] = in_emergency(banner_key="callback_ringing")
+    expect(page.get_by_role("alert")).to_have_text("An emergency responder is calling back. Answer now.")
+    said.clear()
+
+
+def test_what_to_say_stays_through_a_call_whoever_signs_in_meanwhile(page: Page, desk: Desk, said: list[str]) -> None:
+    theirs = "agent-as-the-server-knows-them"
+    desk.panels = {theirs: in_emergency(), "agent-2": panel()}
+    sit_down_at_a_shared_desk(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    desk.panels[theirs] = 403
+    desk.others["GET me"] = who("agent-2")
+    look_again(page)
+    expect(page.locator(".notes li")).to_contain_text("You are not signed in")
+    with page.expect_response("**/me"):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    look_again(page)
+    expect(page.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    assert asked_of(desk, "agent-2") == 0
+    page.evaluate("() => window.dialer.end()")
+    page.wait_for_function("() => window.dialer.state.phase === 'ended'")
+    with page.expect_response(lambda response: "/agent-2/panel" in response.url):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("region", name="Say this")).to_have_count(0)
+    # The dialer still tells of the call, and of whose it was.
+    before = asked_of(desk, theirs)
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.evaluate("() => { window.agent.ring(); }")
+    look_again(page)
+    assert asked_of(desk, theirs) == before
+    said.clear()
+
+
 def test_a_page_around_that_gives_no_token_leaves_the_panel_its_cookie(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     page.goto(desk.host_page)
@@ -540,6 +723,38 @@ def test_end_call_ends_a_customers_call_through_the_softphone_and_an_emergency_t
     end.click()
     page.wait_for_function("() => window.dialer.state.ended === 'agent'")
     assert page.evaluate("() => window.controls") == ["end_call"]
+
+
+@pytest.mark.parametrize("name", ["Mute", "Hold", "Keypad", "Answer", "End call"])
+@pytest.mark.parametrize("taken", ["", "by its event", "by the softphone"])
+def test_a_press_that_nobody_takes_says_that_there_is_no_softphone(
+    page: Page, desk: Desk, name: str, taken: str
+) -> None:
+    sit_down(page, desk)
+    page.evaluate(
+        """(taken) => { window.controls = [];
+          const element = document.querySelector("emergency-panel");
+          const control = (name) => window.controls.push(name);
+          element.softphone = taken === "by the softphone" ? { deviceManager: {}, control } : { deviceManager: {} };
+          element.addEventListener("control", (event) => taken === "by its event" && event.preventDefault()); }""",
+        taken,
+    )
+    button = page.get_by_role("button", name=name, exact=True)
+    expect(button).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    button.click()
+    expect(page.get_by_role("status")).to_have_text("" if taken else "No softphone is connected.")
+    assert len(page.evaluate("() => window.controls")) == int(taken == "by the softphone")
+
+
+def test_what_the_panel_or_the_page_around_does_needs_no_softphone(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    for name in ("Save", "Refresh", "Device settings"):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.get_by_role("status")).to_be_empty()
+    dial_911(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(page.get_by_role("status")).to_be_empty()
 
 
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:

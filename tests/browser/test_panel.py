@@ -238,6 +238,36 @@ def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Des
     assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
 
 
+NOWHERE = {"address": None, "address_source": None, "latitude": None, "longitude": None, "source": "unknown"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("place", "told"), [({}, True), ({"address": None, "address_source": None}, True), (NOWHERE, False)]
+)
+def test_a_place_that_is_shown_is_said_not_to_reach_the_emergency_centre_by_itself(
+    page: Page, desk: Desk, place: dict[str, Any], told: bool, language: str
+) -> None:
+    desk.panel = in_emergency(say={**SAY, **place})
+    open_panel(page, desk, locale=language)
+    say = page.get_by_role("region", name=WORDS[language]["say_this"])
+    expect(say).to_contain_text(WORDS[language]["say_stay"])
+    expect(say.get_by_text(WORDS[language]["say_it"], exact=True)).to_have_count(int(told))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("before", "key"), [("", "where_enter"), ("1 Example Street", "where_ask")])
+def test_nobody_is_promised_that_responders_are_told_where_the_desk_is(
+    page: Page, desk: Desk, language: str, before: str, key: str
+) -> None:
+    desk.others["PUT agents/agent-1/desktop"] = {"confirmed": False, "location": {"address": before or None}}
+    open_panel(page, desk, locale=language)
+    expect(page.get_by_text(WORDS[language][key], exact=True)).to_be_visible()
+    # The words for those who answer an emergency call.
+    them = {"en": "respond", "es": "emergencia", "fr": "secours", "it": "soccorr"}
+    assert them[language] not in WORDS[language][key].lower()
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_address_of_another_source_is_not_said_to_be_located(page: Page, desk: Desk, language: str) -> None:
     desk.panel = in_emergency(say={**SAY, "source": "live", "address_source": "registered"})
@@ -368,6 +398,53 @@ def test_what_a_press_comes_to_is_said_where_it_is_seen(
     status = page.get_by_role("status")
     expect(status).not_to_be_empty()
     expect(status).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("then", [panel(), in_emergency(), after_drop()])
+def test_what_a_press_came_to_is_not_said_any_more_in_another_state(
+    page: Page, desk: Desk, then: dict[str, Any]
+) -> None:
+    desk.panel = ringing()
+    open_panel(page, desk)
+    page.get_by_role("button", name="Answer").click()
+    status = page.get_by_role("status")
+    expect(status).not_to_be_empty()
+    desk.panel = then
+    look_again(page)
+    expect(page.get_by_role("button", name="Answer", exact=True)).to_have_count(int(then["mode"] == "normal"))
+    expect(status).to_be_empty()
+
+
+def test_what_end_call_says_outlasts_the_change_that_it_brought_about_and_no_other(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency(poll_after_s=30)
+    page.add_init_script(f"sessionStorage.setItem('ec', '{KEPT}')")
+    open_panel(page, desk)
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.wait_for_timeout(INERT_MS)
+    desk.panel = panel()
+    page.get_by_role("button", name="End call").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("There is no call in this window to end.")
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    expect(status).to_be_empty()
+
+
+def test_notes_that_come_with_another_state_are_read_out(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = ringing()
+    open_panel(page, desk)
+    page.get_by_role("button", name="Answer").click()
+    desk.panel = 503
+    look_again(page)
+    look_again(page)
+    away = WORDS["en"]["server_away"]
+    expect(page.get_by_role("status")).to_have_text(away)
+    desk.panel = in_emergency()
+    look_again(page)
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["server_back"])
+    without_network_words(said)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
