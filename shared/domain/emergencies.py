@@ -470,9 +470,13 @@ def same_lease(one: Lease | None, other: Lease | None) -> bool:
     return one is not None and other is not None and (one.number, one.epoch) == (other.number, other.epoch)
 
 
-def with_outage_hold(emergency: Emergency, held: Hold | None) -> Emergency:
-    """The emergency with what a hold in an outage found: a service that carries no mark shows nothing but our own."""
-    if held is None or emergency.hold is None or emergency.hold.hold_id != held.hold_id:
+def with_outage_hold(emergency: Emergency, leg: Leg, held: Hold | None) -> Emergency:
+    """The emergency with what a hold in an outage found: a service that carries no mark shows nothing but our own.
+
+    Not where the hold of a later leg has been given back before this one was recorded: that took this one over.
+    """
+    later = any(each.dialled_at > leg.dialled_at for each in emergency.legs)
+    if held is None or later or emergency.hold is None or emergency.hold.hold_id != held.hold_id:
         return emergency
     return structs.replace(emergency, hold=held)
 

@@ -549,7 +549,7 @@ def _change(
         unlisted_emergency_place=place or emergency.unlisted_emergency_place,
     )
     emergency = with_leg(emergency, leg, lease, facts.rules, now)
-    emergency = with_outage_hold(emergency, _held_in_outage(facts, means.outage))
+    emergency = with_outage_hold(emergency, leg, _held_in_outage(facts, means.outage))
     rationed = bool(facts.recipients) and _beyond_ration(facts, known, ration, means.outage)
     alone = ration is None or ration.first
     notice = full_notice(facts, emergency, leg, rationed=rationed, alone=alone) if facts.recipients else None

@@ -444,6 +444,12 @@ MUTANTS = (
         "if not held:",
     ),
     Mutant(
+        "a dial of an outage gives back once more what a later one gave back",
+        FACTS,
+        "if held is None or later or",
+        "if held is None or",
+    ),
+    Mutant(
         "a redial does not open the thread again",
         FACTS,
         "thread = _awaiting(opened, notice_id)",

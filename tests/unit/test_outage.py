@@ -14,6 +14,7 @@ from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Banner, Panel
+from shared.domain.presence import Presence, PresenceStatus, SetBy
 from shared.ports import Answered
 from shared.use_cases.effects import MailInOutage
 from shared.use_cases.end_call import End
@@ -167,3 +168,27 @@ def away() -> AwayTable:
     table = AwayTable()
     table.away = True
     return table
+
+
+def test_what_the_service_sets_stays_where_a_dial_of_an_outage_is_recorded_after_a_later_call() -> None:
+    table = AwayTable()
+    house = House(table=table)
+    house.tick()
+    house.add_agent(Agent(agent_id="ana"))
+    house.show("ana", PresenceStatus.BUSY)
+    table.away = True
+    first = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US", dialled_at=house.clock.now())
+    assert house.dial(first).degraded and house.status("ana") is PresenceStatus.DO_NOT_DISTURB
+    table.away = False
+    house.clock.advance(after(minutes=4))
+    house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="911", country="US"))
+    for call_id in ("ana/1", "ana/2"):
+        house.end(End(call_id=call_id, by_agent=True, agent_id="ana"))
+    assert house.status("ana") is PresenceStatus.BUSY
+    current = house.presence.read("ana", house.within())
+    changed = Presence(status=PresenceStatus.AWAY, set_by=SetBy.SYSTEM, version=current.version)
+    house.presence.write("ana", changed, house.within())
+    house.clock.advance(after(minutes=3))
+    assert not house.dial(first).degraded
+    house.wait(60)
+    assert house.status("ana") is PresenceStatus.AWAY
