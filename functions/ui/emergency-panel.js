@@ -437,6 +437,7 @@ export class EmergencyPanel extends HTMLElement {
   #becameAnother(view) {
     this.#changedAt = performance.now();
     if (!this.#saidAtEnd || view.mode !== "normal") this.#announce("");
+    // By that change alone.
     this.#saidAtEnd = false;
   }
 
@@ -585,6 +586,7 @@ export class EmergencyPanel extends HTMLElement {
   /** Words for everybody: the same ones once more are read out once more. */
   #announce(words) {
     const { status } = this.#parts;
+    this.#saidAtEnd = false;
     clearTimeout(this.#announcing);
     if (words && status.textContent === words) {
       status.textContent = "";

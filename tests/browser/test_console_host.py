@@ -167,10 +167,12 @@ def test_the_board_shows_the_three_as_they_are(large: Tapped, robins_number: str
     expect(dana.get_by_role("button", name="End a call that nobody ended")).to_be_visible()
     expect(lee).to_contain_text("held after the call")
     expect(lee.get_by_role("button", name="End the hold")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("EMERGENCY: Dana Example")
     scene.call_back(large.local, robins_number)
     expect(robin).to_contain_text("a callback rings")
     expect(robin).to_contain_text("TEST")
-    expect(page.get_by_role("alert")).to_contain_text("EMERGENCY: Dana Example")
+    # A ring for one that was held is an arrival.
+    expect(page.get_by_role("alert")).to_contain_text("TEST: Robin Example")
 
 
 @pytest.mark.parametrize(("locale", "scheme", "width"), EVERY_LOOK)
