@@ -47,7 +47,7 @@ DIALS: dict[str, tuple[str, object]] = {
     "cut short": ("body", b'{"call_id": "c", "agent_id'),
     "a list": ("body", [CALL]),
     "null": ("body", b"null"),
-    "no UTF-8": ("body", b'{"call_id": "\xff\xfe"}'),
+    "no UTF-8": ("call_id", b'{"call_id": "\xff\xfe"}'),
     "too long": ("body", b'{"call_id": "' + b"c" * 70_000 + b'"}'),
     "too deep": ("body", b"[" * 30_000),
 }
