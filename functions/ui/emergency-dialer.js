@@ -321,8 +321,8 @@ export function createEmergencyDialer(options) {
   const answered = new WeakMap();
   let token = "";
   /** How often a token was asked for, and which of those times gave the one that there is. */
-  let asked = 0;
-  let given = 0;
+  let tokensAsked = 0;
+  let tokenGiven = 0;
   /** How often the network has come back. */
   let returns = 0;
   let unloading = false;
@@ -741,10 +741,10 @@ export function createEmergencyDialer(options) {
   async function askToken(fresh) {
     const { getToken } = options;
     if (!getToken) return true;
-    const mine = ++asked;
+    const mine = ++tokensAsked;
     const coming = (async () => getToken({ fresh }))().then((value) => {
-      // What was asked for before says nothing newer.
-      if (mine > given) [given, token] = [mine, String(value)];
+      // What was asked for before says nothing newer, unless it was to be fresh: a host's ordinary token may be an old one.
+      if (fresh || mine > tokenGiven) [tokenGiven, token] = [Math.max(tokenGiven, mine), String(value)];
       return true;
     });
     return Promise.race([coming, pause(TOKEN_WITHIN_MS).then(() => false)]).catch(() => false);

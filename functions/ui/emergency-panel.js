@@ -44,7 +44,7 @@ export class EmergencyPanel extends HTMLElement {
   #leave = [];
   #source = null;
   #agentId = null;
-  #agentBefore = null;
+  #agentsBefore = new Set();
   #mine = null;
   #t = speaking(PANEL_WORDS, "en");
   #locale = "en";
@@ -201,7 +201,7 @@ export class EmergencyPanel extends HTMLElement {
 
   async #identify() {
     const newest = this.#identifies();
-    this.#agentBefore = null;
+    this.#agentsBefore.clear();
     this.#agentId = this.getAttribute("agent-id") || null;
     // Not waited for: a browser may take ten seconds to find out where it is.
     if (this.#agentId) return void this.#lookAtDesktop();
@@ -245,7 +245,8 @@ export class EmergencyPanel extends HTMLElement {
     // What to say during a call stays until it is over, whoever signs in meanwhile.
     if (this.#local().emergency) return;
     this.#mine = mine;
-    this.#agentBefore = this.#agentId;
+    this.#agentsBefore.add(this.#agentId);
+    this.#agentsBefore.delete(mine.agent_id);
     this.#agentId = mine.agent_id;
     this.#desktop = { known: null, confirmed: false };
     for (const begin of [this.#looks, this.#confirms]) begin();
@@ -307,8 +308,8 @@ export class EmergencyPanel extends HTMLElement {
 
   #happened() {
     const state = this.#dialer?.state;
-    // What the agent before dialled at this desk makes nobody that one again.
-    if (state?.agentId && ![this.#agentId, this.#agentBefore].includes(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
+    // What an agent before dialled at this desk makes nobody that one again.
+    if (state?.agentId && state.agentId !== this.#agentId && !this.#agentsBefore.has(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
     const local = this.#local();
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {

@@ -22,6 +22,8 @@ from shared.domain.voice_routes import VoiceRoute, routed
 
 # Less than that is the way of a request, and what a clock may be wrong by in any case.
 CLOCKS_DIFFER_FROM = timedelta(minutes=1)
+# A notice of a call in progress is owed so much longer at least, where nothing protects the number after the call.
+ASKED_AGAIN_AFTER = timedelta(minutes=1)
 
 
 class Dial(Struct, frozen=True, kw_only=True):
@@ -66,8 +68,8 @@ class DialFacts(Struct, frozen=True, kw_only=True):
     """What is known of a dial by `now`; each step of a dial makes a fuller one, and an outage uses what there is.
 
     `identified`: the directory was asked whose it is; before, `subject` is presumed. `identity` is the ACS identity
-    that was said, unless it is somebody else's. `misled`: of several desktops none is named, and
-    each of them is virtual or behind a VPN. `number` and `situation` are there once it is `situated`.
+    that was said, unless it is somebody else's. `misled`: no desktop is named, and each that was
+    reported lately is virtual or behind a VPN. `number` and `situation` are there once it is `situated`.
     """
 
     dial: Dial
@@ -411,15 +413,16 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
 def kept_owed(notice: Notice, known: Emergency | None, rules: Rules, now: datetime) -> Notice:
     """The notice of a dial, owed for as long as its lease lasts: a call may outlast what was promised at the dial (B3).
 
-    The number in it is still the agent's, and `reachable_until` says until when.
+    Only as far as is certain by now: a call in progress may end at once, and the lease with it.
     """
     lease = known.lease if known is not None else None
-    if lease is None or not lease.thread or lease.thread != notice.thread or lease.taken or lease.drill:
+    if lease is None or not lease.thread or lease.thread != notice.thread or lease.number != notice.callback_number:
         return notice
-    ends_at = lease.ends_at(rules)
-    if notice.kind is not NoticeKind.CALL or now < notice.give_up_at or ends_at <= now:
+    ends_at, over = lease.ends_at(rules), lease.taken or lease.drill
+    if over or notice.kind is not NoticeKind.CALL or now < notice.give_up_at or ends_at <= now:
         return notice
-    return structs.replace(notice, give_up_at=ends_at, reachable_until=lease.reachable_until(rules, now))
+    until = lease.reachable_until(rules, now)
+    return structs.replace(notice, give_up_at=min(ends_at, max(until, now + ASKED_AGAIN_AFTER)), reachable_until=until)
 
 
 def latest_dialled(emergency: Emergency) -> Leg | None:

@@ -475,7 +475,8 @@ def with_outage_hold(emergency: Emergency, leg: Leg, held: Hold | None) -> Emerg
 
     Not where the hold of a later leg has been given back before this one was recorded: that took this one over.
     """
-    later = any(each.dialled_at > leg.dialled_at for each in emergency.legs)
+    holding = [each for each in emergency.legs if each.holds_presence and each.callback is None]
+    later = any(each.dialled_at > leg.dialled_at for each in holding)
     if held is None or later or emergency.hold is None or emergency.hold.hold_id != held.hold_id:
         return emergency
     return structs.replace(emergency, hold=held)
@@ -729,7 +730,9 @@ def with_closing(emergency: Emergency, now: datetime) -> Emergency:
     """Whoever was told is owed the closing notice."""
     thread = emergency.thread
     assert thread is not None
-    closed = structs.replace(thread, closed_for=thread.told, close_at=None, closed=True, closed_at=now)
+    # Where nobody is told, the calls so far are still to be told of.
+    closed_at = now if thread.left else thread.closed_at
+    closed = structs.replace(thread, closed_for=thread.told, close_at=None, closed=True, closed_at=closed_at)
     return structs.replace(emergency, thread=closed)
 
 

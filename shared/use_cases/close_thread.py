@@ -94,7 +94,7 @@ def _notice(
         shared=False,
         test=bool(told_of) and all(leg.test for leg in told_of),
         drill=emergency.drill,
-        dialled=situation.dialled,
+        dialled=situation.dialled if len({leg.test for leg in told_of}) == 1 else "",
         placeable=situation.placement.placeable,
         degraded=lease.fallback,
         location=ToldLocation(),

@@ -161,7 +161,7 @@ def _give_up(owed: OwedNotice, means: _Means) -> None:
 def _comes_after_the_end(owed: OwedNotice, emergencies: EmergencyStore, deadline: Deadline) -> bool:
     """Whether all whom an answered callback's notice is for were told meanwhile that it is over, which tells of it too.
 
-    It may be tried longer than the lease lasts, where a call's notice ends with the lease's window. One beyond a ration
+    It may be tried longer than the lease lasts, where a call's notice ends with the lease. One beyond a ration
     is sent all the same: who hears of it then hears once more that it is over.
     """
     notice = owed.notice

@@ -33,13 +33,15 @@ def merge_waiting(
     What is in a message is settled in the transaction that claims it: whoever sends it once more sends the same.
     """
     waiting: dict[str, WaitingNotice] = {}
+    # Whoever is overdue is read for one by one: the other half of the time is for sending.
+    reading = Deadline(clock, deadline.remaining_s() / 2)
     for each in emergencies.waiting(MAX_WAITING_NOTICES, deadline):
         if isinstance(each, Broken):
             continue
         now = clock.now()
         try:
             kept = keep_owed(
-                each.owed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=deadline
+                each.owed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=reading
             )
             if now < kept.give_up_at:
                 owed = structs.replace(each.owed, notice=kept)

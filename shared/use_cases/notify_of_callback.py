@@ -124,7 +124,7 @@ def _notice(
         shared=lease.shared,
         foreign=latest is not None and has_foreign_number(emergency, latest),
         number_shown=situation.number_shown,
-        dialled=situation.dialled,
+        dialled=situation.dialled if len({leg.test for leg in emergency.legs}) == 1 else "",
         placeable=situation.placement.placeable,
         test=all(leg.test for leg in emergency.legs),
         drill=emergency.drill,

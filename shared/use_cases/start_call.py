@@ -44,10 +44,11 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
-from shared.domain.locations import Desktop, desktop_of
+from shared.domain.locations import OLD_AFTER, Desktop, desktop_of
 from shared.domain.pool import ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
+from shared.domain.stamps import age_of
 from shared.domain.subjects import left_behind
 from shared.ports import (
     AgentDirectory,
@@ -283,7 +284,8 @@ def _located(
             # It may be on another network than at its last report: what was confirmed there does not hold.
             seen_from = means.desktops.seen_from(dial.client_network, means.deadline)
             desktop = structs.replace(desktop, seen_from=seen_from)
-        misled = dial.desktop_id is None and bool(known) and all(each.environment.misleads for each in known)
+        lately = [each for each in known if age_of(each.at, facts.now) <= OLD_AFTER]
+        misled = dial.desktop_id is None and bool(lately) and all(each.environment.misleads for each in lately)
         facts = structs.replace(facts, desktop=desktop, misled=misled)
     with suppress(Unavailable):
         facts = facts.at_site(sites.result())

@@ -211,6 +211,15 @@ SLOW_TWICE = """(() => {
   return ({ fresh } = {}) => (fresh ? slow() : "first");
 })()"""
 NEVER_FRESH = '({ fresh } = {}) => (fresh ? Promise.reject(new Error("no network")) : "first")'
+# While a fresh one is on its way, the call ends, and its report is given the old one.
+FRESH_COMES_AFTER_AN_OLD_ONE = """(() => {
+  const fresh = new Promise((resolve) => (window.comes = () => resolve("fresh")));
+  const ends = () => {
+    window.dialer.end();
+    setTimeout(window.comes);
+  };
+  return (how = {}) => (how.fresh ? (setTimeout(ends), fresh) : "old");
+})()"""
 # The first ask is the one ahead of any dial.
 FIRST_COMES_LAST = """(() => {
   let times = 0;
@@ -258,6 +267,13 @@ def test_a_tie_and_an_end_wait_for_the_fresh_token_that_comes_late(caller: Calle
     caller.wait_until(lambda: len(caller.desk.ends) >= 2)
     ends = [each.authorization for each in caller.desk.requests("POST", "/end")]
     assert ends[:2] == ["Bearer first", "Bearer fresh"]
+
+
+def test_a_fresh_token_counts_though_an_ordinary_one_was_asked_for_after_it(caller: Caller) -> None:
+    caller.desk.answers = ["401", "accepted"]
+    with_tokens_of(caller, FRESH_COMES_AFTER_AN_OLD_ONE).dial()
+    caller.wait_until(lambda: len(caller.desk.reports) == 2)
+    assert [each.authorization for each in caller.desk.reports] == ["Bearer old", "Bearer fresh"]
 
 
 def test_a_token_that_was_asked_for_before_another_does_not_take_its_place(page: Page, caller: Caller) -> None:

@@ -598,6 +598,7 @@ def test_a_refusal_without_another_agent_takes_nothing_from_the_page(
 def test_what_to_say_stays_through_a_call_whoever_signs_in_meanwhile(page: Page, desk: Desk, said: list[str]) -> None:
     theirs = "agent-as-the-server-knows-them"
     desk.panels = {theirs: in_emergency(), "agent-2": panel()}
+    page.clock.install()
     sit_down_at_a_shared_desk(page, desk)
     expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
     page.evaluate("() => { window.dialer.dial('911'); }")
@@ -617,6 +618,12 @@ def test_what_to_say_stays_through_a_call_whoever_signs_in_meanwhile(page: Page,
     with page.expect_response(lambda response: "/agent-2/panel" in response.url):
         page.evaluate("() => dispatchEvent(new Event('focus'))")
     expect(page.get_by_role("region", name="Say this")).to_have_count(0)
+    desk.panels |= {"agent-2": 403, "agent-3": panel()}
+    desk.others |= {"GET me": who("agent-3"), "PUT agents/agent-3/desktop": {"confirmed": True}}
+    page.clock.run_for(6_000)
+    look_again(page)
+    with page.expect_response(lambda response: "/agent-3/panel" in response.url):
+        page.evaluate("() => dispatchEvent(new Event('focus'))")
     # The dialer still tells of the call, and of whose it was.
     before = asked_of(desk, theirs)
     with page.expect_response(lambda response: response.url.endswith("/panel")):

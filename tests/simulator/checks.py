@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
+# Every five minutes for most of an hour.
+REFUSED_OFTEN = 10
 # The timer runs every minute, and its run takes a moment.
 EXPIRED_WITHIN, EXPIRED_EACH_WITHIN = timedelta(seconds=75), timedelta(seconds=0.1)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
@@ -114,6 +116,7 @@ class Checks:
         self.told_over: dict[tuple[str, str], datetime] = {}
         self.told_of: dict[tuple[str, str], datetime] = {}
         self.unheard: set[tuple[str, str]] = set()
+        self.refusals: Counter[str] = Counter()
         # By which notice somebody is told that a thread is over.
         self.closings: dict[tuple[str, str, str], str] = {}
         # By which notices those callbacks are told that were missed beyond the ration.
@@ -493,6 +496,7 @@ class Checks:
     def mail_refused(self, email: Email) -> None:
         """The e-mail service took it for nobody: a closing notice whose lease ends soon may have no time left."""
         self.goes_on(email)
+        self.refusals.update(email.subject.split(";"))
         for cause in filter(None, map(self.expected.get, email.subject.split(";"))):
             self.world.tell(cause.agent_id, f"mail is refused, to {', '.join(email.recipients)}")
             released_at = self.released_at(self.world.key_of(cause.agent_id))
@@ -554,6 +558,8 @@ class Checks:
             if leg.notified and leg.worth_until - self.world.served_from(leg.at, leg.worth_until) > ENOUGH:
                 for contact in self.world.contacts(leg.agent_id):
                     came = (derived(leg_id, "notice"), contact) in self.accepted
+                    # A sender who is refused until the lease is over has told nobody.
+                    came = came or self.refusals[derived(leg_id, "notice")] >= REFUSED_OFTEN
                     # What an address refuses is a bounce.
                     came = came or (self.world.refuses(contact) and (leg.agent_id, DEFAULT_CONTACT) in self.told)
                     self.world.require(came, "every leg's notice arrives", leg, leg.agent_id)

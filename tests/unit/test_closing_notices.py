@@ -385,6 +385,30 @@ def test_a_closing_notice_tells_of_the_calls_since_the_one_before_it(house: Hous
     assert [notice.dialled_at for notice in over] == dialled_at
 
 
+def test_a_closing_notice_that_nobody_gets_takes_no_call_from_the_next_one(house: House) -> None:
+    seen = heard(house)
+    for n in range(1, 7):
+        dialled_at = house.clock.now()
+        dial(house, f"call-{n}")
+        end(house, f"call-{n}")
+        live(house, 1)
+    assert house.telemetry.count("notice_rationed") == 1
+    live(house, 12)
+    *_, last = (notice for notice in seen if notice.kind is NoticeKind.CLOSING)
+    assert last.dialled_at == dialled_at
+
+
+def test_a_closing_notice_of_a_test_and_a_real_call_names_no_number(house: House) -> None:
+    seen = heard(house)
+    dial(house, "call-1")
+    dial(house, "call-2", "933")
+    end(house, "call-2")
+    end(house, "call-1")
+    live(house, 3)
+    [over] = [notice for notice in seen if notice.kind is NoticeKind.CLOSING]
+    assert (over.dialled, over.test) == ("", False)
+
+
 def test_a_callbacks_notice_tells_of_the_call_what_its_own_notice_told(house: House) -> None:
     house.deployment = structs.replace(house.deployment, callback_notices=CallbackNotices.ALL)
     seen = heard(house)

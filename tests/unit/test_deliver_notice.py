@@ -3,14 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from shared.adapters.sent_table import SentTable
 from shared.domain.agents import Agent
-from shared.domain.dials import Dial
+from shared.domain.dials import Dial, kept_owed
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
+from shared.domain.leases import Rules
 from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email
 from shared.use_cases.deliver_notice import MAX_REFUSALS
+from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
 from tests.fakes.house import DEFAULT_CONTACT, House, after
 
@@ -205,13 +208,40 @@ def test_a_notice_stays_owed_for_as_long_as_the_call_outlasts_its_window(quota_i
     assert email.recipients == ("guard@example.com",)
 
 
-def test_a_notice_of_which_the_lease_is_over_is_given_up() -> None:
+@pytest.mark.parametrize("talks_minutes", [0, 66])
+def test_a_notice_of_which_the_lease_is_over_is_given_up(talks_minutes: int) -> None:
     house = house_with("guard@example.com")
     house.tick()
     house.mail.fail = away
     dial(house)
+    live(house, talks_minutes)
     house.end(End(call_id="call-1", by_agent=True, agent_id=DANA))
-    live(house, 61)
+    live(house, 61 if talks_minutes == 0 else 32)
     house.mail.fail = lambda _email: None
     live(house, 10)
     assert house.mail.accepted == [] and house.telemetry.count("notice_given_up") == 1
+
+
+def test_with_no_time_after_the_call_a_notice_is_owed_while_the_call_goes_on() -> None:
+    house = house_with("guard@example.com")
+    house.deployment = structs.replace(house.deployment, rules=Rules(after_call_minutes=0, cool_down_minutes=0))
+    house.tick()
+    house.mail.fail = away
+    dial(house)
+    live(house, 70)
+    house.mail.fail = lambda _email: None
+    live(house, 10)
+    assert len(house.mail.accepted) == 1
+
+
+def test_a_notice_of_a_number_that_was_lent_to_somebody_else_is_not_kept_by_the_next_lease() -> None:
+    house = house_with("guard@example.com")
+    house.tick()
+    house.performs = False
+    dial(house)
+    [owed] = [effect.owed for effect in house.owed if isinstance(effect, DeliverNotice)]
+    emergency, later = house.emergency(DANA), house.clock.now() + after(minutes=61)
+    assert emergency is not None and emergency.lease is not None
+    assert kept_owed(owed.notice, emergency, Rules(), later).give_up_at > later
+    other = structs.replace(emergency, lease=structs.replace(emergency.lease, number="+14255550199"))
+    assert kept_owed(owed.notice, other, Rules(), later) == owed.notice

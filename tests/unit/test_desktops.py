@@ -313,3 +313,12 @@ def test_of_several_desktops_of_which_none_is_named_only_all_mislead(
     dialled = Dial(call_id="call-1", agent_id=DANA, dialled="911", desktop_id=named, location=seen)
     say = house.dial(dialled).panel.say
     assert say is not None and say.source is source
+
+
+def test_what_a_desktop_was_weeks_ago_says_nothing_of_a_dial_that_names_none(house: House) -> None:
+    for place in range(2):
+        report(house, desktop_id=f"desk-{place}", location=None, environment=Environment.VIRTUAL)
+    house.clock.advance(timedelta(hours=25))
+    seen = Location(latitude=1.0, longitude=1.0)
+    say = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", location=seen)).panel.say
+    assert say is not None and say.source is LocationSource.LIVE

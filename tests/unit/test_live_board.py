@@ -72,6 +72,18 @@ def test_a_test_call_and_a_real_one_in_one_lease_are_each_shown_as_what_they_are
     assert not ana.test
 
 
+def test_a_test_call_after_a_drop_makes_no_test_of_the_emergency_whose_hold_goes_on(house: House) -> None:
+    dial(house, "ana")
+    house.end(End(call_id="ana/911", by_agent=False, agent_id="ana"))
+    house.clock.advance(after(minutes=1))
+    dial(house, "ana", "933")
+    [ana] = house.administration.show_board().emergencies
+    assert (ana.test, ana.mode) == (False, Mode.EMERGENCY)
+    house.clock.advance(after(minutes=10))
+    [ana] = house.administration.show_board().emergencies
+    assert ana.test, "its hold is over"
+
+
 def test_an_emergency_leaves_the_board_with_its_hold_and_comes_back_under_another_name(house: House) -> None:
     dial(house, "ana")
     [before] = house.administration.show_board().emergencies
