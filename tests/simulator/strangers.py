@@ -104,7 +104,7 @@ class Stranger:
     def _ties(self) -> None:
         call_id = self._call_of_another()
         if call_id not in self._given:
-            self._is_refused(lambda process: process.tie(call_id, f"server of {self.name}", self.caller))
+            self._is_refused(lambda process: process.tie(call_id, f"server of {self.name}", self.caller), tied=call_id)
 
     def _releases(self) -> None:
         victim = self._listed()
@@ -115,13 +115,15 @@ class Stranger:
         if victim not in self._claimed:
             self._is_refused(lambda process: process.panel(victim, self.caller), looked_at=victim)
 
-    def _is_refused(self, act: Callable[["Process"], object], *, looked_at: str | None = None) -> None:
+    def _is_refused(
+        self, act: Callable[["Process"], object], *, looked_at: str | None = None, tied: str | None = None
+    ) -> None:
         try:
             act(self.world.any_process())
         except (Died, NotAllowed, Unavailable):
             return
         # In an outage whoever dialled sees their own dial, by the name that they gave: also one who did so meanwhile.
-        own = looked_at in self._claimed
+        own = looked_at in self._claimed or tied in self._given
         self.world.require(own, "whatever is not one's own is refused", self.name)
 
     def _tries(self, act: Callable[["Process"], object]) -> None:
