@@ -1,11 +1,11 @@
 """The live board: what supervisors see of the emergencies that are going on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from shared.domain.emergencies import Emergency, Leg, Standing, rings_now, standing
+from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.panels import Mode, Panel, panel_of
@@ -78,6 +78,7 @@ def live_emergency(
     stands, panel = standing(emergency, rules, now), panel_of(emergency, rules, now)
     number, expires_at = _lent(emergency, panel, rules)
     held_until = None if stands.held_until == _FOR_EVER else stands.held_until
+    about = (*stands.in_progress, *stands.dropped) or emergency.legs
     return LiveEmergency(
         emergency=emergency.live_id,
         agent_id=emergency.agent_id,
@@ -89,25 +90,11 @@ def live_emergency(
         callback_number=number,
         expires_at=expires_at,
         shared=emergency.lease.shared,
-        test=_is_test(_legs_that_stand(emergency, stands, rules, now) or emergency.legs),
+        test=bool(about) and all(leg.test for leg in about),
         drill=emergency.drill,
         notices=notices,
         hold_until=held_until,
     )
-
-
-def _legs_that_stand(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> list[Leg]:
-    """Those in progress, and those whose drop holds presence still, unless the agent has ended a call since (B5)."""
-    ends = stands.ends
-    by_agent = max((end.at for end in ends.values() if end.by_agent), default=None)
-    dropped = {leg_id: end for leg_id, end in ends.items() if by_agent is None or end.at > by_agent}
-    held = {leg_id for leg_id, end in dropped.items() if stands.held and now < end.at + rules.hold_after_drop}
-    running = {leg.leg_id for leg in stands.in_progress}
-    return [leg for leg in emergency.legs if leg.leg_id in running | held]
-
-
-def _is_test(legs: Sequence[Leg]) -> bool:
-    return bool(legs) and all(leg.test for leg in legs)
 
 
 def _lent(emergency: Emergency, panel: Panel, rules: Rules) -> tuple[str | None, datetime | None]:

@@ -1,5 +1,6 @@
 """A reported dial, and what is known of it by now: whose it is, where they are, when it was (S1, B1, B14)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct, field, structs
@@ -11,12 +12,13 @@ from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, without_dri
 from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
-from shared.domain.locations import Desktop, Location, country_of, told_location
+from shared.domain.locations import OLD_AFTER, Desktop, Location, country_of, desktop_of, told_location
 from shared.domain.notifications import Notice, NoticeKind, recipients_of
 from shared.domain.pool import had_enough, is_foreign, ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import Site, SiteMap, site_now
 from shared.domain.situations import Situation, situation_of
+from shared.domain.stamps import age_of
 from shared.domain.subjects import Subject
 from shared.domain.voice_routes import VoiceRoute, routed
 
@@ -219,6 +221,13 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         if self.dial.drill_for is not None:
             return self.dial.drill_for
         return recipients_of(self.contacts, self.deployment.default_contacts)
+
+    def at_desktop(self, known: Sequence[Desktop]) -> "DialFacts":
+        """With the desktop it came from, of those that the agent reported."""
+        named = self.dial.desktop_id
+        lately = [each for each in known if age_of(each.at, self.now) <= OLD_AFTER]
+        misled = named is None and bool(lately) and all(each.environment.misleads for each in lately)
+        return structs.replace(self, desktop=desktop_of(known, named), misled=misled)
 
     def at_site(self, sites: SiteMap) -> "DialFacts":
         """With the site where the desktop is now."""

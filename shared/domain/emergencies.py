@@ -6,7 +6,7 @@ the lease ends) is computed from the facts and the time, never stored as a verdi
 and any number of times, and so everything that follows converges, in whatever order the events came.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -265,11 +265,13 @@ class Standing(Struct, frozen=True, kw_only=True):
     `ends` are the legs that are over, by leg id: reported, seen by ACS, or timed out, whichever came first. `untied`
     are the legs of which no server call is known: in progress, or ended so lately that its event may still come.
     `held_until` is until when presence is held: for ever while a leg is in progress, None when it is not held (B5).
+    `dropped` are the legs whose drop holds it, also beside one that is in progress.
     """
 
     ends: dict[str, LegEnd]
     in_progress: tuple[Leg, ...]
     untied: tuple[Leg, ...]
+    dropped: tuple[Leg, ...]
     held_until: datetime | None
 
     @property
@@ -340,11 +342,15 @@ def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
     # No call is placed in a drill: one that the agent starts meanwhile is not the drill's.
     may_tie = () if emergency.drill else emergency.legs
     untied = (leg for leg in may_tie if leg.leg_id not in tied and leg.callback is None)
+    dropped = _dropped(emergency, ends, rules, now)
+    held = any(leg.holds_presence and leg.leg_id not in ends for leg in emergency.legs)
+    hold_ends_at = max((ends[leg.leg_id].at + rules.hold_after_drop for leg in dropped), default=None)
     return Standing(
         ends=ends,
         in_progress=tuple(leg for leg in emergency.legs if leg.leg_id not in ends),
         untied=tuple(leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window),
-        held_until=_held_until(emergency, ends, rules, now),
+        dropped=dropped,
+        held_until=_NO_END if held else hold_ends_at,
     )
 
 
@@ -374,18 +380,14 @@ def rings_now(emergency: Emergency, now: datetime) -> list[Ringing]:
     return [ring for ring in emergency.ringing if now < ring.until]
 
 
-def _held_until(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, now: datetime) -> datetime | None:
-    holding = [leg for leg in emergency.legs if leg.holds_presence]
-    if any(leg.leg_id not in ends for leg in holding):
-        return _NO_END
-    if not holding:
-        return None
-    last = max((ends[leg.leg_id] for leg in holding), key=lambda end: (end.at, end.by_agent))
-    released_at = emergency.hold.released_at if emergency.hold else None
-    if last.by_agent or (released_at is not None and released_at >= last.at):
-        return None
-    until = last.at + rules.hold_after_drop
-    return until if now < until else None
+def _dropped(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, now: datetime) -> tuple[Leg, ...]:
+    """Those whose drop holds presence, unless the agent ended a call, or somebody the hold, at that time or since."""
+    over = [(leg, ends[leg.leg_id]) for leg in emergency.legs if leg.holds_presence and leg.leg_id in ends]
+    given_back = [end.at for _, end in over if end.by_agent]
+    if emergency.hold is not None and emergency.hold.released_at is not None:
+        given_back.append(emergency.hold.released_at)
+    lately = max([now - rules.hold_after_drop, *given_back])
+    return tuple(leg for leg, end in over if not end.by_agent and end.at > lately)
 
 
 def timed_out_legs(emergency: Emergency, stands: Standing, rules: Rules) -> list[Leg]:
@@ -488,8 +490,10 @@ def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:
             return hold
         # Do not disturb at once, whatever it is now (S2): also where somebody changed it since the leg before.
         return structs.replace(hold, applied=False, look_again_at=None)
-    previous = hold.before if hold else None
-    return Hold(hold_id=derived(leg.leg_id, "hold"), previous=previous, repeated=leg.repeated_from)
+    # A drop whose hold was released holds nothing again beside the next leg.
+    previous, released_at = (hold.before, hold.released_at) if hold else (None, None)
+    hold_id = derived(leg.leg_id, "hold")
+    return Hold(hold_id=hold_id, previous=previous, repeated=leg.repeated_from, released_at=released_at)
 
 
 def _forget_oldest(legs: tuple[Leg, ...], rules: Rules, emergency: Emergency, now: datetime) -> tuple[Leg, ...]:
@@ -744,6 +748,12 @@ def legs_that_end(emergency: Emergency) -> list[Leg]:
     legs = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
     closed_at = emergency.thread.closed_at if emergency.thread is not None else None
     return [leg for leg in legs if closed_at is None or leg.dialled_at > closed_at] or legs
+
+
+def number_dialled(emergency: Emergency, legs: Sequence[Leg]) -> str:
+    """The emergency number of these legs, "" where a test and a real call are among them, or nobody knows."""
+    situation = emergency.situation
+    return situation.dialled if situation is not None and len({leg.test for leg in legs}) == 1 else ""
 
 
 def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:

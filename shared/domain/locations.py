@@ -249,6 +249,8 @@ def told_location(
 
 
 _ORDER = list(LocationSource)
+# Where a desktop sees itself, by whether that counts as now.
+_SEEN = {True: LocationSource.LIVE, False: LocationSource.REPORTED}
 
 
 def _candidates(
@@ -263,10 +265,10 @@ def _candidates(
     if dialled is not None and dialled.known:
         at = _seen_at(dialled, now, now)
         misled = misled or (desktop is not None and desktop.environment.misleads)
-        found.append(_Candidate(_seen(live=now - at <= YOUNG_FOR and not misled), dialled, at))
+        found.append(_Candidate(_SEEN[now - at <= YOUNG_FOR and not misled], dialled, at))
     if desktop is not None and desktop.location is not None and desktop.location.known:
         at = _seen_at(desktop.location, desktop.at, now)
-        found.append(_Candidate(_seen(live=desktop.young(now) and now - at <= YOUNG_FOR), desktop.location, at))
+        found.append(_Candidate(_SEEN[desktop.young(now) and now - at <= YOUNG_FOR], desktop.location, at))
     confirmation = desktop.confirmed(now) if desktop is not None else None
     if confirmation is not None and confirmation.location.known:
         seen_at = _seen_at(confirmation.location, now, now) if confirmation.location.at is not None else None
@@ -278,10 +280,6 @@ def _candidates(
 def _seen_at(location: Location, reported_at: datetime, now: datetime) -> datetime:
     """When it was seen, as far as the clock that says so can be believed: nothing was seen in the future."""
     return min(location.at or reported_at, now)
-
-
-def _seen(*, live: bool) -> LocationSource:
-    return LocationSource.LIVE if live else LocationSource.REPORTED
 
 
 def country_of(

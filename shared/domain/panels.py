@@ -134,11 +134,8 @@ def _moded(emergency: Emergency, stands: Standing, placement: Placement, now: da
 def _placement(emergency: Emergency, stands: Standing) -> Placement:
     """That of the call which the panel is about: a real one before a test, one in progress before one that dropped."""
     dialled = [leg for leg in emergency.legs if leg.callback is None]
-    running, ends = {leg.leg_id for leg in stands.in_progress}, stands.ends
     # Presence is held after a drop, unless it was before the agent last ended a call.
-    by_agent = max((end.at for end in ends.values() if end.by_agent), default=None)
-    holding = {leg_id for leg_id, end in ends.items() if stands.held and (by_agent is None or end.at > by_agent)}
-    about = [leg for leg in dialled if leg.leg_id in running] or [leg for leg in dialled if leg.leg_id in holding]
+    about = [leg for leg in dialled if leg in stands.in_progress] or [leg for leg in dialled if leg in stands.dropped]
     of_these = [leg for leg in about if not leg.test] or about or dialled
     latest = max(of_these, key=lambda leg: leg.dialled_at, default=None)
     return emergency.placement_of(latest) if latest is not None else Placement()

@@ -11,7 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id, latest_dialled
-from shared.domain.emergencies import Emergency
+from shared.domain.emergencies import Emergency, number_dialled
 from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -124,7 +124,7 @@ def _notice(
         shared=lease.shared,
         foreign=latest is not None and has_foreign_number(emergency, latest),
         number_shown=situation.number_shown,
-        dialled=situation.dialled if len({leg.test for leg in emergency.legs}) == 1 else "",
+        dialled=number_dialled(emergency, emergency.legs),
         placeable=situation.placement.placeable,
         test=all(leg.test for leg in emergency.legs),
         drill=emergency.drill,

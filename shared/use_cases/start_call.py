@@ -44,11 +44,10 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
-from shared.domain.locations import OLD_AFTER, Desktop, desktop_of
+from shared.domain.locations import Desktop
 from shared.domain.pool import ration_over
 from shared.domain.presence import Hold
 from shared.domain.sites import SiteMap
-from shared.domain.stamps import age_of
 from shared.domain.subjects import left_behind
 from shared.ports import (
     AgentDirectory,
@@ -278,15 +277,11 @@ def _located(
     """With desktop and site, which may stay unknown: nobody's number depends on what their desktop reported."""
     dial = facts.dial
     with suppress(Unavailable):
-        known = desktops.result() if facts.agent else ()
-        desktop = desktop_of(known, dial.desktop_id)
-        if desktop is not None and dial.client_network:
+        facts = facts.at_desktop(desktops.result() if facts.agent else ())
+        if facts.desktop is not None and dial.client_network:
             # It may be on another network than at its last report: what was confirmed there does not hold.
             seen_from = means.desktops.seen_from(dial.client_network, means.deadline)
-            desktop = structs.replace(desktop, seen_from=seen_from)
-        lately = [each for each in known if age_of(each.at, facts.now) <= OLD_AFTER]
-        misled = dial.desktop_id is None and bool(lately) and all(each.environment.misleads for each in lately)
-        facts = structs.replace(facts, desktop=desktop, misled=misled)
+            facts = structs.replace(facts, desktop=structs.replace(facts.desktop, seen_from=seen_from))
     with suppress(Unavailable):
         facts = facts.at_site(sites.result())
     return facts

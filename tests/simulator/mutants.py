@@ -285,8 +285,8 @@ MUTANTS = (
     Mutant(
         "hold after a drop: wrong side",
         FACTS,
-        "return until if now < until else None",
-        "return until if now <= until else None",
+        "if not end.by_agent and end.at > lately)",
+        "if not end.by_agent and end.at >= lately)",
     ),
     Mutant(
         "the last end told wins",
@@ -298,9 +298,8 @@ MUTANTS = (
     Mutant(
         "release forgets the leg in progress",
         FACTS,
-        "    if any(leg.leg_id not in ends for leg in holding):\n        return _NO_END\n",
-        "    if emergency.hold and emergency.hold.released_at:\n        return None\n"
-        "    if any(leg.leg_id not in ends for leg in holding):\n        return _NO_END\n",
+        "held_until=_NO_END if held else hold_ends_at,",
+        "held_until=_NO_END if held and not (emergency.hold and emergency.hold.released_at) else hold_ends_at,",
     ),
     Mutant(
         "restore without compare",

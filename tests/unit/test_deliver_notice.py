@@ -242,6 +242,7 @@ def test_a_notice_of_a_number_that_was_lent_to_somebody_else_is_not_kept_by_the_
     [owed] = [effect.owed for effect in house.owed if isinstance(effect, DeliverNotice)]
     emergency, later = house.emergency(DANA), house.clock.now() + after(minutes=61)
     assert emergency is not None and emergency.lease is not None
-    assert kept_owed(owed.notice, emergency, Rules(), later).give_up_at > later
+    kept = kept_owed(owed.notice, emergency, Rules(), later)
+    assert kept.give_up_at == kept.reachable_until == later + after(minutes=30), "as if the call ended now"
     other = structs.replace(emergency, lease=structs.replace(emergency.lease, number="+14255550199"))
     assert kept_owed(owed.notice, other, Rules(), later) == owed.notice

@@ -19,7 +19,7 @@ from shared.domain.presence import PresenceStatus
 from shared.ports import Email
 from shared.use_cases.end_call import End
 from shared.use_cases.show_board import MAX_NAMED, show_board
-from tests.fakes.house import DAWN, House, after, numbers
+from tests.fakes.house import DAWN, House, after, numbers, office
 
 
 @pytest.fixture
@@ -82,6 +82,17 @@ def test_a_test_call_after_a_drop_makes_no_test_of_the_emergency_whose_hold_goes
     house.clock.advance(after(minutes=10))
     [ana] = house.administration.show_board().emergencies
     assert ana.test, "its hold is over"
+
+
+def test_a_drop_whose_hold_was_released_makes_no_real_call_of_a_test_after_it(house: House) -> None:
+    dial(house, "ana")
+    house.end(End(call_id="ana/911", by_agent=False, agent_id="ana"))
+    house.clock.advance(after(minutes=1))
+    house.calling.release_presence("ana", caller=office())
+    house.clock.advance(after(minutes=1))
+    dial(house, "ana", "933")
+    [ana] = house.administration.show_board().emergencies
+    assert ana.test
 
 
 def test_an_emergency_leaves_the_board_with_its_hold_and_comes_back_under_another_name(house: House) -> None:
