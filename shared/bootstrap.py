@@ -327,7 +327,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         template=rim.template,
         recordings=rim.recordings,
         recording_outbox=RecordingTable(rim.emergencies),
-        outage=OutageMemory(),
+        outage=OutageMemory(rim.clock, rules.window),
         effects=_effect_threads(rim, dials),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
         dials=dials,
@@ -429,7 +429,7 @@ def _graph_presence(
     from shared.adapters.graph_presence import REQUESTS_AT_ONCE, GraphPresence
 
     service = _bearer_service("graph-presence", settings.graph_url, settings, clock, threads=REQUESTS_AT_ONCE)
-    holds = _holds(table, keys, directory, lambda agent: agent.entra_object_id, by_object_id=True)
+    holds = _holds(settings, table, keys, directory, clock, lambda agent: agent.entra_object_id, by_object_id=True)
     return GraphPresence(service, holds, app_id=settings.client_id, clock=clock)
 
 
@@ -438,7 +438,7 @@ def _dynamics_presence(settings: Settings, table: Table, directory: AgentTable, 
     from shared.adapters.dynamics_profiles import DynamicsProfiles
 
     service = _bearer_service("dynamics", settings.dynamics365_url, settings, clock, threads=REQUESTS_AT_ONCE)
-    holds = _holds(table, keys, directory, lambda agent: agent.dynamics_user_id, by_object_id=False)
+    holds = _holds(settings, table, keys, directory, clock, lambda agent: agent.dynamics_user_id, by_object_id=False)
     gateway = DynamicsPresence(service, holds, clock=clock)
     return _Presence(gateway=gateway, warm_ups=(gateway.warm_up,), profiles=DynamicsProfiles(service))
 
@@ -450,14 +450,21 @@ def _bearer_service(name: str, url: str | None, settings: Settings, clock: Clock
 
 
 def _holds(
-    table: Table, keys: Keys, directory: AgentTable, user_of: Callable[[Agent], str | None], *, by_object_id: bool
+    settings: Settings,
+    table: Table,
+    keys: Keys,
+    directory: AgentTable,
+    clock: Clock,
+    user_of: Callable[[Agent], str | None],
+    *,
+    by_object_id: bool,
 ) -> "StoredHolds":
     from shared.adapters.presence_holds import StoredHolds
     from shared.adapters.presence_marks import PresenceMarks
     from shared.adapters.presence_users import PresenceUsers
 
     users = PresenceUsers(directory, user_of, by_object_id=by_object_id)
-    return StoredHolds(users, PresenceMarks(table, keys))
+    return StoredHolds(users, PresenceMarks(table, keys, clock=clock, lasts=settings.rules.window))
 
 
 class _Services(Struct, frozen=True, kw_only=True):

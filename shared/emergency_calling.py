@@ -630,9 +630,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
 
     def begin_import(self, operation_id: str, changes: Sequence[AgentChange], *, deadline: Deadline) -> None:
         """Import these, beginning in this process; one that runs already goes on. Raises `Unavailable`."""
-        known = self.imports.read(operation_id, deadline)
-        if known is None or not known.is_under_way:
-            self.imports.begin(operation_id, changes, self.clock.now(), deadline)
+        self.imports.begin(operation_id, changes, self.clock.now(), deadline)
         self.effects.start([CarryOnImport(operation_id)], self.perform)
 
     def _carry_on_import(self, operation_id: str) -> bool:

@@ -651,8 +651,8 @@ class AgentRegister(AgentDirectory, Protocol):
 class Imports(Protocol):
     """Imports of the directory that go on, piece by piece. Everything raises `Unavailable`."""
 
-    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> Import:
-        """Keep what is to be done."""
+    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> None:
+        """Keep what is to be done, unless it is under way, or somebody else is at it."""
         ...
 
     def read(self, operation_id: str, deadline: Deadline) -> Import | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.acs_service import MENDING_S, QUOTA, AcsService, ServiceRefusal
 from shared.adapters.email_refusals import named_in
+from shared.adapters.recent import Recent
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.adapters.sdk_answers import require_own_answer
 from shared.deadlines import Clock, Deadline
@@ -30,6 +32,8 @@ _TAKEN_ON = frozenset({"notstarted", "running", "succeeded"})
 _SUPPRESSED = "EmailDroppedAllRecipientsSuppressed"
 NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 MAX_REFUSED_KEPT = MAX_UNANSWERED_KEPT = 1_000
+# Longer than the five minutes for which the service knows a request again.
+TRIES_KEPT_FOR = timedelta(minutes=10)
 _IMPORTANT = {"x-priority": "1", "Importance": "high"}
 # 400 codes that are about the sender's address; a 404 is about its domain, whatever its code.
 _OF_THE_SENDER = frozenset({"InvalidSenderUserName", "DomainNotLinked", "DomainNotVerified", "SenderNotAllowed"})
@@ -55,8 +59,8 @@ class AcsEmail:
         self._sender = sender
         self._lock = threading.Lock()
         self._repeatable = RepeatableRequests(clock)
-        self._refused: dict[str, int] = {}
-        self._unanswered: dict[str, None] = {}
+        self._refused: Recent[int] = Recent(clock, lasts=TRIES_KEPT_FOR, most=MAX_REFUSED_KEPT)
+        self._unanswered: Recent[bool] = Recent(clock, lasts=TRIES_KEPT_FOR, most=MAX_UNANSWERED_KEPT)
         self._service = AcsService(
             "email", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
@@ -93,7 +97,9 @@ class AcsEmail:
 
     def _request_id(self, email: Email, message: dict[str, Any]) -> str:
         # The service refuses a repeat that does not match, and how late a notice is changes from one try to the next.
-        words, tries_refused = key_of(json.dumps(message)), self._refused.get(email.operation_id, 0)
+        with self._lock:
+            tries_refused = self._refused.get(email.operation_id) or 0
+        words = key_of(json.dumps(message))
         return repeatability_id(email.operation_id, f"send {tries_refused} {words}")
 
     def _refusal(self, answered: ServiceRefusal, email: Email) -> Exception:
@@ -106,10 +112,8 @@ class AcsEmail:
     def _note_unavailable(self, operation_id: str, request_id: str, reason: str) -> None:
         with self._lock:
             if not reason:
-                self._unanswered[request_id] = None
-                if len(self._unanswered) > MAX_UNANSWERED_KEPT:
-                    del self._unanswered[next(iter(self._unanswered))]
-            may_be_sent = request_id in self._unanswered
+                self._unanswered.note(request_id, True)
+            may_be_sent = self._unanswered.get(request_id) is not None
         # An earlier try without an answer may have sent it, and a limit may be counted before the service looks whether
         # a request is a repeat: then only a repeat of that try sends nothing twice.
         if reason == QUOTA and not may_be_sent:
@@ -119,9 +123,7 @@ class AcsEmail:
         # The service repeats a 4xx, be it a 429, to the same request for five minutes, though it was mended by then or
         # the quota's time is over. It has sent nothing: the next try is another request.
         with self._lock:
-            self._refused[operation_id] = self._refused.pop(operation_id, 0) + 1
-            if len(self._refused) > MAX_REFUSED_KEPT:
-                del self._refused[next(iter(self._refused))]
+            self._refused.note(operation_id, (self._refused.get(operation_id) or 0) + 1)
 
     def warm_up(self) -> None:
         """Import the SDK and make the client, so that the first notice need not wait for that."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from shared.adapters.acs_service import MENDING_S, AcsService, ServiceRefusal
 from shared.adapters.bearer_client import MAX_REASON_CHARS, TOKEN_WITHIN_S, BearerClient
 from shared.adapters.email_refusals import named_in
+from shared.adapters.recent import Recent
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
 from shared.domain.ids import derived
@@ -30,6 +32,8 @@ REQUESTS_AT_ONCE = 4
 # More than a process sends at once: a message without a place here would cost one of the sender's quota all the same.
 REQUESTS_WAITING = 60
 MAX_ACCEPTED_KEPT = 1_000
+# A repeat comes within minutes, or when the store is back. A softphone that counts its calls begins anew with the day.
+ACCEPTED_KEPT_FOR = timedelta(hours=6)
 # Codes of a 400 that are about the sender, its quota or the request itself. Any other 400 may be about a recipient.
 _NOT_OF_A_RECIPIENT = frozenset(
     {
@@ -73,7 +77,7 @@ class GraphEmail:
         self._sender = sender
         self._clock = clock
         self._lock = threading.Lock()
-        self._accepted: dict[str, None] = {}
+        self._accepted: Recent[bool] = Recent(clock, lasts=ACCEPTED_KEPT_FOR, most=MAX_ACCEPTED_KEPT)
         self._service = AcsService(
             "graph-email",
             lambda _connection, endpoint, options: BearerClient(endpoint or "", credential, options),
@@ -85,7 +89,7 @@ class GraphEmail:
         )
 
     def send(self, email: Email, deadline: Deadline) -> None:
-        """Hand a message over, once for each `operation_id` as far as this process remembers (1,000 messages).
+        """Hand a message over, once for each `operation_id` as far as this process remembers (1,000, six hours).
 
         `Unavailable`: later; with a `reason` where the service does not serve us. `RecipientsRefused`: without these
         addresses. `Refused`: this message was not taken, perhaps for a recipient.
@@ -94,7 +98,7 @@ class GraphEmail:
             raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
         if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
-        if email.operation_id in self._accepted:
+        if self._was_accepted(email.operation_id):
             return
         path = f"/v1.0/users/{quote(self._sender, safe='@')}/sendMail"
         body = {"message": _message(email, self._sender), "saveToSentItems": False}
@@ -105,11 +109,13 @@ class GraphEmail:
         )
         self._remember(email.operation_id)
 
+    def _was_accepted(self, operation_id: str) -> bool:
+        with self._lock:
+            return self._accepted.get(operation_id) is not None
+
     def _remember(self, operation_id: str) -> None:
         with self._lock:
-            self._accepted[operation_id] = None
-            if len(self._accepted) > MAX_ACCEPTED_KEPT:
-                del self._accepted[next(iter(self._accepted))]
+            self._accepted.note(operation_id, True)
 
     def ping(self, deadline: Deadline) -> None:
         """See that Graph answers and the app gets a token, without sending. Raises `Unavailable`."""

@@ -10,11 +10,13 @@ changes nothing. The head is there before the chunks, so that those of an import
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import batched
 
 from msgspec import structs
 
 from shared.adapters.table import (
     Delete,
+    Insert,
     Put,
     Replace,
     Row,
@@ -48,21 +50,26 @@ class ImportTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> Import:
-        """Keep what is to be done; only then it is whole, so that a part of it is never carried on."""
+    def begin(self, operation_id: str, changes: Sequence[AgentChange], now: datetime, deadline: Deadline) -> None:
+        """Keep what is to be done; only then it is whole, so that a part of it is never carried on.
+
+        Of several who begin it at once one does: each transaction is over the head as this one wrote it before.
+        """
+        head = self._table.get(_head_row(operation_id), deadline).result()
+        if head is not None and read_state(head, Import).is_under_way:
+            return
         chunks = list(_chunks(changes))
         begun = Import(operation_id=operation_id, began_at=now, rows=len(changes), chunks=len(chunks), whole=False)
-        self._keep(begun, deadline)
-        writes: list[Write] = [
+        puts = [
             Put(_chunk_row(operation_id, number), {"schema": SCHEMA, "state": text, "rows": rows})
             for number, (text, rows) in enumerate(chunks)
         ]
-        for first in range(0, len(writes), CHUNKS_A_COMMIT):
-            self._table.commit(writes[first : first + CHUNKS_A_COMMIT], deadline)
-        state = ImportState.RUNNING if chunks else ImportState.DONE
-        begun = structs.replace(begun, whole=True, state=state)
-        self._keep(begun, deadline)
-        return begun
+        with suppress(RowConflict):
+            version = self._keep(begun, head.version if head is not None else None, (), deadline)
+            for some in batched(puts, CHUNKS_A_COMMIT, strict=False):
+                version = self._keep(begun, version, some, deadline)
+            state = ImportState.RUNNING if chunks else ImportState.DONE
+            self._keep(structs.replace(begun, whole=True, state=state), version, (), deadline)
 
     def read(self, operation_id: str, deadline: Deadline) -> Import | None:
         """How far it is; None where there is none of this id."""
@@ -82,8 +89,10 @@ class ImportTable:
                     self._forget(row, known.operation_id, deadline)
         return found
 
-    def _keep(self, state: Import, deadline: Deadline) -> None:
-        self._table.commit([Put(_head_row(state.operation_id), _values(state))], deadline)
+    def _keep(self, state: Import, over: str | None, with_it: Sequence[Put], deadline: Deadline) -> str | None:
+        row, values = _head_row(state.operation_id), _values(state)
+        head: Write = Insert(row, values) if over is None else Replace(row, values, over)
+        return self._table.commit([head, *with_it], deadline)[0]
 
     def _forget(self, head: Row, operation_id: str, deadline: Deadline) -> None:
         while chunks := self._table.between(*_chunks_of(operation_id), CHUNKS_A_COMMIT, deadline).result():

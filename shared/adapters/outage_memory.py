@@ -3,10 +3,12 @@
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
+from shared.adapters.recent import Recent
+from shared.deadlines import Clock
 from shared.domain.ids import agent_key_of
 from shared.domain.pool import ration_window
 from shared.domain.presence import Hold
@@ -18,29 +20,31 @@ MAX_REPORTERS = 10
 
 
 class OutageMemory:
-    """Bounded, in memory: another process knows nothing of it, and repeats at most what repeats harmlessly."""
+    """Bounded, in memory: another process knows nothing of it, and repeats at most what repeats harmlessly.
 
-    def __init__(self) -> None:
+    What was done for a dial `lasts` for the window: a dial is repeated for no longer, and its id may be used again.
+    """
+
+    def __init__(self, clock: Clock, lasts: timedelta) -> None:
         self._lock = threading.Lock()
-        self._mailed: OrderedDict[str, None] = OrderedDict()
-        self._accepted: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._mailed: Recent[bool] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
+        self._accepted: Recent[tuple[str, ...]] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
+        self._holds: Recent[Hold] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._window: datetime | None = None
         self._granted: dict[str, set[str]] = {}
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
-        self._holds: OrderedDict[str, Hold] = OrderedDict()
 
     def mailed(self, dial_key: str) -> bool:
         """Whether a notice of this dial was sent in an outage, or is on its way."""
         with self._lock:
-            return dial_key in self._mailed
+            return self._mailed.get(dial_key) is not None
 
     def claim_mail(self, dial_key: str) -> bool:
         """Whether this dial's notice is the caller's to send; a repeated request must not send it twice."""
         with self._lock:
-            if dial_key in self._mailed:
+            if self._mailed.get(dial_key) is not None:
                 return False
-            self._mailed[dial_key] = None
-            _trim(self._mailed)
+            self._mailed.note(dial_key, True)
             return True
 
     def grants_mail(self, dial_key: str, principal: str, most: int, now: datetime, *, counts: bool = True) -> bool:
@@ -59,18 +63,18 @@ class OutageMemory:
     def return_mail(self, dial_key: str) -> None:
         """The notice could not be sent: the next request may try."""
         with self._lock:
-            self._mailed.pop(dial_key, None)
+            self._mailed.drop(dial_key)
 
     def mail_accepted(self, dial_key: str, addresses: Sequence[str]) -> None:
         """The notice was accepted for these."""
         with self._lock:
-            self._accepted[dial_key] = tuple(dict.fromkeys((*self._accepted.get(dial_key, ()), *addresses)))
-            _trim(self._accepted)
+            before = self._accepted.get(dial_key) or ()
+            self._accepted.note(dial_key, tuple(dict.fromkeys((*before, *addresses))))
 
     def mailed_to(self, dial_key: str) -> tuple[str, ...]:
         """For whom this dial's notice was accepted."""
         with self._lock:
-            return self._accepted.get(dial_key, ())
+            return self._accepted.get(dial_key) or ()
 
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
@@ -103,8 +107,7 @@ class OutageMemory:
     def holding(self, dial_key: str, hold: Hold) -> None:
         """Presence was set for this dial; the hold carries what it found."""
         with self._lock:
-            self._holds[dial_key] = hold
-            _trim(self._holds)
+            self._holds.note(dial_key, hold)
 
     def held(self, dial_key: str) -> Hold | None:
         """What the hold for this dial found; None where this process set none."""
@@ -118,8 +121,3 @@ class OutageMemory:
             of_agent.pop(by, None)
             if not of_agent:
                 self._dialling.pop(agent_key_of(agent_id), None)
-
-
-def _trim[K, V](remembered: OrderedDict[K, V]) -> None:
-    while len(remembered) > MAX_DIALS_REMEMBERED:
-        remembered.popitem(last=False)

@@ -47,8 +47,12 @@ class StoredHolds:
     def mark(self, agent_id: str, deadline: Deadline) -> Mark | None:
         """By its row; of one set in an outage, by the service's id of the agent."""
         mark = self._marks.of(agent_id, deadline)
-        if mark is not None or not self._marks.any_unrecorded:
+        if mark is not None:
+            # Whoever recorded the dial has written it. That one's end will not be told to this process.
+            self._marks.settled(mark)
             return mark
+        if not self._marks.any_unrecorded:
+            return None
         user_id = self._users.find(agent_id, deadline)
         return self._marks.unrecorded(user_id) if user_id is not None else None
 

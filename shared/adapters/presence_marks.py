@@ -7,12 +7,12 @@ It is written before the service is asked, so that whatever lands there can be t
 """
 
 import threading
-from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
 from shared.adapters.key_table import KnownKeys
+from shared.adapters.recent import Recent
 from shared.adapters.table import (
     Delete,
     Insert,
@@ -25,7 +25,7 @@ from shared.adapters.table import (
     read_state,
     state_text,
 )
-from shared.deadlines import Deadline
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
 from shared.domain.ids import agent_key_of
 from shared.domain.presence import Presence, PresenceStatus
@@ -95,13 +95,17 @@ def marked(shown: Presence, mark: Mark) -> Presence:
 
 
 class PresenceMarks:
-    """The marks of a deployment, in its table. Everything but the memory raises `Unavailable`."""
+    """The marks of a deployment, in its table. Everything but the memory raises `Unavailable`.
 
-    def __init__(self, table: Table, keys: Keys | None = None) -> None:
+    Memory `lasts` for the window, for which a dial may still be recorded: another process may have recorded it, given
+    presence back, and forgotten the hold without a word to this one.
+    """
+
+    def __init__(self, table: Table, keys: Keys | None = None, *, clock: Clock, lasts: timedelta) -> None:
         self._table = table
         self._keys = keys or KnownKeys()
         self._lock = threading.Lock()
-        self._unrecorded: OrderedDict[str, Mark] = OrderedDict()
+        self._unrecorded: Recent[Mark] = Recent(clock, lasts=lasts, most=MAX_UNRECORDED)
 
     def of(self, agent_id: str, deadline: Deadline) -> Mark | None:
         """The mark of this agent's hold; of one that was set in an outage only once it was kept."""
@@ -124,7 +128,8 @@ class PresenceMarks:
     @property
     def any_unrecorded(self) -> bool:
         """Whether this process has set a hold while the store was away, of which no row was written yet."""
-        return bool(self._unrecorded)
+        with self._lock:
+            return len(self._unrecorded) > 0
 
     def unrecorded(self, user_id: str) -> Mark | None:
         """The mark of such a hold, by the service's id of the agent; reads nothing.
@@ -148,9 +153,7 @@ class PresenceMarks:
     def keep_in_memory(self, mark: Mark) -> Mark:
         """Remember it in this process, because the store is away; the next `keep` writes it."""
         with self._lock:
-            self._unrecorded[mark.user_id] = mark
-            while len(self._unrecorded) > MAX_UNRECORDED:
-                self._unrecorded.popitem(last=False)
+            self._unrecorded.note(mark.user_id, mark)
         return mark
 
     def remove(self, agent_id: str, mark: Mark | None, deadline: Deadline) -> None:
@@ -166,10 +169,17 @@ class PresenceMarks:
             if mark is not None:
                 raise Conflict from None
 
+    def settled(self, mark: Mark) -> None:
+        """Forget what is unrecorded of this one, unless it was set later than what its row says."""
+        with self._lock:
+            unrecorded = self._unrecorded.get(mark.user_id)
+            if unrecorded is not None and unrecorded.set_at <= mark.set_at:
+                self._unrecorded.drop(mark.user_id)
+
     def drop(self, user_id: str) -> None:
         """Forget what is unrecorded of this one."""
         with self._lock:
-            self._unrecorded.pop(user_id, None)
+            self._unrecorded.drop(user_id)
 
 
 def _values_of(mark: Mark) -> Values:

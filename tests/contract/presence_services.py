@@ -23,6 +23,7 @@ from shared.adapters.table import Table
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.ids import derived
+from shared.domain.leases import Rules
 from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Answered, PresenceGateway
 from tests.local import dynamics
@@ -209,7 +210,9 @@ def graph_gateway(
         threads=REQUESTS_AT_ONCE,
     )
     users = PresenceUsers(entries, lambda agent: agent.entra_object_id, by_object_id=True)
-    return GraphPresence(bearer, StoredHolds(users, PresenceMarks(table)), app_id=app_id, clock=clock)
+    return GraphPresence(
+        bearer, StoredHolds(users, PresenceMarks(table, clock=clock, lasts=Rules().window)), app_id=app_id, clock=clock
+    )
 
 
 ROWS = {
@@ -228,7 +231,7 @@ class Dynamics365:
         self.dynamics = running
         self.clock: MovingClock = TestClock()
         tokens = Tokens(running)
-        marks = PresenceMarks(table)
+        marks = PresenceMarks(table, clock=self.clock, lasts=Rules().window)
         self.gateway: PresenceGateway = dynamics_gateway(running, marks, self.clock, Everybody(), lambda: tokens)
 
     def user(self, agent_id: str) -> str:

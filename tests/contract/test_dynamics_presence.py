@@ -17,11 +17,11 @@ import pytest
 from shared.adapters.bearer_client import BearerService
 from shared.adapters.dynamics_presence import REQUESTS_AT_ONCE, DynamicsPresence
 from shared.adapters.dynamics_profiles import DynamicsProfiles
-from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_marks import PresenceMarks
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Refused, Unavailable
+from shared.domain.leases import Rules
 from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from tests.contract.presence_services import Tokens, dynamics_gateway, dynamics_user_of
@@ -84,7 +84,7 @@ class World:
     def another_process(self, **claims: Any) -> DynamicsPresence:
         """A gateway that remembers nothing."""
         tokens = Tokens(self.dynamics, **claims)
-        marks = PresenceMarks(self.house.presence_rows, self.house.keys)
+        marks = PresenceMarks(self.house.presence_rows, self.house.keys, clock=self.clock, lasts=Rules().window)
         return dynamics_gateway(self.dynamics, marks, self.clock, self.house.directory, lambda: tokens)
 
     def pass_time(self, by: timedelta) -> None:
@@ -568,7 +568,7 @@ class TestOutage:
         call = world.dial()
         assert world.shown == "Busy DND"
         world.house.line.away = False
-        world.house.outage = OutageMemory()
+        world.house.forget_outages()
         world.gateway = world.house.presence = world.another_process()
         ago = timedelta(seconds=30)
         world.dynamics.advance(ago.total_seconds())

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from azure.identity import CredentialUnavailableError
 from shared.adapters.acs_service import MENDING_S
 from shared.adapters.graph_email import MAX_ACCEPTED_KEPT, REQUESTS_AT_ONCE, GraphEmail
 from shared.bootstrap import MAILS_AT_ONCE
-from shared.deadlines import Deadline
+from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Refused, Unavailable
 from tests.contract.test_notifier import CHIEF, CLOCK, DESK, SENDER, Tokens, an_email, send
+from tests.fakes.house import HandClock
 from tests.local.graph import Fault, LocalGraph
 from tests.local.graph.errors import GraphError
 from tests.rules.sources import ROOT
@@ -36,9 +38,9 @@ def graph(running: LocalGraph) -> LocalGraph:
     return running
 
 
-def line(graph: LocalGraph, tokens: Any = None, *, sender: str = SENDER) -> GraphEmail:
+def line(graph: LocalGraph, tokens: Any = None, *, sender: str = SENDER, clock: Clock = CLOCK) -> GraphEmail:
     tokens = tokens or Tokens(graph)
-    return GraphEmail(sender=sender, url=graph.url, clock=CLOCK, ca_bundle=graph.ca_file, credential=lambda: tokens)
+    return GraphEmail(sender=sender, url=graph.url, clock=clock, ca_bundle=graph.ca_file, credential=lambda: tokens)
 
 
 class NoIdentity:
@@ -46,6 +48,17 @@ class NoIdentity:
 
     def get_token(self, *_: str, **__: Any) -> Any:
         raise CredentialUnavailableError(message="no identity")
+
+
+def test_a_message_is_sent_once_as_long_as_a_repeat_may_come_and_its_id_may_be_another_days(graph: LocalGraph) -> None:
+    clock = HandClock()
+    adapter = line(graph, clock=clock)
+    for _ in range(2):
+        send(adapter, DESK, operation_id="the-same")
+    assert len(graph.mail.accepted) == 1
+    clock.advance(timedelta(hours=20))
+    send(adapter, DESK, operation_id="the-same")
+    assert len(graph.mail.accepted) == 2
 
 
 class TestTokens:

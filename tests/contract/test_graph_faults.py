@@ -12,7 +12,6 @@ from functools import partial
 
 import pytest
 
-from shared.adapters.outage_memory import OutageMemory
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.presence import PresenceStatus
@@ -257,7 +256,7 @@ def test_every_single_fault_in_every_story(graph: LocalGraph, tell: str, situati
 
 def another_process(story: Story) -> None:
     """The one that was there died, with all that it remembered; another takes its place."""
-    story.house.outage = OutageMemory()
+    story.house.forget_outages()
     story.house.presence = story.service.another()
 
 
@@ -304,6 +303,26 @@ class TestOutage:
         assert story.people.left(USER) == ({}, ("Away", "Away")), "nobody knows any more what it was"
         story.over()
         assert story.left() == ({}, None, []), "and in an hour it is as if nobody had set it"
+
+    @pytest.mark.parametrize("looks", [True, False])
+    def test_a_hold_that_another_process_recorded_spoils_nothing_later(self, graph: LocalGraph, looks: bool) -> None:
+        story = Story(graph, *SITUATIONS["available"])
+        story.away(True)
+        story.dial_degraded("call-1", by_agent=True)
+        first = story.house.presence
+        another_process(story)
+        story.away(False)
+        story.passes(20)
+        story.dial("call-1", ago_s=20)
+        if looks:
+            # As its own repeat does, which finds the call known.
+            assert first.read(DANA, story.house.within()).hold_id is not None
+        story.end("call-1")
+        story.passes(200 if looks else AN_HOUR_S)
+        assert story.left()[2] == []
+        story.people.sign_in(USER, "Busy", "InAMeeting")
+        found = first.read(DANA, story.house.within())
+        assert (found.hold_id, found.native) == (None, "Busy/InAMeeting")
 
     def test_a_dial_of_which_the_store_never_heard_holds_for_half_an_hour_at_most(self, graph: LocalGraph) -> None:
         story = Story(graph, *SITUATIONS["available"])

@@ -9,6 +9,7 @@ from shared.adapters.presence_marks import PresenceMarks, mark_of, marked
 from shared.adapters.table import Table
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict
+from shared.domain.leases import Rules
 from shared.domain.presence import Hold, Presence, PresenceStatus, held_presence
 from tests.fakes.house import HandClock
 
@@ -21,7 +22,11 @@ MARK = mark_of(WANTED, "user-1", NOW)
 
 @pytest.fixture
 def marks(partition: Table) -> PresenceMarks:
-    return PresenceMarks(partition)
+    return of_a_process(partition)
+
+
+def of_a_process(table: Table, clock: HandClock | None = None) -> PresenceMarks:
+    return PresenceMarks(table, clock=clock or HandClock(NOW), lasts=Rules().window)
 
 
 def test_a_mark_is_read_as_it_was_kept_and_is_gone_once_it_is_removed(marks: PresenceMarks) -> None:
@@ -58,10 +63,10 @@ def test_a_write_needs_the_version_that_was_read(marks: PresenceMarks) -> None:
 def test_a_mark_of_an_outage_is_kept_in_memory_until_it_is_written(marks: PresenceMarks, partition: Table) -> None:
     unrecorded = marks.keep_in_memory(MARK)
     assert marks.any_unrecorded and marks.unrecorded(MARK.user_id) == unrecorded
-    assert marks.of("a", SOON) is None and not PresenceMarks(partition).any_unrecorded
+    assert marks.of("a", SOON) is None and not of_a_process(partition).any_unrecorded
     kept = marks.keep("a", structs.replace(unrecorded, confirmed=True), SOON)
     assert marks.unrecorded(MARK.user_id) is None
-    assert PresenceMarks(partition).of("a", SOON) == kept
+    assert of_a_process(partition).of("a", SOON) == kept
     marks.keep_in_memory(MARK)
     marks.remove("b", unrecorded, SOON)
     assert not marks.any_unrecorded

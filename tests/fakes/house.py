@@ -297,13 +297,17 @@ class House:
         self.sender_quota = sender_quota
         self.mail_quota = SentTable(self.directory_table, sender_quota, self.clock)
         self.telemetry = Counter()
-        self.outage = OutageMemory()
+        self.forget_outages()
         self.repeats = Kept()
         self.early_ends = Allowances()
         self.performs = True
         self.owed: list[Effect] = []
 
     # Set-up
+
+    def forget_outages(self) -> None:
+        """Whatever was done without the store is known to nobody any more: the process that did it died."""
+        self.outage = OutageMemory(self.clock, self.deployment.rules.window)
 
     def _furnish(self, table: MemoryTable) -> None:
         """What the directory's table holds."""

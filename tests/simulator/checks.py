@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import Delete, Insert, Put, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
@@ -596,7 +595,7 @@ class Checks:
                 agent_id,
                 emergencies=self.world.clear_sight,
                 presence=self.world.presence,
-                outage=OutageMemory(),
+                outage=self.world.nobody_remembers,
                 clock=self.world.clock,
                 deadline=self.world.endless,
             )

@@ -98,13 +98,14 @@ class World:
         self.responders: list[Responder] = []
         self.table, self.directory_table = MemoryTable(), MemoryTable()
         self.presence = PresenceTable(MemoryTable(), self.clock)
-        self.nobody_listens, self.nobody_remembers = DEAF, OutageMemory()
+        self.nobody_listens = DEAF
         self.ends_said: dict[str, set[tuple[object, bool]]] = {}
         self.chosen: dict[str, PresenceStatus] = {}
         self.agent_with_key: dict[str, str] = {}
         self.emergencies = self.living = 0
         self._population(plan)
         self.rules = self.deployment.rules
+        self.nobody_remembers = OutageMemory(self.clock, self.rules.window)
         self.checks = Checks(self)
         self.breakage = Breakage(self)
         few = FEW_A_MINUTE + len(self.people) // 60

@@ -13,7 +13,6 @@ from msgspec import structs
 from shared.adapters.allowances import Allowances
 from shared.adapters.emergency_rows import index_rows
 from shared.adapters.emergency_table import MAX_OWNERS_READ
-from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.table import MAX_ROWS_A_COMMIT, Put, Values
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
@@ -253,7 +252,7 @@ def never_recorded(house: House, caller: Caller, agent_id: str) -> None:
     dial(house, caller, "real", agent_id)
     house.line.away = False
     house.repeats.kept.clear()
-    house.outage = OutageMemory()
+    house.forget_outages()
     house.clock.advance(after(minutes=20))
     house.calling.show_presence(presence_id(caller, agent_id), deadline=house.within())
 

@@ -1,7 +1,7 @@
 """Imports of the directory: checked first, carried on by whoever is there, cut anywhere and repeated."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -232,3 +232,35 @@ def test_an_import_of_nobody_is_done_and_one_of_which_a_piece_cannot_be_read_has
     table.commit([Put(piece.key, {"schema": 9})], house.within())
     house.calling.perform(CarryOnImport(operation_id))
     assert state_of(house, operation_id) == (ImportState.FAILED, 0, 3)
+
+
+class Overtaken(MemoryTable):
+    """Between a reading and a writing of the one who asks, another has done all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: dict[int, Callable[[], None]] = {}
+        self._commits = 0
+
+    def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
+        self._commits += 1
+        self.meanwhile.pop(self._commits, lambda: None)()
+        return super().commit(writes, deadline)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_import_that_is_begun_twice_at_once_is_done_once(at: int) -> None:
+    house, table, body = House(), Overtaken(), body_of(ROWS_OF_CUT, name="N" * 100)
+    house.directory, house.imports = AgentTable(table, house.clock), ImportTable(table)
+    house.performs = False
+    table.meanwhile[at] = lambda: carried_on(house, begin(house, body))
+    operation_id = begin(house, body)
+    carried_on(house, operation_id)
+    assert table.meanwhile == {}
+    assert state_of(house, operation_id) == (ImportState.DONE, ROWS_OF_CUT, ROWS_OF_CUT)
+    assert len(house.directory.look(house.within())) == ROWS_OF_CUT
+
+
+def carried_on(house: House, operation_id: str) -> None:
+    while any(house.calling.perform(CarryOnImport(operation_id))):
+        pass

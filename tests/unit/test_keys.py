@@ -18,6 +18,7 @@ from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing, Secret
+from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Mode
 from shared.domain.presence import Presence, PresenceStatus, SetBy
@@ -155,7 +156,7 @@ def test_a_presence_is_found_and_moves_when_it_is_set(change: tuple[KeyRing, Key
 
 def test_a_mark_of_a_hold_stays_where_it_is_until_it_goes(change: tuple[KeyRing, KeyRing]) -> None:
     table, host, clock = MemoryTable(), Host(change[0]), HandClock()
-    marks = PresenceMarks(table, host)
+    marks = PresenceMarks(table, host, clock=clock, lasts=Rules().window)
     held = Presence(status=PresenceStatus.DO_NOT_DISTURB, hold_id="h", before=PresenceStatus.BUSY)
     kept = marks.keep("dana", mark_of(held, "user-1", clock.now()), soon(clock))
     host.now = change[1]

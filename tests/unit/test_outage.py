@@ -192,3 +192,40 @@ def test_what_the_service_sets_stays_where_a_dial_of_an_outage_is_recorded_after
     assert not house.dial(first).degraded
     house.wait(60)
     assert house.status("ana") is PresenceStatus.AWAY
+
+
+class CountingPhone:
+    """A softphone that counts its calls from one, every day; the agent's presence is seen while it rests."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        self.house.add_agent(Agent(agent_id="ana"))
+        self.house.show("ana", PresenceStatus.AVAILABLE)
+
+    def calls(self, *, outage: bool) -> tuple[int, PresenceStatus]:
+        """Today's first call: how many were mailed while the store was away, or at all, and what presence it had."""
+        house, mailed = self.house, len(self.house.mail.accepted)
+        house.line.away = outage
+        assert house.dial(Dial(call_id="1", agent_id="ana", dialled="911", country="US")).degraded is outage
+        seen = len(house.mail.accepted) - mailed, house.status("ana")
+        house.line.away = False
+        for again in house.repeats.kept.values():
+            assert again()
+        house.repeats.kept.clear()
+        house.end(End(call_id="1", by_agent=True, agent_id="ana"))
+        self._a_day_passes()
+        return seen
+
+    def _a_day_passes(self) -> None:
+        for _ in range(24 * 12):
+            self.house.clock.advance(after(minutes=5))
+            self.house.tick()
+            self.house.sweep()
+
+
+@pytest.mark.parametrize("outages", [(True, True), (True, False), (False, True)])
+def test_a_calls_id_that_is_used_again_another_day_is_another_calls(outages: tuple[bool, bool]) -> None:
+    phone = CountingPhone()
+    for outage in outages:
+        assert phone.calls(outage=outage) == (1, PresenceStatus.DO_NOT_DISTURB), f"outage {outage}"
+        assert phone.house.status("ana") is PresenceStatus.AVAILABLE

@@ -388,6 +388,23 @@ def test_the_sites_remembered_last_count_where_a_reading_comes_to_nothing(house:
         SiteTable(table, house.clock).known(house.within()).result()
 
 
+def test_sites_that_nobody_changed_are_not_sorted_again(house: House) -> None:
+    table = MemoryTable()
+    sites, elsewhere = SiteTable(table, house.clock), SiteTable(table, house.clock)
+    sites.save(NORTH, None, house.within())
+
+    def known_a_minute_later() -> SiteMap:
+        house.clock.advance(timedelta(seconds=REMEMBERED_S + 1))
+        return sites.known(house.within()).result()
+
+    first = known_a_minute_later()
+    assert known_a_minute_later() is first
+    elsewhere.save(structs.replace(NORTH, name="North wing"), None, house.within())
+    assert [site.name for site in known_a_minute_later().sites] == ["North wing"]
+    elsewhere.remove(NORTH.site_id, None, house.within())
+    assert known_a_minute_later().sites == ()
+
+
 def test_a_site_that_cannot_be_read_is_told_and_written_over(house: House) -> None:
     table = MemoryTable()
     sites = SiteTable(table, house.clock, telemetry=house.telemetry)

@@ -232,7 +232,7 @@ class ForgetfulLog(OutageMemory):
 
 def test_a_dial_is_answered_and_repeated_though_the_memory_of_the_outage_fails() -> None:
     house = House()
-    answer = in_the_dark(house, "933", outage=ForgetfulLog())
+    answer = in_the_dark(house, "933", outage=ForgetfulLog(house.clock, house.deployment.rules.window))
     assert (answer.degraded, answer.callback_number, answer.test, answer.dial) == (True, FALLBACK, True, "933")
     assert house.repeats.kept
 
