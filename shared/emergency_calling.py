@@ -107,6 +107,7 @@ from shared.use_cases.reconcile_presence import reconcile_presence
 from shared.use_cases.record_delivery import record_delivery
 from shared.use_cases.refuse_recording import RecordedFiles, refuse_recording
 from shared.use_cases.release_presence import release_presence
+from shared.use_cases.remember_callback import AnsweredCall, remember_callback
 from shared.use_cases.report_desktop import DesktopReport, report_desktop
 from shared.use_cases.require_own import require_own
 from shared.use_cases.return_presence import return_presence
@@ -142,6 +143,8 @@ DIALS = Shares(Share(most_waiting=8, burst=20, per_s=1), Share(most_waiting=58, 
 CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40, burst=300, per_s=20))
 # Of a dial that has waited for its turn so long, what it would still ask the store takes from those behind it, in vain.
 MIN_LEFT_FOR_A_DIAL_S = 0.1
+# Of callbacks that were answered without the store, for whom no principal stands.
+CALLBACKS, MAX_CALLBACKS_REPEATED = "callbacks", 1_000
 WORD_HEX_DIGITS = 12
 
 
@@ -419,7 +422,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def answer_callback(self, incoming: Incoming) -> None:
         """Somebody calls one of our numbers. Raises `Refused` where it rings no more, `Unavailable`."""
         self.prepare()
-        answer_callback(
+        answered = answer_callback(
             incoming,
             emergencies=self.emergencies,
             numbers=self.numbers,
@@ -427,6 +430,19 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
+            deadline=self.within(self.budgets.answer_callback_s),
+        )
+        if answered is not None:
+            again = partial(self._remember_callback, answered)
+            self.repeats.keep(CALLBACKS, answered.callback_id, again, MAX_CALLBACKS_REPEATED)
+
+    def _remember_callback(self, answered: AnsweredCall) -> bool:
+        return remember_callback(
+            answered,
+            emergencies=self.emergencies,
+            numbers=self.numbers,
+            clock=self.clock,
+            deployment=self.deployment,
             deadline=self.within(self.budgets.answer_callback_s),
         )
 

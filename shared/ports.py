@@ -26,7 +26,7 @@ from shared.domain.locations import Desktop
 from shared.domain.notice_templates import Fault, TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery, Notice
 from shared.domain.pool_numbers import NumberLeases
-from shared.domain.presence import Hold, Presence
+from shared.domain.presence import OutageHold, Presence
 from shared.domain.principals import Principal
 from shared.domain.service_checks import Service, ServiceAnswer
 from shared.domain.sites import Site, SiteMap
@@ -395,6 +395,14 @@ class EmergencyStore(Protocol):
 
     def forget(self, stored: Stored, now: datetime, deadline: Deadline) -> None:
         """Release the number and remove every row that tells of this emergency."""
+        ...
+
+    def dispatch(self, due: Due, deadline: Deadline) -> tuple[Dispatch, str] | None:
+        """The message whose way is due to be forgotten, with its version; None where nobody can tell."""
+        ...
+
+    def track_on(self, due: Due, dispatch: Dispatch, version: str, until: datetime, deadline: Deadline) -> None:
+        """Keep what is known of this message's way until then; `Conflict` if either changed meanwhile."""
         ...
 
     def discard(self, due: Due, deadline: Deadline) -> None:
@@ -1159,11 +1167,11 @@ class OutageLog(Protocol):
         """
         ...
 
-    def holding(self, dial_key: str, hold: Hold) -> None:
+    def holding(self, dial_key: str, hold: OutageHold) -> None:
         """Presence was set for this dial; the hold carries what it found."""
         ...
 
-    def held(self, dial_key: str) -> Hold | None:
+    def held(self, dial_key: str) -> OutageHold | None:
         """What the hold for this dial found; None where this process set none."""
         ...
 

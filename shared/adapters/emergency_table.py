@@ -388,6 +388,24 @@ class EmergencyTable:
         """
         self._table.commit(_discarded(due, self._table.get(due.key, deadline).result()), deadline)
 
+    def dispatch(self, due: Due, deadline: Deadline) -> tuple[Dispatch, str] | None:
+        """The message whose way is due to be forgotten, as it is now, with its version; None where nobody can tell."""
+        row = self._table.get(due.key, deadline).result()
+        found = [(dispatch, row.version) for dispatch in map_readable(read_dispatch, [row])] if row is not None else []
+        return next(iter(found), None)
+
+    def track_on(self, due: Due, dispatch: Dispatch, version: str, until: datetime, deadline: Deadline) -> None:
+        """Keep what is known of this message's way until then; `Conflict` if either changed meanwhile."""
+        kept = structs.replace(dispatch, expires_at=until)
+        self._table.commit(
+            [
+                Delete(due.row, due.version),
+                Replace(due.key, mail_values(kept), version),
+                Put(dispatch_due_row(kept), {"schema": SCHEMA, "row": due.key}),
+            ],
+            deadline,
+        )
+
     def set_aside(self, broken: Broken, now: datetime, deadline: Deadline) -> None:
         """Let no sweep meet it again before it can be read; `Conflict` if somebody else changed it meanwhile."""
         set_aside(self._table, broken.row, now, deadline)
@@ -702,6 +720,8 @@ def _needed(due: Due, row: Row) -> bool:
             return read_call(row).agent_key is not None
         case "callback":
             return read_callback(row).due_row != due.row
+        case "mail":
+            return any(dispatch_due_row(dispatch) != due.row for dispatch in map_readable(read_dispatch, [row]))
         case _:
             return False
 

@@ -11,7 +11,7 @@ from shared.adapters.recent import Recent
 from shared.deadlines import Clock
 from shared.domain.ids import agent_key_of
 from shared.domain.pool import ration_window
-from shared.domain.presence import Hold
+from shared.domain.presence import OutageHold
 from shared.ports import OutageDial
 
 MAX_DIALS_REMEMBERED = 10_000
@@ -29,7 +29,7 @@ class OutageMemory:
         self._lock = threading.Lock()
         self._mailed: Recent[bool] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._accepted: Recent[tuple[str, ...]] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
-        self._holds: Recent[Hold] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
+        self._holds: Recent[OutageHold] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._window: datetime | None = None
         self._granted: dict[str, set[str]] = {}
         self._dialling: OrderedDict[str, dict[str, OutageDial]] = OrderedDict()
@@ -104,12 +104,12 @@ class OutageMemory:
             found = [dial for dial in of_agent.values() if (dial.established if by is None else dial.by == by)]
         return next((dial for dial in reversed(found) if now < dial.expires_at), None)
 
-    def holding(self, dial_key: str, hold: Hold) -> None:
+    def holding(self, dial_key: str, hold: OutageHold) -> None:
         """Presence was set for this dial; the hold carries what it found."""
         with self._lock:
             self._holds.note(dial_key, hold)
 
-    def held(self, dial_key: str) -> Hold | None:
+    def held(self, dial_key: str) -> OutageHold | None:
         """What the hold for this dial found; None where this process set none."""
         with self._lock:
             return self._holds.get(dial_key)

@@ -225,8 +225,8 @@ def _invitation(
 # Transitions ---------------------------------------------------------------------------------------------------------
 
 
-def with_step(callback: Callback, step: Step, released_at: datetime | None, now: datetime) -> Callback:
-    """What must be remembered before the step is taken; `released_at` is when the last of the holders is forgotten."""
+def with_step(callback: Callback, step: Step, kept_until: datetime | None, now: datetime) -> Callback:
+    """What must be remembered before the step is taken; `kept_until`: at least so long the last of the holders is."""
     match step:
         case Ring(invitations, lap):
             invited = (*_kept(callback, now), *invitations)
@@ -248,7 +248,7 @@ def with_step(callback: Callback, step: Step, released_at: datetime | None, now:
                 callback.callback_id,
                 answered_at=callback.answered_at,
                 over_at=callback.over_at,
-                released_at=released_at,
+                kept_until=kept_until,
             )
         case _:
             return callback
@@ -262,23 +262,23 @@ def _kept(callback: Callback, now: datetime) -> Sequence[Invitation]:
 
 
 def bare_callback(
-    callback_id: Key, *, answered_at: datetime, over_at: datetime, released_at: datetime | None
+    callback_id: Key, *, answered_at: datetime, over_at: datetime, kept_until: datetime | None
 ) -> Callback:
     """What is kept of a callback of which nothing is owed: that it was one (S6), until `forget_at`.
 
-    `released_at` is when the last of its holders is forgotten, None where it had none.
+    `kept_until`: at least so long the last of its holders is kept; None where it had none.
     """
-    kept_until = over_at + KEPT_AFTER_END
-    if released_at is not None:
+    forget_at = over_at + KEPT_AFTER_END
+    if kept_until is not None:
         # Nothing that tells of the call outlives the lease and its cool-down (B8).
-        kept_until = min(over_at + MAX_KEPT_AFTER_END, max(released_at, over_at))
+        forget_at = min(over_at + MAX_KEPT_AFTER_END, max(kept_until, over_at))
     return Callback(
         callback_id=callback_id,
         connection_id="",
         answered_at=answered_at,
         over_at=over_at,
         closed=True,
-        forget_at=kept_until,
+        forget_at=forget_at,
     )
 
 

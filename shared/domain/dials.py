@@ -8,7 +8,7 @@ from msgspec import Struct, field, structs
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, without_drill
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, standing, without_drill
 from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
@@ -420,18 +420,42 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
 
 
 def kept_owed(notice: Notice, known: Emergency | None, rules: Rules, now: datetime) -> Notice:
-    """The notice of a dial, owed for as long as its lease lasts: a call may outlast what was promised at the dial (B3).
+    """The notice, owed for as long as its lease lasts: a call may outlast what was promised at the dial (B3).
 
     Only as far as is certain by now: a call in progress may end at once, and the lease with it.
     """
-    lease = known.lease if known is not None else None
-    if lease is None or not lease.thread or lease.thread != notice.thread or lease.number != notice.callback_number:
+    lease = _lease_told_of(notice, known)
+    if lease is None or lease.taken or now < notice.give_up_at:
         return notice
-    ends_at, over = lease.ends_at(rules), lease.taken or lease.drill
-    if over or notice.kind is not NoticeKind.CALL or now < notice.give_up_at or ends_at <= now:
+    if notice.kind is not NoticeKind.CALL:
+        return structs.replace(notice, give_up_at=kept_tracked(notice, known, rules, now) or notice.give_up_at)
+    ends_at, until = lease.ends_at(rules), lease.reachable_until(rules, now)
+    if ends_at <= now:
         return notice
-    until = lease.reachable_until(rules, now)
     return structs.replace(notice, give_up_at=min(ends_at, max(until, now + ASKED_AGAIN_AFTER)), reachable_until=until)
+
+
+def kept_tracked(notice: Notice, known: Emergency | None, rules: Rules, now: datetime) -> datetime | None:
+    """Until when what is known of the notice's way is kept from now on; None where neither lease nor hold lasts.
+
+    Only as far as is certain by now, as above.
+    """
+    lease = _lease_told_of(notice, known)
+    if known is None or lease is None:
+        return None
+    ends_at, asked_again_at = lease.ends_at(rules), now + ASKED_AGAIN_AFTER
+    if now < ends_at:
+        return min(ends_at, max(lease.reachable_until(rules, now), asked_again_at))
+    return asked_again_at if standing(known, rules, now).held else None
+
+
+def _lease_told_of(notice: Notice, known: Emergency | None) -> Lease | None:
+    """The lease that it tells of, if the emergency has that one still."""
+    lease = known.lease if known is not None else None
+    if lease is None or lease.drill or not lease.thread:
+        return None
+    told_of = (lease.thread, lease.number) == (notice.thread, notice.callback_number)
+    return lease if told_of else None
 
 
 def latest_dialled(emergency: Emergency) -> Leg | None:

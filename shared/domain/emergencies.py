@@ -17,7 +17,7 @@ from shared.domain.emergency_numbers import Placement
 from shared.domain.ids import Key, derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import MAX_NOTICES_A_WINDOW
-from shared.domain.presence import LOOK_WHILE_HELD, Hold
+from shared.domain.presence import LOOK_WHILE_HELD, Hold, OutageHold
 from shared.domain.situations import Situation
 from shared.domain.subjects import presence_id_of
 
@@ -416,10 +416,10 @@ def _forgotten_at(emergency: Emergency, released_at: datetime) -> datetime:
     return min(max(released_at, emergency.presence_due_at), released_at + GIVE_PRESENCE_UP_AFTER)
 
 
-def all_released_at(emergencies: Iterable[Emergency | None], rules: Rules) -> datetime | None:
-    """When the last of these is forgotten; None where there is none."""
+def all_kept_until(emergencies: Iterable[Emergency | None], rules: Rules, now: datetime) -> datetime | None:
+    """Until when the last of these is kept at least, should its call end now; None where there is none."""
     leases = [each.lease for each in emergencies if each is not None and each.lease is not None]
-    return max((lease.released_at(rules) for lease in leases), default=None)
+    return max((lease.kept_until_at_least(rules, now) for lease in leases), default=None)
 
 
 def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
@@ -472,16 +472,17 @@ def same_lease(one: Lease | None, other: Lease | None) -> bool:
     return one is not None and other is not None and (one.number, one.epoch) == (other.number, other.epoch)
 
 
-def with_outage_hold(emergency: Emergency, leg: Leg, held: Hold | None) -> Emergency:
+def with_outage_hold(emergency: Emergency, leg: Leg, held: OutageHold | None) -> Emergency:
     """The emergency with what a hold in an outage found: a service that carries no mark shows nothing but our own.
 
-    Not where the hold of a later leg has been given back before this one was recorded: that took this one over.
+    Not where the hold of a leg that was reported later has been given back before this one was recorded: that took this
+    one over. The order is that of our own clock, because a desktop's may be wrong.
     """
-    holding = [each for each in emergency.legs if each.holds_presence and each.callback is None]
-    later = any(each.dialled_at > leg.dialled_at for each in holding)
-    if held is None or later or emergency.hold is None or emergency.hold.hold_id != held.hold_id:
+    if held is None or emergency.hold is None or emergency.hold.hold_id != held.hold.hold_id:
         return emergency
-    return structs.replace(emergency, hold=held)
+    others = [each for each in emergency.legs if each.holds_presence and each.callback is None and each != leg]
+    later = any((each.received_at or each.dialled_at) > held.received_at for each in others)
+    return emergency if later else structs.replace(emergency, hold=held.hold)
 
 
 def _hold_for(leg: Leg, hold: Hold | None) -> Hold | None:

@@ -105,6 +105,10 @@ class Lease(Struct, frozen=True, kw_only=True):
         promised = self.promised_until(rules)
         return promised if now < promised or self.busy_until is None else now + self.own(rules).after_call
 
+    def kept_until_at_least(self, rules: Rules, now: datetime) -> datetime:
+        """When nothing of it is kept any more should its call end now: what is kept so long never outlives it (B8)."""
+        return self.reachable_until(rules, now) + self.own(rules).cool_down
+
     def window_ends_at(self, rules: Rules) -> datetime:
         """When the time from dialling is over, by the longest window that was set since."""
         window_ends = self.dialled_at + self.own(rules).window

@@ -111,6 +111,13 @@ class Hold(Struct, frozen=True, kw_only=True):
     repeated: datetime | None = None
 
 
+class OutageHold(Struct, frozen=True, kw_only=True):
+    """What a process set in an outage, with what it found; `received_at` is when it heard of the dial."""
+
+    hold: Hold
+    received_at: datetime
+
+
 class Remember(Struct, frozen=True):
     """Store the hold with its snapshot before touching the presence."""
 

@@ -36,7 +36,7 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import all_released_at, with_callback_notice, with_thread_opened
+from shared.domain.emergencies import all_kept_until, with_callback_notice, with_thread_opened
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
 from shared.domain.phone_numbers import is_e164
@@ -161,9 +161,9 @@ class _Climb:
             told = _with_emergencies(known, self._told(before, heard, facts, now))
             busy = self._engaged(known, told, now)
             step = next_step(told, self._deployment.ladder, busy, now)
-            released_at = all_released_at((each.emergency for each in known.emergencies), self._deployment.rules)
+            kept_until = all_kept_until((each.emergency for each in known.emergencies), self._deployment.rules, now)
             try:
-                planned = with_step(told, step, released_at, now)
+                planned = with_step(told, step, kept_until, now)
                 if planned != before or (said is None and isinstance(step, Wait) and not planned.closed):
                     self._commit(known, told, planned, busy, now)
             except Conflict:

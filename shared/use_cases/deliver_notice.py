@@ -494,7 +494,8 @@ class Sending:
         return Dispatch(
             operation_id=operation_id,
             deliveries=dict.fromkeys(group, delivery),
-            # Of a merged one nothing is kept beyond the first lease that ends (B8).
+            # Then it is looked whether the emergency goes on. Of a merged one nothing is kept beyond the first that
+            # is over (B8).
             expires_at=min(each.give_up_at for each in self._notice.singly),
             agent_key=self._notice.agent_key,
             drill=self._notice.drill,

@@ -1,10 +1,12 @@
 """What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.deployment import Deployment
+from shared.domain.dials import kept_tracked
 from shared.domain.emergencies import (
     GIVE_PRESENCE_UP_AFTER,
     Emergency,
@@ -22,6 +24,7 @@ from shared.ports import (
     MAX_DISCARDED_AT_ONCE,
     Broken,
     Change,
+    Dispatch,
     Due,
     EmergencyStore,
     NumberPool,
@@ -110,13 +113,16 @@ class _Sweep:
 
     def remove(self, batch: list[Due]) -> None:
         """Remove all of these together; where that cannot be, each in a try of its own."""
+        mails = [due for due in batch if due.subject == "mail"]
+        others = [due for due in batch if due.subject != "mail"]
         try:
-            if batch:
-                self._emergencies.discard_all(batch, self._deadline)
-            self.moved += len(batch)
+            if others:
+                self._emergencies.discard_all(others, self._deadline)
+            self.moved += len(others)
         except Exception:  # noqa: BLE001 - each is tried alone, and what fails then is counted
-            for due in batch:
-                self.move(due)
+            mails = batch
+        for due in mails:
+            self.move(due)
 
     def move(self, due: Due) -> None:
         """Bring about what is due, and count it. Whatever one of them meets with, the others have their turn."""
@@ -140,6 +146,8 @@ class _Sweep:
         """Whether anything moved."""
         if not due.subject:
             raise Unreadable("due")
+        if due.subject == "mail":
+            return self._forget_mail(due, now)
         if due.subject != "agent":
             self._emergencies.discard(due, self._deadline)
             return True
@@ -152,6 +160,33 @@ class _Sweep:
             except Conflict:
                 # A look at the presence, or a notice, is written at any time: no lease ends a minute later for that.
                 self._deadline.require()
+
+    def _forget_mail(self, due: Due, now: datetime) -> bool:
+        """Forget a message's way to its recipients, unless the emergency that it tells of goes on (B6, B8)."""
+        known = self._emergencies.dispatch(due, self._deadline)
+        until = self._tracked_until(known[0], now) if known is not None else None
+        if known is None or until is None:
+            self._emergencies.discard(due, self._deadline)
+        else:
+            self._emergencies.track_on(due, *known, until, self._deadline)
+        return True
+
+    def _tracked_until(self, dispatch: Dispatch, now: datetime) -> datetime | None:
+        untils: list[datetime] = []
+        for notice in dispatch.notice.singly if dispatch.notice is not None else ():
+            emergency = None
+            # A row that cannot be read keeps nothing of anybody's.
+            with suppress(Unreadable):
+                emergency = (
+                    self._emergencies.load(notice.agent_key, self._deadline).result().emergency
+                    if notice.agent_key
+                    else None
+                )
+            until = kept_tracked(notice, emergency, self._rules, now)
+            if until is None:
+                return None
+            untils.append(until)
+        return min(untils, default=None)
 
     def _advance(self, stored: Stored, emergency: Emergency, now: datetime) -> bool:
         assert emergency.lease is not None

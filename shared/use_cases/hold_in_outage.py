@@ -4,7 +4,7 @@ from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.emergencies import CLOCK_SKEW
-from shared.domain.presence import decided_since, held_presence, with_snapshot
+from shared.domain.presence import OutageHold, decided_since, held_presence, with_snapshot
 from shared.ports import OutageLog, PresenceGateway, Telemetry
 from shared.use_cases.effects import HoldInOutage
 
@@ -32,5 +32,6 @@ def hold_in_outage(
         return
     presence.write(owed.presence_id, held_presence(owed.hold, current), deadline)
     # A later reading of a service that carries no mark would take our own for the agent's choice.
-    outage.holding(owed.dial_key, structs.replace(with_snapshot(owed.hold, current), applied=True, touched=True))
+    hold = structs.replace(with_snapshot(owed.hold, current), applied=True, touched=True)
+    outage.holding(owed.dial_key, OutageHold(hold=hold, received_at=owed.received_at))
     telemetry.emit("presence_held")

@@ -91,7 +91,7 @@ def notice_of(
     if not is_listed:
         row = numbers.ration(emergency.reporter or emergency.owner, now, deadline, spent).result().row
     rationed = callbacks_beyond_ration(emergency, now) if is_listed else row is None
-    notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment)
+    notice = _notice(callback, kind, emergency, emergency.lease, agent, recipients, deployment, now)
     notice = structs.replace(notice, claimed=not is_listed)
     if not rationed:
         return OwedOfCallback(notice, row)
@@ -108,6 +108,7 @@ def _notice(
     agent: Agent | None,
     recipients: tuple[str, ...],
     deployment: Deployment,
+    now: datetime,
 ) -> Notice:
     situation, latest = emergency.situation or Situation(), latest_dialled(emergency)
     return Notice(
@@ -134,7 +135,7 @@ def _notice(
         locale=situation.locale or (agent.locale if agent else None),
         time_zone=situation.time_zone or deployment.time_zone,
         # Not a word of it outlives the emergency (B8).
-        give_up_at=lease.released_at(deployment.rules),
+        give_up_at=lease.kept_until_at_least(deployment.rules, now),
         kind=kind,
         repeat=True,
     )

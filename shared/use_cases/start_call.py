@@ -46,7 +46,7 @@ from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Lease, called
 from shared.domain.locations import Desktop
 from shared.domain.pool import ration_over
-from shared.domain.presence import Hold
+from shared.domain.presence import OutageHold
 from shared.domain.sites import SiteMap
 from shared.domain.subjects import left_behind
 from shared.ports import (
@@ -573,7 +573,7 @@ def _beyond_ration(facts: DialFacts, known: Emergency | None, ration: Ration | N
     return not facts.is_drill and not mail_granted(facts, outage, counts=False)
 
 
-def _held_in_outage(facts: DialFacts, outage: OutageLog) -> Hold | None:
+def _held_in_outage(facts: DialFacts, outage: OutageLog) -> OutageHold | None:
     return outage.held(facts.outage_key) or outage.held(facts.claimed_key)
 
 

@@ -205,13 +205,17 @@ class DoneAtOnce:
 
 
 class Kept:
-    """Port `Repeats`: what is to be done again, for tests that do it."""
+    """Port `Repeats`: what is to be done again, for tests that do it (`do_again`)."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Callable[[], bool]] = {}
 
     def keep(self, principal: str, key: str, again: Callable[[], bool], most: int) -> None:
         self.kept[key] = again
+
+    def do_again(self) -> None:
+        """Each once; what is done by then is kept no more."""
+        self.kept = {key: again for key, again in self.kept.items() if not again()}
 
 
 class TableLine:

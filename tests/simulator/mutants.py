@@ -93,6 +93,7 @@ SUBJECTS = "shared/domain/subjects.py"
 IDENTIFY = "shared/use_cases/identify.py"
 CONFIDENTIALITY = "shared/domain/confidentiality.py"
 ANSWER = "shared/use_cases/answer_callback.py"
+REMEMBER = "shared/use_cases/remember_callback.py"
 SENDER = "shared/domain/sender_quota.py"
 SENT = "shared/adapters/sent_table.py"
 CRISIS = "shared/domain/crisis_mail.py"
@@ -433,7 +434,7 @@ MUTANTS = (
     Mutant(
         "a notice is given up when the window is over, in the middle of the call",
         "shared/domain/dials.py",
-        "notice.kind is not NoticeKind.CALL or now < notice.give_up_at",
+        "lease is None or lease.taken or now < notice.give_up_at",
         "True or now < notice.give_up_at",
     ),
     Mutant(
@@ -445,8 +446,8 @@ MUTANTS = (
     Mutant(
         "a dial of an outage gives back once more what a later one gave back",
         FACTS,
-        "if held is None or later or",
-        "if held is None or",
+        "return emergency if later else structs.replace(emergency, hold=held.hold)",
+        "return structs.replace(emergency, hold=held.hold)",
     ),
     Mutant(
         "a redial does not open the thread again",
@@ -540,7 +541,7 @@ MUTANTS = (
     ),
     Mutant(
         "a call from another host's number rings",
-        ANSWER,
+        REMEMBER,
         "return None if known is not None and known.result() else parties",
         "return parties",
     ),
@@ -807,8 +808,8 @@ MUTANTS = (
     Mutant(
         "a callback is never forgotten",
         LADDER,
-        "        forget_at=kept_until,\n",
-        "        forget_at=kept_until + KEPT_AFTER_END * 999,\n",
+        "        forget_at=forget_at,\n",
+        "        forget_at=forget_at + KEPT_AFTER_END * 999,\n",
     ),
     Mutant(
         "a far clock is believed",

@@ -24,6 +24,7 @@ from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
+from shared.use_cases.remember_callback import REMEMBERED_AFTER_AT_MOST
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import DESK, EVENTS_URL, FALLBACK, House, after, numbers, only_agent, person
@@ -714,8 +715,7 @@ class AwayDirectory:
 def test_the_store_is_away_the_whole_time_and_the_desk_rings_again_and_again(house: House) -> None:
     number = dropped_call(house)
     house.line.away = True
-    with pytest.raises(Unavailable):
-        house.responder_calls(number)
+    house.responder_calls(number, delivered=False)
     for _ in range(120):
         house.clock.advance(after(seconds=1))
         house.switchboard.time_passes()
@@ -725,6 +725,31 @@ def test_the_store_is_away_the_whole_time_and_the_desk_rings_again_and_again(hou
                 house.hear(callback_id, said)
     assert [invite.target for invite in house.switchboard.invited] == [DESK, FALLBACK, DESK, FALLBACK]
     assert {invite.caller_id for invite in house.switchboard.invited} == {number}
+
+
+def test_a_call_that_was_answered_without_the_store_is_acknowledged_and_rings_its_holder_once_that_is_back(
+    house: House,
+) -> None:
+    number = dropped_call(house)
+    house.line.away = True
+    callback_id = house.responder_calls(number, delivered=False)
+    house.repeats.do_again()
+    assert list(house.repeats.kept) == [callback_id]
+    house.line.away = False
+    house.repeats.do_again()
+    assert not house.repeats.kept and house.callback(callback_id) is not None
+    house.switchboard.events.clear()
+    house.wait(40, events=False)
+    assert house.switchboard.invited[0].target == DANA_ACS, "though no event ever said that the caller is connected"
+
+
+def test_whom_an_answered_call_rings_is_not_looked_up_for_ever(house: House) -> None:
+    number = dropped_call(house)
+    house.line.away = True
+    house.responder_calls(number, delivered=False)
+    house.clock.advance(REMEMBERED_AFTER_AT_MOST + after(seconds=1))
+    house.repeats.do_again()
+    assert not house.repeats.kept
 
 
 def test_the_store_comes_back_while_the_desk_rings(house: House) -> None:
@@ -899,8 +924,8 @@ def test_the_host_dies_between_the_answer_and_the_row(house: House) -> None:
         house.line.away = True
 
     house.switchboard.lose_answer = die
-    with pytest.raises(Unavailable):
-        house.responder_calls(number, delivered=False)
+    house.responder_calls(number, delivered=False)
+    house.repeats.kept.clear()
     house.line.away = False
     house.switchboard.lose_answer = lambda _operation, _target: None
     house.deliver()

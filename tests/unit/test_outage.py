@@ -1,6 +1,7 @@
 """What an agent is told while the store is away, and that the same is told until it is back (B1)."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
@@ -170,7 +171,10 @@ def away() -> AwayTable:
     return table
 
 
-def test_what_the_service_sets_stays_where_a_dial_of_an_outage_is_recorded_after_a_later_call() -> None:
+@pytest.mark.parametrize("clock_behind", [timedelta(0), timedelta(minutes=9)])
+def test_what_the_service_sets_stays_where_a_dial_of_an_outage_is_recorded_after_a_later_call(
+    clock_behind: timedelta,
+) -> None:
     table = AwayTable()
     house = House(table=table)
     house.tick()
@@ -181,7 +185,8 @@ def test_what_the_service_sets_stays_where_a_dial_of_an_outage_is_recorded_after
     assert house.dial(first).degraded and house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     table.away = False
     house.clock.advance(after(minutes=4))
-    house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="911", country="US"))
+    dialled_at = house.clock.now() - clock_behind
+    house.dial(Dial(call_id="ana/2", agent_id="ana", dialled="911", country="US", dialled_at=dialled_at))
     for call_id in ("ana/1", "ana/2"):
         house.end(End(call_id=call_id, by_agent=True, agent_id="ana"))
     assert house.status("ana") is PresenceStatus.BUSY
@@ -209,9 +214,8 @@ class CountingPhone:
         assert house.dial(Dial(call_id="1", agent_id="ana", dialled="911", country="US")).degraded is outage
         seen = len(house.mail.accepted) - mailed, house.status("ana")
         house.line.away = False
-        for again in house.repeats.kept.values():
-            assert again()
-        house.repeats.kept.clear()
+        house.repeats.do_again()
+        assert not house.repeats.kept
         house.end(End(call_id="1", by_agent=True, agent_id="ana"))
         self._a_day_passes()
         return seen
