@@ -197,7 +197,7 @@ param availabilityTest bool = true
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Gigabytes of log a day beyond which nothing more is taken in, and every alert that reads the log is silent; -1 for no bound.')
+@description('Gigabytes of log a day beyond which nothing more is taken in, and of the alerts that read the log only silence fires; -1 for no bound.')
 param logDailyCapGb int = 5
 
 @description('Protect the state, the Communication Services resource and its topic from deletion.')
