@@ -37,7 +37,8 @@ from typing import Any
 TIMEOUT_S = 30
 HEALTH_TRIES, HEALTH_PAUSE_S = 20, 15
 IDLE_PAUSE_S = 30
-DRILL_TRIES, DRILL_PAUSE_S = 60, 2
+# A drill whose process dies is taken up once its claim lapses, and cleaned up after minutes (shared/domain/drills.py).
+DRILL_TRIES, DRILL_PAUSE_S = 240, 2
 DOWN_TRIES, DOWN_PAUSE_S = 4, 15
 PROBLEM = "application/problem+json"
 SUBSCRIPTIONS = Path(__file__).with_name("subscriptions.json")

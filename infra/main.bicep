@@ -197,7 +197,7 @@ param availabilityTest bool = true
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Gigabytes of log a day beyond which nothing more is taken in, and every alert that reads the log is silent; -1 for no bound.')
+@description('Gigabytes of log a day beyond which nothing more is taken in, and of the alerts that read the log only silence fires; -1 for no bound.')
 param logDailyCapGb int = 5
 
 @description('Protect the state, the Communication Services resource and its topic from deletion.')
@@ -245,7 +245,9 @@ var systemTopicId = newSystemTopic
   : existingSystemTopicId
 var systemTopicParts = split(systemTopicId, '/')
 var backendOfEmail = !empty(emailBackend) ? emailBackend : (currentSettings.?EMAIL_BACKEND ?? 'acs')
-var newEmail = newCommunication ? backendOfEmail != 'graph' : !empty(emailDomain)
+var byGraph = backendOfEmail == 'graph'
+// One's own domain stays linked under graph, too: whoever goes back to acs for an hour need not deploy for it.
+var newEmail = !empty(emailDomain) || (newCommunication && !byGraph)
 var managedDomain = newEmail && empty(emailDomain)
 var linkDomain = newEmail && newCommunication && (managedDomain || linkEmailDomain)
 var stateInStorage = !useCosmos && empty(existingStateEndpoint)
@@ -597,7 +599,7 @@ resource functionApp 'Microsoft.Web/sites@2025-03-01' = {
           name: 'EMAIL_SENDER'
           value: !empty(sender) && !senderIsLeft
             ? sender
-            : linkDomain ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
+            : linkDomain && !byGraph ? 'DoNotReply@${email!.outputs.senderDomain}' : ''
         }
         { name: 'KEY_SECRETS', value: !empty(keySecrets) ? keySecrets : (currentSettings.?KEY_SECRETS ?? '') }
         // Always there: where sign-in is configured already, a run that does not name it must not break it.

@@ -776,6 +776,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 self._carry_on_import(operation_id)
         with later.step():
             self._take_up_drill()
+        # Said whatever failed, as `sweep` is, and by the timer alone: any process that serves says `outbox`.
+        self.telemetry.emit("outbox_sweep", done=steps.all_done and later.all_done)
         steps.raise_foreseen()
 
     def take_up_owed(self) -> None:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from shared.domain.keys import Secret
 from shared.domain.leases import Rules
 from shared.domain.notifications import split_list
 from shared.domain.phone_numbers import is_e164
-from shared.domain.schedules import is_schedule
+from shared.domain.schedules import is_schedule, largest_gap
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.words import Words
 
@@ -47,6 +48,8 @@ MIN_SECRET_CHARS, MAX_SECRET_CHARS, MAX_SECRETS = 16, 256, 8
 _SECRET = re.compile(rf"[\x21-\x7e]{{{MIN_SECRET_CHARS},{MAX_SECRET_CHARS}}}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 _LOOPBACK = ("localhost", "127.0.0.1")
+# The alert `silence` wants a run of each timer in five minutes; what is owed is tried again at least once a minute.
+RUN_EVERY = {"EXPIRY_SCHEDULE": timedelta(minutes=4), "OUTBOX_SCHEDULE": timedelta(minutes=1)}
 # What the SDK reads of the environment of its own accord when the app signs in (azure-identity,
 # `DefaultAzureCredential`); it makes no credential at all where one of them is faulty.
 _CREDENTIALS = frozenset(
@@ -236,7 +239,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
-        sign_in_enabled=(read.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1"),
+        sign_in_enabled=read.sign_in_enabled(),
         client_id=read.client_id(),
         ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
         faults=tuple(read.faults),
@@ -537,6 +540,40 @@ class _Reader:
         if not _is_authority(read("AZURE_AUTHORITY_HOST", "")):
             mend = Words("set a host such as login.microsoftonline.com, or remove it")
             self.fault("AZURE_AUTHORITY_HOST", Words("is not an https address: the app cannot sign in"), mend)
+        self._identity_to_sign_in_with()
+
+    def _identity_to_sign_in_with(self) -> None:
+        """See that the identity is named where it has to be.
+
+        An identity of the system needs no name. One that the user assigned is not found without it; that it is such a
+        one shows in how the host signs in to its own storage.
+        """
+        name = "AZURE_CLIENT_ID"
+        mend = Words("set AZURE_CLIENT_ID to the client id of the app's identity, as infra does")
+        named = self._environment.get(name, "").strip()
+        if named and guid_of(named) is None:
+            self.fault(name, Words("is not a GUID: the app cannot sign in"), mend)
+        elif not named and self._environment.get("AzureWebJobsStorage__clientId", "").strip():
+            self.fault(name, Words("is missing: the app cannot sign in with the identity assigned to it"), mend)
+
+    def sign_in_enabled(self) -> bool:
+        """Whether the platform says that its authentication is on.
+
+        The fault names what is deployed: with `WEBSITE_AUTH_ENABLED` set by hand anybody could forge who they are.
+        """
+        enabled = (self.text("WEBSITE_AUTH_ENABLED") or "").casefold() in ("true", "1")
+        if not enabled and self._is_deployed():
+            self.fault(
+                "AUTH_CLIENT_ID",
+                Words("is not in force: App Service authentication is off, and every dial over HTTP is refused"),
+                Words("deploy the infrastructure with it; an app setting of that name does nothing"),
+            )
+        return enabled
+
+    def _is_deployed(self) -> bool:
+        """Whether the platform has given the app a name that others reach it by."""
+        host = self._environment.get("WEBSITE_HOSTNAME", "").strip()
+        return bool(host) and host.split(":")[0] not in _LOOPBACK
 
     def own_origins(self, public_base_url: str | None) -> tuple[str, ...]:
         parts = urlsplit(public_base_url or "")
@@ -596,13 +633,17 @@ class _Reader:
         return known
 
     def check_schedule(self, name: Literal["EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"]) -> None:
-        """See that the host, which alone reads a timer's schedule, can."""
+        """See that the host, which alone reads a timer's schedule, can, and runs the timer often enough."""
         text = self.text(name)
         mend = Words("set six NCRONTAB fields, such as {schedule}", schedule=_DEFAULTS[name])
         if text is None:
             self.fault(name, Words("is missing: the timer cannot be indexed"), mend)
         elif not is_schedule(text):
             self.fault(name, Words("is not an NCRONTAB schedule: the timer cannot be indexed"), mend)
+        elif largest_gap(text) > RUN_EVERY[name]:
+            seconds = RUN_EVERY[name] // timedelta(seconds=1)
+            seldom = Words("lets more than {seconds} s pass between two runs: what is due waits", seconds=seconds)
+            self.fault(name, seldom, mend, serious=False)
 
 
 def origin_of(url: str) -> str | None:

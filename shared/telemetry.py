@@ -81,6 +81,7 @@ VOCABULARY: dict[str, Entry] = {
     "number_released": _entry(logging.INFO, "emergency"),
     "sweep": _entry(logging.INFO, "due", "done", "ms"),
     "outbox": _entry(logging.INFO, "owed", "oldest_s"),
+    "outbox_sweep": _entry(logging.INFO, "done"),
     "row_set_aside": _entry(logging.ERROR, "kind"),
     "event_rejected": _entry(logging.WARNING, "function", "error", "field"),
     "event_source_unknown": _entry(logging.WARNING),

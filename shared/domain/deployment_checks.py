@@ -21,7 +21,8 @@ from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
 
 OVERDUE, LONG_OVERDUE = timedelta(minutes=1), timedelta(minutes=10)
-DRILL_EVERY = timedelta(days=90)
+# As the alert `drill-overdue` has it.
+DRILL_EVERY = timedelta(days=30)
 # What a deployment of so many agents has to expect on a bad day: one in a hundred agents within an hour.
 AGENTS_AN_EMERGENCY = 100
 OF_THE_SETTING = Words("The keys of people in the tables are made with KEY_SECRETS.")
@@ -393,8 +394,8 @@ def _drill(known: Known, now: datetime) -> Check:
     day = f"{drill.at:%Y-%m-%d}"
     if drill.state is DrillState.FAILED:
         return problem("drill", Words("The last drill, on {day}, failed.", day=day), remedy, drill.at)
-    if age_of(drill.at, now) > DRILL_EVERY:
+    if age_of(drill.at, now) >= DRILL_EVERY:
         return warning("drill", Words("The last drill was on {day}.", day=day), remedy, drill.at)
     if drill.state is DrillState.OVERTAKEN:
-        return ok("drill", Words("The last drill, on {day}, ended as overtaken.", day=day), drill.at)
+        return warning("drill", Words("The last drill, on {day}, ended as overtaken.", day=day), remedy, drill.at)
     return ok("drill", Words("The last drill, on {day}, ended as passed.", day=day), drill.at)

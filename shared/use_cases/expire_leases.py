@@ -38,7 +38,6 @@ from shared.use_cases.set_aside import set_aside
 from shared.use_cases.steps import LEASE_EXPIRY, Steps
 
 DUE_AT_ONCE = 100
-COUNTED_AT_MOST = 1000
 
 
 def expire_leases(
@@ -74,7 +73,7 @@ def expire_leases(
     with steps.step():
         for batch in sweep.batches(emergencies.bare, MAX_DISCARDED_AT_ONCE):
             sweep.remove(batch)
-    # Said whatever failed: the alert `silence` reads the absence of this line as a host whose timers do not run.
+    # Said whatever failed: the alert `silence` reads the absence of this line as a timer that does not run.
     ms = round((clock.monotonic() - began) * 1000)
     telemetry.emit("sweep", due=sweep.moved, done=steps.all_done, ms=ms)
     return tuple(sweep.effects)
@@ -230,7 +229,7 @@ class _Sweep:
 
 def _watch_low_water(numbers: NumberPool, deployment: Deployment, telemetry: Telemetry, deadline: Deadline) -> None:
     pool = len(deployment.callback_numbers)
-    low_water = min(low_water_of(pool, deployment.pool_low_water_percent), COUNTED_AT_MOST - 1)
+    low_water = low_water_of(pool, deployment.pool_low_water_percent)
     free = numbers.free_count(low_water + 1, deadline)
     if pool and free <= low_water:
         telemetry.emit("pool_exhausted" if free == 0 else "pool_low", free_percent=free * 100 // pool)

@@ -61,6 +61,14 @@ param currentSettings = {
   EMAIL_PER_HOUR: '7'
 }
 """
+# No sender of the service's stands for the mailbox that nobody named.
+BY_GRAPH = """
+using 'main.bicep'
+param environmentName = 'by-hand'
+param emailBackend = 'graph'
+param emailDomain = 'example.com'
+param linkEmailDomain = true
+"""
 OF_OWN_DOMAIN = {"EMAIL_PER_MINUTE": "30", "EMAIL_PER_HOUR": "7"}
 FORBIDDEN = ("TABLES_CONNECTION_STRING", "functions_worker_runtime", "WEBSITE_AUTH_ENABLED")
 
@@ -70,6 +78,7 @@ def faults(compiler: Compiler) -> list[str]:
     by_hand = _deployed(compiler, BY_HAND.replace("COMMUNICATION'", COMMUNICATION + "'"))
     own_domain = _deployed(compiler, OWN_DOMAIN.replace("MANAGED", MANAGED))
     found = [*_differences(by_hand, EXPECTED), *_differences(own_domain, OF_OWN_DOMAIN)]
+    found += _differences(_deployed(compiler, BY_GRAPH), {"EMAIL_SENDER": ""})
     found += [f"{name} is deployed" for name in FORBIDDEN if name in dict(by_hand)]
     sender = dict(own_domain)["EMAIL_SENDER"]
     # Its domain is known to Azure alone; what is asked for is that of the domain that is linked.

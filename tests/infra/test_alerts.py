@@ -2,20 +2,25 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.domain.deployment_checks import DRILL_EVERY
+from shared.settings import RUN_EVERY
 from shared.telemetry import VOCABULARY, LogTelemetry
-from tests.infra.compiler import ROOT
+from tests.infra.compiler import INFRA, ROOT
 from tests.infra.deployed import PLATFORM_SETS, data, of_type
 
 LOGS: list[dict[str, Any]] = data("alerts.json")["logs"]
 METRICS: list[dict[str, Any]] = data("alerts.json")["metrics"]
+FORM = (INFRA / "createUiDefinition.json").read_text("utf-8")
 # What has to be heard of (infrastructure, 7.4), by what tells it.
 NEEDED_EVENTS = {
     *("pool_low", "pool_exhausted", "dial_recorded", "outbox", "callback_answered", "callback_failed"),
     *("notice_given_up", "recording_given_up", "store_away", "breaker_open", "setting_faulty", "sweep"),
+    "outbox_sweep",
     *("drill_age", "unforeseen_error", "row_set_aside", "email_blocked", "presence_blocked"),
 }
 NEEDED_METRICS = {
@@ -143,14 +148,42 @@ def test_an_alert_fires_on_a_line_as_the_product_prints_it_and_on_no_other(name:
 
 
 def test_silence_is_heard_too() -> None:
-    """The dead man's switch: an alert that fires where nothing is said, sooner than two sweeps are missed for long."""
+    """The dead man's switch: an alert that fires where one of the two timers says nothing."""
     (silence,) = [alert for alert in LOGS if alert["name"] == "silence"]
-    assert silence["query"][-2:] == ["| count", "| where Count == 0"]
-    assert heard("\n".join(silence["query"])) == {"sweep"}
+    *lines, counted, missing = silence["query"]
+    named = re.fullmatch(r"\| summarize Timers = dcount\(extract\(@'([^']+)', 1, Message\)\)", counted)
+    assert named and missing == "| where Timers < 2"
+    assert heard("\n".join(silence["query"])) == {"sweep", "outbox_sweep"}
     # A timer that runs and can do nothing is no silence.
-    assert hears(silence["query"][:-2], line("sweep", {"due": 0, "done": False}))
+    said = [line("sweep", {"due": 0, "done": False}), line("outbox_sweep", {"done": False})]
+    assert all(hears(lines, each) for each in said)
+    assert len({found[1] for each in said if (found := re.search(named[1], each))}) == 2
+    # Said by every process that serves, whether or not the timer runs.
+    assert not hears(lines, line("outbox", {"owed": 0, "oldest_s": 0}))
     assert silence["everyMinutes"] <= 5
     assert silence["severity"] == 0
+
+
+def test_no_schedule_that_is_let_through_in_silence_brings_the_alert_about() -> None:
+    (silence,) = [alert for alert in LOGS if alert["name"] == "silence"]
+    assert set(RUN_EVERY) == {"EXPIRY_SCHEDULE", "OUTBOX_SCHEDULE"}
+    assert max(RUN_EVERY.values()) < timedelta(minutes=silence["windowMinutes"])
+
+
+def test_what_a_full_log_means_for_the_alerts_is_said_wherever_its_cap_is_told() -> None:
+    """`silence` counts lines, and there are none."""
+    operations = (ROOT / "OPERATIONS.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| \d \| (.+)$", operations, re.MULTILINE))
+    (cap,) = [alert["description"] for alert in LOGS if alert["name"] == "log-cap"]
+    parameter = data("azuredeploy.json")["parameters"]["logDailyCapGb"]["metadata"]["description"]
+    (tooltip,) = re.findall(r'"name": "logDailyCapGb".+?"toolTip": "([^"]+)"', FORM, re.DOTALL)
+    assert [text for text in (rows["log-cap"], cap, parameter, tooltip) if "silence" not in text] == []
+    assert "`log-cap`" in rows["silence"]
+
+
+def test_readiness_and_the_alert_want_a_drill_as_often() -> None:
+    (overdue,) = [alert["query"][-1] for alert in LOGS if alert["name"] == "drill-overdue"]
+    assert overdue.endswith(f">= {DRILL_EVERY.days}")
 
 
 def test_a_responders_call_that_is_not_delivered_is_heard_at_once() -> None:

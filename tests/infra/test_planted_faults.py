@@ -68,7 +68,7 @@ FAULTS = (
     Fault("an alert on a fact that nobody tells", "late_ms", "delay_ms", ("infra/*.json",)),
     Fault("a state that Azure does not keep", '"autoMitigate": false', '"autoMitigate": true'),
     Fault("a window that misses what is seldom", '"windowSize": "PT15M"', '"windowSize": "PT5M"'),
-    Fault("a dead man's switch that is on", "Count == 0", "Count > 0", ("infra/alerts.json",)),
+    Fault("a dead man's switch that is on", "Timers < 2", "Timers > 2", ("infra/alerts.json",)),
     Fault(
         "an unpinned action",
         "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",

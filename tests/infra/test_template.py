@@ -374,6 +374,18 @@ def test_sign_in_is_configured_and_leaves_the_callers_of_the_platform_alone() ->
     assert entra["registration"]["clientSecretSettingName"] == "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"
 
 
+def test_an_own_domain_stays_linked_where_graph_sends() -> None:
+    """Whoever goes back to `acs` for an hour sets two settings, and deploys nothing."""
+    assert app_settings("everything")["EMAIL_BACKEND"] == app_settings("network")["EMAIL_BACKEND"] == "graph"
+    (domain,) = of_type("everything", "Microsoft.Communication/emailServices/domains")
+    (service,) = of_type("everything", "Microsoft.Communication/communicationServices")
+    assert domain["properties"]["domainManagement"] == "CustomerManaged"
+    assert service["properties"]["linkedDomains"] == [domain["id"]]
+    # No sender of the service's stands for the mailbox, and where no domain is named none is made.
+    assert app_settings("everything")["EMAIL_SENDER"] == "emergency@example.com"
+    assert of_type("network", "Microsoft.Communication/emailServices") == []
+
+
 def test_the_tables_of_cosmos_are_those_of_the_app() -> None:
     used = {value for name, value in vars(bootstrap).items() if name.endswith("_TABLE")}
     assert set(data("tables.json")) == used

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra import button, live, parameters
+from shared.domain.drills import CLAIMED_FOR, FORGOTTEN_AFTER, GIVEN_UP_AFTER
 from tests.infra.compiler import ROOT
 
 WORKFLOWS = {path.name: path.read_text("utf-8") for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
@@ -463,6 +465,14 @@ def test_a_drill_that_fails_fails_the_deployment() -> None:
     assert told(live.drill, App(drills=[started], **{"1": [ended("overtaken")]})) == ""
     assert "failed" in told(live.drill, App(drills=[started], **{"1": [ended("failed")]}))
     assert "not started" in told(live.drill, App(drills=[answer(409)]))
+
+
+def test_a_drill_is_waited_for_as_long_as_one_may_take() -> None:
+    running = App(drills=[answer(202, '{"drill_id": "1"}')], **{"1": [answer(200, '{"state": "running"}')]})
+    assert "does not end" in told(live.drill, running)
+    # It is given up while somebody has it, whose process dies, and so does the one that cleans up.
+    longest = GIVEN_UP_AFTER + 2 * CLAIMED_FOR
+    assert longest <= timedelta(seconds=running.waited_s) < FORGOTTEN_AFTER
 
 
 # The guides -----------------------------------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ class Deployment:
             "PUBLIC_BASE_URL": "https://app.example.com",
             "EXPIRY_SCHEDULE": "0 * * * * *",
             "OUTBOX_SCHEDULE": "*/10 * * * * *",
+            "WEBSITE_HOSTNAME": "app.example.com",
             "WEBSITE_AUTH_ENABLED": "True",
         }
         acs.control.reset()
@@ -206,6 +207,8 @@ OF_ALL = {
     "no pool": (setting("CALLBACK_NUMBERS", ""), "setting"),
     "events from anywhere": (setting("EVENT_SOURCES", ""), "setting"),
     "a managed sender": (setting("EMAIL_SENDER", f"donotreply@example{MANAGED}"), "sender"),
+    "sign-in that is off": (setting("WEBSITE_AUTH_ENABLED", "False"), "setting"),
+    "a timer that runs once a year": (setting("OUTBOX_SCHEDULE", "0 0 0 1 1 *"), "setting"),
     "a key that is not theirs": (setting("COMMUNICATION_SERVICES_CONNECTION_STRING", ""), "setting"),
     # In the store.
     "a notice that is overdue": (row("emergencies", "outbox|20261120T160000000000Z|notice|n", state="{"), "outbox"),
@@ -213,7 +216,8 @@ OF_ALL = {
     "storage away": (storage_away, "store"),
     "a template that cannot be used": (template, "template"),
     "a drill that failed": (lambda made: made.drill(DrillState.FAILED), "drill"),
-    "a drill long ago": (lambda made: made.drill(DrillState.PASSED, timedelta(days=91)), "drill"),
+    "a drill long ago": (lambda made: made.drill(DrillState.PASSED, timedelta(days=30)), "drill"),
+    "a drill that a call overtook": (lambda made: made.drill(DrillState.OVERTAKEN), "drill"),
     "a site without an address": (site(address=None), "site_address"),
     "a site abroad": (site(country="DE"), "site_country"),
     "a site's desk of the pool": (site(security_desk=POOL[:1]), "site_desk"),

@@ -34,7 +34,7 @@ OF_THE_STORY = {
     "number_released": 1,
 }
 # As often as the timers and the storage will.
-BESIDES = {"sweep", "outbox", "storage_failed", "callback_left_alone", "drill_age"}
+BESIDES = {"sweep", "outbox", "outbox_sweep", "storage_failed", "callback_left_alone", "drill_age"}
 SAID = re.compile(r"^(INFO|WARNING|ERROR) ([a-z_]+)((?: [a-z_]+=\S+)*)$", re.MULTILINE)
 
 

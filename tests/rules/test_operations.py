@@ -42,3 +42,26 @@ def test_every_event_is_explained_to_whoever_is_on_duty() -> None:
 
 def test_every_setting_is_told_where_it_is_changed() -> None:
     assert [setting.name for setting in SETTINGS if f"`{setting.name}`" not in OPERATIONS] == []
+
+
+def test_a_folder_that_a_command_fills_is_made_first() -> None:
+    """`az storage blob download-batch` makes none."""
+    blocks = re.findall(r"```sh\n(.*?)```", OPERATIONS, re.DOTALL)
+    filled = [(block, folder) for block in blocks for folder in re.findall(r"--destination (\S+)", block)]
+    assert filled
+    for block, folder in filled:
+        before, _, _ = block.partition(f"--destination {folder}")
+        assert f"mkdir {folder}\n" in before
+
+
+def test_the_lock_is_removed_before_a_role_that_it_keeps() -> None:
+    blocks = [
+        block for block in re.findall(r"```sh\n(.*?)```", OPERATIONS, re.DOTALL) if "role assignment delete" in block
+    ]
+    locks = set(
+        re.findall(r"locks@[\d-]+' = .*\n  name: '([a-z-]+)'", (ROOT / "infra/modules/lock.bicep").read_text("utf-8"))
+    )
+    assert blocks and len(locks) == 1
+    for block in blocks:
+        before, _, _ = block.partition("az role assignment delete")
+        assert f"az lock delete --name {min(locks)} " in before

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec import structs
 
+from shared.adapters.sdk_table import MAX_ROWS_A_PAGE
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial
@@ -313,3 +314,13 @@ def test_a_pool_is_low_before_it_is_empty(pool: int, percent: int, alarms: list[
         events = [event for event, _ in house.telemetry.events if event.startswith("pool_")]
         raised.append(events[0] if events else None)
     assert raised == alarms
+
+
+def test_the_low_water_of_a_large_pool_is_more_numbers_than_a_page_has() -> None:
+    house = house_with(pool=MAX_ROWS_A_PAGE + 100)
+    house.deployment = structs.replace(house.deployment, pool_low_water_percent=100)
+    house.tick()
+    house.telemetry.events.clear()
+    house.dial(Dial(call_id="call-1", agent_id=ANA, dialled="911"))
+    house.tick()
+    assert [facts for event, facts in house.telemetry.events if event == "pool_low"] == [{"free_percent": 99}]

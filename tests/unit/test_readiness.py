@@ -202,7 +202,12 @@ def failed_drill(house: House) -> None:
 
 
 def old_drill(house: House) -> None:
-    house.clock.advance(after(days=91))
+    house.clock.advance(after(days=30))
+
+
+def overtaken_drill(house: House) -> None:
+    overtaken = Drill(drill_id="d", at=house.clock.now(), state=DrillState.OVERTAKEN)
+    house.drills.begin(overtaken, house.clock.now(), house.within())
 
 
 def abroad(house: House) -> None:
@@ -260,6 +265,7 @@ def crowd(house: House) -> None:
         (bad_template, "template", CheckState.PROBLEM),
         (failed_drill, "drill", CheckState.PROBLEM),
         (old_drill, "drill", CheckState.WARNING),
+        (overtaken_drill, "drill", CheckState.WARNING),
     ],
 )
 def test_a_fault_is_named_in_the_first_line(

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.deployment import Deployment, PresenceBackend
 from shared.domain.leases import Rules
+from shared.domain.schedules import largest_gap
 from shared.settings import (
     MAX_CALLBACK_NUMBERS,
     MAX_SETTING_CHARS,
@@ -32,6 +35,7 @@ GOOD = {
     "FALLBACK_CALLBACK_NUMBER": "+12065550199",
     "EMAIL_SENDER": "emergency@example.com",
     "WEBSITE_HOSTNAME": "app.example.net",
+    "WEBSITE_AUTH_ENABLED": "True",
     "EXPIRY_SCHEDULE": "0 * * * * *",
     "OUTBOX_SCHEDULE": "*/10  * * * * *",
 }
@@ -60,7 +64,7 @@ def test_a_complete_environment_has_no_fault() -> None:
     assert settings.rules == Rules()
     assert settings.countries == {"US", "PR", "CA"}
     assert settings.public_base_url == "https://app.example.net"
-    assert (settings.pool_low_water, settings.sign_in_enabled) == (20, False)
+    assert (settings.pool_low_water, settings.sign_in_enabled) == (20, True)
 
 
 def test_an_empty_environment_reports_everything_at_once() -> None:
@@ -191,7 +195,7 @@ def test_neither_the_window_nor_the_longest_call_may_be_nothing(setting: str) ->
         ("PUBLIC_BASE_URL", "https://front.example/app/", "public_base_url", "https://front.example/app"),
         ("WEBSITE_HOSTNAME", "localhost:7071", "public_base_url", "http://localhost:7071"),
         ("WEBSITE_AUTH_ENABLED", "True", "sign_in_enabled", True),
-        ("WEBSITE_AUTH_ENABLED", "no", "sign_in_enabled", False),
+        ("WEBSITE_AUTH_ENABLED", "1", "sign_in_enabled", True),
         ("ALLOWED_ORIGINS", "http://localhost:3000", "allowed_origins", ("http://localhost:3000",)),
         ("ALLOWED_ORIGINS", "https://a.example/;https://a.example", "allowed_origins", ("https://a.example",)),
         ("ALLOWED_ORIGINS", "HTTPS://A.example:443", "allowed_origins", ("https://a.example",)),
@@ -289,6 +293,45 @@ def test_an_address_to_which_nothing_can_be_added_is_a_fault(setting: str, end: 
     assert faulty(read_settings(by_identity | {setting: f"https://some.example.com{end}"})) == {setting}
 
 
+def by_identity(**changes: str) -> Settings:
+    """The app signs in with the platform's identity for both services."""
+    without_keys = {name: value for name, value in GOOD.items() if not name.endswith("CONNECTION_STRING")}
+    services = {"COMMUNICATION_SERVICES_ENDPOINT": "https://acs.example", "TABLES_ENDPOINT": "https://state.example"}
+    return read_settings(without_keys | services | changes)
+
+
+CLIENT_ID = "00000000-0000-0000-0000-0000000000C1"
+
+
+@pytest.mark.parametrize("named", ["app", f"{{{CLIENT_ID}}}", CLIENT_ID[:-1], "/subscriptions/x/identities/app"])
+def test_an_identity_that_is_named_by_no_guid_is_a_fault(named: str) -> None:
+    settings = by_identity(AZURE_CLIENT_ID=named)
+    assert faulty(settings) == {"AZURE_CLIENT_ID"} and not settings.valid
+    assert by_identity(AZURE_CLIENT_ID=f" {CLIENT_ID} ").faults == ()
+    assert read(AZURE_CLIENT_ID=named).faults == (), "with keys alone nobody signs in"
+
+
+def test_an_identity_that_the_user_assigned_has_to_be_named_and_one_of_the_system_has_no_name() -> None:
+    of_the_host = {"AzureWebJobsStorage__clientId": CLIENT_ID}
+    for missing in ({}, {"AZURE_CLIENT_ID": " "}):
+        assert by_identity(**missing).faults == ()
+        settings = by_identity(**of_the_host, **missing)
+        assert faulty(settings) == {"AZURE_CLIENT_ID"} and not settings.valid
+        assert read(**of_the_host, **missing).faults == (), "with keys alone nobody signs in"
+    assert by_identity(**of_the_host, AZURE_CLIENT_ID=CLIENT_ID).faults == ()
+
+
+@pytest.mark.parametrize("off", ["", "no", "false", "0"])
+def test_an_app_that_nobody_can_sign_in_to_is_a_fault_where_others_reach_it(off: str) -> None:
+    settings = read(WEBSITE_AUTH_ENABLED=off)
+    # Not under the platform's own name: whoever set that by hand would let anybody forge who they are.
+    assert faulty(settings) == {"AUTH_CLIENT_ID"} and not settings.valid
+    assert not settings.sign_in_enabled
+    for host in ("", "localhost:7071", "127.0.0.1:7071"):
+        here = read(WEBSITE_AUTH_ENABLED=off, WEBSITE_HOSTNAME=host, PUBLIC_BASE_URL="https://front.example")
+        assert (here.faults, here.sign_in_enabled) == ((), False)
+
+
 def test_presence_in_dynamics_needs_the_organisation() -> None:
     settings = read(PRESENCE_BACKEND="Dynamics365", DYNAMICS365_URL="https://Contoso.CRM.dynamics.com/")
     assert settings.faults == ()
@@ -347,7 +390,50 @@ def test_a_schedule_that_no_host_can_read_is_reported(setting: str, value: str) 
 
 @pytest.mark.parametrize("value", READABLE_SCHEDULES)
 def test_a_schedule_that_the_host_reads_is_no_fault(value: str) -> None:
-    assert read(EXPIRY_SCHEDULE=value).faults == ()
+    settings = read(EXPIRY_SCHEDULE=value)
+    assert settings.valid and faulty(settings) <= {"EXPIRY_SCHEDULE"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "doubtful"),
+    [
+        ("EXPIRY_SCHEDULE", "0 */4 * * * *", False),
+        ("EXPIRY_SCHEDULE", "0 */30 * * * *", True),
+        ("EXPIRY_SCHEDULE", "0 */5 * * * *", True),
+        ("EXPIRY_SCHEDULE", "0 * * * * MON-FRI", True),
+        ("EXPIRY_SCHEDULE", "0 * 0-22 * * *", True),
+        ("OUTBOX_SCHEDULE", "0 * * * * *", False),
+        ("OUTBOX_SCHEDULE", "0,59 * * * * *", False),
+        ("OUTBOX_SCHEDULE", "0 */2 * * * *", True),
+        ("OUTBOX_SCHEDULE", "0 0 0 1 1 *", True),
+        ("OUTBOX_SCHEDULE", "30 0-58 * * * *", True),
+    ],
+)
+def test_a_timer_that_runs_too_seldom_is_doubtful(setting: str, value: str, doubtful: bool) -> None:
+    settings = read(**{setting: value})
+    assert [(fault.setting, fault.serious) for fault in settings.faults] == [(setting, False)] * doubtful
+    assert settings.valid
+
+
+@pytest.mark.parametrize(
+    ("schedule", "read_so"),
+    [
+        *((each, each) for each in ("0 * * * * *", "*/7 * 11 * * *", "0,59 */7 3-20 * * *", "10-40/5 59 */5 * * *")),
+        *((each, each) for each in ("3,*/15 0 0 * * *", "30 0-58 23 * * *", "7,50 5/20 0,12 * * *", "0 0 1 * * *")),
+        # The host swaps the ends of a range, and takes a step of 1 behind one number for none.
+        ("0 50-10 * * * *", "0 10-50 * * * *"),
+        ("0 9/1 * * * *", "0 9 * * * *"),
+    ],
+)
+def test_the_longest_gap_of_a_schedule_is_that_between_its_runs(schedule: str, read_so: str) -> None:
+    """As another reader of schedules has them, run by run."""
+    runs = CronSim(read_so, datetime(2026, 11, 25, tzinfo=UTC))
+    before = first = next(runs)
+    longest = timedelta()
+    while before < first + timedelta(days=1):
+        now = next(runs)
+        longest, before = max(longest, now - before), now
+    assert largest_gap(schedule) == longest
 
 
 def test_a_warning_alone_is_no_fault() -> None:

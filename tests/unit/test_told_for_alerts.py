@@ -32,6 +32,16 @@ def test_a_sweep_tells_that_nothing_is_owed(house: House) -> None:
     assert facts_of(house, "outbox") == [{"owed": 0, "oldest_s": 0}]
 
 
+def test_the_timer_of_what_is_owed_tells_that_it_ran_whatever_failed(house: House) -> None:
+    house.calling.take_up_outbox()
+    # A process that serves looks too, and is no timer.
+    house.calling.take_up_owed()
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.calling.take_up_outbox()
+    assert facts_of(house, "outbox_sweep") == [{"done": True}, {"done": False}]
+
+
 def test_a_notice_that_fails_again_and_again_is_told_since_the_dial(house: House) -> None:
     def refuse(_: Email) -> None:
         raise Unavailable
