@@ -99,11 +99,9 @@ class TableAccount:
         fair = deadline.latest_s() >= FAIR_WAIT_S
 
         def away() -> None:
-            if fair:
-                attempt.failed()
-            else:
-                attempt.dropped()
-            if self._telemetry is not None:
+            first = attempt.failed() if fair else attempt.dropped()
+            # Of a request that times out the waiter says so, and soon after it the thread that did the work.
+            if first and self._telemetry is not None:
                 self._telemetry.emit("storage_failed", ms=round((self._clock.monotonic() - begun) * 1000))
 
         try:

@@ -478,6 +478,18 @@ def test_callers_who_are_late_already_do_not_open_it() -> None:
         table.close()
 
 
+@pytest.mark.parametrize("deadline_s", [0.2, 0.02])
+def test_a_request_that_times_out_is_told_once(deadline_s: float) -> None:
+    """Its waiter gives up, and then its thread."""
+    with serving(never_answers) as server:
+        counter, before = Counter(), pool_threads()
+        table = broken(server, counter)
+        for _ in range(3):
+            refused_within(SOON_S, table, deadline_s)
+        close_when_idle(table, before)
+        assert counter.events == ["storage_failed"] * 3
+
+
 def test_threads_stay_bounded_and_come_free() -> None:
     with serving(trickles) as server:
         before = pool_threads()
