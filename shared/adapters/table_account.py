@@ -29,8 +29,13 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
+# What Table storage, Azurite and Cosmos DB for Table say of one row, with 404, 409 or 412. A proxy, or a site that is
+# switched off, answers these statuses without them.
+_CODES_OF_A_ROW = frozenset(
+    {"ResourceNotFound", "EntityNotFound", "EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet"}
+)
 MAX_WAIT_S = 60.0
-_MISSES = {
+_MISSES: dict[int, Miss] = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
     HTTPStatus.PRECONDITION_FAILED: Miss.CHANGED,
@@ -50,12 +55,15 @@ class TableRefused(Unavailable):
 
 
 class RefusedRequest(Exception):
-    """Storage refused a request, and wrote nothing.
+    """Storage, or whoever answered in its place, refused a request, and wrote nothing.
 
-    `index` is that of the write which is to blame, None where that is none of them.
+    `code` is storage's own, empty where the answer has none. `index` is that of the write which is to blame, None where
+    that is none of them.
     """
 
-    def __init__(self, status: int, code: str, *, index: int | None = 0, retry_after_s: float = USUAL_WAIT_S) -> None:
+    def __init__(
+        self, status: int, code: str, *, index: int | None = None, retry_after_s: float = USUAL_WAIT_S
+    ) -> None:
         super().__init__()
         self.status, self.code, self.index, self.retry_after_s = status, code, index, retry_after_s
 
@@ -63,6 +71,11 @@ class RefusedRequest(Exception):
     def answered(cls, response: HttpResponse) -> RefusedRequest:
         """By this answer; of its text only the service's code is read, since the rest may name a row."""
         return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S))
+
+    @property
+    def is_of_one_row(self) -> bool:
+        """Whether storage says by its own code that the row is missing, exists or has changed."""
+        return self.status in _MISSES and self.code in _CODES_OF_A_ROW
 
 
 class TableAccount:
@@ -210,10 +223,11 @@ class TableAccount:
 
 
 def _outcome(refused: RefusedRequest) -> Exception:
-    miss = next((miss for status, miss in _MISSES.items() if status == refused.status), None)
+    miss = _MISSES.get(refused.status)
     if miss is not None and refused.index is not None and refused.code != TABLE_NOT_FOUND:
         return RowConflict(refused.index, miss)
-    if is_busy(refused.status):
+    not_storage = miss is not None and not refused.code
+    if is_busy(refused.status) or not_storage:
         return Unavailable(retry_after_s=refused.retry_after_s)
     return TableRefused(refused.status, refused.code)
 
@@ -224,9 +238,7 @@ def _translated(error: AzureError) -> Exception:
     if response is None or response.status_code < HTTPStatus.BAD_REQUEST:
         # No answer, or half of one.
         return error
-    refused = RefusedRequest.answered(response)
-    refused.index = None
-    return _outcome(refused)
+    return _outcome(RefusedRequest.answered(response))
 
 
 def _code_in(response: Any) -> str:

@@ -526,13 +526,64 @@ def test_a_redirect_is_no_answer_and_nothing_is_sent_where_it_leads(status: int)
         assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("status", [404, 409, 412])
-def test_a_transaction_that_is_refused_as_a_whole_is_no_conflict(status: int) -> None:
-    # The service answers a conflict with 202 and the refused write in it; a proxy in between may say anything.
-    with serving(answers(status, "No")) as server:
+ONE_ROW = (
+    (404, "ResourceNotFound", Miss.MISSING),
+    (404, "EntityNotFound", Miss.MISSING),
+    (409, "EntityAlreadyExists", Miss.EXISTS),
+    (412, "UpdateConditionNotSatisfied", Miss.CHANGED),
+    (412, "ConditionNotMet", Miss.CHANGED),
+)
+
+
+def own_words(code: str) -> str:
+    """A refusal as Table storage, Azurite and Cosmos DB for Table write it."""
+    return (
+        f'{{"odata.error":{{"code":"{code}","message":{{"lang":"en-us","value":"In words.\\nRequestID:1\\n"}}}}}}\r\n'
+    )
+
+
+@pytest.mark.parametrize(("status", "code", "miss"), ONE_ROW)
+def test_what_storage_says_of_one_row_is_a_conflict_of_the_write_and_a_row_that_is_none(
+    status: int, code: str, miss: Miss
+) -> None:
+    with serving(answers(status, "No", body=own_words(code))) as server:
+        table = broken(server)
+        assert conflict_of(table, Replace("row", {})) == (0, miss)
+        if miss is Miss.MISSING:
+            assert read(table, "row") is None
+        table.close()
+
+
+@pytest.mark.parametrize(("status", "code", "miss"), ONE_ROW)
+def test_a_transaction_or_a_range_that_is_refused_as_a_whole_is_no_conflict(status: int, code: str, miss: Miss) -> None:
+    # The service answers a conflict with 202 and the refused write in it.
+    with serving(answers(status, "No", body=own_words(code))) as server:
         table = broken(server)
         with pytest.raises(TableRefused):
             table.commit([Put("a", {}), Put("b", {})], soon())
+        with pytest.raises(TableRefused):
+            table.between("a", "b", 10, soon()).result()
+        table.close()
+
+
+@pytest.mark.parametrize("body", ["{}", "", "<html>404 Web Site not found.</html>", '{"error":{"code":"NotFound"}}'])
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_a_refusal_without_storages_own_code_is_an_outage(status: int, body: str) -> None:
+    """A proxy in between, or a site that is switched off: a row that is not read is not one that is missing."""
+    counter = Counter()
+    with serving(answers(status, "No", body=body)) as server:
+        table = broken(server, counter)
+        asks: tuple[Callable[[], object], ...] = (
+            lambda: read(table, "row"),
+            lambda: keys_between(table, "a", "b"),
+            lambda: commit(table, Insert("row", {})),
+            lambda: commit(table, Delete("row", "v1")),
+            lambda: commit(table, Put("a", {}), Put("b", {})),
+        )
+        for ask in asks:
+            with pytest.raises(Unavailable):
+                ask()
+        assert counter.events == ["breaker_open"]
         table.close()
 
 
