@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, structs
 
 from shared.adapters.acs_service import MENDING_S, QUOTA, AcsService, ServiceRefusal
-from shared.adapters.sdk_answers import require_own_answer
+from shared.adapters.sdk_answers import require_own_answer, was_reset
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -177,9 +177,10 @@ class BearerService:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send a request that may be repeated: once, where a kept connection turned out to be dead (`Reply.repeated`).
+        """Send a request that may be repeated: once, where no connection came about or where one broke.
 
-        The first one may have arrived, and may still: whoever sent it has to know.
+        After a connection that broke (`Reply.repeated`) the first one may have arrived, and may still: whoever sent it
+        has to know.
 
         `NotFound` (404, 405): the service does not know whom it is about, or does not do this for them. `Refused`
         (400): it would refuse it again. `Unavailable` for anything else, with its Retry-After, and with a `reason`
@@ -188,12 +189,17 @@ class BearerService:
         left_s = self._not_before_s - self._clock.monotonic()
         if left_s > 0:
             raise Unavailable("the service asked for a pause", retry_after_s=left_s)
-        tries = 0
+        from azure.core.exceptions import AzureError
+
+        unanswered = False
 
         def sent(client: BearerClient) -> Reply:
-            nonlocal tries
-            tries += 1
-            return _read(client.send(method, path, body, headers))
+            nonlocal unanswered
+            try:
+                return _read(client.send(method, path, body, headers))
+            except AzureError as error:
+                unanswered = unanswered or was_reset(error)
+                raise
 
         try:
             reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
@@ -202,7 +208,7 @@ class BearerService:
                 # Of requests that were refused together one may have met another, shorter limit.
                 self._not_before_s = max(self._not_before_s, self._clock.monotonic() + failure.retry_after_s)
             raise
-        return structs.replace(reply, repeated=tries > 1)
+        return structs.replace(reply, repeated=unanswered)
 
     def warm_up(self) -> None:
         """Import what it needs, make the client and fetch a token, so that the first hold need not wait for that."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
 from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
-from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, never_sent, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
@@ -161,10 +161,13 @@ class TableAccount:
         return answer
 
     def _tried[T](self, client: TableClient, work: Callable[[TableClient], T], deadline: Deadline) -> T:
-        """Once more where a kept connection turned out to be dead, and where the table was not there yet."""
+        """Once more where a connection broke or did not come about, and where the table was not there yet.
+
+        To the breaker it is one attempt all the same.
+        """
         from azure.core.exceptions import AzureError
 
-        retried_reset = created_table = False
+        repeated = created_table = False
         while True:
             try:
                 return work(client)
@@ -174,9 +177,10 @@ class TableAccount:
                 created_table = True
                 self._create_table(client)
             except AzureError as error:
-                if not was_reset(error) or retried_reset or deadline.passed():
+                broke = was_reset(error) or never_sent(error)
+                if not broke or repeated or deadline.passed():
                     raise _translated(error) from None
-                retried_reset = True
+                repeated = True
 
     def _create_table(self, client: TableClient) -> None:
         from azure.core.exceptions import AzureError, ResourceExistsError

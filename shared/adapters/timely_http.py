@@ -25,6 +25,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import certifi
 from azure.core.exceptions import (
+    AzureError,
     IncompleteReadError,
     ServiceRequestError,
     ServiceRequestTimeoutError,
@@ -38,6 +39,7 @@ from azure.core.rest._http_response_impl import HttpResponseImpl
 from azure.core.utils import case_insensitive_dict
 
 from shared.adapters.deadline_pool import running_deadline
+from shared.adapters.sdk_answers import was_reset
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -80,7 +82,7 @@ class HttpTransport(AzureTransport[Any, Any]):
         self._idle: dict[Address, deque[_Connection]] = {}
         self._closed = False
         # The credential's transport lives as long as the process: nobody closes it.
-        weakref.finalize(self, _close_all, self._idle)
+        weakref.finalize(self, _close_every, self._idle)
 
     def open(self) -> None:
         """Nothing is connected before the first request."""
@@ -88,7 +90,7 @@ class HttpTransport(AzureTransport[Any, Any]):
     def close(self) -> None:
         """Close the idle connections, and keep no others."""
         self._closed = True
-        _close_all(self._idle)
+        _close_every(self._idle)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -102,8 +104,11 @@ class HttpTransport(AzureTransport[Any, Any]):
         connection.used_at = self._monotonic()
         try:
             received = connection.exchange(request.method, sent)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, AzureError) and was_reset(error):
+                # What closes one kept connection closes its neighbours: the repeat of this request must meet none.
+                _close_all(self._idle[address])
             raise
         if connection.stays_open and len(self._idle[address]) < self._pool_size and not self._closed:
             self._idle[address].append(connection)
@@ -121,10 +126,14 @@ class HttpTransport(AzureTransport[Any, Any]):
         return _Connection(address, self._context, connect_s=self._connect_s, read_s=self._read_s)
 
 
-def _close_all(idle: Mapping[Address, deque[_Connection]]) -> None:
+def _close_every(idle: Mapping[Address, deque[_Connection]]) -> None:
     for connections in idle.values():
-        while (connection := _popped(connections)) is not None:
-            connection.close()
+        _close_all(connections)
+
+
+def _close_all(connections: deque[_Connection]) -> None:
+    while (connection := _popped(connections)) is not None:
+        connection.close()
 
 
 def _popped(idle: deque[_Connection]) -> _Connection | None:

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import trustme
 from azure.data.tables import TableClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.breaker import FAILURES_IN_A_ROW
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
@@ -25,10 +28,14 @@ from tests.contract.table_servers import (
     KEY,
     Server,
     answers,
+    at_first,
     connection_string,
-    cuts_the_first,
+    hangs_up,
     has_no_table,
+    in_one,
     never_answers,
+    resets,
+    secured,
     serving,
     trickles,
     trickles_a_body,
@@ -608,12 +615,77 @@ def test_a_refusal_names_no_row() -> None:
         table.close()
 
 
+ENTITY = '{"PartitionKey":"p","RowKey":"row","odata.etag":"v1","n":1}'
+THE_ROW = Row("row", {"n": 1}, "v1")
+
+
 def test_a_dead_kept_connection_costs_one_repeat() -> None:
-    entity = '{"PartitionKey":"p","RowKey":"row","odata.etag":"v1","n":1}'
-    with serving(cuts_the_first(answers(200, "OK", body=entity))) as server:
+    with serving(at_first(hangs_up, answers(200, "OK", body=ENTITY))) as server:
         table = broken(server)
-        assert table.get("row", soon()).result() == Row("row", {"n": 1}, "v1")
+        assert read(table, "row") == THE_ROW
         assert server.connections == 2
+        table.close()
+
+
+def test_of_several_dead_kept_connections_the_repeat_meets_none() -> None:
+    """A front end that goes away closes all that it keeps, within the second in which none of them is looked at."""
+    both, kept = threading.Barrier(2), list[socket.socket]()
+
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        kept.append(connection)
+        if len(kept) <= both.parties:
+            connection.recv(65536)
+            both.wait(10)
+            connection.sendall(in_one(200, "OK", body=ENTITY))
+        answers(200, "OK", body=ENTITY)(connection, stopping)
+
+    with serving(talk) as server:
+        table = broken(server)
+        asked = [table.get("row", soon()) for _ in range(both.parties)]
+        assert [each.result() for each in asked] == [THE_ROW] * both.parties
+        for connection in kept:
+            connection.shutdown(socket.SHUT_RDWR)
+        server.wait_until_hung_up()
+        assert read(table, "row") == THE_ROW
+        assert server.connections == both.parties + 1
+        table.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def behind_tls(server: Server, authority: trustme.CA, folder: Path, counter: Counter | None = None) -> SdkTable:
+    bundle = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    where = connection_string(server.port, "https")
+    account = TableAccount(clock=CLOCK, connection_string=where, ca_bundle=str(bundle), telemetry=counter)
+    table = SdkTable(account, table_name="table", partition="p")
+    table.warm_up()
+    return table
+
+
+def test_a_handshake_that_is_reset_costs_one_repeat(authority: trustme.CA, tmp_path: Path) -> None:
+    well = secured(authority, answers(200, "OK", body=ENTITY))
+    with serving(at_first(resets, well)) as server:
+        table = behind_tls(server, authority, tmp_path)
+        assert read(table, "row") == THE_ROW
+        assert server.connections == 2
+        table.close()
+
+
+def test_a_store_that_nobody_can_connect_to_is_known_at_once_and_each_request_counts_once(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    counter = Counter()
+    with serving(resets) as server:
+        table = behind_tls(server, authority, tmp_path, counter)
+        for _ in range(FAILURES_IN_A_ROW + 3):
+            refused_within(SOON_S, table, deadline_s=2 * SOON_S)
+        # Two tries of each; behind an open breaker none.
+        assert server.connections == 2 * FAILURES_IN_A_ROW
+        assert counter.events.count("storage_failed") == FAILURES_IN_A_ROW and "breaker_open" in counter.events
         table.close()
 
 
