@@ -38,8 +38,10 @@ from azure.core.rest import HttpRequest
 from azure.core.rest._http_response_impl import HttpResponseImpl
 from azure.core.utils import case_insensitive_dict
 
-from shared.adapters.deadline_pool import running_deadline
+from shared.adapters.deadline_pool import seconds_left
+from shared.adapters.kept_tokens import KeptTokens
 from shared.adapters.sdk_answers import was_reset
+from shared.adapters.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -144,29 +146,21 @@ def _popped(idle: deque[_Connection]) -> _Connection | None:
 
 
 @functools.cache
-def managed_credential() -> TokenCredential:
-    """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens."""
-    return new_managed_credential()
+def managed_credential() -> KeptTokens:
+    """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens.
+
+    Raises what the SDK raises where nobody can sign in with the environment.
+    """
+    return KeptTokens(new_managed_credential, SystemClock())
 
 
 def new_managed_credential() -> TokenCredential:
-    """The same, remembering no token: for a service that does not take the one that is remembered."""
+    """What signs in as that identity, for one token."""
     from azure.identity import DefaultAzureCredential
 
     # With the SDK's own transport an identity endpoint that hangs would hold a thread for minutes, and then be retried.
     http = HttpTransport(connect_s=IDENTITY_CONNECT_S, read_s=IDENTITY_READ_S, pool_size=IDENTITY_CONNECTIONS)
     return DefaultAzureCredential(transport=http, retry_total=0)
-
-
-def seconds_left(most_s: float | None) -> float | None:
-    """`most_s`, or less where the running work's deadline comes earlier. Raises `TimeoutError` when it has passed."""
-    deadline = running_deadline()
-    if deadline is None:
-        return most_s
-    left_s = deadline.latest_s()
-    if left_s <= 0:
-        raise TimeoutError
-    return left_s if most_s is None else min(most_s, left_s)
 
 
 # The request -----------------------------------------------------------------------------------------------------
