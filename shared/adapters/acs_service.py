@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
-from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, never_sent, retry_after_s, was_reset
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, NotFound, Refused, Unavailable
 
@@ -85,8 +85,8 @@ class AcsService[C]:
     ) -> T:
         """Send a request and wait for its answer; `refusal` says what a 4xx means.
 
-        With `repeatable` it is sent once more where a kept connection turned out to be dead. Raises `Unavailable`,
-        also where the settings make no client and where an answer of success cannot be read.
+        It is sent once more where no connection came about, and with `repeatable` also where one broke. Raises
+        `Unavailable`, also where the settings make no client and where an answer of success cannot be read.
         """
         return self.begin(request, deadline, refusal=refusal, repeatable=repeatable).result()
 
@@ -145,7 +145,8 @@ class AcsService[C]:
             try:
                 return request(client)
             except AzureError as error:
-                if repeatable and repeats_left and was_reset(error) and not deadline.passed():
+                harmless = never_sent(error) or (repeatable and was_reset(error))
+                if harmless and repeats_left and not deadline.passed():
                     continue
                 # Without its cause: the SDK's message holds the service's, which names people.
                 raise _translated(error, refusal) from None

@@ -7,17 +7,16 @@ answers, once. Imported only where a setting chooses such a service.
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
 from shared.adapters.acs_service import MENDING_S, QUOTA, AcsService, ServiceRefusal
-from shared.adapters.sdk_answers import require_own_answer
+from shared.adapters.kept_tokens import KeptTokens
+from shared.adapters.sdk_answers import require_own_answer, was_reset
+from shared.adapters.system_clock import SystemClock
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
 
 TOKEN_WITHIN_S = 10.0
-# A token of a managed identity lives for 24 hours; the identity endpoint may be away for minutes.
-FETCH_AHEAD_S = 900.0
-# In between, one request in so many seconds tries to fetch the next one; the others use the one that there is.
-FETCH_AGAIN_AFTER_S = 30.0
 MAX_REASON_CHARS = 40
 # Reasons of a service that answers, and not for us.
 REFUSALS = (IDENTITY, RIGHT) = ("identity", "right")
@@ -39,7 +34,7 @@ _NOT_ENABLED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 class BearerClient:
-    """Sends requests with a token, which is fetched ahead of its end. `origin` is the resource that it is for."""
+    """Sends requests with a token of the app's identity. `origin` is the resource that it is for."""
 
     def __init__(
         self, origin: str, credential: Callable[[], TokenCredential] | None, options: Mapping[str, Any]
@@ -48,11 +43,7 @@ class BearerClient:
 
         self._origin = origin
         self._scope = f"{origin}/.default"
-        self._make_credential = credential or _new_managed_credential
-        self._credential = (credential or _managed_credential)()
-        self._token: AccessToken | None = None
-        self._fetch_at_s = 0.0
-        self._lock = threading.Lock()
+        self._tokens = KeptTokens(credential, SystemClock()) if credential else _managed_credential()
         self._client: PipelineClient[Any, Any] = PipelineClient(origin, policies=[], transport=options["transport"])
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -60,11 +51,9 @@ class BearerClient:
 
         Raises `AzureError` for any answer but a success, and `Unavailable` without a token.
         """
-        token = self._current_token()
-        response = self._sent(method, path, body, headers, token)
+        response = self._sent(method, path, body, headers, self._token(self._tokens.get_token))
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            self._drop(token)
-            response = self._sent(method, path, body, headers, self._current_token())
+            response = self._sent(method, path, body, headers, self._token(self._tokens.get_another))
         require_own_answer(response)
         return response
 
@@ -78,53 +67,20 @@ class BearerClient:
 
     def fetch_token(self) -> None:
         """Fetch a token ahead of the first request. Raises `AzureError`, and `Unavailable` without a token."""
-        self._current_token()
+        self._token(self._tokens.get_token)
 
-    def _current_token(self) -> str:
-        """A token that lives; near its end one request at a time fetches the next one, and the others use this one."""
-        with self._lock:
-            token, now_s = self._token, time.time()
-            if token is None or now_s >= token.expires_on - 1:
-                self._token = token = self._fetch()
-            elif now_s < token.expires_on - FETCH_AHEAD_S or now_s < self._fetch_at_s:
-                return token.token
-            self._fetch_at_s = now_s + FETCH_AGAIN_AFTER_S
-        if now_s < token.expires_on - FETCH_AHEAD_S:
-            return token.token
-        with suppress(Unavailable):
-            next_one = self._fetch()
-            with self._lock:
-                self._token = next_one
-            return next_one.token
-        return token.token
-
-    def _fetch(self) -> AccessToken:
+    def _token(self, asked: Callable[[str], AccessToken]) -> str:
         try:
-            return self._credential.get_token(self._scope)
+            return asked(self._scope).token
         except Exception:  # noqa: BLE001 - whatever an identity's sign-in raises, there is no token
             # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
             raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY) from None
 
-    def _drop(self, refused: str) -> None:
-        """The service did not take the token, which the credential remembers, too: begin with a new one.
 
-        Of requests that were refused together the first one does so: the others find the new one.
-        """
-        with self._lock:
-            if self._token is not None and self._token.token == refused:
-                self._token, self._credential = None, self._make_credential()
-
-
-def _managed_credential() -> TokenCredential:
+def _managed_credential() -> KeptTokens:
     from shared.adapters.timely_http import managed_credential
 
     return managed_credential()
-
-
-def _new_managed_credential() -> TokenCredential:
-    from shared.adapters.timely_http import new_managed_credential
-
-    return new_managed_credential()
 
 
 class Reply(Struct, frozen=True):
@@ -177,9 +133,10 @@ class BearerService:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send a request that may be repeated: once, where a kept connection turned out to be dead (`Reply.repeated`).
+        """Send a request that may be repeated: once, where no connection came about or where one broke.
 
-        The first one may have arrived, and may still: whoever sent it has to know.
+        After a connection that broke (`Reply.repeated`) the first one may have arrived, and may still: whoever sent it
+        has to know.
 
         `NotFound` (404, 405): the service does not know whom it is about, or does not do this for them. `Refused`
         (400): it would refuse it again. `Unavailable` for anything else, with its Retry-After, and with a `reason`
@@ -188,12 +145,17 @@ class BearerService:
         left_s = self._not_before_s - self._clock.monotonic()
         if left_s > 0:
             raise Unavailable("the service asked for a pause", retry_after_s=left_s)
-        tries = 0
+        from azure.core.exceptions import AzureError
+
+        unanswered = False
 
         def sent(client: BearerClient) -> Reply:
-            nonlocal tries
-            tries += 1
-            return _read(client.send(method, path, body, headers))
+            nonlocal unanswered
+            try:
+                return _read(client.send(method, path, body, headers))
+            except AzureError as error:
+                unanswered = unanswered or was_reset(error)
+                raise
 
         try:
             reply = self._service.ask(sent, deadline, refusal=_refusal, repeatable=True)
@@ -202,7 +164,7 @@ class BearerService:
                 # Of requests that were refused together one may have met another, shorter limit.
                 self._not_before_s = max(self._not_before_s, self._clock.monotonic() + failure.retry_after_s)
             raise
-        return structs.replace(reply, repeated=tries > 1)
+        return structs.replace(reply, repeated=unanswered)
 
     def warm_up(self) -> None:
         """Import what it needs, make the client and fetch a token, so that the first hold need not wait for that."""

@@ -40,11 +40,14 @@ class Breaker:
             self._probe, self._next_probe_at = attempt, now + OPEN_S
             return attempt
 
-    def settle(self, attempt: "Attempt", *, answered: bool | None) -> None:
-        """Count how an attempt went; None: it says nothing of the service. Only the first word of each counts."""
+    def settle(self, attempt: "Attempt", *, answered: bool | None) -> bool:
+        """Count how an attempt went; None: it says nothing of the service. Only the first word of each counts.
+
+        Gives whether this is the first.
+        """
         with self._lock:
             if attempt.settled:
-                return
+                return False
             attempt.settled = True
             self._heard = self._heard or answered is not None
             was_probe = self._probe is attempt
@@ -55,6 +58,7 @@ class Breaker:
             opened = answered is False and self._failed(was_probe)
         if opened and self._telemetry is not None:
             self._telemetry.emit("breaker_open")
+        return True
 
     def answered_within(self, seconds: float) -> bool:
         """Whether the service answered to the purpose that lately."""
@@ -74,20 +78,20 @@ class Breaker:
 
 
 class Attempt:
-    """One request that the breaker let through."""
+    """One request that the breaker let through. Whoever settles it is told whether theirs is the first word."""
 
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
         self.settled = False
 
-    def answered(self) -> None:
+    def answered(self) -> bool:
         """The service answered to the purpose, be it a refusal."""
-        self._breaker.settle(self, answered=True)
+        return self._breaker.settle(self, answered=True)
 
-    def failed(self) -> None:
+    def failed(self) -> bool:
         """No connection, no answer in a fair time, or one that says that the service is busy or broken."""
-        self._breaker.settle(self, answered=False)
+        return self._breaker.settle(self, answered=False)
 
-    def dropped(self) -> None:
+    def dropped(self) -> bool:
         """It was never made, or not given a fair time."""
-        self._breaker.settle(self, answered=None)
+        return self._breaker.settle(self, answered=None)

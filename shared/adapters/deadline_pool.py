@@ -23,6 +23,17 @@ def running_deadline() -> Deadline | None:
     return deadline
 
 
+def seconds_left(most_s: float) -> float:
+    """`most_s`, or less where the running work's deadline comes earlier. Raises `TimeoutError` when it has passed."""
+    deadline = running_deadline()
+    if deadline is None:
+        return most_s
+    left_s = deadline.latest_s()
+    if left_s <= 0:
+        raise TimeoutError
+    return min(most_s, left_s)
+
+
 class PendingAnswer[T]:
     """Port `Pending`: waits until the deadline, then raises `Unavailable`."""
 
@@ -62,7 +73,7 @@ class DeadlinePool:
             raise Unavailable
         context = copy_context()
         try:
-            future = self._executor.submit(context.run, _timed, work, deadline)
+            future = self._executor.submit(context.run, within, deadline, work)
         except RuntimeError:
             # The host is shutting down: nothing can be begun any more.
             self._places.release()
@@ -75,7 +86,8 @@ class DeadlinePool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _timed[T](work: Callable[[], T], deadline: Deadline) -> T:
+def within[T](deadline: Deadline, work: Callable[[], T]) -> T:
+    """Do `work` on this thread, each of its waits until the deadline. Raises `Unavailable` where that has passed."""
     # It may have waited for a thread until nobody waits for it any more.
     deadline.require()
     _running.deadline = deadline

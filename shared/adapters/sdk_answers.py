@@ -26,6 +26,16 @@ def was_reset(error: AzureError) -> bool:
     return isinstance(error, ServiceResponseError) and not isinstance(error, ServiceResponseTimeoutError)
 
 
+def never_sent(error: AzureError) -> bool:
+    """Whether no connection came about, and not for want of time: nothing was carried out, so a repeat costs nothing.
+
+    A front end that is being replaced resets a handshake, and the next one succeeds.
+    """
+    from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
+
+    return isinstance(error, ServiceRequestError) and not isinstance(error, ServiceRequestTimeoutError)
+
+
 def is_busy(status: int) -> bool:
     """Whether the service is busy or broken, and may take the same request later."""
     return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR

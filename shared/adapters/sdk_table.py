@@ -18,7 +18,7 @@ import msgspec
 from shared.adapters.deadline_pool import PendingAnswer
 from shared.adapters.entity_group import Refusal, decode, encode, entity_bytes, row_url
 from shared.adapters.table import Delete, Insert, Replace, Row, Values, Write, require_key, require_writes
-from shared.adapters.table_account import TABLE_NOT_FOUND, RefusedRequest, TableAccount
+from shared.adapters.table_account import RefusedRequest, TableAccount
 from shared.adapters.told_rows import ToldRows
 from shared.deadlines import Deadline
 from shared.ports import Telemetry
@@ -85,7 +85,7 @@ class SdkTable:
         try:
             response = _ask(client, "GET", row_url(self._url(client), self._partition, key), HTTPStatus.OK)
         except RefusedRequest as refused:
-            if refused.status == HTTPStatus.NOT_FOUND and refused.code != TABLE_NOT_FOUND:
+            if refused.status == HTTPStatus.NOT_FOUND and refused.is_of_one_row:
                 return None
             raise
         row = _row(msgspec.json.decode(response.content))
@@ -123,8 +123,14 @@ class SdkTable:
             deadline.require()
 
     def _commit(self, client: TableClient, writes: tuple[Write, ...]) -> list[str | None]:
+        if len(writes) > 1:
+            return self._write_all(client, writes)
         # A row of its own costs storage half of a transaction of one.
-        return [self._write_one(client, writes[0])] if len(writes) == 1 else self._write_all(client, writes)
+        try:
+            return [self._write_one(client, writes[0])]
+        except RefusedRequest as refused:
+            refused.index = 0 if refused.is_of_one_row else None
+            raise
 
     def _write_one(self, client: TableClient, write: Write) -> str | None:
         url = self._url(client)
@@ -142,12 +148,7 @@ class SdkTable:
     def _write_all(self, client: TableClient, writes: tuple[Write, ...]) -> list[str | None]:
         batch = encode(writes, table_url=self._url(client), partition=self._partition)
         kind = {"Content-Type": batch.content_type}
-        try:
-            response = _ask(client, "POST", f"{_account_url(client)}/$batch", HTTPStatus.ACCEPTED, batch.body, kind)
-        except RefusedRequest as refused:
-            # Of a transaction that was refused as a whole, no write is to blame.
-            refused.index = None
-            raise
+        response = _ask(client, "POST", f"{_account_url(client)}/$batch", HTTPStatus.ACCEPTED, batch.body, kind)
         answer = decode(response.content, writes)
         if isinstance(answer, Refusal):
             raise RefusedRequest(answer.status, answer.code, index=answer.index)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.adapters.breaker import Attempt, Breaker
 from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
-from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, USUAL_WAIT_S, is_busy, never_sent, retry_after_s, was_reset
 from shared.adapters.table import Miss, RowConflict
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable
@@ -29,8 +29,13 @@ THREADS = 64
 # A shorter wait than this says nothing of the service, only that its caller was late already.
 FAIR_WAIT_S = 0.1
 TABLE_NOT_FOUND = "TableNotFound"
+# What Table storage, Azurite and Cosmos DB for Table say of one row, with 404, 409 or 412. A proxy, or a site that is
+# switched off, answers these statuses without them.
+_CODES_OF_A_ROW = frozenset(
+    {"ResourceNotFound", "EntityNotFound", "EntityAlreadyExists", "UpdateConditionNotSatisfied", "ConditionNotMet"}
+)
 MAX_WAIT_S = 60.0
-_MISSES = {
+_MISSES: dict[int, Miss] = {
     HTTPStatus.NOT_FOUND: Miss.MISSING,
     HTTPStatus.CONFLICT: Miss.EXISTS,
     HTTPStatus.PRECONDITION_FAILED: Miss.CHANGED,
@@ -50,12 +55,15 @@ class TableRefused(Unavailable):
 
 
 class RefusedRequest(Exception):
-    """Storage refused a request, and wrote nothing.
+    """Storage, or whoever answered in its place, refused a request, and wrote nothing.
 
-    `index` is that of the write which is to blame, None where that is none of them.
+    `code` is storage's own, empty where the answer has none. `index` is that of the write which is to blame, None where
+    that is none of them.
     """
 
-    def __init__(self, status: int, code: str, *, index: int | None = 0, retry_after_s: float = USUAL_WAIT_S) -> None:
+    def __init__(
+        self, status: int, code: str, *, index: int | None = None, retry_after_s: float = USUAL_WAIT_S
+    ) -> None:
         super().__init__()
         self.status, self.code, self.index, self.retry_after_s = status, code, index, retry_after_s
 
@@ -63,6 +71,11 @@ class RefusedRequest(Exception):
     def answered(cls, response: HttpResponse) -> RefusedRequest:
         """By this answer; of its text only the service's code is read, since the rest may name a row."""
         return cls(response.status_code, _code_in(response), retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S))
+
+    @property
+    def is_of_one_row(self) -> bool:
+        """Whether storage says by its own code that the row is missing, exists or has changed."""
+        return self.status in _MISSES and self.code in _CODES_OF_A_ROW
 
 
 class TableAccount:
@@ -99,11 +112,9 @@ class TableAccount:
         fair = deadline.latest_s() >= FAIR_WAIT_S
 
         def away() -> None:
-            if fair:
-                attempt.failed()
-            else:
-                attempt.dropped()
-            if self._telemetry is not None:
+            first = attempt.failed() if fair else attempt.dropped()
+            # Of a request that times out the waiter says so, and soon after it the thread that did the work.
+            if first and self._telemetry is not None:
                 self._telemetry.emit("storage_failed", ms=round((self._clock.monotonic() - begun) * 1000))
 
         try:
@@ -150,10 +161,13 @@ class TableAccount:
         return answer
 
     def _tried[T](self, client: TableClient, work: Callable[[TableClient], T], deadline: Deadline) -> T:
-        """Once more where a kept connection turned out to be dead, and where the table was not there yet."""
+        """Once more where a connection broke or did not come about, and where the table was not there yet.
+
+        To the breaker it is one attempt all the same.
+        """
         from azure.core.exceptions import AzureError
 
-        retried_reset = created_table = False
+        repeated = created_table = False
         while True:
             try:
                 return work(client)
@@ -163,9 +177,10 @@ class TableAccount:
                 created_table = True
                 self._create_table(client)
             except AzureError as error:
-                if not was_reset(error) or retried_reset or deadline.passed():
+                broke = was_reset(error) or never_sent(error)
+                if not broke or repeated or deadline.passed():
                     raise _translated(error) from None
-                retried_reset = True
+                repeated = True
 
     def _create_table(self, client: TableClient) -> None:
         from azure.core.exceptions import AzureError, ResourceExistsError
@@ -212,10 +227,11 @@ class TableAccount:
 
 
 def _outcome(refused: RefusedRequest) -> Exception:
-    miss = next((miss for status, miss in _MISSES.items() if status == refused.status), None)
+    miss = _MISSES.get(refused.status)
     if miss is not None and refused.index is not None and refused.code != TABLE_NOT_FOUND:
         return RowConflict(refused.index, miss)
-    if is_busy(refused.status):
+    not_storage = miss is not None and not refused.code
+    if is_busy(refused.status) or not_storage:
         return Unavailable(retry_after_s=refused.retry_after_s)
     return TableRefused(refused.status, refused.code)
 
@@ -226,9 +242,7 @@ def _translated(error: AzureError) -> Exception:
     if response is None or response.status_code < HTTPStatus.BAD_REQUEST:
         # No answer, or half of one.
         return error
-    refused = RefusedRequest.answered(response)
-    refused.index = None
-    return _outcome(refused)
+    return _outcome(RefusedRequest.answered(response))
 
 
 def _code_in(response: Any) -> str:

@@ -25,6 +25,7 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import certifi
 from azure.core.exceptions import (
+    AzureError,
     IncompleteReadError,
     ServiceRequestError,
     ServiceRequestTimeoutError,
@@ -37,7 +38,10 @@ from azure.core.rest import HttpRequest
 from azure.core.rest._http_response_impl import HttpResponseImpl
 from azure.core.utils import case_insensitive_dict
 
-from shared.adapters.deadline_pool import running_deadline
+from shared.adapters.deadline_pool import seconds_left
+from shared.adapters.kept_tokens import KeptTokens
+from shared.adapters.sdk_answers import was_reset
+from shared.adapters.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -80,7 +84,7 @@ class HttpTransport(AzureTransport[Any, Any]):
         self._idle: dict[Address, deque[_Connection]] = {}
         self._closed = False
         # The credential's transport lives as long as the process: nobody closes it.
-        weakref.finalize(self, _close_all, self._idle)
+        weakref.finalize(self, _close_every, self._idle)
 
     def open(self) -> None:
         """Nothing is connected before the first request."""
@@ -88,7 +92,7 @@ class HttpTransport(AzureTransport[Any, Any]):
     def close(self) -> None:
         """Close the idle connections, and keep no others."""
         self._closed = True
-        _close_all(self._idle)
+        _close_every(self._idle)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -102,8 +106,11 @@ class HttpTransport(AzureTransport[Any, Any]):
         connection.used_at = self._monotonic()
         try:
             received = connection.exchange(request.method, sent)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, AzureError) and was_reset(error):
+                # What closes one kept connection closes its neighbours: the repeat of this request must meet none.
+                _close_all(self._idle[address])
             raise
         if connection.stays_open and len(self._idle[address]) < self._pool_size and not self._closed:
             self._idle[address].append(connection)
@@ -121,10 +128,14 @@ class HttpTransport(AzureTransport[Any, Any]):
         return _Connection(address, self._context, connect_s=self._connect_s, read_s=self._read_s)
 
 
-def _close_all(idle: Mapping[Address, deque[_Connection]]) -> None:
+def _close_every(idle: Mapping[Address, deque[_Connection]]) -> None:
     for connections in idle.values():
-        while (connection := _popped(connections)) is not None:
-            connection.close()
+        _close_all(connections)
+
+
+def _close_all(connections: deque[_Connection]) -> None:
+    while (connection := _popped(connections)) is not None:
+        connection.close()
 
 
 def _popped(idle: deque[_Connection]) -> _Connection | None:
@@ -135,29 +146,21 @@ def _popped(idle: deque[_Connection]) -> _Connection | None:
 
 
 @functools.cache
-def managed_credential() -> TokenCredential:
-    """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens."""
-    return new_managed_credential()
+def managed_credential() -> KeptTokens:
+    """The app's managed identity (in development: whoever is signed in), one for all clients and their tokens.
+
+    Raises what the SDK raises where nobody can sign in with the environment.
+    """
+    return KeptTokens(new_managed_credential, SystemClock())
 
 
 def new_managed_credential() -> TokenCredential:
-    """The same, remembering no token: for a service that does not take the one that is remembered."""
+    """What signs in as that identity, for one token."""
     from azure.identity import DefaultAzureCredential
 
     # With the SDK's own transport an identity endpoint that hangs would hold a thread for minutes, and then be retried.
     http = HttpTransport(connect_s=IDENTITY_CONNECT_S, read_s=IDENTITY_READ_S, pool_size=IDENTITY_CONNECTIONS)
     return DefaultAzureCredential(transport=http, retry_total=0)
-
-
-def seconds_left(most_s: float | None) -> float | None:
-    """`most_s`, or less where the running work's deadline comes earlier. Raises `TimeoutError` when it has passed."""
-    deadline = running_deadline()
-    if deadline is None:
-        return most_s
-    left_s = deadline.latest_s()
-    if left_s <= 0:
-        raise TimeoutError
-    return left_s if most_s is None else min(most_s, left_s)
 
 
 # The request -----------------------------------------------------------------------------------------------------

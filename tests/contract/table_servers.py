@@ -1,20 +1,24 @@
 """Servers that misbehave as a store in trouble does."""
 
 import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+import trustme
 
 KEY = "c2VjcmV0c2VjcmV0c2VjcmV0"
 # JSON so deep that every parser gives up with a `RecursionError`.
 DEEP = "[" * 200_000
 
 
-def connection_string(port: int) -> str:
+def connection_string(port: int, scheme: str = "http") -> str:
     """A table endpoint on a loopback port, with an invented key."""
     return (
-        f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};"
-        f"TableEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+        f"DefaultEndpointsProtocol={scheme};AccountName=devstoreaccount1;AccountKey={KEY};"
+        f"TableEndpoint={scheme}://127.0.0.1:{port}/devstoreaccount1;"
     )
 
 
@@ -99,7 +103,7 @@ def trickles_a_body(connection: socket.socket, stopping: threading.Event) -> Non
 
 def answers(status: int, reason: str, *headers: str, body: str = "{}") -> Callable[..., None]:
     """Answers every request with the same."""
-    answer = _answer(status, reason, *headers, body=body)
+    answer = in_one(status, reason, *headers, body=body)
 
     def talk(connection: socket.socket, _stopping: threading.Event) -> None:
         while connection.recv(65536):
@@ -110,8 +114,8 @@ def answers(status: int, reason: str, *headers: str, body: str = "{}") -> Callab
 
 def has_no_table(created: str) -> Callable[..., None]:
     """Knows no table, and answers `created` where one is to be made."""
-    made = _answer(201, "Created", body=created)
-    missing = _answer(404, "Not Found", body='{"odata.error":{"code":"TableNotFound"}}')
+    made = in_one(201, "Created", body=created)
+    missing = in_one(404, "Not Found", body='{"odata.error":{"code":"TableNotFound"}}')
 
     def talk(connection: socket.socket, _stopping: threading.Event) -> None:
         while request := connection.recv(65536):
@@ -120,20 +124,45 @@ def has_no_table(created: str) -> Callable[..., None]:
     return talk
 
 
-def _answer(status: int, reason: str, *headers: str, body: str) -> bytes:
+def in_one(status: int, reason: str, *headers: str, body: str) -> bytes:
+    """An answer, head and body."""
     lines = [f"HTTP/1.1 {status} {reason}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def cuts_the_first(then: Callable[..., None]) -> Callable[..., None]:
-    """Takes the first request of all and hangs up on it; afterwards `then`."""
+def secured(authority: trustme.CA, then: Callable[..., None]) -> Callable[..., None]:
+    """`then` behind a handshake, by a certificate of 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        with context.wrap_socket(connection, server_side=True) as within:
+            then(within, stopping)
+
+    return talk
+
+
+def resets(connection: socket.socket, _stopping: threading.Event) -> None:
+    """Resets the connection at its first byte, which is in the middle of a handshake where there is one."""
+    connection.recv(1)
+    # Closing a socket that lingers for 0 s sends a reset.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hangs_up(connection: socket.socket, _stopping: threading.Event) -> None:
+    """Takes a request and hangs up on it."""
+    connection.recv(65536)
+
+
+def at_first(trouble: Callable[..., None], then: Callable[..., None]) -> Callable[..., None]:
+    """`trouble` on the first connection of all; afterwards `then`."""
     first = threading.Event()
 
     def talk(connection: socket.socket, stopping: threading.Event) -> None:
-        if not first.is_set():
+        if first.is_set():
+            then(connection, stopping)
+        else:
             first.set()
-            connection.recv(65536)
-            return
-        then(connection, stopping)
+            trouble(connection, stopping)
 
     return talk

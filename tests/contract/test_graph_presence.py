@@ -16,6 +16,7 @@ import httpx
 import pytest
 from msgspec import structs
 
+from shared.adapters.kept_tokens import GIVEN_UP_S
 from shared.adapters.table import Put, Replace
 from shared.deadlines import Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
@@ -460,23 +461,23 @@ class TestWhileItLasts:
 class TestWhatGraphAnswers:
     """Each answer is classified once."""
 
-    def test_one_token_serves_all_and_the_next_one_is_fetched_ahead(self, case: Case) -> None:
+    def test_one_token_serves_all(self, case: Case) -> None:
         case.gateway.warm_up()  # type: ignore[attr-defined]
         case.people.sign_in(USER)
         case.hold()
         case.give_back()
         assert case.service.tokens.fetched == 1
 
-    def test_a_token_near_its_end_is_replaced_and_serves_where_there_is_no_other(self, case: Case) -> None:
+    def test_a_token_at_its_end_is_replaced(self, case: Case) -> None:
         tokens = case.service.tokens
-        tokens.lives_s = 600
+        tokens.lives_s = int(GIVEN_UP_S)
         case.read()
+        case.read()
+        assert tokens.fetched == 2
         tokens.away = True
-        assert case.read().settable, "it is not over yet"
-        tokens.away = False
-        fetched = tokens.fetched
-        case.read()
-        assert tokens.fetched == fetched, "not with every request while the endpoint is in trouble"
+        with pytest.raises(Unavailable) as caught:
+            case.read()
+        assert caught.value.reason == "identity"
 
     def test_a_token_that_is_not_taken_is_replaced_once(self, case: Case) -> None:
         case.people.sign_in(USER)

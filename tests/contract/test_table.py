@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import trustme
 from azure.data.tables import TableClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.breaker import FAILURES_IN_A_ROW
 from shared.adapters.sdk_table import SdkTable
 from shared.adapters.signed_table import SignedTable
 from shared.adapters.system_clock import SystemClock
@@ -25,10 +28,14 @@ from tests.contract.table_servers import (
     KEY,
     Server,
     answers,
+    at_first,
     connection_string,
-    cuts_the_first,
+    hangs_up,
     has_no_table,
+    in_one,
     never_answers,
+    resets,
+    secured,
     serving,
     trickles,
     trickles_a_body,
@@ -478,6 +485,18 @@ def test_callers_who_are_late_already_do_not_open_it() -> None:
         table.close()
 
 
+@pytest.mark.parametrize("deadline_s", [0.2, 0.02])
+def test_a_request_that_times_out_is_told_once(deadline_s: float) -> None:
+    """Its waiter gives up, and then its thread."""
+    with serving(never_answers) as server:
+        counter, before = Counter(), pool_threads()
+        table = broken(server, counter)
+        for _ in range(3):
+            refused_within(SOON_S, table, deadline_s)
+        close_when_idle(table, before)
+        assert counter.events == ["storage_failed"] * 3
+
+
 def test_threads_stay_bounded_and_come_free() -> None:
     with serving(trickles) as server:
         before = pool_threads()
@@ -514,13 +533,64 @@ def test_a_redirect_is_no_answer_and_nothing_is_sent_where_it_leads(status: int)
         assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("status", [404, 409, 412])
-def test_a_transaction_that_is_refused_as_a_whole_is_no_conflict(status: int) -> None:
-    # The service answers a conflict with 202 and the refused write in it; a proxy in between may say anything.
-    with serving(answers(status, "No")) as server:
+ONE_ROW = (
+    (404, "ResourceNotFound", Miss.MISSING),
+    (404, "EntityNotFound", Miss.MISSING),
+    (409, "EntityAlreadyExists", Miss.EXISTS),
+    (412, "UpdateConditionNotSatisfied", Miss.CHANGED),
+    (412, "ConditionNotMet", Miss.CHANGED),
+)
+
+
+def own_words(code: str) -> str:
+    """A refusal as Table storage, Azurite and Cosmos DB for Table write it."""
+    return (
+        f'{{"odata.error":{{"code":"{code}","message":{{"lang":"en-us","value":"In words.\\nRequestID:1\\n"}}}}}}\r\n'
+    )
+
+
+@pytest.mark.parametrize(("status", "code", "miss"), ONE_ROW)
+def test_what_storage_says_of_one_row_is_a_conflict_of_the_write_and_a_row_that_is_none(
+    status: int, code: str, miss: Miss
+) -> None:
+    with serving(answers(status, "No", body=own_words(code))) as server:
+        table = broken(server)
+        assert conflict_of(table, Replace("row", {})) == (0, miss)
+        if miss is Miss.MISSING:
+            assert read(table, "row") is None
+        table.close()
+
+
+@pytest.mark.parametrize(("status", "code", "miss"), ONE_ROW)
+def test_a_transaction_or_a_range_that_is_refused_as_a_whole_is_no_conflict(status: int, code: str, miss: Miss) -> None:
+    # The service answers a conflict with 202 and the refused write in it.
+    with serving(answers(status, "No", body=own_words(code))) as server:
         table = broken(server)
         with pytest.raises(TableRefused):
             table.commit([Put("a", {}), Put("b", {})], soon())
+        with pytest.raises(TableRefused):
+            table.between("a", "b", 10, soon()).result()
+        table.close()
+
+
+@pytest.mark.parametrize("body", ["{}", "", "<html>404 Web Site not found.</html>", '{"error":{"code":"NotFound"}}'])
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_a_refusal_without_storages_own_code_is_an_outage(status: int, body: str) -> None:
+    """A proxy in between, or a site that is switched off: a row that is not read is not one that is missing."""
+    counter = Counter()
+    with serving(answers(status, "No", body=body)) as server:
+        table = broken(server, counter)
+        asks: tuple[Callable[[], object], ...] = (
+            lambda: read(table, "row"),
+            lambda: keys_between(table, "a", "b"),
+            lambda: commit(table, Insert("row", {})),
+            lambda: commit(table, Delete("row", "v1")),
+            lambda: commit(table, Put("a", {}), Put("b", {})),
+        )
+        for ask in asks:
+            with pytest.raises(Unavailable):
+                ask()
+        assert counter.events == ["breaker_open"]
         table.close()
 
 
@@ -545,12 +615,77 @@ def test_a_refusal_names_no_row() -> None:
         table.close()
 
 
+ENTITY = '{"PartitionKey":"p","RowKey":"row","odata.etag":"v1","n":1}'
+THE_ROW = Row("row", {"n": 1}, "v1")
+
+
 def test_a_dead_kept_connection_costs_one_repeat() -> None:
-    entity = '{"PartitionKey":"p","RowKey":"row","odata.etag":"v1","n":1}'
-    with serving(cuts_the_first(answers(200, "OK", body=entity))) as server:
+    with serving(at_first(hangs_up, answers(200, "OK", body=ENTITY))) as server:
         table = broken(server)
-        assert table.get("row", soon()).result() == Row("row", {"n": 1}, "v1")
+        assert read(table, "row") == THE_ROW
         assert server.connections == 2
+        table.close()
+
+
+def test_of_several_dead_kept_connections_the_repeat_meets_none() -> None:
+    """A front end that goes away closes all that it keeps, within the second in which none of them is looked at."""
+    both, kept = threading.Barrier(2), list[socket.socket]()
+
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        kept.append(connection)
+        if len(kept) <= both.parties:
+            connection.recv(65536)
+            both.wait(10)
+            connection.sendall(in_one(200, "OK", body=ENTITY))
+        answers(200, "OK", body=ENTITY)(connection, stopping)
+
+    with serving(talk) as server:
+        table = broken(server)
+        asked = [table.get("row", soon()) for _ in range(both.parties)]
+        assert [each.result() for each in asked] == [THE_ROW] * both.parties
+        for connection in kept:
+            connection.shutdown(socket.SHUT_RDWR)
+        server.wait_until_hung_up()
+        assert read(table, "row") == THE_ROW
+        assert server.connections == both.parties + 1
+        table.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def behind_tls(server: Server, authority: trustme.CA, folder: Path, counter: Counter | None = None) -> SdkTable:
+    bundle = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    where = connection_string(server.port, "https")
+    account = TableAccount(clock=CLOCK, connection_string=where, ca_bundle=str(bundle), telemetry=counter)
+    table = SdkTable(account, table_name="table", partition="p")
+    table.warm_up()
+    return table
+
+
+def test_a_handshake_that_is_reset_costs_one_repeat(authority: trustme.CA, tmp_path: Path) -> None:
+    well = secured(authority, answers(200, "OK", body=ENTITY))
+    with serving(at_first(resets, well)) as server:
+        table = behind_tls(server, authority, tmp_path)
+        assert read(table, "row") == THE_ROW
+        assert server.connections == 2
+        table.close()
+
+
+def test_a_store_that_nobody_can_connect_to_is_known_at_once_and_each_request_counts_once(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
+    counter = Counter()
+    with serving(resets) as server:
+        table = behind_tls(server, authority, tmp_path, counter)
+        for _ in range(FAILURES_IN_A_ROW + 3):
+            refused_within(SOON_S, table, deadline_s=2 * SOON_S)
+        # Two tries of each; behind an open breaker none.
+        assert server.connections == 2 * FAILURES_IN_A_ROW
+        assert counter.events.count("storage_failed") == FAILURES_IN_A_ROW and "breaker_open" in counter.events
         table.close()
 
 

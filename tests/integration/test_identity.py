@@ -26,16 +26,20 @@ BUDGET_S = 0.9
 # What a test machine that is busy adds to the budget of an answer.
 BUSY_S = 1.5
 PATIENCE_S = 60.0
+# In the last four to five minutes of a token the SDK's client asks its credential for another with each request.
+ASKED_EACH_TIME_S = 240
 
 
 @contextmanager
-def deployed(folder: Path, behaviour: Behaviour = "answer") -> Iterator[tuple[Stack, ManagedIdentity]]:
+def deployed(
+    folder: Path, behaviour: Behaviour = "answer", lifetime_s: int = identity.LIFETIME_S
+) -> Iterator[tuple[Stack, ManagedIdentity]]:
     """The stack with the settings that infra deploys; no connection string."""
     with ExitStack() as undo:
         storage = undo.enter_context(azurite.running(services=["table"], identity=True))
         acs = undo.enter_context(LocalAcs.start(log=folder / "acs.log"))
         managed = undo.enter_context(identity.running(key=acs.ready.access_key))
-        managed.behaviour = behaviour
+        managed.behaviour, managed.lifetime_s = behaviour, lifetime_s
         trusted = folder / "trusted.pem"
         assert storage.ca_file
         trusted.write_text(Path(storage.ca_file).read_text("utf-8") + Path(acs.ca_file).read_text("utf-8"), "utf-8")
@@ -94,6 +98,23 @@ def test_the_services_refuse_whoever_brings_no_token(running: tuple[Stack, Manag
     calls = f"{local.settings['COMMUNICATION_SERVICES_ENDPOINT']}/calling/callConnections/1?api-version=2025-05-15"
     foreign = {"Authorization": f"Bearer {managed.token('https://storage.azure.com')}"}
     assert httpx.get(calls, headers=foreign, verify=trust).status_code == 401
+
+
+def test_an_endpoint_that_hangs_takes_nothing_away_while_the_tokens_live(tmp_path: Path) -> None:
+    with deployed(tmp_path, lifetime_s=ASKED_EACH_TIME_S) as (local, managed):
+        dana = local.softphone(local.add_agent(new_agent()))
+        local.will_answer(dana.agent.acs_user_id)
+        local.end_callback(local.wait_for_answer(local.ring(dana.dial(new_id()).callback_number)))
+        for contact in contacts(dana.agent):
+            local.wait_for_email(contact)
+        managed.behaviour = "hang"
+        robin = local.softphone(local.add_agent(new_agent()))
+        local.will_answer(robin.agent.acs_user_id)
+        lent = robin.dial(new_id())
+        assert lent.callback_number in POOL and not lent.degraded
+        local.end_callback(local.wait_for_answer(local.ring(lent.callback_number)))
+        for contact in contacts(robin.agent):
+            local.wait_for_email(contact)
 
 
 LONG = pytest.mark.long

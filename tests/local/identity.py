@@ -41,6 +41,8 @@ class ManagedIdentity:
     url: str
     key: str
     behaviour: Behaviour = "answer"
+    lifetime_s: int = LIFETIME_S
+    """Of the tokens that it gives from now on."""
     asked: list[str] = field(default_factory=list)
     """The resources that tokens were given for, in order."""
     refused: list[str] = field(default_factory=list)
@@ -66,7 +68,7 @@ class ManagedIdentity:
             "aud": resource,
             "iat": now,
             "nbf": now - 60,
-            "exp": now + LIFETIME_S,
+            "exp": now + self.lifetime_s,
             "oid": CLIENT_ID,
             "appid": CLIENT_ID,
             "roles": self.roles.get(resource, []),
@@ -113,7 +115,7 @@ def _answer(identity: ManagedIdentity, target: str, headers: dict[str, str]) -> 
     identity.asked.append(query["resource"])
     token = {
         "access_token": identity.token(query["resource"]),
-        "expires_on": str(int(time.time()) + LIFETIME_S),
+        "expires_on": str(int(time.time()) + identity.lifetime_s),
         "resource": query["resource"],
         "token_type": "Bearer",
         "client_id": CLIENT_ID,
