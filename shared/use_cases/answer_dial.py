@@ -57,13 +57,16 @@ class Started(Struct, frozen=True):
 
 def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: bool) -> Answer:
     """That of a dial which the store has; `known`: it had it before."""
-    assert emergency.lease is not None
+    lease, panel = emergency.lease, panel_of(emergency, facts.rules, facts.now)
+    assert lease is not None
+    # A repeat comes at any time: by then the number may be somebody else's.
+    its_own = leg.number == lease.number and lease.lasts(facts.rules, facts.now)
     placement = emergency.placement_of(leg)
     return Answer(
         call_id=facts.dial.call_id,
         agent_id=facts.subject.agent_id,
-        callback_number=leg.number or None,
-        expires_at=emergency.lease.expires_at(facts.rules, facts.now),
+        callback_number=(leg.number if its_own else panel.callback_number) or None,
+        expires_at=lease.expires_at(facts.rules, facts.now),
         shared=leg.shared,
         foreign=has_foreign_number(emergency, leg),
         test=leg.test,
@@ -72,7 +75,7 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         dial=placement.dial,
         ignored=facts.all_ignored,
         locale=(emergency.situation or facts.situation).locale,
-        panel=panel_of(emergency, facts.rules, facts.now),
+        panel=panel,
         known=known,
     )
 

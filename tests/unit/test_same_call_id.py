@@ -8,7 +8,7 @@ from shared.domain.emergencies import TieKind, standing, ties
 from shared.domain.errors import Malformed, NotFound
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import House, after
+from tests.fakes.house import House, after, numbers
 
 NAMES = ("ana", "ben")
 
@@ -71,3 +71,17 @@ def test_a_repeat_about_a_call_that_is_over_ends_and_ties_nobody_elses(house: Ho
     with pytest.raises(Malformed):
         house.tie("1", "server call")
     assert in_progress(house) == ["ben"]
+
+
+def test_a_repeat_when_the_lease_is_over_names_no_number_that_may_be_anothers() -> None:
+    house = House(pool=numbers(1))
+    house.tick()
+    first = house.dial(Dial(call_id="call-1", agent_id="ana", dialled="911"))
+    house.end(End(call_id="call-1", by_agent=True, agent_id="ana"))
+    house.clock.advance(after(minutes=62))
+    house.tick()
+    other = house.dial(Dial(call_id="call-2", agent_id="ben", dialled="911"))
+    assert other.callback_number == first.callback_number is not None
+    repeat = house.dial(Dial(call_id="call-1", agent_id="ana", dialled="911"))
+    assert repeat.known
+    assert (repeat.callback_number, repeat.expires_at) == (None, None) == (repeat.panel.callback_number, None)
