@@ -202,6 +202,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
                 "unchanged": 0,
                 "faults": [],
                 "faults_total": 0,
+                "doubts": [{"line": 2, "column": "entra_object_id", "reason": "is that of the entry agent-dana too"}],
+                "doubts_total": 1,
             },
             202: {"operation_id": DIGEST[:32]},
         },

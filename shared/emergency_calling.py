@@ -26,13 +26,12 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.ids import WORD_BITS, agent_key_of, key_of, word_of
-from shared.domain.imports import AgentChange
+from shared.domain.imports import AgentChange, ImportOutlook
 from shared.domain.locations import Desktop
 from shared.domain.notifications import Delivery
 from shared.domain.panels import Panel
 from shared.domain.pool import MAX_UNLISTED_OF_A_MACHINE
 from shared.domain.presence import Presence, PresenceStatus, SetBy
-from shared.domain.setup import Outlook
 from shared.domain.sites import Site
 from shared.domain.subjects import Subject
 from shared.ports import (
@@ -636,7 +635,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         with suppress(EmergencyCallingError):
             self._forget_agents(deadline)
 
-    def check_import(self, changes: Sequence[AgentChange], *, deadline: Deadline) -> Outlook:
+    def check_import(self, changes: Sequence[AgentChange], *, deadline: Deadline) -> ImportOutlook:
         """What an import would do. Raises `Unavailable`."""
         return check_import(changes, directory=self.directory, deadline=deadline)
 

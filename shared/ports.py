@@ -566,20 +566,24 @@ class AgentDirectory(Protocol):
         """The entry as this process read it last, however long ago that was; reads nothing."""
         ...
 
-    def last_own(self, object_id: str) -> Agent | None:
-        """The entry with this object id as this process read it last, however long ago; reads nothing."""
+    def last_own(self, object_id: str) -> tuple[Agent, ...]:
+        """The entries with this object id as this process read them last, however long ago; reads nothing."""
         ...
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
         ...
 
-    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
-        """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
+    def own(self, object_id: str, deadline: Deadline) -> Pending[tuple[Agent, ...]]:
+        """The entries with this Microsoft Entra object id, in the order of their ids; they may be a minute old."""
+        ...
+
+    def own_keys(self, object_id: str, deadline: Deadline) -> Pending[list[str]]:
+        """The keys of all entries with this Microsoft Entra object id, as they are now."""
         ...
 
     def may_have_begun_before(self, agent: Agent) -> bool:
-        """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
+        """Whether an emergency of theirs may have begun under another id than this entry's; reads nothing."""
         ...
 
     def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
@@ -587,7 +591,7 @@ class AgentDirectory(Protocol):
         ...
 
     def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
-        """As `left`, of the entry that had this Microsoft Entra object id."""
+        """As `left`, of the entry that had this Microsoft Entra object id; None where that id is another's by now."""
         ...
 
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:

@@ -156,9 +156,14 @@ function importCard({ t, admin }, imported) {
   function showChecked({ data: checked, language }, bytes) {
     const { rows, new: fresh, changed, unchanged, faults, faults_total: total, digest } = checked;
     setText(says, t("checked", { rows, fresh, changed, unchanged, faults: total }));
-    const words = faults.map((fault) => [String(fault.line), fault.column ?? "", fault.reason]);
-    if (total) result.replaceChildren(faultTable(t, t("faults_shown", { shown: faults.length, total }), ["line", "column", "reason"], words, language));
+    const table = (found, caption, title) => {
+      const words = found.map((fault) => [String(fault.line), fault.column ?? "", fault.reason]);
+      return faultTable(t, caption, ["line", "column", "reason"], words, language, title);
+    };
+    if (total) result.replaceChildren(table(faults, t("faults_shown", { shown: faults.length, total })));
     else offer(t("import_now", { rows }), (newest) => run(bytes, digest, newest));
+    const { doubts = [], doubts_total: doubtful = 0 } = checked;
+    if (doubtful) result.append(table(doubts, t("doubts_shown", { shown: doubts.length, total: doubtful }), t("doubts")));
   }
 
   async function run(bytes, digest, newest) {

@@ -61,10 +61,10 @@ export function filesCard(t, title, { file, given, check }) {
 }
 
 /** What is wrong with a file: a row of words for each fault, under these heads, the last of which is the server's reason in its language. */
-export function faultTable(t, caption, heads, rows, language) {
+export function faultTable(t, caption, heads, rows, language, title = t("faults")) {
   const head = el("tr", {}, ...heads.map((key) => el("th", { scope: "col" }, t(key))));
   const body = rows.map((words) => el("tr", {}, ...words.slice(0, -1).map((word) => el("td", {}, word)), el("td", { lang: language }, words.at(-1))));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("faults") }, el("table", {}, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, ...body)));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, el("table", {}, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, ...body)));
 }
 
 /** Sites and edited templates as one file, for a deployment beside this one; `imported` is called when they are in. */

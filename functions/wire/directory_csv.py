@@ -15,9 +15,8 @@ from functions.wire.http import MAX_WORK_ITEMS, AgentBody, agent_of, path_id
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.errors import Malformed
 from shared.domain.ids import normal_id
-from shared.domain.imports import PROFILE, AgentChange, Import, ImportState
+from shared.domain.imports import PROFILE, AgentChange, Import, ImportOutlook, ImportState
 from shared.domain.notifications import split_list
-from shared.domain.setup import Outlook
 from shared.domain.words import Words, as_words
 
 PROFILE_COLUMNS = tuple(f"{PROFILE}{each}" for each in OutboundProfile.__struct_fields__)
@@ -79,7 +78,8 @@ class CheckedImport(Struct, frozen=True, kw_only=True):
     """`POST /manage/agents/import?dry_run=1`: what the file would do, by entries, and what is wrong with it.
 
     `digest` is the SHA-256 of the file; `rows` are the sound ones; `faults` are the first hundred of `faults_total`.
-    Behind a thousand faults the file is not read any more, and the last one says so.
+    Behind a thousand faults the file is not read any more, and the last one says so. `doubts`, likewise, are of sound
+    rows that may be a mistake, and keep no file out.
     """
 
     digest: str
@@ -89,6 +89,8 @@ class CheckedImport(Struct, frozen=True, kw_only=True):
     unchanged: int
     faults: tuple[CsvFault, ...]
     faults_total: int
+    doubts: tuple[CsvFault, ...] = ()
+    doubts_total: int = 0
 
 
 class ImportBegun(Struct, frozen=True):
@@ -106,8 +108,9 @@ class ImportAnswer(Struct, frozen=True, kw_only=True):
     rows: int
 
 
-def checked_answer(digest: str, file: CsvFile, outlook: Outlook) -> CheckedImport:
+def checked_answer(digest: str, file: CsvFile, outlook: ImportOutlook) -> CheckedImport:
     """What a file would do to the directory."""
+    doubts = tuple(_second_entry(file.rows[place], other) for place, other in sorted(outlook.sharing.items()))
     return CheckedImport(
         digest=digest,
         rows=len(file.rows),
@@ -115,7 +118,13 @@ def checked_answer(digest: str, file: CsvFile, outlook: Outlook) -> CheckedImpor
         changed=outlook.changed,
         unchanged=outlook.unchanged,
         **faults_told(file),
+        doubts=doubts[:MAX_FAULTS_TOLD],
+        doubts_total=len(doubts),
     )
+
+
+def _second_entry(row: CsvRow, other: str) -> CsvFault:
+    return CsvFault(row.line, "entra_object_id", Words("is that of the entry {other} too", other=other))
 
 
 def faults_told(file: CsvFile) -> FaultsTold:

@@ -64,6 +64,8 @@ _ENTERED_AT, _OBJECT = "entered_at", "object"
 REMEMBERED_S = 60.0
 MAX_ENTRIES_REMEMBERED = 20_000
 MAX_ENTRIES_WITH_ONE_OBJECT_ID = 10
+# Of the index alone, no entry is read: a page of the service.
+MAX_KEYS_WITH_ONE_OBJECT_ID = 1000
 MAX_ENTRIES_WITH_ONE_IDENTITY = 10
 # More than an entry may have (contract): entry and index are one transaction of at most 100 rows.
 MAX_IDENTITIES_INDEXED = 20
@@ -71,8 +73,8 @@ MAX_IDENTITIES_INDEXED = 20
 _MAX_PART_CHARS = 15_000
 
 
-class _Remembered(Struct, frozen=True):
-    agent: Agent
+class _Remembered[T](Struct, frozen=True):
+    what: T
     until: float
 
 
@@ -93,7 +95,7 @@ class _Looked:
 
 
 class _Own:
-    """Port `Pending`: a signed-in agent's own entry, which is being looked up by their object id."""
+    """Port `Pending`: a signed-in agent's own entries, which are being looked up by their object id."""
 
     def __init__(self, directory: "AgentTable", object_key: str, index: Pending[list[Row]], deadline: Deadline) -> None:
         self._directory = directory
@@ -101,10 +103,10 @@ class _Own:
         self._index = index
         self._deadline = deadline
 
-    def result(self) -> Agent | None:
+    def result(self) -> tuple[Agent, ...]:
         keys = [row.key.rpartition("|")[2] for row in self._index.result()]
-        mine = min(self._directory.entries(keys, self._deadline), key=lambda agent: agent.agent_id, default=None)
-        return None if mine is None else self._directory.remembered_as_own(self._object_key, mine)
+        mine = sorted(self._directory.entries(keys, self._deadline), key=lambda agent: agent.agent_id)
+        return self._directory.remembered_as_own(self._object_key, tuple(mine))
 
 
 class _Left:
@@ -118,8 +120,24 @@ class _Left:
         return None if row is None else _leaving_in(row)
 
 
+class _OwnLeft:
+    """Port `Pending`: the id of a signed-in agent's entry that was removed, unless somebody else was given it."""
+
+    def __init__(self, table: Table, pending: Pending[Row | None], deadline: Deadline) -> None:
+        self._table = table
+        self._left = _Left(pending)
+        self._deadline = deadline
+
+    def result(self) -> str | None:
+        left = self._left.result()
+        if left is None:
+            return None
+        entered = self._table.get(_entry_row(agent_key_of(left)), self._deadline).result()
+        return left if entered is None else None
+
+
 class _Holders:
-    """Port `Pending`: whose an identity is."""
+    """Port `Pending`: whose an identity, or an object id, is."""
 
     def __init__(self, index: Pending[list[Row]]) -> None:
         self._index = index
@@ -147,8 +165,8 @@ class AgentTable:
         self._anybody_unlisted = anybody_unlisted
         self._entered_at: dict[str, datetime] = {}
         self._lock = threading.Lock()
-        self._memory: OrderedDict[str, _Remembered] = OrderedDict()
-        self._owners: OrderedDict[str, _Remembered] = OrderedDict()
+        self._memory: OrderedDict[str, _Remembered[Agent]] = OrderedDict()
+        self._owners: OrderedDict[str, _Remembered[tuple[Agent, ...]]] = OrderedDict()
         self._pass_is_over = False
 
     def find(self, agent_id: str, deadline: Deadline) -> Pending[Agent | None]:
@@ -171,18 +189,18 @@ class AgentTable:
         """The entry as this process read it last, however long ago that was; reads nothing."""
         with self._lock:
             known = self._memory.get(agent_key_of(agent_id))
-        return known.agent if known is not None else None
+        return known.what if known is not None else None
 
-    def last_own(self, object_id: str) -> Agent | None:
-        """The entry with this object id as this process read it last, however long ago; reads nothing."""
+    def last_own(self, object_id: str) -> tuple[Agent, ...]:
+        """The entries with this object id as this process read them last, however long ago; reads nothing."""
         with self._lock:
             known = self._owners.get(_object_key(object_id))
-        return known.agent if known is not None else None
+        return known.what if known is not None else ()
 
     def _recent(self, agent_key: str) -> Agent | None:
         with self._lock:
             known = self._memory.get(agent_key)
-        return known.agent if known is not None and self._clock.monotonic() < known.until else None
+        return known.what if known is not None and self._clock.monotonic() < known.until else None
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         """An agent's entry as it is now, with its version."""
@@ -203,28 +221,40 @@ class AgentTable:
         return agent
 
     def may_have_begun_before(self, agent: Agent) -> bool:
-        """Whether an emergency of theirs may have begun before they had this entry; reads nothing."""
+        """Whether an emergency of theirs may have begun under another id than this entry's; reads nothing.
+
+        Before they had it, or under that of another entry with their object id, which this process has seen.
+        """
         with self._lock:
             at = self._entered_at.get(agent.key)
-        return at is not None and age_of(at, self._clock.now()) < MAX_EMERGENCY
+        if at is not None and age_of(at, self._clock.now()) < MAX_EMERGENCY:
+            return True
+        return bool(agent.entra_object_id) and len(self.last_own(agent.entra_object_id or "")) > 1
 
     def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
         """The id of this entry, where it was removed and something may be left of that person."""
         return _Left(self._table.get(_leaving_row(agent_key_of(agent_id)), deadline))
 
     def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
-        """As `left`, of the entry that had this Microsoft Entra object id."""
-        return _Left(self._table.get(_gone_row(_object_key(object_id)), deadline))
+        """As `left`, of the entry that had this Microsoft Entra object id; None where that id is another's by now."""
+        return _OwnLeft(self._table, self._table.get(_gone_row(_object_key(object_id)), deadline), deadline)
 
-    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
-        """The entry with this Microsoft Entra object id, of several the first by id; it may be a minute old."""
+    def own(self, object_id: str, deadline: Deadline) -> Pending[tuple[Agent, ...]]:
+        """The entries with this Microsoft Entra object id, in the order of their ids; they may be a minute old."""
         object_key = _object_key(object_id)
         with self._lock:
             known = self._owners.get(object_key)
         if known is not None and self._clock.monotonic() < known.until:
-            return Answered(known.agent)
-        index = self._table.between(*with_prefix(f"object|{object_key}|"), MAX_ENTRIES_WITH_ONE_OBJECT_ID, deadline)
+            return Answered(known.what)
+        index = self._index_of(object_key, MAX_ENTRIES_WITH_ONE_OBJECT_ID, deadline)
         return _Own(self, object_key, index, deadline)
+
+    def own_keys(self, object_id: str, deadline: Deadline) -> Pending[list[str]]:
+        """The keys of all entries with this Microsoft Entra object id, as they are now."""
+        return _Holders(self._index_of(_object_key(object_id), MAX_KEYS_WITH_ONE_OBJECT_ID, deadline))
+
+    def _index_of(self, object_key: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
+        return self._table.between(*with_prefix(f"object|{object_key}|"), limit, deadline)
 
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         """The keys of the agents to whom an entry gives this raw ACS identity."""
@@ -246,8 +276,9 @@ class AgentTable:
             if version is not None and version != (before.version if before else ""):
                 raise Conflict
             self._known(before)
+            [entered_at] = self._entered_now([(agent, before)], deadline)
             try:
-                return self._commit(agent, before, deadline, self._entered_now(deadline))
+                return self._commit(agent, before, deadline, entered_at)
             except RowConflict:
                 if version is not None:
                     raise Conflict from None
@@ -262,13 +293,55 @@ class AgentTable:
             self._told.tell(row)
         return agent
 
-    def _entered_now(self, deadline: Deadline) -> datetime | None:
-        """What an entry of now is marked with, None where nobody's emergency can have begun without one."""
+    def _entered_now(self, entered: Sequence[tuple[Agent, Row | None]], deadline: Deadline) -> list[datetime | None]:
+        """What each of these entries, over what was there, is marked with; None where nobody's emergency is elsewhere.
+
+        It is while an unlisted agent has one, and where another entry has, or had, the object id that this one gets.
+        """
+        now = self._clock.now()
         try:
             anybody = self._anybody_unlisted(deadline)
         except Unavailable:
             anybody = True
-        return self._clock.now() if anybody else None
+        if anybody:
+            return [now] * len(entered)
+        marks: list[datetime | None] = []
+        for some in batched(entered, READ_AT_ONCE, strict=False):
+            looks = [self._look_elsewhere(agent, before, deadline) for agent, before in some]
+            marks += [now if any(look.result() for look in each) else None for each in looks]
+        return marks
+
+    def _look_elsewhere(self, agent: Agent, before: Row | None, deadline: Deadline) -> Sequence[Pending[bool]]:
+        """Whether another entry has, or had, the object id that this one gets; nothing where it had that before."""
+        if not agent.entra_object_id or _is_same_person(agent, before):
+            return ()
+        object_key = _object_key(agent.entra_object_id)
+        others = Read(self._index_of(object_key, 2, deadline), lambda rows: _anybody_but(agent.key, rows))
+        return others, Read(self._table.get(_gone_row(object_key), deadline), lambda row: row is not None)
+
+    def _mark_others(self, entry: Row, deadline: Deadline) -> None:
+        """Mark the other entries with the object id of one that is removed: their agent's emergency may be under it."""
+        agent = _readable(entry)
+        if agent is None or not agent.entra_object_id:
+            return
+        for key in self.own_keys(agent.entra_object_id, deadline).result():
+            if key != agent.key:
+                self._mark(key, deadline)
+
+    def _mark(self, agent_key: str, deadline: Deadline) -> None:
+        while True:
+            row = self._table.get(_entry_row(agent_key), deadline).result()
+            if row is None:
+                return
+            marked = row.values | {_ENTERED_AT: self._clock.now().isoformat()}
+            try:
+                self._table.commit([Replace(row.key, marked, row.version)], deadline)
+            except RowConflict:
+                deadline.require()
+            else:
+                return
+            finally:
+                self._forget(agent_key)
 
     def remove(self, agent_id: str, version: str | None, deadline: Deadline) -> None:
         """Remove an entry, whatever it is if `version` is None; what else is kept of that person is `leaving` then.
@@ -283,6 +356,8 @@ class AgentTable:
             if version is not None and version != before.version:
                 raise Conflict
             self._known(before)
+            # Before it is gone: a mark that turns out to be needless costs a reading.
+            self._mark_others(before, deadline)
             gone: list[Write] = [Delete(row) for row in sorted(_index_rows_of(before))]
             try:
                 self._write([Delete(before.key, before.version), *_leaving_rows(agent_id, before), *gone], deadline)
@@ -341,17 +416,18 @@ class AgentTable:
             for some in batched(keys, READ_AT_ONCE, strict=False):
                 reads = [self._table.get(key, deadline) for key in some]
                 rows += [read.result() for read in reads]
-        group, entered_at = _Group(), self._entered_now(deadline)
-        for change, before in zip(changes, rows, strict=True):
-            known = self._known(before)
-            agent = change.over(known)
-            if agent == known:
+        group = _Group()
+        known = [self._known(before) for before in rows]
+        agents = [change.over(each) for change, each in zip(changes, known, strict=True)]
+        marks = self._entered_now(list(zip(agents, rows, strict=True)), deadline)
+        for change, before, was, agent, entered_at in zip(changes, rows, known, agents, marks, strict=True):
+            if agent == was:
                 continue
             writes = _writes_of(agent, before, entered_at)
             if len(group.writes) + len(writes) > MAX_ROWS_A_COMMIT:
                 self._apply_group(group, deadline)
                 group = _Group()
-            group.add(change, writes)
+            group.add(change, agent, writes)
         self._apply_group(group, deadline)
         return len(changes)
 
@@ -366,8 +442,8 @@ class AgentTable:
                 row = self._table.get(_entry_row(agent_key_of(change.agent_id)), deadline).result()
                 self.save(change.over(self._known(row)), None, deadline)
         finally:
-            for each in group.changes:
-                self._forget(agent_key_of(each.agent_id))
+            for agent in group.agents:
+                self._forget(agent.key, agent.entra_object_id)
 
     def reindex(self, deadline: Deadline) -> int:
         """Give the next entries that an earlier version wrote the rows that they lack; gives how many got them.
@@ -395,11 +471,12 @@ class AgentTable:
         self._table.commit([Put(_PASS_ROW, {"schema": SCHEMA, "index": INDEX, "after": after})], deadline)
         return len(lacking)
 
-    def remembered_as_own(self, object_key: str, agent: Agent) -> Agent:
-        """Remember whose entry it is for a minute, and forget the oldest where there are too many."""
+    def remembered_as_own(self, object_key: str, agents: tuple[Agent, ...]) -> tuple[Agent, ...]:
+        """Remember whose entries they are for a minute, and forget the oldest where there are too many."""
         with self._lock:
-            _keep(self._owners, object_key, _Remembered(agent, self._clock.monotonic() + REMEMBERED_S))
-        return agent
+            if agents:
+                _keep(self._owners, object_key, _Remembered(agents, self._clock.monotonic() + REMEMBERED_S))
+        return agents
 
     def remembered(self, agent: Agent) -> Agent:
         """Remember the entry for a minute, and forget the oldest where there are too many."""
@@ -424,17 +501,21 @@ class AgentTable:
             version = self._write(_writes_of(agent, before, entered_at), deadline)
         finally:
             # Also where it failed: a write that timed out may have been made.
-            self._forget(agent.key)
+            self._forget(agent.key, agent.entra_object_id)
         assert version is not None, "an entry that was written has a version"
         return version
 
-    def _forget(self, agent_key: str) -> None:
+    def _forget(self, agent_key: str, object_id: str | None = None) -> None:
+        """Forget an entry, and whose it was and, by this object id, whose it is."""
         with self._lock:
             self._memory.pop(agent_key, None)
-            self._owners = OrderedDict((key, each) for key, each in self._owners.items() if each.agent.key != agent_key)
+            self._owners.pop(_object_key(object_id or ""), None)
+            self._owners = OrderedDict(
+                (key, each) for key, each in self._owners.items() if all(agent.key != agent_key for agent in each.what)
+            )
 
 
-def _keep(memory: OrderedDict[str, _Remembered], key: str, remembered: _Remembered) -> None:
+def _keep[T](memory: OrderedDict[str, _Remembered[T]], key: str, remembered: _Remembered[T]) -> None:
     memory[key] = remembered
     memory.move_to_end(key)
     if len(memory) > MAX_ENTRIES_REMEMBERED:
@@ -446,10 +527,12 @@ class _Group:
 
     def __init__(self) -> None:
         self.changes: list[AgentChange] = []
+        self.agents: list[Agent] = []
         self.writes: list[Write] = []
 
-    def add(self, change: AgentChange, writes: list[Write]) -> None:
+    def add(self, change: AgentChange, agent: Agent, writes: list[Write]) -> None:
         self.changes.append(change)
+        self.agents.append(agent)
         self.writes += writes
 
 
@@ -461,12 +544,20 @@ def _writes_of(agent: Agent, before: Row | None, entered_at: datetime | None = N
 
 def _entered(agent: Agent, before: Row | None, at: datetime | None) -> Values:
     """The mark of an entry that became somebody's in the middle of an emergency; it stays as long as it is theirs."""
-    known = _readable(before) if before is not None else None
-    if before is not None and known is not None and known.entra_object_id == agent.entra_object_id:
+    if before is not None and _is_same_person(agent, before):
         # A mark that cannot be read counts as one of now.
         with suppress(Unreadable):
             at = read_row(before, _entered_at)
     return {} if at is None else {_ENTERED_AT: at.isoformat()}
+
+
+def _is_same_person(agent: Agent, before: Row | None) -> bool:
+    known = _readable(before) if before is not None else None
+    return known is not None and known.entra_object_id == agent.entra_object_id
+
+
+def _anybody_but(agent_key: str, index: Sequence[Row]) -> bool:
+    return any(row.key.rpartition("|")[2] != agent_key for row in index)
 
 
 def _entered_at(row: Row) -> datetime | None:

@@ -30,7 +30,8 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
     """All that is known of an agent when somebody asks; None where it was not answered.
 
     `profiles` are the agent's capacity profiles as the contact centre tells them. `presence` is what a presence service
-    outside shows; `presence_asked`: whether anybody asked it, as nobody does for all agents at once.
+    outside shows; `presence_asked`: whether anybody asked it, as nobody does for all agents at once. `sharing`: whether
+    another entry has the same Microsoft Entra object id.
     """
 
     agent: Agent
@@ -42,6 +43,7 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
     profiles: tuple[CapacityProfile, ...] | None = None
     presence: Presence | None = None
     presence_asked: bool = False
+    sharing: bool | None = None
 
     @property
     def site(self) -> Site | None:
@@ -79,6 +81,15 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             "object_id",
             "The entry has no Entra object id: only a Machine can speak for this agent.",
             "Add `entra_object_id`.",
+            now,
+            subject,
+        )
+    if known.sharing:
+        yield warning(
+            "object_id",
+            "Another entry has the same Entra object id: who signs in with it has both, and is the first by id for "
+            "whatever names neither.",
+            "Remove the entry that is out of date, or correct `entra_object_id`.",
             now,
             subject,
         )

@@ -328,7 +328,7 @@ def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> E
     self_stated = tuple(each for each in starters if facts.caller.is_agent and each not in vouched)
     return structs.replace(
         base,
-        agent_id=subject.agent_id,
+        agent_id=subject.begun_as or subject.agent_id,
         in_directory=agent is not None,
         owner=subject.owner,
         reporter=_reporter(facts, base),

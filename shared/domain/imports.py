@@ -1,6 +1,7 @@
 """An import of the directory, which goes on for longer than a request may (contract, *Administration*)."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,6 +9,7 @@ from msgspec import Struct, structs
 
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.ids import Key
+from shared.domain.setup import Outlook
 
 PROFILE = "outbound_profile_"
 
@@ -28,6 +30,26 @@ class AgentChange(Struct, frozen=True, kw_only=True):
         profile = structs.replace(base.outbound_profile or OutboundProfile(), **self.profile)
         stated = profile if profile != OutboundProfile() else None
         return structs.replace(base, **self.fields, outbound_profile=stated)
+
+
+class ImportOutlook(Outlook, frozen=True):
+    """What an import would do; `sharing` names, by place in the import, another entry that has the same object id."""
+
+    sharing: Mapping[int, str] = {}
+
+
+def by_object_id(entries: Iterable[Agent]) -> Mapping[str, list[Agent]]:
+    """Which entries have one Microsoft Entra object id, by `object_id_of`."""
+    found = defaultdict[str, list[Agent]](list)
+    for entry in entries:
+        if (object_id := object_id_of(entry)) is not None:
+            found[object_id].append(entry)
+    return found
+
+
+def object_id_of(entry: Agent) -> str | None:
+    """The Microsoft Entra object id of an entry, in the one form in which these are compared."""
+    return entry.entra_object_id.casefold() if entry.entra_object_id else None
 
 
 class ImportState(StrEnum):

@@ -1,5 +1,7 @@
 """Whose emergency it is: a directory entry's, or that of (agent id, principal) (*who speaks for whom*)."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from shared.domain.agents import Agent
@@ -11,21 +13,23 @@ class Subject(Struct, frozen=True, kw_only=True):
     """The one whom a dial, or a route, is about.
 
     `agent_id` is the id for every further route. `owner` is whose the emergency of an unlisted agent is,
-    None for a listed one; `key` is what all rows of the emergency are stored under. `ignored`: what was claimed and
-    not used. `named` is another's entry without an object id that an agent named: it may be rung, and no more.
+    None for a listed one; `key` is what all rows of the emergency are stored under. `begun_as` is the id of the other
+    entry of theirs that it began under: presence is held by that. `ignored`: what was claimed and not used. `named` is
+    another's entry without an object id that an agent named: it may be rung, and no more.
     """
 
     agent_id: str
     key: str
     entry: Agent | None = None
     owner: str | None = None
+    begun_as: str | None = None
     ignored: tuple[str, ...] = ()
     named: Agent | None = None
 
     @property
     def presence_id(self) -> str:
         """The id under which presence services know them."""
-        return presence_id_of(self.agent_id, self.owner)
+        return presence_id_of(self.begun_as or self.agent_id, self.owner)
 
     @property
     def principal(self) -> str | None:
@@ -40,10 +44,23 @@ def presence_id_of(agent_id: str, owner: str | None) -> str:
     return object_id if kind == CallerKind.AGENT.value and object_id else agent_id
 
 
-def listed(entry: Agent, claimed: str | None = None) -> Subject:
-    """An agent of the directory; `claimed` is the id by which they were named."""
-    ignored = () if claimed is None or same_agent(claimed, entry.agent_id) else ("agent_id",)
-    return Subject(agent_id=entry.agent_id, key=entry.key, entry=entry, ignored=ignored)
+def listed(entry: Agent, said: str | None = None) -> Subject:
+    """An agent of the directory; `said` is the id by which they were named."""
+    return Subject(agent_id=entry.agent_id, key=entry.key, entry=entry, ignored=_unused(said, entry.agent_id))
+
+
+def _unused(said: str | None, agent_id: str) -> tuple[str, ...]:
+    return () if said is None or same_agent(said, agent_id) else ("agent_id",)
+
+
+def claimed(agent_id: str, caller: Caller) -> str | None:
+    """The id that a dial names its agent by; None where it is only what stands in for one."""
+    return None if agent_id == caller.stand_in else agent_id
+
+
+def entry_named(agent_id: str, entries: Sequence[Agent]) -> Agent | None:
+    """The entry of this id among these; None where there is none."""
+    return next((entry for entry in entries if same_agent(entry.agent_id, agent_id)), None)
 
 
 def unlisted(agent_id: str, owner: str) -> Subject:
@@ -65,10 +82,9 @@ def impersonated(caller: Caller, entry: Agent) -> Subject:
     return Subject(agent_id=own.agent_id, key=own.key, owner=own.owner, ignored=("agent_id",), named=named)
 
 
-def left_behind(agent_id: str, claimed: str | None = None) -> Subject:
-    """One whose entry was removed in the middle of their emergency, which goes on; `claimed` as in `listed`."""
-    ignored = () if claimed is None or same_agent(claimed, agent_id) else ("agent_id",)
-    return Subject(agent_id=agent_id, key=agent_key_of(agent_id), ignored=ignored)
+def left_behind(agent_id: str, said: str | None = None) -> Subject:
+    """One whose entry was removed in the middle of their emergency, which goes on; `said` as in `listed`."""
+    return Subject(agent_id=agent_id, key=agent_key_of(agent_id), ignored=_unused(said, agent_id))
 
 
 def owners_before(entry: Agent, caller: Caller) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from shared.domain.subjects import may_have_been_theirs, may_speak_for, unlisted
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
-from shared.use_cases.identify import id_left, own_entry
+from shared.use_cases.identify import id_left, other_entries, own_entries
 
 # After three conflicts raise `Unavailable`; the caller or Event Grid repeats the end.
 MAX_TRIES = 3
@@ -155,17 +155,13 @@ def find_own_call(
     """
     call_key = key_of(call_id)
     recorded = emergencies.calls(call_key, deadline)
-    names = _names_of(agent_id, caller, directory, deadline)
-    keys = None
-    if names is not None:
-        keys = {key: owner for name, owner in names.items() for key in emergencies.keys_of(name, deadline)}
     calls = [each for each in recorded if each.agent_key is not None]
-    own = [each for each in calls if _is_own(each, keys, caller)]
-    if calls and not own and agent_id is not None and not caller.is_agent:
-        under_the_id = emergencies.unlisted_of(agent_id, deadline)
-        entry = directory.find(agent_id, deadline).result()
-        entered = entry if entry is not None and directory.may_have_begun_before(entry) else None
-        own = [each for each in calls if each.agent_key in under_the_id and _may_end(each, caller, entered)]
+    own = _among(calls, _names_of(agent_id, caller, directory, deadline), caller, emergencies, deadline)
+    if not own and caller.is_agent:
+        # Whether or not the call is another's, so that the time tells nothing of it.
+        own = _among(calls, _other_names_of(caller, directory, deadline), caller, emergencies, deadline)
+    elif calls and not own and agent_id is not None:
+        own = _begun_before(agent_id, calls, caller, emergencies, directory, deadline)
     own = _likeliest(own, caller)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
@@ -181,19 +177,60 @@ def find_own_call(
     )
 
 
+def _among(
+    calls: list[CallOwner],
+    names: dict[str, str | None] | None,
+    caller: Caller,
+    emergencies: EmergencyStore,
+    deadline: Deadline,
+) -> list[CallOwner]:
+    """Those of the calls that are of emergencies of these names; of any that a machine may speak for, if None."""
+    keys = None
+    if names is not None:
+        keys = {key: owner for name, owner in names.items() for key in emergencies.keys_of(name, deadline)}
+    return [each for each in calls if _is_own(each, keys, caller)]
+
+
+def _begun_before(
+    agent_id: str,
+    calls: list[CallOwner],
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deadline: Deadline,
+) -> list[CallOwner]:
+    """Those of the agent of an id whose emergency began before they had the entry of it, or an entry at all."""
+    under_the_id = emergencies.unlisted_of(agent_id, deadline)
+    entry = directory.find(agent_id, deadline).result()
+    entered = entry if entry is not None and directory.may_have_begun_before(entry) else None
+    begun = [each for each in calls if each.agent_key in under_the_id and _may_end(each, caller, entered)]
+    if begun or entered is None:
+        return begun
+    others = other_entries(entered, directory, deadline)
+    return _among(calls, {each.key: None for each in others}, caller, emergencies, deadline)
+
+
 def _names_of(
     agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline
 ) -> dict[str, str | None] | None:
     """The names of the emergencies that can be meant, with whose each is; None for all that a machine may speak for."""
     if caller.is_agent:
-        own = own_entry(caller, directory, deadline)
-        unlisted: dict[str, str | None] = {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
-        left = id_left(None, caller, directory, deadline).result() if own is None else None
-        listed = own.key if own is not None else agent_key_of(left) if left is not None else None
-        return unlisted | ({listed: None} if listed is not None else {})
+        listed: dict[str, str | None] = {own.key: None for own in own_entries(caller, directory, deadline)}
+        return listed | {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
     if agent_id is None:
         return None
     return {agent_key_of(agent_id): None, unlisted_key(agent_id, caller.owner): caller.owner}
+
+
+def _other_names_of(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> dict[str, str | None]:
+    """Of an agent's emergencies those under an entry that was removed, or that they were given in the last minute."""
+    own = own_entries(caller, directory, deadline)
+    if not own:
+        left = id_left(None, caller, directory, deadline).result()
+        return {} if left is None else {agent_key_of(left): None}
+    object_id, others = own[0].entra_object_id, other_entries(own[0], directory, deadline)
+    given = directory.own_keys(object_id, deadline).result() if object_id else []
+    return dict.fromkeys([*given, *(each.key for each in others)])
 
 
 def _is_own(call: CallOwner, keys: dict[str, str | None] | None, caller: Caller) -> bool:

@@ -15,6 +15,8 @@ from shared.domain.errors import NotAllowed, Unreadable
 from shared.domain.ids import agent_key_of
 from shared.domain.subjects import (
     Subject,
+    claimed,
+    entry_named,
     impersonated,
     is_own_entry,
     left_behind,
@@ -39,8 +41,8 @@ def identify_dial(
         return _own_dial(agent_id, named, caller, directory, deadline)
     if named is not None:
         return listed(named)
-    entry = directory.own(object_id, deadline).result() if object_id else None
-    return listed(entry, agent_id) if entry is not None else unlisted(agent_id, reported_owner(caller, object_id))
+    entries = directory.own(object_id, deadline).result() if object_id else ()
+    return listed(entries[0], agent_id) if entries else unlisted(agent_id, reported_owner(caller, object_id))
 
 
 def _own_dial(
@@ -48,9 +50,9 @@ def _own_dial(
 ) -> Subject:
     if named is not None and is_own_entry(caller, named):
         return listed(named)
-    own = own_entry(caller, directory, deadline)
-    if own is not None:
-        return listed(own, None if agent_id == caller.stand_in else agent_id)
+    own = own_entries(caller, directory, deadline)
+    if own:
+        return listed(own[0], claimed(agent_id, caller))
     return unlisted(agent_id, caller.owner) if named is None else impersonated(caller, named)
 
 
@@ -65,9 +67,9 @@ def presumed(agent_id: str, caller: Caller, directory: AgentDirectory | None) ->
         return listed(named) if named is not None else _by_id(agent_id)
     if named is not None and is_own_entry(caller, named):
         return listed(named)
-    own = directory.last_own(caller.name) if directory is not None else None
-    if own is not None:
-        return listed(own, agent_id)
+    own = directory.last_own(caller.name) if directory is not None else ()
+    if own:
+        return listed(entry_named(agent_id, own) or own[0], agent_id)
     if named is not None:
         return impersonated(caller, named)
     return unlisted(agent_id, caller.owner) if caller.agent_id is None else _by_id(caller.agent_id)
@@ -77,11 +79,29 @@ def _by_id(agent_id: str) -> Subject:
     return Subject(agent_id=agent_id, key=agent_key_of(agent_id))
 
 
-def own_entry(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> Agent | None:
-    """The directory entry of a signed-in agent; None where there is none. Raises `Unavailable`."""
+def own_entries(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> tuple[Agent, ...]:
+    """The directory entries of a signed-in agent, in the order of their ids. Raises `Unavailable`.
+
+    Usually it is one. Several have one object id where an agent was entered anew under another id.
+    """
     if caller.agent_id is not None:
-        return directory.find(caller.agent_id, deadline).result()
-    return directory.own(caller.name, deadline).result() if caller.name else None
+        entry = directory.find(caller.agent_id, deadline).result()
+        return () if entry is None else (entry,)
+    return directory.own(caller.name, deadline).result() if caller.name else ()
+
+
+def own_entry_named(
+    agent_id: str, own: tuple[Agent, ...], *, caller: Caller, directory: AgentDirectory, deadline: Deadline
+) -> Agent | None:
+    """The entry of this id, where it is the agent's: one of their `own`, else one that they were given since.
+
+    The index of their own object id tells it, so that nothing is read of another's. Raises `Unavailable`.
+    """
+    named = entry_named(agent_id, own)
+    if named is not None or not own or caller.agent_id is not None:
+        return named
+    is_own = agent_key_of(agent_id) in directory.own_keys(caller.name, deadline).result()
+    return directory.find(agent_id, deadline).result() if is_own else None
 
 
 def id_left(agent_id: str | None, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> Pending[str | None]:
@@ -100,15 +120,13 @@ def begun_before(
     deadline: Deadline,
     emergency: str | None = None,
 ) -> tuple[Subject, Stored] | None:
-    """Their emergency that began before they had this entry: it goes on under the key that it has.
+    """Their emergency that began under another id than this entry's: it goes on under the key that it has.
 
-    Nothing is read but for an entry that was made while an unlisted agent had an emergency. Raises
-    `Unavailable`.
+    Nothing is read but where `may_have_begun_before` says that there may be one. Raises `Unavailable`.
     """
     if not directory.may_have_begun_before(entry):
         return None
-    for owner in owners_before(entry, caller):
-        subject = structs.replace(unlisted(entry.agent_id, owner), entry=entry)
+    for subject in _elsewhere(entry, caller, directory, deadline):
         stored = emergencies.find(subject.key, deadline).result()
         if stored.emergency is not None and emergency in (None, stored.emergency.live_id):
             return subject, stored
@@ -118,6 +136,28 @@ def begun_before(
     subject, stored = _newest_of(entry.agent_id, emergency, emergencies, deadline, theirs)
     found = structs.replace(subject, agent_id=entry.agent_id, entry=entry)
     return None if stored.emergency is None else (found, stored)
+
+
+def _elsewhere(entry: Agent, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> Iterator[Subject]:
+    """What the agent of an entry may have an emergency under besides that."""
+    for owner in owners_before(entry, caller):
+        yield structs.replace(unlisted(entry.agent_id, owner), entry=entry)
+    yield from other_entries(entry, directory, deadline)
+
+
+def other_entries(entry: Agent, directory: AgentDirectory, deadline: Deadline) -> Iterator[Subject]:
+    """The agent of an entry, as of each other one that has their object id, and of the one that had it. Lazy: it reads.
+
+    Their emergency under such a one goes on; the id for every further route is this entry's.
+    """
+    if not entry.entra_object_id:
+        return
+    for other in directory.own(entry.entra_object_id, deadline).result():
+        if other.key != entry.key:
+            yield Subject(agent_id=entry.agent_id, key=other.key, entry=entry, begun_as=other.agent_id)
+    left = directory.own_left(entry.entra_object_id, deadline).result()
+    if left is not None:
+        yield Subject(agent_id=entry.agent_id, key=agent_key_of(left), entry=entry, begun_as=left)
 
 
 def identify_emergency(
@@ -162,23 +202,40 @@ def identify_emergency(
 def _own_emergency(
     agent_id: str, caller: Caller, emergencies: EmergencyStore, directory: AgentDirectory, deadline: Deadline
 ) -> tuple[Subject, Stored]:
-    own = own_entry(caller, directory, deadline)
-    subject = listed(own) if own is not None else unlisted(agent_id, caller.owner)
+    own = own_entries(caller, directory, deadline)
+    named = own_entry_named(agent_id, own, caller=caller, directory=directory, deadline=deadline)
+    if named is None:
+        return _without_that_entry(agent_id, own, caller, emergencies, directory, deadline)
+    stored = emergencies.find(named.key, deadline).result()
+    if stored.emergency is not None:
+        return listed(named), stored
+    before = begun_before(named, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline)
+    return before or (listed(named), stored)
+
+
+def _without_that_entry(
+    agent_id: str,
+    own: tuple[Agent, ...],
+    caller: Caller,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    deadline: Deadline,
+) -> tuple[Subject, Stored]:
+    """By an id that is no entry's of theirs: what a dial was answered with, the removed entry's, or what stands in."""
+    entry = next(iter(own), None)
+    subject = structs.replace(unlisted(agent_id, caller.owner), entry=entry)
     stored = emergencies.find(subject.key, deadline).result()
-    known = own.agent_id if own is not None else caller.stand_in
-    if stored.emergency is None and own is not None:
-        before = begun_before(own, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline)
-        subject, stored = before or (subject, stored)
-    elif stored.emergency is None and (left := id_left(None, caller, directory, deadline).result()):
-        subject, known = left_behind(left), left
+    if stored.emergency is not None and same_agent(stored.emergency.agent_id, agent_id):
+        return subject, stored
+    left = id_left(None, caller, directory, deadline).result()
+    if left is not None and same_agent(left, agent_id):
+        subject = structs.replace(left_behind(left), entry=entry)
         stored = emergencies.find(subject.key, deadline).result()
-    # The id that their dial was answered with is theirs, also where they were entered under another one since.
-    theirs = [stored.emergency.agent_id] if stored.emergency is not None else []
-    if own is not None or stored.emergency is None:
-        theirs += [known] if known is not None else []
-    if not any(same_agent(each, agent_id) for each in theirs):
-        raise NotAllowed
-    return subject, stored
+        if entry is None or stored.emergency is not None:
+            return subject, stored
+    elif entry is None and left is None and stored.emergency is None and same_agent(caller.stand_in or "", agent_id):
+        return subject, stored
+    raise NotAllowed
 
 
 def _anybodys(_emergency: Emergency) -> bool:

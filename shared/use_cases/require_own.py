@@ -1,16 +1,16 @@
 """What is kept of listed agents is for themselves, and for those who may speak for others."""
 
 from shared.deadlines import Deadline
-from shared.domain.callers import Caller, same_agent
+from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed
 from shared.ports import AgentDirectory
-from shared.use_cases.identify import own_entry
+from shared.use_cases.identify import own_entries, own_entry_named
 
 
 def require_own(agent_id: str, *, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> None:
     """Raise `NotAllowed` where an agent names anybody but themself, listed or not; `Unavailable`."""
     if not caller.is_agent:
         return
-    own = own_entry(caller, directory, deadline)
-    if own is None or not same_agent(own.agent_id, agent_id):
+    own = own_entries(caller, directory, deadline)
+    if own_entry_named(agent_id, own, caller=caller, directory=directory, deadline=deadline) is None:
         raise NotAllowed

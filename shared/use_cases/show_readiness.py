@@ -113,11 +113,17 @@ def show_agent_readiness(
         # Our own needs no check: whoever has no presence there gets one.
         presence=None if embedded else _answered(lambda: office.presence.read(agent.agent_id, deadline)),
         presence_asked=not embedded,
+        sharing=_answered(lambda: _is_sharing(agent, office, deadline)),
         # Last of all, as it waits as long as it may: no other reading goes without its time.
         telephony=_telephony(office, clock, deadline),
     )
     now = clock.now()
     return readiness(agent_checks(known, now), now)
+
+
+def _is_sharing(agent: Agent, office: Office, deadline: Deadline) -> bool:
+    object_id = agent.entra_object_id
+    return bool(object_id) and len(office.directory.own_keys(object_id or "", deadline).result()) > 1
 
 
 def _answered[T](ask: Callable[[], T]) -> T | None:

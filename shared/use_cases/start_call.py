@@ -48,7 +48,7 @@ from shared.domain.locations import Desktop
 from shared.domain.pool import ration_over
 from shared.domain.presence import OutageHold
 from shared.domain.sites import SiteMap
-from shared.domain.subjects import left_behind
+from shared.domain.subjects import claimed, left_behind
 from shared.ports import (
     AgentDirectory,
     Answered,
@@ -80,7 +80,7 @@ from shared.use_cases.answer_in_outage import (
 )
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
-from shared.use_cases.identify import begun_before, id_left, identify_dial, presumed
+from shared.use_cases.identify import begun_before, id_left, identify_dial, own_entries, presumed
 
 # The last free number is kept for a real call (B9).
 MIN_FREE_NUMBERS_FOR_DRILL = 2
@@ -235,7 +235,7 @@ def _established(facts: DialFacts, means: _Means) -> tuple[DialFacts, Pending[St
 def _with_what_began_before(
     facts: DialFacts, reading: Pending[Stored], means: _Means
 ) -> tuple[DialFacts, Pending[Stored]]:
-    """Of one who was entered in the middle of their emergency that one, so that a redial keeps its number (B3)."""
+    """Of one who has their emergency under another id than the entry's that one, so that a redial keeps its number."""
     entry, deadline = facts.agent, means.deadline
     if entry is None or not means.directory.may_have_begun_before(entry) or reading.result().emergency is not None:
         return facts, reading
@@ -266,9 +266,15 @@ def _without_foreign_identity(facts: DialFacts, means: _Means) -> DialFacts:
     if said is None or said in own:
         return facts
     holders = means.directory.holders_of(said, means.deadline).result()
-    if own or any(holder != facts.subject.key for holder in holders):
+    others = [holder for holder in holders if holder != facts.subject.key]
+    if own or (others and not _are_own(others, facts.caller, means)):
         return structs.replace(facts, identity=None, ignored=(*facts.ignored, "acs_user_id"))
     return facts
+
+
+def _are_own(agent_keys: list[str], caller: Caller, means: _Means) -> bool:
+    entries = own_entries(caller, means.directory, means.deadline) if caller.is_agent else ()
+    return {*agent_keys} <= {entry.key for entry in entries}
 
 
 def _located(
@@ -368,8 +374,7 @@ def _where_it_began(
     left = unlisted.left.result()
     if left is None:
         return facts, stored
-    claimed = facts.dial.agent_id
-    subject = left_behind(left, None if claimed == facts.caller.stand_in else claimed)
+    subject = left_behind(left, claimed(facts.dial.agent_id, facts.caller))
     begun = means.emergencies.find(subject.key, means.deadline).result()
     if begun.emergency is None:
         return facts, stored

@@ -9,6 +9,7 @@ from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import Census
 from shared.domain.ids import normal_id
+from shared.domain.imports import object_id_of
 from shared.domain.readiness import CheckState, worst
 from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
@@ -34,7 +35,10 @@ def take_census(
     by_site, without_contacts = Counter[str](), Counter[str]()
     by_country, by_state = Counter[str](), Counter[CheckState]()
     without_identity = 0
+    # Read twice, so that nobody keeps a whole directory in memory.
+    having = Counter(map(object_id_of, _all(directory, deadline)))
     for agent in _all(directory, deadline):
+        object_id = object_id_of(agent)
         known = KnownOfAgent(
             agent=agent,
             deployment=deployment,
@@ -42,6 +46,7 @@ def take_census(
             desktops=desktops_of(agent.agent_id),
             deliveries=deliveries_of(agent.agent_id, agent.emergency_contacts),
             sites=known_sites,
+            sharing=object_id is not None and having[object_id] > 1,
         )
         site = normal_id(agent.site or "")
         by_site[site] += 1

@@ -3,12 +3,12 @@
 from contextlib import suppress
 
 from shared.deadlines import Deadline
-from shared.domain.callers import Caller, same_agent
+from shared.domain.callers import Caller
 from shared.domain.errors import NotAllowed, Unavailable
 from shared.domain.ids import agent_key_of
-from shared.domain.subjects import Subject
+from shared.domain.subjects import Subject, entry_named
 from shared.ports import AgentDirectory, EmergencyStore
-from shared.use_cases.identify import identify_emergency, own_entry
+from shared.use_cases.identify import identify_emergency, own_entries
 
 
 def whose_presence(
@@ -29,15 +29,13 @@ def whose_presence(
     """
     by_id = Subject(agent_id=agent_id, key=agent_key_of(agent_id))
     if caller.is_agent:
-        own = own_entry(caller, directory, deadline)
-        if own is not None and not directory.may_have_begun_before(own):
-            if not same_agent(own.agent_id, agent_id):
-                raise NotAllowed
+        named = entry_named(agent_id, own_entries(caller, directory, deadline))
+        if named is not None and not directory.may_have_begun_before(named):
             return by_id
         subject, stored = identify_emergency(
             agent_id, caller=caller, emergencies=emergencies, directory=directory, deadline=deadline
         )
-        if own is None and stored.emergency is None:
+        if subject.entry is None and stored.emergency is None:
             raise NotAllowed
         return subject
     # While nobody can be asked it is taken for a listed agent's, of whom the outage may know.

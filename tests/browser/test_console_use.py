@@ -14,9 +14,9 @@ from functions.languages import catalogue, spoken_answer
 from functions.wire.directory_csv import CsvFault, CsvFile, checked_answer
 from functions.wire.office import drill_answer
 from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
+from shared.domain.imports import ImportOutlook
 from shared.domain.notice_templates import Fault
 from shared.domain.readiness import readiness, warning
-from shared.domain.setup import Outlook
 from shared.domain.words import Words, translated
 from tests.browser import console_answers
 from tests.browser.console_answers import ADMIN, AGENT, BOARD, TEMPLATE, emergency
@@ -644,7 +644,7 @@ def test_what_a_drill_says_of_a_step_is_marked_as_what_it_is_in(
 def test_faults_of_a_file_are_marked_as_what_they_are_in(page: Page, desk: Desk, language: str, told: str) -> None:
     fault = CsvFault(3, "agent_id", Words("is missing"))
     file = CsvFile(faults=(fault,))
-    checked = checked_answer("0" * 64, file, Outlook(new=0, changed=0, unchanged=0))
+    checked = checked_answer("0" * 64, file, ImportOutlook(new=0, changed=0, unchanged=0))
     spoken_by_the_server(page, "**/agents/import?dry_run=1", checked)
     open_console(page, desk, "agents", locale=language)
     page.locator("#import-file").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"name\n"})

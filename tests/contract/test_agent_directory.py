@@ -98,13 +98,13 @@ def test_the_empty_version_means_a_new_entry(directory: AgentTable, soon: Deadli
 
 def test_agents_are_found_by_their_object_id(directory: AgentTable, soon: Deadline) -> None:
     directory.save(full(), None, soon)
-    assert directory.own(OBJECT_ID.upper(), soon).result() == full()
+    assert directory.own(OBJECT_ID.upper(), soon).result() == (full(),)
     moved = msgspec.structs.replace(full(), entra_object_id=OBJECT_ID.replace("0f", "1f"))
     directory.save(moved, None, soon)
-    assert directory.own(OBJECT_ID, soon).result() is None
-    assert directory.own(moved.entra_object_id or "", soon).result() == moved
+    assert directory.own(OBJECT_ID, soon).result() == ()
+    assert directory.own(moved.entra_object_id or "", soon).result() == (moved,)
     directory.save(msgspec.structs.replace(full(), entra_object_id=None), None, soon)
-    assert directory.own(moved.entra_object_id or "", soon).result() is None
+    assert directory.own(moved.entra_object_id or "", soon).result() == ()
 
 
 def test_an_entry_is_remembered_for_a_minute(partition: Table, clock: HandClock) -> None:

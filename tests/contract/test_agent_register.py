@@ -187,7 +187,7 @@ def test_nothing_is_left_of_an_entry_that_was_removed_but_that_they_are_leaving(
         register.remove("a", "other", soon)
     register.remove("A", version, soon)
     assert register.find("a", soon).result() is None
-    assert register.own(OBJECT_ID, soon).result() is None
+    assert register.own(OBJECT_ID, soon).result() == ()
     assert [row.key.partition("|")[0] for row in rows(partition, soon)] == ["gone", "leaving"]
     assert register.leaving(soon) == ["A"]
     assert register.left("a", soon).result() == register.own_left(OBJECT_ID.upper(), soon).result() == "A"

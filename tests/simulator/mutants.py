@@ -91,6 +91,7 @@ OUTAGE = "shared/adapters/outage_memory.py"
 CLOSING = "shared/use_cases/close_thread.py"
 SUBJECTS = "shared/domain/subjects.py"
 IDENTIFY = "shared/use_cases/identify.py"
+ENTRIES = "shared/adapters/agent_table.py"
 CONFIDENTIALITY = "shared/domain/confidentiality.py"
 ANSWER = "shared/use_cases/answer_callback.py"
 REMEMBER = "shared/use_cases/remember_callback.py"
@@ -494,14 +495,44 @@ MUTANTS = (
     Mutant(
         "an agent is answered under another's id",
         IDENTIFY,
-        "if not any(same_agent(each, agent_id) for each in theirs):",
-        "if not theirs:",
+        "if stored.emergency is not None and same_agent(stored.emergency.agent_id, agent_id):",
+        "if stored.emergency is not None:",
+    ),
+    Mutant(
+        "who has an entry reaches whatever entry they name",
+        IDENTIFY,
+        "is_own = agent_key_of(agent_id) in directory.own_keys(caller.name, deadline).result()",
+        "is_own = True",
+    ),
+    Mutant(
+        "an entry beside the first is theirs only where they dial",
+        IDENTIFY,
+        "    named = entry_named(agent_id, own)\n    if named is not None or not own or",
+        "    named = entry_named(agent_id, own[:1])\n    if named is not None or own or",
+    ),
+    Mutant(
+        "who is entered anew in the middle of their emergency begins another one",
+        ENTRIES,
+        "marks += [now if any(",
+        "marks += [None if any(",
+    ),
+    Mutant(
+        "what was dialled as an entry that is removed is not looked for under the other one",
+        ENTRIES,
+        "self._mark_others(before, deadline)",
+        "pass",
+    ),
+    Mutant(
+        "an id that another agent was given is still theirs",
+        ENTRIES,
+        "return left if entered is None else None",
+        "return left",
     ),
     Mutant(
         "an agent may end whatever call they know the id of",
         ENDS,
-        "    if caller.is_agent:\n        own = own_entry",
-        "    if caller.kind is None:\n        own = own_entry",
+        "    if caller.is_agent:\n        listed: dict",
+        "    if caller.kind is None:\n        listed: dict",
     ),
     Mutant(
         "a stranger's end is that of a call which a machine reports",

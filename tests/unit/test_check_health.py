@@ -43,13 +43,16 @@ class Failing:
     def last_known(self, agent_id: str) -> Agent | None:
         return None
 
-    def last_own(self, object_id: str) -> Agent | None:
-        return None
+    def last_own(self, object_id: str) -> tuple[Agent, ...]:
+        return ()
 
     def read(self, agent_id: str, deadline: Deadline) -> tuple[Agent, str] | None:
         raise self._error
 
-    def own(self, object_id: str, deadline: Deadline) -> Pending[Agent | None]:
+    def own(self, object_id: str, deadline: Deadline) -> Pending[tuple[Agent, ...]]:
+        raise self._error
+
+    def own_keys(self, object_id: str, deadline: Deadline) -> Pending[list[str]]:
         raise self._error
 
     def may_have_begun_before(self, agent: Agent) -> bool:
