@@ -837,6 +837,30 @@ MUTANTS = (
         "CALLBACK_MISSED if missed and not closing else None",
     ),
     Mutant(
+        "whom a call rings that was answered without the store is never remembered",
+        "shared/emergency_calling.py",
+        "        if answered is not None:\n",
+        "        if False and answered is not None:\n",
+    ),
+    Mutant(
+        "who was told is forgotten in the middle of a long call",
+        "shared/domain/dials.py",
+        "return min(ends_at, max(lease.reachable_until(rules, now), asked_again_at))",
+        "return None",
+    ),
+    Mutant(
+        "a word of a callback outlives the emergency",
+        "shared/use_cases/notify_of_callback.py",
+        "give_up_at=lease.kept_until_at_least(deployment.rules, now),",
+        "give_up_at=lease.released_at(deployment.rules),",
+    ),
+    Mutant(
+        "what was done for a dial in an outage is never forgotten",
+        "shared/adapters/recent.py",
+        "over_s = self._clock.monotonic() - self._lasts_s",
+        "over_s = -1.0",
+    ),
+    Mutant(
         "a callback is never forgotten",
         LADDER,
         "        forget_at=forget_at,\n",
