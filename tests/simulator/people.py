@@ -179,7 +179,8 @@ class Person:
             self.world.require(
                 call.leg_id in world.checks.legs, "what was answered is recorded", call.leg_id, call.agent_id
             )
-            same = call.number in {None, answer.callback_number}
+            # Unless the number is theirs no more.
+            same = call.number is None or answer.callback_number in {call.number, answer.panel.callback_number}
             self.world.require(same, "the same answer to a retry", (call.number, answer.callback_number), call.agent_id)
             call.number = answer.callback_number
 

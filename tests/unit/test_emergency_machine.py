@@ -257,7 +257,9 @@ class EmergencyMachine(RuleBasedStateMachine):
         if answer.stale:
             return
         if call.answer is not None:
-            assert answer.callback_number == call.answer.callback_number, "the same answer to a retry"
+            # Unless the number is theirs no more.
+            same = answer.callback_number in (call.answer.callback_number, answer.panel.callback_number)
+            assert same, "the same answer to a retry"
         # What the notice is worth is what was promised at the dial; later legs and ends promise more.
         call.worth_until = call.worth_until or answer.expires_at
         call.reported_at = call.reported_at or self.now
