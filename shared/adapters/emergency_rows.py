@@ -70,7 +70,15 @@ from shared.adapters.table import (
 )
 from shared.domain.callbacks import Callback
 from shared.domain.confidentiality import Recording
-from shared.domain.emergencies import Emergency, Leg, UnlistedEmergencyPlace, due_at, standing
+from shared.domain.emergencies import (
+    Emergency,
+    Leg,
+    UnlistedEmergencyPlace,
+    closings_due,
+    due_at,
+    standing,
+    with_threads_apart,
+)
 from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -311,12 +319,7 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
         rows[presence_row(emergency.presence_due_at, key)] = bare
     if emergency.presence_look_at is not None:
         rows[look_row(emergency.presence_look_at, key)] = bare
-    thread = emergency.thread
-    if thread is not None and thread.close_at is not None:
-        rows[closing_row(thread.close_at, key)] = bare
-    elif thread is not None and not thread.closed and stands.hold_ends_at is not None:
-        # Where a person changed the presence nobody looks at it any more, and the timer may come a minute late.
-        rows[closing_row(stands.hold_ends_at, key)] = bare
+    rows |= {closing_row(at, key): bare for at in closings_due(emergency, stands, rules)}
     return rows
 
 
@@ -398,7 +401,7 @@ def read_stored(row: Row | None) -> Stored:
     if emergency.lease is None or agent_row(emergency.agent_key) != row.key:
         # It decodes, and is no emergency that this code has written.
         raise Unreadable(kind_of(row.key))
-    return Stored(emergency, row.version, read_row(row, listed_index))
+    return Stored(with_threads_apart(emergency), row.version, read_row(row, listed_index))
 
 
 def _read_first_schema(row: Row) -> Emergency:

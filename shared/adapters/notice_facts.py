@@ -82,9 +82,7 @@ def _location_facts(notice: Notice, speech: _Speech) -> Facts:
 def _source(location: ToldLocation, dialled_at: datetime, speech: _Speech) -> str:
     """How the location is known; and how the address is, where that came from somewhere else (B15)."""
     seen_at = location.confirmed_at if location.source is LocationSource.CONFIRMED else location.at
-    age = ""
-    if seen_at is not None:
-        age = speech.words["age"].format(duration=speech.duration(max(timedelta(0), dialled_at - seen_at)))
+    age = speech.age(dialled_at - seen_at) if seen_at is not None else ""
     told = speech.words[f"source_{location.source.value}"].format(age=age)
     if location.address_source in (None, location.source):
         return told
@@ -125,10 +123,16 @@ class _Speech:
         return one_line(f"{said} {local.tzname() or 'UTC'}", MAX_NAME_CHARACTERS)
 
     def duration(self, duration: timedelta) -> str:
-        """A length of time in its largest unit: minutes, hours, days."""
+        """A length of time in its largest unit: seconds, minutes, hours, days."""
         from babel.dates import format_timedelta
 
-        return format_timedelta(max(duration, timedelta(minutes=1)), threshold=1.0, locale=self._locale)
+        return format_timedelta(duration, threshold=1.0, locale=self._locale)
+
+    def age(self, before: timedelta) -> str:
+        """How long before the call; of what came with the dial, or by a clock ahead of ours, the time of the call."""
+        if before < timedelta(seconds=1):
+            return self.words["age_none"]
+        return self.words["age"].format(duration=self.duration(before))
 
     def metres(self, metres: float) -> str:
         """A length in whole metres; very large ones are no accuracy at all, and are said as they are."""

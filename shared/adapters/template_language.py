@@ -98,12 +98,14 @@ def _parsed(source: str, kind: TemplateKind, *, escapes: bool) -> "Template | li
 
 @cache
 def environment(*, escapes: bool) -> "Environment":
-    """Jinja2 with the language's filters and nothing else; lines that hold only a choice leave no blank line."""
+    """Jinja2 with the language's filters and nothing else; lines that hold only choices leave no blank line."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    from shared.adapters.template_lines import LinesOfTags
+
     made = ImmutableSandboxedEnvironment(
-        autoescape=escapes, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=escapes, undefined=StrictUndefined, lstrip_blocks=True, extensions=[LinesOfTags]
     )
     made.globals.clear()
     made.tests.clear()

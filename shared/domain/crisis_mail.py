@@ -49,13 +49,17 @@ class Message(Struct, frozen=True):
 
 
 def is_first_word(notice: Notice, emergency: Emergency | None) -> bool:
-    """Whether anybody whom the notice is for was told nothing of this emergency yet; where nobody knows, a call is."""
+    """Whether anybody whom the notice is for was told nothing of this emergency yet; where nobody knows, a call is.
+
+    Whoever was told of a test alone was told nothing of the real call after it.
+    """
     if notice.kind is NoticeKind.CLOSING:
         return False
-    thread = emergency.thread if emergency is not None else None
-    if thread is None:
+    threads = () if emergency is None else (emergency.thread, emergency.test_thread if notice.test else None)
+    known = [thread for thread in threads if thread is not None]
+    if not known:
         return notice.kind is NoticeKind.CALL
-    told = {address.casefold() for address in thread.told}
+    told = {address.casefold() for thread in known for address in thread.told}
     return any(address.casefold() not in told for address in notice.recipients)
 
 

@@ -360,9 +360,13 @@ def callbacks_beyond_ration(known: Emergency, now: datetime) -> bool:
     return had_enough(known.callback_notices, now)
 
 
-def later_notice_id(lease: Lease, kind: NoticeKind, now: datetime) -> str:
-    """The id of the one notice of an emergency for all of a kind that are beyond the ration by now."""
-    return derived(f"{lease.epoch}|{ration_over(now).isoformat()}", f"later {kind}")
+def later_notice_id(lease: Lease, kind: NoticeKind, now: datetime, *, test: bool) -> str:
+    """The id of the one notice of an emergency for all of a kind that are beyond the ration by now.
+
+    Tests have one of their own: the latest is sent for all, and a test says nothing of a real call.
+    """
+    of = f"later test {kind}" if test else f"later {kind}"
+    return derived(f"{lease.epoch}|{ration_over(now).isoformat()}", of)
 
 
 def bare_notice(facts: DialFacts, agent_key: str, recipients: tuple[str, ...]) -> Notice:
@@ -403,7 +407,8 @@ def full_notice(facts: DialFacts, emergency: Emergency, leg: Leg, *, rationed: b
     bare = bare_notice(facts, emergency.agent_key, facts.recipients)
     if rationed:
         # One for all of this emergency's dials beyond the ration: the latest says all that the earlier ones did.
-        bare = structs.replace(bare, notice_id=later_notice_id(emergency.lease, bare.kind, facts.now))
+        later = later_notice_id(emergency.lease, bare.kind, facts.now, test=leg.test)
+        bare = structs.replace(bare, notice_id=later)
     return structs.replace(
         bare,
         callback_number=leg.number,

@@ -13,7 +13,7 @@ from enum import StrEnum
 from msgspec import Struct, field, structs
 
 from shared.domain.callers import is_of_an_agent
-from shared.domain.emergency_numbers import Placement
+from shared.domain.emergency_numbers import TEST_NUMBER, Placement
 from shared.domain.ids import Key, derived
 from shared.domain.leases import Lease, Rules
 from shared.domain.pool import MAX_NOTICES_A_WINDOW
@@ -153,6 +153,7 @@ class Ringing(Struct, frozen=True):
 class Thread(Struct, frozen=True, kw_only=True):
     """What the contacts are told of an emergency, from a leg that owed a notice until it is over (B6).
 
+    Calls to the test number have one of their own: an emergency and a test close each by itself, at its own end.
     `opened_by` is the latest such notice. `awaited` are those that may still be accepted for somebody: whoever hears
     that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; `closed_for`: who is owed,
     or was sent, that it is over. `close_at` is when that is to be owed, None while it is not over and once it is
@@ -196,7 +197,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     is held is still what we set; None when not. `situation` is what was established at the latest dial. `past` are the
     latest legs that are no longer kept: reports of them that come late are of a call that was served long ago.
     `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices` is when the
-    latest notices of callbacks were caused.
+    latest notices of callbacks were caused. `thread` is that of real calls, `test_thread` that of calls to the test
+    number; a row of an older version has one thread for both.
     """
 
     agent_id: str
@@ -220,6 +222,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     ringing: tuple[Ringing, ...] = ()
     situation: Situation | None = None
     thread: Thread | None = None
+    test_thread: Thread | None = None
     past: tuple[str, ...] = ()
     passed_on: tuple[str, ...] = ()
     callback_notices: tuple[datetime, ...] = ()
@@ -435,10 +438,9 @@ def may_be_forgotten(emergency: Emergency, rules: Rules, now: datetime) -> bool:
 
 def _to_be_closed(emergency: Emergency, released_at: datetime, now: datetime) -> bool:
     """Whether somebody is still to be told that it is over, also where that became known long after it was."""
-    thread = emergency.thread
-    if thread is None or thread.close_at is None or thread.closed:
-        return False
-    return now < max(released_at, thread.close_at) + GIVE_CLOSING_UP_AFTER
+    threads = (thread_of(emergency, test=test) for test in (False, True))
+    owed = [each.close_at for each in threads if each is not None and each.close_at is not None and not each.closed]
+    return any(now < max(released_at, close_at) + GIVE_CLOSING_UP_AFTER for close_at in owed)
 
 
 # Transitions: the facts so far and a new fact, giving the facts from now on -----------------------------------------
@@ -464,7 +466,7 @@ def without_drill(emergency: Emergency) -> Emergency:
     """A real call came: of a drill only the presence that it found stays, and the number, until the next lease (B9)."""
     if not emergency.drill:
         return emergency
-    return structs.replace(emergency, legs=(), sightings=(), ringing=(), thread=None)
+    return structs.replace(emergency, legs=(), sightings=(), ringing=(), thread=None, test_thread=None)
 
 
 def same_lease(one: Lease | None, other: Lease | None) -> bool:
@@ -664,20 +666,33 @@ def without_lease(emergency: Emergency) -> Emergency:
     return structs.replace(emergency, lease=structs.replace(emergency.lease, lost=True))
 
 
+def thread_of(emergency: Emergency, *, test: bool) -> Thread | None:
+    """The thread of a test, or of a real call; of a test that an older version began, the one that it had for both."""
+    return (test and emergency.test_thread) or emergency.thread
+
+
+def _with_thread(emergency: Emergency, thread: Thread, *, test: bool) -> Emergency:
+    """The emergency with this in the place of what `thread_of` gives."""
+    if test and emergency.test_thread is not None:
+        return structs.replace(emergency, test_thread=thread)
+    return structs.replace(emergency, thread=thread)
+
+
 def with_thread_opened(
-    emergency: Emergency, notice_id: str, rules: Rules, now: datetime, *, rationed: bool = False
+    emergency: Emergency, notice_id: str, rules: Rules, now: datetime, *, test: bool, rationed: bool = False
 ) -> Emergency:
     """A leg owes a notice: everybody who was told of the emergency is told once more when it is over.
 
     One beyond the ration is sent much later: nobody waits for it, and until then nobody has more to hear of the end.
     """
-    before = emergency.thread or Thread(opened_by=notice_id)
+    before = (emergency.test_thread if test else emergency.thread) or Thread(opened_by=notice_id)
     if rationed:
         thread = _deferring(before, notice_id)
     else:
         opened = structs.replace(before, opened_by=notice_id, closed_for=(), close_at=None, closed=False)
         thread = _awaiting(opened, notice_id)
-    return settle(structs.replace(emergency, thread=thread), rules, now)
+    emergency = structs.replace(emergency, **{"test_thread" if test else "thread": thread})
+    return settle(emergency, rules, now)
 
 
 def _awaiting(thread: Thread, notice_id: str) -> Thread:
@@ -696,12 +711,14 @@ def with_callback_notice(emergency: Emergency, now: datetime) -> Emergency:
     return structs.replace(emergency, callback_notices=(*emergency.callback_notices, now)[-MAX_NOTICES_A_WINDOW:])
 
 
-def with_told(emergency: Emergency, notice_id: str | None, addresses: Iterable[str], now: datetime) -> Emergency:
+def with_told(
+    emergency: Emergency, notice_id: str | None, addresses: Iterable[str], now: datetime, *, test: bool
+) -> Emergency:
     """A notice of the thread was accepted for these, or for nobody ever; where it is over, they are told that now.
 
     `notice_id` is None for a mail of an outage: the notice itself is still owed.
     """
-    thread = emergency.thread
+    thread = thread_of(emergency, test=test)
     if thread is None:
         return emergency
     addresses = tuple(dict.fromkeys(addresses))
@@ -711,7 +728,7 @@ def with_told(emergency: Emergency, notice_id: str | None, addresses: Iterable[s
     thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], awaited=awaited)
     if (thread.close_at is not None and not awaited) or (thread.closed and thread.left):
         thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
-    return structs.replace(emergency, thread=thread)
+    return _with_thread(emergency, thread, test=test)
 
 
 def _reopened(thread: Thread, notice_id: str | None, addresses: tuple[str, ...]) -> Thread:
@@ -731,35 +748,73 @@ def _others(addresses: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     return tuple(address for address in addresses if address.casefold() not in folded)
 
 
-def with_closing(emergency: Emergency, now: datetime) -> Emergency:
+def with_closing(emergency: Emergency, now: datetime, *, test: bool) -> Emergency:
     """Whoever was told is owed the closing notice."""
-    thread = emergency.thread
+    thread = thread_of(emergency, test=test)
     assert thread is not None
     # Where nobody is told, the calls so far are still to be told of.
     closed_at = now if thread.left else thread.closed_at
     closed = structs.replace(thread, closed_for=thread.told, close_at=None, closed=True, closed_at=closed_at)
-    return structs.replace(emergency, thread=closed)
+    return _with_thread(emergency, closed, test=test)
 
 
-def legs_that_end(emergency: Emergency) -> list[Leg]:
-    """The dialled legs that a closing notice tells of: those since the one before it, else all (933 beside 911, S1).
+def _legs_of(emergency: Emergency, *, test: bool) -> tuple[Leg, ...]:
+    """The legs of which one thread tells: the tests, or the real calls (S1).
+
+    All of them, where a test opened the one thread of an older version.
+    """
+    if test:
+        return tuple(leg for leg in emergency.legs if leg.test)
+    real = tuple(leg for leg in emergency.legs if not leg.test)
+    return emergency.legs if not real or _opened_by_test(emergency) else real
+
+
+def _opened_by_test(emergency: Emergency) -> bool:
+    """Whether a test opened the thread of real calls, which an older version had for both."""
+    notices = (derived(leg.leg_id, "notice") for leg in emergency.legs if leg.test)
+    return emergency.thread is not None and emergency.thread.opened_by in notices
+
+
+def with_threads_apart(emergency: Emergency) -> Emergency:
+    """An emergency of an older version, which had one thread: where that tells of tests alone, it is theirs."""
+    if emergency.test_thread is not None or not _opened_by_test(emergency):
+        return emergency
+    if not all(leg.test for leg in legs_that_end(emergency, test=False)):
+        return emergency
+    return structs.replace(emergency, thread=None, test_thread=emergency.thread)
+
+
+def legs_that_end(emergency: Emergency, *, test: bool) -> list[Leg]:
+    """The dialled legs that a closing notice tells of: those of its thread since the one before it, else all.
 
     Where only callbacks are known, those.
     """
-    legs = [leg for leg in emergency.legs if leg.callback is None] or list(emergency.legs)
-    closed_at = emergency.thread.closed_at if emergency.thread is not None else None
+    told_of = _legs_of(emergency, test=test)
+    legs = [leg for leg in told_of if leg.callback is None] or list(told_of)
+    thread = thread_of(emergency, test=test)
+    closed_at = thread.closed_at if thread is not None else None
     return [leg for leg in legs if closed_at is None or leg.dialled_at > closed_at] or legs
+
+
+def ended_at(emergency: Emergency, rules: Rules, now: datetime, *, test: bool) -> datetime:
+    """When the last leg ended of which the thread tells."""
+    ends = standing(emergency, rules, now).ends
+    return max((ends[leg.leg_id].at for leg in _legs_of(emergency, test=test) if leg.leg_id in ends), default=now)
 
 
 def number_dialled(emergency: Emergency, legs: Sequence[Leg]) -> str:
     """The emergency number of these legs, "" where a test and a real call are among them, or nobody knows."""
-    situation = emergency.situation
-    return situation.dialled if situation is not None and len({leg.test for leg in legs}) == 1 else ""
+    if legs and all(leg.test for leg in legs):
+        return TEST_NUMBER
+    # What the situation tells is of the latest dial, which may be a test beside a real call.
+    latest = max((leg for leg in emergency.legs if leg.callback is None), key=lambda leg: leg.dialled_at, default=None)
+    tests = any(leg.test for leg in legs) or (latest is not None and latest.test)
+    return emergency.situation.dialled if emergency.situation is not None and legs and not tests else ""
 
 
-def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str]) -> bool:
+def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str], *, test: bool) -> bool:
     """Whether it is over, and each of these was told so, or is owed that, and will not be once more after this."""
-    thread = emergency.thread
+    thread = thread_of(emergency, test=test)
     if thread is None or not thread.closed or notice_id in thread.deferred:
         return False
     return not _others(addresses, thread.closed_for)
@@ -772,6 +827,7 @@ def with_passed_on(
     reached: Iterable[str],
     default_contacts: Iterable[str],
     *,
+    test: bool,
     missed: bool = False,
 ) -> tuple[Emergency, tuple[str, ...]]:
     """A notice bounced: the default contacts who do not know of it are told, once; gives who that is.
@@ -780,29 +836,55 @@ def with_passed_on(
     to whom the notice went, or is owed still. That a callback was `missed` is news to whoever knows of the call, too,
     and opens no thread.
     """
-    thread = emergency.thread
+    thread = thread_of(emergency, test=test)
     told = () if missed or thread is None else thread.told
     new = _others(default_contacts, (*told, *reached))
     if not new or notice_id in emergency.passed_on:
         return emergency, ()
     if thread is not None and not missed:
         thread = _deferring(thread, onward) if thread.closed else _awaiting(thread, onward)
+        emergency = _with_thread(emergency, thread, test=test)
     passed_on = (*emergency.passed_on, notice_id, onward)[-MAX_NOTICES_PASSED_ON:]
-    return structs.replace(emergency, passed_on=passed_on, thread=thread), new
+    return structs.replace(emergency, passed_on=passed_on), new
 
 
-def is_over(emergency: Emergency, rules: Rules, now: datetime) -> bool:
-    """Whether neither a leg is in progress nor presence held, or the lease has ended (B6)."""
-    stands = standing(emergency, rules, now)
+def is_over(emergency: Emergency, stands: Standing, rules: Rules, now: datetime, *, test: bool) -> bool:
+    """Whether no leg of which the thread tells is in progress or holds presence, or the lease has ended (B6)."""
+    legs, lease = _legs_of(emergency, test=test), emergency.lease
+    held = any(leg in legs for leg in stands.dropped)
+    over = not any(leg in legs for leg in stands.in_progress)
+    return over and (not held or lease is None or not lease.lasts(rules, now))
+
+
+def closings_due(emergency: Emergency, stands: Standing, rules: Rules) -> list[datetime]:
+    """When somebody is to be told that it is over, or a hold ends whose end they are told of."""
+    found: list[datetime] = []
+    for thread, test in ((emergency.thread, False), (emergency.test_thread, True)):
+        if thread is None:
+            continue
+        legs = _legs_of(emergency, test=test)
+        held = [leg for leg in stands.dropped if leg in legs]
+        if thread.close_at is not None:
+            found.append(thread.close_at)
+        elif held and not thread.closed and not any(leg in legs for leg in stands.in_progress):
+            # Nobody looks at a presence that a person has changed, and nothing of it is due where a call of the other
+            # thread holds it on; the timer may come a minute late.
+            found.append(max(stands.ends[leg.leg_id].at for leg in held) + _own_rules(emergency, rules).hold_after_drop)
+    return found
+
+
+def is_to_be_closed(emergency: Emergency) -> bool:
+    """Whether somebody is to be told that it is over, or that a test is."""
+    return any(each is not None and each.close_at is not None for each in (emergency.thread, emergency.test_thread))
+
+
+def _thread_settled(
+    emergency: Emergency, thread: Thread | None, stands: Standing, rules: Rules, now: datetime, *, test: bool
+) -> Thread | None:
     lease = emergency.lease
-    return not stands.in_progress and (not stands.held or lease is None or not lease.lasts(rules, now))
-
-
-def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread | None:
-    thread, lease = emergency.thread, emergency.lease
     if thread is None:
         return None
-    if not is_over(emergency, rules, now):
+    if not is_over(emergency, stands, rules, now, test=test):
         return structs.replace(thread, close_at=None, closed=False)
     if thread.closed:
         return thread
@@ -811,6 +893,14 @@ def _thread_settled(emergency: Emergency, rules: Rules, now: datetime) -> Thread
     waits = thread.awaited and lease is not None and lease.lasts(rules, now)
     latest = lease.ends_at(rules) if lease is not None and waits else now
     return structs.replace(thread, close_at=min(thread.close_at or latest, latest))
+
+
+def _with_threads_settled(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> Emergency:
+    return structs.replace(
+        emergency,
+        thread=_thread_settled(emergency, emergency.thread, stands, rules, now, test=False),
+        test_thread=_thread_settled(emergency, emergency.test_thread, stands, rules, now, test=True),
+    )
 
 
 def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool = False) -> Emergency:
@@ -832,7 +922,7 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
         kept_after_call_minutes=own.after_call_minutes,
         kept_cool_down_minutes=own.cool_down_minutes,
     )
-    emergency = structs.replace(emergency, thread=_thread_settled(structs.replace(emergency, lease=lease), rules, now))
+    emergency = _with_threads_settled(structs.replace(emergency, lease=lease), stands, rules, now)
     if lease.expired_at is not None:
         # A callback that is answered in the cool-down gives the number back; an end that is told late moves the end.
         lease = structs.replace(lease, expired_at=None if lease.lasts(rules, now) else lease.ends_at(rules))

@@ -1,6 +1,7 @@
 """It is over: everybody to whom a notice of the emergency was accepted is told so, once (B6)."""
 
 from contextlib import suppress
+from datetime import datetime
 
 from msgspec import structs
 
@@ -9,15 +10,19 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import (
     GIVE_CLOSING_UP_AFTER,
     Emergency,
+    Thread,
+    ended_at,
     is_over,
     legs_that_end,
     number_dialled,
     settle,
     standing,
+    thread_of,
     with_closing,
 )
 from shared.domain.errors import Conflict, Unreadable
 from shared.domain.ids import derived
+from shared.domain.leases import Rules
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.situations import Situation
@@ -35,51 +40,75 @@ def close_thread(
     deployment: Deployment,
     deadline: Deadline,
 ) -> tuple[Effect, ...]:
-    """Owe the closing notice to whoever is left, in the transaction that says so. Idempotent; raises `Unavailable`."""
+    """Owe the closing notice to whoever is left, in the transaction that says so. Idempotent; raises `Unavailable`.
+
+    A test has a closing notice of its own, in a transaction of its own.
+    """
+    effects: tuple[Effect, ...] = ()
     while True:
         stored, now = emergencies.load(agent_key, deadline).result(), clock.now()
         known = stored.emergency
-        if known is None or known.thread is None or not is_over(known, deployment.rules, now):
-            return ()
+        over = _over(known, deployment.rules, now) if known is not None else []
+        if known is None or not over:
+            return effects
         # The end of a hold may be written by nobody yet: this is the first to see it.
         ended = settle(known, deployment.rules, now) if known.held else known
-        thread = ended.thread
-        assert thread is not None
         change = Change(stored=stored, emergency=ended, now=now)
-        if thread.close_at is not None and thread.close_at <= now:
-            notice = _notice(ended, thread.left, directory, clock, deployment, deadline) if thread.left else None
-            change = structs.replace(change, emergency=with_closing(ended, now), notice=notice)
+        due = [test for test in over if _is_due(thread_of(ended, test=test), now)]
+        if due:
+            notice = _notice(ended, directory, clock, deployment, deadline, test=due[0])
+            change = structs.replace(change, emergency=with_closing(ended, now, test=due[0]), notice=notice)
         if change.emergency == known:
-            return ()
+            return effects
         try:
             committed = emergencies.commit(change, deadline)
         except Conflict:
             deadline.require()
-        else:
-            owed = (DeliverNotice(committed.notice),) if committed.notice is not None else ()
-            return (*owed_to(change.emergency), *owed) if ended != known else owed
+            continue
+        effects += owed_to(change.emergency) if ended != known else ()
+        effects += (DeliverNotice(committed.notice),) if committed.notice is not None else ()
+        if len(due) < 2:  # noqa: PLR2004 - both threads: the other one is next
+            return effects
+
+
+def _over(emergency: Emergency, rules: Rules, now: datetime) -> list[bool]:
+    """Which of the threads are over: that of real calls (False), that of tests (True)."""
+    stands = standing(emergency, rules, now)
+    threads = ((False, emergency.thread), (True, emergency.test_thread))
+    return [
+        test for test, thread in threads if thread is not None and is_over(emergency, stands, rules, now, test=test)
+    ]
+
+
+def _is_due(thread: Thread | None, now: datetime) -> bool:
+    return thread is not None and thread.close_at is not None and thread.close_at <= now
 
 
 def _notice(
     emergency: Emergency,
-    recipients: tuple[str, ...],
     directory: AgentDirectory,
     clock: Clock,
     deployment: Deployment,
     deadline: Deadline,
-) -> Notice:
-    """Times and the agent's name; neither number nor place: a message about what is over gives nothing away."""
+    *,
+    test: bool,
+) -> Notice | None:
+    """Times and the agent's name; neither number nor place: a message about what is over gives nothing away.
+
+    None where nobody is left to be told.
+    """
+    thread, lease, rules = thread_of(emergency, test=test), emergency.lease, deployment.rules
+    assert thread is not None and lease is not None
+    recipients = thread.left
+    if not recipients:
+        return None
     agent = None
     if emergency.in_directory:
         # A damaged entry costs the message the name, and nobody the word that it is over.
         with suppress(Unreadable):
             agent = directory.find(emergency.agent_id, deadline).result()
-    thread, lease, rules = emergency.thread, emergency.lease, deployment.rules
     situation = emergency.situation or Situation()
-    assert thread is not None and lease is not None
-    ends = standing(emergency, rules, clock.now()).ends
-    told_of = legs_that_end(emergency)
-    ended_at = max((end.at for end in ends.values()), default=clock.now())
+    told_of = legs_that_end(emergency, test=test)
     # Whatever opens a thread again is another notice, one beyond the ration from when it is sent.
     closed = f"{thread.opened_by}|{';'.join(recipients)}"
     return Notice(
@@ -89,7 +118,7 @@ def _notice(
         agent_name=agent.name if agent is not None else None,
         claimed=not emergency.in_directory,
         dialled_at=min((leg.dialled_at for leg in told_of), default=lease.dialled_at),
-        ended_at=ended_at,
+        ended_at=ended_at(emergency, rules, clock.now(), test=test),
         callback_number="",
         reachable_until=lease.ends_at(rules),
         shared=False,

@@ -308,7 +308,8 @@ class _Climb:
             changed = with_callback_notice(changed, now)
             if answered and self._deployment.closing_notices:
                 later, rules = owed.notice_from is not None, self._deployment.rules
-                changed = with_thread_opened(changed, owed.notice.notice_id, rules, now, rationed=later)
+                of, test = owed.notice.notice_id, owed.notice.test
+                changed = with_thread_opened(changed, of, rules, now, test=test, rationed=later)
         if changed == emergency:
             return None
         return Change(

@@ -169,7 +169,7 @@ def _comes_after_the_end(owed: OwedNotice, emergencies: EmergencyStore, deadline
         return False
     with suppress(Unreadable):
         emergency = emergencies.load(notice.agent_key, deadline).result().emergency
-        return emergency is not None and heard_the_end(emergency, notice.notice_id, notice.recipients)
+        return emergency is not None and heard_the_end(emergency, notice.notice_id, notice.recipients, test=notice.test)
     return False
 
 
@@ -281,7 +281,7 @@ def _told_of(notice: Notice, agent_key: str, dispatches: Sequence[Dispatch], mea
     stored, now = means.emergencies.load(agent_key, means.deadline).result(), means.clock.now()
     if stored.emergency is None:
         return None
-    emergency = with_told(stored.emergency, notice.notice_id, _accepted(dispatches), now)
+    emergency = with_told(stored.emergency, notice.notice_id, _accepted(dispatches), now, test=notice.test)
     onward = None
     if _refused(dispatches):
         emergency, onward = with_onward(emergency, notice, notice.recipients, means.deployment, now)
@@ -316,7 +316,7 @@ def _note_told(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) ->
         try:
             change_emergency(
                 each.agent_key,
-                partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now),
+                partial(with_told, notice_id=each.notice_id, addresses=addresses, now=now, test=each.test),
                 emergencies=means.emergencies,
                 now=now,
                 deadline=means.deadline,

@@ -32,7 +32,7 @@ def note_mailed(
         return ()
     return change_emergency(
         known.agent_key,
-        partial(with_told, notice_id=None, addresses=addresses, now=now),
+        partial(with_told, notice_id=None, addresses=addresses, now=now, test=notice.test),
         emergencies=emergencies,
         now=now,
         deadline=deadline,

@@ -96,7 +96,7 @@ def notice_of(
     if not rationed:
         return OwedOfCallback(notice, row)
     # One for all callbacks of this kind beyond the ration: the latest.
-    one_for_all = later_notice_id(emergency.lease, kind, now)
+    one_for_all = later_notice_id(emergency.lease, kind, now, test=notice.test)
     return OwedOfCallback(structs.replace(notice, notice_id=one_for_all), notice_from=ration_over(now))
 
 

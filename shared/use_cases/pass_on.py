@@ -60,7 +60,7 @@ def with_onward(
         return emergency, None
     onward = derived(notice.notice_id, "passed on")
     missed, desk = notice.kind is NoticeKind.CALLBACK_MISSED, deployment.default_contacts
-    emergency, new = with_passed_on(emergency, notice.notice_id, onward, reached, desk, missed=missed)
+    emergency, new = with_passed_on(emergency, notice.notice_id, onward, reached, desk, test=notice.test, missed=missed)
     return emergency, structs.replace(notice, notice_id=onward, recipients=new) if new else None
 
 

@@ -556,8 +556,9 @@ def _change(
     alone = ration is None or ration.first
     notice = full_notice(facts, emergency, leg, rationed=rationed, alone=alone) if facts.recipients else None
     if notice is not None and facts.deployment.closing_notices:
-        emergency = with_thread_opened(emergency, notice.notice_id, facts.rules, now, rationed=rationed)
-        emergency = with_told(emergency, None, _mailed_in_outage(facts, means.outage), now)
+        of = notice.notice_id
+        emergency = with_thread_opened(emergency, of, facts.rules, now, test=leg.test, rationed=rationed)
+        emergency = with_told(emergency, None, _mailed_in_outage(facts, means.outage), now, test=leg.test)
     return Change(
         stored=found.stored,
         emergency=emergency,

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Delete, Insert, Put, Write
@@ -29,7 +29,7 @@ from tests.fakes.house import DEFAULT_CONTACT, DESK, FALLBACK, PLENTY, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.lending_order import LendingOrder
-from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments
+from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments, thread_is_over
 from tests.simulator.strangers import THIEVES, is_stranger
 
 if TYPE_CHECKING:
@@ -72,16 +72,22 @@ class Recorded(Struct):
     worth_until: datetime
 
 
+# An agent, somebody who was told of their calls, and whether those are tests.
+type Hearer = tuple[str, str, bool]
+
+
 class Expected(Struct, frozen=True, kw_only=True):
     """A notice that has a cause: whose call it is of, and who called back.
 
-    `opens`: that what it tells of is over is told after it; `closing`: it tells that.
+    `opens`: that what it tells of is over is told after it; `closing`: it tells that. `test`: of the test number's
+    thread, which has an end of its own.
     """
 
     agent_id: str
     responder: "Responder | None" = None
     opens: bool = False
     closing: bool = False
+    test: bool = False
 
 
 class Instant(RedirectsOnly):
@@ -110,11 +116,13 @@ class Checks:
         self.sent_alone: Counter[datetime] = Counter()
         self.expected: dict[str, Expected] = {}
         # When an accepted message told somebody of an agent's call, and that it is over, each for the last time; and
-        # the last that is to be followed by one which tells that.
-        self.told: dict[tuple[str, str], datetime] = {}
-        self.told_over: dict[tuple[str, str], datetime] = {}
-        self.told_of: dict[tuple[str, str], datetime] = {}
-        self.unheard: set[tuple[str, str]] = set()
+        # the last that is to be followed by one which tells that. Of real calls and of tests each by itself.
+        self.told: dict[Hearer, datetime] = {}
+        self.told_over: dict[Hearer, datetime] = {}
+        self.told_of: dict[Hearer, datetime] = {}
+        self.unheard: set[Hearer] = set()
+        # The notices of callbacks that are marked as a test's.
+        self.marked: set[str] = set()
         self.refusals: Counter[str] = Counter()
         # By which notice somebody is told that a thread is over.
         self.closings: dict[tuple[str, str, str], str] = {}
@@ -130,9 +138,10 @@ class Checks:
             if write.key.startswith("agent|"):
                 self._emergency_written(write, writes)
         self.order.committed(writes)
+        self.marked |= {notice.notice_id for notice in filter(None, map(_notice_in, writes)) if notice.test}
         for notice in _owed_later(writes):
             about = self._agent(self.emergencies[str(notice.agent_key)])
-            self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL)
+            self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL, test=notice.test)
             if notice.kind is NoticeKind.CALLBACK_MISSED:
                 self.missed_later.setdefault(about, set()).add(notice.notice_id)
 
@@ -152,6 +161,7 @@ class Checks:
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
         self._over_when_it_is(after, writes)
+        self._end_is_owed_as_soon_as_it_is_known(after)
         self._may_be_unheard(before, after)
         if before is None or before.legs != after.legs:
             self._new_legs(before, after, writes)
@@ -166,12 +176,15 @@ class Checks:
 
     def _may_be_unheard(self, before: Emergency | None, after: Emergency) -> None:
         """A closing notice that the sender's quota keeps waiting has until the lease is gone, and no longer."""
-        closed = after.thread is not None and after.thread.closed
-        if self.world.sender_quota is PLENTY or not closed or (before is not None and before.thread == after.thread):
+        assert after.lease is not None
+        left = after.lease.ends_at(self.world.rules) - self.world.clock.now()
+        if self.world.sender_quota is PLENTY or left >= LASTS_LONGER_THAN_A_CROWD:
             return
-        assert after.thread is not None and after.lease is not None
-        if after.lease.ends_at(self.world.rules) - self.world.clock.now() < LASTS_LONGER_THAN_A_CROWD:
-            self.unheard |= {(self._agent(after), recipient) for recipient in after.thread.closed_for}
+        threads = {False: after.thread, True: after.test_thread}
+        known = {False: before.thread, True: before.test_thread} if before is not None else {}
+        for test, thread in threads.items():
+            if thread is not None and thread.closed and thread != known.get(test):
+                self.unheard |= {(self._agent(after), recipient, test) for recipient in thread.closed_for}
 
     def _a_live_lease_stays(self, before: Emergency | None, after: Emergency | None) -> None:
         if before is None or before.lease is None or before.lease.lost:
@@ -225,23 +238,50 @@ class Checks:
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
 
     def _over_when_it_is(self, emergency: Emergency, writes: Sequence[Write]) -> None:
-        """Who was told, and nobody else, is told that it is over; never while it is not (B6)."""
+        """Who was told, and nobody else, is told that it is over; never while it is not (B6).
+
+        A real call and a test are two threads: each has its own end, its own times and its own hearers.
+        """
         about = self._agent(emergency)
         for notice in filter(None, map(_closing_in, writes)):
-            verdict = self._judged(emergency)
-            held = verdict.held_until is not None and self.world.clock.now() < verdict.held_until
-            # Nothing is sent once the lease is gone: it is told then at the latest.
-            over = not verdict.running and not (held and verdict.lease_lives)
+            verdict, test = self._judged(emergency), notice.test
+            over = thread_is_over(emergency, verdict, self.world.rules, self.world.clock.now(), test=test)
             self.world.require(over, "nobody is told that it is over while it is not", notice, about)
-            assert emergency.thread is not None
+            own = [leg for leg in emergency.legs if leg.test == test]
+            self._bears_own_times(notice, own, verdict, about)
+            thread = emergency.test_thread if test else emergency.thread
+            assert thread is not None
             for recipient in notice.recipients:
-                self.world.require(
-                    (about, recipient) in self.told, "only who was told is told that it is over", notice, about
-                )
-                thread = (emergency.thread.opened_by, emergency.legs[-1].leg_id, recipient)
-                once = self.closings.setdefault(thread, notice.notice_id) == notice.notice_id
+                was_told = (about, recipient, test) in self.told
+                self.world.require(was_told, "only who was told is told that it is over", notice, about)
+                which = (thread.opened_by, own[-1].leg_id if own else "", recipient)
+                once = self.closings.setdefault(which, notice.notice_id) == notice.notice_id
                 self.world.require(once, "nobody is told twice that it is over", notice, about)
-            self.expected[notice.notice_id] = Expected(agent_id=about, closing=True)
+            self.expected[notice.notice_id] = Expected(agent_id=about, closing=True, test=test)
+
+    def _end_is_owed_as_soon_as_it_is_known(self, emergency: Emergency) -> None:
+        """Where each call of a thread was reported to be over and nothing is held for it, whatever else goes on."""
+        verdict = self._judged(emergency)
+        for test, thread in ((False, emergency.thread), (True, emergency.test_thread)):
+            own = [leg for leg in emergency.legs if leg.test == test]
+            if thread is None or not own:
+                continue
+            # As of then neither a hold nor the lease is over: what is over was reported to be, or given back after it.
+            then, as_of_then = min(leg.dialled_at for leg in own), structs.replace(verdict, lease_lives=True)
+            over = thread_is_over(emergency, as_of_then, self.world.rules, then, test=test)
+            owed = thread.closed or thread.close_at is not None
+            self.world.require(
+                owed or not over, "an end is owed as soon as it is known", (thread, test), self._agent(emergency)
+            )
+
+    def _bears_own_times(self, notice: Notice, own: Sequence[Leg], verdict: Verdict, about: str) -> None:
+        """A call that is no longer kept has no times any more."""
+        if own:
+            ended_at = max(verdict.over[leg.leg_id].at for leg in own)
+            began = any(leg.dialled_at == notice.dialled_at for leg in own)
+            self.world.require(
+                began and notice.ended_at == ended_at, "what is over is told with its own times", notice, about
+            )
 
     def _facts_were_reported(self, emergency: Emergency) -> None:
         for leg in emergency.legs:
@@ -480,7 +520,7 @@ class Checks:
             cause.responder.is_told_of(notice_id)
         for recipient in recipients:
             self.accepted[notice_id, recipient] += 1
-            now, whose = self.world.clock.now(), (cause.agent_id, recipient)
+            now, whose = self.world.clock.now(), (cause.agent_id, recipient, cause.test or notice_id in self.marked)
             (self.told_over if cause.closing else self.told)[whose] = now
             if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
@@ -501,7 +541,7 @@ class Checks:
             released_at = self.released_at(self.world.key_of(cause.agent_id))
             at_most = released_at - self.world.rules.cool_down - self.world.clock.now() if released_at else None
             if cause.closing and (at_most is None or at_most < LASTS_LONGER_THAN_A_REFUSAL):
-                self.unheard |= {(cause.agent_id, recipient) for recipient in email.recipients}
+                self.unheard |= {(cause.agent_id, recipient, cause.test) for recipient in email.recipients}
 
     def _answered(self, cause: Expected) -> bool:
         """Whether the agent themselves answered the callback that it tells of."""
@@ -510,10 +550,16 @@ class Checks:
         return cause.responder is not None and cause.responder.callback_id in callbacks
 
     def expect_notice(
-        self, notice_id: str, agent_id: str, responder: "Responder | None" = None, *, opens: bool = False
+        self,
+        notice_id: str,
+        agent_id: str,
+        responder: "Responder | None" = None,
+        *,
+        opens: bool = False,
+        test: bool = False,
     ) -> None:
         """This notice has a cause: a dial, or a responder's callback."""
-        self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder, opens=opens)
+        self.expected[notice_id] = Expected(agent_id=agent_id, responder=responder, opens=opens, test=test)
 
     def was_told(self, notice_id: str, agent_id: str) -> bool:
         """Whether anybody received it, or the agent's one for all that are beyond the ration."""
@@ -560,20 +606,24 @@ class Checks:
                     # A sender who is refused until the lease is over has told nobody.
                     came = came or self.refusals[derived(leg_id, "notice")] >= REFUSED_OFTEN
                     # What an address refuses is a bounce.
-                    came = came or (self.world.refuses(contact) and (leg.agent_id, DEFAULT_CONTACT) in self.told)
+                    came = came or (self.world.refuses(contact) and self._was_ever_told(leg.agent_id, DEFAULT_CONTACT))
                     self.world.require(came, "every leg's notice arrives", leg, leg.agent_id)
         self._told_that_it_is_over()
+
+    def _was_ever_told(self, agent_id: str, contact: str) -> bool:
+        return any((agent_id, contact, test) in self.told for test in (False, True))
 
     def _told_that_it_is_over(self) -> None:
         if not (self.world.deployment.closing_notices and self.world.faults.climate.fair):
             return
         if self.world.rules.after_call < OUTLASTS_LATE_THREADS:
             return
-        for (agent_id, contact), at in self.told_of.items():
-            over_at = self.told_over.get((agent_id, contact))
-            told = over_at is not None and over_at >= at
-            told = told or (agent_id, contact) in self.unheard
-            self.world.require(told, "whoever was told is told that it is over", (contact, at, over_at), agent_id)
+        for hearer, at in self.told_of.items():
+            agent_id, contact, test = hearer
+            over_at = self.told_over.get(hearer)
+            told = (over_at is not None and over_at >= at) or hearer in self.unheard
+            detail = (contact, at, over_at, test)
+            self.world.require(told, "whoever was told is told that it is over", detail, agent_id)
 
     def _nothing_is_left(self) -> None:
         keys = self.world.table.keys()
@@ -610,12 +660,17 @@ def _owed_later(writes: Sequence[Write]) -> list[Notice]:
     return [msgspec.json.decode(str(each.values["state"]), type=Notice) for each in rows if "|notice|" in each.key]
 
 
-def _closing_in(write: Write) -> Notice | None:
-    """The closing notice that a write owes, if it does."""
+def _notice_in(write: Write) -> Notice | None:
+    """The notice that a write owes, if it does."""
     if isinstance(write, Delete) or not write.key.startswith("outbox|") or "|notice|" not in write.key:
         return None
-    notice = msgspec.json.decode(str(write.values["state"]), type=Notice)
-    return notice if notice.kind is NoticeKind.CLOSING else None
+    return msgspec.json.decode(str(write.values["state"]), type=Notice)
+
+
+def _closing_in(write: Write) -> Notice | None:
+    """The closing notice that a write owes, if it does."""
+    notice = _notice_in(write)
+    return notice if notice is not None and notice.kind is NoticeKind.CLOSING else None
 
 
 def _minute_of(now: datetime) -> datetime:

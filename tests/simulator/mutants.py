@@ -417,8 +417,56 @@ MUTANTS = (
     Mutant(
         "told that it is over while it is not",
         FACTS,
-        "return not stands.in_progress and (not stands.held or",
-        "return not stands.in_progress or (not stands.held or",
+        "return over and (not held or",
+        "return over or (not held or",
+    ),
+    Mutant(
+        "a test in progress keeps a real call from being told to be over",
+        FACTS,
+        "over = not any(leg in legs for leg in stands.in_progress)",
+        "over = not stands.in_progress",
+    ),
+    Mutant(
+        "the hold of a test keeps a real call from being told to be over",
+        FACTS,
+        "held = any(leg in legs for leg in stands.dropped)",
+        "held = stands.held",
+    ),
+    Mutant(
+        "what is over bears the times of a test beside it",
+        FACTS,
+        "return emergency.legs if not real or _opened_by_test(emergency) else real",
+        "return emergency.legs",
+    ),
+    Mutant(
+        "a test has no end of its own",
+        FACTS,
+        '**{"test_thread" if test else "thread": thread}',
+        "thread=thread",
+    ),
+    Mutant(
+        "the end of a hold beside a test is looked at by nobody",
+        FACTS,
+        "elif held and not thread.closed and not any(leg in legs for leg in stands.in_progress):",
+        "elif held and not thread.closed and not stands.in_progress:",
+    ),
+    Mutant(
+        "a test of the version before is told to be over as a real call",
+        FACTS,
+        "return structs.replace(emergency, thread=None, test_thread=emergency.thread)",
+        "return emergency",
+    ),
+    Mutant(
+        "a test beyond the ration takes a real call's place",
+        DIALS,
+        'f"later test {kind}" if test else',
+        "",
+    ),
+    Mutant(
+        "who was told of a test alone waits for the first word of a real call",
+        "shared/domain/crisis_mail.py",
+        "emergency.test_thread if notice.test else None",
+        "emergency.test_thread",
     ),
     Mutant(
         "told that it is over before they are told of it",
@@ -1037,8 +1085,8 @@ MUTANTS = (
     Mutant(
         "an end that becomes known late is told to nobody",
         FACTS,
-        "return now < max(released_at, thread.close_at) + GIVE_CLOSING_UP_AFTER",
-        "return now < released_at + GIVE_CLOSING_UP_AFTER",
+        "now < max(released_at, close_at) + GIVE_CLOSING_UP_AFTER",
+        "now < released_at + GIVE_CLOSING_UP_AFTER",
     ),
     Mutant(
         "presence is said to be held where nothing can be",

@@ -156,6 +156,25 @@ def _held_until(emergency: Emergency, over: dict[str, Over], rules: Rules, now: 
     return None if until <= now or (released_at is not None and released_at >= at) else until
 
 
+def thread_is_over(emergency: Emergency, verdict: Verdict, rules: Rules, now: datetime, *, test: bool) -> bool:
+    """Whether the agent's real calls, or their tests, are over: none goes on, and no drop of theirs holds presence.
+
+    Nothing is sent once the lease is gone: that it is over is told then at the latest.
+    """
+    own = [leg for leg in emergency.legs if leg.test == test]
+    if any(leg.leg_id in verdict.running for leg in own):
+        return False
+    ends = [verdict.over[leg.leg_id] for leg in emergency.legs if leg.holds_presence and leg.leg_id in verdict.over]
+    given_back = [end.at for end in ends if end.by_agent]
+    if emergency.hold is not None and emergency.hold.released_at is not None:
+        given_back.append(emergency.hold.released_at)
+    last_given_back, hold = max(given_back, default=None), minutes(rules.hold_after_drop_minutes)
+    drops = [verdict.over[leg.leg_id] for leg in own if leg.holds_presence]
+    young = [drop.at for drop in drops if not drop.by_agent and now < drop.at + hold]
+    holding = [at for at in young if last_given_back is None or last_given_back < at]
+    return not holding or not verdict.lease_lives
+
+
 def moments(emergency: Emergency, rules: Rules, now: datetime) -> list[datetime]:
     """When time alone next changes a verdict: the sides of these are where mistakes live."""
     verdict = judge(emergency, rules, now)

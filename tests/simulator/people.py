@@ -150,11 +150,12 @@ class Person:
         self._over(call)
 
     def _expect_notice(self, call: Call) -> None:
-        self.world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True)
+        test = call.dialled == "933"
+        self.world.checks.expect_notice(derived(call.leg_id, "notice"), self.agent_id, opens=True, test=test)
         # In an outage nobody can be asked whether they are in the directory: they are told of as if they were.
         presumed = leg_id_of(agent_key_of(self.agent_id), call.call_id)
         if presumed != call.leg_id:
-            self.world.checks.expect_notice(derived(presumed, "notice"), self.agent_id)
+            self.world.checks.expect_notice(derived(presumed, "notice"), self.agent_id, test=test)
 
     def _is_called_back(self, call: Call) -> None:
         if call.number in self.world.newest.callback_numbers:

@@ -10,11 +10,12 @@ from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
+from shared.domain.ids import agent_key_of
 from shared.domain.leases import Rules
 from shared.domain.locations import Location, ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.presence import PresenceStatus
-from shared.ports import Email, RenderedNotice
+from shared.ports import Change, Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, after
@@ -398,15 +399,136 @@ def test_a_closing_notice_that_nobody_gets_takes_no_call_from_the_next_one(house
     assert last.dialled_at == dialled_at
 
 
-def test_a_closing_notice_of_a_test_and_a_real_call_names_no_number(house: House) -> None:
+@pytest.mark.parametrize(
+    ("real", "test"),
+    [((0, 60), (30, 600)), ((300, 360), (0, 400)), ((0, 600), (60, 120)), ((30, 90), (0, 90)), ((0, 30), (30, 60))],
+    ids=["the test outlasts it", "within the test", "the test is within it", "they end at once", "one after the other"],
+)
+def test_a_test_beside_a_real_call_is_closed_by_itself_and_each_bears_its_own_times(
+    house: House, real: tuple[int, int], test: tuple[int, int]
+) -> None:
+    seen, began = heard(house), house.clock.now()
+    over_at: dict[bool, datetime] = {}
+    for second in range(0, 700, 10):
+        for kind, (dialled, ended) in (("911", real), ("933", test)):
+            if second == dialled:
+                dial(house, kind, kind)
+            if second == ended:
+                end(house, kind)
+        house.sweep()
+        for notice in seen:
+            if notice.kind is NoticeKind.CLOSING:
+                over_at.setdefault(notice.test, house.clock.now())
+        house.clock.advance(after(seconds=10))
+    over = {notice.test: notice for notice in seen if notice.kind is NoticeKind.CLOSING}
+    assert sum(notice.kind is NoticeKind.CLOSING for notice in seen) == 2
+    for is_test, (dialled, ended) in ((False, real), (True, test)):
+        times = (over[is_test].dialled_at, over[is_test].ended_at, over_at[is_test])
+        assert times == (began + after(seconds=dialled), began + after(seconds=ended), began + after(seconds=ended))
+        assert over[is_test].recipients == CONTACTS
+    assert over[True].dialled == "933" and over[False].dialled in ("911", ""), "never the number of the other one"
+
+
+def test_the_hold_of_a_dropped_call_is_told_to_be_over_while_a_test_goes_on(house: House) -> None:
     seen = heard(house)
-    dial(house, "call-1")
-    dial(house, "call-2", "933")
-    end(house, "call-2")
-    end(house, "call-1")
-    live(house, 3)
+    dial(house, "911", "911")
+    end(house, "911", by_agent=False)
+    dropped_at = house.clock.now()
+    house.clock.advance(after(minutes=5))
+    dial(house, "933", "933")
+    sweeps(house, 290)
+    assert not [notice for notice in seen if notice.kind is NoticeKind.CLOSING]
+    sweeps(house, 20)
     [over] = [notice for notice in seen if notice.kind is NoticeKind.CLOSING]
-    assert (over.dialled, over.test) == ("", False)
+    assert (over.test, over.ended_at) == (False, dropped_at)
+    assert house.status(DANA) is PresenceStatus.DO_NOT_DISTURB, "the test is in progress"
+
+
+def test_a_test_that_dropped_does_not_keep_the_real_call_from_being_told_to_be_over(house: House) -> None:
+    seen = heard(house)
+    dial(house, "933", "933")
+    house.clock.advance(after(seconds=30))
+    dial(house, "911", "911")
+    house.clock.advance(after(seconds=30))
+    end(house, "911")
+    house.clock.advance(after(seconds=30))
+    end(house, "933", by_agent=False)
+    assert [notice.test for notice in seen if notice.kind is NoticeKind.CLOSING] == [False]
+    live(house, 11)
+    assert [notice.test for notice in seen if notice.kind is NoticeKind.CLOSING] == [False, True]
+
+
+def test_only_who_was_told_of_the_test_is_told_that_the_test_is_over(house: House) -> None:
+    dial(house, "911", "911")
+    others = ("other@example.com",)
+    house.add_agent(Agent(agent_id=DANA, name="Dana Example", emergency_contacts=others))
+    house.clock.advance(after(minutes=2))
+    seen = heard(house)
+    dial(house, "933", "933")
+    end(house, "933")
+    end(house, "911")
+    over = {notice.test: notice.recipients for notice in seen if notice.kind is NoticeKind.CLOSING}
+    assert over == {True: others, False: CONTACTS}
+
+
+def test_a_test_beyond_the_ration_takes_no_real_calls_place(house: House) -> None:
+    seen = heard(house)
+    for n in range(1, 7):
+        dial(house, f"call-{n}")
+        end(house, f"call-{n}")
+    dial(house, "test", "933")
+    end(house, "test")
+    assert house.telemetry.count("notice_rationed") == 2
+    live(house, 12)
+    called = [notice for notice in seen if notice.kind is NoticeKind.CALL]
+    assert sorted(notice.test for notice in called) == [*[False] * 6, True]
+    over = [notice for notice in seen if notice.kind is NoticeKind.CLOSING][-2:]
+    assert {(notice.test, notice.dialled_at) for notice in over} == {
+        (notice.test, notice.dialled_at) for notice in called[-2:]
+    }
+
+
+def as_the_version_before_kept_it(house: House) -> None:
+    """It had one thread for real calls and tests: that of whichever was dialled last, with all whom either told."""
+    stored = house.emergencies.load(agent_key_of(DANA), house.within()).result()
+    assert stored.emergency is not None and stored.emergency.test_thread is not None
+    before, thread = stored.emergency.thread, stored.emergency.test_thread
+    if before is not None:
+        thread = structs.replace(thread, told=before.told, closed_at=before.closed_at)
+    one = structs.replace(stored.emergency, thread=thread, test_thread=None)
+    house.emergencies.commit(Change(stored=stored, emergency=one, now=house.clock.now()), house.within())
+
+
+@pytest.mark.parametrize(
+    ("before", "since", "tests"),
+    [
+        ([], [], [True]),
+        ([], ["911"], [False, True]),
+        ([], ["another 933"], [True]),
+        (["911", "over"], [], [True]),
+        (["911", "over"], ["another 911"], [False, True]),
+        # What that version told of in one notice it still does.
+        (["911"], [], [False]),
+    ],
+)
+def test_a_test_that_the_version_before_recorded_is_closed_as_one(
+    house: House, before: list[str], since: list[str], tests: list[bool]
+) -> None:
+    for each in before:
+        end(house, "911") if each == "over" else dial(house, each, each)
+    live(house, 1)
+    seen = heard(house)
+    dial(house, "933", "933")
+    as_the_version_before_kept_it(house)
+    for each in since:
+        dial(house, each, each[-3:])
+        end(house, each)
+    if "over" not in before:
+        end(house, "911")
+    live(house, 1)
+    end(house, "933")
+    live(house, 2)
+    assert [notice.test for notice in seen if notice.kind is NoticeKind.CLOSING] == tests
 
 
 def test_a_callbacks_notice_tells_of_the_call_what_its_own_notice_told(house: House) -> None:

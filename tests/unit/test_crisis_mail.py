@@ -12,7 +12,9 @@ from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.crisis_mail import MAX_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
 from shared.domain.dials import Dial
+from shared.domain.emergencies import Emergency, Thread
 from shared.domain.errors import Unavailable
+from shared.domain.ids import agent_key_of
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.sender_quota import SenderQuota
@@ -120,6 +122,17 @@ def test_a_closing_notice_is_no_first_word_and_of_an_unknown_thread_only_a_call_
     assert is_first_word(notice("a", "x"), None)
     assert not is_first_word(notice("a", "x", kind=NoticeKind.CALLBACK_MISSED), None)
     assert not is_first_word(notice("a", "x", kind=NoticeKind.CLOSING), None)
+
+
+def test_a_real_call_is_a_first_word_to_whoever_was_told_of_a_test_alone() -> None:
+    told = Thread(opened_by="t", told=("x@example.com",))
+    known = Emergency(agent_id="ana", agent_key=agent_key_of("ana"), in_directory=True, test_thread=told)
+    real = notice("call", "x@example.com")
+    test = structs.replace(real, test=True)
+    assert is_first_word(real, known) and not is_first_word(test, known)
+    both = structs.replace(known, thread=told)
+    assert not is_first_word(real, both) and not is_first_word(test, both)
+    assert not is_first_word(test, structs.replace(known, thread=told, test_thread=None)), "nobody waits for a test"
 
 
 # The core -------------------------------------------------------------------------------------------------------------

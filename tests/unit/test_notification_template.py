@@ -145,6 +145,23 @@ def test_locations_say_where_they_come_from() -> None:
         assert "to within" not in words
 
 
+@pytest.mark.parametrize(
+    ("locale", "now", "before"),
+    [
+        ("en", "desktop at the time of the call.", "desktop 40 seconds before the call."),
+        ("es", "agente en el momento de la llamada.", "agente 40 segundos antes de la llamada."),
+        ("fr", "agent au moment de l\u2019appel.", "agent 40 secondes avant l\u2019appel."),
+        ("it", "agente al momento della chiamata.", "agente 40 secondi prima della chiamata."),
+    ],
+)
+def test_a_location_that_the_dial_brought_is_of_the_time_of_the_call(locale: str, now: str, before: str) -> None:
+    for age_s, words in ((0, now), (0.5, now), (-3, now), (40, before)):
+        for said in both(
+            rendered(locale=locale, location=structs.replace(LIVE, at=DIALLED - timedelta(seconds=age_s)))
+        ):
+            assert words in said
+
+
 def test_an_agent_without_a_name_is_known_by_the_id() -> None:
     for words in both(rendered(agent_name=None)):
         assert "agent-7 dialled" in words

@@ -210,11 +210,11 @@ def test_whoever_a_notice_beyond_the_ration_reaches_later_than_others_is_told_of
     assert emergency is not None and emergency.thread is not None and emergency.thread.left == ()
     [later] = emergency.thread.deferred
     for place, address in enumerate(contacts):
-        emergency = with_told(emergency, later, [address], house.clock.now())
+        emergency = with_told(emergency, later, [address], house.clock.now(), test=False)
         assert emergency.thread is not None
         assert (emergency.thread.left, emergency.thread.close_at) == (contacts[: place + 1], house.clock.now())
-    closed = with_closing(emergency, house.clock.now())
-    repeated = with_told(closed, later, contacts, house.clock.now())
+    closed = with_closing(emergency, house.clock.now(), test=False)
+    repeated = with_told(closed, later, contacts, house.clock.now(), test=False)
     assert repeated == closed, "a process that dies before it strikes the notice off sends it again"
 
 
