@@ -873,11 +873,6 @@ def closings_due(emergency: Emergency, stands: Standing, rules: Rules) -> list[d
     return found
 
 
-def is_to_be_closed(emergency: Emergency) -> bool:
-    """Whether somebody is to be told that it is over, or that a test is."""
-    return any(each is not None and each.close_at is not None for each in (emergency.thread, emergency.test_thread))
-
-
 def _thread_settled(
     emergency: Emergency, thread: Thread | None, stands: Standing, rules: Rules, now: datetime, *, test: bool
 ) -> Thread | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared.deadlines import Deadline
-from shared.domain.emergencies import Emergency, is_to_be_closed, ties
+from shared.domain.emergencies import Emergency, ties
 from shared.domain.errors import Conflict
 from shared.ports import Change, EmergencyStore, Stored
 from shared.use_cases.effects import CloseThread, Effect, ReconcilePresence, SettleHeldRecordings
@@ -44,4 +44,6 @@ def change_emergency(
 def owed_to(emergency: Emergency) -> tuple[Effect, ...]:
     """What an emergency that was just written owes, besides notices."""
     presence = (ReconcilePresence(emergency.agent_key),) if emergency.presence_due_at is not None else ()
-    return (*presence, CloseThread(emergency.agent_key)) if is_to_be_closed(emergency) else presence
+    threads = (emergency.thread, emergency.test_thread)
+    over = any(thread is not None and thread.close_at is not None for thread in threads)
+    return (*presence, CloseThread(emergency.agent_key)) if over else presence

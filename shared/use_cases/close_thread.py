@@ -6,6 +6,7 @@ from datetime import datetime
 from msgspec import structs
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import (
     GIVE_CLOSING_UP_AFTER,
@@ -102,11 +103,7 @@ def _notice(
     recipients = thread.left
     if not recipients:
         return None
-    agent = None
-    if emergency.in_directory:
-        # A damaged entry costs the message the name, and nobody the word that it is over.
-        with suppress(Unreadable):
-            agent = directory.find(emergency.agent_id, deadline).result()
+    agent = _agent_of(emergency, directory, deadline)
     situation = emergency.situation or Situation()
     told_of = legs_that_end(emergency, test=test)
     # Whatever opens a thread again is another notice, one beyond the ration from when it is sent.
@@ -137,3 +134,10 @@ def _notice(
         kind=NoticeKind.CLOSING,
         repeat=True,
     )
+
+
+def _agent_of(emergency: Emergency, directory: AgentDirectory, deadline: Deadline) -> Agent | None:
+    """A damaged entry costs the message the name, and nobody the word that it is over."""
+    with suppress(Unreadable):
+        return directory.find(emergency.agent_id, deadline).result() if emergency.in_directory else None
+    return None
