@@ -466,7 +466,8 @@ def _trimmed(text: str | None) -> str | None:
 class PanelAnswer(Struct, frozen=True, kw_only=True):
     """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds.
 
-    `banner_key` names the banner in any language; `presence` is null while it is not held by us.
+    `banner_key` names the banner in any language; `presence` is null while it is not held by us. `test`: it is about
+    calls to the test number, which `banner` says in front.
     """
 
     mode: str
@@ -481,6 +482,7 @@ class PanelAnswer(Struct, frozen=True, kw_only=True):
     placeable: Placeable
     dial: str | None
     poll_after_s: int
+    test: bool
 
 
 class CallAnswer(Struct, frozen=True, kw_only=True):
@@ -627,7 +629,7 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         mode=panel.mode.value,
         controls=panel.controls,
         form_actions=panel.form_actions,
-        banner=banner_words(panel.banner, locale),
+        banner=banner_words(panel.banner, locale, test=panel.test),
         banner_key=panel.banner,
         presence=panel.presence,
         callback_number=panel.callback_number,
@@ -636,6 +638,7 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         placeable=panel.placeable,
         dial=panel.dial,
         poll_after_s=panel.poll_after_s,
+        test=panel.test,
     )
 
 
