@@ -9,6 +9,7 @@ from shared.domain.emergencies import Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Panel, panel_of
+from shared.domain.subjects import claimed, unused
 from shared.use_cases.effects import Effect, ReturnPresence
 
 
@@ -59,9 +60,10 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
     """That of a dial which the store has; `known`: it had it before."""
     assert emergency.lease is not None
     placement = emergency.placement_of(leg)
+    agent_id, ignored = _id_of_repeat(facts, leg) if known else (facts.subject.agent_id, facts.all_ignored)
     return Answer(
         call_id=facts.dial.call_id,
-        agent_id=facts.subject.agent_id,
+        agent_id=agent_id,
         callback_number=leg.number or None,
         expires_at=emergency.lease.expires_at(facts.rules, facts.now),
         shared=leg.shared,
@@ -70,11 +72,23 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         notified=leg.notified,
         placeable=placement.placeable,
         dial=placement.dial,
-        ignored=facts.all_ignored,
+        ignored=ignored,
         locale=(emergency.situation or facts.situation).locale,
         panel=panel_of(emergency, facts.rules, facts.now),
         known=known,
     )
+
+
+def _id_of_repeat(facts: DialFacts, leg: Leg) -> tuple[str, tuple[str, ...]]:
+    """The id that a repeat is answered with, and what is ignored then.
+
+    Whatever id it names: of an agent without an entry only those are theirs that legs were answered with.
+    """
+    answered_as = leg.answered_as if facts.agent is None else None
+    if answered_as is None:
+        return facts.subject.agent_id, facts.all_ignored
+    ignored = (*facts.all_ignored, *unused(claimed(facts.dial.agent_id, facts.caller), answered_as))
+    return answered_as, tuple(dict.fromkeys(ignored))
 
 
 def stale(facts: DialFacts) -> Started:
