@@ -309,6 +309,7 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
         holds_presence=holds_presence,
         reported_end=ended,
         claims=(key_of(server_call_id),) if server_call_id else (),
+        answered_as=facts.subject.agent_id if facts.subject.owner is not None else None,
         country=facts.situation.country,
         placement=facts.situation.placement,
     )

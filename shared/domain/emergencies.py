@@ -69,6 +69,8 @@ class Leg(Struct, frozen=True, kw_only=True):
     already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
+    `answered_as` is the id that an unlisted agent's dial was answered with, None for a listed one and in rows of an
+    older version.
     `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
     or a supervisor said that it is over: neither says who ended it. `country` and `placement` are where the caller was
     and what came of it (B13); without them for a callback and in rows of an older version.
@@ -90,6 +92,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     left_at: datetime | None = None
     claims: tuple[Key, ...] = ()
     callback: Key | None = None
+    answered_as: str | None = None
     country: str | None = None
     placement: Placement | None = None
 
@@ -231,6 +234,11 @@ class Emergency(Struct, frozen=True, kw_only=True):
     def presence_id(self) -> str:
         """The id under which presence services know the agent."""
         return presence_id_of(self.agent_id, self.owner)
+
+    @property
+    def answered_ids(self) -> tuple[str, ...]:
+        """The ids that its agent goes by: that of the latest dial, and those that other legs were answered with."""
+        return tuple(dict.fromkeys((self.agent_id, *(leg.answered_as for leg in self.legs if leg.answered_as))))
 
     def placement_of(self, leg: Leg) -> Placement:
         """What came of placing a leg; of one that does not say, what came of the latest dial."""

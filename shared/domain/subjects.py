@@ -46,10 +46,11 @@ def presence_id_of(agent_id: str, owner: str | None) -> str:
 
 def listed(entry: Agent, said: str | None = None) -> Subject:
     """An agent of the directory; `said` is the id by which they were named."""
-    return Subject(agent_id=entry.agent_id, key=entry.key, entry=entry, ignored=_unused(said, entry.agent_id))
+    return Subject(agent_id=entry.agent_id, key=entry.key, entry=entry, ignored=unused(said, entry.agent_id))
 
 
-def _unused(said: str | None, agent_id: str) -> tuple[str, ...]:
+def unused(said: str | None, agent_id: str) -> tuple[str, ...]:
+    """What is ignored of a dial that names this agent by what it `said`."""
     return () if said is None or same_agent(said, agent_id) else ("agent_id",)
 
 
@@ -84,7 +85,7 @@ def impersonated(caller: Caller, entry: Agent) -> Subject:
 
 def left_behind(agent_id: str, said: str | None = None) -> Subject:
     """One whose entry was removed in the middle of their emergency, which goes on; `said` as in `listed`."""
-    return Subject(agent_id=agent_id, key=agent_key_of(agent_id), ignored=_unused(said, agent_id))
+    return Subject(agent_id=agent_id, key=agent_key_of(agent_id), ignored=unused(said, agent_id))
 
 
 def owners_before(entry: Agent, caller: Caller) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from shared.domain.emergencies import Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Panel, panel_of
+from shared.domain.subjects import claimed, unused
 from shared.use_cases.effects import Effect, ReturnPresence
 
 
@@ -62,9 +63,10 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
     # A repeat comes at any time: by then the number may be somebody else's.
     its_own = leg.number == lease.number and lease.lasts(facts.rules, facts.now)
     placement = emergency.placement_of(leg)
+    agent_id, ignored = _id_of_repeat(facts, leg) if known else (facts.subject.agent_id, facts.all_ignored)
     return Answer(
         call_id=facts.dial.call_id,
-        agent_id=facts.subject.agent_id,
+        agent_id=agent_id,
         callback_number=(leg.number if its_own else panel.callback_number) or None,
         expires_at=lease.expires_at(facts.rules, facts.now),
         shared=leg.shared,
@@ -73,11 +75,23 @@ def recorded_answer(facts: DialFacts, emergency: Emergency, leg: Leg, *, known: 
         notified=leg.notified,
         placeable=placement.placeable,
         dial=placement.dial,
-        ignored=facts.all_ignored,
+        ignored=ignored,
         locale=(emergency.situation or facts.situation).locale,
         panel=panel,
         known=known,
     )
+
+
+def _id_of_repeat(facts: DialFacts, leg: Leg) -> tuple[str, tuple[str, ...]]:
+    """The id that a repeat is answered with, and what is ignored then.
+
+    Whatever id it names: of an agent without an entry only those are theirs that legs were answered with.
+    """
+    answered_as = leg.answered_as if facts.agent is None else None
+    if answered_as is None:
+        return facts.subject.agent_id, facts.all_ignored
+    ignored = (*facts.all_ignored, *unused(claimed(facts.dial.agent_id, facts.caller), answered_as))
+    return answered_as, tuple(dict.fromkeys(ignored))
 
 
 def stale(facts: DialFacts) -> Started:

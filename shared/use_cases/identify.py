@@ -225,7 +225,7 @@ def _without_that_entry(
     entry = next(iter(own), None)
     subject = structs.replace(unlisted(agent_id, caller.owner), entry=entry)
     stored = emergencies.find(subject.key, deadline).result()
-    if stored.emergency is not None and same_agent(stored.emergency.agent_id, agent_id):
+    if stored.emergency is not None and any(same_agent(each, agent_id) for each in stored.emergency.answered_ids):
         return subject, stored
     left = id_left(None, caller, directory, deadline).result()
     if left is not None and same_agent(left, agent_id):

@@ -555,8 +555,20 @@ MUTANTS = (
     Mutant(
         "an agent is answered under another's id",
         IDENTIFY,
-        "if stored.emergency is not None and same_agent(stored.emergency.agent_id, agent_id):",
-        "if stored.emergency is not None:",
+        "any(same_agent(each, agent_id) for each in stored.emergency.answered_ids)",
+        "True",
+    ),
+    Mutant(
+        "a redial takes the id of the dial before from an unlisted agent",
+        FACTS,
+        "*(leg.answered_as for leg in self.legs if leg.answered_as)",
+        "*()",
+    ),
+    Mutant(
+        "a repeat of a dial is answered with an id that nothing was recorded under",
+        ANSWERS,
+        "answered_as = leg.answered_as if facts.agent is None else None",
+        "answered_as = None",
     ),
     Mutant(
         "who has an entry reaches whatever entry they name",

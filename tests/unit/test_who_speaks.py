@@ -110,6 +110,54 @@ def test_an_agent_outside_the_directory_has_one_emergency_under_whatever_id(hous
     assert again.callback_number == first.callback_number and not again.known
 
 
+@pytest.mark.parametrize("other", [EVE_OBJECT, "mallory", "dana"], ids=["no id", "another one", "a listed agent's"])
+def test_each_id_that_a_dial_of_an_unlisted_agent_was_answered_with_stays_theirs(house: House, other: str) -> None:
+    ids = [dial(house, "eve", EVE).agent_id, dial(house, other, EVE, "call-2").agent_id]
+    assert ids == ["eve", EVE_OBJECT if other == "dana" else other]
+    for agent_id in ids:
+        assert panel_mode(house, agent_id, EVE) is panel_mode(house, agent_id, office()) is Mode.EMERGENCY
+        assert seen(house, agent_id, EVE) is PresenceStatus.DO_NOT_DISTURB
+        house.calling.release_presence(agent_id, caller=EVE)
+        with pytest.raises(NotAllowed):
+            panel_mode(house, agent_id, BEN)
+    for agent_id in ("dana", "nobody"):
+        with pytest.raises(NotAllowed):
+            panel_mode(house, agent_id, EVE)
+    for call_id in ("call-1", "call-2"):
+        assert house.end(End(call_id=call_id, by_agent=True), EVE).known
+    assert [panel_mode(house, agent_id, EVE) for agent_id in ids] == [Mode.NORMAL] * 2
+
+
+def test_a_repeat_is_answered_with_the_id_of_its_own_dial_whatever_it_names(house: House) -> None:
+    dial(house, "eve", EVE)
+    dial(house, "mallory", EVE, "call-2")
+    for named, ignored in (("eve", ()), ("EVE", ()), (EVE_OBJECT, ()), ("somebody", ("agent_id",))):
+        repeated = dial(house, named, EVE)
+        assert (repeated.known, repeated.agent_id, repeated.ignored) == (True, "eve", ignored)
+
+
+def test_the_ids_of_an_unlisted_agent_last_as_long_as_the_lease(house: House) -> None:
+    dial(house, "eve", EVE)
+    dial(house, "mallory", EVE, "call-2")
+    for call_id in ("call-1", "call-2"):
+        house.end(End(call_id=call_id, by_agent=True), EVE)
+    house.clock.advance(after(minutes=200))
+    house.tick()
+    for agent_id in ("eve", "mallory"):
+        with pytest.raises(NotAllowed):
+            panel_mode(house, agent_id, EVE)
+    assert not [row for row in house.rows() if row.startswith("unlisted|")]
+
+
+def test_a_machine_finds_whom_it_named_by_an_object_id_under_each_id_that_it_gave_them(house: House) -> None:
+    dial(house, "eve", MACHINE, entra_object_id=EVE_OBJECT)
+    dial(house, "mallory", MACHINE, "call-2", entra_object_id=EVE_OBJECT)
+    for call_id, agent_id in (("call-1", "eve"), ("call-2", "mallory")):
+        assert panel_mode(house, agent_id, MACHINE) is Mode.EMERGENCY
+        assert panel_mode(house, agent_id, OTHER_MACHINE) is Mode.NORMAL
+        assert house.end(End(call_id=call_id, by_agent=True, agent_id=agent_id), MACHINE).known
+
+
 def test_what_nobody_in_the_directory_claims_is_told_as_claimed(house: House) -> None:
     house.performs = False
     dial(house, "eve", EVE)
