@@ -35,7 +35,6 @@ _PANEL = {
     "placeable": "yes",
     "dial": "911",
     "poll_after_s": 2,
-    "test": False,
 }
 _CALL = {
     "call_id": CALL_ID,

@@ -341,7 +341,6 @@ export class EmergencyPanel extends HTMLElement {
       reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
       ended: this.#endedHere(dialer?.ended ?? this.#endOf(call)),
-      endedTest: Boolean(dialer?.ended && dialer.test),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
@@ -452,13 +451,12 @@ export class EmergencyPanel extends HTMLElement {
     const { alert } = this.#parts;
     const key = view.bannerKey ?? "";
     // The region is there before it is filled: what appears together with its text is not read out everywhere.
-    const sign = key === "banner" ? view.bannerText : view.asTest ? `${key}, test` : key;
+    const sign = key === "banner" ? view.bannerText : key;
     if (alert.dataset.shown === sign) return;
     alert.dataset.shown = sign;
     alert.className = key ? "alert" : "";
     const own = key && key !== "banner" && key in PANEL_WORDS.en ? this.#t(key) : null;
-    const said = own && view.asTest ? this.#t("as_test", { words: own }) : own;
-    alert.replaceChildren(...(key ? [icon("alert"), el("span", {}, said ?? view.bannerText ?? "")] : []));
+    alert.replaceChildren(...(key ? [icon("alert"), el("span", {}, own ?? view.bannerText ?? "")] : []));
   }
 
   #buttons(group, names) {

@@ -3,8 +3,6 @@
 export const USUAL_CONTROLS = ["answer", "decline", "dial", "keypad", "mute", "hold", "transfer", "conference", "device_settings", "end_call"];
 const DEVICES_AND_END = ["device_settings", "end_call"];
 const INERT_AFTER_CHANGE_MS = 600;
-/** What is said of a test as of a real call: marked, where it is of a test. */
-const MARKED_AS_TEST = new Set(["callback_ringing", "held_after_drop", "cannot_be_placed"]);
 export const GUARDED = new Set(["end_call", "decline", "end_hold", "call_again"]);
 
 /**
@@ -23,7 +21,6 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {boolean} reconnecting its line is being restored
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
  * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here; a drop for ten minutes
- * @property {boolean} endedTest whether that leg was a test call
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
@@ -58,7 +55,6 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
     // A server that was never heard: nobody here knows whether there is an emergency.
     known: panel !== null || mode !== "normal",
     test: bannerKey === "test_in_progress",
-    asTest: isMarked(bannerKey, panel, local, over, dropped),
     drill: bannerKey === "drill_in_progress",
     server: server.status,
     controls: controlsOf(mode, legInProgress, over && mode === "normal" ? null : panel, mayCallAgain),
@@ -109,15 +105,6 @@ function bannerOf(mode, held, panel, local) {
   // Where no call can be placed, nobody is to be told to call again.
   if (held) return panel?.placeable === "no" ? "cannot_be_placed" : "held_after_drop";
   return panel?.mode === "normal" && panel.banner ? panel.banner_key ?? "banner" : null;
-}
-
-/**
- * Whether the banner is marked as of a test: by the server that says the same banner, or where a test dropped here. Nothing
- * of a real call is, here in progress or over, of which a server that is away, or was not told, knows nothing.
- */
-function isMarked(bannerKey, panel, local, over, dropped) {
-  if (!MARKED_AS_TEST.has(bannerKey) || local.test === false || (over && !local.endedTest)) return false;
-  return panel?.banner_key === bannerKey ? panel.test === true : dropped;
 }
 
 /** What is said beside the banner: at most one of the server, one of the line, one of the report. */

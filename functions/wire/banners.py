@@ -69,24 +69,10 @@ BANNERS: dict[str, dict[Banner, str]] = {
     },
 }
 
-# What is said of a test as of a real call bears this mark in front.
-AS_TEST = {
-    "en": "TEST: {words}",
-    "es": "PRUEBA: {words}",
-    "fr": "TEST\u202f: {words}",
-    "it": "PROVA: {words}",
-}
-MARKED_AS_TEST = (Banner.CALLBACK_RINGING, Banner.HELD_AFTER_DROP, Banner.CANNOT_BE_PLACED)
 
-
-def banner_words(banner: Banner | None, locale: str | None, *, test: bool = False) -> str | None:
-    """The words of a banner in the language of `locale` (BCP 47), else in English; None without a banner.
-
-    `test`: the panel is about a test, which the words of each banner say (S1).
-    """
+def banner_words(banner: Banner | None, locale: str | None) -> str | None:
+    """The words of a banner in the language of `locale` (BCP 47), else in English; None without a banner."""
     if banner is None:
         return None
-    asked = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
-    language = asked if asked in BANNERS else DEFAULT_LANGUAGE
-    words = BANNERS[language][banner]
-    return AS_TEST[language].format(words=words) if test and banner in MARKED_AS_TEST else words
+    language = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
+    return BANNERS.get(language, BANNERS[DEFAULT_LANGUAGE])[banner]

@@ -466,8 +466,7 @@ def _trimmed(text: str | None) -> str | None:
 class PanelAnswer(Struct, frozen=True, kw_only=True):
     """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds.
 
-    `banner_key` names the banner in any language; `presence` is null while it is not held by us. `test`: it is about
-    calls to the test number, which `banner` says in front.
+    `banner_key` names the banner in any language; `presence` is null while it is not held by us.
     """
 
     mode: str
@@ -482,7 +481,6 @@ class PanelAnswer(Struct, frozen=True, kw_only=True):
     placeable: Placeable
     dial: str | None
     poll_after_s: int
-    test: bool
 
 
 class CallAnswer(Struct, frozen=True, kw_only=True):
@@ -629,7 +627,7 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         mode=panel.mode.value,
         controls=panel.controls,
         form_actions=panel.form_actions,
-        banner=banner_words(panel.banner, locale, test=panel.test),
+        banner=banner_words(panel.banner, locale),
         banner_key=panel.banner,
         presence=panel.presence,
         callback_number=panel.callback_number,
@@ -638,7 +636,6 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         placeable=panel.placeable,
         dial=panel.dial,
         poll_after_s=panel.poll_after_s,
-        test=panel.test,
     )
 
 

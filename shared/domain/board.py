@@ -8,7 +8,7 @@ from msgspec import Struct
 from shared.domain.emergencies import Emergency, rings_now, standing
 from shared.domain.leases import Rules
 from shared.domain.notifications import Delivery, Notice
-from shared.domain.panels import Mode, Panel, are_tests, panel_of
+from shared.domain.panels import Mode, Panel, panel_of
 from shared.domain.presence import PresenceStatus
 
 OWED = "owed"
@@ -78,9 +78,7 @@ def live_emergency(
     stands, panel = standing(emergency, rules, now), panel_of(emergency, rules, now)
     number, expires_at = _lent(emergency, panel, rules)
     held_until = None if stands.held_until == _FOR_EVER else stands.held_until
-    # A responder who calls back may mean any call of the lease.
-    ringing = panel.mode is Mode.RINGING
-    about = emergency.legs if ringing else (*stands.in_progress, *stands.dropped) or emergency.legs
+    about = (*stands.in_progress, *stands.dropped) or emergency.legs
     return LiveEmergency(
         emergency=emergency.live_id,
         agent_id=emergency.agent_id,
@@ -92,7 +90,7 @@ def live_emergency(
         callback_number=number,
         expires_at=expires_at,
         shared=emergency.lease.shared,
-        test=are_tests(about),
+        test=bool(about) and all(leg.test for leg in about),
         drill=emergency.drill,
         notices=notices,
         hold_until=held_until,

@@ -1,12 +1,11 @@
 """What the communication panel shows (S5)."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from shared.domain.emergencies import Emergency, Leg, Standing, rings_now, standing
+from shared.domain.emergencies import Emergency, Standing, rings_now, standing
 from shared.domain.emergency_numbers import Placeable, Placement
 from shared.domain.leases import Rules
 from shared.domain.presence import PresenceStatus
@@ -59,8 +58,7 @@ class Panel(Struct, frozen=True, kw_only=True):
 
     `presence` is Do not disturb while it is held by us, None otherwise. `say` is what the caller should say (B12), None
     without a lease; `dial` are the digits that the platform connects
-    where the caller is, None where it connects none (B13). `test`: the calls that the panel is about are to the test
-    number.
+    where the caller is, None where it connects none (B13).
     """
 
     mode: Mode = Mode.NORMAL
@@ -74,7 +72,6 @@ class Panel(Struct, frozen=True, kw_only=True):
     placeable: Placeable = Placeable.UNKNOWN
     dial: str | None = None
     poll_after_s: int = POLL_OTHERWISE_S
-    test: bool = False
 
 
 def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
@@ -120,26 +117,18 @@ def _moded(emergency: Emergency, stands: Standing, placement: Placement, now: da
     """The panel by itself, without presence, the number and what goes with it."""
     if rings_now(emergency, now):
         # Also while a leg is in progress, which may be dead: Answer comes beside End call, and takes nothing away.
-        # The responder may mean any call of the lease: it is a test where none of them is real.
-        test = are_tests(emergency.legs)
-        return structs.replace(_ringing_panel(in_a_call=bool(stands.in_progress)), test=test)
+        return _ringing_panel(in_a_call=bool(stands.in_progress))
     if stands.in_progress:
         return emergency_panel(
-            test=are_tests(stands.in_progress),
+            test=all(leg.test for leg in stands.in_progress),
             # A responder is on the line: then it is no matter whether a call can be placed.
             placement=None if any(leg.callback for leg in stands.in_progress) else placement,
         )
     if stands.held:
         # Where no call can be placed, nobody is to be told to call again.
         banner = Banner.CANNOT_BE_PLACED if placement.placeable is Placeable.NO else Banner.HELD_AFTER_DROP
-        test = are_tests(stands.dropped)
-        return Panel(controls=HELD_CONTROLS, banner=banner, poll_after_s=POLL_DURING_EMERGENCY_S, test=test)
+        return Panel(controls=HELD_CONTROLS, banner=banner, poll_after_s=POLL_DURING_EMERGENCY_S)
     return Panel()
-
-
-def are_tests(legs: Iterable[Leg]) -> bool:
-    """Whether these legs are calls to the test number, each of them: one real call among them makes it real (S1)."""
-    return {leg.test for leg in legs} == {True}
 
 
 def _placement(emergency: Emergency, stands: Standing) -> Placement:
@@ -177,7 +166,6 @@ def emergency_panel(*, test: bool, placement: Placement | None = None) -> Panel:
         banner=banner,
         presence=PresenceStatus.DO_NOT_DISTURB,
         poll_after_s=POLL_DURING_EMERGENCY_S,
-        test=test,
     )
 
 

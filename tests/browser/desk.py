@@ -59,7 +59,7 @@ def panel(**fields: Any) -> dict[str, Any]:
     """A panel as the server tells it, with other fields than those of an agent at peace."""
     peace = {"mode": "normal", "controls": list(USUAL), "form_actions": ["save", "refresh"], "banner": None}
     nothing = dict.fromkeys(("banner_key", "presence", "callback_number", "expires_at", "say", "dial"))
-    return {**peace, **nothing, "placeable": "unknown", "poll_after_s": 30, "test": False, **fields}
+    return {**peace, **nothing, "placeable": "unknown", "poll_after_s": 30, **fields}
 
 
 def in_emergency(**fields: Any) -> dict[str, Any]:
@@ -271,8 +271,7 @@ def _lent(body: Any, behaviour: str) -> dict[str, object]:
     lent = behaviour == "accepted"
     number = LENT if lent else "+14255550100"
     say = {**SAY, "callback_number": number, "number_shown": lent and body["caller_id_ours"]}
-    said = {"banner": "Emergency test call.", "banner_key": "test_in_progress", "test": True}
-    test = said if body["dialled"] == "933" else {}
+    test = {"banner": "Emergency test call.", "banner_key": "test_in_progress"} if body["dialled"] == "933" else {}
     return {
         "call_id": body["call_id"],
         "agent_id": "agent-as-the-server-knows-them",

@@ -47,18 +47,10 @@ def rung_in_a_call(page: Page) -> None:
     rung(page)
 
 
-def as_test(key: str) -> str:
-    return str(WORDS["en"]["as_test"]).replace("{words}", WORDS["en"][key])
-
-
-def dropped(page: Page, number: str = "911") -> None:
-    page.evaluate("(number) => { window.dialer.dial(number); }", number)
+def dropped(page: Page) -> None:
+    page.evaluate("() => { window.dialer.dial('911'); }")
     page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
     page.wait_for_function("() => window.dialer.state.report === 'accepted'")
-
-
-def dropped_933(page: Page) -> None:
-    dropped(page, "933")
 
 
 type State = tuple[dict[str, Any], Callable[[Page], None], list[str], str, str]
@@ -87,20 +79,6 @@ STATES: dict[str, State] = {
         ["Call 911 again", "End the hold", *ALL],
         "After the emergency call",
         WORDS["en"]["held_after_drop"],
-    ),
-    "held after a test": (
-        after_drop(dial="933", test=True),
-        dropped_933,
-        ["Call 933 again", "End the hold", *ALL],
-        "After the emergency call",
-        as_test("held_after_drop"),
-    ),
-    "a test's number rings": (
-        ringing(test=True),
-        rung,
-        ["Answer", "Device settings"],
-        "Emergency callback",
-        as_test("callback_ringing"),
     ),
     "held, cannot be placed": (
         after_drop_abroad(),

@@ -56,7 +56,6 @@ OVER = {
     "placeable": "unknown",
     "dial": None,
     "poll_after_s": 30,
-    "test": False,
 }
 SAY = {
     "address": STREET,

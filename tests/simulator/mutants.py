@@ -421,18 +421,6 @@ MUTANTS = (
         "return over or (not held or",
     ),
     Mutant(
-        "a test that dropped shows as a real call",
-        PANELS,
-        "test = are_tests(stands.dropped)",
-        "test = False",
-    ),
-    Mutant(
-        "a responder who may mean a real call is said to call for a test",
-        PANELS,
-        "test = are_tests(emergency.legs)",
-        "test = are_tests(stands.dropped or emergency.legs)",
-    ),
-    Mutant(
         "a test in progress keeps a real call from being told to be over",
         FACTS,
         "over = not any(leg in legs for leg in stands.in_progress)",

@@ -11,7 +11,7 @@ import pytest
 
 from functions import pages
 from functions.pages import FOLDER, SCRIPTS, STYLES, accepts_gzip, frame_ancestors, join
-from functions.wire.banners import AS_TEST, BANNERS, MARKED_AS_TEST
+from functions.wire.banners import BANNERS
 from shared.bootstrap import compose, install
 from shared.domain.panels import Banner
 from tests.rules.sources import ROOT
@@ -191,6 +191,3 @@ def test_the_panel_says_a_banner_as_the_server_does(language: str) -> None:
     """The panel's own words stand in where the server is away: two wordings of one state would be read out twice."""
     words = json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8"))
     assert {banner: words.get(banner) for banner in Banner} == BANNERS[language]
-    assert words["as_test"] == AS_TEST[language]
-    marked = re.search(r"MARKED_AS_TEST = new Set\(\[(.*)\]\)", (FOLDER / "panel-state.js").read_text("utf-8"))
-    assert marked is not None and tuple(re.findall(r'"(\w+)"', marked[1])) == MARKED_AS_TEST

@@ -5,10 +5,10 @@ import pytest
 from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
-from shared.domain.emergency_numbers import Placeable, Placement
+from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import key_of
 from shared.domain.locations import Location, LocationSource
-from shared.domain.panels import Banner, emergency_panel
+from shared.domain.panels import Banner
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.end_call import End
@@ -167,63 +167,3 @@ def test_the_answer_and_the_panel_speak_the_dials_language_else_the_entrys(
     answer = dial(house, locale=said)
     _, shown = house.calling.show_panel(DANA, caller=office(), deadline=house.within())
     assert (answer.locale, shown) == (right, right)
-
-
-# A test is marked as one wherever the panel shows it (S1) -----------------------------------------------------------
-
-DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
-
-
-def call_back(house: House) -> None:
-    house.responder_calls(house.panel(DANA).callback_number)
-
-
-def test_the_panel_of_a_test_says_so_in_progress_after_its_drop_and_while_a_responder_calls_back() -> None:
-    house, seen = house_with(), []
-    answer = dial(house, dialled="933", acs_user_id=DANA_ACS)
-    house.end(End(call_id="call-1", by_agent=False))
-    seen.append(house.panel(DANA))
-    call_back(house)
-    seen.append(house.panel(DANA))
-    house.switchboard.pick_up(DANA_ACS)
-    house.deliver()
-    seen.append(house.panel(DANA))
-    banners = [Banner.HELD_AFTER_DROP, Banner.CALLBACK_RINGING, Banner.TEST_IN_PROGRESS]
-    assert [panel.banner for panel in seen] == banners
-    assert answer.panel.test and all(panel.test for panel in seen)
-    assert not house.panel("somebody").test
-
-
-def test_a_test_that_cannot_be_placed_is_a_test_all_the_same() -> None:
-    nowhere = Placement(placeable=Placeable.NO, dial=None)
-    shown = [emergency_panel(test=test, placement=nowhere) for test in (True, False)]
-    assert [(panel.banner, panel.test) for panel in shown] == [
-        (Banner.CANNOT_BE_PLACED, True),
-        (Banner.CANNOT_BE_PLACED, False),
-    ]
-
-
-@pytest.mark.parametrize("real_first", [True, False])
-def test_a_responder_who_may_mean_a_real_call_is_never_said_to_be_a_tests(*, real_first: bool) -> None:
-    house = house_with()
-    calls = ["911", "933"] if real_first else ["933", "911"]
-    for dialled in calls:
-        dial(house, call_id=dialled, dialled=dialled, acs_user_id=DANA_ACS)
-        house.clock.advance(after(seconds=5))
-        house.end(End(call_id=dialled, by_agent=dialled == "911"))
-        house.clock.advance(after(seconds=5))
-    assert house.panel(DANA).test is real_first, "of a test that dropped is what is held, unless the agent gave it back"
-    call_back(house)
-    panel = house.panel(DANA)
-    assert (panel.banner, panel.test) == (Banner.CALLBACK_RINGING, False)
-    assert [each.test for each in house.administration.show_board().emergencies] == [False]
-
-
-def test_a_real_call_that_dropped_is_real_whatever_test_dropped_beside_it() -> None:
-    house = house_with()
-    for dialled in ("911", "933"):
-        dial(house, call_id=dialled, dialled=dialled)
-        house.clock.advance(after(seconds=5))
-        house.end(End(call_id=dialled, by_agent=False))
-    panel = house.panel(DANA)
-    assert (panel.banner, panel.test) == (Banner.HELD_AFTER_DROP, False)

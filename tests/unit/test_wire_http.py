@@ -534,7 +534,6 @@ PANEL_OF_A_TEST_CALL = {
     "placeable": "unknown",
     "dial": None,
     "poll_after_s": 2,
-    "test": True,
 }
 
 
@@ -579,18 +578,6 @@ def test_every_language_has_every_banner_in_words_of_its_own() -> None:
 @pytest.mark.parametrize("locale", ["it", "it-IT", "IT_it"])
 def test_a_banner_is_in_the_agents_language(locale: str) -> None:
     assert banner_words(Banner.EMERGENCY_IN_PROGRESS, locale) == "È in corso una chiamata di emergenza."
-
-
-@pytest.mark.parametrize(("locale", "mark"), [("en", "TEST"), ("es", "PRUEBA"), ("fr-CA", "TEST"), ("it", "PROVA")])
-@pytest.mark.parametrize("banner", Banner)
-def test_whatever_is_said_of_a_test_says_once_that_it_is_one(banner: Banner, locale: str, mark: str) -> None:
-    real, test = banner_words(banner, locale), banner_words(banner, locale, test=True)
-    assert real is not None and test is not None
-    if banner in (Banner.EMERGENCY_IN_PROGRESS, Banner.DRILL_IN_PROGRESS):
-        assert test == real, "neither is ever of a test"
-    else:
-        assert test.startswith(mark) and test.endswith(real) and test.count(mark) == 1
-        assert real.startswith(mark) == (banner is Banner.TEST_IN_PROGRESS)
 
 
 def test_no_banner_tells_an_agent_to_show_as_available() -> None:
