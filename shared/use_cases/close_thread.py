@@ -21,6 +21,7 @@ from shared.domain.emergencies import (
     thread_of,
     with_closing,
 )
+from shared.domain.emergency_numbers import TEST_NUMBER
 from shared.domain.errors import Conflict, Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Rules
@@ -119,9 +120,10 @@ def _notice(
         callback_number="",
         reachable_until=lease.ends_at(rules),
         shared=False,
-        test=bool(told_of) and all(leg.test for leg in told_of),
+        # The calls of a lease before this one are kept no more.
+        test=test or (bool(told_of) and all(leg.test for leg in told_of)),
         drill=emergency.drill,
-        dialled=number_dialled(emergency, told_of),
+        dialled=TEST_NUMBER if test else number_dialled(emergency, told_of),
         placeable=situation.placement.placeable,
         degraded=lease.fallback,
         location=ToldLocation(),

@@ -667,3 +667,19 @@ def test_a_late_notice_of_an_earlier_leg_does_not_bring_the_end_before_the_notic
     house.do([last])
     live(house, 1)
     assert [email.subject == NoticeKind.CLOSING for email in house.mail.accepted] == [False, False, True]
+
+
+def test_a_test_whose_lease_is_over_is_closed_as_a_test_beside_the_next_lease(house: House) -> None:
+    house.deployment = structs.replace(house.deployment, rules=Rules(after_call_minutes=0, window_minutes=10))
+    house.lend_from(house.deployment.callback_numbers)
+    seen = heard(house)
+    dial(house, "933", "933")
+    live(house, 11)
+    house.performs = False
+    end(house, "933")
+    dial(house, "911", "911")
+    house.performs = True
+    live(house, 1)
+    assert [notice.test for notice in seen if notice.kind is NoticeKind.CLOSING] == [True]
+    emergency = house.emergency(DANA)
+    assert emergency is not None and [leg.test for leg in emergency.legs] == [False], "the test's lease is over"
