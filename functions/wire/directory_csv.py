@@ -74,12 +74,12 @@ class FaultsTold(TypedDict):
     faults_total: int
 
 
-class CheckedImport(Struct, frozen=True, kw_only=True):
+class CheckedImport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`POST /manage/agents/import?dry_run=1`: what the file would do, by entries, and what is wrong with it.
 
     `digest` is the SHA-256 of the file; `rows` are the sound ones; `faults` are the first hundred of `faults_total`.
     Behind a thousand faults the file is not read any more, and the last one says so. `doubts`, likewise, are of sound
-    rows that may be a mistake, and keep no file out.
+    rows that may be a mistake, and keep no file out; both are absent where there is none.
     """
 
     digest: str
