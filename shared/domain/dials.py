@@ -433,12 +433,11 @@ def kept_owed(notice: Notice, known: Emergency | None, rules: Rules, now: dateti
     lease = _lease_told_of(notice, known)
     if lease is None or lease.taken or now < notice.give_up_at:
         return notice
-    if notice.kind is not NoticeKind.CALL:
-        return structs.replace(notice, give_up_at=kept_tracked(notice, known, rules, now) or notice.give_up_at)
-    ends_at, until = lease.ends_at(rules), lease.reachable_until(rules, now)
-    if ends_at <= now:
+    until, of_a_call = kept_tracked(notice, known, rules, now), notice.kind is NoticeKind.CALL
+    if until is None or (of_a_call and lease.ends_at(rules) <= now):
         return notice
-    return structs.replace(notice, give_up_at=min(ends_at, max(until, now + ASKED_AGAIN_AFTER)), reachable_until=until)
+    reachable_until = lease.reachable_until(rules, now) if of_a_call else notice.reachable_until
+    return structs.replace(notice, give_up_at=until, reachable_until=reachable_until)
 
 
 def kept_tracked(notice: Notice, known: Emergency | None, rules: Rules, now: datetime) -> datetime | None:

@@ -69,7 +69,8 @@ def close_thread(
             continue
         effects += owed_to(change.emergency) if ended != known else ()
         effects += (DeliverNotice(committed.notice),) if committed.notice is not None else ()
-        if len(due) < 2:  # noqa: PLR2004 - both threads: the other one is next
+        # Where both are due, the other one is next.
+        if not due[1:]:
             return effects
 
 

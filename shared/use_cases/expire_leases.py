@@ -1,7 +1,6 @@
 """What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
@@ -34,6 +33,7 @@ from shared.ports import (
 )
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import Effect
+from shared.use_cases.load_emergencies import load_emergencies
 from shared.use_cases.set_aside import set_aside
 from shared.use_cases.steps import LEASE_EXPIRY, Steps
 
@@ -171,21 +171,13 @@ class _Sweep:
         return True
 
     def _tracked_until(self, dispatch: Dispatch, now: datetime) -> datetime | None:
-        untils: list[datetime] = []
-        for notice in dispatch.notice.singly if dispatch.notice is not None else ():
-            emergency = None
-            # A row that cannot be read keeps nothing of anybody's.
-            with suppress(Unreadable):
-                emergency = (
-                    self._emergencies.load(notice.agent_key, self._deadline).result().emergency
-                    if notice.agent_key
-                    else None
-                )
-            until = kept_tracked(notice, emergency, self._rules, now)
-            if until is None:
-                return None
-            untils.append(until)
-        return min(untils, default=None)
+        notices = dispatch.notice.singly if dispatch.notice is not None else ()
+        stored = load_emergencies(dispatch.agent_keys, emergencies=self._emergencies, deadline=self._deadline)
+        known = {each.emergency.agent_key: each.emergency for each in stored if each.emergency is not None}
+        untils = [kept_tracked(each, known.get(each.agent_key or ""), self._rules, now) for each in notices]
+        kept = [until for until in untils if until is not None]
+        # Of a merged one nothing is kept beyond the first that is over (B8).
+        return min(kept, default=None) if len(kept) == len(untils) else None
 
     def _advance(self, stored: Stored, emergency: Emergency, now: datetime) -> bool:
         assert emergency.lease is not None
