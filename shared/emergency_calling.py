@@ -431,8 +431,12 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             deadline=self.within(self.budgets.answer_callback_s),
         )
-        if answered is not None:
-            again = partial(self._remember_callback, answered)
+        if answered is None:
+            return
+        again = partial(self._remember_callback, answered)
+        # Once more before its event is acknowledged: from then on this process alone knows whom the call rings, until
+        # call control says that the caller is connected.
+        if not again():
             self.repeats.keep(CALLBACKS, answered.callback_id, again, MAX_CALLBACKS_REPEATED)
 
     def _remember_callback(self, answered: AnsweredCall) -> bool:

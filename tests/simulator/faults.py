@@ -124,6 +124,10 @@ class Faults:
         self._count(kind)
         return True
 
+    def befell(self, kind: str) -> None:
+        """Count what came of several faults together."""
+        self._count(kind)
+
     def _count(self, kind: str) -> None:
         self.counts[kind] += 1
         if self._in_a_call():

@@ -899,8 +899,14 @@ MUTANTS = (
     Mutant(
         "whom a call rings that was answered without the store is never remembered",
         "shared/emergency_calling.py",
-        "        if answered is not None:\n",
-        "        if False and answered is not None:\n",
+        "        if not again():\n",
+        "        if False and not again():\n",
+    ),
+    Mutant(
+        "the store that failed for a moment is not asked again before a callback's event is acknowledged",
+        "shared/emergency_calling.py",
+        "        if not again():\n",
+        "        if again:\n",
     ),
     Mutant(
         "who was told is forgotten in the middle of a long call",

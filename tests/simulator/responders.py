@@ -60,6 +60,7 @@ class Responder:
         self._alone_since: datetime | None = None
         self._talking_since: datetime | None = None
         self._drop_outs = 0
+        self._taken_by: list[Process] = []
         self._missed_worth: tuple[datetime, datetime] | None = None
 
     # The call
@@ -109,6 +110,7 @@ class Responder:
                 return False
             self.puts_down()
             return True
+        self._taken_by.append(process)
         self._see_who_is_right()
         if self._is_over() or self._sent or world.control.was_answered(self.context):
             return True
@@ -254,7 +256,21 @@ class Responder:
         if served_from > from_when:
             self._look_again(silent_since, served_from)
             return
+        if self._is_forgotten():
+            self.world.faults.befell("callback forgotten")
+            self.puts_down()
+            return
         self.world.require(False, "somebody rings while a responder waits", (self.number, silent_since), self._about)
+
+    def _is_forgotten(self) -> bool:
+        """Whether three faults met: the store failed when the call was answered, whoever answered it died before the
+        store was back, and no event of the call has come through since. An event that is not acknowledged would come
+        again, but after ten of those Event Grid holds back new callbacks, too.
+        """
+        if not self._taken_by or not all(process.dead for process in self._taken_by):
+            return False
+        known = self.world.clear_sight.callback(self.callback_id, self.world.endless).result().callback
+        return known is None
 
     def is_answered_by(self, invite: Invite) -> None:
         """They talk."""

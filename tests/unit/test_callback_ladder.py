@@ -743,6 +743,18 @@ def test_a_call_that_was_answered_without_the_store_is_acknowledged_and_rings_it
     assert house.switchboard.invited[0].target == DANA_ACS, "though no event ever said that the caller is connected"
 
 
+def test_the_store_is_asked_once_more_before_the_event_of_an_answered_call_is_acknowledged(house: House) -> None:
+    number = dropped_call(house)
+    house.line.away = True
+
+    def store_is_back(_operation: str, _target: str) -> None:
+        house.line.away = False
+
+    house.switchboard.fail = store_is_back
+    callback_id = house.responder_calls(number, delivered=False)
+    assert house.callback(callback_id) is not None and not house.repeats.kept
+
+
 def test_whom_an_answered_call_rings_is_not_looked_up_for_ever(house: House) -> None:
     number = dropped_call(house)
     house.line.away = True
