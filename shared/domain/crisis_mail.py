@@ -51,7 +51,8 @@ class Message(Struct, frozen=True):
 def is_first_word(notice: Notice, emergency: Emergency | None) -> bool:
     """Whether anybody whom the notice is for was told nothing of this emergency yet; where nobody knows, a call is.
 
-    Whoever was told of a test alone was told nothing of the real call after it.
+    Whoever was told of a test alone was told nothing of the real call after it; nor was whoever heard that an earlier
+    call is over.
     """
     if notice.kind is NoticeKind.CLOSING:
         return False
@@ -59,8 +60,8 @@ def is_first_word(notice: Notice, emergency: Emergency | None) -> bool:
     known = [thread for thread in threads if thread is not None]
     if not known:
         return notice.kind is NoticeKind.CALL
-    told = {address.casefold() for thread in known for address in thread.told}
-    return any(address.casefold() not in told for address in notice.recipients)
+    aware = {address.casefold() for thread in known for address in thread.aware}
+    return any(address.casefold() not in aware for address in notice.recipients)
 
 
 def messages(waiting: Iterable[Waiting]) -> list[Message]:

@@ -158,15 +158,17 @@ class Thread(Struct, frozen=True, kw_only=True):
 
     Calls to the test number have one of their own: an emergency and a test close each by itself, at its own end.
     `opened_by` is the latest such notice. `awaited` are those that may still be accepted for somebody: whoever hears
-    that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; `closed_for`: who is owed,
-    or was sent, that it is over. `close_at` is when that is to be owed, None while it is not over and once it is
-    `closed`; `closed_at` is when it last was, also of a thread that a later leg has opened again. `deferred` are the
-    latest notices beyond a ration, with whom each was accepted for: to those, and only then, it opens the thread again.
+    that it is over hears nothing of it afterwards. `told`: to whom any notice was accepted; the first `unaware` of them
+    were told that it was over, and nothing since a leg has opened it again. `closed_for`: who is owed, or was sent,
+    that it is over. `close_at` is when that is to be owed, None while it is not over and once it is `closed`;
+    `closed_at` is when it last was, also of a thread that a later leg has opened again. `deferred` are the latest
+    notices beyond a ration, with whom each was accepted for: to those, and only then, it opens the thread again.
     """
 
     opened_by: str
     awaited: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    unaware: int = 0
     closed_for: tuple[str, ...] = ()
     close_at: datetime | None = None
     closed: bool = False
@@ -177,6 +179,11 @@ class Thread(Struct, frozen=True, kw_only=True):
     def left(self) -> tuple[str, ...]:
         """Who was told of the emergency and not yet that it is over."""
         return _others(self.told, self.closed_for)
+
+    @property
+    def aware(self) -> tuple[str, ...]:
+        """Who was told of it since it was last opened."""
+        return self.told[self.unaware :]
 
 
 class UnlistedEmergencyPlace(Struct, frozen=True):
@@ -697,7 +704,10 @@ def with_thread_opened(
     if rationed:
         thread = _deferring(before, notice_id)
     else:
-        opened = structs.replace(before, opened_by=notice_id, closed_for=(), close_at=None, closed=False)
+        unaware = len(before.told) if before.closed_for else before.unaware
+        opened = structs.replace(
+            before, opened_by=notice_id, unaware=unaware, closed_for=(), close_at=None, closed=False
+        )
         thread = _awaiting(opened, notice_id)
     emergency = structs.replace(emergency, **{"test_thread" if test else "thread": thread})
     return settle(emergency, rules, now)
@@ -730,10 +740,11 @@ def with_told(
     if thread is None:
         return emergency
     addresses = tuple(dict.fromkeys(addresses))
-    new = _others(addresses, thread.told)
+    unaware, new = _others(thread.told[: thread.unaware], addresses), _others(addresses, thread.aware)
+    told = (*unaware, *thread.aware, *new)[:MAX_TOLD]
     awaited = tuple(each for each in thread.awaited if each != notice_id)
     thread = _reopened(thread, notice_id, addresses)
-    thread = structs.replace(thread, told=(*thread.told, *new)[:MAX_TOLD], awaited=awaited)
+    thread = structs.replace(thread, told=told, unaware=len(unaware), awaited=awaited)
     if (thread.close_at is not None and not awaited) or (thread.closed and thread.left):
         thread = structs.replace(thread, close_at=min(thread.close_at or now, now))
     return _with_thread(emergency, thread, test=test)
@@ -764,6 +775,21 @@ def with_closing(emergency: Emergency, now: datetime, *, test: bool) -> Emergenc
     closed_at = now if thread.left else thread.closed_at
     closed = structs.replace(thread, closed_for=thread.told, close_at=None, closed=True, closed_at=closed_at)
     return _with_thread(emergency, closed, test=test)
+
+
+def goes_on_again(emergency: Emergency, lease_thread: str, *, test: bool) -> bool:
+    """Whether a call after the end of this thread has opened it again: then it has another end."""
+    thread, lease = thread_of(emergency, test=test), emergency.lease
+    return thread is not None and not thread.closed and lease is not None and lease.thread == lease_thread
+
+
+def with_closing_withdrawn(emergency: Emergency, recipients: Iterable[str], *, test: bool) -> Emergency:
+    """These were not told that it was over before it went on: they are told at its next end."""
+    thread = thread_of(emergency, test=test)
+    if thread is None or thread.closed:
+        return emergency
+    closed_for = _others(thread.closed_for, recipients)
+    return _with_thread(emergency, structs.replace(thread, closed_for=closed_for), test=test)
 
 
 def _legs_of(emergency: Emergency, *, test: bool) -> tuple[Leg, ...]:
@@ -845,7 +871,7 @@ def with_passed_on(
     and opens no thread.
     """
     thread = thread_of(emergency, test=test)
-    told = () if missed or thread is None else thread.told
+    told = () if missed or thread is None else thread.aware
     new = _others(default_contacts, (*told, *reached))
     if not new or notice_id in emergency.passed_on:
         return emergency, ()

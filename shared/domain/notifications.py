@@ -30,6 +30,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     `parts`: the notices that this one merges, each of its own emergency; its own facts are then those of the first.
     `word` is what the log calls its emergency by. `thread` names its emergency's thread of mails (`mail_thread`).
     `agent_key`: whose emergency's thread it belongs to, None where it is told of no emergency that is kept.
+    `closes`: whose emergency a closing notice says to be over; None in rows of an older version.
     `repeat`: its emergency, or its principal, was told of by another before it; of the sender's quota a part is kept
     for those that are none.
     `give_up_at`: afterwards the number in it may be somebody else's, so it is not sent any more.
@@ -40,6 +41,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     agent_id: str
     agent_name: str | None
     agent_key: Key | None = None
+    closes: Key | None = None
     dialled_at: datetime
     callback_number: str
     reachable_until: datetime
@@ -98,6 +100,7 @@ def merged(parts: tuple[Notice, ...], notice_id: str, recipients: tuple[str, ...
         notice_id=notice_id,
         recipients=recipients,
         agent_key=None,
+        closes=None,
         word=parts[0].word if len(words) == 1 else "",
         thread=parts[0].mail_thread if len(threads) == 1 else "",
         give_up_at=max(each.give_up_at for each in parts),

@@ -114,6 +114,7 @@ def _notice(
         notice_id=derived(closed, NoticeKind.CLOSING.value),
         recipients=recipients,
         agent_id=emergency.agent_id,
+        closes=emergency.agent_key,
         agent_name=agent.name if agent is not None else None,
         claimed=not emergency.in_directory,
         dialled_at=min((leg.dialled_at for leg in told_of), default=lease.dialled_at),

@@ -40,6 +40,7 @@ from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.keep_owed import keep_owed
 from shared.use_cases.pass_on import pass_on, tell_passed_on, with_onward
+from shared.use_cases.withdraw_closing import withdraw_closing
 
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
 # mean that at least eight recipients are at fault at once, or that the service refuses the sender.
@@ -113,7 +114,12 @@ def deliver_notice(
         return ()
     kept = keep_owed(claimed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=means.deadline)
     claimed = structs.replace(claimed, notice=kept)
-    if now >= kept.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
+    still = withdraw_closing(kept, emergencies=emergencies, now=now, deadline=deadline)
+    if still is None:
+        _strike_off(claimed, kept, (), means)
+        return ()
+    claimed = structs.replace(claimed, notice=still)
+    if now >= still.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
         _give_up(claimed, means)
         return ()
     until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))

@@ -52,6 +52,8 @@ LASTS_LONGER_THAN_A_REFUSAL = timedelta(minutes=20)
 LASTS_LONGER_THAN_A_CROWD = timedelta(minutes=20)
 # From the count of a message to its acceptance: the thread that sends it may get its turn 20 s late here.
 MAX_SENDING_S = 25
+# A message that was on its way when the agent called again.
+ON_ITS_WAY = timedelta(seconds=60)
 LEFT_IN_THE_END = {"pool", "free", "number"}
 
 
@@ -516,6 +518,8 @@ class Checks:
         cause = self.expected[notice_id]
         told = "the closing notice" if cause.closing else f"notice {notice_id[:8]}"
         self.world.tell(cause.agent_id, f"{told} is accepted, to {', '.join(recipients)}")
+        if cause.closing:
+            self._does_not_go_on(cause)
         if cause.responder is not None:
             cause.responder.is_told_of(notice_id)
         for recipient in recipients:
@@ -524,6 +528,16 @@ class Checks:
             (self.told_over if cause.closing else self.told)[whose] = now
             if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
+
+    def _does_not_go_on(self, cause: Expected) -> None:
+        """Whoever hears so late that a call is over does not hear it in the next one."""
+        emergency = self.emergencies.get(self.world.key_of(cause.agent_id))
+        if emergency is None:
+            return
+        running, since = self._judged(emergency).running, self.world.clock.now() - ON_ITS_WAY
+        own = [leg for leg in emergency.legs if leg.test == cause.test and leg.leg_id in running]
+        known = [leg for leg in own if leg.leg_id in self.legs and self.legs[leg.leg_id].at < since]
+        self.world.require(not known, "nobody hears that it is over while it is not", known, cause.agent_id)
 
     def goes_on(self, email: Email) -> None:
         """The e-mail service refused a recipient: the default contacts may be told what it tells, but not of an end."""

@@ -1097,8 +1097,32 @@ MUTANTS = (
     Mutant(
         "a missed callback goes on to nobody who knows of the call",
         FACTS,
+        "told = () if missed or thread is None else thread.aware",
+        "told = () if thread is None else thread.aware",
+    ),
+    Mutant(
+        "whoever heard that it is over is not told of the bounce of the next call",
+        FACTS,
+        "told = () if missed or thread is None else thread.aware",
         "told = () if missed or thread is None else thread.told",
-        "told = () if thread is None else thread.told",
+    ),
+    Mutant(
+        "whom a bounce has told of the next call is told of each",
+        FACTS,
+        "told=told, unaware=len(unaware), awaited=awaited",
+        "told=told, unaware=len(told), awaited=awaited",
+    ),
+    Mutant(
+        "it is said to be over while the agent calls again",
+        "shared/use_cases/withdraw_closing.py",
+        "        if stored.emergency is None or not goes_on_again(",
+        "        if stored.emergency is None or goes_on_again(",
+    ),
+    Mutant(
+        "whose word of the end was withdrawn hears of none",
+        FACTS,
+        "closed_for = _others(thread.closed_for, recipients)\n",
+        "closed_for = thread.closed_for\n",
     ),
     Mutant(
         "an end that becomes known late is told to nobody",

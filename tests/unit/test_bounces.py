@@ -79,6 +79,21 @@ def test_whoever_was_told_of_the_emergency_is_not_told_of_each_of_its_bounces() 
     assert at_the_desk(house) == [f"call {DANA}"]
 
 
+@pytest.mark.parametrize("minutes", [2, 80], ids=["in the lease", "in the cool-down"])
+def test_whoever_heard_that_it_is_over_is_told_of_the_bounce_of_the_next_call(minutes: int) -> None:
+    house = house_with(OWN[:1])
+    report(house, dial(house), OWN[0])
+    house.end(End(call_id="call-1", by_agent=True))
+    house.clock.advance(after(minutes=minutes))
+    house.tick()
+    again = dial(house, "call-2")
+    report(house, again, OWN[0])
+    report(house, dial(house, "call-3"), OWN[0])
+    house.end(End(call_id="call-2", by_agent=True))
+    house.end(End(call_id="call-3", by_agent=True))
+    assert at_the_desk(house) == [f"call {DANA}", f"closing {DANA}"] * 2, "and of no other bounce of that one"
+
+
 def test_whoever_was_told_of_the_emergency_is_told_that_a_responder_reached_nobody() -> None:
     house = house_with()
     first = dial(house)

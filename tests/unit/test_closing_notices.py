@@ -15,6 +15,7 @@ from shared.domain.leases import Rules
 from shared.domain.locations import Location, ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.presence import PresenceStatus
+from shared.domain.sender_quota import SenderQuota
 from shared.ports import Change, Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
@@ -121,6 +122,62 @@ def test_a_redial_reopens_the_thread_and_owes_one_more(house: House) -> None:
     end(house, "call-2")
     live(house, 130)
     assert told(house) == sorted(CONTACTS * 2)
+
+
+def not_for_ends(email: Email) -> None:
+    if NoticeKind.CLOSING in email.subject:
+        raise Unavailable
+
+
+def test_nobody_hears_that_it_is_over_while_the_agent_calls_again(house: House) -> None:
+    well, house.mail.fail = house.mail.fail, not_for_ends
+    dial(house)
+    end(house)
+    live(house, 1)
+    dial(house, "call-2")
+    house.mail.fail = well
+    live(house, 12)
+    assert closings(house) == []
+    end(house, "call-2")
+    live(house, 130)
+    assert told(house) == list(CONTACTS), "exactly one to each"
+    assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
+
+
+def test_nobody_hears_that_it_is_over_while_a_callback_of_which_nobody_is_told_is_in_progress(house: House) -> None:
+    house = House(deployment=structs.replace(house.deployment, callback_notices=CallbackNotices.NONE))
+    house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))
+    well, house.mail.fail = house.mail.fail, not_for_ends
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house)
+    live(house, 1)
+    house.responder_calls(answer.callback_number)
+    house.switchboard.pick_up(DANA_ACS)
+    house.deliver()
+    house.mail.fail = well
+    live(house, 12)
+    assert closings(house) == []
+    house.switchboard.hang_up()
+    house.deliver()
+    live(house, 12)
+    assert told(house) == list(CONTACTS), "exactly one to each"
+
+
+def test_the_end_that_waits_for_the_quota_beside_anothers_is_told_without_it(house: House) -> None:
+    house = House(deployment=house.deployment, sender_quota=SenderQuota(2, 1_000))
+    for name in (DANA, "agent-lee"):
+        house.add_agent(Agent(agent_id=name, emergency_contacts=CONTACTS))
+    dial(house)
+    house.dial(Dial(call_id="call-lee", agent_id="agent-lee", dialled="911"))
+    end(house)
+    end(house, "call-lee")
+    dial(house, "call-2")
+    live(house, 3)
+    assert house.mail.accepted[-1].subject == "2 notices", "Dana's new call, and the end of Lee's"
+    assert closings(house) == []
+    end(house, "call-2")
+    live(house, 3)
+    assert told(house) == list(CONTACTS)
 
 
 def test_a_redial_before_the_end_of_the_hold_has_one_end(house: House) -> None:

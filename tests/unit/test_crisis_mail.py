@@ -135,6 +135,13 @@ def test_a_real_call_is_a_first_word_to_whoever_was_told_of_a_test_alone() -> No
     assert not is_first_word(test, structs.replace(known, thread=told, test_thread=None)), "nobody waits for a test"
 
 
+def test_the_next_call_is_a_first_word_to_whoever_heard_that_the_one_before_is_over() -> None:
+    told = Thread(opened_by="t", told=("x@example.com", "y@example.com"), unaware=1)
+    known = Emergency(agent_id="ana", agent_key=agent_key_of("ana"), in_directory=True, thread=told)
+    assert is_first_word(notice("call", "x@example.com"), known)
+    assert not is_first_word(notice("call", "y@example.com"), known)
+
+
 # The core -------------------------------------------------------------------------------------------------------------
 
 
