@@ -1,7 +1,10 @@
 """The default contacts of a dial are told at once, though the store is away (B1)."""
 
+from msgspec import structs
+
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Rationed
+from shared.domain.ids import derived
 from shared.domain.notifications import Notice
 from shared.ports import MailQuota, NoticeTemplate, Notifier, OutageLog, Telemetry
 from shared.use_cases.deliver_notice import Sending
@@ -21,12 +24,14 @@ def mail_in_outage(
 ) -> None:
     """Mail the default contacts, once, as far as this process's part of the sender's quota goes.
 
-    Its message ids are those of the notice that will be owed; whom it reached is told, too, when it is over.
+    Its messages are others than those of the notice that will be owed, which says the number that is lent and where the
+    agent is: as the same ones the service would not send those. Whom it reached is told, too, when it is over.
     """
     words = template.render(notice, clock.now())
     if not outage.claim_mail(dial_key):
         return
-    sending = Sending(notice, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
+    bare = structs.replace(notice, notice_id=derived(notice.notice_id, "outage"))
+    sending = Sending(bare, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
     try:
         sending.send_to_all(deadline)
     except Exception as failure:

@@ -1115,8 +1115,14 @@ MUTANTS = (
     Mutant(
         "it is said to be over while the agent calls again",
         "shared/use_cases/withdraw_closing.py",
-        "        if stored.emergency is None or not goes_on_again(",
-        "        if stored.emergency is None or goes_on_again(",
+        "        return True\n",
+        "        return False\n",
+    ),
+    Mutant(
+        "what is owed after an outage is the message of the outage",
+        "shared/use_cases/mail_in_outage.py",
+        'notice_id=derived(notice.notice_id, "outage")',
+        "notice_id=notice.notice_id",
     ),
     Mutant(
         "whose word of the end was withdrawn hears of none",

@@ -147,6 +147,17 @@ def test_whoever_was_mailed_in_an_outage_is_told_that_it_is_over_too() -> None:
     assert told(house, NoticeKind.CLOSING) == both
 
 
+def test_what_is_mailed_in_an_outage_and_what_is_owed_after_it_are_two_messages() -> None:
+    house = house_that_closes()
+    house.line.away = True
+    house.dial(ANA)
+    house.line.away = False
+    house.clock.advance(after(minutes=1))
+    house.dial(ANA)
+    bare, full = house.mail.accepted
+    assert bare.recipients == full.recipients and bare.operation_id != full.operation_id
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_so_is_whoever_is_mailed_in_an_outage_only_once_the_dial_is_recorded(ended: bool) -> None:
     house = house_that_closes("guard@example.com")
