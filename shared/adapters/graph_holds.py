@@ -63,7 +63,7 @@ class GraphStanding(StrEnum):
     UNSEEN = "unseen"
     # It is in place, which was not written down yet.
     SEEN = "seen"
-    # It is in place, and would end by itself soon.
+    # It is in place, and would end by itself soon; or what shows is not known to be what was set.
     FADING = "fading"
     # A preference that was there before hides it, or what is read is older than `LAG`: nothing tells which.
     HIDDEN = "hidden"
@@ -124,7 +124,8 @@ def stands(mark: Mark, native: str, now: datetime) -> GraphStanding:
     age = age_of(mark.set_at, now)
     if status_of(native) is PresenceStatus.DO_NOT_DISTURB:
         if not mark.confirmed:
-            return GraphStanding.SEEN
+            # What shows may be another application's, or an older session of ours, where Graph did not take this one.
+            return GraphStanding.FADING if mark.failed else GraphStanding.SEEN
         return GraphStanding.FADING if mark.ways and age >= lasts(mark) / 2 else GraphStanding.IN_PLACE
     if not mark.confirmed:
         return _stands_unseen(mark, native, age)
