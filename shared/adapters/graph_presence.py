@@ -182,11 +182,10 @@ class GraphPresence:
             ways = tuple(dict.fromkeys((*ways, *ways_shown(native))))
         if PREFERRED in ways:
             self._require_unchanged(user_id, native, deadline)
-        # Nothing is set where the agent prefers it already: then it is in place.
         new = mark_of(wanted, user_id, now)
         # Do not disturb that shows already is no sign that Graph took ours: until it answers, the mark says `failed`.
         shows_already = status_of(native) is PresenceStatus.DO_NOT_DISTURB
-        new = structs.replace(new, ways=ways, confirmed=not ways, failed=bool(ways) and shows_already)
+        new = structs.replace(new, ways=ways, failed=shows_already)
         if mark is not None:
             new = structs.replace(new, unsure_at=mark.unsure_at, version=mark.version)
         kept = self._holds.keep(agent_id, new, deadline)
@@ -198,7 +197,7 @@ class GraphPresence:
         if repeated or kept.failed:
             taken = structs.replace(kept, failed=False, unsure_at=now if repeated else kept.unsure_at)
             kept = self._holds.keep(agent_id, taken, deadline)
-        return _unseen(kept) if ways else _as_held(Shown(native), kept, now)
+        return _unseen(kept)
 
     def _renew(self, agent_id: str, wanted: Presence, native: str, lasting: Mark, deadline: Deadline) -> Presence:
         """Set once more what shows already.

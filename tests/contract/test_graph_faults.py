@@ -366,7 +366,7 @@ class DiesAfterCommit:
 
 @pytest.mark.parametrize("dies", [False, True])
 @pytest.mark.parametrize("fault", ["500", "429", "drop", "lost"])
-@pytest.mark.parametrize("situation", ["available", "a meeting", "be right back"])
+@pytest.mark.parametrize("situation", ["available", "a meeting", "be right back", "do not disturb"])
 def test_a_renewal_that_fails_is_tried_again_before_the_session_ends(
     graph: LocalGraph, situation: str, fault: str, dies: bool
 ) -> None:
@@ -402,6 +402,27 @@ def test_a_hold_that_graph_did_not_take_is_set_once_more_though_a_presentation_s
     story.people.sign_in(USER)
     story.comes_back = "Available", "Available"
     for _ in range(60):
+        story.passes(60)
+        assert story.people.merged(USER)[0] == "DoNotDisturb"
+    told(story, lambda each: each.end("call-1"))
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_do_not_disturb_that_the_agent_had_chosen_for_a_while_ends_without_the_hold(
+    graph: LocalGraph, dies: bool
+) -> None:
+    story = Story(graph, *SITUATIONS["do not disturb"])
+    if dies:
+        story.line_of_marks.asked = DiesAfterCommit()
+    graph.faults.append(Fault(status=503, of="setPresence"))
+    story.dial("call-1")
+    another_process(story)
+    story.line_of_marks.asked = lambda _request: None
+    story.passes(60)
+    assert graph.faults == []
+    story.people.prefer(USER, None)
+    story.comes_back, story.preference = ("Available", "Available"), None
+    for _ in range(90):
         story.passes(60)
         assert story.people.merged(USER)[0] == "DoNotDisturb"
     told(story, lambda each: each.end("call-1"))
