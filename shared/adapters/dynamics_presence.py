@@ -28,7 +28,7 @@ from shared.adapters.stored_times import require_sound_times
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, EmergencyCallingError, NotFound, Refused, Unavailable, Unreadable
 from shared.domain.presence import LATE_SET_RECHECK, Presence, PresenceStatus, SetBy, may_end, without_mark
-from shared.domain.stamps import is_ahead
+from shared.domain.stamps import age_of, is_ahead
 
 API = "/api/data/v9.2"
 MODIFY = f"{API}/CCaaS_ModifyAgentPresence"
@@ -140,7 +140,8 @@ class DynamicsPresence:
         if user_id is None:
             return _NOBODY
         row, own_id = self._agents.row(user_id, deadline), self._agents.own_id(deadline)
-        if row is not None and mark is not None and (seen := _with_sight(row, mark, own_id)) != mark:
+        now = self._clock.now()
+        if row is not None and mark is not None and (seen := _with_sight(row, mark, own_id, now)) != mark:
             mark = self._keep_sight(agent_id, seen, deadline)
         return self._agents.shown(row, mark, user_id, own_id)
 
@@ -158,10 +159,13 @@ class DynamicsPresence:
         if user_id is None:
             return _NOBODY
         row = self._agents.unchanged_row(user_id, presence.version, deadline)
-        if (kept := _kept(presence, mark, row, user_id, self._clock.now())) is not None:
+        now = self._clock.now()
+        # A row that may be older than our latest set is no reason to skip this one.
+        current = row if mark is None or not _is_recent(mark, now) else None
+        if (kept := _kept(presence, mark, row, user_id, now)) is not None:
             mark = self._holds.keep(agent_id, kept, deadline)
         try:
-            repeated = self._agents.set(user_id, _ids_for(presence), row, deadline)
+            repeated = self._agents.set(user_id, _ids_for(presence), current, deadline)
         except Unavailable:
             self._note_unsure(agent_id, mark)
             raise
@@ -179,7 +183,8 @@ class DynamicsPresence:
     def forget(self, agent_id: str, hold_id: str, deadline: Deadline) -> datetime | None:
         """Leave nothing of this hold; where it is still in place, what it found comes back first.
 
-        Where a set of it may still land, its mark stays until then, with what is shown now as what comes back.
+        Where a set of it may still land, its mark stays until then, with what is shown now as what comes back;
+        and so does the mark of a return that cannot be read yet.
         """
         now = self._clock.now()
         try:
@@ -200,8 +205,18 @@ class DynamicsPresence:
         if mark is not None and now < lands_until:
             self._holds.keep(agent_id, _given_up(mark, self.read(agent_id, deadline), now), deadline)
             return lands_until
+        if mark is not None and (seen_at := self._return_seen_at(mark, now, deadline)) is not None:
+            return seen_at
         self._holds.remove(agent_id, mark, deadline)
         return None
+
+    def _return_seen_at(self, mark: Mark, now: datetime, deadline: Deadline) -> datetime | None:
+        """When the return must be read, where it is not yet: without the mark a redial would find our own presence."""
+        if mark.returned_at is None or not _is_recent(mark, now):
+            return None
+        row = self._agents.row(mark.user_id, deadline)
+        unseen = row is not None and _return_is_unseen(row, mark, now)
+        return mark.returned_at + LOOK_AFTER_SET if unseen else None
 
     def remove(self, agent_id: str, deadline: Deadline) -> None:
         """Keep no mark of this agent."""
@@ -283,17 +298,20 @@ class _Agents:
         )
         if mark is None or not plain.settable:
             return plain
-        if not _is_ours(row, mark, own_id):
+        now = self._clock.now()
+        if _return_is_unseen(row, mark, now):
+            return _given_back(plain, mark)
+        if not _is_ours(row, mark, own_id, now):
             return structs.replace(plain, may_land=mark.unsure)
         return marked(structs.replace(plain, set_by=SetBy.SYSTEM), mark)
 
-    def set(self, user_id: str, presence_ids: tuple[str, ...], row: _StatusRow, deadline: Deadline) -> bool:
-        """Set the first presence that is not refused over this row; whether an earlier try of it may yet land.
+    def set(self, user_id: str, presence_ids: tuple[str, ...], row: _StatusRow | None, deadline: Deadline) -> bool:
+        """Set the first presence that is not refused; whether an earlier try of it may yet land.
 
-        Raises `Conflict` where each is refused.
+        Nothing is sent for the one that `row` shows. Raises `Conflict` where each is refused.
         """
         for presence_id in presence_ids:
-            if presence_id == row.presence_id:
+            if row is not None and presence_id == row.presence_id:
                 return False
             body = {"ApiVersion": "1.0", "AgentId": user_id, "PresenceId": presence_id}
             try:
@@ -360,7 +378,9 @@ def _ids_for(presence: Presence) -> tuple[str, ...]:
 def _kept(presence: Presence, mark: Mark | None, row: _StatusRow, user_id: str, now: datetime) -> Mark | None:
     """What to remember before this presence is set over this row; None where nothing of ours is in place."""
     if presence.hold_id is None:
-        return mark and structs.replace(mark, returned_at=now, over=row.stamp)
+        # Given back once more over the same row: the mark does not stay longer for that.
+        again = mark is not None and mark.over == row.stamp and mark.returned_at is not None
+        return mark if mark is None or again else structs.replace(mark, returned_at=now, over=row.stamp)
     same = mark is not None and mark.hold_id == presence.hold_id
     # A set that is not seen by now may still be on its way.
     unsure = same and mark is not None and (mark.unsure or (mark.over == row.stamp and mark.returned_at is None))
@@ -385,12 +405,48 @@ def _given_up(mark: Mark, shown: Presence, now: datetime) -> Mark:
     )
 
 
-def _is_ours(row: _StatusRow, mark: Mark, own_id: str | None) -> bool:
+def _is_recent(mark: Mark, now: datetime) -> bool:
+    """Whether what is read may be older than our latest set."""
+    return age_of(mark.returned_at or mark.set_at, now) < LOOK_AFTER_SET
+
+
+def _found_row(mark: Mark) -> str:
+    """The id of the presence that the hold found."""
+    return mark.before_native or _ROW_OF[mark.before]
+
+
+def _return_is_unseen(row: _StatusRow, mark: Mark, now: datetime) -> bool:
+    """Whether the row may be older than the return of the hold, which was set just now."""
+    if mark.returned_at is None or not _is_recent(mark, now):
+        return False
+    if row.stamp != mark.over:
+        return row.presence_id == BUSY_DND != _found_row(mark)
+    # Over a row that shows the same already a return is sent only where the hold itself may not be seen yet.
+    return row.presence_id != _found_row(mark) or age_of(mark.set_at, mark.returned_at) < LOOK_AFTER_SET
+
+
+def _given_back(plain: Presence, mark: Mark) -> Presence:
+    """What a row will show once the return can be read."""
+    return structs.replace(
+        plain,
+        status=mark.before,
+        native=mark.before_native,
+        set_by=mark.before_set_by,
+        since=mark.before_since,
+        may_land=mark.unsure,
+    )
+
+
+def _is_ours(row: _StatusRow, mark: Mark, own_id: str | None, now: datetime) -> bool:
     """Whether the row shows what the mark was written for, or what it is still to be put over."""
-    given_back = mark.before_native or _ROW_OF[mark.before]
+    given_back = _found_row(mark)
     if row.stamp == mark.over:
         # Nothing has changed since: the set has not landed, or is not to be seen yet.
         return mark.returned_at is None or row.presence_id != given_back
+    is_before = mark.returned_at is None and row.presence_id == given_back and _is_recent(mark, now)
+    if is_before and _may_be_by_us(row, own_id):
+        # The return of the hold before, which is read only now: ours was put over it.
+        return True
     if row.presence_id != BUSY_DND or (mark.returned_at is not None and given_back == BUSY_DND):
         return False
     if mark.away and mark.returned_at is None:
@@ -401,14 +457,21 @@ def _is_ours(row: _StatusRow, mark: Mark, own_id: str | None) -> bool:
     return mark.unsure if mark.returned_at is not None else mark.seen in {"", row.stamp}
 
 
-def _with_sight(row: _StatusRow, mark: Mark, own_id: str | None) -> Mark:
+def _may_be_by_us(row: _StatusRow, own_id: str | None) -> bool:
+    """Whether nothing says that somebody else changed it."""
+    return own_id is None or row.changed_by_user is None or row.changed_by_user.lower() == own_id
+
+
+def _with_sight(row: _StatusRow, mark: Mark, own_id: str | None, now: datetime) -> Mark:
     """The mark with what a later look has to know of this one."""
     if mark.returned_at is not None:
         return mark
     if not row.logged_in:
         return structs.replace(mark, away=True)
     nameless = own_id is None or row.changed_by_user is None
-    if nameless and row.presence_id == BUSY_DND and not mark.seen and row.stamp != mark.over:
+    # Set twice, the first may be read a while before the second.
+    in_sight = row.presence_id == BUSY_DND and row.stamp != mark.over and not _is_recent(mark, now)
+    if nameless and in_sight and not mark.seen:
         return structs.replace(mark, seen=row.stamp)
     return mark
 

@@ -63,7 +63,7 @@ class GraphStanding(StrEnum):
     UNSEEN = "unseen"
     # It is in place, which was not written down yet.
     SEEN = "seen"
-    # It is in place, and would end by itself soon.
+    # It is in place, and would end by itself soon; or what shows is not known to be what was set.
     FADING = "fading"
     # A preference that was there before hides it, or what is read is older than `LAG`: nothing tells which.
     HIDDEN = "hidden"
@@ -100,11 +100,13 @@ def is_certain(native: str) -> bool:
 
 
 def ways_to_hold(native: str) -> tuple[str, ...]:
-    """What is set where this is shown; nothing where the agent prefers Do not disturb already."""
-    if native == HELD_BY_PREFERENCE:
-        return ()
+    """What is set where this is shown.
+
+    A Do not disturb that the agent prefers is left alone: it hides our session, which shows as soon as it ends.
+    """
     nobody_signed_in = status_of(native) is PresenceStatus.OFFLINE
-    return (SESSION, PREFERRED) if native in _CERTAIN or nobody_signed_in else (SESSION,)
+    replaces = nobody_signed_in or (native in _CERTAIN and native != HELD_BY_PREFERENCE)
+    return (SESSION, PREFERRED) if replaces else (SESSION,)
 
 
 def stronger(mark: Mark, standing: GraphStanding) -> tuple[str, ...]:
@@ -124,7 +126,9 @@ def stands(mark: Mark, native: str, now: datetime) -> GraphStanding:
     age = age_of(mark.set_at, now)
     if status_of(native) is PresenceStatus.DO_NOT_DISTURB:
         if not mark.confirmed:
-            return GraphStanding.SEEN
+            # What shows may be another application's, or an older session of ours, where Graph did not take this one.
+            return GraphStanding.FADING if mark.failed else GraphStanding.SEEN
+        # A row of the version before has no ways where the agent prefers Do not disturb: nothing was set.
         return GraphStanding.FADING if mark.ways and age >= lasts(mark) / 2 else GraphStanding.IN_PLACE
     if not mark.confirmed:
         return _stands_unseen(mark, native, age)

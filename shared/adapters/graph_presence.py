@@ -171,18 +171,21 @@ class GraphPresence:
         lasting = mark if mark is not None and mark.returned_at is None else None
         standing = stands(lasting, native, now) if lasting is not None else None
         if lasting is not None and standing is GraphStanding.SEEN:
-            seen = structs.replace(lasting, hold_id=wanted.hold_id or lasting.hold_id, confirmed=True, failed=False)
+            seen = structs.replace(lasting, hold_id=wanted.hold_id or lasting.hold_id, confirmed=True)
             kept = self._holds.keep(agent_id, seen, deadline)
             return _as_held(Shown(native), kept, now)
+        if lasting is not None and standing is GraphStanding.FADING:
+            return self._renew(agent_id, wanted, native, lasting, deadline)
         ways = stronger(lasting, standing) if lasting is not None and standing is not None else ways_to_hold(native)
         if wanted.before_native is None:
             # What is shown may be our own, of an outage: all of it is taken away in the end.
             ways = tuple(dict.fromkeys((*ways, *ways_shown(native))))
         if PREFERRED in ways:
             self._require_unchanged(user_id, native, deadline)
-        # Nothing is set where the agent prefers it already: then it is in place.
         new = mark_of(wanted, user_id, now)
-        new = structs.replace(new, ways=ways, confirmed=not ways)
+        # Do not disturb that shows already is no sign that Graph took ours: until it answers, the mark says `failed`.
+        shows_already = status_of(native) is PresenceStatus.DO_NOT_DISTURB
+        new = structs.replace(new, ways=ways, failed=shows_already)
         if mark is not None:
             new = structs.replace(new, unsure_at=mark.unsure_at, version=mark.version)
         kept = self._holds.keep(agent_id, new, deadline)
@@ -191,9 +194,31 @@ class GraphPresence:
         except EmergencyCallingError:
             self._note_failure(agent_id, kept)
             raise
-        if repeated:
-            kept = self._holds.keep(agent_id, structs.replace(kept, unsure_at=now), deadline)
-        return _unseen(kept) if ways else _as_held(Shown(native), kept, now)
+        if repeated or kept.failed:
+            taken = structs.replace(kept, failed=False, unsure_at=now if repeated else kept.unsure_at)
+            kept = self._holds.keep(agent_id, taken, deadline)
+        return _unseen(kept)
+
+    def _renew(self, agent_id: str, wanted: Presence, native: str, lasting: Mark, deadline: Deadline) -> Presence:
+        """Set once more what shows already.
+
+        The mark keeps its `set_at` until Graph answers: it tells when what shows ends by itself, also to the process
+        that takes up after this one died or failed.
+        """
+        now = self._clock.now()
+        if PREFERRED in lasting.ways:
+            self._require_unchanged(lasting.user_id, native, deadline)
+        sent = self._holds.keep(agent_id, structs.replace(lasting, unsure_at=now), deadline)
+        repeated = self._set(sent, deadline)
+        renewed = structs.replace(
+            mark_of(wanted, sent.user_id, now),
+            confirmed=True,
+            ways=sent.ways,
+            in_outage=sent.in_outage,
+            unsure_at=now if repeated else lasting.unsure_at,
+            version=sent.version,
+        )
+        return _as_held(Shown(native), self._holds.keep(agent_id, renewed, deadline), now)
 
     def _set(self, mark: Mark, deadline: Deadline) -> bool:
         """Whether a part of it was sent twice: then the first one may still land, whenever that is."""

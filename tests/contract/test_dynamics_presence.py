@@ -21,8 +21,10 @@ from shared.adapters.presence_marks import PresenceMarks
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Refused, Unavailable
+from shared.domain.ids import agent_key_of
 from shared.domain.leases import Rules
 from shared.domain.presence import LOOK_WHILE_HELD, Presence, PresenceStatus, SetBy
+from shared.use_cases.effects import ReconcilePresenceOf
 from shared.use_cases.end_call import End
 from tests.contract.presence_services import Tokens, dynamics_gateway, dynamics_user_of
 from tests.fakes.house import HandClock, House
@@ -543,6 +545,62 @@ class TestReadsThatLag:
         world.end(call)
         world.pass_time(timedelta(minutes=3))
         assert (world.shown, world.marks) == (NAMES[TRAINING], [])
+
+    @pytest.mark.parametrize("before", [TRAINING, BUSY_DND], ids=NAMES.get)
+    @pytest.mark.parametrize("lag_s", [1, 4])
+    def test_what_ends_before_it_is_seen_comes_back(self, attributed: World, lag_s: int, before: str) -> None:
+        world = lagging(attributed, before, lag_s)
+        world.end(world.dial())
+        world.pass_time(timedelta(minutes=3))
+        assert (world.shown, world.marks) == (NAMES[before], [])
+
+    @pytest.mark.parametrize("before", [TRAINING, BUSY_DND], ids=NAMES.get)
+    @pytest.mark.parametrize("pause_s", [0, 1, 3])
+    @pytest.mark.parametrize("held_s", [0, 2, 60])
+    def test_a_redial_before_the_return_is_seen_is_held_and_comes_back(
+        self, attributed: World, held_s: int, pause_s: int, before: str
+    ) -> None:
+        world = lagging(attributed, before, 4)
+        call = world.dial()
+        world.pass_time(timedelta(seconds=held_s))
+        world.end(call)
+        world.pass_time(timedelta(seconds=pause_s))
+        again = world.dial()
+        for _ in range(12):
+            world.pass_time(timedelta(seconds=1))
+            world.house.perform(ReconcilePresenceOf(agent_key_of(DANA)))
+        world.pass_time(timedelta(minutes=1))
+        assert world.shown == "Busy DND"
+        world.end(again)
+        world.pass_time(timedelta(minutes=3))
+        assert (world.shown, world.marks) == (NAMES[before], [])
+
+    def test_what_the_agent_chooses_before_the_return_is_seen_stays(self, attributed: World) -> None:
+        world = lagging(attributed, TRAINING, 4)
+        call = world.dial()
+        world.pass_time(timedelta(minutes=1))
+        world.end(call)
+        world.organisation.choose(DANA_USER, BUSY)
+        world.pass_time(timedelta(minutes=3))
+        assert (world.shown, world.marks) == ("Busy", [])
+
+    def test_a_return_that_is_never_seen_is_not_repeated_for_ever(self, world: World) -> None:
+        call = world.dial()
+        world.pass_time(timedelta(minutes=2))
+        asked = world.dynamics.count("CCaaS_ModifyAgentPresence")
+        world.organisation.lag = timedelta(minutes=1)
+        world.end(call)
+        world.pass_time(timedelta(seconds=50))
+        assert (world.seen().status, world.marks) == (PresenceStatus.DO_NOT_DISTURB, [])
+        assert world.dynamics.count("CCaaS_ModifyAgentPresence") == asked + 3
+
+
+def lagging(world: World, before: str, lag_s: int) -> World:
+    """The agent has chosen this long ago, and what is read is so old."""
+    world.organisation.choose(DANA_USER, before)
+    world.dynamics.advance(60)
+    world.organisation.lag = timedelta(seconds=lag_s)
+    return world
 
 
 class TestOutage:

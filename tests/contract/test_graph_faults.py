@@ -7,6 +7,7 @@ nothing of a hold is left (S2, S8, B5, B7).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ import pytest
 
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
+from shared.domain.errors import Unavailable
 from shared.domain.presence import PresenceStatus
 from shared.use_cases.end_call import End
 from tests.contract.presence_services import MicrosoftGraph, object_id_of
@@ -348,6 +350,110 @@ def test_it_is_renewed_for_as_long_as_a_call_lasts(graph: LocalGraph) -> None:
         story.passes(60)
         assert story.people.merged(USER) == ("DoNotDisturb", "DoNotDisturb")
     told(story, lambda each: each.end("call-1"))
+
+
+class DiesAfterCommit:
+    """A process that dies once it has written a row: nothing that it would write later is written."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+
+    def __call__(self, request: str) -> None:
+        self.commits += request == "commit"
+        if self.commits > 1:
+            raise Unavailable
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("fault", ["500", "429", "drop", "lost"])
+@pytest.mark.parametrize("situation", ["available", "a meeting", "be right back", "do not disturb"])
+def test_a_renewal_that_fails_is_tried_again_before_the_session_ends(
+    graph: LocalGraph, situation: str, fault: str, dies: bool
+) -> None:
+    story = Story(graph, *SITUATIONS[situation])
+    story.dial("call-1")
+    story.passes(29 * 60)
+    if dies:
+        story.line_of_marks.asked = DiesAfterCommit()
+    graph.faults.append(replace(FAULTS[fault], of="setPresence"))
+    story.passes(90)
+    assert graph.faults == [], "the renewal has failed"
+    another_process(story)
+    story.line_of_marks.asked = lambda _request: None
+    for _ in range(2 * 60):
+        story.passes(60)
+        assert story.people.merged(USER)[0] == "DoNotDisturb"
+    told(story, lambda each: each.end("call-1"))
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_hold_that_graph_did_not_take_is_set_once_more_though_a_presentation_shows_the_same(
+    graph: LocalGraph, dies: bool
+) -> None:
+    story = Story(graph, ("DoNotDisturb", "Presenting"), None)
+    if dies:
+        story.line_of_marks.asked = DiesAfterCommit()
+    graph.faults.append(Fault(status=503, of="setPresence"))
+    story.dial("call-1")
+    assert graph.faults == []
+    another_process(story)
+    story.line_of_marks.asked = lambda _request: None
+    story.passes(60)
+    story.people.sign_in(USER)
+    story.comes_back = "Available", "Available"
+    for _ in range(60):
+        story.passes(60)
+        assert story.people.merged(USER)[0] == "DoNotDisturb"
+    told(story, lambda each: each.end("call-1"))
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_do_not_disturb_that_the_agent_had_chosen_for_a_while_ends_without_the_hold(
+    graph: LocalGraph, dies: bool
+) -> None:
+    story = Story(graph, *SITUATIONS["do not disturb"])
+    if dies:
+        story.line_of_marks.asked = DiesAfterCommit()
+    graph.faults.append(Fault(status=503, of="setPresence"))
+    story.dial("call-1")
+    another_process(story)
+    story.line_of_marks.asked = lambda _request: None
+    story.passes(60)
+    assert graph.faults == []
+    story.people.prefer(USER, None)
+    story.comes_back, story.preference = ("Available", "Available"), None
+    for _ in range(90):
+        story.passes(60)
+        assert story.people.merged(USER)[0] == "DoNotDisturb"
+    told(story, lambda each: each.end("call-1"))
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+def test_what_the_agent_chooses_while_renewals_fail_stays(graph: LocalGraph, lag_s: float) -> None:
+    story = Story(graph, *SITUATIONS["busy by preference"])
+    story.people.lag_s = lag_s
+    story.clock.advance(timedelta(seconds=10))
+    story.dial("call-1")
+    story.passes(29 * 60)
+    graph.faults += [Fault(status=503, of="setPresence")] * 3
+    story.passes(90)
+    story.chooses(*UNSURE)
+    story.passes(90)
+    graph.faults.clear()
+    story.passes(120)
+    assert story.people.merged(USER) == UNSURE
+    told(story, lambda each: each.end("call-1"))
+
+
+def test_a_renewal_that_lands_after_the_end_does_not_stay(graph: LocalGraph) -> None:
+    story = Story(graph, *SITUATIONS["available"])
+    story.dial("call-1")
+    story.passes(29 * 60)
+    graph.faults += [Fault("late", of="setPresence"), Fault(of="setPresence")]
+    while not graph.late:
+        story.passes(10)
+    told(story, lambda each: each.end("call-1"))
+    assert graph.late == [], "it has landed"
 
 
 def test_a_session_that_is_gone_is_set_again_within_half_a_minute_and_the_timer(graph: LocalGraph) -> None:

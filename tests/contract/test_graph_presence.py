@@ -189,12 +189,36 @@ class TestEveryState:
         case.give_back()
         assert case.people.left(USER) == ({}, preferred) and case.people.merged(USER) == preferred
 
-    def test_who_prefers_do_not_disturb_already_is_left_alone(self, case: Case) -> None:
+    def test_the_preference_of_who_prefers_do_not_disturb_already_is_left_alone(self, case: Case) -> None:
         as_it_was(case, ("Available", "Available"), PREFERRED)
         case.hold()
+        assert case.people.left(USER) == ({APP_ID: OURS}, PREFERRED)
         case.give_back()
-        assert set(case.asked()) == {"presence"}, "nothing was set and nothing taken away"
-        assert case.people.left(USER) == ({}, PREFERRED)
+        assert {PREFER[10:], UNPREFER[10:]} & {*case.asked()} == set()
+        assert case.people.left(USER) == ({}, PREFERRED) and case.people.merged(USER) == PREFERRED
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_a_do_not_disturb_of_the_agents_that_ends_meanwhile_does_not_end_the_hold(
+        self, case: Case, at_once: bool
+    ) -> None:
+        as_it_was(case, ("Available", "Available"), PREFERRED)
+        _ = case.set_once() if at_once else case.hold()
+        case.people.prefer(USER, None)
+        assert case.people.merged(USER) == OURS
+        case.later(timedelta(minutes=1))
+        assert (case.read().hold_id, case.read().status) == ("h", DND)
+        case.hold()
+        case.give_back()
+        assert case.people.left(USER) == ({}, None) and case.people.merged(USER) == ("Available", "Available")
+
+    @pytest.mark.parametrize("chosen", [*UNSURE, *CERTAIN])
+    def test_what_the_agent_chooses_instead_of_their_own_do_not_disturb_stays(self, case: Case, chosen: Pair) -> None:
+        as_it_was(case, ("Available", "Available"), PREFERRED)
+        case.hold()
+        case.people.prefer(USER, *chosen)
+        assert (case.read().native, case.read().hold_id) == ("/".join(chosen), None)
+        case.gateway.forget("a", "h", case.soon)
+        assert case.people.left(USER) == ({}, chosen) and case.rows() == []
 
     def test_who_is_signed_in_nowhere_is_held_for_when_they_are(self, case: Case) -> None:
         assert case.read().native == "Offline/Offline"
