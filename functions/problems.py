@@ -46,6 +46,10 @@ class PreconditionFailed(Conflict):
     """It has changed since it was read."""
 
 
+class SourceUnknown(NotAllowed):
+    """The event comes from a source that may not send it: another one than EVENT_SOURCES names."""
+
+
 class RedeliveryWanted(RuntimeError):
     """Raised to the host, so that Event Grid delivers again; says the classes of what went wrong and nothing else."""
 
@@ -222,6 +226,9 @@ def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: 
     name = function.__name__
     try:
         function(event)
+    except SourceUnknown:
+        telemetry.emit("event_source_unknown", function=name)
+        return
     except _BEYOND_RETRY as error:
         telemetry.emit("event_rejected", function=name, error=type(error).__name__, **_field_of(error))
         return

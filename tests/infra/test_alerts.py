@@ -20,7 +20,7 @@ FORM = (INFRA / "createUiDefinition.json").read_text("utf-8")
 NEEDED_EVENTS = {
     *("pool_low", "pool_exhausted", "dial_recorded", "outbox", "callback_answered", "callback_failed"),
     *("notice_given_up", "recording_given_up", "store_away", "breaker_open", "setting_faulty", "sweep"),
-    "outbox_sweep",
+    *("outbox_sweep", "event_source_unknown", "event_rejected"),
     *("drill_age", "unforeseen_error", "row_set_aside", "email_blocked", "presence_blocked"),
 }
 NEEDED_METRICS = {
@@ -83,6 +83,10 @@ def test_everything_that_operators_need_is_listened_for() -> None:
     assert {alert["metric"] for alert in METRICS} >= NEEDED_METRICS
 
 
+# The function that is subscribed to them.
+(INCOMING_CALL,) = (
+    each["function"] for each in data("subscriptions.json")["communication"] if each["name"] == "incoming-call"
+)
 # What each alert fires on, and what it leaves alone, said by the product's own telemetry.
 type Said = tuple[str, dict[str, str | float | bool]]
 HEARD: dict[str, tuple[Said, Said]] = {
@@ -91,6 +95,14 @@ HEARD: dict[str, tuple[Said, Said]] = {
     "pool-low": (("pool_low", {"free_percent": 12}), ("pool_exhausted", {"free_percent": 0})),
     "number-shared": (("dial_recorded", {"shared": True}), ("dial_recorded", {"shared": False})),
     "callback-failed": (("callback_failed", {"reason": "answer_refused"}), ("callback_over", {"answered": False})),
+    "event-source-unknown": (
+        ("event_source_unknown", {"function": INCOMING_CALL}),
+        ("event_rejected", {"function": "call_started_event", "error": "Malformed"}),
+    ),
+    "incoming-call-rejected": (
+        ("event_rejected", {"function": INCOMING_CALL, "error": "Malformed", "field": "data.to"}),
+        ("event_rejected", {"function": "email_delivery_report_event", "error": "Malformed"}),
+    ),
     "callback-late": (
         ("callback_answered", {"ms": 5.0, "late_ms": 3000.5}),
         ("callback_answered", {"ms": 9000.0, "late_ms": 2999.0}),

@@ -26,6 +26,7 @@ from functions.problems import (
     REPORTS_AT_ONCE,
     PreconditionFailed,
     RedeliveryWanted,
+    SourceUnknown,
     acknowledge,
     acknowledged,
     answer,
@@ -214,6 +215,13 @@ def test_what_no_retry_can_mend_is_acknowledged_and_counted(error: EmergencyCall
     if isinstance(error, Malformed):
         facts["field"] = "data.to"
     assert counted.events == [("event_rejected", facts)]
+
+
+def test_of_which_function_an_unknown_source_sent_an_event_is_told() -> None:
+    """An IncomingCall that is thrown away so is a responder who is connected to nobody: an alert reads the line."""
+    counted = Counted()
+    acknowledge(raising(SourceUnknown()), event(), counted)
+    assert counted.events == [("event_source_unknown", {"function": "failing"})]
 
 
 @pytest.mark.parametrize(
