@@ -19,7 +19,7 @@ FORM = (INFRA / "createUiDefinition.json").read_text("utf-8")
 # What has to be heard of (infrastructure, 7.4), by what tells it.
 NEEDED_EVENTS = {
     *("pool_low", "pool_exhausted", "dial_recorded", "outbox", "callback_answered", "callback_failed"),
-    *("notice_given_up", "recording_given_up", "store_away", "breaker_open", "setting_faulty", "sweep"),
+    *("notice_given_up", "recording_given_up", "recording_refused", "store_away", "breaker_open", "setting_faulty", "sweep"),
     *("outbox_sweep", "event_source_unknown", "event_rejected"),
     *("drill_age", "unforeseen_error", "row_set_aside", "email_blocked", "presence_blocked"),
 }
@@ -157,6 +157,13 @@ def test_an_alert_fires_on_a_line_as_the_product_prints_it_and_on_no_other(name:
     assert not hears(query, line(*quiet))
     # A word of somebody else's line is no event.
     assert not hears(query, f"ERROR undeclared event={fires[0]}")
+
+
+@pytest.mark.parametrize("kind", ["delete", "stop", "unlocated"])
+def test_a_recording_that_is_refused_is_heard_of_while_it_can_be_deleted_by_hand(kind: str) -> None:
+    """`recording_given_up` comes a day later, when the service keeps it no longer, and after a refusal never."""
+    (query,) = [alert["query"] for alert in LOGS if alert["name"] == "recording-given-up"]
+    assert hears(query, line("recording_refused", {"kind": kind}))
 
 
 def test_silence_is_heard_too() -> None:
