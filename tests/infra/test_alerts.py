@@ -225,6 +225,17 @@ def test_a_metric_that_is_seldom_there_is_not_missed(name: str) -> None:
     assert len(rules) > 3
 
 
+# What is wrong until somebody mends it, of lines that are not said again meanwhile: a setting's comes once a process.
+SAID_ONCE = {"setting-faulty", "row-set-aside", "recording-given-up", "notice-given-up"}
+
+
+def test_no_alert_of_a_line_that_is_said_once_is_resolved_by_itself() -> None:
+    once = [alert for alert in LOGS if alert.get("saidOnce")]
+    assert {alert["name"] for alert in once} == SAID_ONCE
+    # Without a state each run tells of each line in its window: it is told once where windows do not overlap.
+    assert [alert["name"] for alert in once if alert["everyMinutes"] != alert["windowMinutes"]] == []
+
+
 @pytest.mark.parametrize("name", PLATFORM_SETS)
 def test_no_rule_that_runs_less_often_than_every_12_hours_is_stateful(name: str) -> None:
     """Azure Monitor supports none ("Create a log search alert rule", Microsoft); without a state it tells each time."""
@@ -234,7 +245,7 @@ def test_no_rule_that_runs_less_often_than_every_12_hours_is_stateful(name: str)
         rule["name"].split("-", 2)[2] for rule in rules if minutes(rule["properties"]["evaluationFrequency"]) > 12 * 60
     }
     assert seldom == {"drill-overdue"}
-    assert stateful == {alert["name"]: alert["name"] not in seldom for alert in LOGS}
+    assert stateful == {alert["name"]: alert["name"] not in seldom | SAID_ONCE for alert in LOGS}
 
 
 def minutes(period: str) -> int:
