@@ -11,7 +11,7 @@ import azure.functions as func
 import msgspec
 from azure.functions.warmup import WarmUpContext
 
-from functions.http import PRIVATE, require_no_forgery, shared_with
+from functions.http import PRIVATE, ForeignSite, require_no_forgery, shared_with
 from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
 from functions.this_app import serving
 from shared.domain.errors import (
@@ -28,7 +28,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.notice_templates import DEFAULT_LANGUAGE
-from shared.ports import Telemetry
+from shared.ports import SignIn, Telemetry
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:emergency-calling:"
@@ -157,8 +157,8 @@ def answered(function: HttpFunction) -> HttpFunction:
     @functools.wraps(function)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         with serving() as app:
-            settings = app.settings
-            return answer(function, req, app.calling.telemetry, settings.allowed_origins, settings.own_origins)
+            origins = (app.settings.allowed_origins, app.settings.own_origins)
+            return answer(function, req, app.calling.telemetry, *origins, sign_in=app.sign_in)
 
     return answering
 
@@ -169,6 +169,8 @@ def answer(
     telemetry: Telemetry,
     allowed_origins: Collection[str],
     own_origins: Collection[str] = (),
+    *,
+    sign_in: SignIn | None = None,
 ) -> func.HttpResponse:
     """Call the function, unless a page of a foreign site asks; whatever it raises becomes a problem document."""
     try:
@@ -176,7 +178,7 @@ def answer(
         response = function(req)
     except EmergencyCallingError as error:
         response = problem(error, language_asked(req))
-        if response.status_code in _TOLD:
+        if response.status_code in _TOLD and not _from_nobody(error, req, sign_in):
             refused_for = {"error": type(error).__name__, **_field_of(error)}
             telemetry.emit("request_rejected", function=function.__name__, status=response.status_code, **refused_for)
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
@@ -188,6 +190,11 @@ def answer(
         if name == "Vary" and response.headers[name] == OF_LANGUAGES:
             response.headers[name] = f"{OF_LANGUAGES}, {value}"
     return response
+
+
+def _from_nobody(error: EmergencyCallingError, req: func.HttpRequest, sign_in: SignIn | None) -> bool:
+    # Looked at before any sign-in: anybody could fill the day's log with an `Origin`, and silence the alerts.
+    return isinstance(error, ForeignSite) and (sign_in is None or sign_in.principal(req.headers) is None)
 
 
 def _field_of(error: EmergencyCallingError) -> dict[str, str]:

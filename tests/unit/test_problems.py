@@ -7,11 +7,12 @@ import logging
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import azure.functions as func
 import pytest
+from msgspec import Struct
 
 from functions.http import (
     REQUEST_HEADERS,
@@ -48,6 +49,7 @@ from shared.domain.errors import (
     Refused,
     Unavailable,
 )
+from shared.domain.principals import AGENT, Principal
 
 WITHIN_S = 10.0
 SECRET = "+12025550142"
@@ -65,6 +67,15 @@ class Counted:
 
     def emit(self, event: str, **facts: str | int | float | bool) -> None:
         self.events.append((event, facts))
+
+
+class As(Struct):
+    """Port `SignIn`."""
+
+    signed_in: Principal | None = None
+
+    def principal(self, _: Mapping[str, str]) -> Principal | None:
+        return self.signed_in
 
 
 def request(method: str = "GET", **headers: str) -> func.HttpRequest:
@@ -188,6 +199,18 @@ def test_a_refusal_that_tells_of_a_faulty_client_or_role_is_counted(
     counted = Counted()
     answer(raising(error), request(), counted, ())
     assert counted.events == [("request_rejected", {"function": "failing", **facts})]
+
+
+@pytest.mark.parametrize("principal", [None, Principal(roles=frozenset({AGENT}), object_id="oid")])
+def test_a_page_of_a_foreign_site_is_refused_and_counted_where_somebody_is_signed_in(
+    principal: Principal | None,
+) -> None:
+    """Nobody's would be a line for each request of anybody, until the log takes in no more and no alert is heard."""
+    counted = Counted()
+    asked = request("POST", origin="https://elsewhere.example")
+    assert answer(raising(AssertionError()), asked, counted, (), sign_in=As(principal)).status_code == 403
+    told = [("request_rejected", {"function": "failing", "status": 403, "error": "ForeignSite"})]
+    assert counted.events == (told if principal else [])
 
 
 def test_decorated_functions_keep_their_names() -> None:
