@@ -79,6 +79,9 @@ class TestDeleting:
         [
             *("https://storage.example.com/v1/objects/1", "http://us-storage.asm.skype.com/v1/objects/1", "nonsense"),
             *("https://us-storage.asm.skype.com@example.com/1", "https://us-storage.asm.skype.com.example.com/1"),
+            # The host is what follows the backslash, or what precedes it: readers of addresses differ.
+            *(r"https://example.com\.asm.skype.com/1", r"https://example.com\@us-storage.asm.skype.com/1"),
+            "https://example.com@us-storage.asm.skype.com/1",
             *("https://us-storage.asm.skype.com/v1/objects/../example", "https://us-storage.asm.skype.com/v1/%2e%2E/1"),
         ],
     )

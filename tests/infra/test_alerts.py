@@ -19,8 +19,8 @@ FORM = (INFRA / "createUiDefinition.json").read_text("utf-8")
 # What has to be heard of (infrastructure, 7.4), by what tells it.
 NEEDED_EVENTS = {
     *("pool_low", "pool_exhausted", "dial_recorded", "outbox", "callback_answered", "callback_failed"),
-    *("notice_given_up", "recording_given_up", "recording_refused", "store_away", "breaker_open", "setting_faulty", "sweep"),
-    *("outbox_sweep", "event_source_unknown", "event_rejected"),
+    *("notice_given_up", "recording_given_up", "recording_refused", "store_away", "breaker_open", "setting_faulty"),
+    *("sweep", "outbox_sweep", "event_source_unknown", "event_rejected"),
     *("drill_age", "unforeseen_error", "row_set_aside", "email_blocked", "presence_blocked"),
 }
 NEEDED_METRICS = {
