@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from shared.deadlines import Budgets, Clock, Deadline, PatientDeadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
-from shared.domain.confidentiality import CallPolicy
+from shared.domain.confidentiality import PRIVATE, CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial, claimed_key
 from shared.domain.drills import Drill
@@ -495,9 +495,20 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         self.effects.finish(effects, self.perform)
 
-    def judge_call(self, server_call_id: str, started_by: str | None) -> CallPolicy:
-        """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+    def judge_call(self, server_call_id: str, started_by: str | None, *, caller: Caller) -> CallPolicy:
+        """Whether a call may be recorded and stored as an activity; private where the store does not answer.
+
+        So it is, without a line of the log each, for whoever asks beyond their share: a recorder that always comes
+        again would take the threads that dials wait for.
+        """
         self.prepare()
+        try:
+            with self.polling(self.budgets.judge_call_s, caller) as deadline:
+                return self._judge_call(server_call_id, started_by, deadline)
+        except LineFull:
+            return PRIVATE
+
+    def _judge_call(self, server_call_id: str, started_by: str | None, deadline: Deadline) -> CallPolicy:
         return judge_call(
             server_call_id,
             started_by,
@@ -506,7 +517,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
-            deadline=self.within(self.budgets.judge_call_s),
+            deadline=deadline,
         )
 
     # What is shown and set
