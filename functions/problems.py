@@ -5,6 +5,7 @@ import functools
 import math
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 import azure.functions as func
@@ -13,7 +14,9 @@ from azure.functions.warmup import WarmUpContext
 
 from functions.http import PRIVATE, ForeignSite, require_no_forgery, shared_with
 from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
-from functions.this_app import serving
+from functions.rights import caller_of
+from functions.this_app import composed, serving
+from shared.domain.callers import Caller
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
@@ -190,6 +193,30 @@ def answer(
         if name == "Vary" and response.headers[name] == OF_LANGUAGES:
             response.headers[name] = f"{OF_LANGUAGES}, {value}"
     return response
+
+
+def seated(function: HttpFunction) -> HttpFunction:
+    """Decorate what the office asks, within `answered`: one sender's requests leave threads to everybody's dials."""
+
+    @functools.wraps(function)
+    def sitting(req: func.HttpRequest) -> func.HttpResponse:
+        app = composed()
+        return take_seat(function, req, app.calling.seated, app.sign_in)
+
+    return sitting
+
+
+def take_seat(
+    function: HttpFunction,
+    req: func.HttpRequest,
+    seats: Callable[[Caller], AbstractContextManager[None]],
+    sign_in: SignIn,
+) -> func.HttpResponse:
+    """Call the function in one of the sender's seats. Raises `LineFull`."""
+    person = sign_in.principal(req.headers)
+    # Nobody who is not signed in gets as far as the store.
+    with seats(caller_of(person)) if person is not None else nullcontext():
+        return function(req)
 
 
 def _from_nobody(error: EmergencyCallingError, req: func.HttpRequest, sign_in: SignIn | None) -> bool:

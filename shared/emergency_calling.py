@@ -213,7 +213,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
         `LineFull`.
         """
-        with self._seated(caller), self._in_line(self.polls, POLLS, caller, agent_id) as in_turn:
+        with self.seated(caller), self._in_line(self.polls, POLLS, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
@@ -230,7 +230,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             turns.give_back(principal)
 
     @contextmanager
-    def _seated(self, caller: Caller) -> Iterator[None]:
+    def seated(self, caller: Caller) -> Iterator[None]:
         """A thread for what is no dial: one sender's polls and ends leave some to everybody, and take none from dials.
 
         Raises `LineFull`.
@@ -243,7 +243,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
         """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
-        with self._seated(caller), self._in_line(self.ends, CHANGES, caller, agent_id) as in_turn:
+        with self.seated(caller), self._in_line(self.ends, CHANGES, caller, agent_id) as in_turn:
             if not in_turn:
                 raise Unavailable
             yield

@@ -7,7 +7,8 @@ import logging
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import azure.functions as func
@@ -34,12 +35,15 @@ from functions.problems import (
     answered,
     in_line,
     problem,
+    take_seat,
 )
 from shared.domain import errors
+from shared.domain.callers import Caller
 from shared.domain.errors import (
     CallIdTaken,
     Conflict,
     EmergencyCallingError,
+    LineFull,
     Malformed,
     NotAllowed,
     NotAnEmergency,
@@ -49,7 +53,7 @@ from shared.domain.errors import (
     Refused,
     Unavailable,
 )
-from shared.domain.principals import AGENT, Principal
+from shared.domain.principals import AGENT, SUPERVISOR, Principal
 
 WITHIN_S = 10.0
 SECRET = "+12025550142"
@@ -211,6 +215,29 @@ def test_a_page_of_a_foreign_site_is_refused_and_counted_where_somebody_is_signe
     assert answer(raising(AssertionError()), asked, counted, (), sign_in=As(principal)).status_code == 403
     told = [("request_rejected", {"function": "failing", "status": 403, "error": "ForeignSite"})]
     assert counted.events == (told if principal else [])
+
+
+def test_what_the_office_asks_takes_one_of_the_senders_seats() -> None:
+    """A console that asks again and again would take the threads that dials wait for."""
+    taken: list[str] = []
+
+    @contextmanager
+    def seats(caller: Caller) -> Iterator[None]:
+        if taken:
+            raise LineFull
+        taken.append(caller.owner)
+        yield
+
+    lead = As(Principal(roles=frozenset({SUPERVISOR}), object_id="lead"))
+    assert take_seat(lambda _: json_answer({}), request(), seats, lead).status_code == 200
+    assert taken == ["office:lead"]
+    full = answer(lambda req: take_seat(raising(AssertionError()), req, seats, lead), request(), Counted(), ())
+    assert full.status_code == 503
+    # Whoever is not signed in is refused, and takes none.
+    assert (
+        answer(lambda req: take_seat(raising(NotSignedIn()), req, seats, As()), request(), Counted(), ()).status_code
+        == 401
+    )
 
 
 def test_decorated_functions_keep_their_names() -> None:
