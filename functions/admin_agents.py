@@ -7,7 +7,7 @@ from msgspec import structs
 
 from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import overwriting, precondition, unless_overtaken
-from functions.problems import PreconditionFailed, answered, unprocessable
+from functions.problems import PreconditionFailed, answered, seated, unprocessable
 from functions.this_app import composed
 from functions.wire import decoding
 from functions.wire.http import (
@@ -35,6 +35,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
     """An agent's entry, with its entity tag; 304 where the caller has that version."""
     app = composed()
@@ -50,6 +51,7 @@ def admin_agent_read(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_ALL, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agents_listed(req: func.HttpRequest) -> func.HttpResponse:
     """A page of the agents whose id, name or a word of it begins with `starts_with`, in the order of names."""
     app = composed()
@@ -64,6 +66,7 @@ def admin_agents_listed(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
     """Write an agent's entry: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
     app = composed()
@@ -81,6 +84,7 @@ def admin_agent_saved(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
     """Remove an entry, and whatever is kept of that person once no lease of theirs is left."""
     app = composed()
@@ -98,6 +102,7 @@ def admin_agent_removed(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_CONTACTS, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_emergency_contacts_saved(req: func.HttpRequest) -> func.HttpResponse:
     """The recipients of an agent's notifications (S9): what is an address is kept, what is none is told.
 

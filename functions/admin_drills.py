@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.http import administered, caller, empty_answer, json_answer
 from functions.languages import spoken_answer
-from functions.problems import answered
+from functions.problems import answered, seated
 from functions.this_app import composed
 from functions.wire.http import decode, path_id
 from functions.wire.office import DrillBegun, DrillBody, drill_answer
@@ -20,6 +20,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_drill_started(req: func.HttpRequest) -> func.HttpResponse:
     """Begin a drill for an agent: 202; 409 while another one runs."""
     app = composed()
@@ -34,6 +35,7 @@ def admin_drill_started(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_ONE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_drill_read(req: func.HttpRequest) -> func.HttpResponse:
     """How a drill stands, step by step; of those that are over, only the last one is known, which is also `last`."""
     app = composed()

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.http import PRIVATE, administered, caller, json_answer
 from functions.languages import spoken_answer
-from functions.problems import answered, unprocessable
+from functions.problems import answered, seated, unprocessable
 from functions.this_app import composed
 from functions.wire import directory_csv
 from functions.wire.decoding import text
@@ -26,6 +26,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
     """With `dry_run=1`, what the file would do; with the `digest` of what was checked, do it."""
     app = composed()
@@ -51,6 +52,7 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_ONE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agents_import_read(req: func.HttpRequest) -> func.HttpResponse:
     """How far an import is."""
     app = composed()
@@ -66,6 +68,7 @@ def admin_agents_import_read(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_EXPORT, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_agents_exported(req: func.HttpRequest) -> func.HttpResponse:
     """The whole directory as CSV, in the order of ids."""
     app = composed()

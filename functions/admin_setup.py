@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.http import JSON, PRIVATE, administered, caller, json_answer
-from functions.problems import answered, unprocessable
+from functions.problems import answered, seated, unprocessable
 from functions.this_app import composed
 from functions.wire import setup
 from functions.wire.setup import SetupImported
@@ -17,6 +17,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE_OF_EXPORT, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_setup_exported(req: func.HttpRequest) -> func.HttpResponse:
     """All sites, and the templates that are not the built-in ones."""
     app = composed()
@@ -28,6 +29,7 @@ def admin_setup_exported(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE_OF_IMPORT, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_setup_imported(req: func.HttpRequest) -> func.HttpResponse:
     """Bring a file back; with `dry_run=1` only say what that would do. 422 and nothing done where it has faults."""
     app = composed()

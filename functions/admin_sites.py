@@ -6,7 +6,7 @@ import azure.functions as func
 
 from functions.http import administered, caller, empty_answer, entity_tag, json_answer, versioned_answer
 from functions.preconditions import overwriting, unless_overtaken
-from functions.problems import answered
+from functions.problems import answered, seated
 from functions.this_app import composed
 from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
 from shared.domain.errors import NotFound
@@ -19,6 +19,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE_OF_ALL, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_sites_listed(req: func.HttpRequest) -> func.HttpResponse:
     """All sites, in the order of their ids."""
     app = composed()
@@ -29,6 +30,7 @@ def admin_sites_listed(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_site_read(req: func.HttpRequest) -> func.HttpResponse:
     """A site, with its entity tag; 304 where the caller has that version."""
     app = composed()
@@ -44,6 +46,7 @@ def admin_site_read(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
     """Write a site: 201 for a new one, 200 over an old one, 412 where it is not as `If-Match` says."""
     app = composed()
@@ -60,6 +63,7 @@ def admin_site_saved(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_site_removed(req: func.HttpRequest) -> func.HttpResponse:
     """Remove a site, also one that entries name: whoever is there falls back on the defaults."""
     app = composed()

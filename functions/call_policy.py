@@ -14,11 +14,12 @@ blueprint = func.Blueprint()
 @blueprint.route(route="call-policy", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
 def call_policy(req: func.HttpRequest) -> func.HttpResponse:
-    """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+    """Whether a call may be recorded and stored as an activity; private without the store, or beyond a share."""
     app = composed()
-    caller("call_policy", req, app.sign_in)
+    asking = caller("call_policy", req, app.sign_in)
     policy = app.calling.judge_call(
         plain_id(text(req.params.get("server_call_id"), "server_call_id", MAX_SERVER_CALL_ID_CHARS)),
         text_or_none(req.params.get("started_by"), "started_by", MAX_RAW_ID_CHARS),
+        caller=asking,
     )
     return json_answer(policy)

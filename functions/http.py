@@ -134,8 +134,12 @@ def shared_with(origin: str | None, allowed_origins: Collection[str]) -> dict[st
     }
 
 
+class ForeignSite(NotAllowed):
+    """A page of another site asked for a change."""
+
+
 def require_no_forgery(req: func.HttpRequest, ours: Collection[str]) -> None:
-    """Raise `NotAllowed` for a request that would change something and that a page of a foreign site sent (CSRF).
+    """Raise `ForeignSite` for a request that would change something and that a page of a foreign site sent (CSRF).
 
     A browser sends the sign-in's cookie along, whoever wrote the page; what is no browser sends no `Origin`.
     """
@@ -143,7 +147,7 @@ def require_no_forgery(req: func.HttpRequest, ours: Collection[str]) -> None:
     if not origin or (req.method or "").upper() in SAFE_METHODS:
         return
     if not _is_among(origin, ours) and not _is_same_origin(origin, req.url):
-        raise NotAllowed
+        raise ForeignSite
 
 
 def _is_same_origin(origin: str, url: str) -> bool:

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from functions.http import CUT_AT, principal, tagged_answer
-from functions.problems import answered
+from functions.problems import answered, seated
 from functions.this_app import composed
 from functions.wire.office import numbers_answer
 from shared.domain.board import Board
@@ -13,6 +13,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route="manage/emergencies", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_emergencies(req: func.HttpRequest) -> func.HttpResponse:
     """Every emergency with a leg, a ring or a hold, the newest first; with an entity tag, so that polls cost little."""
     app = composed()
@@ -28,6 +29,7 @@ def board_answer(req: func.HttpRequest, board: Board) -> func.HttpResponse:
 
 @blueprint.route(route="manage/callback-numbers", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_callback_numbers(req: func.HttpRequest) -> func.HttpResponse:
     """The pool: every number, its country and what it is doing."""
     app = composed()

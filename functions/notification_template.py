@@ -5,7 +5,7 @@ import azure.functions as func
 from functions.http import administered, caller, empty_answer, entity_tag, json_answer, principal, versioned_answer
 from functions.languages import spoken_answer
 from functions.preconditions import required_version, unless_overtaken
-from functions.problems import answered
+from functions.problems import answered, seated
 from functions.this_app import composed
 from functions.wire.decoding import decode
 from functions.wire.office import (
@@ -24,6 +24,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route=ROUTE, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_notification_template_read(req: func.HttpRequest) -> func.HttpResponse:
     """The template of a kind and language with its entity tag: an administrator's, else the built-in one.
 
@@ -38,6 +39,7 @@ def admin_notification_template_read(req: func.HttpRequest) -> func.HttpResponse
 
 @blueprint.route(route=ROUTE, methods=["PUT"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpResponse:
     """Put a template in place; 422 with `lint` where it must not be saved, 412 where it is not as `If-Match` says."""
     app = composed()
@@ -53,6 +55,7 @@ def admin_notification_template_saved(req: func.HttpRequest) -> func.HttpRespons
 
 @blueprint.route(route=ROUTE, methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpResponse:
     """The built-in template again: 204."""
     app = composed()
@@ -67,6 +70,7 @@ def admin_notification_template_removed(req: func.HttpRequest) -> func.HttpRespo
 
 @blueprint.route(route=PREVIEW_ROUTE, methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_notification_template_preview(req: func.HttpRequest) -> func.HttpResponse:
     """The template that was sent, rendered with sample facts, and its lint; nothing is kept."""
     app = composed()

@@ -1,6 +1,7 @@
 """The embedded presence service (contract: `PRESENCE_BACKEND=table`)."""
 
 import azure.functions as func
+from msgspec import structs
 
 from functions.http import caller, json_answer, named_emergency, principal
 from functions.problems import answered
@@ -40,15 +41,23 @@ def presence_set(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     person = principal("presence_set", req, app.sign_in)
     agent_id = path_id(req.route_params.get("agent_id"), "agent_id")
+    body = decode(req.get_body(), PresenceBody)
+    person = speaking_as(person, body.set_by)
     signed_in = caller_of(person)
     with app.calling.polling(app.calling.budgets.presence_s, signed_in, agent_id) as deadline:
         whose = app.calling.whose_presence(
             agent_id, caller=signed_in, deadline=deadline, emergency=named_emergency(req)
         )
-        body = decode(req.get_body(), PresenceBody)
         by = set_by(person, body.set_by)
         presence = app.calling.set_presence(whose.presence_id, body.status, by, agent_key=whose.key, deadline=deadline)
     return json_answer(presence_answer(presence))
+
+
+def speaking_as(principal: Principal, said: str | None) -> Principal:
+    """Somebody of the office who is an agent too and says `agent` speaks as one: for their own record alone."""
+    if said == SetBy.AGENT and AGENT in principal.roles and MACHINE not in principal.roles:
+        return structs.replace(principal, roles=frozenset({AGENT}))
+    return principal
 
 
 def set_by(principal: Principal, said: str | None) -> SetBy:

@@ -5,15 +5,18 @@ import functools
 import math
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 import azure.functions as func
 import msgspec
 from azure.functions.warmup import WarmUpContext
 
-from functions.http import PRIVATE, require_no_forgery, shared_with
+from functions.http import PRIVATE, ForeignSite, require_no_forgery, shared_with
 from functions.languages import OF_LANGUAGES, language_asked, spoken, spoken_headers
-from functions.this_app import serving
+from functions.rights import caller_of
+from functions.this_app import composed, serving
+from shared.domain.callers import Caller
 from shared.domain.errors import (
     AgentBusy,
     Conflict,
@@ -28,7 +31,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.notice_templates import DEFAULT_LANGUAGE
-from shared.ports import Telemetry
+from shared.ports import SignIn, Telemetry
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:emergency-calling:"
@@ -44,6 +47,10 @@ REPORTS_AT_ONCE = 4
 
 class PreconditionFailed(Conflict):
     """It has changed since it was read."""
+
+
+class SourceUnknown(NotAllowed):
+    """The event comes from a source that may not send it: another one than EVENT_SOURCES names."""
 
 
 class RedeliveryWanted(RuntimeError):
@@ -153,8 +160,8 @@ def answered(function: HttpFunction) -> HttpFunction:
     @functools.wraps(function)
     def answering(req: func.HttpRequest) -> func.HttpResponse:
         with serving() as app:
-            settings = app.settings
-            return answer(function, req, app.calling.telemetry, settings.allowed_origins, settings.own_origins)
+            origins = (app.settings.allowed_origins, app.settings.own_origins)
+            return answer(function, req, app.calling.telemetry, *origins, sign_in=app.sign_in)
 
     return answering
 
@@ -165,6 +172,8 @@ def answer(
     telemetry: Telemetry,
     allowed_origins: Collection[str],
     own_origins: Collection[str] = (),
+    *,
+    sign_in: SignIn | None = None,
 ) -> func.HttpResponse:
     """Call the function, unless a page of a foreign site asks; whatever it raises becomes a problem document."""
     try:
@@ -172,7 +181,7 @@ def answer(
         response = function(req)
     except EmergencyCallingError as error:
         response = problem(error, language_asked(req))
-        if response.status_code in _TOLD:
+        if response.status_code in _TOLD and not _from_nobody(error, req, sign_in):
             refused_for = {"error": type(error).__name__, **_field_of(error)}
             telemetry.emit("request_rejected", function=function.__name__, status=response.status_code, **refused_for)
     except Exception as error:  # noqa: BLE001 - nobody outside may see it, and its message may hold anything
@@ -184,6 +193,35 @@ def answer(
         if name == "Vary" and response.headers[name] == OF_LANGUAGES:
             response.headers[name] = f"{OF_LANGUAGES}, {value}"
     return response
+
+
+def seated(function: HttpFunction) -> HttpFunction:
+    """Decorate what the office asks, within `answered`: one sender's requests leave threads to everybody's dials."""
+
+    @functools.wraps(function)
+    def sitting(req: func.HttpRequest) -> func.HttpResponse:
+        app = composed()
+        return take_seat(function, req, app.calling.seated, app.sign_in)
+
+    return sitting
+
+
+def take_seat(
+    function: HttpFunction,
+    req: func.HttpRequest,
+    seats: Callable[[Caller], AbstractContextManager[None]],
+    sign_in: SignIn,
+) -> func.HttpResponse:
+    """Call the function in one of the sender's seats. Raises `LineFull`."""
+    person = sign_in.principal(req.headers)
+    # Nobody who is not signed in gets as far as the store.
+    with seats(caller_of(person)) if person is not None else nullcontext():
+        return function(req)
+
+
+def _from_nobody(error: EmergencyCallingError, req: func.HttpRequest, sign_in: SignIn | None) -> bool:
+    # Looked at before any sign-in: anybody could fill the day's log with an `Origin`, and silence the alerts.
+    return isinstance(error, ForeignSite) and (sign_in is None or sign_in.principal(req.headers) is None)
 
 
 def _field_of(error: EmergencyCallingError) -> dict[str, str]:
@@ -222,6 +260,9 @@ def acknowledge(function: EventFunction, event: func.EventGridEvent, telemetry: 
     name = function.__name__
     try:
         function(event)
+    except SourceUnknown:
+        telemetry.emit("event_source_unknown", function=name)
+        return
     except _BEYOND_RETRY as error:
         telemetry.emit("event_rejected", function=name, error=type(error).__name__, **_field_of(error))
         return

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.http import principal
 from functions.languages import spoken_answer
-from functions.problems import answered
+from functions.problems import answered, seated
 from functions.this_app import composed
 from functions.wire.http import path_id
 
@@ -13,6 +13,7 @@ blueprint = func.Blueprint()
 
 @blueprint.route(route="manage/readiness", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 @answered
+@seated
 def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
     """The checks of the deployment, problems first."""
     app = composed()
@@ -24,6 +25,7 @@ def admin_readiness(req: func.HttpRequest) -> func.HttpResponse:
     route="manage/agents/{agent_id}/readiness", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS
 )
 @answered
+@seated
 def admin_agent_readiness(req: func.HttpRequest) -> func.HttpResponse:
     """The checks of one agent, problems first; 404 for one who is not in the directory."""
     app = composed()

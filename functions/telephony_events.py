@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from functions.problems import acknowledged, in_line
+from functions.problems import SourceUnknown, acknowledged, in_line
 from functions.rights import source_of
 from functions.this_app import composed
 from functions.wire.event_grid import (
@@ -46,11 +46,10 @@ blueprint = func.Blueprint()
 
 
 def _counting(event: func.EventGridEvent, app: "App", *kinds: str) -> TelephonyEvent | None:
-    """The event, if it is of one of these kinds and from one of EVENT_SOURCES; others are counted and done with."""
+    """The event, if it is of one of these kinds. Raises `SourceUnknown` where it is from none of EVENT_SOURCES."""
     read = telephony_event(event)
     if not counts(read, app.settings.event_sources, callbacks_from_anywhere=app.settings.callbacks_from_anywhere):
-        app.calling.telemetry.emit("event_source_unknown")
-        return None
+        raise SourceUnknown
     return read if read.type in kinds else None
 
 

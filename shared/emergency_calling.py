@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from shared.deadlines import Budgets, Clock, Deadline, PatientDeadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
-from shared.domain.confidentiality import CallPolicy
+from shared.domain.confidentiality import PRIVATE, CallPolicy
 from shared.domain.deployment import Deployment
 from shared.domain.dials import Dial, claimed_key
 from shared.domain.drills import Drill
@@ -213,7 +213,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         remembers, or is told to come back. Else polls that hang would take every thread of the worker. Raises
         `LineFull`.
         """
-        with self._seated(caller), self._in_line(self.polls, POLLS, caller, agent_id) as in_turn:
+        with self.seated(caller), self._in_line(self.polls, POLLS, caller, agent_id) as in_turn:
             if in_turn:
                 self.dials.wait_until_quiet(self.budgets.poll_stands_back_s)
             yield self.within(seconds if in_turn else 0.0)
@@ -230,7 +230,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             turns.give_back(principal)
 
     @contextmanager
-    def _seated(self, caller: Caller) -> Iterator[None]:
+    def seated(self, caller: Caller) -> Iterator[None]:
         """A thread for what is no dial: one sender's polls and ends leave some to everybody, and take none from dials.
 
         Raises `LineFull`.
@@ -243,7 +243,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     @contextmanager
     def _changing(self, caller: Caller, agent_id: str | None = None) -> Iterator[None]:
         """A turn to change what is known of a call; raises `Unavailable` where too much of theirs waits already."""
-        with self._seated(caller), self._in_line(self.ends, CHANGES, caller, agent_id) as in_turn:
+        with self.seated(caller), self._in_line(self.ends, CHANGES, caller, agent_id) as in_turn:
             if not in_turn:
                 raise Unavailable
             yield
@@ -495,9 +495,20 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         )
         self.effects.finish(effects, self.perform)
 
-    def judge_call(self, server_call_id: str, started_by: str | None) -> CallPolicy:
-        """Whether a call may be recorded and stored as an activity; private where the store does not answer."""
+    def judge_call(self, server_call_id: str, started_by: str | None, *, caller: Caller) -> CallPolicy:
+        """Whether a call may be recorded and stored as an activity; private where the store does not answer.
+
+        So it is, without a line of the log each, for whoever asks beyond their share: a recorder that always comes
+        again would take the threads that dials wait for.
+        """
         self.prepare()
+        try:
+            with self.polling(self.budgets.judge_call_s, caller) as deadline:
+                return self._judge_call(server_call_id, started_by, deadline)
+        except LineFull:
+            return PRIVATE
+
+    def _judge_call(self, server_call_id: str, started_by: str | None, deadline: Deadline) -> CallPolicy:
         return judge_call(
             server_call_id,
             started_by,
@@ -506,7 +517,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
-            deadline=self.within(self.budgets.judge_call_s),
+            deadline=deadline,
         )
 
     # What is shown and set

@@ -84,7 +84,7 @@ VOCABULARY: dict[str, Entry] = {
     "outbox_sweep": _entry(logging.INFO, "done"),
     "row_set_aside": _entry(logging.ERROR, "kind"),
     "event_rejected": _entry(logging.WARNING, "function", "error", "field"),
-    "event_source_unknown": _entry(logging.WARNING),
+    "event_source_unknown": _entry(logging.WARNING, "function"),
     "setting_faulty": _entry(logging.ERROR, "setting"),
     "setting_doubtful": _entry(logging.WARNING, "setting"),
     "store_away": _entry(logging.ERROR, "ms"),

@@ -69,7 +69,8 @@ resource logRule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       evaluationFrequency: alert.everyMinutes == 1440 ? 'P1D' : 'PT${alert.everyMinutes}M'
       windowSize: alert.windowMinutes == 1440 ? 'P1D' : 'PT${alert.windowMinutes}M'
       // Azure keeps no state of a rule that runs less often than every 12 hours: such a one tells of it each time.
-      autoMitigate: alert.everyMinutes <= 720
+      // So does one of a line that is said once: with a state it would be "resolved" some minutes later, and nothing is.
+      autoMitigate: alert.everyMinutes <= 720 && !(alert.?saidOnce ?? false)
       // On the first deployment the tables are not there yet.
       skipQueryValidation: true
       criteria: {

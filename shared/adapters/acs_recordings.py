@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 type Route = Callable[[HttpTransport[Any, Any]], HttpTransport[Any, Any]]
 
+# Neither a name before `@` nor a backslash: the SDK's guard and a transport may each read another host out of those.
+_PLAIN_PLACE = re.compile(r"[a-z0-9.-]+(:443)?", re.ASCII | re.IGNORECASE)
 _SLASH = re.compile(r"[/\\]")
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _NEVER = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -79,7 +81,9 @@ def _delete(client: CallAutomationClient, location: str) -> None:
 
     try:
         validate_recording_url(location, "location")
-        names_itself = {".", ".."}.isdisjoint(_SLASH.split(unquote(urlsplit(location).path)))
+        place = urlsplit(location)
+        steps = _SLASH.split(unquote(place.path))
+        names_itself = _PLAIN_PLACE.fullmatch(place.netloc) and {".", ".."}.isdisjoint(steps)
     except (TypeError, ValueError):
         # The SDK's message names the place.
         names_itself = False

@@ -1,7 +1,7 @@
 """What an agent's communication panel shows now (S5)."""
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, owner_named
 from shared.domain.deployment import Deployment
 from shared.domain.errors import Unavailable
 from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
@@ -36,7 +36,10 @@ def show_panel(
             emergency=emergency,
         )
     except Unavailable:
-        dialled = outage.dialling(agent_id, clock.now(), caller.owner if caller.is_agent else None)
+        # Their own first: who is an agent too dialled as one, and is of the office here.
+        dialled = outage.dialling(agent_id, clock.now(), owner_named(caller.name))
+        if dialled is None and not caller.is_agent:
+            dialled = outage.dialling(agent_id, clock.now())
         if dialled is None:
             raise
         panel = emergency_panel(test=dialled.test, placement=dialled.situation.placement)

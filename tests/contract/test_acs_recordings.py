@@ -16,7 +16,8 @@ from tests.local.acs import Fault, LocalAcs
 from tests.local.recordings import endpoint_of, route_to
 
 CLOCK = SystemClock()
-FILE = "https://us-storage.asm.skype.com/v1/objects/0-wus-d10-example"
+SERVICE = "us-storage.asm.skype.com"
+FILE = f"https://{SERVICE}/v1/objects/0-wus-d10-example"
 AGENT = "8:acs:7f1c2a94-5d0e-4b61-9a3c-2e8d4f60b7a1_0000001f-52c8-7be1-28f4-343a0d00c1d7"
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
@@ -79,6 +80,9 @@ class TestDeleting:
         [
             *("https://storage.example.com/v1/objects/1", "http://us-storage.asm.skype.com/v1/objects/1", "nonsense"),
             *("https://us-storage.asm.skype.com@example.com/1", "https://us-storage.asm.skype.com.example.com/1"),
+            # The host is what follows the backslash, or what precedes it: readers of addresses differ.
+            *(r"https://example.com\.asm.skype.com/1", rf"https://example.com\@{SERVICE}/1"),
+            f"https://example.com@{SERVICE}/1",
             *("https://us-storage.asm.skype.com/v1/objects/../example", "https://us-storage.asm.skype.com/v1/%2e%2E/1"),
         ],
     )

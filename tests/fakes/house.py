@@ -472,7 +472,7 @@ class House:
 
     def judge(self, server_call_id: str, started_by: str | None = None) -> CallPolicy:
         """A recorder asks."""
-        return self.calling.judge_call(server_call_id, started_by)
+        return self.calling.judge_call(server_call_id, started_by, caller=everybody())
 
     def recorded(self, files: RecordedFiles) -> None:
         """The files of a recording are ready."""

@@ -77,6 +77,8 @@ FAULTS = (
     ),
     Fault("too many rights", "contents: read", "contents: write", (CHECK,)),
     Fault("a command from outside", '"$TAG" --pattern', '"${{ inputs.tag }}" --pattern', (DEPLOY,)),
+    Fault("a package of any workflow", "--signer-workflow", "--signer-repo", (DEPLOY,)),
+    Fault("a package of another tag", '--source-ref "refs/tags/$TAG"', "", (DEPLOY,)),
     Fault("a lost gate", "python3 infra/live.py idle", "echo idle", (DEPLOY,)),
     Fault("a form's output without a parameter", '"timeZone": "[steps', '"timeZones": "[steps', (FORM,)),
     Fault("a form that lets anything through", "\\\\+[1-9][0-9]{6,14}", "\\\\+[0-9]{1,20}", (FORM,)),

@@ -27,6 +27,7 @@ RIGHTS = {
     ("check.yml", "check"): set(),
     ("check.yml", "arm-ttk"): set(),
     ("check.yml", "what-if"): {"id-token: write"},
+    ("release.yml", "tests"): set(),
     ("release.yml", "package"): {"contents: write", "id-token: write", "attestations: write"},
     ("deploy.yml", "deploy"): {"id-token: write"},
 }
@@ -106,6 +107,32 @@ def test_what_is_checked_here_is_checked_there() -> None:
     assert ".ci/run" in WORKFLOWS["release.yml"]
     for text in (WORKFLOWS["check.yml"], WORKFLOWS["release.yml"]):
         assert 'az bicep install --version "v$(cat infra/bicep.version)"' in text
+
+
+def test_what_may_write_and_vouch_runs_no_test_and_waits_for_them() -> None:
+    """The tests run what a hundred packages bring that are not deployed."""
+    release = dict(jobs(WORKFLOWS["release.yml"]))
+    assert ".ci/run" in release["tests"]
+    assert "    needs: tests\n" in release["package"]
+    assert ".ci/run" not in release["package"]
+
+
+def test_a_package_is_deployed_that_the_release_of_its_tag_built() -> None:
+    """`gh attestation verify` takes the proof of any workflow, branch and tag of the repository, unless it is told."""
+    run = [line for each in scripts(WORKFLOWS["deploy.yml"]) for line in commands(each)]
+    (verified,) = [line for line in run if line.lstrip().startswith("gh attestation verify")]
+    assert f'--signer-workflow "$REPOSITORY/.github/workflows/{min(attesting())}"' in verified
+    assert '--source-ref "refs/tags/$TAG"' in verified
+    assert '--repo "$REPOSITORY"' in verified
+    assert len(attesting()) == 1
+
+
+def commands(script: str) -> list[str]:
+    return re.sub(r"\\\n\s*", "", script).splitlines()
+
+
+def attesting() -> list[str]:
+    return [name for name, text in WORKFLOWS.items() if "actions/attest-build-provenance@" in text]
 
 
 def test_a_deployment_passes_its_gates_first_and_is_tried_afterwards() -> None:

@@ -26,9 +26,14 @@ def test_no_request_is_shown_live() -> None:
     assert LOGGING["applicationInsights"]["enableLiveMetrics"] is False
 
 
-@pytest.mark.parametrize("category", ["Function", "Host.Function.Console"])
-def test_what_the_product_says_arrives_whole(category: str) -> None:
-    assert LOGGING["logLevel"][category] == "Information"
+def test_what_the_product_says_arrives_whole() -> None:
+    """What is printed has a category of its own, which does not begin with `Function`."""
+    assert LOGGING["logLevel"]["Host.Function.Console"] == "Information"
+
+
+def test_no_line_is_made_of_a_run_that_ended_well() -> None:
+    """Two lines a request, also of anybody's `GET /api/health`: they fill the day's cap, and then no alert is heard."""
+    assert LOGGING["logLevel"]["Function"] == "Warning"
 
 
 def test_what_the_host_and_the_sdks_say_arrives_from_warnings_on() -> None:

@@ -1067,9 +1067,10 @@ MUTANTS = (
     Mutant(
         "an outage shows every panel to everybody",
         PANEL,
-        "caller.owner if caller.is_agent else None",
-        "None",
+        "if dialled is None and not caller.is_agent:",
+        "if dialled is None:",
     ),
+    Mutant("a team lead has no panel of their own dial", PANEL, "owner_named(caller.name)", "caller.owner"),
     Mutant(
         "a repeat that fails is tried as often as ever",
         REPEATS,

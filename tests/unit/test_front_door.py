@@ -14,7 +14,8 @@ from shared.bootstrap import DIALS_AT_ONCE, POLLS_AT_ONCE, POLLS_AT_ONCE_OF_ONE,
 from shared.deadlines import Budgets
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, CallerKind
+from shared.domain.confidentiality import ORDINARY, PRIVATE
 from shared.domain.dials import Dial
 from shared.domain.errors import LineFull, Unavailable
 from shared.domain.ids import agent_key_of
@@ -285,6 +286,32 @@ def test_one_senders_polls_leave_places_to_another(flooder: Caller) -> None:
         assert sum(not each.passed() for each in times) == POLLS_AT_ONCE_OF_ONE
         with calling.polling(1.0, ANA, "ana") as deadline:
             assert not deadline.passed()
+
+
+def test_a_recorder_that_always_asks_again_is_told_that_calls_are_private_and_asks_the_store_no_more() -> None:
+    house, most = House(), POLLS.of_others.burst or 0
+    house.tick()
+    asked: list[str] = []
+    house.line.asked = asked.append
+    calling = structs.replace(house.calling, polls=Turns(POLLS_AT_ONCE, threads=Still()))
+    answers = [calling.judge_call(f"call-{n}", None, caller=everybody()) for n in range(most + 5)]
+    assert answers == [ORDINARY] * most + [PRIVATE] * 5
+    in_time = len(asked)
+    assert calling.judge_call("call-1", None, caller=everybody()) == PRIVATE
+    assert len(asked) == in_time
+    assert house.telemetry.count("call_judged") == 0, "a line for each would fill the log"
+    other = Caller(kind=CallerKind.MACHINE, name="another-recorder")
+    assert calling.judge_call("call-1", None, caller=other) == ORDINARY
+
+
+def test_a_recorder_that_waits_takes_no_thread_that_another_needs() -> None:
+    house, full = House(), Turns(2, most_each=1)
+    house.tick()
+    calling = structs.replace(house.calling, seats=full)
+    with full.turn(everybody().owner):
+        assert calling.judge_call("call-1", None, caller=everybody()) == PRIVATE
+        assert not calling.start_call(DIAL, caller=ANA).degraded
+    assert calling.judge_call("call-2", None, caller=everybody()) == ORDINARY
 
 
 def test_one_machines_polls_and_ends_leave_threads_to_the_others_and_to_its_dials() -> None:

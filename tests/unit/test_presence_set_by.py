@@ -2,7 +2,8 @@
 
 import pytest
 
-from functions.presence import set_by
+from functions.presence import set_by, speaking_as
+from functions.rights import caller_of
 from shared.domain.errors import NotAllowed
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal
 
@@ -24,3 +25,23 @@ def test_only_a_machine_may_say_another(role: str, said: str) -> None:
     else:
         with pytest.raises(NotAllowed):
             set_by(principal, said)
+
+
+@pytest.mark.parametrize("office", [SUPERVISOR, ADMIN])
+def test_a_lead_who_is_an_agent_too_may_speak_as_one_of_their_own_record(office: str) -> None:
+    lead = Principal(roles=frozenset({AGENT, office}), object_id="oid")
+    as_agent = speaking_as(lead, "agent")
+    assert set_by(as_agent, "agent") == "agent"
+    # Whose record it is decides for an agent: another's is refused (`whose_presence`).
+    assert caller_of(as_agent).is_agent
+    for said in (None, "supervisor"):
+        assert set_by(speaking_as(lead, said), said) == "supervisor"
+        assert not caller_of(speaking_as(lead, said)).is_agent
+    with pytest.raises(NotAllowed):
+        set_by(speaking_as(lead, "system"), "system")
+
+
+@pytest.mark.parametrize("roles", [{SUPERVISOR}, {MACHINE}, {MACHINE, AGENT}, {AGENT}])
+def test_nobody_else_speaks_as_another(roles: set[str]) -> None:
+    principal = Principal(roles=frozenset(roles), object_id="oid")
+    assert [speaking_as(principal, said) for said in (None, *WORDS)] == [principal] * 4

@@ -7,11 +7,13 @@ import logging
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import azure.functions as func
 import pytest
+from msgspec import Struct
 
 from functions.http import (
     REQUEST_HEADERS,
@@ -26,18 +28,22 @@ from functions.problems import (
     REPORTS_AT_ONCE,
     PreconditionFailed,
     RedeliveryWanted,
+    SourceUnknown,
     acknowledge,
     acknowledged,
     answer,
     answered,
     in_line,
     problem,
+    take_seat,
 )
 from shared.domain import errors
+from shared.domain.callers import Caller
 from shared.domain.errors import (
     CallIdTaken,
     Conflict,
     EmergencyCallingError,
+    LineFull,
     Malformed,
     NotAllowed,
     NotAnEmergency,
@@ -47,6 +53,7 @@ from shared.domain.errors import (
     Refused,
     Unavailable,
 )
+from shared.domain.principals import AGENT, SUPERVISOR, Principal
 
 WITHIN_S = 10.0
 SECRET = "+12025550142"
@@ -64,6 +71,15 @@ class Counted:
 
     def emit(self, event: str, **facts: str | int | float | bool) -> None:
         self.events.append((event, facts))
+
+
+class As(Struct):
+    """Port `SignIn`."""
+
+    signed_in: Principal | None = None
+
+    def principal(self, _: Mapping[str, str]) -> Principal | None:
+        return self.signed_in
 
 
 def request(method: str = "GET", **headers: str) -> func.HttpRequest:
@@ -189,6 +205,41 @@ def test_a_refusal_that_tells_of_a_faulty_client_or_role_is_counted(
     assert counted.events == [("request_rejected", {"function": "failing", **facts})]
 
 
+@pytest.mark.parametrize("principal", [None, Principal(roles=frozenset({AGENT}), object_id="oid")])
+def test_a_page_of_a_foreign_site_is_refused_and_counted_where_somebody_is_signed_in(
+    principal: Principal | None,
+) -> None:
+    """Nobody's would be a line for each request of anybody, until the log takes in no more and no alert is heard."""
+    counted = Counted()
+    asked = request("POST", origin="https://elsewhere.example")
+    assert answer(raising(AssertionError()), asked, counted, (), sign_in=As(principal)).status_code == 403
+    told = [("request_rejected", {"function": "failing", "status": 403, "error": "ForeignSite"})]
+    assert counted.events == (told if principal else [])
+
+
+def test_what_the_office_asks_takes_one_of_the_senders_seats() -> None:
+    """A console that asks again and again would take the threads that dials wait for."""
+    taken: list[str] = []
+
+    @contextmanager
+    def seats(caller: Caller) -> Iterator[None]:
+        if taken:
+            raise LineFull
+        taken.append(caller.owner)
+        yield
+
+    lead = As(Principal(roles=frozenset({SUPERVISOR}), object_id="lead"))
+    assert take_seat(lambda _: json_answer({}), request(), seats, lead).status_code == 200
+    assert taken == ["office:lead"]
+    full = answer(lambda req: take_seat(raising(AssertionError()), req, seats, lead), request(), Counted(), ())
+    assert full.status_code == 503
+    # Whoever is not signed in is refused, and takes none.
+    assert (
+        answer(lambda req: take_seat(raising(NotSignedIn()), req, seats, As()), request(), Counted(), ()).status_code
+        == 401
+    )
+
+
 def test_decorated_functions_keep_their_names() -> None:
     def panel_state(req: func.HttpRequest) -> func.HttpResponse:
         """A panel."""
@@ -214,6 +265,13 @@ def test_what_no_retry_can_mend_is_acknowledged_and_counted(error: EmergencyCall
     if isinstance(error, Malformed):
         facts["field"] = "data.to"
     assert counted.events == [("event_rejected", facts)]
+
+
+def test_of_which_function_an_unknown_source_sent_an_event_is_told() -> None:
+    """An IncomingCall that is thrown away so is a responder who is connected to nobody: an alert reads the line."""
+    counted = Counted()
+    acknowledge(raising(SourceUnknown()), event(), counted)
+    assert counted.events == [("event_source_unknown", {"function": "failing"})]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from shared.adapters.agent_table import AgentTable
 from shared.adapters.outage_memory import MAX_DIALS_REMEMBERED
 from shared.adapters.turns import Turns
 from shared.domain.agents import Agent
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
 from shared.domain.errors import LineFull, Unavailable
 from shared.domain.panels import Mode
@@ -69,6 +69,19 @@ def test_in_an_outage_a_stranger_who_names_a_victim_does_nothing_in_their_name(h
         with pytest.raises(Unavailable):
             mode(house, "dana", caller)
     assert mode(house, "dana", STRANGER) is Mode.EMERGENCY, "their own, under the id that they gave"
+
+
+def test_a_team_lead_who_dialled_as_an_agent_has_a_panel_in_an_outage(house: ColdHouse) -> None:
+    """A dial is for agents, a panel for the office too: the wider of their roles asks for it."""
+    lead, other = (Caller(kind=CallerKind.OFFICE, name=name) for name in (DANA_OBJECT.upper(), EVE_OBJECT))
+    away(house)
+    dial(house, "dana", DANA)
+    assert mode(house, "dana", lead) is Mode.EMERGENCY
+    for caller in (other, MACHINE):
+        with pytest.raises(Unavailable):
+            mode(house, "dana", caller)
+    dial(house, "dana", MACHINE, "call-2")
+    assert mode(house, "dana", other) is Mode.EMERGENCY, "what is known to be hers, everybody of the office"
 
 
 def test_what_a_stranger_claims_in_an_outage_is_mailed_as_claimed(house: ColdHouse) -> None:
