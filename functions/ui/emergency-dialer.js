@@ -274,6 +274,10 @@ class Leg {
     const accepted = settled();
     this.accepted = accepted.promise;
     this.accept = accepted.resolve;
+    const told = settled();
+    /** The report was accepted or refused, or it was given up. */
+    this.told = told.promise;
+    this.tell = told.resolve;
     const done = settled();
     this.done = done.promise;
     this.finish = done.resolve;
@@ -583,6 +587,7 @@ export function createEmergencyDialer(options) {
     const repeat = async () => {
       let fresh = false;
       for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
+        const known = returns;
         const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
         const again = await taken(mine, answer, fresh);
         const renewed = answer?.status === 401 && again !== null;
@@ -591,10 +596,10 @@ export function createEmergencyDialer(options) {
         if (!renewed) first.resolve(again === null ? e164(mine.lent) : undefined);
         if (again === null) return;
         const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length - 1)];
-        await pause(renewed ? 0 : wait * 1000);
+        if (!renewed) await pauseOrOnline(wait, known);
       }
     };
-    repeat().catch(() => first.resolve(undefined));
+    repeat().catch(() => first.resolve(undefined)).finally(() => mine.tell(true));
     return /** @type {Promise<string | undefined>} */ (first.promise);
   }
 
@@ -677,16 +682,19 @@ export function createEmergencyDialer(options) {
     }
   }
 
-  /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
+  /**
+   * Report an end until it is taken. A drop waits for the report of its dial: for a dial that comes after its end the server
+   * holds no presence.
+   * @param {{callId: string, told?: Promise<unknown>}} mine @param {"agent" | "dropped"} reason
+   */
   async function reportEnd(mine, reason) {
     owedEnds.set(mine.callId, reason);
+    if (reason === "dropped" && !unloading) await mine.told;
     const since = performance.now();
     let known = returns;
     let fresh = false;
     for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
-      // The first in the same task: a page that goes away gets no other. A network that came back during a try is not
-      // told of again.
-      if (count && known === returns) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
+      if (count) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1], known);
       known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
       if (answer) fresh = answer.status === 401;
@@ -694,8 +702,13 @@ export function createEmergencyDialer(options) {
     }
   }
 
-  /** @param {number} seconds @returns {Promise<unknown>} over sooner where the network comes back */
-  function pauseOrOnline(seconds) {
+  /**
+   * @param {number} seconds @param {number} known `returns` as the try before began: `online` does not tell again of a
+   *   network that came back during it
+   * @returns {Promise<unknown>} over sooner where the network comes back
+   */
+  function pauseOrOnline(seconds, known) {
+    if (known !== returns) return Promise.resolve();
     return new Promise((resolve) => {
       const over = () => {
         clearTimeout(timer);

@@ -712,6 +712,42 @@ def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(call
     caller.wait_for("sessionStorage.length === 0")
 
 
+def test_a_drop_without_a_network_is_told_after_its_dial_both_as_soon_as_it_is_back(
+    context: BrowserContext, caller: Caller
+) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    context.set_offline(True)
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    # Eight seconds lie between two reports from now on, and the clock stands still.
+    for _ in range(4):
+        caller.page.clock.run_for(8_000)
+    assert caller.desk.seen == []
+    context.set_offline(False)
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert told_in_order(caller) == ["dial", "end"]
+
+
+@pytest.mark.parametrize("script", [THROWS, FAILS])
+def test_the_drop_of_a_call_that_could_not_be_placed_is_told_after_its_dial_was_taken(
+    caller: Caller, script: dict[str, Any]
+) -> None:
+    caller.desk.answers = ["500", "degraded", "accepted"]
+    caller.sit_down(script)
+    caller.dial()
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert told_in_order(caller) == ["dial", "dial", "dial", "end"]
+
+
+def told_in_order(caller: Caller) -> list[str]:
+    """What reached the server of a call, oldest first."""
+    kinds = {"emergency-calls": "dial", "end": "end"}
+    return [kinds[last] for each in caller.desk.seen if (last := each.path.split("/")[-1]) in kinds]
+
+
 def test_a_page_that_goes_away_says_once_more_who_ended_a_call_that_is_over(page: Page, caller: Caller) -> None:
     caller.sit_down()
     caller.dial()
