@@ -65,6 +65,8 @@ const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
 const HANG_UP_WITHIN_MS = 3000;
+// How long after `beforeunload` an end is taken for one that the page's going away, or its wish to, has brought about.
+const LEAVING_MS = 10_000;
 // The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
 const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
@@ -330,6 +332,8 @@ export function createEmergencyDialer(options) {
   /** How often the network has come back. */
   let returns = 0;
   let unloading = false;
+  /** How often `beforeunload` came lately: the page goes away, or whoever is asked stays. */
+  let leaving = 0;
   let desktopReportedAt = -Infinity;
   /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
   const owedEnds = new Map();
@@ -517,7 +521,7 @@ export function createEmergencyDialer(options) {
   function endedBy(mine, call) {
     const { code, subCode = 0 } = call.callEndReason ?? { code: -1 };
     // Six documented ends share code 0: what was asked for here counts first, and 0/0 only of a call that stood.
-    const hungUp = code === 0 && subCode === 0 && mine.connected && !unloading && !disposed;
+    const hungUp = code === 0 && subCode === 0 && mine.connected && !leaving && !unloading && !disposed;
     return mine.endAsked || hungUp ? "agent" : "dropped";
   }
 
@@ -868,7 +872,12 @@ export function createEmergencyDialer(options) {
 
   /** @param {BeforeUnloadEvent} event */
   function beforeUnload(event) {
-    if (inProgress().length) event.preventDefault();
+    if (!inProgress().length) return;
+    event.preventDefault();
+    // Some pages hang up here, as the SDK's maker advises: that is no end of the agent's, and the page may live on. The
+    // browser's question stops timers for as long as it stands, so the time counts from the first one after it.
+    leaving += 1;
+    setTimeout(() => setTimeout(() => (leaving -= 1), LEAVING_MS));
   }
 
   /** @param {PageTransitionEvent} event */

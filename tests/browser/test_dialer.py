@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Dialog, Page, Route
 
 from functions.pages import FOLDER
 from shared.domain.emergency_numbers import placement, recognise
@@ -629,6 +630,53 @@ def test_a_reload_leaves_no_leg_behind(page: Page, desk: Desk, script: dict[str,
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     caller.wait_until(lambda: "dropped" in desk.ends)
+
+
+HANG_UP_AS_THE_SDK_ADVISES = """() => {
+  addEventListener("beforeunload", () => void window.agent.calls.at(-1).hangUp());
+  document.addEventListener("click", () => setTimeout(() => location.reload()));
+}"""
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("call", ["dialled", "callback"])
+def test_what_a_page_hangs_up_as_it_wants_to_leave_was_not_ended_by_the_agent(
+    page: Page, caller: Caller, call: str, stays: bool
+) -> None:
+    caller.sit_down()
+    if call == "dialled":
+        caller.dial()
+        caller.wait_for("window.dialer.state.phase === 'connected'")
+    else:
+        answer_callback(caller)
+    page.evaluate(HANG_UP_AS_THE_SDK_ADVISES)
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        # What the host's hang-up brings about has happened when the question is answered.
+        time.sleep(0.05)
+        dialog.dismiss() if stays else dialog.accept()
+
+    page.on("dialog", answer)
+    # The browser asks only where somebody has touched the page.
+    page.mouse.click(50, 50)
+    caller.wait_until(lambda: caller.desk.ends)
+    assert asked == ["beforeunload"] and set(caller.desk.ends) == {"dropped"}
+    if stays:
+        assert caller.state["inProgress"] is False
+
+
+def test_who_stays_ends_a_later_call_themselves(page: Page, caller: Caller) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    caller.dial()
+    page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'accepted'")
+    page.evaluate("() => { dispatchEvent(new Event('beforeunload', { cancelable: true })); }")
+    page.clock.run_for(10_100)
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
 
 
 def test_a_tab_that_died_says_so_when_it_comes_back_and_a_copy_of_a_living_one_does_not(
