@@ -338,6 +338,8 @@ export function createEmergencyDialer(options) {
   /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
   const owedEnds = new Map();
   let disposed = false;
+  /** Until when a responder may call for what the page before left behind, in milliseconds of this desktop's clock. */
+  const awaitedUntil = unended().length ? Date.now() + LENT_MS : -Infinity;
   const undo = new AbortController();
   /** @type {Set<(state: DialerState) => void>} */
   const listeners = new Set(options.onChange ? [options.onChange] : []);
@@ -374,9 +376,10 @@ export function createEmergencyDialer(options) {
     return emergencies.findLast((each) => !each.test && Date.now() < each.lentUntil) ?? emergencies.at(-1);
   }
 
-  /** @returns {boolean} whether a responder may call: during an emergency here, and while its number is lent */
+  /** @returns {boolean} whether a responder may call: during an emergency, of this page or the one before, and while its number is lent */
   function isAwaited() {
-    return callbacks.size > 0 || legs.some((each) => each.certain && (!each.over || Date.now() < each.lentUntil));
+    const now = Date.now();
+    return now < awaitedUntil || callbacks.size > 0 || legs.some((each) => each.certain && (!each.over || now < each.lentUntil));
   }
 
   function changed() {
@@ -640,7 +643,11 @@ export function createEmergencyDialer(options) {
       if (answer.status === 401 && !fresh) return 0;
       mine.report = "refused";
       // Not an emergency where the server stands: an ordinary call, which the panel shows as one.
-      if (answer.status === 422) mine.certain = false;
+      if (answer.status === 422) {
+        mine.certain = false;
+        // The page after a reload would wait for a responder.
+        forget(mine.callId);
+      }
       changed();
       return null;
     }

@@ -1027,6 +1027,15 @@ ANSWER_ORDINARY = """async () => {
 }"""
 
 
+# A telephone call without our mark, which nobody answers: whether it was noticed.
+RING_UNMARKED = """() => {
+  const incoming = window.agent.ring({ marked: false });
+  const noticed = window.dialer.state.incoming !== null;
+  incoming.emit("callEnded");
+  return noticed;
+}"""
+
+
 @pytest.mark.parametrize("number", ["311", "+1 425 555 0180"])
 def test_after_an_ordinary_call_no_customer_is_taken_for_the_responder(caller: Caller, number: str) -> None:
     caller.desk.answers = ["422"]
@@ -1056,14 +1065,31 @@ def test_a_telephone_may_be_the_responder_for_as_long_as_the_number_is_lent(
     caller.page.evaluate("() => window.dialer.end()")
     caller.page.clock.run_for(100)
     caller.wait_for("window.dialer.state.phase === 'ended'")
-    rings = """() => { const incoming = window.agent.ring({ marked: false });
-      const noticed = window.dialer.state.incoming !== null;
-      incoming.emit("callEnded");
-      return noticed; }"""
     caller.page.clock.fast_forward((lent_min - 1) * 60_000)
-    assert caller.page.evaluate(rings) is True
+    assert caller.page.evaluate(RING_UNMARKED) is True
     caller.page.clock.fast_forward(2 * 60_000)
-    assert caller.page.evaluate(rings) is False
+    assert caller.page.evaluate(RING_UNMARKED) is False
+
+
+@pytest.mark.parametrize(("number", "awaited"), [("911", True), ("311", False)])
+def test_after_a_reload_a_telephone_may_still_be_the_responder(caller: Caller, number: str, awaited: bool) -> None:
+    caller.desk.answers = ["accepted" if awaited else "422"]
+    caller.page.clock.install()
+    caller.sit_down()
+    assert caller.page.evaluate(RING_UNMARKED) is False
+    caller.dial(number)
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.wait_for("['accepted', 'refused'].includes(window.dialer.state.report)")
+    caller.sit_down()
+    assert caller.page.evaluate(RING_UNMARKED) is awaited
+    if awaited:
+        # Also when the end is told, and nothing of the call is kept any more.
+        caller.wait_for("sessionStorage.length === 0")
+    caller.page.clock.fast_forward(58 * 60_000)
+    assert caller.page.evaluate(RING_UNMARKED) is awaited
+    caller.page.clock.fast_forward(3 * 60_000)
+    assert caller.page.evaluate(RING_UNMARKED) is False
 
 
 def test_a_responder_without_our_mark_is_answered_past_a_customers_call(caller: Caller) -> None:
