@@ -595,7 +595,7 @@ export function createEmergencyDialer(options) {
       let fresh = false;
       for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
         const known = returns;
-        const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
+        const answer = await sendDial(mine, { fresh });
         const again = await taken(mine, answer, fresh);
         const renewed = answer?.status === 401 && again !== null;
         // Where nothing came back, a fresh token is still what is asked for: the host's last one may be the old one again.
@@ -608,6 +608,11 @@ export function createEmergencyDialer(options) {
     };
     repeat().catch(() => first.resolve(undefined)).finally(() => mine.tell(true));
     return /** @type {Promise<string | undefined>} */ (first.promise);
+  }
+
+  /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean}} how */
+  function sendDial(mine, how) {
+    return send("POST", "emergency-calls", dialBody(mine), how);
   }
 
   /** @param {Leg} mine */
@@ -893,6 +898,10 @@ export function createEmergencyDialer(options) {
     unloading = true;
     for (const each of inProgress()) {
       if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
+    }
+    // What is under way ends with the page. First the dials: for one that comes after its end no presence is held.
+    for (const each of legs) {
+      if (each.report !== "accepted" && each.report !== "refused") sendDial(each, { keepalive: true });
     }
     // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
     for (const [callId, reason] of owedEnds) sendEnd(callId, reason);

@@ -632,6 +632,40 @@ def test_a_reload_leaves_no_leg_behind(page: Page, desk: Desk, script: dict[str,
     caller.wait_until(lambda: "dropped" in desk.ends)
 
 
+@pytest.mark.parametrize("site", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("script", [RINGS, THROWS])
+def test_a_page_that_goes_away_reports_a_dial_that_was_not_taken_yet(
+    page: Page, desk: Desk, script: dict[str, Any], site: str
+) -> None:
+    # From `localhost` the API is another site: the report then needs a preflight first.
+    caller = Caller(page, desk, site=site).sit_down(script)
+    desk.answers = ["hangs", "accepted"]
+    caller.dial()
+    caller.wait_until(lambda: desk.reports)
+    call_id = caller.state["callId"]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    caller.wait_until(lambda: len(desk.reports) == 2 and desk.ends)
+    assert {report.body["call_id"] for report in desk.reports} == {call_id}
+    assert set(desk.ends) == {"dropped"}
+
+
+@pytest.mark.parametrize("answer", ["accepted", "403"])
+def test_a_page_that_goes_away_does_not_repeat_a_report_that_was_answered(
+    page: Page, caller: Caller, answer: str
+) -> None:
+    caller.desk.answers = [answer]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("['accepted', 'refused'].includes(window.dialer.state.report)")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    wait_for_ends(caller, 1)
+    caller.sit_down()
+    caller.wait_for("sessionStorage.length === 0")
+    assert len(caller.desk.reports) == 1
+
+
 HANG_UP_AS_THE_SDK_ADVISES = """() => {
   addEventListener("beforeunload", () => void window.agent.calls.at(-1).hangUp());
   document.addEventListener("click", () => setTimeout(() => location.reload()));
