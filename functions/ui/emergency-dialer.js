@@ -467,8 +467,8 @@ export function createEmergencyDialer(options) {
   /** @param {Leg} mine @param {Call} call */
   function watch(mine, call) {
     const look = () => {
-      if (mine.call !== call) return;
-      if (mine.over) return endAgain(call);
+      // Also one that was given up for another: nobody here could see or end it.
+      if (mine.over || mine.call !== call) return endAgain(call);
       if (RUNG.has(call.state)) mine.rang = true;
       if (call.state === "Connected") connected(mine, call);
       else if (call.state === "Connecting" || call.state === "Ringing" || call.state === "EarlyMedia") mine.phase = "connecting";

@@ -487,6 +487,17 @@ def test_a_call_that_stays_without_a_word_is_hung_up_and_tried_again(caller: Cal
     assert caller.desk.ends == []
 
 
+def test_a_call_that_was_replaced_and_connects_all_the_same_is_hung_up_again(caller: Caller) -> None:
+    caller.sit_down({**STUCK, "hangUp": "rejects"}, RINGS)
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Connected')")
+    assert caller.page.evaluate("() => window.agent.calls.map((call) => call.hangUps)") == [2, 0]
+    # Its end is not that of the call that replaced it.
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 0, subCode: 0 })")
+    assert (caller.state["phase"], caller.state["emergency"], caller.desk.ends) == ("connected", True, [])
+
+
 def test_a_call_that_fails_twice_is_reported_as_dropped(caller: Caller) -> None:
     caller.sit_down(FAILS)
     caller.dial()
