@@ -1,14 +1,14 @@
 // <emergency-panel api agent-id lang>: the communication panel as an element.
 //
 // Properties: `getToken` (a function that gives an access token), `dialer` (of createEmergencyDialer), `softphone`
-// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, whose default whoever
+// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }; `calls` where there may be several). Events: `control`, whose default whoever
 // handles it prevents, and `modechange`.
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, isRash, viewOf } from "./panel-state.js";
+import { GUARDED, isRash, rings, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -332,18 +332,24 @@ export class EmergencyPanel extends HTMLElement {
 
   #local() {
     const dialer = this.#dialer?.state;
-    const call = this.#softphone?.call ?? null;
-    const ringsAsEmergency = call?.emergency && call.state === "ringing" && call.direction === "incoming";
+    const calls = this.#emergencies();
+    const inProgress = calls.filter(isInProgress);
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
-      emergency: Boolean(dialer?.emergency || (call?.emergency && !ringsAsEmergency && call.state !== "ended")),
+      emergency: Boolean(dialer?.emergency || inProgress.length),
       test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
-      reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
-      incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
-      ended: this.#endedHere(dialer?.ended ?? this.#endOf(call)),
+      reconnecting: dialer?.phase === "reconnecting" || inProgress.some(({ state }) => state === "reconnecting"),
+      incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : calls.some(rings) ? "marked" : "none",
+      ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
+  }
+
+  /** The softphone's emergency calls, newest last; one that ended too. */
+  #emergencies() {
+    const { calls, call } = this.#softphone ?? {};
+    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency);
   }
 
   #endedHere(ended) {
@@ -354,12 +360,16 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endedAt = null;
-  #endAskedOf = null;
+  #endAskedOf = [];
 
-  /** Who ended the softphone's emergency call, if it is over; without an id nobody knows that End call was pressed for this one. */
-  #endOf(call) {
-    if (!call?.emergency || call.state !== "ended") return null;
-    return call.id && call.id === this.#endAskedOf ? "agent" : "dropped";
+  /**
+   * Who ended the last of the softphone's emergency calls, once none is left; without an id nobody knows that End call was
+   * pressed for this one.
+   */
+  #endOf(calls) {
+    const last = calls.findLast(({ state }) => state === "ended");
+    if (!last || calls.some((call) => call.state !== "ended")) return null;
+    return last.id && this.#endAskedOf.includes(last.id) ? "agent" : "dropped";
   }
 
   // Showing --------------------------------------------------------------------------------------------------------
@@ -638,7 +648,7 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
-    if (name === "end_call") this.#endAskedOf = this.#softphone?.call?.id ?? null;
+    if (name === "end_call") this.#endAskedOf = this.#emergencies().filter(isInProgress).map(({ id }) => id);
     // First the call: everything else may fail.
     const taken = this.#dialer ? this.#throughDialer(name, number, view) : Boolean(this.#softphone?.control);
     if (name === "dial") this.#parts.number.value = "";
@@ -857,6 +867,9 @@ function unknownBecause(answer, mine) {
   if (mine) return "unlisted";
   return answer && !answer.ok && answer.status < 500 ? "refused" : "stale";
 }
+
+/** Whether a softphone's call is one that End call ends. */
+const isInProgress = (call) => call.state !== "ended" && !rings(call);
 
 /** The key of the heading: the state in a few words. */
 function headlineOf(view) {

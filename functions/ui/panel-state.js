@@ -30,6 +30,9 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {any} panel the newest that is known, also of a server that is away
  */
 
+/** Whether a softphone's call rings here. */
+export const rings = (/** @type {{state: string, direction?: string}} */ call) => call.state === "ringing" && call.direction === "incoming";
+
 /** The newest panel of the two: a poll's, or the answer to the dial while no poll has come; `now`: in milliseconds. */
 export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local, /** @type {number} */ now) {
   const panel = server.panel;

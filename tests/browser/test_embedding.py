@@ -138,6 +138,75 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
     said.clear()
 
 
+CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
+CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
+ENDED = {"state": "ended"}
+IN_CALL = ["Device settings", "End call"]
+ANSWER = ["Answer", *IN_CALL]
+
+
+@pytest.mark.parametrize(
+    ("calls", "shown"),
+    [
+        # A customer's call that was held for the emergency is no word of it.
+        ([CALL, CUSTOMER], IN_CALL),
+        ([CALL, {**CUSTOMER, **ENDED}], IN_CALL),
+        ([CALL, {**CUSTOMER, "id": None}], IN_CALL),
+        # What rings is offered for as long as it rings, and takes nothing away.
+        ([CALL, CALLBACK], ANSWER),
+        ([CALL, CALLBACK, {**CALL, "state": "reconnecting"}], ANSWER),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, "id": "4"}], ANSWER),
+        ([CALLBACK, CUSTOMER], ANSWER[:2]),
+        # The end of a callback is not that of the call.
+        ([CALL, CALLBACK, {**CALLBACK, **ENDED}], IN_CALL),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], IN_CALL),
+        # Nor the other way round.
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALL, **ENDED}], IN_CALL),
+        # The SDK's ids change during a call.
+        ([{**CALL, "state": "connecting"}, {**CALL, "id": "9"}], IN_CALL),
+        ([CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}], IN_CALL),
+    ],
+)
+def test_each_emergency_call_of_the_page_around_counts_whatever_is_told_of_another(
+    page: Page, framed: FrameLocator, calls: list[dict[str, Any]], shown: list[str]
+) -> None:
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    tell_calls(page, framed, calls)
+    assert sorted(each.inner_text() for each in framed.get_by_role("button").all()) == sorted(shown)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [CALL, {**CALL, **ENDED}],
+        [CALL, {**CALL, "id": "9"}, {**CALL, "id": "9", **ENDED}],
+        [CALL, {**CALL, "id": "9", **ENDED}],
+        [CALL, {**CALL, "id": None, **ENDED}],
+        [CALLBACK, {**CALLBACK, **ENDED}],
+        [CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}, {**CALLBACK, "id": "9", **ENDED}],
+        [CALL, CALLBACK, {**CALL, **ENDED}, {**CALLBACK, **ENDED}],
+        # No emergency after all.
+        [CALL, {**CALL, "emergency": False}],
+        [{**CALL, "id": None}, {**CALL, "id": None, "emergency": False}],
+        [CALL, {"type": "call"}],
+    ],
+)
+def test_when_the_last_of_them_is_over_nothing_of_an_emergency_is_left(
+    page: Page, framed: FrameLocator, calls: list[dict[str, Any]]
+) -> None:
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    tell_calls(page, framed, calls)
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert "Hold" in [each.inner_text() for each in framed.get_by_role("button").all()]
+
+
+def tell_calls(page: Page, framed: FrameLocator, calls: list[dict[str, Any]]) -> None:
+    """Tell of each, and wait until the last is shown: what is said in another language comes after it."""
+    page.evaluate("(calls) => calls.forEach((call) => window.port.postMessage(call))", calls)
+    page.evaluate("() => window.port.postMessage({ type: 'locale', value: 'en-GB' })")
+    page.frames[1].wait_for_function("() => document.querySelector('emergency-panel').lang === 'en-GB'")
+
+
 def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) -> None:
     expect(framed.get_by_role("button", name="Device settings")).to_be_visible()
     devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
