@@ -310,6 +310,8 @@ export class EmergencyPanel extends HTMLElement {
     const state = this.#dialer?.state;
     // What an agent before dialled at this desk makes nobody that one again.
     if (state?.agentId && state.agentId !== this.#agentId && !this.#agentsBefore.has(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
+    const first = this.#dialer !== this.#seenDialer;
+    this.#seenDialer = this.#dialer;
     const local = this.#local();
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {
@@ -317,7 +319,10 @@ export class EmergencyPanel extends HTMLElement {
       // Of several legs an older one may come to be told of again, with the panel of its time.
       if (state?.panel && !this.#taken.has(state.panel)) {
         this.#taken.add(state.panel);
-        this.#source?.take(state.panel);
+        // The dialer keeps the last panel for good. Of a call that was over before this element came, it is no news: after a
+        // drop it still has the number, else there is nothing in it to show.
+        if (state.emergency || !first) this.#source?.take(state.panel);
+        else if (state.ended === "dropped") this.#source?.take(state.panel, "checking");
       }
       this.#source?.now(true);
     }
@@ -329,6 +334,7 @@ export class EmergencyPanel extends HTMLElement {
   #refusing = false;
   #lastLocal = "";
   #taken = new WeakSet();
+  #seenDialer = null;
 
   #local() {
     const dialer = this.#dialer?.state;

@@ -387,6 +387,42 @@ def test_after_a_drop_that_the_server_refused_to_hear_of_the_way_to_call_again_i
     said.clear()
 
 
+MOUNT_ANEW = """() => {
+  const before = document.querySelector("emergency-panel");
+  const anew = before.cloneNode();
+  anew.getToken = before.getToken;
+  before.replaceWith(anew);
+  anew.dialer = window.dialer;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("end", "heading", "shows_number", "again"),
+    [
+        (None, "Emergency call", 1, 0),
+        ({"code": 496, "subCode": 7}, "After the emergency call", 1, 1),
+        ({"code": 0, "subCode": 0}, "Checking…", 0, 0),
+    ],
+)
+def test_a_panel_that_is_mounted_anew_shows_no_emergency_that_is_over(
+    page: Page, desk: Desk, end: dict[str, int] | None, heading: str, shows_number: int, again: int
+) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    if end:
+        page.evaluate("(end) => window.agent.calls[0].become('Disconnected', end)", end)
+    # No poll's answer comes in time.
+    desk.panel = None
+    page.evaluate(MOUNT_ANEW)
+    assert page.get_by_role("heading", level=2).inner_text() == heading
+    assert page.get_by_role("region", name="Say this").count() == shows_number
+    assert page.get_by_role("button", name="Call 911 again").count() == again
+
+
 def test_the_end_of_an_ordinary_call_is_no_drop_also_where_the_server_is_away(
     page: Page, desk: Desk, said: list[str]
 ) -> None:
