@@ -977,20 +977,15 @@ export function createEmergencyDialer(options) {
       ...(options.country ? { country: options.country } : {}),
       ...(location ? { location } : {}),
       ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
-      at: new Date().toISOString(),
     });
   }
 
   /** @returns {Promise<object | null>} */
   function position() {
     return new Promise((resolve) => {
-      const found = (/** @type {GeolocationPosition} */ { coords, timestamp }) =>
-        resolve({
-          latitude: coords.latitude,
-          longitude: coords.longitude,
-          accuracy_m: coords.accuracy,
-          at: new Date(timestamp).toISOString(),
-        });
+      // Without its time, which is by this desktop's clock: that may be slow by hours, and the server takes its own.
+      const found = (/** @type {GeolocationPosition} */ { coords }) =>
+        resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy });
       // The browser's own timeout does not run while somebody is asked for the permission.
       setTimeout(resolve, POSITION_WITHIN_MS, null);
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60_000 });

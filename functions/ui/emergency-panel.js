@@ -859,8 +859,8 @@ export class EmergencyPanel extends HTMLElement {
   #askPosition() {
     return new Promise((resolve) => {
       if (!navigator.geolocation) return resolve(null);
-      const found = ({ coords, timestamp }) =>
-        resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy, at: new Date(timestamp).toISOString() });
+      // Without its time, which is by this desktop's clock: that may be slow by hours, and the server takes its own.
+      const found = ({ coords }) => resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy });
       // The browser's own timeout does not run while it asks for the permission, which nobody may answer.
       setTimeout(resolve, POSITION_WITHIN_MS, null);
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60000 });

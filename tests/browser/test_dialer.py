@@ -1157,6 +1157,16 @@ def test_a_desktop_says_nothing_of_what_it_cannot_know_of_itself(caller: Caller)
     assert "environment" not in caller.desk.requests("PUT", "/desktop")[0].body
 
 
+def test_the_report_of_a_desktop_says_no_time_by_its_own_clock(context: BrowserContext, caller: Caller) -> None:
+    context.grant_permissions(["geolocation"], origin=caller.address)
+    context.set_geolocation({"latitude": 47.64, "longitude": -122.13, "accuracy": 12})
+    caller.sit_down(desktopId="desktop-1")
+    caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
+    body = caller.desk.requests("PUT", "/desktop")[0].body
+    # The server's clock counts: where this one is slow by a quarter of an hour, nothing would ever be live.
+    assert "at" not in body and body["location"] == {"latitude": 47.64, "longitude": -122.13, "accuracy_m": 12}
+
+
 def test_a_page_that_was_hidden_over_a_report_of_its_desktop_makes_up_for_it(caller: Caller) -> None:
     caller.page.add_init_script(
         "window.seen = 'visible'; Object.defineProperty(document, 'visibilityState', { get: () => window.seen });"
