@@ -228,6 +228,9 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #answered() {
+    const { status, panel } = this.#source.state;
+    // What the server says to ring from here on is another callback.
+    if (status === "fresh" && panel?.mode !== "ringing") this.#hadCallback = false;
     this.#render();
     if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
   }
@@ -340,12 +343,16 @@ export class EmergencyPanel extends HTMLElement {
     const dialer = this.#dialer?.state;
     const calls = this.#emergencies();
     const inProgress = calls.filter(isInProgress);
+    const callback = Boolean(dialer?.callback || inProgress.some(({ direction }) => direction === "incoming"));
+    if (callback) this.#hadCallback = true;
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
       emergency: Boolean(dialer?.emergency || inProgress.length),
       test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
       reconnecting: dialer?.phase === "reconnecting" || inProgress.some(({ state }) => state === "reconnecting"),
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : calls.some(rings) ? "marked" : "none",
+      callback,
+      callbackOver: this.#hadCallback && !callback,
       ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
@@ -366,6 +373,7 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endedAt = null;
+  #hadCallback = false;
   #endAskedOf = [];
 
   /**

@@ -11,6 +11,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
+from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL
 
 INERT_MS = 650
 PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
@@ -141,30 +142,29 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
 CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
 CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
 ENDED = {"state": "ended"}
-IN_CALL = ["Device settings", "End call"]
-ANSWER = ["Answer", *IN_CALL]
+ANSWER = ["Answer", *DEVICES_AND_END]
 
 
 @pytest.mark.parametrize(
     ("calls", "shown"),
     [
         # A customer's call that was held for the emergency is no word of it.
-        ([CALL, CUSTOMER], IN_CALL),
-        ([CALL, {**CUSTOMER, **ENDED}], IN_CALL),
-        ([CALL, {**CUSTOMER, "id": None}], IN_CALL),
+        ([CALL, CUSTOMER], DEVICES_AND_END),
+        ([CALL, {**CUSTOMER, **ENDED}], DEVICES_AND_END),
+        ([CALL, {**CUSTOMER, "id": None}], DEVICES_AND_END),
         # What rings is offered for as long as it rings, and takes nothing away.
         ([CALL, CALLBACK], ANSWER),
         ([CALL, CALLBACK, {**CALL, "state": "reconnecting"}], ANSWER),
         ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, "id": "4"}], ANSWER),
         ([CALLBACK, CUSTOMER], ANSWER[:2]),
         # The end of a callback is not that of the call.
-        ([CALL, CALLBACK, {**CALLBACK, **ENDED}], IN_CALL),
-        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], IN_CALL),
+        ([CALL, CALLBACK, {**CALLBACK, **ENDED}], DEVICES_AND_END),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], DEVICES_AND_END),
         # Nor the other way round.
-        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALL, **ENDED}], IN_CALL),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALL, **ENDED}], DEVICES_AND_END),
         # The SDK's ids change during a call.
-        ([{**CALL, "state": "connecting"}, {**CALL, "id": "9"}], IN_CALL),
-        ([CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}], IN_CALL),
+        ([{**CALL, "state": "connecting"}, {**CALL, "id": "9"}], DEVICES_AND_END),
+        ([CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}], DEVICES_AND_END),
     ],
 )
 def test_each_emergency_call_of_the_page_around_counts_whatever_is_told_of_another(
@@ -780,6 +780,58 @@ def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     page.get_by_role("button", name="Answer").click()
     page.wait_for_function("() => window.dialer.state.callback")
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+
+
+@pytest.mark.parametrize("leg", [False, True])
+def test_a_callback_that_was_answered_does_not_ring_though_the_server_still_says_so(
+    page: Page, desk: Desk, said: list[str], leg: bool
+) -> None:
+    desk.panel = ringing(leg=leg)
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    assert names(page) == ["Device settings", "End call"]
+    # Another responder rings through.
+    page.evaluate("() => { window.second = window.agent.ring(); }")
+    expect(page.get_by_role("button", name="Answer")).to_be_visible()
+    page.evaluate("() => window.second.emit('callEnded')")
+    expect(page.get_by_role("button", name="Answer")).to_have_count(0)
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
+    # A leg that the server knew of may still be in progress.
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call" if leg else "No emergency call")
+    assert sorted(names(page)) == sorted(DEVICES_AND_END if leg else [*USUAL, *DEVICES_AND_END, *FORM])
+    # A server that is back and says that it rings is to be believed.
+    desk.panel = ringing(leg=leg, expires_at=None)
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
+
+
+def test_a_callback_that_the_server_tells_of_later_rings_also_where_it_is_away_then(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    desk.panel = panel()
+    page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    desk.panel = ringing()
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
 
 
 def test_an_answer_that_comes_to_nothing_is_said(page: Page, desk: Desk) -> None:
