@@ -70,6 +70,7 @@ const LEAVING_MS = 10_000;
 // The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
 const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
+const DEVICES_WITHIN_MS = 3000;
 // As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
 const LENT_MS = 3_600_000;
 const LENT_AFTER_CALL_MS = 1_800_000;
@@ -966,18 +967,30 @@ export function createEmergencyDialer(options) {
     desktopReportedAt = Date.now();
     const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
     // Never asks: the panel does that, once, in a click.
-    const location = permission === "granted" ? await position() : null;
-    const [microphones, speakers] = await Promise.all([
-      options.deviceManager?.getMicrophones().catch(() => []),
-      options.deviceManager?.getSpeakers().catch(() => []),
-    ]);
+    const [location, known] = await Promise.all([permission === "granted" ? position() : null, desktop()]);
     await send("PUT", `agents/${encodeURIComponent(options.agentId)}/desktop`, {
       desktop_id: options.desktopId,
       location_permission: permission,
-      ...(options.country ? { country: options.country } : {}),
+      ...known,
       ...(location ? { location } : {}),
-      ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
     });
+  }
+
+  /**
+   * What a report of the desktop says beside its position. The panel's says it too: each report takes the place of the last.
+   * @returns {Promise<{country?: string, devices?: {microphones: number, speakers: number}}>}
+   */
+  async function desktop() {
+    const { deviceManager, country } = options;
+    const lists = Promise.all([
+      deviceManager?.getMicrophones().catch(() => []),
+      deviceManager?.getSpeakers().catch(() => []),
+    ]);
+    const [microphones, speakers] = (await Promise.race([lists, pause(DEVICES_WITHIN_MS)])) ?? [];
+    return {
+      ...(country ? { country } : {}),
+      ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
+    };
   }
 
   /** @returns {Promise<object | null>} */
@@ -1028,6 +1041,7 @@ export function createEmergencyDialer(options) {
     end,
     answer,
     dispose,
+    desktop,
     /** @param {(state: DialerState) => void} listener @returns {() => void} takes it off again */
     subscribe(listener) {
       listeners.add(listener);

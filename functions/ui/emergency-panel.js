@@ -812,10 +812,13 @@ export class EmergencyPanel extends HTMLElement {
     const desktop = this.#desktopId();
     if (!desktop) return null;
     const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
+    // Each report takes the place of the last, which may be the dialer's.
+    const known = await this.#dialer?.desktop?.().catch(() => null);
     const location = position || more.location ? { ...position, ...more.location } : null;
     const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
       desktop_id: desktop,
       location_permission: permission ?? "unknown",
+      ...known,
       ...more,
       ...(location ? { location } : {}),
     });

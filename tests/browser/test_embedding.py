@@ -47,7 +47,11 @@ ELEMENT = """async ({ api, options }) => {
   element.addEventListener("modechange", (event) => window.modes.push(event.detail.mode));
   window.dialer = createEmergencyDialer({
     api, callAgent: window.agent, country: "US", agentId: "agent-1", getToken: element.getToken,
-    diagnostics: "the SDK's own",
+    diagnostics: "the SDK's own", desktopId: options.desktopId,
+    deviceManager: options.devices && {
+      getMicrophones: async () => options.devices.microphones,
+      getSpeakers: options.devices.hangs ? () => new Promise(() => {}) : async () => options.devices.speakers,
+    },
   });
   element.dialer = window.dialer;
   document.querySelector("main").append(element);
@@ -294,6 +298,33 @@ def dial_911(page: Page) -> None:
 
 def names(page: Page) -> list[str]:
     return [each.inner_text().strip() for each in page.get_by_role("button").all()]
+
+
+def test_what_dialer_and_panel_report_of_the_desktop_is_the_same(page: Page, desk: Desk) -> None:
+    devices = {"microphones": [{"id": "m1"}, {"id": "m2"}], "speakers": [{"id": "s1"}]}
+    sit_down(page, desk, desktopId="desktop-1", devices=devices)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    for _ in range(int(PATIENCE_MS / 50)):
+        if len(reports := desk.requests("PUT", "/desktop")) == 2:
+            break
+        page.wait_for_timeout(50)
+    # Each takes the place of the one before.
+    first, second = (each.body for each in reports)
+    assert first == second
+    assert (first["country"], first["devices"]) == ("US", {"microphones": 2, "speakers": 1})
+
+
+def test_devices_that_are_never_told_hold_no_report_up(page: Page, desk: Desk) -> None:
+    page.clock.install()
+    devices = {"microphones": [], "hangs": True}
+    sit_down(page, desk, devices=devices)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    for _ in range(int(PATIENCE_MS / 50)):
+        if reports := desk.requests("PUT", "/desktop"):
+            break
+        page.clock.run_for(1000)
+        page.wait_for_timeout(50)
+    assert reports[0].body["country"] == "US" and "devices" not in reports[0].body
 
 
 def test_a_dial_is_shown_before_the_server_knows_and_whatever_it_says(page: Page, desk: Desk) -> None:
