@@ -11,6 +11,7 @@ const MAX_TEXT = 4096;
 const TOKEN_WITHIN_MS = 4000;
 const RENEW_BEFORE_MS = 300000;
 const CONNECT_WITHIN_MS = 1500;
+const SELECT_WITHIN_MS = 3000;
 
 const query = new URLSearchParams(location.search);
 const page = document.getElementById("panel");
@@ -103,12 +104,25 @@ class HostPage {
   get devices() {
     return {
       list: async () => this.#known,
-      select: async (kind, id) => this.#port.postMessage({ type: "select-device", kind, id }),
+      select: (kind, id) => this.#select(kind, id),
       watch: (watcher) => {
         this.#watchers.add(watcher);
         return () => this.#watchers.delete(watcher);
       },
     };
+  }
+
+  /** Have a device taken; done once the page around tells that it is in use. */
+  async #select(kind, id) {
+    this.#port.postMessage({ type: "select-device", kind, id });
+    const taken = Promise.withResolvers();
+    const look = () => this.#known.selected[kind] === id && taken.resolve();
+    const late = setTimeout(() => taken.reject(new Error("not in time")), SELECT_WITHIN_MS);
+    this.#watchers.add(look);
+    return taken.promise.finally(() => {
+      clearTimeout(late);
+      this.#watchers.delete(look);
+    });
   }
 }
 

@@ -224,6 +224,31 @@ def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) 
     expect(framed.get_by_label("Speaker")).to_have_text("None found")
 
 
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"microphone": "m2"}, "Now in use: Headset"),
+        # Another one than was asked for, none, or nothing at all.
+        ({"microphone": "m1"}, "This device could not be used."),
+        ({"speaker": "m2"}, "This device could not be used."),
+        (None, "This device could not be used."),
+    ],
+)
+def test_a_device_is_in_use_once_the_page_around_says_so(
+    page: Page, framed: FrameLocator, told: dict[str, str] | None, says: str
+) -> None:
+    devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
+    message = {"type": "devices", "microphones": devices, "speakers": [], "selected": {"microphone": "m1"}}
+    page.evaluate("(it) => window.port.postMessage(it)", message)
+    framed.get_by_role("button", name="Device settings").click()
+    framed.get_by_label("Microphone").select_option("m2")
+    heard(page, "select-device")
+    expect(framed.get_by_role("status")).to_be_empty()
+    if told is not None:
+        page.evaluate("(it) => window.port.postMessage(it)", {**message, "selected": told})
+    expect(framed.get_by_role("status")).to_have_text(says)
+
+
 def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: FrameLocator) -> None:
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
     for message in (
