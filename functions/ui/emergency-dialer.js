@@ -65,9 +65,12 @@ const MOST_UNENDED = 8;
 const SERVER_ID_AGAIN_MS = [0, 500, 1000, 2000, 4000];
 const HOLD_WAIT_MS = 300;
 const HANG_UP_WITHIN_MS = 3000;
+// How long after `beforeunload` an end is taken for one that the page's going away, or its wish to, has brought about.
+const LEAVING_MS = 10_000;
 // The server takes a report, and the position in it, for live for fifteen minutes; a position may be a minute older.
 const DESKTOP_AGAIN_MS = 600_000;
 const POSITION_WITHIN_MS = 10_000;
+const DEVICES_WITHIN_MS = 3000;
 // As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
 const LENT_MS = 3_600_000;
 const LENT_AFTER_CALL_MS = 1_800_000;
@@ -274,6 +277,10 @@ class Leg {
     const accepted = settled();
     this.accepted = accepted.promise;
     this.accept = accepted.resolve;
+    const told = settled();
+    /** The report was accepted or refused, or it was given up. */
+    this.told = told.promise;
+    this.tell = told.resolve;
     const done = settled();
     this.done = done.promise;
     this.finish = done.resolve;
@@ -326,10 +333,14 @@ export function createEmergencyDialer(options) {
   /** How often the network has come back. */
   let returns = 0;
   let unloading = false;
+  /** How often `beforeunload` came lately: the page goes away, or whoever is asked stays. */
+  let leaving = 0;
   let desktopReportedAt = -Infinity;
   /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
   const owedEnds = new Map();
   let disposed = false;
+  /** Until when a responder may call for what the page before left behind, in milliseconds of this desktop's clock. */
+  const awaitedUntil = unended().length ? Date.now() + LENT_MS : -Infinity;
   const undo = new AbortController();
   /** @type {Set<(state: DialerState) => void>} */
   const listeners = new Set(options.onChange ? [options.onChange] : []);
@@ -366,9 +377,10 @@ export function createEmergencyDialer(options) {
     return emergencies.findLast((each) => !each.test && Date.now() < each.lentUntil) ?? emergencies.at(-1);
   }
 
-  /** @returns {boolean} whether a responder may call: during an emergency here, and while its number is lent */
+  /** @returns {boolean} whether a responder may call: during an emergency, of this page or the one before, and while its number is lent */
   function isAwaited() {
-    return callbacks.size > 0 || legs.some((each) => each.certain && (!each.over || Date.now() < each.lentUntil));
+    const now = Date.now();
+    return now < awaitedUntil || callbacks.size > 0 || legs.some((each) => each.certain && (!each.over || now < each.lentUntil));
   }
 
   function changed() {
@@ -456,8 +468,8 @@ export function createEmergencyDialer(options) {
   /** @param {Leg} mine @param {Call} call */
   function watch(mine, call) {
     const look = () => {
-      if (mine.call !== call) return;
-      if (mine.over) return endAgain(call);
+      // Also one that was given up for another: nobody here could see or end it.
+      if (mine.over || mine.call !== call) return endAgain(call);
       if (RUNG.has(call.state)) mine.rang = true;
       if (call.state === "Connected") connected(mine, call);
       else if (call.state === "Connecting" || call.state === "Ringing" || call.state === "EarlyMedia") mine.phase = "connecting";
@@ -513,7 +525,7 @@ export function createEmergencyDialer(options) {
   function endedBy(mine, call) {
     const { code, subCode = 0 } = call.callEndReason ?? { code: -1 };
     // Six documented ends share code 0: what was asked for here counts first, and 0/0 only of a call that stood.
-    const hungUp = code === 0 && subCode === 0 && mine.connected && !unloading && !disposed;
+    const hungUp = code === 0 && subCode === 0 && mine.connected && !leaving && !unloading && !disposed;
     return mine.endAsked || hungUp ? "agent" : "dropped";
   }
 
@@ -583,7 +595,8 @@ export function createEmergencyDialer(options) {
     const repeat = async () => {
       let fresh = false;
       for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
-        const answer = await send("POST", "emergency-calls", dialBody(mine), { fresh });
+        const known = returns;
+        const answer = await sendDial(mine, { fresh });
         const again = await taken(mine, answer, fresh);
         const renewed = answer?.status === 401 && again !== null;
         // Where nothing came back, a fresh token is still what is asked for: the host's last one may be the old one again.
@@ -591,11 +604,16 @@ export function createEmergencyDialer(options) {
         if (!renewed) first.resolve(again === null ? e164(mine.lent) : undefined);
         if (again === null) return;
         const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length - 1)];
-        await pause(renewed ? 0 : wait * 1000);
+        if (!renewed) await pauseOrOnline(wait, known);
       }
     };
-    repeat().catch(() => first.resolve(undefined));
+    repeat().catch(() => first.resolve(undefined)).finally(() => mine.tell(true));
     return /** @type {Promise<string | undefined>} */ (first.promise);
+  }
+
+  /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean}} how */
+  function sendDial(mine, how) {
+    return send("POST", "emergency-calls", dialBody(mine), how);
   }
 
   /** @param {Leg} mine */
@@ -631,7 +649,11 @@ export function createEmergencyDialer(options) {
       if (answer.status === 401 && !fresh) return 0;
       mine.report = "refused";
       // Not an emergency where the server stands: an ordinary call, which the panel shows as one.
-      if (answer.status === 422) mine.certain = false;
+      if (answer.status === 422) {
+        mine.certain = false;
+        // The page after a reload would wait for a responder.
+        forget(mine.callId);
+      }
       changed();
       return null;
     }
@@ -677,16 +699,19 @@ export function createEmergencyDialer(options) {
     }
   }
 
-  /** @param {{callId: string}} mine @param {"agent" | "dropped"} reason */
+  /**
+   * Report an end until it is taken. A drop waits for the report of its dial: for a dial that comes after its end the server
+   * holds no presence.
+   * @param {{callId: string, told?: Promise<unknown>}} mine @param {"agent" | "dropped"} reason
+   */
   async function reportEnd(mine, reason) {
     owedEnds.set(mine.callId, reason);
+    if (reason === "dropped" && !unloading) await mine.told;
     const since = performance.now();
     let known = returns;
     let fresh = false;
     for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
-      // The first in the same task: a page that goes away gets no other. A network that came back during a try is not
-      // told of again.
-      if (count && known === returns) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1]);
+      if (count) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1], known);
       known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
       if (answer) fresh = answer.status === 401;
@@ -694,8 +719,13 @@ export function createEmergencyDialer(options) {
     }
   }
 
-  /** @param {number} seconds @returns {Promise<unknown>} over sooner where the network comes back */
-  function pauseOrOnline(seconds) {
+  /**
+   * @param {number} seconds @param {number} known `returns` as the try before began: `online` does not tell again of a
+   *   network that came back during it
+   * @returns {Promise<unknown>} over sooner where the network comes back
+   */
+  function pauseOrOnline(seconds, known) {
+    if (known !== returns) return Promise.resolve();
     return new Promise((resolve) => {
       const over = () => {
         clearTimeout(timer);
@@ -855,7 +885,12 @@ export function createEmergencyDialer(options) {
 
   /** @param {BeforeUnloadEvent} event */
   function beforeUnload(event) {
-    if (inProgress().length) event.preventDefault();
+    if (!inProgress().length) return;
+    event.preventDefault();
+    // Some pages hang up here, as the SDK's maker advises: that is no end of the agent's, and the page may live on. The
+    // browser's question stops timers for as long as it stands, so the time counts from the first one after it.
+    leaving += 1;
+    setTimeout(() => setTimeout(() => (leaving -= 1), LEAVING_MS));
   }
 
   /** @param {PageTransitionEvent} event */
@@ -864,6 +899,10 @@ export function createEmergencyDialer(options) {
     unloading = true;
     for (const each of inProgress()) {
       if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
+    }
+    // What is under way ends with the page. First the dials: for one that comes after its end no presence is held.
+    for (const each of legs) {
+      if (each.report !== "accepted" && each.report !== "refused") sendDial(each, { keepalive: true });
     }
     // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
     for (const [callId, reason] of owedEnds) sendEnd(callId, reason);
@@ -928,31 +967,38 @@ export function createEmergencyDialer(options) {
     desktopReportedAt = Date.now();
     const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
     // Never asks: the panel does that, once, in a click.
-    const location = permission === "granted" ? await position() : null;
-    const [microphones, speakers] = await Promise.all([
-      options.deviceManager?.getMicrophones().catch(() => []),
-      options.deviceManager?.getSpeakers().catch(() => []),
-    ]);
+    const [location, known] = await Promise.all([permission === "granted" ? position() : null, desktop()]);
     await send("PUT", `agents/${encodeURIComponent(options.agentId)}/desktop`, {
       desktop_id: options.desktopId,
       location_permission: permission,
-      ...(options.country ? { country: options.country } : {}),
+      ...known,
       ...(location ? { location } : {}),
-      ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
-      at: new Date().toISOString(),
     });
+  }
+
+  /**
+   * What a report of the desktop says beside its position. The panel's says it too: each report takes the place of the last.
+   * @returns {Promise<{country?: string, devices?: {microphones: number, speakers: number}}>}
+   */
+  async function desktop() {
+    const { deviceManager, country } = options;
+    const lists = Promise.all([
+      deviceManager?.getMicrophones().catch(() => []),
+      deviceManager?.getSpeakers().catch(() => []),
+    ]);
+    const [microphones, speakers] = (await Promise.race([lists, pause(DEVICES_WITHIN_MS)])) ?? [];
+    return {
+      ...(country ? { country } : {}),
+      ...(microphones && speakers ? { devices: { microphones: microphones.length, speakers: speakers.length } } : {}),
+    };
   }
 
   /** @returns {Promise<object | null>} */
   function position() {
     return new Promise((resolve) => {
-      const found = (/** @type {GeolocationPosition} */ { coords, timestamp }) =>
-        resolve({
-          latitude: coords.latitude,
-          longitude: coords.longitude,
-          accuracy_m: coords.accuracy,
-          at: new Date(timestamp).toISOString(),
-        });
+      // Without its time, which is by this desktop's clock: that may be slow by hours, and the server takes its own.
+      const found = (/** @type {GeolocationPosition} */ { coords }) =>
+        resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy });
       // The browser's own timeout does not run while somebody is asked for the permission.
       setTimeout(resolve, POSITION_WITHIN_MS, null);
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60_000 });
@@ -995,6 +1041,7 @@ export function createEmergencyDialer(options) {
     end,
     answer,
     dispose,
+    desktop,
     /** @param {(state: DialerState) => void} listener @returns {() => void} takes it off again */
     subscribe(listener) {
       listeners.add(listener);

@@ -1,14 +1,14 @@
 // <emergency-panel api agent-id lang>: the communication panel as an element.
 //
 // Properties: `getToken` (a function that gives an access token), `dialer` (of createEmergencyDialer), `softphone`
-// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }). Events: `control`, whose default whoever
+// ({ call, control(name, detail), devices, deviceManager, subscribe(listener) }; `calls` where there may be several). Events: `control`, whose default whoever
 // handles it prevents, and `modechange`.
 // Parts: alert, end, devices. Custom properties: --ep-*.
 import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, isRash, viewOf } from "./panel-state.js";
+import { GUARDED, isRash, rings, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -228,6 +228,9 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #answered() {
+    const { status, panel } = this.#source.state;
+    // What the server says to ring from here on is another callback.
+    if (status === "fresh" && panel?.mode !== "ringing") this.#hadCallback = false;
     this.#render();
     if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
   }
@@ -310,6 +313,8 @@ export class EmergencyPanel extends HTMLElement {
     const state = this.#dialer?.state;
     // What an agent before dialled at this desk makes nobody that one again.
     if (state?.agentId && state.agentId !== this.#agentId && !this.#agentsBefore.has(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
+    const first = this.#dialer !== this.#seenDialer;
+    this.#seenDialer = this.#dialer;
     const local = this.#local();
     const sign = JSON.stringify([local, state?.report]);
     if (sign !== this.#lastLocal) {
@@ -317,7 +322,10 @@ export class EmergencyPanel extends HTMLElement {
       // Of several legs an older one may come to be told of again, with the panel of its time.
       if (state?.panel && !this.#taken.has(state.panel)) {
         this.#taken.add(state.panel);
-        this.#source?.take(state.panel);
+        // The dialer keeps the last panel for good. Of a call that was over before this element came, it is no news: after a
+        // drop it still has the number, else there is nothing in it to show.
+        if (state.emergency || !first) this.#source?.take(state.panel);
+        else if (state.ended === "dropped") this.#source?.take(state.panel, "checking");
       }
       this.#source?.now(true);
     }
@@ -329,21 +337,32 @@ export class EmergencyPanel extends HTMLElement {
   #refusing = false;
   #lastLocal = "";
   #taken = new WeakSet();
+  #seenDialer = null;
 
   #local() {
     const dialer = this.#dialer?.state;
-    const call = this.#softphone?.call ?? null;
-    const ringsAsEmergency = call?.emergency && call.state === "ringing" && call.direction === "incoming";
+    const calls = this.#emergencies();
+    const inProgress = calls.filter(isInProgress);
+    const callback = Boolean(dialer?.callback || inProgress.some(({ direction }) => direction === "incoming"));
+    if (callback) this.#hadCallback = true;
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
-      emergency: Boolean(dialer?.emergency || (call?.emergency && !ringsAsEmergency && call.state !== "ended")),
+      emergency: Boolean(dialer?.emergency || inProgress.length),
       test: dialer?.emergency && !dialer.callback ? Boolean(dialer.test) : null,
-      reconnecting: dialer?.phase === "reconnecting" || (Boolean(call?.emergency) && call.state === "reconnecting"),
-      incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : ringsAsEmergency ? "marked" : "none",
-      ended: this.#endedHere(dialer?.ended ?? this.#endOf(call)),
+      reconnecting: dialer?.phase === "reconnecting" || inProgress.some(({ state }) => state === "reconnecting"),
+      incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : calls.some(rings) ? "marked" : "none",
+      callback,
+      callbackOver: this.#hadCallback && !callback,
+      ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
+  }
+
+  /** The softphone's emergency calls, newest last; one that ended too. */
+  #emergencies() {
+    const { calls, call } = this.#softphone ?? {};
+    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency);
   }
 
   #endedHere(ended) {
@@ -354,12 +373,17 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endedAt = null;
-  #endAskedOf = null;
+  #hadCallback = false;
+  #endAskedOf = [];
 
-  /** Who ended the softphone's emergency call, if it is over; without an id nobody knows that End call was pressed for this one. */
-  #endOf(call) {
-    if (!call?.emergency || call.state !== "ended") return null;
-    return call.id && call.id === this.#endAskedOf ? "agent" : "dropped";
+  /**
+   * Who ended the last of the softphone's emergency calls, once none is left; without an id nobody knows that End call was
+   * pressed for this one.
+   */
+  #endOf(calls) {
+    const last = calls.findLast(({ state }) => state === "ended");
+    if (!last || calls.some((call) => call.state !== "ended")) return null;
+    return last.id && this.#endAskedOf.includes(last.id) ? "agent" : "dropped";
   }
 
   // Showing --------------------------------------------------------------------------------------------------------
@@ -638,7 +662,7 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
-    if (name === "end_call") this.#endAskedOf = this.#softphone?.call?.id ?? null;
+    if (name === "end_call") this.#endAskedOf = this.#emergencies().filter(isInProgress).map(({ id }) => id);
     // First the call: everything else may fail.
     const taken = this.#dialer ? this.#throughDialer(name, number, view) : Boolean(this.#softphone?.control);
     if (name === "dial") this.#parts.number.value = "";
@@ -788,10 +812,13 @@ export class EmergencyPanel extends HTMLElement {
     const desktop = this.#desktopId();
     if (!desktop) return null;
     const permission = await navigator.permissions?.query({ name: "geolocation" }).then((found) => found.state, () => "unknown");
+    // Each report takes the place of the last, which may be the dialer's.
+    const known = await this.#dialer?.desktop?.().catch(() => null);
     const location = position || more.location ? { ...position, ...more.location } : null;
     const answer = await this.#ask("PUT", `agents/${encodeURIComponent(this.#agentId)}/desktop`, {
       desktop_id: desktop,
       location_permission: permission ?? "unknown",
+      ...known,
       ...more,
       ...(location ? { location } : {}),
     });
@@ -843,8 +870,8 @@ export class EmergencyPanel extends HTMLElement {
   #askPosition() {
     return new Promise((resolve) => {
       if (!navigator.geolocation) return resolve(null);
-      const found = ({ coords, timestamp }) =>
-        resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy, at: new Date(timestamp).toISOString() });
+      // Without its time, which is by this desktop's clock: that may be slow by hours, and the server takes its own.
+      const found = ({ coords }) => resolve({ latitude: coords.latitude, longitude: coords.longitude, accuracy_m: coords.accuracy });
       // The browser's own timeout does not run while it asks for the permission, which nobody may answer.
       setTimeout(resolve, POSITION_WITHIN_MS, null);
       navigator.geolocation.getCurrentPosition(found, () => resolve(null), { timeout: POSITION_WITHIN_MS, maximumAge: 60000 });
@@ -857,6 +884,9 @@ function unknownBecause(answer, mine) {
   if (mine) return "unlisted";
   return answer && !answer.ok && answer.status < 500 ? "refused" : "stale";
 }
+
+/** Whether a softphone's call is one that End call ends. */
+const isInProgress = (call) => call.state !== "ended" && !rings(call);
 
 /** The key of the heading: the state in a few words. */
 function headlineOf(view) {

@@ -1,6 +1,7 @@
 // The panel as a page of its own: for a frame in a contact centre's desktop, or alone.
 import { EmergencyPanel } from "./emergency-panel.js";
 import { browserDevices } from "./devices.js";
+import { rings } from "./panel-state.js";
 import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
 
 const CONNECT = "emergency-panel/connect";
@@ -10,6 +11,7 @@ const MAX_TEXT = 4096;
 const TOKEN_WITHIN_MS = 4000;
 const RENEW_BEFORE_MS = 300000;
 const CONNECT_WITHIN_MS = 1500;
+const SELECT_WITHIN_MS = 3000;
 
 const query = new URLSearchParams(location.search);
 const page = document.getElementById("panel");
@@ -29,7 +31,8 @@ function showLanguage(locale) {
 
 /** The page around this one, over the port that it gave: its token, its call, its devices. */
 class HostPage {
-  call = null;
+  /** Emergency calls, newest last: those in progress, those that ring, and the last one that ended. */
+  calls = [];
   #port;
   #listeners = new Set();
   #known = { microphones: [], speakers: [], selected: {} };
@@ -51,12 +54,31 @@ class HostPage {
       this.#waiting.splice(0).forEach((resolve) => resolve(message.value));
     } else if (message.type === "call") {
       const { id, state, emergency, direction } = message;
-      this.call = isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null;
+      this.#hearOfCall(isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null);
       this.#listeners.forEach((listener) => listener());
     } else if (message.type === "devices") {
       this.#known = { microphones: devicesOf(message.microphones), speakers: devicesOf(message.speakers), selected: message.selected ?? {} };
       this.#watchers.forEach((watcher) => watcher());
     } else if (message.type === "locale" && isText(message.value ?? message.locale)) setLanguage(message.value ?? message.locale);
+  }
+
+  /** `call`: as it is now; null: there is none any more. */
+  #hearOfCall(call) {
+    const before = call && this.#before(call);
+    const others = call ? this.calls.filter((each) => each !== before) : [];
+    if (!call?.emergency) this.calls = others;
+    else if (call.state !== "ended") this.calls = [...others, call];
+    else this.calls = [...others.filter(({ state }) => state !== "ended"), call];
+  }
+
+  /**
+   * What `call` was before: the one of its id. The SDK's ids change during a call, so an emergency with an unknown one is taken
+   * for the one that stood or rang in its direction; only what rings is a call of its own beside it.
+   */
+  #before(call) {
+    const same = this.calls.findLast(({ id, direction }) => id === call.id && (id !== null || direction === call.direction));
+    if (same || rings(call) || !call.emergency) return same;
+    return this.calls.findLast(({ state, direction }) => state !== "ended" && (!call.direction || direction === call.direction));
   }
 
   subscribe(listener) {
@@ -82,12 +104,25 @@ class HostPage {
   get devices() {
     return {
       list: async () => this.#known,
-      select: async (kind, id) => this.#port.postMessage({ type: "select-device", kind, id }),
+      select: (kind, id) => this.#select(kind, id),
       watch: (watcher) => {
         this.#watchers.add(watcher);
         return () => this.#watchers.delete(watcher);
       },
     };
+  }
+
+  /** Have a device taken; done once the page around tells that it is in use. */
+  async #select(kind, id) {
+    this.#port.postMessage({ type: "select-device", kind, id });
+    const taken = Promise.withResolvers();
+    const look = () => this.#known.selected[kind] === id && taken.resolve();
+    const late = setTimeout(() => taken.reject(new Error("not in time")), SELECT_WITHIN_MS);
+    this.#watchers.add(look);
+    return taken.promise.finally(() => {
+      clearTimeout(late);
+      this.#watchers.delete(look);
+    });
   }
 }
 

@@ -20,6 +20,8 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {boolean | null} test whether that leg is a test call; null where nobody here knows
  * @property {boolean} reconnecting its line is being restored
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
+ * @property {boolean} callback a responder's callback was answered here and is in progress
+ * @property {boolean} callbackOver one has ended, and no server has said since that none rings
  * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here; a drop for ten minutes
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
@@ -30,18 +32,25 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {any} panel the newest that is known, also of a server that is away
  */
 
+/** Whether a softphone's call rings here. */
+export const rings = (/** @type {{state: string, direction?: string}} */ call) => call.state === "ringing" && call.direction === "incoming";
+
 /** The newest panel of the two: a poll's, or the answer to the dial while no poll has come; `now`: in milliseconds. */
 export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local, /** @type {number} */ now) {
   const panel = server.panel;
   // A call that ended here is over, though a server that is away said otherwise last, or was never told: the way to call
   // again is open. What a server that answers knows of another call counts.
   const untold = isUntold(local) && (panel?.mode ?? "normal") === "normal";
-  const over = !local.emergency && local.ended !== null && (server.status !== "fresh" || untold);
+  const callOver = local.ended !== null && (server.status !== "fresh" || untold);
+  // Nor does a callback ring that was answered here, though the server has not been told yet, or is away since.
+  const answered = panel?.mode === "ringing" && (local.callback || (local.callbackOver && server.status !== "fresh"));
+  const inLeg = panel?.mode === "ringing" && (panel.controls ?? []).includes("end_call");
+  const over = !local.emergency && (callOver || (answered && !inLeg));
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;
   const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
-  const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || (panel?.mode === "ringing" && !over);
-  const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || (panel?.controls ?? []).includes("end_call") && panel?.mode === "ringing";
+  const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || (panel?.mode === "ringing" && !over && !answered);
+  const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || inLeg;
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
   const dropped = over && local.ended === "dropped" && mode === "normal";
   // Where no call can be placed, there is no way to call again either.

@@ -47,14 +47,14 @@ export class StateSource {
 
   #again = false;
 
-  /** Take in a panel that came another way: the answer to a dial. */
-  take(panel) {
+  /** Take in a panel that came another way: the answer to a dial, of now (`fresh`) or of an earlier time (`checking`). */
+  take(panel, status = "fresh") {
     if (!panel) return;
     // A question that is under way was asked before: its answer would put an older panel in this one's place.
     this.#asks();
     // The tag is of another panel than the one that is shown from here on: a 304 would leave this one standing.
     this.#tag = null;
-    this.#become({ status: "fresh", panel, since: Date.now() });
+    this.#become({ status, panel, since: Date.now() });
   }
 
   /** Begin anew: it is somebody else's panel that is asked for from here on. */

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route
+from playwright.sync_api import BrowserContext, Dialog, Page, Route
 
 from functions.pages import FOLDER
 from shared.domain.emergency_numbers import placement, recognise
@@ -486,6 +487,17 @@ def test_a_call_that_stays_without_a_word_is_hung_up_and_tried_again(caller: Cal
     assert caller.desk.ends == []
 
 
+def test_a_call_that_was_replaced_and_connects_all_the_same_is_hung_up_again(caller: Caller) -> None:
+    caller.sit_down({**STUCK, "hangUp": "rejects"}, RINGS)
+    caller.dial()
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Connected')")
+    assert caller.page.evaluate("() => window.agent.calls.map((call) => call.hangUps)") == [2, 0]
+    # Its end is not that of the call that replaced it.
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 0, subCode: 0 })")
+    assert (caller.state["phase"], caller.state["emergency"], caller.desk.ends) == ("connected", True, [])
+
+
 def test_a_call_that_fails_twice_is_reported_as_dropped(caller: Caller) -> None:
     caller.sit_down(FAILS)
     caller.dial()
@@ -631,6 +643,87 @@ def test_a_reload_leaves_no_leg_behind(page: Page, desk: Desk, script: dict[str,
     caller.wait_until(lambda: "dropped" in desk.ends)
 
 
+@pytest.mark.parametrize("site", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("script", [RINGS, THROWS])
+def test_a_page_that_goes_away_reports_a_dial_that_was_not_taken_yet(
+    page: Page, desk: Desk, script: dict[str, Any], site: str
+) -> None:
+    # From `localhost` the API is another site: the report then needs a preflight first.
+    caller = Caller(page, desk, site=site).sit_down(script)
+    desk.answers = ["hangs", "accepted"]
+    caller.dial()
+    caller.wait_until(lambda: desk.reports)
+    call_id = caller.state["callId"]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    caller.wait_until(lambda: len(desk.reports) == 2 and desk.ends)
+    assert {report.body["call_id"] for report in desk.reports} == {call_id}
+    assert set(desk.ends) == {"dropped"}
+
+
+@pytest.mark.parametrize("answer", ["accepted", "403"])
+def test_a_page_that_goes_away_does_not_repeat_a_report_that_was_answered(
+    page: Page, caller: Caller, answer: str
+) -> None:
+    caller.desk.answers = [answer]
+    caller.sit_down()
+    caller.dial()
+    caller.wait_for("['accepted', 'refused'].includes(window.dialer.state.report)")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    wait_for_ends(caller, 1)
+    caller.sit_down()
+    caller.wait_for("sessionStorage.length === 0")
+    assert len(caller.desk.reports) == 1
+
+
+HANG_UP_AS_THE_SDK_ADVISES = """() => {
+  addEventListener("beforeunload", () => void window.agent.calls.at(-1).hangUp());
+  document.addEventListener("click", () => setTimeout(() => location.reload()));
+}"""
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("call", ["dialled", "callback"])
+def test_what_a_page_hangs_up_as_it_wants_to_leave_was_not_ended_by_the_agent(
+    page: Page, caller: Caller, call: str, stays: bool
+) -> None:
+    caller.sit_down()
+    if call == "dialled":
+        caller.dial()
+        caller.wait_for("window.dialer.state.phase === 'connected'")
+    else:
+        answer_callback(caller)
+    page.evaluate(HANG_UP_AS_THE_SDK_ADVISES)
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        # What the host's hang-up brings about has happened when the question is answered.
+        time.sleep(0.05)
+        dialog.dismiss() if stays else dialog.accept()
+
+    page.on("dialog", answer)
+    # The browser asks only where somebody has touched the page.
+    page.mouse.click(50, 50)
+    caller.wait_until(lambda: caller.desk.ends)
+    assert asked == ["beforeunload"] and set(caller.desk.ends) == {"dropped"}
+    if stays:
+        assert caller.state["inProgress"] is False
+
+
+def test_who_stays_ends_a_later_call_themselves(page: Page, caller: Caller) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    caller.dial()
+    page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected' && window.dialer.state.report === 'accepted'")
+    page.evaluate("() => { dispatchEvent(new Event('beforeunload', { cancelable: true })); }")
+    page.clock.run_for(10_100)
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 0, subCode: 0 })")
+    caller.wait_until(lambda: caller.desk.ends == ["agent"])
+
+
 def test_a_tab_that_died_says_so_when_it_comes_back_and_a_copy_of_a_living_one_does_not(
     context: BrowserContext, caller: Caller, said: list[str]
 ) -> None:
@@ -710,6 +803,42 @@ def test_a_network_that_comes_back_during_a_try_is_not_waited_for_once_more(call
     held[0].abort()
     wait_for_ends(caller, tried + 1)
     caller.wait_for("sessionStorage.length === 0")
+
+
+def test_a_drop_without_a_network_is_told_after_its_dial_both_as_soon_as_it_is_back(
+    context: BrowserContext, caller: Caller
+) -> None:
+    stand_still(caller)
+    caller.sit_down()
+    context.set_offline(True)
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    # Eight seconds lie between two reports from now on, and the clock stands still.
+    for _ in range(4):
+        caller.page.clock.run_for(8_000)
+    assert caller.desk.seen == []
+    context.set_offline(False)
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert told_in_order(caller) == ["dial", "end"]
+
+
+@pytest.mark.parametrize("script", [THROWS, FAILS])
+def test_the_drop_of_a_call_that_could_not_be_placed_is_told_after_its_dial_was_taken(
+    caller: Caller, script: dict[str, Any]
+) -> None:
+    caller.desk.answers = ["500", "degraded", "accepted"]
+    caller.sit_down(script)
+    caller.dial()
+    caller.wait_until(lambda: caller.desk.ends == ["dropped"])
+    assert told_in_order(caller) == ["dial", "dial", "dial", "end"]
+
+
+def told_in_order(caller: Caller) -> list[str]:
+    """What reached the server of a call, oldest first."""
+    kinds = {"emergency-calls": "dial", "end": "end"}
+    return [kinds[last] for each in caller.desk.seen if (last := each.path.split("/")[-1]) in kinds]
 
 
 def test_a_page_that_goes_away_says_once_more_who_ended_a_call_that_is_over(page: Page, caller: Caller) -> None:
@@ -943,6 +1072,15 @@ ANSWER_ORDINARY = """async () => {
 }"""
 
 
+# A telephone call without our mark, which nobody answers: whether it was noticed.
+RING_UNMARKED = """() => {
+  const incoming = window.agent.ring({ marked: false });
+  const noticed = window.dialer.state.incoming !== null;
+  incoming.emit("callEnded");
+  return noticed;
+}"""
+
+
 @pytest.mark.parametrize("number", ["311", "+1 425 555 0180"])
 def test_after_an_ordinary_call_no_customer_is_taken_for_the_responder(caller: Caller, number: str) -> None:
     caller.desk.answers = ["422"]
@@ -972,14 +1110,31 @@ def test_a_telephone_may_be_the_responder_for_as_long_as_the_number_is_lent(
     caller.page.evaluate("() => window.dialer.end()")
     caller.page.clock.run_for(100)
     caller.wait_for("window.dialer.state.phase === 'ended'")
-    rings = """() => { const incoming = window.agent.ring({ marked: false });
-      const noticed = window.dialer.state.incoming !== null;
-      incoming.emit("callEnded");
-      return noticed; }"""
     caller.page.clock.fast_forward((lent_min - 1) * 60_000)
-    assert caller.page.evaluate(rings) is True
+    assert caller.page.evaluate(RING_UNMARKED) is True
     caller.page.clock.fast_forward(2 * 60_000)
-    assert caller.page.evaluate(rings) is False
+    assert caller.page.evaluate(RING_UNMARKED) is False
+
+
+@pytest.mark.parametrize(("number", "awaited"), [("911", True), ("311", False)])
+def test_after_a_reload_a_telephone_may_still_be_the_responder(caller: Caller, number: str, awaited: bool) -> None:
+    caller.desk.answers = ["accepted" if awaited else "422"]
+    caller.page.clock.install()
+    caller.sit_down()
+    assert caller.page.evaluate(RING_UNMARKED) is False
+    caller.dial(number)
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.wait_for("['accepted', 'refused'].includes(window.dialer.state.report)")
+    caller.sit_down()
+    assert caller.page.evaluate(RING_UNMARKED) is awaited
+    if awaited:
+        # Also when the end is told, and nothing of the call is kept any more.
+        caller.wait_for("sessionStorage.length === 0")
+    caller.page.clock.fast_forward(58 * 60_000)
+    assert caller.page.evaluate(RING_UNMARKED) is awaited
+    caller.page.clock.fast_forward(3 * 60_000)
+    assert caller.page.evaluate(RING_UNMARKED) is False
 
 
 def test_a_responder_without_our_mark_is_answered_past_a_customers_call(caller: Caller) -> None:
@@ -1000,6 +1155,16 @@ def test_a_desktop_says_nothing_of_what_it_cannot_know_of_itself(caller: Caller)
     caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
     # Whether it is virtual or behind a VPN is for its back end to say: `unknown` would take that back.
     assert "environment" not in caller.desk.requests("PUT", "/desktop")[0].body
+
+
+def test_the_report_of_a_desktop_says_no_time_by_its_own_clock(context: BrowserContext, caller: Caller) -> None:
+    context.grant_permissions(["geolocation"], origin=caller.address)
+    context.set_geolocation({"latitude": 47.64, "longitude": -122.13, "accuracy": 12})
+    caller.sit_down(desktopId="desktop-1")
+    caller.wait_until(lambda: caller.desk.requests("PUT", "/desktop"))
+    body = caller.desk.requests("PUT", "/desktop")[0].body
+    # The server's clock counts: where this one is slow by a quarter of an hour, nothing would ever be live.
+    assert "at" not in body and body["location"] == {"latitude": 47.64, "longitude": -122.13, "accuracy_m": 12}
 
 
 def test_a_page_that_was_hidden_over_a_report_of_its_desktop_makes_up_for_it(caller: Caller) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
+from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL
 
 INERT_MS = 650
 PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
@@ -46,7 +47,11 @@ ELEMENT = """async ({ api, options }) => {
   element.addEventListener("modechange", (event) => window.modes.push(event.detail.mode));
   window.dialer = createEmergencyDialer({
     api, callAgent: window.agent, country: "US", agentId: "agent-1", getToken: element.getToken,
-    diagnostics: "the SDK's own",
+    diagnostics: "the SDK's own", desktopId: options.desktopId,
+    deviceManager: options.devices && {
+      getMicrophones: async () => options.devices.microphones,
+      getSpeakers: options.devices.hangs ? () => new Promise(() => {}) : async () => options.devices.speakers,
+    },
   });
   element.dialer = window.dialer;
   document.querySelector("main").append(element);
@@ -138,6 +143,74 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
     said.clear()
 
 
+CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
+CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
+ENDED = {"state": "ended"}
+ANSWER = ["Answer", *DEVICES_AND_END]
+
+
+@pytest.mark.parametrize(
+    ("calls", "shown"),
+    [
+        # A customer's call that was held for the emergency is no word of it.
+        ([CALL, CUSTOMER], DEVICES_AND_END),
+        ([CALL, {**CUSTOMER, **ENDED}], DEVICES_AND_END),
+        ([CALL, {**CUSTOMER, "id": None}], DEVICES_AND_END),
+        # What rings is offered for as long as it rings, and takes nothing away.
+        ([CALL, CALLBACK], ANSWER),
+        ([CALL, CALLBACK, {**CALL, "state": "reconnecting"}], ANSWER),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, "id": "4"}], ANSWER),
+        ([CALLBACK, CUSTOMER], ANSWER[:2]),
+        # The end of a callback is not that of the call.
+        ([CALL, CALLBACK, {**CALLBACK, **ENDED}], DEVICES_AND_END),
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], DEVICES_AND_END),
+        # Nor the other way round.
+        ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALL, **ENDED}], DEVICES_AND_END),
+        # The SDK's ids change during a call.
+        ([{**CALL, "state": "connecting"}, {**CALL, "id": "9"}], DEVICES_AND_END),
+        ([CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}], DEVICES_AND_END),
+    ],
+)
+def test_each_emergency_call_of_the_page_around_counts_whatever_is_told_of_another(
+    page: Page, framed: FrameLocator, calls: list[dict[str, Any]], shown: list[str]
+) -> None:
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    tell_calls(page, framed, calls)
+    assert sorted(each.inner_text() for each in framed.get_by_role("button").all()) == sorted(shown)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [CALL, {**CALL, **ENDED}],
+        [CALL, {**CALL, "id": "9"}, {**CALL, "id": "9", **ENDED}],
+        [CALL, {**CALL, "id": "9", **ENDED}],
+        [CALL, {**CALL, "id": None, **ENDED}],
+        [CALLBACK, {**CALLBACK, **ENDED}],
+        [CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}, {**CALLBACK, "id": "9", **ENDED}],
+        [CALL, CALLBACK, {**CALL, **ENDED}, {**CALLBACK, **ENDED}],
+        # No emergency after all.
+        [CALL, {**CALL, "emergency": False}],
+        [{**CALL, "id": None}, {**CALL, "id": None, "emergency": False}],
+        [CALL, {"type": "call"}],
+    ],
+)
+def test_when_the_last_of_them_is_over_nothing_of_an_emergency_is_left(
+    page: Page, framed: FrameLocator, calls: list[dict[str, Any]]
+) -> None:
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    tell_calls(page, framed, calls)
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert "Hold" in [each.inner_text() for each in framed.get_by_role("button").all()]
+
+
+def tell_calls(page: Page, framed: FrameLocator, calls: list[dict[str, Any]]) -> None:
+    """Tell of each, and wait until the last is shown: what is said in another language comes after it."""
+    page.evaluate("(calls) => calls.forEach((call) => window.port.postMessage(call))", calls)
+    page.evaluate("() => window.port.postMessage({ type: 'locale', value: 'en-GB' })")
+    page.frames[1].wait_for_function("() => document.querySelector('emergency-panel').lang === 'en-GB'")
+
+
 def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) -> None:
     expect(framed.get_by_role("button", name="Device settings")).to_be_visible()
     devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
@@ -149,6 +222,31 @@ def test_devices_are_those_of_the_page_around(page: Page, framed: FrameLocator) 
     microphone.select_option("m2")
     assert heard(page, "select-device") == [{"type": "select-device", "kind": "microphone", "id": "m2"}]
     expect(framed.get_by_label("Speaker")).to_have_text("None found")
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"microphone": "m2"}, "Now in use: Headset"),
+        # Another one than was asked for, none, or nothing at all.
+        ({"microphone": "m1"}, "This device could not be used."),
+        ({"speaker": "m2"}, "This device could not be used."),
+        (None, "This device could not be used."),
+    ],
+)
+def test_a_device_is_in_use_once_the_page_around_says_so(
+    page: Page, framed: FrameLocator, told: dict[str, str] | None, says: str
+) -> None:
+    devices = [{"id": "m1", "name": "Desk microphone"}, {"id": "m2", "name": "Headset"}]
+    message = {"type": "devices", "microphones": devices, "speakers": [], "selected": {"microphone": "m1"}}
+    page.evaluate("(it) => window.port.postMessage(it)", message)
+    framed.get_by_role("button", name="Device settings").click()
+    framed.get_by_label("Microphone").select_option("m2")
+    heard(page, "select-device")
+    expect(framed.get_by_role("status")).to_be_empty()
+    if told is not None:
+        page.evaluate("(it) => window.port.postMessage(it)", {**message, "selected": told})
+    expect(framed.get_by_role("status")).to_have_text(says)
 
 
 def test_messages_that_are_none_of_its_own_change_nothing(page: Page, framed: FrameLocator) -> None:
@@ -225,6 +323,33 @@ def dial_911(page: Page) -> None:
 
 def names(page: Page) -> list[str]:
     return [each.inner_text().strip() for each in page.get_by_role("button").all()]
+
+
+def test_what_dialer_and_panel_report_of_the_desktop_is_the_same(page: Page, desk: Desk) -> None:
+    devices = {"microphones": [{"id": "m1"}, {"id": "m2"}], "speakers": [{"id": "s1"}]}
+    sit_down(page, desk, desktopId="desktop-1", devices=devices)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    for _ in range(int(PATIENCE_MS / 50)):
+        if len(reports := desk.requests("PUT", "/desktop")) == 2:
+            break
+        page.wait_for_timeout(50)
+    # Each takes the place of the one before.
+    first, second = (each.body for each in reports)
+    assert first == second
+    assert (first["country"], first["devices"]) == ("US", {"microphones": 2, "speakers": 1})
+
+
+def test_devices_that_are_never_told_hold_no_report_up(page: Page, desk: Desk) -> None:
+    page.clock.install()
+    devices = {"microphones": [], "hangs": True}
+    sit_down(page, desk, devices=devices)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    for _ in range(int(PATIENCE_MS / 50)):
+        if reports := desk.requests("PUT", "/desktop"):
+            break
+        page.clock.run_for(1000)
+        page.wait_for_timeout(50)
+    assert reports[0].body["country"] == "US" and "devices" not in reports[0].body
 
 
 def test_a_dial_is_shown_before_the_server_knows_and_whatever_it_says(page: Page, desk: Desk) -> None:
@@ -316,6 +441,42 @@ def test_after_a_drop_that_the_server_refused_to_hear_of_the_way_to_call_again_i
     expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
     said.clear()
+
+
+MOUNT_ANEW = """() => {
+  const before = document.querySelector("emergency-panel");
+  const anew = before.cloneNode();
+  anew.getToken = before.getToken;
+  before.replaceWith(anew);
+  anew.dialer = window.dialer;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("end", "heading", "shows_number", "again"),
+    [
+        (None, "Emergency call", 1, 0),
+        ({"code": 496, "subCode": 7}, "After the emergency call", 1, 1),
+        ({"code": 0, "subCode": 0}, "Checking…", 0, 0),
+    ],
+)
+def test_a_panel_that_is_mounted_anew_shows_no_emergency_that_is_over(
+    page: Page, desk: Desk, end: dict[str, int] | None, heading: str, shows_number: int, again: int
+) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    if end:
+        page.evaluate("(end) => window.agent.calls[0].become('Disconnected', end)", end)
+    # No poll's answer comes in time.
+    desk.panel = None
+    page.evaluate(MOUNT_ANEW)
+    assert page.get_by_role("heading", level=2).inner_text() == heading
+    assert page.get_by_role("region", name="Say this").count() == shows_number
+    assert page.get_by_role("button", name="Call 911 again").count() == again
 
 
 def test_the_end_of_an_ordinary_call_is_no_drop_also_where_the_server_is_away(
@@ -675,6 +836,58 @@ def test_a_callback_is_answered_by_the_dialer(page: Page, desk: Desk) -> None:
     page.get_by_role("button", name="Answer").click()
     page.wait_for_function("() => window.dialer.state.callback")
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+
+
+@pytest.mark.parametrize("leg", [False, True])
+def test_a_callback_that_was_answered_does_not_ring_though_the_server_still_says_so(
+    page: Page, desk: Desk, said: list[str], leg: bool
+) -> None:
+    desk.panel = ringing(leg=leg)
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    assert names(page) == ["Device settings", "End call"]
+    # Another responder rings through.
+    page.evaluate("() => { window.second = window.agent.ring(); }")
+    expect(page.get_by_role("button", name="Answer")).to_be_visible()
+    page.evaluate("() => window.second.emit('callEnded')")
+    expect(page.get_by_role("button", name="Answer")).to_have_count(0)
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
+    # A leg that the server knew of may still be in progress.
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call" if leg else "No emergency call")
+    assert sorted(names(page)) == sorted(DEVICES_AND_END if leg else [*USUAL, *DEVICES_AND_END, *FORM])
+    # A server that is back and says that it rings is to be believed.
+    desk.panel = ringing(leg=leg, expires_at=None)
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
+
+
+def test_a_callback_that_the_server_tells_of_later_rings_also_where_it_is_away_then(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    desk.panel = panel()
+    page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    desk.panel = ringing()
+    page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
 
 
 def test_an_answer_that_comes_to_nothing_is_said(page: Page, desk: Desk) -> None:
