@@ -1,5 +1,6 @@
 """It is over: everybody to whom a notice of the emergency was accepted is told so, once (B6)."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -23,7 +24,7 @@ from shared.domain.emergencies import (
 )
 from shared.domain.emergency_numbers import TEST_NUMBER
 from shared.domain.errors import Conflict, Unreadable
-from shared.domain.ids import derived
+from shared.domain.ids import Key, derived
 from shared.domain.leases import Rules
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
@@ -108,10 +109,8 @@ def _notice(
     agent = _agent_of(emergency, directory, deadline)
     situation = emergency.situation or Situation()
     told_of = legs_that_end(emergency, test=test)
-    # Whatever opens a thread again is another notice, one beyond the ration from when it is sent.
-    closed = f"{thread.opened_by}|{';'.join(recipients)}"
     return Notice(
-        notice_id=derived(closed, NoticeKind.CLOSING.value),
+        notice_id=_closing_id(thread, recipients),
         recipients=recipients,
         agent_id=emergency.agent_id,
         closes=emergency.agent_key,
@@ -138,6 +137,11 @@ def _notice(
         kind=NoticeKind.CLOSING,
         repeat=True,
     )
+
+
+def _closing_id(thread: Thread, recipients: Sequence[str]) -> Key:
+    """Whatever opens a thread again is another notice, one beyond the ration from when it is sent."""
+    return derived(f"{thread.opened_by}|{';'.join(recipients)}", NoticeKind.CLOSING.value)
 
 
 def _agent_of(emergency: Emergency, directory: AgentDirectory, deadline: Deadline) -> Agent | None:

@@ -112,15 +112,8 @@ def deliver_notice(
     claimed = _claimed(owed, now, emergencies, deadline)
     if claimed is None:
         return ()
-    kept = keep_owed(claimed.notice, emergencies=emergencies, rules=deployment.rules, now=now, deadline=means.deadline)
-    claimed = structs.replace(claimed, notice=kept)
-    still = withdraw_closing(kept, emergencies=emergencies, now=now, deadline=deadline)
-    if still is None:
-        _strike_off(claimed, kept, (), means)
-        return ()
-    claimed = structs.replace(claimed, notice=still)
-    if now >= still.give_up_at or _comes_after_the_end(claimed, emergencies, deadline):
-        _give_up(claimed, means)
+    claimed = _as_things_stand(claimed, now, means)
+    if claimed is None:
         return ()
     until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
     notice = claimed.notice.at(now)
@@ -133,6 +126,21 @@ def deliver_notice(
         granted=granted,
     )
     return _delivered(claimed, notice, sending, until_lapse, means, tried=tried)
+
+
+def _as_things_stand(owed: OwedNotice, now: datetime, means: _Means) -> OwedNotice | None:
+    """It with what its emergencies have become since; None where it is not to be sent, and is owed no more."""
+    emergencies, deadline = means.emergencies, means.deadline
+    kept = keep_owed(owed.notice, emergencies=emergencies, rules=means.deployment.rules, now=now, deadline=deadline)
+    still = withdraw_closing(kept, emergencies=emergencies, now=now, deadline=deadline)
+    if still is None:
+        _strike_off(owed, kept, (), means)
+        return None
+    owed = structs.replace(owed, notice=still)
+    if now >= still.give_up_at or _comes_after_the_end(owed, emergencies, deadline):
+        _give_up(owed, means)
+        return None
+    return owed
 
 
 def _delivered(
