@@ -110,7 +110,8 @@ class Loan(Struct, frozen=True, kw_only=True):
     """A number that may be lent, and what must still be so when it is.
 
     `row` and `version` are the free row that the lending takes away; `from_holders` the emergencies whose number rests;
-    `unlisted_number_place` is the place among those of unlisted agents that it takes.
+    `held_by` is the row that says that somebody holds a number which is shared, or `version` that of its slot where no
+    holder can be read; `unlisted_number_place` is the place among those of unlisted agents that it takes.
     """
 
     number: str
@@ -118,6 +119,7 @@ class Loan(Struct, frozen=True, kw_only=True):
     row: str = ""
     version: str = ""
     from_holders: tuple[Stored, ...] = ()
+    held_by: str = ""
     unlisted_number_place: int | None = None
 
 

@@ -138,6 +138,7 @@ class Checks:
             if write.key.startswith("agent|"):
                 self._emergency_written(write, writes)
         self.order.committed(writes)
+        self._what_is_held_is_not_free(writes)
         self.marked |= {notice.notice_id for notice in filter(None, map(_notice_in, writes)) if notice.test}
         for notice in _owed_later(writes):
             about = self._agent(self.emergencies[str(notice.agent_key)])
@@ -173,6 +174,17 @@ class Checks:
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
+
+    def _what_is_held_is_not_free(self, writes: Sequence[Write]) -> None:
+        """Whoever is lent a free number is told that it is theirs alone (B2)."""
+        written = (self.emergencies.get(each.key.removeprefix("agent|")) for each in writes)
+        numbers = {each.lease.number for each in written if each is not None and each.lease is not None}
+        numbers |= {f"+{each.key.split('|')[3]}" for each in writes if each.key.startswith("free|")}
+        for number in numbers:
+            held_by = self.holders.get(number, set())
+            self.world.require(
+                not held_by or not self.order.is_free(number), "a number that somebody holds is not free", number
+            )
 
     def _may_be_unheard(self, before: Emergency | None, after: Emergency) -> None:
         """A closing notice that the sender's quota keeps waiting has until the lease is gone, and no longer."""

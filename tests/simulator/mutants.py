@@ -67,6 +67,7 @@ ENDS = "shared/use_cases/end_call.py"
 STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
+ZONES = "shared/adapters/exhausted_zone.py"
 POOLS = "shared/adapters/registered_pools.py"
 NUMBERS = "shared/adapters/numbers_table.py"
 TURNS = "shared/adapters/turns.py"
@@ -730,6 +731,11 @@ MUTANTS = (
         NUMBERS,
         "        yield Delete(loan.row, loan.version)\n",
         "        yield Put(loan.row, _BARE)\n",
+    ),
+    Mutant("a number that came free is shared", NUMBERS, "    if loan.held_by:\n", "    if loan.held_by == 'x':\n"),
+    Mutant("a number without holders is shared", ZONES, "not (found.holders or found.unreadable)", "False"),
+    Mutant(
+        "a held number stays free", NUMBERS, "for number in held & free.keys()", "for number in set() & free.keys()"
     ),
     Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
