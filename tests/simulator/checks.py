@@ -107,6 +107,7 @@ class Checks:
         self.world = world
         self.emergencies: dict[str, Emergency] = {}
         self.holders: dict[str, set[str]] = {}
+        self.real: dict[str, Emergency] = {}
         self.legs: dict[str, Recorded] = {}
         self.order = LendingOrder(world)
         self.accepted: Counter[tuple[str, str]] = Counter()
@@ -139,7 +140,9 @@ class Checks:
                 self._emergency_written(write, writes)
         self.order.committed(writes)
         self._what_is_held_is_not_free(writes)
-        self.marked |= {notice.notice_id for notice in filter(None, map(_notice_in, writes)) if notice.test}
+        marked = [notice for notice in filter(None, map(_notice_in, writes)) if notice.test]
+        self._no_real_call_is_called_back(marked)
+        self.marked |= {notice.notice_id for notice in marked}
         for notice in _owed_later(writes):
             about = self._agent(self.emergencies[str(notice.agent_key)])
             self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL, test=notice.test)
@@ -153,11 +156,13 @@ class Checks:
             self._a_live_lease_stays(before, None)
             self._unindex(key, before)
             self.emergencies.pop(key, None)
+            self.real.pop(key, None)
             return
         after = msgspec.json.decode(str(write.values["state"]), type=Emergency)
         self._a_live_lease_stays(before, after)
         self._unindex(key, before)
         self.emergencies[key] = after
+        self._remember_real(write, after)
         if not self.world.story.deaf and (before is None or before.hold != after.hold):
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
@@ -174,6 +179,27 @@ class Checks:
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
+
+    def _remember_real(self, write: Write, after: Emergency) -> None:
+        """The emergency as it was when it last had a real call on the number that it has."""
+        key, lease = after.agent_key, after.lease
+        known = self.real.get(key)
+        same = (
+            known is not None and lease is not None and known.lease is not None and known.lease.number == lease.number
+        )
+        if lease is None or lease.lost or not same or isinstance(write, Insert):
+            self.real.pop(key, None)
+        if lease is not None and not lease.lost and not after.drill and not all(leg.test for leg in after.legs):
+            self.real[key] = after
+
+    def _no_real_call_is_called_back(self, marked: Sequence[Notice]) -> None:
+        """Until a real call's cool-down is over its responders may call back: that is never told as a test's (S3)."""
+        for notice in marked:
+            real = self.real.get(str(notice.agent_key))
+            called_back = notice.kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED)
+            if called_back and real is not None and notice.notice_id not in self.marked:
+                over = self._judged(real).released_at <= notice.dialled_at
+                self.world.require(over, "no real call's callback is told as a test's", notice, self._agent(real))
 
     def _what_is_held_is_not_free(self, writes: Sequence[Write]) -> None:
         """Whoever is lent a free number is told that it is theirs alone (B2)."""

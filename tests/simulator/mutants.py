@@ -891,6 +891,30 @@ MUTANTS = (
         "an answered callback is no emergency", CALLBACK_LEGS, "holds_presence=ended_at is None", "holds_presence=False"
     ),
     Mutant(
+        "a real call's late callback is told as a test's",
+        FACTS,
+        "        return Earlier(since=since, real_until=until)\n",
+        "        return Earlier(since=since)\n",
+    ),
+    Mutant(
+        "a real call before the test before is forgotten",
+        FACTS,
+        "for each in (known.real_until, until) if",
+        "for each in (until,) if",
+    ),
+    Mutant(
+        "a test of a number of its own is called back as a real call",
+        FACTS,
+        "    if before is None or before.lost:\n        # The next",
+        "    if before is None:\n        # The next",
+    ),
+    Mutant(
+        "who dials again while it rings has missed no callback",
+        FACTS,
+        "emergency.earlier is not None and emergency.earlier.since <= at",
+        "False",
+    ),
+    Mutant(
         "answered callbacks are told as missed",
         TELLING,
         "missed = closing and not was_answered(known)",
