@@ -986,7 +986,12 @@ def settle(emergency: Emergency, rules: Rules, now: datetime, *, new_hold: bool 
 
 
 def _held_again(hold: Hold | None) -> Hold | None:
-    """The hold to begin with: a new one where the last was given back, because ACS had said that the agent ended it."""
+    """The hold to begin with: a new one where the last was given back, because ACS had said that the agent ended it.
+
+    What a person had changed before that stays, in whatever order the ends come.
+    """
+    if hold is not None and hold.left:
+        return hold
     if hold is None or not hold.settled:
         return hold and structs.replace(hold, applied=False, look_again_at=None)
     return Hold(hold_id=derived(hold.hold_id, "hold again"), previous=hold.before, released_at=hold.released_at)

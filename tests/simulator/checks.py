@@ -169,6 +169,7 @@ class Checks:
         self._over_when_it_is(after, writes)
         self._end_is_owed_as_soon_as_it_is_known(after)
         self._may_be_unheard(before, after)
+        self._what_was_left_stays(before, after)
         if before is None or before.legs != after.legs:
             self._new_legs(before, after, writes)
             self._facts_were_reported(after)
@@ -179,6 +180,16 @@ class Checks:
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
+
+    def _what_was_left_stays(self, before: Emergency | None, after: Emergency) -> None:
+        """What a person made of a presence that was ours stays until the next leg (B5), in any order of ends (B7)."""
+        if before is None or before.hold is None or not before.hold.left:
+            return
+        more = {leg.leg_id for leg in after.legs} - {leg.leg_id for leg in before.legs}
+        kept = after.hold is not None and after.hold.left
+        self.world.require(
+            bool(more) or kept, "what was left to a person is held again only by a leg", after.hold, self._agent(after)
+        )
 
     def _remember_real(self, write: Write, after: Emergency) -> None:
         """The emergency as it was when it last had a real call on the number that it has."""

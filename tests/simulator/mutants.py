@@ -167,6 +167,24 @@ MUTANTS = (
         "hold = emergency.hold",
     ),
     Mutant(
+        "a hold that was left to a person is begun again",
+        FACTS,
+        "    if hold is not None and hold.left:\n",
+        "    if hold is not None and hold.left and not hold.settled:\n",
+    ),
+    Mutant(
+        "what a person changed just before the end is begun again",
+        PRESENCE,
+        "left = hold.left or (hold.applied and ",
+        "left = hold.left or (hold.applied and False and ",
+    ),
+    Mutant(
+        "what we gave back is left to a person",
+        PRESENCE,
+        "not hold.settled and replaced and not by_the_service)\n    return Settle",
+        "not hold.settled)\n    return Settle",
+    ),
+    Mutant(
         "a claim on a call of any age ties",
         FACTS,
         "if key in seen and _fits(seen[key], leg)), None)",
