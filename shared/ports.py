@@ -529,6 +529,10 @@ class NumberPool(Protocol):
         """Whether it is a number of any host's pool, or one that left the pool and is lent still."""
         ...
 
+    def is_of_a_pool(self, number: str, now: datetime) -> bool:
+        """Whether any host has it in its setting, as far as this one has learned lately; no request."""
+        ...
+
     def all_leases(self, deadline: Deadline) -> list[NumberLeases]:
         """Every number that the store knows, with the leases that are kept of it."""
         ...

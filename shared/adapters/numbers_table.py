@@ -88,6 +88,10 @@ class NumbersTable:
         """Whether it is a number of any host's pool, or one that left the pool and is lent still: it has a slot."""
         return Read(self._table.get(slot_row(number), deadline), lambda slot: slot is not None)
 
+    def is_of_a_pool(self, number: str, now: datetime) -> bool:
+        """Whether any host has it in its setting, as far as this one has learned lately; no request."""
+        return self._pools.has(number, now)
+
     def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
         return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
 

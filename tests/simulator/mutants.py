@@ -750,6 +750,12 @@ MUTANTS = (
         "        yield Delete(loan.row, loan.version)\n",
         "        yield Put(loan.row, _BARE)\n",
     ),
+    Mutant(
+        "only the own numbers are answered in an outage",
+        POOLS,
+        "(self.pool.numbers if lately else self._own)",
+        "self._own",
+    ),
     Mutant("a number that came free is shared", NUMBERS, "    if loan.held_by:\n", "    if loan.held_by == 'x':\n"),
     Mutant("a number without holders is shared", ZONES, "not (found.holders or found.unreadable)", "False"),
     Mutant(
