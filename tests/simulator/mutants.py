@@ -1202,7 +1202,7 @@ MUTANTS = (
     Mutant(
         "a late event of a callback tells the next holder's contacts",
         TELLING,
-        "theirs = any(leg.dialled_at <= came_at for leg in emergency.legs)",
+        "theirs = held_number_at(emergency, callback.began_at)",
         "theirs = True",
     ),
     Mutant(
