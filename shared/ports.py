@@ -110,7 +110,8 @@ class Loan(Struct, frozen=True, kw_only=True):
     """A number that may be lent, and what must still be so when it is.
 
     `row` and `version` are the free row that the lending takes away; `from_holders` the emergencies whose number rests;
-    `unlisted_number_place` is the place among those of unlisted agents that it takes.
+    `held_by` is the row that says that somebody holds a number which is shared, or `version` that of its slot where no
+    holder can be read; `unlisted_number_place` is the place among those of unlisted agents that it takes.
     """
 
     number: str
@@ -118,6 +119,7 @@ class Loan(Struct, frozen=True, kw_only=True):
     row: str = ""
     version: str = ""
     from_holders: tuple[Stored, ...] = ()
+    held_by: str = ""
     unlisted_number_place: int | None = None
 
 
@@ -525,6 +527,10 @@ class NumberPool(Protocol):
 
     def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
         """Whether it is a number of any host's pool, or one that left the pool and is lent still."""
+        ...
+
+    def is_of_a_pool(self, number: str, now: datetime) -> bool:
+        """Whether any host has it in its setting, as far as this one has learned lately; no request."""
         ...
 
     def all_leases(self, deadline: Deadline) -> list[NumberLeases]:

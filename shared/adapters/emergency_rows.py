@@ -84,7 +84,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.keys import KeyRing
-from shared.domain.leases import Rules
+from shared.domain.leases import Lease, Rules
 from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import digits_of, is_e164
 from shared.domain.pool import NumberUse, Rest, zone_of_number
@@ -211,6 +211,11 @@ def read_use(row: Row) -> NumberUse:
     if rank.startswith(BUSY_RANK):
         return NumberUse("+" + digits, moment_of(rank.removeprefix(BUSY_RANK)), busy=True)
     return NumberUse("+" + digits, moment_of(rank), busy=False)
+
+
+def by_shared_number(rows: Iterable[Row]) -> dict[str, str]:
+    """A `share` row of each number that somebody holds: of its holders the most active one's, which sorts last."""
+    return dict(map_readable(lambda row: (read_use(row).number, row.key), rows))
 
 
 def read_rest(row: Row) -> Rest:
@@ -367,19 +372,33 @@ def _number_rows(emergency: Emergency, rules: Rules) -> dict[str, Values]:
         return {}
     digits, zone = digits_of(lease.number), zone_of_number(lease.number)
     holder = Holder(agent_id=emergency.agent_id, agent_key=key, lease=lease, reach=emergency.reach)
-    rows: dict[str, Values] = {holder_row(lease.number, key): state_values(holder)}
+    rows: dict[str, Values] = {
+        holder_row(lease.number, key): state_values(holder),
+        share_row(lease, key): share_values(),
+    }
     if lease.drill:
         # As one that has rested longest of all: a dial that finds nothing free takes it from the drill.
-        rows[f"share|{zone}|{moment(lease.lent_at)}|{digits}|{key}"] = {"schema": SCHEMA}
         rows[f"rest|{zone}|{moment(RESTS_LONGEST)}|{digits}|{key}"] = {"schema": SCHEMA}
-        return rows
-    idle_since = None if lease.busy_until else lease.last_ended_at
-    # Those in a call come last of all that can be shared (B2), the longest in it first.
-    rank = moment(idle_since) if idle_since else BUSY_RANK + moment(lease.dialled_at)
-    rows[f"share|{zone}|{rank}|{digits}|{key}"] = {"schema": SCHEMA}
-    if idle_since:
+    elif _idle_since(lease):
         rows[f"rest|{zone}|{moment(lease.ends_at(rules))}|{digits}|{key}"] = {"schema": SCHEMA}
     return rows
+
+
+def share_row(lease: Lease, agent_key: str) -> str:
+    """That this agent holds the number, which may be shared; there for as long as they hold it and nothing changes."""
+    # Those in a call come last of all that can be shared (B2), the longest in it first.
+    idle_since = lease.lent_at if lease.drill else _idle_since(lease)
+    rank = moment(idle_since) if idle_since else BUSY_RANK + moment(lease.dialled_at)
+    return f"share|{zone_of_number(lease.number)}|{rank}|{digits_of(lease.number)}|{agent_key}"
+
+
+def share_values() -> Values:
+    """All that stands in such a row: to rewrite it changes nothing."""
+    return {"schema": SCHEMA}
+
+
+def _idle_since(lease: Lease) -> datetime | None:
+    return None if lease.busy_until else lease.last_ended_at
 
 
 def emergency_values(emergency: Emergency, index: Mapping[str, Values]) -> Values:

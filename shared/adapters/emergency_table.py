@@ -270,6 +270,9 @@ class EmergencyTable:
     def _loan_writes(self, change: Change, deadline: Deadline) -> Iterable[Write]:
         if change.loan is None:
             return
+        if change.loan.held_by and _last(change.loan.held_by) == change.emergency.agent_key:
+            # Another dial of theirs was recorded since their emergency was read, and its number is theirs.
+            raise Conflict
         yield from lent(change.loan)
         for holder in change.loan.from_holders:
             if holder.emergency is not None and holder.emergency.agent_key != change.emergency.agent_key:

@@ -14,17 +14,19 @@ from msgspec import Struct, field
 from shared.adapters.emergency_rows import (
     agent_row,
     by_free_number,
+    by_shared_number,
     map_readable,
     read_rest,
     read_slot_and_holders,
     read_stored,
     read_use,
+    share_row,
     slot_row,
 )
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import Read, Row, Table, with_prefix
 from shared.deadlines import Deadline
-from shared.domain.errors import Unreadable
+from shared.domain.errors import Conflict, Unreadable
 from shared.domain.leases import Rules
 from shared.domain.pool import Exhausted, activity_of, may_be_taken, resting_numbers
 from shared.ports import Loan, LoanKind, Pending
@@ -35,16 +37,20 @@ SHARE_ROWS_READ = 1000
 MAX_CANDIDATES = 4
 # Each of them must be changed in the transaction that lends their number again, and that has room for a hundred rows.
 MAX_HOLDERS_TAKEN_FROM = 12
+# One of them that is held still is enough to share their number.
+HOLDERS_SHARED_WITH = 50
 
 
 class Picture(Struct, frozen=True):
     """One reading of a zone: the rows of what is free, and else what is held and what rests.
 
-    `synced`: every number has a slot, so that none can be one that was never lent.
+    `holders` is a row of each number that somebody was seen to hold. `synced`: every number has a slot, so that none
+    can be one that was never lent.
     """
 
     free: dict[str, Row]
     held: Exhausted
+    holders: dict[str, str]
     synced: bool
 
 
@@ -77,9 +83,10 @@ class ZoneReader(Struct, frozen=True):
         def read() -> Picture:
             rows = {row.key: row for row in free.result()}
             synced = self.pools.learn(pools.result(), now)
-            activity = activity_of(map_readable(read_use, shared.result()), self.numbers)
+            in_use = shared.result()
+            activity = activity_of(map_readable(read_use, in_use), self.numbers)
             rests = resting_numbers(map_readable(read_rest, resting.result()), activity, self.numbers, now)
-            return Picture(rows, Exhausted(rests, activity), synced)
+            return Picture(rows, Exhausted(rests, activity), by_shared_number(in_use), synced)
 
         return read
 
@@ -115,11 +122,29 @@ class ZoneReader(Struct, frozen=True):
                 return loan
         return None
 
-    def shared_loan(self, picture: Picture, among: Collection[str] | None = None) -> Loan | None:
-        """Of the numbers that the reading showed (and of these), the one that is to be shared."""
+    def shared_loan(self, picture: Picture, deadline: Deadline, among: Collection[str] | None = None) -> Loan | None:
+        """Of the numbers that the reading showed (and of these), the one that is to be shared.
+
+        Raises `Conflict` where all of them have come free since.
+        """
+        came_free = False
+        while (number := self._to_share(picture, among)) is not None:
+            holder = picture.holders.get(number)
+            if holder is not None:
+                return Loan(number=number, kind=LoanKind.SHARED, held_by=holder)
+            loan = shared_with_holders(number, self.table, self.chance, deadline)
+            if loan is not None:
+                return loan
+            came_free = True
+            with self.lock:
+                picture.held.let_go(number)
+        if came_free:
+            raise Conflict
+        return None
+
+    def _to_share(self, picture: Picture, among: Collection[str] | None) -> str | None:
         with self.lock:
-            number = picture.held.share(self.chance.choice, among)
-        return Loan(number=number, kind=LoanKind.SHARED) if number is not None else None
+            return picture.held.share(self.chance.choice, among)
 
     def _taken_from_holders(self, number: str, now: datetime, deadline: Deadline) -> Loan | None:
         # The slot, and one holder more than it may have.
@@ -141,3 +166,15 @@ class ZoneReader(Struct, frozen=True):
             return None
         row, version = found.slot.key, found.slot.version
         return Loan(number=number, kind=LoanKind.RESTING, row=row, version=version, from_holders=stored)
+
+
+def shared_with_holders(number: str, table: Table, chance: random.Random, deadline: Deadline) -> Loan | None:
+    """A number of which no reading showed who holds it, to be shared; None where nobody does."""
+    rows = table.between(*with_prefix(slot_row(number)), 1 + HOLDERS_SHARED_WITH, deadline).result()
+    found = read_slot_and_holders(number, rows)
+    if found.slot is None or not (found.holders or found.unreadable):
+        return None
+    if not found.holders:
+        return Loan(number=number, kind=LoanKind.SHARED, version=found.slot.version)
+    holder = chance.choice(found.holders)
+    return Loan(number=number, kind=LoanKind.SHARED, held_by=share_row(holder.lease, holder.agent_key))

@@ -16,12 +16,12 @@ from itertools import chain
 from msgspec import structs
 
 from shared.adapters.emergency_rows import number_in
-from shared.adapters.exhausted_zone import Picture, ZoneReader
+from shared.adapters.exhausted_zone import Picture, ZoneReader, shared_with_holders
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import Row, Table
 from shared.adapters.threads import Lock
 from shared.deadlines import Deadline
-from shared.domain.errors import NotFound, Unavailable
+from shared.domain.errors import Conflict, NotFound, Unavailable
 from shared.domain.leases import Rules
 from shared.domain.pool import Exhausted, zone_of_number, zones_in_order
 from shared.ports import Loan, LoanKind, Pending, UnlistedShare
@@ -58,6 +58,7 @@ class Lending:
         def make(zone: str) -> _Zone:
             return _Zone(ZoneReader(zone, table, pools, rules, chance), make_lock())
 
+        self._table = table
         self._pools = pools
         self._chance = chance
         self._make = make
@@ -77,13 +78,16 @@ class Lending:
         deadline: Deadline,
         takes: bool = True,
     ) -> Loan:
-        """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool."""
+        """A number to lend: free, else resting (where one may be taken), else shared; `NotFound` without a pool.
+
+        Raises `Conflict` where a reading is older than what became of its numbers.
+        """
         if unlisted_share is not None and unlisted_share.place is None:
             if not unlisted_share.numbers:
                 raise NotFound("All numbers that unlisted agents hold have left the pool.")
             return self._find_among(frozenset(unlisted_share.numbers), country, now, deadline, takes=takes)
         loan = self._find_unshared(country, now, deadline, takes=takes)
-        loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared())), None)
+        loan = loan or next((loan for zone in self._in_order(country) if (loan := zone.find_shared(deadline))), None)
         if loan is None:
             raise NotFound("There is no callback number to lend.")
         return structs.replace(loan, unlisted_number_place=unlisted_share.place if unlisted_share is not None else None)
@@ -91,16 +95,19 @@ class Lending:
     def _find_among(
         self, numbers: frozenset[str], country: str | None, now: datetime, deadline: Deadline, *, takes: bool
     ) -> Loan:
-        """One of the numbers that unlisted agents hold: resting, else shared; one reading for it."""
+        """One of the numbers that unlisted agents hold: resting, else shared; mostly one reading for it."""
         names = {zone_of_number(number) for number in numbers}
         zones = [zone for zone in self._in_order(country) if zone.name in names]
         self._look(zones, {zone: zone.picture for zone in zones}, now, deadline)
         resting = (zone.find_resting(numbers, now, deadline) for zone in zones if takes)
-        shared = (zone.find_shared(numbers) for zone in zones)
+        shared = (zone.find_shared(deadline, numbers) for zone in zones)
         loan = next((loan for loan in chain(resting, shared) if loan is not None), None)
         if loan is None:
             # A reading has an end: where thousands hold numbers, it may show none of these.
-            return Loan(number=self._chance.choice(sorted(numbers)), kind=LoanKind.SHARED)
+            loan = shared_with_holders(self._chance.choice(sorted(numbers)), self._table, self._chance, deadline)
+            if loan is None:
+                raise Conflict
+            return loan
         # Whoever takes a number that rests takes the place that it has: they hold no more numbers than before.
         held = (each.emergency.unlisted_number_place for each in loan.from_holders if each.emergency is not None)
         return structs.replace(loan, unlisted_number_place=next((place for place in held if place is not None), None))
@@ -180,7 +187,7 @@ class _Zone:
         # The free rows of the last reading, and what dials of this process took of any reading, and when.
         self._free: dict[str, Row] = {}
         self._taken: dict[str, datetime] = {}
-        self.picture = Picture({}, Exhausted((), {}), synced=False)
+        self.picture = Picture({}, Exhausted((), {}), {}, synced=False)
 
     def expect(self, deadline: Deadline) -> None:
         """A dial is coming: begin to read now what it may need, if nothing is remembered."""
@@ -214,9 +221,9 @@ class _Zone:
         """Of these numbers, one that rests by the last reading."""
         return self._reader.resting_loan(self.picture, now, deadline, among)
 
-    def find_shared(self, among: Collection[str] | None = None) -> Loan | None:
+    def find_shared(self, deadline: Deadline, among: Collection[str] | None = None) -> Loan | None:
         """Of the numbers (and of these) that the last reading showed, the one that is to be shared."""
-        return self._reader.shared_loan(self.picture, among)
+        return self._reader.shared_loan(self.picture, deadline, among)
 
     def over(self, row: str, *, lent: bool) -> None:
         """The number was lent, or was not to be had: only another reading can bring it back."""

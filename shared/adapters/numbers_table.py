@@ -20,6 +20,7 @@ from shared.adapters.emergency_rows import (
     ration_row,
     read_holder,
     read_slot_and_holders,
+    share_values,
     slot_row,
     slots_and_held,
     unlisted_emergency_row,
@@ -86,6 +87,10 @@ class NumbersTable:
     def knows(self, number: str, deadline: Deadline) -> Pending[bool]:
         """Whether it is a number of any host's pool, or one that left the pool and is lent still: it has a slot."""
         return Read(self._table.get(slot_row(number), deadline), lambda slot: slot is not None)
+
+    def is_of_a_pool(self, number: str, now: datetime) -> bool:
+        """Whether any host has it in its setting, as far as this one has learned lately; no request."""
+        return self._pools.has(number, now)
 
     def _slot_and_holders(self, number: str, most: int, deadline: Deadline) -> OfNumber:
         return read_slot_and_holders(number, self._prefixed(slot_row(number), 1 + most, deadline))
@@ -229,6 +234,13 @@ class NumbersTable:
         # Slots first: what is lent or given back between the readings fails on the version of its slot or its free row.
         slots, held = slots_and_held(self._prefixed("number|", MAX_ROWS_A_POOL, deadline))
         free = by_free_number(self._prefixed("free|", MAX_ROWS_A_POOL, deadline))
+        both = [_held_after_all(free[number], slots[number]) for number in held & free.keys() & slots.keys()]
+        # The next look does the rest, with those out of its way.
+        return both or self._changes_of(slots, held, free, now)
+
+    def _changes_of(
+        self, slots: Mapping[str, Row], held: Collection[str], free: Mapping[str, Row], now: datetime
+    ) -> list[list[Write]]:
         changes: list[list[Write]] = []
         pool = self._pools.pool.numbers
         staying = frozenset(pool)
@@ -277,9 +289,13 @@ def lent(loan: Loan) -> Iterable[Write]:
         yield Insert(slot, _BARE)
         return
     # Rewriting the slot changes its ETag, so that a release at the same time fails.
-    yield Replace(slot, _BARE, loan.version if loan.kind is LoanKind.RESTING else None)
+    yield Replace(slot, _BARE, None if loan.kind is LoanKind.FREE else loan.version or None)
     if loan.kind is LoanKind.FREE:
         yield Delete(loan.row, loan.version)
+    if loan.held_by:
+        # A 404 where that holder was forgotten since the reading: the number is free by now, and nobody shares it. On
+        # no version, so that the dials of a burst share one number at once.
+        yield Replace(loan.held_by, share_values())
 
 
 class _OtherSync(Exception):
@@ -289,6 +305,11 @@ class _OtherSync(Exception):
 def _leaves(slot: Row) -> bool:
     """Whether the number has left the pool, and is only lent still."""
     return bool(slot.values.get("leaves"))
+
+
+def _held_after_all(free: Row, slot: Row) -> list[Write]:
+    """A number that is held is not free, as a version before this one could leave it; a release changes the slot."""
+    return [Delete(free.key, free.version), Replace(slot.key, slot.values, slot.version)]
 
 
 def _slot_write(number: str, slot: Row | None) -> Write:

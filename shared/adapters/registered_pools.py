@@ -47,6 +47,7 @@ class RegisteredPools:
         self._own = tuple(own)
         self._row = f"{POOL_ROW}|{key_of(';'.join(sorted(own)))}"
         self.pool = pool_of(self._own)
+        self._learned_at: datetime | None = None
 
     def read(self, deadline: Deadline) -> Pending[list[Row]]:
         """The rows of all hosts, and the marker of the slots (`POOL_ROW`)."""
@@ -59,7 +60,13 @@ class RegisteredPools:
         if union != self.pool.numbers:
             # One assignment: a dial that reads it meanwhile has the pool of before or this one, and each is whole.
             self.pool = pool_of(union)
+        self._learned_at = now
         return any(row.key == POOL_ROW and row.values.get("pool") == self.fingerprint() for row in rows)
+
+    def has(self, number: str, now: datetime) -> bool:
+        """Whether it is this host's number, or one of another's by a reading of the last minutes."""
+        lately = self._learned_at is not None and age_of(self._learned_at, now) < REGISTERED_FOR
+        return number in (self.pool.numbers if lately else self._own)
 
     def fingerprint(self) -> str:
         """The pool and the form of its rows, in short: what the marker says once the slots stand for them."""

@@ -6,7 +6,16 @@ from datetime import datetime
 from msgspec import Struct
 
 from shared.domain.callbacks import Callback, Invitation, Rung, ringing
-from shared.domain.emergencies import Emergency, Leg, LegEnd, standing, with_departure, with_leg, with_ringing
+from shared.domain.emergencies import (
+    Emergency,
+    Leg,
+    LegEnd,
+    calls_test_back,
+    standing,
+    with_departure,
+    with_leg,
+    with_ringing,
+)
 from shared.domain.ids import derived, key_of
 from shared.domain.leases import Rules
 
@@ -126,7 +135,7 @@ def _leg(
         dialled_at=joined_at,
         number=emergency.lease.number,
         shared=emergency.lease.shared,
-        test=bool(dialled) and all(leg.test for leg in dialled),
+        test=bool(dialled) and calls_test_back(emergency, dialled, callback.began_at),
         holds_presence=holds_presence,
         reported_end=recorded.end,
         claims=(callback.server_key,) if callback.server_key else (),

@@ -162,6 +162,11 @@ class Callback(Struct, frozen=True, kw_only=True):
     closed: bool = False
     forget_at: datetime | None = None
 
+    @property
+    def began_at(self) -> datetime:
+        """When it began to ring, as far as is known."""
+        return self.came_at or self.answered_at
+
 
 # Facts ---------------------------------------------------------------------------------------------------------------
 

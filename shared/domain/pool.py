@@ -118,6 +118,10 @@ class Exhausted(Struct):
         """Somebody holds these numbers, although the reading, which has an end, did not show who."""
         self.activity |= {number: Activity(True, 1, now) for number in numbers}
 
+    def let_go(self, number: str) -> None:
+        """Nobody holds this number any more."""
+        self.activity.pop(number, None)
+
     def take_resting(self, among: Collection[str] | None = None) -> str | None:
         """The longest resting number (of these), which is nobody else's to try; None where none is left."""
         first = next((number for number in self.resting if among is None or number in among), None)

@@ -93,8 +93,9 @@ class Hold(Struct, frozen=True, kw_only=True):
     that Do not disturb was seen in place since the latest leg, `touched` that it ever was; `settled` that the presence
     was returned, or found changed by a person, and is nothing of ours any more. `previous` is the snapshot of the hold
     before this one, for a mark of that one which lands late. `look_again_at` is when to look for a mark of this one
-    which lands late. `repeated` is the time of the dial where its report came late: another process may have held it in
-    an outage, and a service that carries no mark then shows Do not disturb as if the agent had chosen it.
+    which lands late. `left`: settled because a person had changed what we set, so that it is not begun again; False in
+    rows of an older version. `repeated` is the time of the dial where its report came late: another process may have
+    held it in an outage, and a service that carries no mark then shows Do not disturb as if the agent had chosen it.
     """
 
     hold_id: str
@@ -109,6 +110,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     look_again_at: datetime | None = None
     released_at: datetime | None = None
     repeated: datetime | None = None
+    left: bool = False
 
 
 class OutageHold(Struct, frozen=True, kw_only=True):
@@ -170,7 +172,7 @@ def _next_while_held(hold: Hold, current: Presence) -> Step:
         return Settle(structs.replace(hold, applied=True, touched=True, look_again_at=None))
     by_the_service = ours or current.changed_by is SetBy.SYSTEM
     if hold.applied and (hold.settled or not by_the_service):
-        return Settle(structs.replace(hold, settled=True))
+        return Settle(hold if hold.settled else structs.replace(hold, settled=True, left=True))
     if _may_be_own(hold, current):
         # It is no news of the agent's.
         if hold.before is None:
@@ -222,7 +224,9 @@ def _next_after_hold(hold: Hold, current: Presence, now: datetime) -> Step:
     if (not hold.applied or current.may_land) and now < again_at:
         # A set may still be on its way to the service from an instance that died: look again before letting go.
         return Settle(structs.replace(hold, look_again_at=again_at))
-    return Settle(structs.replace(hold, settled=True, look_again_at=None))
+    # What was given back by us is what the hold found.
+    left = hold.left or (hold.applied and hold.touched and not hold.settled and replaced and not by_the_service)
+    return Settle(structs.replace(hold, settled=True, look_again_at=None, left=left))
 
 
 def _may_be_restored(hold: Hold, current: Presence, now: datetime) -> bool:

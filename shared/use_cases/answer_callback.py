@@ -66,7 +66,9 @@ def answer_callback(
         parties, found = parties_called(call, numbers, clock, deployment, deadline), True
     except Unavailable:
         # The ladder finds the holders once the store is back; until then it rings the desk.
-        parties, found = (() if call.to_number in deployment.callback_numbers else None), False
+        # It may have left this host's setting while it is lent, in a change that another host has not seen.
+        number = call.to_number
+        parties, found = (() if number is not None and numbers.is_of_a_pool(number, clock.now()) else None), False
     if parties is None:
         telemetry.emit("callback_left_alone")
         return None

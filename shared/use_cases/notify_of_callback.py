@@ -11,7 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id, latest_dialled
-from shared.domain.emergencies import Emergency, number_dialled
+from shared.domain.emergencies import Emergency, calls_test_back, held_number_at, number_dialled
 from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -48,10 +48,9 @@ def concerns(callback: Callback, kind: NoticeKind, emergency: Emergency) -> bool
     """Whether this agent's contacts are told: the one's who answered, or else everybody's whose number it is.
 
     Not where the callback came before the agent dialled: it was for whoever held the number then, and an event of it
-    that came late has found the agent.
+    that came late has found the agent. Whoever held it then, and has dialled again since, is told.
     """
-    came_at = callback.came_at or callback.answered_at
-    theirs = any(leg.dialled_at <= came_at for leg in emergency.legs)
+    theirs = held_number_at(emergency, callback.began_at)
     return theirs and emergency.agent_key in {party.agent_key for party in _concerned(callback, kind)}
 
 
@@ -111,6 +110,9 @@ def _notice(
     now: datetime,
 ) -> Notice:
     situation, latest = emergency.situation or Situation(), latest_dialled(emergency)
+    test = calls_test_back(emergency, emergency.legs, callback.began_at)
+    # Of a real call before these tests nobody knows any more which number was dialled.
+    of_earlier = not test and all(leg.test for leg in emergency.legs)
     return Notice(
         notice_id=derived(f"{callback.callback_id}|{emergency.agent_key}", kind.value),
         recipients=recipients,
@@ -125,9 +127,9 @@ def _notice(
         shared=lease.shared,
         foreign=latest is not None and has_foreign_number(emergency, latest),
         number_shown=situation.number_shown,
-        dialled=number_dialled(emergency, emergency.legs),
+        dialled="" if of_earlier else number_dialled(emergency, emergency.legs),
         placeable=situation.placement.placeable,
-        test=all(leg.test for leg in emergency.legs),
+        test=test,
         drill=emergency.drill,
         degraded=lease.fallback,
         location=situation.told,

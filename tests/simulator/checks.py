@@ -109,6 +109,7 @@ class Checks:
         self.world = world
         self.emergencies: dict[str, Emergency] = {}
         self.holders: dict[str, set[str]] = {}
+        self.real: dict[str, Emergency] = {}
         self.legs: dict[str, Recorded] = {}
         self.order = LendingOrder(world)
         self.accepted: Counter[tuple[str, str]] = Counter()
@@ -140,7 +141,10 @@ class Checks:
             if write.key.startswith("agent|"):
                 self._emergency_written(write, writes)
         self.order.committed(writes)
-        self.marked |= {notice.notice_id for notice in filter(None, map(_notice_in, writes)) if notice.test}
+        self._what_is_held_is_not_free(writes)
+        marked = [notice for notice in filter(None, map(_notice_in, writes)) if notice.test]
+        self._no_real_call_is_called_back(marked)
+        self.marked |= {notice.notice_id for notice in marked}
         for notice in _owed_later(writes):
             about = self._agent(self.emergencies[str(notice.agent_key)])
             self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL, test=notice.test)
@@ -154,17 +158,20 @@ class Checks:
             self._a_live_lease_stays(before, None)
             self._unindex(key, before)
             self.emergencies.pop(key, None)
+            self.real.pop(key, None)
             return
         after = msgspec.json.decode(str(write.values["state"]), type=Emergency)
         self._a_live_lease_stays(before, after)
         self._unindex(key, before)
         self.emergencies[key] = after
+        self._remember_real(write, after)
         if not self.world.story.deaf and (before is None or before.hold != after.hold):
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
         self._over_when_it_is(after, writes)
         self._end_is_owed_as_soon_as_it_is_known(after)
         self._may_be_unheard(before, after)
+        self._what_was_left_stays(before, after)
         if before is None or before.legs != after.legs:
             self._new_legs(before, after, writes)
             self._facts_were_reported(after)
@@ -175,6 +182,48 @@ class Checks:
         self._holder_row_agrees(key, after)
         self._expiry_is_true(key, after)
         self._probe_some_time(after)
+
+    def _what_was_left_stays(self, before: Emergency | None, after: Emergency) -> None:
+        """What a person made of a presence that was ours stays until the next leg (B5), in any order of ends (B7)."""
+        if before is None or before.hold is None or not before.hold.left:
+            return
+        more = {leg.leg_id for leg in after.legs} - {leg.leg_id for leg in before.legs}
+        kept = after.hold is not None and after.hold.left
+        self.world.require(
+            bool(more) or kept, "what was left to a person is held again only by a leg", after.hold, self._agent(after)
+        )
+
+    def _remember_real(self, write: Write, after: Emergency) -> None:
+        """The emergency as it was when it last had a real call on the number that it has."""
+        key, lease = after.agent_key, after.lease
+        known = self.real.get(key)
+        same = (
+            known is not None and lease is not None and known.lease is not None and known.lease.number == lease.number
+        )
+        if lease is None or lease.lost or not same or isinstance(write, Insert):
+            self.real.pop(key, None)
+        if lease is not None and not lease.lost and not after.drill and not all(leg.test for leg in after.legs):
+            self.real[key] = after
+
+    def _no_real_call_is_called_back(self, marked: Sequence[Notice]) -> None:
+        """Until a real call's cool-down is over its responders may call back: that is never told as a test's (S3)."""
+        for notice in marked:
+            real = self.real.get(str(notice.agent_key))
+            called_back = notice.kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED)
+            if called_back and real is not None and notice.notice_id not in self.marked:
+                over = self._judged(real).released_at <= notice.dialled_at
+                self.world.require(over, "no real call's callback is told as a test's", notice, self._agent(real))
+
+    def _what_is_held_is_not_free(self, writes: Sequence[Write]) -> None:
+        """Whoever is lent a free number is told that it is theirs alone (B2)."""
+        written = (self.emergencies.get(each.key.removeprefix("agent|")) for each in writes)
+        numbers = {each.lease.number for each in written if each is not None and each.lease is not None}
+        numbers |= {f"+{each.key.split('|')[3]}" for each in writes if each.key.startswith("free|")}
+        for number in numbers:
+            held_by = self.holders.get(number, set())
+            self.world.require(
+                not held_by or not self.order.is_free(number), "a number that somebody holds is not free", number
+            )
 
     def _may_be_unheard(self, before: Emergency | None, after: Emergency) -> None:
         """A closing notice that the sender's quota keeps waiting has until the lease is gone, and no longer."""

@@ -36,6 +36,10 @@ class LendingOrder:
                 else:
                     self._free_since.setdefault(number, self._world.clock.now())
 
+    def is_free(self, number: str) -> bool:
+        """Whether the table says so."""
+        return number in self._free_since
+
     def lent(self, before: Emergency | None, after: Emergency, about: str) -> None:
         """An emergency has been written: look whether its number is the best that there was."""
         lease, own = after.lease, before.lease if before is not None else None

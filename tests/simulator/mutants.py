@@ -67,6 +67,7 @@ ENDS = "shared/use_cases/end_call.py"
 STORE = "shared/adapters/emergency_table.py"
 ROWS = "shared/adapters/emergency_rows.py"
 LENDING = "shared/adapters/lending.py"
+ZONES = "shared/adapters/exhausted_zone.py"
 POOLS = "shared/adapters/registered_pools.py"
 NUMBERS = "shared/adapters/numbers_table.py"
 TURNS = "shared/adapters/turns.py"
@@ -164,6 +165,24 @@ MUTANTS = (
         FACTS,
         "hold = _held_again(emergency.hold) if stands.held and not emergency.held else emergency.hold",
         "hold = emergency.hold",
+    ),
+    Mutant(
+        "a hold that was left to a person is begun again",
+        FACTS,
+        "    if hold is not None and hold.left:\n",
+        "    if hold is not None and hold.left and not hold.settled:\n",
+    ),
+    Mutant(
+        "what a person changed just before the end is begun again",
+        PRESENCE,
+        "left = hold.left or (hold.applied and ",
+        "left = hold.left or (hold.applied and False and ",
+    ),
+    Mutant(
+        "what we gave back is left to a person",
+        PRESENCE,
+        "not hold.settled and replaced and not by_the_service)\n    return Settle",
+        "not hold.settled)\n    return Settle",
     ),
     Mutant(
         "a claim on a call of any age ties",
@@ -731,6 +750,17 @@ MUTANTS = (
         "        yield Delete(loan.row, loan.version)\n",
         "        yield Put(loan.row, _BARE)\n",
     ),
+    Mutant(
+        "only the own numbers are answered in an outage",
+        POOLS,
+        "(self.pool.numbers if lately else self._own)",
+        "self._own",
+    ),
+    Mutant("a number that came free is shared", NUMBERS, "    if loan.held_by:\n", "    if loan.held_by == 'x':\n"),
+    Mutant("a number without holders is shared", ZONES, "not (found.holders or found.unreadable)", "False"),
+    Mutant(
+        "a held number stays free", NUMBERS, "for number in held & free.keys()", "for number in set() & free.keys()"
+    ),
     Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
     Mutant(
         "quota ignored",
@@ -883,6 +913,30 @@ MUTANTS = (
     Mutant("the number is not shown", CLIMB, "caller_id=own if is_e164(invitation.target) else None", "caller_id=None"),
     Mutant(
         "an answered callback is no emergency", CALLBACK_LEGS, "holds_presence=ended_at is None", "holds_presence=False"
+    ),
+    Mutant(
+        "a real call's late callback is told as a test's",
+        FACTS,
+        "        return Earlier(since=since, real_until=until)\n",
+        "        return Earlier(since=since)\n",
+    ),
+    Mutant(
+        "a real call before the test before is forgotten",
+        FACTS,
+        "for each in (known.real_until, until) if",
+        "for each in (until,) if",
+    ),
+    Mutant(
+        "a test of a number of its own is called back as a real call",
+        FACTS,
+        "    if before is None or before.lost:\n        # The next",
+        "    if before is None:\n        # The next",
+    ),
+    Mutant(
+        "who dials again while it rings has missed no callback",
+        FACTS,
+        "emergency.earlier is not None and emergency.earlier.since <= at",
+        "False",
     ),
     Mutant(
         "answered callbacks are told as missed",
@@ -1179,7 +1233,7 @@ MUTANTS = (
     Mutant(
         "a late event of a callback tells the next holder's contacts",
         TELLING,
-        "theirs = any(leg.dialled_at <= came_at for leg in emergency.legs)",
+        "theirs = held_number_at(emergency, callback.began_at)",
         "theirs = True",
     ),
     Mutant(

@@ -1,6 +1,7 @@
 """Callbacks end at a human (B4): each scenario on the core in memory, with call control that rings, joins and drops."""
 
 from collections.abc import Callable
+from datetime import datetime
 from itertools import batched
 
 import pytest
@@ -17,9 +18,10 @@ from shared.domain.errors import Refused, Unavailable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.domain.leases import Rules
-from shared.domain.notifications import NoticeKind
+from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
+from shared.ports import RenderedNotice
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
@@ -27,7 +29,7 @@ from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.remember_callback import REMEMBERED_AFTER_AT_MOST
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import DESK, EVENTS_URL, FALLBACK, House, after, numbers, only_agent, person
+from tests.fakes.house import DESK, EVENTS_URL, FALLBACK, House, PlainTemplate, after, numbers, only_agent, person
 from tests.fakes.switchboard import PSAP
 
 DANA = "agent-dana"
@@ -405,6 +407,79 @@ def test_a_call_that_is_told_once_more_to_the_numbers_next_holder_concerns_their
     house.calling.answer_callback(call)
     house.wait(60)
     assert told(house) == []
+
+
+def test_a_missed_callback_concerns_whoever_dials_again_from_the_cool_down_while_it_rings(house: House) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=70))
+    house.tick()
+    house.responder_calls(number)
+    house.wait(5)
+    house.dial(Dial(call_id="call-2", agent_id=DANA, dialled="911"))
+    house.wait(5)
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert told(house) == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED]
+
+
+class Marks(PlainTemplate):
+    """Remembers of each callback that was told whether it was marked as a test's."""
+
+    def __init__(self) -> None:
+        self.of_callbacks: list[bool] = []
+
+    def render(self, notice: Notice, now: datetime) -> RenderedNotice:
+        if notice.kind is not NoticeKind.CALL:
+            self.of_callbacks.append(notice.test)
+        return super().render(notice, now)
+
+
+@pytest.mark.parametrize(("minutes", "is_test"), [(1, False), (47, False), (50, True)])
+@pytest.mark.parametrize("more", [0, 12])
+def test_until_the_cool_down_of_a_real_call_is_over_a_callback_is_no_tests(
+    house: House, minutes: int, is_test: bool, more: int
+) -> None:
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=71))
+    house.tick()
+    for n in range(1 + more):
+        answer = house.dial(Dial(call_id=f"call-{2 + n}", agent_id=DANA, dialled="933"))
+        assert (answer.callback_number, answer.test) == (number, True)
+        house.end(End(call_id=f"call-{2 + n}", by_agent=True))
+    house.clock.advance(after(minutes=minutes))
+    house.template = marks = Marks()
+    house.responder_calls(number)
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert marks.of_callbacks == [is_test]
+    house.responder_calls(number, "again")
+    house.switchboard.pick_up(DANA_ACS, "again")
+    house.deliver()
+    emergency = house.emergency(DANA)
+    assert emergency is not None
+    [answered] = [leg for leg in emergency.legs if leg.callback is not None]
+    assert answered.test is is_test
+
+
+def test_a_callback_to_a_tests_own_number_is_a_tests_whatever_was_dialled_before() -> None:
+    house = House(pool=numbers(2))
+    for name in (DANA, "ben", "carl"):
+        house.add_agent(Agent(agent_id=name, emergency_contacts=("supervisor@example.com",)))
+    house.tick()
+    number = dropped_call(house)
+    house.clock.advance(after(minutes=1))
+    house.dial(Dial(call_id="carl-1", agent_id="carl", dialled="911"))
+    house.end(End(call_id="carl-1", by_agent=True))
+    house.clock.advance(after(minutes=61))
+    house.tick()
+    assert house.dial(Dial(call_id="ben-1", agent_id="ben", dialled="911")).callback_number == number
+    tested = house.dial(Dial(call_id="call-2", agent_id=DANA, dialled="933")).callback_number
+    assert tested != number
+    house.template = marks = Marks()
+    house.responder_calls(tested)
+    house.switchboard.hang_up()
+    house.wait(60)
+    assert marks.of_callbacks == [True]
 
 
 def test_an_answer_told_after_the_end_is_no_missed_callback(house: House) -> None:

@@ -340,6 +340,31 @@ def test_what_the_desktop_says_outranks_what_acs_says_of_the_same_leg_in_any_ord
         assert house.status(DANA) is AVAILABLE, "what was before the call comes back, whatever the order"
 
 
+@pytest.mark.parametrize("seen_s", [0, 60])
+@pytest.mark.parametrize("by", [DANA_ACS, None])
+def test_what_a_person_changed_in_mid_call_stays_in_whatever_order_its_ends_come(seen_s: int, by: str | None) -> None:
+    for order in itertools.permutations(("dropped", TIED_END)):
+        house = house_with_dana()
+        dial(house)
+        house.see(started(house))
+        house.tie("call-1", "server-1")
+        house.clock.advance(after(minutes=2))
+        house.show(DANA, PresenceStatus.BUSY)
+        house.wait(seen_s)
+        for word in order:
+            if word == TIED_END:
+                house.see(server_ended(house, by=by))
+            else:
+                end(house, by_agent=False)
+            house.wait(20)
+            assert house.status(DANA) is PresenceStatus.BUSY, (order, word)
+        house.clock.advance(after(minutes=10))
+        house.tick()
+        assert house.status(DANA) is PresenceStatus.BUSY
+        dial(house, "call-2")
+        assert house.status(DANA) is DND, "the next leg holds it, whoever changed it before"
+
+
 def test_a_drop_told_after_presence_was_given_back_holds_it_again_for_what_is_left_of_its_time(house: House) -> None:
     dial(house)
     house.see(started(house))

@@ -7,11 +7,13 @@ from contextlib import suppress
 
 import pytest
 
+from shared.adapters.emergency_rows import free_row, slot_row
 from shared.adapters.exhausted_zone import SHARE_ROWS_READ
 from shared.adapters.lending import UNDER_WAY, Lending, LockMaker
+from shared.adapters.numbers_table import lent
 from shared.adapters.registered_pools import REGISTERED_FOR, RegisteredPools
 from shared.adapters.system_clock import SystemClock
-from shared.adapters.table import Put, Row, Table
+from shared.adapters.table import Insert, Put, Row, Table
 from shared.deadlines import Budgets, Deadline, PatientDeadline
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
@@ -19,7 +21,8 @@ from shared.domain.errors import Unavailable
 from shared.domain.leases import Rules
 from shared.ports import Answered, Loan, LoanKind
 from shared.use_cases.carry_on_drill import STEP_WITHIN_S
-from tests.fakes.house import PATIENCE_S, HandClock, House, Overtaken, after, numbers
+from shared.use_cases.end_call import End
+from tests.fakes.house import DAWN, PATIENCE_S, HandClock, House, Overtaken, after, numbers
 from tests.fakes.memory_table import MemoryTable
 
 
@@ -34,8 +37,11 @@ def test_what_other_dials_are_after_is_as_good_as_lent_unless_nobody_holds_anyth
     first, second, third = find(), find(), find()
     assert {each.kind for each in (first, second, third)} == {LoanKind.FREE}
     assert first.number != second.number and third.number in {first.number, second.number}
-    assert not house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911")).shared
-    assert find().kind is LoanKind.SHARED
+    ana = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+    assert not ana.shared
+    for _ in range(4):
+        shares = find()
+        assert (shares.kind, shares.number) == (LoanKind.SHARED, ana.callback_number), "nobody holds the other one"
     house.clock.advance(UNDER_WAY)
     assert find().kind is LoanKind.FREE, "whoever had it in mind is over by now"
 
@@ -327,3 +333,68 @@ def test_what_is_forgotten_right_after_it_was_read_is_read_again_and_not_taken_f
     lock.forget = at_the_next
     loan = lending.find(country=None, unlisted_share=None, now=clock.now(), deadline=house.within())
     assert loan.kind is LoanKind.FREE
+
+
+def exhausted_but_for_a_rest(table: Overtaken) -> House:
+    """A pool of two: Ben is in a call, and Ana's rest is over, which no timer has written yet."""
+    house = House(pool=numbers(2), table=table)
+    house.tick()
+    for name in ("ana", "ben", "carl", "dora"):
+        house.add_agent(Agent(agent_id=name))
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.clock.advance(after(minutes=119))
+    house.dial(Dial(call_id="ben/1", agent_id="ben", dialled="911"))
+    house.clock.advance(after(minutes=1))
+    return house
+
+
+@pytest.mark.parametrize("kind", ["share", "number"])
+def test_a_number_that_came_free_after_the_reading_is_lent_and_not_shared(kind: str) -> None:
+    table = Overtaken()
+    house = exhausted_but_for_a_rest(table)
+    table.kind, table.meanwhile = kind, house.tick
+    carl = house.dial(Dial(call_id="carl/1", agent_id="carl", dialled="911"))
+    dora = house.dial(Dial(call_id="dora/1", agent_id="dora", dialled="911"))
+    assert (carl.shared, carl.degraded, dora.shared) == (False, False, True)
+    free = [row for row in house.rows() if row.startswith("free|")]
+    assert not free, "a number that is held is not free"
+
+
+def test_a_burst_shares_a_number_without_waiting_for_one_another() -> None:
+    house = House(pool=numbers(1))
+    house.tick()
+    for name in ("ana", "ben", "carl"):
+        house.add_agent(Agent(agent_id=name))
+    house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911"))
+    commits: list[str] = []
+    loans = [
+        house.numbers.loan(country=None, unlisted_share=None, now=house.clock.now(), deadline=house.within())
+        for _ in range(2)
+    ]
+    for loan in loans:
+        writes = list(lent(loan))
+        house.table.commit(writes, house.within())
+        commits.append(loan.number)
+    assert commits == [*numbers(1), *numbers(1)]
+
+
+def test_a_free_row_of_a_number_that_is_held_goes_when_the_pool_is_brought_in_line() -> None:
+    stays, leaves = numbers(2)
+    house = House(pool=(stays, leaves))
+    house.tick()
+    for name in ("ana", "ben"):
+        house.add_agent(Agent(agent_id=name))
+        house.dial(Dial(call_id=f"{name}/1", agent_id=name, dialled="911"))
+    # As a version before this one left them.
+    house.table.commit([Insert(free_row(each, DAWN), {"schema": 1}) for each in (stays, leaves)], house.within())
+    house.lend_from((stays,))
+    house.clock.advance(REGISTERED_FOR)
+    for _ in range(3):
+        house.tick()
+    assert not [row for row in house.rows() if row.startswith("free|")]
+    assert [row for row in house.rows() if row.startswith("number|") and row.endswith("|")] == [
+        slot_row(stays),
+        slot_row(leaves),
+    ]
+    assert house.call_back(leaves) is not None

@@ -56,7 +56,7 @@ def test_once_in_place_it_is_settled_and_what_somebody_changes_stays() -> None:
     )
     applied = structs.replace(remembered, applied=True)
     step = next_step(applied, held=True, current=shown(BUSY), now=NOW)
-    assert step == Settle(structs.replace(applied, settled=True))
+    assert step == Settle(structs.replace(applied, settled=True, left=True))
 
 
 def test_only_what_is_ours_is_given_back() -> None:
@@ -100,7 +100,7 @@ def test_what_the_service_changed_by_itself_is_undone_and_returns_to_what_was_be
 def test_what_a_person_or_nobody_knows_who_changed_stays(by: str | None) -> None:
     for held in (True, False):
         step = next_step(APPLIED, held=held, current=shown(BUSY, set_by=by), now=NOW)
-        assert step == Settle(structs.replace(APPLIED, settled=True))
+        assert step == Settle(structs.replace(APPLIED, settled=True, left=True))
 
 
 def test_what_a_person_left_behind_is_not_taken_from_the_service_afterwards() -> None:
@@ -172,7 +172,7 @@ def test_do_not_disturb_that_the_agent_chose_themselves_stays() -> None:
     chosen = shown(DND, set_by="agent")
     for held in (True, False):
         step = next_step(APPLIED, held=held, current=chosen, now=NOW)
-        assert step == Settle(structs.replace(APPLIED, settled=True))
+        assert step == Settle(structs.replace(APPLIED, settled=True, left=True))
 
 
 def test_what_is_left_to_a_person_is_told_from_what_was_given_back() -> None:

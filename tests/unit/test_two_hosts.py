@@ -167,6 +167,25 @@ def test_a_call_from_a_number_of_ours_is_no_responders_whichever_host_it_comes_t
     assert hosts.new.switchboard.ringing() != []
 
 
+@pytest.mark.parametrize(("minutes", "answered"), [(0, True), (4, True), (5, False)])
+def test_a_number_that_left_one_hosts_setting_is_answered_in_an_outage_while_the_change_rolls_out(
+    minutes: int, answered: bool
+) -> None:
+    stays, leaves = numbers(2)
+    house = House(pool=(stays, leaves))
+    house.tick()
+    house.deployment = structs.replace(house.deployment, callback_numbers=(stays,))
+    house.lend_from((stays,))
+    house.tick()
+    house.line.away = True
+    house.clock.advance(after(minutes=minutes))
+    house.responder_calls(leaves, delivered=False)
+    assert bool(house.switchboard.requests) is answered
+    house.switchboard.requests.clear()
+    house.responder_calls(stays, "own", delivered=False)
+    assert house.switchboard.requests, "one's own number is answered however long ago another host was heard of"
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["before the end", "after it"])
 def test_what_one_host_promised_after_the_call_holds_with_the_other_whose_setting_is_shorter(first: bool) -> None:
     old = House(pool=numbers(1))
