@@ -662,7 +662,9 @@ export class EmergencyPanel extends HTMLElement {
     if (this.#isIdle(name)) return this.#say("no_softphone");
     const number = name === "dial" ? this.#parts.number.value.trim() : name === "call_again" ? view.dial ?? DEFAULT_NUMBER : undefined;
     if (name === "dial" && !number) return this.#parts.number.focus();
-    if (name === "end_call") this.#endAskedOf = this.#emergencies().filter(isInProgress).map(({ id }) => id);
+    const ended = name === "end_call" ? this.#emergencies().filter(isInProgress) : [];
+    // A press for a customer's call afterwards tells nothing of the emergency.
+    if (ended.length) this.#endAskedOf = ended.map(({ id }) => id);
     // First the call: everything else may fail.
     const taken = this.#dialer ? this.#throughDialer(name, number, view) : Boolean(this.#softphone?.control);
     if (name === "dial") this.#parts.number.value = "";

@@ -109,6 +109,7 @@ def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk,
 
 
 CALL = {"type": "call", "id": "1", "state": "connected", "emergency": True, "direction": "outgoing"}
+CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,16 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
     expect(framed.get_by_role("heading", level=2)).to_have_text(heading)
     again = framed.get_by_role("button", name="Call 911 again")
     expect(again).to_have_count(int(heading == "After the emergency call"))
+    # Whoever ends a customer's call after it tells nothing of it.
+    page.evaluate("(call) => window.port.postMessage(call)", {**CUSTOMER, "state": "connected"})
+    page.wait_for_timeout(INERT_MS)
+    framed.get_by_role("button", name="End call").click()
+    page.frames[1].evaluate("() => dispatchEvent(new Event('focus'))")
+    page.wait_for_timeout(100)
+    expect(framed.get_by_role("heading", level=2)).to_have_text(heading)
     said.clear()
 
 
-CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
 CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
 ENDED = {"state": "ended"}
 ANSWER = ["Answer", *DEVICES_AND_END]
