@@ -100,13 +100,13 @@ ROWS_OF_PEOPLE = "agent|", "call|"
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
 RESTS_LONGEST = datetime(2000, 1, 1, tzinfo=UTC)
 _INDEX = msgspec.json.Decoder(tuple[str, ...])
+_MOMENT = "%04d%02d%02dT%02d%02d%02d%06dZ"
 
 
 def moment(at: datetime) -> str:
     """A time in a key: fixed width, so that keys sort by it."""
     utc = at.astimezone(UTC)
-    date, time = f"{utc.year:04}{utc.month:02}{utc.day:02}", f"{utc.hour:02}{utc.minute:02}{utc.second:02}"
-    return f"{date}T{time}{utc.microsecond:06}Z"
+    return _MOMENT % (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
 
 
 def moment_in(key: str) -> datetime:

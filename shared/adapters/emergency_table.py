@@ -596,8 +596,8 @@ def _once_a_row(writes: Sequence[Write]) -> list[Write]:
     That it is the other's still, the version of the other's own row proves.
     """
     gone = {write.key for write in writes if isinstance(write, Delete)}
-    passed_on = {write.key: Put(write.key, write.values) for write in writes if isinstance(write, Insert)}
-    passed_on = {key: put for key, put in passed_on.items() if key in gone}
+    inserted = (write for write in writes if isinstance(write, Insert) and write.key in gone)
+    passed_on = {write.key: Put(write.key, write.values) for write in inserted}
     kept = (write for write in writes if not (isinstance(write, Delete) and write.key in passed_on))
     return [passed_on.get(write.key, write) for write in kept]
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from itertools import batched
 
 from shared.adapters.emergency_rows import (
@@ -160,10 +161,7 @@ class NumbersTable:
         most = unlisted_at_once(caller)
         # Agents are many principals with one emergency each: they are bounded together.
         together = "agents" if caller.is_agent else self._keys.ring(deadline).first(key_of(caller.owner))
-        places = {
-            unlisted_emergency_row(place): place
-            for place in (UnlistedEmergencyPlace(together, number) for number in range(most))
-        }
+        places = _unlisted_emergency_places(together, most)
         read = self._table.between(*with_prefix(f"outside|{together}|"), most, deadline)
         return Read(read, lambda rows: self._one_left(places, rows))
 
@@ -280,6 +278,13 @@ class NumbersTable:
             return self._table.commit([Replace(POOL_ROW, values, mark), *writes], deadline)[0]
         except RowConflict as conflict:
             raise _OtherSync if conflict.index == 0 else conflict from None
+
+
+@lru_cache(maxsize=16)
+def _unlisted_emergency_places(principals: str, most: int) -> Mapping[str, UnlistedEmergencyPlace]:
+    """All places that these principals may have, by their rows; remembered, because they are up to a thousand."""
+    places = (UnlistedEmergencyPlace(principals, number) for number in range(most))
+    return {unlisted_emergency_row(place): place for place in places}
 
 
 def lent(loan: Loan) -> Iterable[Write]:

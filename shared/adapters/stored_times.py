@@ -11,23 +11,25 @@ from datetime import MAXYEAR, MINYEAR, datetime
 
 from msgspec import Struct, structs
 
+# `tuple | list | frozenset` would be made anew for every value that is looked at.
+_MANY = (tuple, list, frozenset)
+
 
 def require_sound_times(found: object) -> None:
     """Raise `ValueError` unless every time in it, at any depth, has a zone and lies off the edges of the calendar."""
     left = [found]
-    while left:
-        each = left.pop()
-        if each is None:
-            continue
+    # The list grows while it is gone through: by what is in each.
+    for each in left:
         if isinstance(each, datetime):
             if each.tzinfo is None or not MINYEAR < each.year < MAXYEAR:
                 raise ValueError("a time that is kept must have a zone, and lie where it can be calculated with")
         elif isinstance(each, Struct):
-            left += [getattr(each, name) for name in _fields_with_times(type(each))]
+            # Most fields that may hold a time are None.
+            left += [value for name in _fields_with_times(type(each)) if (value := getattr(each, name)) is not None]
+        elif isinstance(each, _MANY):
+            left += each
         elif isinstance(each, dict):
             left += each.values()
-        elif isinstance(each, tuple | list | frozenset):
-            left += each
 
 
 @functools.cache

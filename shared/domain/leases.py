@@ -1,10 +1,16 @@
 """How long a callback number stays with an agent (S3, B2, B3)."""
 
+import functools
 from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
 from shared.domain.ids import Key
+
+
+@functools.cache
+def _minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -19,27 +25,27 @@ class Rules(Struct, frozen=True, kw_only=True):
     @property
     def window(self) -> timedelta:
         """From dialling: the lease's least length, and how late a start still counts."""
-        return timedelta(minutes=self.window_minutes)
+        return _minutes(self.window_minutes)
 
     @property
     def after_call(self) -> timedelta:
         """From the last leg's end (RFC 6881, ED-68)."""
-        return timedelta(minutes=self.after_call_minutes)
+        return _minutes(self.after_call_minutes)
 
     @property
     def cool_down(self) -> timedelta:
         """From the lease's end until the number counts as free again."""
-        return timedelta(minutes=self.cool_down_minutes)
+        return _minutes(self.cool_down_minutes)
 
     @property
     def hold_after_drop(self) -> timedelta:
         """How long presence stays held after a drop (B5)."""
-        return timedelta(minutes=self.hold_after_drop_minutes)
+        return _minutes(self.hold_after_drop_minutes)
 
     @property
     def max_call(self) -> timedelta:
         """When a leg whose end was never reported counts as dropped."""
-        return timedelta(minutes=self.max_call_minutes)
+        return _minutes(self.max_call_minutes)
 
 
 # A drill is over within five minutes, also where nobody carries it on; then nothing of it is protected, or rests (B9).

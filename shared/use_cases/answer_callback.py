@@ -15,7 +15,7 @@ from shared.domain.callbacks import Party, called_by, label_of
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import all_kept_until
 from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
-from shared.domain.identities import raw_identities, raw_identity
+from shared.domain.identities import number_in
 from shared.domain.ids import derived
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
 from shared.use_cases.load_emergencies import load_emergencies
@@ -59,7 +59,7 @@ def answer_callback(
     Raises `Unavailable` when nobody could be reached, so that the event comes again.
     """
     began = clock.monotonic()
-    if raw_identity(call.caller or "") in raw_identities(deployment.callback_numbers):
+    if number_in(call.caller or "") in deployment.callback_numbers:
         telemetry.emit("callback_left_alone")
         return None
     try:

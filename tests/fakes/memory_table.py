@@ -24,7 +24,7 @@ from shared.ports import Answered, Telemetry
 
 
 class MemoryTable:
-    """Port `Table`. Everything that it takes and gives is a copy."""
+    """Port `Table`. Everything that it takes and gives is a copy. `changes` counts the rows that were written."""
 
     def __init__(self, telemetry: Telemetry | None = None) -> None:
         self._told = ToldRows(telemetry)
@@ -33,6 +33,7 @@ class MemoryTable:
         self._rows: dict[str, Row] = {}
         self._keys: list[str] = []
         self._versions = 0
+        self.changes = 0
 
     def get(self, key: str, deadline: Deadline) -> Answered[Row | None]:
         """One row."""
@@ -50,7 +51,9 @@ class MemoryTable:
         with self._lock:
             start, stop = bisect_left(self._keys, first), bisect_left(self._keys, end)
             keys = self._keys[start : min(stop, start + limit + len(self._unnamed))]
-            rows = self._told.named(self._rows[key] for key in keys)[:limit]
+            rows = [self._rows[key] for key in keys]
+            if self._unnamed:
+                rows = self._told.named(rows)[:limit]
         return Answered([_copied(row) for row in rows])
 
     def commit(self, writes: Sequence[Write], deadline: Deadline) -> list[str | None]:
@@ -91,6 +94,7 @@ class MemoryTable:
                     raise RowConflict(index, Miss.CHANGED)
 
     def _apply(self, write: Write) -> str | None:
+        self.changes += 1
         if isinstance(write, Delete):
             del self._rows[write.key]
             del self._keys[bisect_left(self._keys, write.key)]

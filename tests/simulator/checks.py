@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.table import Delete, Insert, Put, Write
+from shared.adapters.table import Delete, Insert, Put, Replace, Write
 from shared.deadlines import Deadline
 from shared.domain.emergencies import Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
@@ -78,6 +78,10 @@ class Recorded(Struct):
 type Hearer = tuple[str, str, bool]
 
 
+# A write that owes a notice, and that notice.
+type Owed = tuple[Insert | Put | Replace, Notice]
+
+
 class Expected(Struct, frozen=True, kw_only=True):
     """A notice that has a cause: whose call it is of, and who called back.
 
@@ -131,27 +135,31 @@ class Checks:
         self.closings: dict[tuple[str, str, str], str] = {}
         # By which notices those callbacks are told that were missed beyond the ration.
         self.missed_later: dict[str, set[str]] = {}
+        self._judged_last: tuple[Emergency, datetime, Verdict] | None = None
+        # By which notices a message told of anything.
+        self.told_by: set[str] = set()
         self.probes = 0
 
     # After every transaction
 
     def committed(self, writes: Sequence[Write]) -> None:
         """A transaction of the emergencies' table was applied."""
+        owed = _notices_in(writes)
         for write in writes:
             if write.key.startswith("agent|"):
-                self._emergency_written(write, writes)
+                self._emergency_written(write, owed)
         self.order.committed(writes)
         self._what_is_held_is_not_free(writes)
-        marked = [notice for notice in filter(None, map(_notice_in, writes)) if notice.test]
+        marked = [notice for _, notice in owed if notice.test]
         self._no_real_call_is_called_back(marked)
         self.marked |= {notice.notice_id for notice in marked}
-        for notice in _owed_later(writes):
+        for notice in _later(owed):
             about = self._agent(self.emergencies[str(notice.agent_key)])
             self.expect_notice(notice.notice_id, about, opens=notice.kind is NoticeKind.CALL, test=notice.test)
             if notice.kind is NoticeKind.CALLBACK_MISSED:
                 self.missed_later.setdefault(about, set()).add(notice.notice_id)
 
-    def _emergency_written(self, write: Write, writes: Sequence[Write]) -> None:
+    def _emergency_written(self, write: Write, owed: Sequence[Owed]) -> None:
         key = write.key.removeprefix("agent|")
         before = self.emergencies.get(key)
         if isinstance(write, Delete):
@@ -168,12 +176,12 @@ class Checks:
         if not self.world.story.deaf and (before is None or before.hold != after.hold):
             self.world.tell(self._agent(after), f"hold is now {after.hold}, due {after.presence_due_at}")
         self._index(key, after)
-        self._over_when_it_is(after, writes)
+        self._over_when_it_is(after, owed)
         self._end_is_owed_as_soon_as_it_is_known(after)
         self._may_be_unheard(before, after)
         self._what_was_left_stays(before, after)
         if before is None or before.legs != after.legs:
-            self._new_legs(before, after, writes)
+            self._new_legs(before, after, owed)
             self._facts_were_reported(after)
             self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
@@ -249,7 +257,11 @@ class Checks:
         return self.world.whose(emergency)
 
     def _judged(self, emergency: Emergency) -> Verdict:
-        return judge(emergency, self.world.rules, self.world.clock.now())
+        """What follows from its facts now; the checks of one transaction ask it of the same facts again and again."""
+        now, last = self.world.clock.now(), self._judged_last
+        if last is None or last[0] is not emergency or last[1] != now:
+            self._judged_last = last = emergency, now, judge(emergency, self.world.rules, now)
+        return last[2]
 
     def _unindex(self, key: str, emergency: Emergency | None) -> None:
         if emergency is not None and emergency.lease is not None:
@@ -259,13 +271,13 @@ class Checks:
         if emergency.lease is not None and not emergency.lease.lost:
             self.holders.setdefault(emergency.lease.number, set()).add(key)
 
-    def _new_legs(self, before: Emergency | None, after: Emergency, writes: Sequence[Write]) -> None:
+    def _new_legs(self, before: Emergency | None, after: Emergency, owed: Sequence[Owed]) -> None:
         known = {leg.leg_id for leg in before.legs} if before is not None else set()
         for leg in after.legs:
             if leg.leg_id not in known:
-                self._leg_recorded(after, leg, writes)
+                self._leg_recorded(after, leg, owed)
 
-    def _leg_recorded(self, emergency: Emergency, leg: Leg, writes: Sequence[Write]) -> None:
+    def _leg_recorded(self, emergency: Emergency, leg: Leg, owed: Sequence[Owed]) -> None:
         now, about = self.world.clock.now(), self._agent(emergency)
         self.world.tell(about, f"leg {leg.leg_id[:8]} recorded, number {leg.number} shared={leg.shared}")
         if leg.callback is not None:
@@ -273,28 +285,28 @@ class Checks:
             self.world.require(joined, "a callback's leg is somebody's answer", leg, about)
             return
         self.world.require(leg.dialled_at <= now, "no call is dialled in the future", leg.dialled_at, about)
-        owed = f"|notice|{derived(leg.leg_id, 'notice')}"
-        notices = [write for write in writes if isinstance(write, Insert) and write.key.endswith(owed)]
-        later = [each for each in _owed_later(writes) if each.kind is NoticeKind.CALL]
+        own = f"|notice|{derived(leg.leg_id, 'notice')}"
+        notices = [write for write, _ in owed if isinstance(write, Insert) and write.key.endswith(own)]
+        later = [each for each in _later(owed) if each.kind is NoticeKind.CALL]
         told = bool(notices or later)
-        self.world.require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", owed, about)
+        self.world.require(told == (leg.notified > 0), "every leg owes its notice in its own transaction", own, about)
         self.world.require(leg.leg_id not in self.legs, "a call is one leg", leg.leg_id, about)
         if not self.world.is_unknown(about):
             self.world.require(
                 leg.notified == 2, "every leg of a known agent notifies their contacts", leg.notified, about
             )
-        for responder in self.world.responders:
-            responder.a_holder_came(leg.number)
+        for responder in self.world.responders_on[leg.number]:
+            responder.a_holder_came()
         worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
 
-    def _over_when_it_is(self, emergency: Emergency, writes: Sequence[Write]) -> None:
+    def _over_when_it_is(self, emergency: Emergency, owed: Sequence[Owed]) -> None:
         """Who was told, and nobody else, is told that it is over; never while it is not (B6).
 
         A real call and a test are two threads: each has its own end, its own times and its own hearers.
         """
         about = self._agent(emergency)
-        for notice in filter(None, map(_closing_in, writes)):
+        for notice in [each for _, each in owed if each.kind is NoticeKind.CLOSING]:
             verdict, test = self._judged(emergency), notice.test
             over = thread_is_over(emergency, verdict, self.world.rules, self.world.clock.now(), test=test)
             self.world.require(over, "nobody is told that it is over while it is not", notice, about)
@@ -315,14 +327,13 @@ class Checks:
         verdict = self._judged(emergency)
         for test, thread in ((False, emergency.thread), (True, emergency.test_thread)):
             own = [leg for leg in emergency.legs if leg.test == test]
-            if thread is None or not own:
+            if thread is None or not own or thread.closed or thread.close_at is not None:
                 continue
             # As of then neither a hold nor the lease is over: what is over was reported to be, or given back after it.
             then, as_of_then = min(leg.dialled_at for leg in own), structs.replace(verdict, lease_lives=True)
             over = thread_is_over(emergency, as_of_then, self.world.rules, then, test=test)
-            owed = thread.closed or thread.close_at is not None
             self.world.require(
-                owed or not over, "an end is owed as soon as it is known", (thread, test), self._agent(emergency)
+                not over, "an end is owed as soon as it is known", (thread, test), self._agent(emergency)
             )
 
     def _bears_own_times(self, notice: Notice, own: Sequence[Leg], verdict: Verdict, about: str) -> None:
@@ -571,6 +582,8 @@ class Checks:
             self._does_not_go_on(cause)
         if cause.responder is not None:
             cause.responder.is_told_of(notice_id)
+        if recipients:
+            self.told_by.add(notice_id)
         for recipient in recipients:
             self.accepted[notice_id, recipient] += 1
             now, whose = self.world.clock.now(), (cause.agent_id, recipient, cause.test or notice_id in self.marked)
@@ -627,7 +640,7 @@ class Checks:
     def was_told(self, notice_id: str, agent_id: str) -> bool:
         """Whether anybody received it, or the agent's one for all that are beyond the ration."""
         notices = {notice_id} | self.missed_later.get(agent_id, set())
-        return any(accepted in notices for accepted, _ in self.accepted)
+        return not notices.isdisjoint(self.told_by)
 
     def released_at(self, agent_key: str) -> datetime | None:
         """When this agent's emergency is to be forgotten, as things stand."""
@@ -717,23 +730,16 @@ class Checks:
             self.world.require(presence.status is chosen, "presence ends where people left it", detail, agent_id)
 
 
-def _owed_later(writes: Sequence[Write]) -> list[Notice]:
-    """The notices beyond a ration: each is owed in place of the one before it, for all of them."""
-    rows = [each for each in writes if isinstance(each, Put) and each.key.startswith("outbox|")]
-    return [msgspec.json.decode(str(each.values["state"]), type=Notice) for each in rows if "|notice|" in each.key]
+def _notices_in(writes: Sequence[Write]) -> list[Owed]:
+    """The notices that a transaction owes."""
+    rows = [each for each in writes if each.key.startswith("outbox|") and not isinstance(each, Delete)]
+    owed = [each for each in rows if "|notice|" in each.key]
+    return [(each, msgspec.json.decode(str(each.values["state"]), type=Notice)) for each in owed]
 
 
-def _notice_in(write: Write) -> Notice | None:
-    """The notice that a write owes, if it does."""
-    if isinstance(write, Delete) or not write.key.startswith("outbox|") or "|notice|" not in write.key:
-        return None
-    return msgspec.json.decode(str(write.values["state"]), type=Notice)
-
-
-def _closing_in(write: Write) -> Notice | None:
-    """The closing notice that a write owes, if it does."""
-    notice = _notice_in(write)
-    return notice if notice is not None and notice.kind is NoticeKind.CLOSING else None
+def _later(owed: Sequence[Owed]) -> list[Notice]:
+    """Those of them that are beyond a ration: each is owed in place of the one before it, for all of them."""
+    return [notice for write, notice in owed if isinstance(write, Put)]
 
 
 def _minute_of(now: datetime) -> datetime:

@@ -112,14 +112,14 @@ MUTANTS = (
     Mutant(
         "lease end: a second short",
         LEASES,
-        "timedelta(minutes=self.window_minutes)",
-        "timedelta(minutes=self.window_minutes, seconds=-1)",
+        "_minutes(self.window_minutes)",
+        "_minutes(self.window_minutes) - timedelta(seconds=1)",
     ),
     Mutant(
         "after the call: a minute long",
         LEASES,
-        "timedelta(minutes=self.after_call_minutes)",
-        "timedelta(minutes=self.after_call_minutes + 1)",
+        "_minutes(self.after_call_minutes)",
+        "_minutes(self.after_call_minutes + 1)",
     ),
     Mutant("lease ends during a leg", LEASES, "quiet_since = self.busy_until or", "quiet_since ="),
     Mutant(

@@ -110,6 +110,12 @@ class LineLock:
         self._held = False
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._held and not self._comes_free(blocking, timeout):
+            return False
+        self._held = True
+        return True
+
+    def _comes_free(self, blocking: bool, timeout: float) -> bool:
         clock = self._process.world.clock
         until_s = clock.monotonic() + (timeout if timeout >= 0 else math.inf)
         while self._held:
@@ -118,7 +124,6 @@ class LineLock:
             clock.sleep(0.001)
             if self._process.dead:
                 raise Died
-        self._held = True
         return True
 
     def release(self) -> None:

@@ -144,9 +144,9 @@ class Responder:
             for agent_id in self.world.checks.right_agents(self.number):
                 self._expect_notices(agent_id)
 
-    def a_holder_came(self, number: str) -> None:
+    def a_holder_came(self) -> None:
         """A dial was recorded: of one that an outage has kept from that, the holder is found by whatever comes next."""
-        if number == self.number and not self._over:
+        if not self._over:
             self._see_who_is_right()
 
     def _expect_notices(self, agent_id: str) -> None:

@@ -27,7 +27,7 @@ class Timer:
 
     def __init__(self, world: "World", kinds: Sequence[str], every_s: int, run: Callable[[Process], None]) -> None:
         self._world = world
-        self._kinds = tuple(kinds)
+        self._first_due = FirstDue(world.table, kinds)
         self._prefixes = tuple(f"{kind}|" for kind in kinds)
         self._every_us = every_s * SECOND
         self._run = run
@@ -55,7 +55,7 @@ class Timer:
         if when_us != self._next_us:
             return
         self._next_us = -1
-        first_due_us = self._first_due_us()
+        first_due_us = self._first_due.at_us()
         if when_us >= self.paused_until_us and min(first_due_us, self._idle_until_us) <= when_us:
             self._idle_until_us = when_us + IDLE_S * SECOND
             self._start()
@@ -75,11 +75,20 @@ class Timer:
         if process.dead:
             self._world.unserved.append((began, began + timedelta(microseconds=self._every_us)))
 
-    def _first_due_us(self) -> int:
-        return min(first_due_us(self._world.table, kind) for kind in self._kinds)
 
+class FirstDue:
+    """When the first row of some kinds is due, looked up once after each change of the table."""
 
-def first_due_us(table: MemoryTable, kind: str) -> int:
-    """When the first row of a kind is due."""
-    first = table.first_key(f"{kind}|")
-    return microseconds(moment_in(first)) if first is not None else NEVER_US
+    def __init__(self, table: MemoryTable, kinds: Sequence[str]) -> None:
+        self._table = table
+        self._prefixes = tuple(f"{kind}|" for kind in kinds)
+        self._changes = -1
+        self._at_us = NEVER_US
+
+    def at_us(self) -> int:
+        """The time by the clockwork."""
+        if self._changes != self._table.changes:
+            self._changes = self._table.changes
+            keys = filter(None, map(self._table.first_key, self._prefixes))
+            self._at_us = min((microseconds(moment_in(key)) for key in keys), default=NEVER_US)
+        return self._at_us

@@ -1,6 +1,7 @@
 """One world: agents, processes, stores, and a climate of faults, all drawn from one seed."""
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import process_time
@@ -38,7 +39,7 @@ from tests.simulator.processes import DEAF, Process
 from tests.simulator.responders import Responder
 from tests.simulator.story import Story, Violation
 from tests.simulator.strangers import STRANGERS, THIEVES, Stranger, is_stranger
-from tests.simulator.timers import Timer, first_due_us
+from tests.simulator.timers import FirstDue, Timer
 
 HOUR_S = 3600
 OWED = ("ladder", "look", "outbox", "waiting")
@@ -96,7 +97,9 @@ class World:
         self.faults = Faults(climate_of(plan, crowd=self.crowd), seeded(seed, "faults"), lambda: self.talking > 0)
         self.courier, self.control = Courier(self), CallControl(self)
         self.responders: list[Responder] = []
+        self.responders_on: defaultdict[str, list[Responder]] = defaultdict(list)
         self.table, self.directory_table = MemoryTable(), MemoryTable()
+        self._first_owed = FirstDue(self.table, OWED)
         self.presence = PresenceTable(MemoryTable(), self.clock)
         self.nobody_listens = DEAF
         self.ends_said: dict[str, set[tuple[object, bool]]] = {}
@@ -191,7 +194,7 @@ class World:
 
     def something_is_owed(self) -> bool:
         """Whether anything is overdue that the outbox's sweep would take up."""
-        return any(first_due_us(self.table, kind) <= self.clock.at_us for kind in OWED)
+        return self._first_owed.at_us() <= self.clock.at_us
 
     # Names
 
@@ -245,8 +248,10 @@ class World:
 
     def responder(self, number: str, context: str, about: str) -> Responder:
         """Somebody who calls this number back."""
-        self.responders.append(Responder(self, number, context, about))
-        return self.responders[-1]
+        responder = Responder(self, number, context, about)
+        self.responders.append(responder)
+        self.responders_on[number].append(responder)
+        return responder
 
     def require(self, holds: bool, invariant: str, detail: object, about: str | None = None) -> None:
         """Raise `Violation` unless it holds; what is told of one whose rows could not be read proves nothing."""
