@@ -840,14 +840,13 @@ def with_closing_withdrawn(emergency: Emergency, recipients: Iterable[str], *, t
 
 
 def _legs_of(emergency: Emergency, *, test: bool) -> tuple[Leg, ...]:
-    """The legs of which one thread tells: the tests, or the real calls (S1).
+    """The legs of which one thread tells: the tests, or the real calls (S1), none where those are kept no more.
 
     All of them, where a test opened the one thread of an older version.
     """
-    if test:
-        return tuple(leg for leg in emergency.legs if leg.test)
-    real = tuple(leg for leg in emergency.legs if not leg.test)
-    return emergency.legs if not real or _opened_by_test(emergency) else real
+    if not test and _opened_by_test(emergency):
+        return emergency.legs
+    return tuple(leg for leg in emergency.legs if leg.test is test)
 
 
 def _opened_by_test(emergency: Emergency) -> bool:

@@ -454,8 +454,8 @@ MUTANTS = (
     Mutant(
         "what is over bears the times of a test beside it",
         FACTS,
-        "return emergency.legs if not real or _opened_by_test(emergency) else real",
-        "return emergency.legs",
+        "    if not test and _opened_by_test(emergency):\n",
+        "    if not test:\n",
     ),
     Mutant(
         "a test has no end of its own",

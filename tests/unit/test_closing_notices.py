@@ -8,6 +8,7 @@ from msgspec import structs
 from shared.domain.agents import Agent
 from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
+from shared.domain.emergencies import Thread
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.errors import Unavailable
 from shared.domain.ids import agent_key_of
@@ -586,6 +587,22 @@ def test_a_test_that_the_version_before_recorded_is_closed_as_one(
     end(house, "933")
     live(house, 2)
     assert [notice.test for notice in seen if notice.kind is NoticeKind.CLOSING] == tests
+
+
+def test_the_end_of_a_real_call_that_is_kept_no_more_is_no_tests_end(house: House) -> None:
+    """Somebody hears so late of it, by a notice beyond a ration, that only the tests of a later lease are kept."""
+    seen = heard(house)
+    dial(house, "933", "933")
+    end(house, "933")
+    live(house, 1)
+    stored, now = house.emergencies.load(agent_key_of(DANA), house.within()).result(), house.clock.now()
+    assert stored.emergency is not None
+    late = Thread(opened_by="of-a-real-call", told=CONTACTS, close_at=now)
+    changed = structs.replace(stored.emergency, thread=late)
+    house.emergencies.commit(Change(stored=stored, emergency=changed, now=now), house.within())
+    live(house, 2)
+    ends = [(notice.test, notice.dialled) for notice in seen if notice.kind is NoticeKind.CLOSING]
+    assert ends == [(True, "933"), (False, "")]
 
 
 def test_a_callbacks_notice_tells_of_the_call_what_its_own_notice_told(house: House) -> None:
