@@ -544,7 +544,7 @@ def _change(
     late_for, known, now = found.lessons.late_for, found.stored.emergency, facts.now
     ended = LegEnd(late_for.ended_at, late_for.by_agent) if late_for is not None and late_for.ended_at else None
     leg = new_leg(facts, lease, ended, apart=found.lessons.apart, holds_presence=late_for is None)
-    emergency = emergency_of(facts, known, found.agent_key)
+    emergency = emergency_of(facts, known, found.agent_key, lease)
     emergency = structs.replace(
         emergency,
         unlisted_number_place=loan.unlisted_number_place if loan is not None else emergency.unlisted_number_place,

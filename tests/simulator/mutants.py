@@ -945,6 +945,30 @@ MUTANTS = (
         "return self.received_at - ago if ago is not None and self.dial.dialled_at is None else",
     ),
     Mutant(
+        "a dial that is recorded late overwrites what a later one established",
+        DIALS,
+        "    return later and goes_on(",
+        "    return False and goes_on(",
+    ),
+    Mutant(
+        "what a lease that is over established stays for the next one",
+        DIALS,
+        "    return later and goes_on(known, lease, facts.rules, facts.now)",
+        "    return later",
+    ),
+    Mutant(
+        "a desktop whose clock is behind dials before what was dialled elsewhere",
+        DIALS,
+        "return self.dialled_at if measured else self.received_at",
+        "return self.dialled_at",
+    ),
+    Mutant(
+        "a dial that is recorded late says which softphone is the agent's",
+        DIALS,
+        "    if new.in_directory or not known.starters:\n",
+        "    if new or not known.starters:\n",
+    ),
+    Mutant(
         "a server call of long before ties",
         FACTS,
         "self.dialled_at if self.by_event else max(self.dialled_at, received_at - REPORTED_WITHIN)",
