@@ -610,7 +610,7 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
             owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)
             started = structs.replace(started, effects=(*started.effects, *owed))
-        means.outage.over(agent_id, facts.caller.owner)
+        means.outage.over(agent_id, facts.caller.owner, key_of(facts.dial.call_id))
     return structs.replace(outcome, started=started)
 
 
