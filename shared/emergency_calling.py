@@ -514,6 +514,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             started_by,
             emergencies=self.emergencies,
             directory=self.directory,
+            outage=self.outage,
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,

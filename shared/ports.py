@@ -1122,9 +1122,14 @@ class OutageDial(Struct, frozen=True, kw_only=True):
     """A dial that was answered without the store.
 
     `by` is `Caller.owner` of the one who reported it. `established`: it was known whose dial it is; else nobody but
-    whoever dialled is shown it.
+    whoever dialled is shown it. `agent_key` is the key of the id that it was answered with, `call_key` that of its call
+    id; `identity` is the ACS identity that it said, and `server_key` the key of the server call.
     """
 
+    agent_key: str
+    call_key: str
+    identity: str | None = None
+    server_key: str | None = None
     expires_at: datetime
     test: bool
     situation: Situation = Situation()
@@ -1177,6 +1182,10 @@ class OutageLog(Protocol):
         """
         ...
 
+    def all_dialling(self, now: datetime) -> list[OutageDial]:
+        """Every such dial, whoever reported it, the latest of each who did."""
+        ...
+
     def holding(self, dial_key: str, hold: OutageHold) -> None:
         """Presence was set for this dial; the hold carries what it found."""
         ...
@@ -1185,8 +1194,8 @@ class OutageLog(Protocol):
         """What the hold for this dial found; None where this process set none."""
         ...
 
-    def over(self, agent_id: str, by: str) -> None:
-        """The store answers again for this agent, as reported by this owner."""
+    def over(self, agent_id: str, by: str, call_key: str) -> None:
+        """The store knows this call of an agent by now, as reported by this owner; not a later one, nor an earlier."""
         ...
 
 

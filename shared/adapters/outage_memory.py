@@ -104,6 +104,11 @@ class OutageMemory:
             found = [dial for dial in of_agent.values() if (dial.established if by is None else dial.by == by)]
         return next((dial for dial in reversed(found) if now < dial.expires_at), None)
 
+    def all_dialling(self, now: datetime) -> list[OutageDial]:
+        """Every such dial, whoever reported it, the latest of each who did."""
+        with self._lock:
+            return [dial for of_agent in self._dialling.values() for dial in of_agent.values() if now < dial.expires_at]
+
     def holding(self, dial_key: str, hold: OutageHold) -> None:
         """Presence was set for this dial; the hold carries what it found."""
         with self._lock:
@@ -114,10 +119,11 @@ class OutageMemory:
         with self._lock:
             return self._holds.get(dial_key)
 
-    def over(self, agent_id: str, by: str) -> None:
-        """The store knows this agent's emergency by now."""
+    def over(self, agent_id: str, by: str, call_key: str) -> None:
+        """The store knows this call of an agent by now: what they dialled since is still to be shown."""
         with self._lock:
             of_agent = self._dialling.get(agent_key_of(agent_id), {})
-            of_agent.pop(by, None)
+            if by in of_agent and of_agent[by].call_key == call_key:
+                del of_agent[by]
             if not of_agent:
                 self._dialling.pop(agent_key_of(agent_id), None)

@@ -8,7 +8,7 @@ from msgspec import Struct, field, structs
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, standing, without_drill
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, goes_on, standing, without_drill
 from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
@@ -184,6 +184,16 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         return min(self._said_at, self.received_at)
 
     @property
+    def follows_until(self) -> datetime:
+        """Which dials it follows: those that were dialled by then.
+
+        A request that measured nothing counts by its receipt: the clock of a desktop that is behind would put what is
+        dialled now before what was dialled elsewhere.
+        """
+        measured = self.dial.by_event or self.dial.dialled_ago is not None
+        return self.dialled_at if measured else self.received_at
+
+    @property
     def location(self) -> Location | None:
         """Where the desktop saw itself, its time by our clock: a desktop's says as well when it dialled."""
         seen, wrong_by = self.dial.location, self._desktop_ahead_by
@@ -315,8 +325,35 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
     )
 
 
-def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str) -> Emergency:
-    """The emergency of whoever dialled, as they can be reached now; without the new leg."""
+def emergency_of(facts: DialFacts, known: Emergency | None, agent_key: str, lease: Lease) -> Emergency:
+    """The emergency of whoever dialled, as they can be reached now; without the new leg.
+
+    What a dial establishes on this `lease` is not overwritten by one that was dialled before it and is recorded later.
+    """
+    new = _emergency_of_latest(facts, known, agent_key)
+    return _overtaken(new, known) if known is not None and _is_overtaken(facts, known, lease) else new
+
+
+def _overtaken(new: Emergency, known: Emergency) -> Emergency:
+    """What a dial makes of an emergency of which a later one is known: as if it had come before that (B7)."""
+    # A later dial that named no softphone takes none away.
+    rung = known.reach.acs_user_ids or new.reach.acs_user_ids
+    reach = structs.replace(known.reach, acs_user_ids=rung)
+    new = structs.replace(new, situation=known.situation, reach=reach)
+    if new.in_directory or not known.starters:
+        return new
+    self_stated = (each for each in known.self_stated if each not in new.starters or each in new.self_stated)
+    return structs.replace(new, starters=known.starters, self_stated=tuple(self_stated))
+
+
+def _is_overtaken(facts: DialFacts, known: Emergency, lease: Lease) -> bool:
+    """Whether the agent dialled again before this dial could be recorded."""
+    latest = latest_dialled(known)
+    later = latest is not None and latest.dialled_at > facts.follows_until
+    return later and goes_on(known, lease, facts.rules, facts.now)
+
+
+def _emergency_of_latest(facts: DialFacts, known: Emergency | None, agent_key: str) -> Emergency:
     subject, agent, said = facts.subject, facts.agent, facts.identity
     listed = agent.acs_user_ids if agent else ()
     starters = listed or ((said,) if said else ())

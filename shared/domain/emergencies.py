@@ -479,9 +479,7 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
 
     Unless the one before is not over, and had only no number of the pool.
     """
-    # A real call goes on with nothing of a drill.
-    before = emergency.lease if lease.drill is emergency.drill else None
-    continued = same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
+    continued = goes_on(emergency, lease, rules, now)
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
     gone = [each for each in emergency.legs if each not in kept]
@@ -494,6 +492,13 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     )
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
+
+
+def goes_on(emergency: Emergency, lease: Lease, rules: Rules, now: datetime) -> bool:
+    """Whether a dial on the number of `lease` is one more leg of this emergency; otherwise it begins a new one."""
+    # A real call goes on with nothing of a drill.
+    before = emergency.lease if lease.drill is emergency.drill else None
+    return same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
 
 
 def _earlier(emergency: Emergency, gone: Sequence[Leg], rules: Rules) -> Earlier | None:

@@ -169,6 +169,16 @@ def emergency_panel(*, test: bool, placement: Placement | None = None) -> Panel:
     )
 
 
+def beside_unrecorded(panel: Panel, unrecorded: Panel) -> Panel:
+    """That of a call in progress which the store does not know yet, unless a responder rings beside it.
+
+    `panel` is by what the store knows.
+    """
+    if panel.mode is Mode.RINGING:
+        return structs.replace(panel, controls=RINGING_DURING_A_CALL_CONTROLS)
+    return unrecorded
+
+
 def with_number(panel: Panel, number: str | None, expires_at: datetime | None, situation: Situation) -> Panel:
     """The panel with the callback number and what to say, gone with the lease, and what the platform connects."""
     numbered = structs.replace(panel, callback_number=number, expires_at=expires_at, say=say_of(situation, number))

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from shared.domain.dials import DialFacts, bare_notice
-from shared.domain.ids import agent_key_of, derived, leg_id_of
+from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.notifications import recipients_of
 from shared.domain.panels import emergency_panel, with_number
 from shared.domain.pool import is_foreign, notices_a_window
@@ -58,7 +58,12 @@ def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple
 
 def _remembered(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer:
     answer, until = outage_answer(facts, notified=notified), facts.dialled_at + facts.rules.window
+    server_call_id = facts.dial.server_call_id
     known = OutageDial(
+        agent_key=agent_key_of(facts.subject.agent_id),
+        call_key=key_of(facts.dial.call_id),
+        identity=facts.identity,
+        server_key=key_of(server_call_id) if server_call_id else None,
         expires_at=until,
         test=answer.test,
         situation=facts.situation,

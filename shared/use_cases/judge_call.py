@@ -14,9 +14,11 @@ from shared.domain.confidentiality import (
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency
 from shared.domain.errors import Unavailable
+from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
-from shared.ports import AgentDirectory, EmergencyStore, Telemetry
+from shared.ports import AgentDirectory, EmergencyStore, OutageLog, Telemetry
 from shared.use_cases.answer_callback import is_callback
+from shared.use_cases.look_up_dial import Known, look_up_dial
 
 
 def judge_call(
@@ -25,6 +27,7 @@ def judge_call(
     *,
     emergencies: EmergencyStore,
     directory: AgentDirectory,
+    outage: OutageLog,
     clock: Clock,
     deployment: Deployment,
     telemetry: Telemetry,
@@ -33,13 +36,20 @@ def judge_call(
     """The policy for a call; `started_by` is the raw ACS identity of its starter.
 
     A leg of an emergency, or one that may be: an emergency. Anything else is ordinary. It never fails: without the
-    store the call is private, which costs a recording at most.
+    store the call is private, which costs a recording at most; so is one that may be a dial which this process
+    answered without the store, until that is recorded.
     """
+    call_key = key_of(server_call_id)
     try:
         emergency = _is_emergency(
-            key_of(server_call_id), started_by, emergencies, directory, clock, deployment, deadline
+            call_key, started_by, emergencies, directory, clock, deployment, deadline
         ) or is_callback(server_call_id, emergencies, deadline)
+        private = not emergency and _may_be_unrecorded(
+            call_key, started_by, emergencies, directory, outage, clock, deadline
+        )
     except Unavailable:
+        private = True
+    if private:
         telemetry.emit("call_judged", kind="private")
         return PRIVATE
     # Ordinary calls are not counted: there are thousands, and a line each would say who worked when.
@@ -71,6 +81,34 @@ def _is_emergency(
         if may_begin_emergency_call(emergency, call_key, started_by, deployment.rules, clock.now()):
             return True
     return False
+
+
+def _may_be_unrecorded(
+    call_key: str,
+    started_by: str | None,
+    emergencies: EmergencyStore,
+    directory: AgentDirectory,
+    outage: OutageLog,
+    clock: Clock,
+    deadline: Deadline,
+) -> bool:
+    """Whether a dial that is not recorded yet named this call, or is of its starter, as far as anybody can tell.
+
+    Without `started_by` no other call is one of ours, as with dials that are recorded.
+    """
+    dials = outage.all_dialling(clock.now())
+    if not dials:
+        return False
+    holders = directory.holders_of(started_by, deadline).result() if started_by is not None else ()
+    starter = raw_identity(started_by) if started_by is not None else None
+    fitting = (
+        dialled
+        for dialled in dials
+        if dialled.server_key == call_key
+        or dialled.agent_key in holders
+        or (dialled.identity is not None and raw_identity(dialled.identity) == starter)
+    )
+    return any(look_up_dial(dialled, emergencies, deadline) is not Known.RECORDED for dialled in fitting)
 
 
 def _is_anothers(

@@ -1,12 +1,16 @@
 """What an agent's communication panel shows now (S5)."""
 
+from datetime import datetime
+
 from shared.deadlines import Clock, Deadline
-from shared.domain.callers import Caller, owner_named
+from shared.domain.callers import Caller, CallerKind, owner_named
 from shared.domain.deployment import Deployment
-from shared.domain.errors import Unavailable
-from shared.domain.panels import Panel, emergency_panel, panel_of, with_number
-from shared.ports import AgentDirectory, EmergencyStore, OutageLog
+from shared.domain.errors import NotAllowed, Unavailable
+from shared.domain.panels import Mode, Panel, beside_unrecorded, emergency_panel, panel_of, with_number
+from shared.domain.subjects import Subject
+from shared.ports import AgentDirectory, EmergencyStore, OutageDial, OutageLog
 from shared.use_cases.identify import identify_emergency
+from shared.use_cases.look_up_dial import Known, look_up_dial
 
 
 def show_panel(
@@ -21,11 +25,12 @@ def show_panel(
     deadline: Deadline,
     emergency: str | None = None,
 ) -> tuple[Panel, str | None]:
-    """The panel, also of a dial that was answered while the store was away, and the agent's locale.
+    """The panel, also of a dial that this process answered without the store and that is not recorded yet.
 
-    That is the one of their latest dial, as in its answer, else that of their entry.
+    With the agent's locale: that of their latest dial, as in its answer, else that of their entry.
     `emergency` is the one of the live board that the office names. Raises `Unavailable`, `NotAllowed`.
     """
+    now = clock.now()
     try:
         subject, stored = identify_emergency(
             agent_id,
@@ -35,17 +40,45 @@ def show_panel(
             deadline=deadline,
             emergency=emergency,
         )
-    except Unavailable:
-        # Their own first: who is an agent too dialled as one, and is of the office here.
-        dialled = outage.dialling(agent_id, clock.now(), owner_named(caller.name))
-        if dialled is None and not caller.is_agent:
-            dialled = outage.dialling(agent_id, clock.now())
+    except (NotAllowed, Unavailable) as error:
+        dialled = _dialling(agent_id, caller, caller.owner if caller.is_agent else None, outage, now)
         if dialled is None:
             raise
-        panel = emergency_panel(test=dialled.test, placement=dialled.situation.placement)
-        situation = dialled.situation
-        return with_number(panel, deployment.fallback_number, dialled.expires_at, situation), situation.locale
+        # An unlisted agent goes by the id that they were answered with, also while nobody else knows of it.
+        is_over = isinstance(error, NotAllowed) and _known(dialled, emergencies, deadline) is Known.ITS_END
+        return _unrecorded_panel(dialled, deployment, is_over=is_over), dialled.situation.locale
+    panel = panel_of(stored.emergency, deployment.rules, now)
+    dialled = _dialling(agent_id, caller, _reporter(subject, caller), outage, now) if emergency is None else None
+    in_progress = panel.mode is Mode.EMERGENCY
+    if dialled is not None and not in_progress and _known(dialled, emergencies, deadline) is Known.NOTHING:
+        unrecorded = _unrecorded_panel(dialled, deployment)
+        return beside_unrecorded(panel, unrecorded), dialled.situation.locale
     dialled_in = stored.emergency.situation if stored.emergency else None
     locale = dialled_in.locale if dialled_in else None
     entry = subject.entry
-    return panel_of(stored.emergency, deployment.rules, clock.now()), locale or (entry.locale if entry else None)
+    return panel, locale or (entry.locale if entry else None)
+
+
+def _dialling(agent_id: str, caller: Caller, by: str | None, outage: OutageLog, now: datetime) -> OutageDial | None:
+    """Their own first: who is an agent too dialled as one, and is of the office here."""
+    return outage.dialling(agent_id, now, owner_named(caller.name)) or outage.dialling(agent_id, now, by)
+
+
+def _reporter(subject: Subject, caller: Caller) -> str | None:
+    """Whose dials are shown: an agent's own, to a machine of unlisted ids what it reported itself; else anybody's."""
+    if caller.kind is CallerKind.OFFICE or (subject.entry is not None and not caller.is_agent):
+        return None
+    return caller.owner
+
+
+def _known(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> Known:
+    try:
+        return look_up_dial(dialled, emergencies, deadline)
+    except Unavailable:
+        return Known.NOTHING
+
+
+def _unrecorded_panel(dialled: OutageDial, deployment: Deployment, *, is_over: bool = False) -> Panel:
+    situation = dialled.situation
+    panel = Panel() if is_over else emergency_panel(test=dialled.test, placement=situation.placement)
+    return with_number(panel, deployment.fallback_number, dialled.expires_at, situation)

@@ -544,7 +544,7 @@ def _change(
     late_for, known, now = found.lessons.late_for, found.stored.emergency, facts.now
     ended = LegEnd(late_for.ended_at, late_for.by_agent) if late_for is not None and late_for.ended_at else None
     leg = new_leg(facts, lease, ended, apart=found.lessons.apart, holds_presence=late_for is None)
-    emergency = emergency_of(facts, known, found.agent_key)
+    emergency = emergency_of(facts, known, found.agent_key, lease)
     emergency = structs.replace(
         emergency,
         unlisted_number_place=loan.unlisted_number_place if loan is not None else emergency.unlisted_number_place,
@@ -610,7 +610,7 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
             owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)
             started = structs.replace(started, effects=(*started.effects, *owed))
-        means.outage.over(agent_id, facts.caller.owner)
+        means.outage.over(agent_id, facts.caller.owner, key_of(facts.dial.call_id))
     return structs.replace(outcome, started=started)
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Write
 from shared.deadlines import Deadline
-from shared.domain.emergencies import Emergency, Leg
+from shared.domain.emergencies import MAX_LEGS, Emergency, Leg
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -115,6 +115,8 @@ class Checks:
         self.holders: dict[str, set[str]] = {}
         self.real: dict[str, Emergency] = {}
         self.legs: dict[str, Recorded] = {}
+        # Where each call was dialled of which it is certain when that was, by leg id.
+        self.places: dict[str, str] = {}
         self.order = LendingOrder(world)
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.incidents: Counter[str] = Counter()
@@ -182,6 +184,7 @@ class Checks:
         self._what_was_left_stays(before, after)
         if before is None or before.legs != after.legs:
             self._new_legs(before, after, owed)
+            self._established_at_the_latest_dial(after)
             self._facts_were_reported(after)
             self._ends_only_get_earlier(before, after)
         if before is None or before.lease is None or after.lease is None or before.lease.epoch != after.lease.epoch:
@@ -299,6 +302,20 @@ class Checks:
             responder.a_holder_came()
         worth_until = leg.dialled_at + timedelta(minutes=self.world.rules.window_minutes)
         self.legs[leg.leg_id] = Recorded(about, now, 0 if later else leg.notified, worth_until)
+
+    def _established_at_the_latest_dial(self, emergency: Emergency) -> None:
+        """Where the caller is, is where they dialled last, in whatever order their dials came (B7, B12)."""
+        dialled = [leg for leg in emergency.legs if leg.callback is None]
+        # Of a wrong clock, or of more legs than are kept, nobody can say which dial was the last.
+        if len(emergency.legs) >= MAX_LEGS or any(leg.leg_id not in self.places for leg in dialled):
+            return
+        latest = max(dialled, key=lambda leg: leg.dialled_at, default=None)
+        if latest is not None:
+            told = emergency.situation.told.address if emergency.situation is not None else None
+            right = self.places[latest.leg_id]
+            self.world.require(
+                told == right, "what was established is of the latest dial", (told, right), self._agent(emergency)
+            )
 
     def _over_when_it_is(self, emergency: Emergency, owed: Sequence[Owed]) -> None:
         """Who was told, and nobody else, is told that it is over; never while it is not (B6).

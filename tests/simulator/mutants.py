@@ -81,6 +81,8 @@ EVENTS = "functions/wire/event_grid.py"
 BATCH = "shared/adapters/entity_group.py"
 IDENTITIES = "shared/domain/identities.py"
 PANEL = "shared/use_cases/show_panel.py"
+LOOK_UP = "shared/use_cases/look_up_dial.py"
+JUDGE = "shared/use_cases/judge_call.py"
 BROKEN = "shared/adapters/broken_rows.py"
 TABLE = "shared/adapters/table.py"
 TIMES = "shared/adapters/stored_times.py"
@@ -999,6 +1001,90 @@ MUTANTS = (
         "return self.received_at - ago if ago is not None and self.dial.dialled_at is None else",
     ),
     Mutant(
+        "a dial that is recorded late overwrites what a later one established",
+        DIALS,
+        "    return later and goes_on(",
+        "    return False and goes_on(",
+    ),
+    Mutant(
+        "what a lease that is over established stays for the next one",
+        DIALS,
+        "    return later and goes_on(known, lease, facts.rules, facts.now)",
+        "    return later",
+    ),
+    Mutant(
+        "a desktop whose clock is behind dials before what was dialled elsewhere",
+        DIALS,
+        "return self.dialled_at if measured else self.received_at",
+        "return self.dialled_at",
+    ),
+    Mutant(
+        "a dial that is recorded late says which softphone is the agent's",
+        DIALS,
+        "    if new.in_directory or not known.starters:\n",
+        "    if new or not known.starters:\n",
+    ),
+    Mutant(
+        "a dial that is not recorded yet is shown only while the store is away",
+        PANEL,
+        "    if dialled is not None and not in_progress and",
+        "    if dialled is None and not in_progress and",
+    ),
+    Mutant(
+        "an unlisted agent is refused under the id that they were answered with",
+        PANEL,
+        "    except (NotAllowed, Unavailable) as error:\n",
+        "    except Unavailable as error:\n",
+    ),
+    Mutant(
+        "whatever is recorded of an agent, what they dialled since is shown no more",
+        OUTAGE,
+        "if by in of_agent and of_agent[by].call_key == call_key:",
+        "if by in of_agent:",
+    ),
+    Mutant(
+        "what another process recorded is shown as a dial that is not recorded",
+        PANEL,
+        "not in_progress and _known(dialled, emergencies, deadline) is Known.NOTHING:",
+        "not in_progress:",
+    ),
+    Mutant(
+        "a call that ended before it was recorded goes on",
+        LOOK_UP,
+        "return Known.ITS_END if records else Known.NOTHING",
+        "return Known.NOTHING",
+    ),
+    Mutant(
+        "an agent's dial is hidden by whoever gives the same call id",
+        LOOK_UP,
+        "return record.reported_by is not None or record.owner in (None, dialled.by)",
+        "return True",
+    ),
+    Mutant(
+        "a responder who rings beside a dial that is not recorded hides End call",
+        PANELS,
+        "        return structs.replace(panel, controls=RINGING_DURING_A_CALL_CONTROLS)\n",
+        "        return panel\n",
+    ),
+    Mutant(
+        "a machine is shown what another reported of an unlisted id",
+        PANEL,
+        "(subject.entry is not None and not caller.is_agent)",
+        "not caller.is_agent",
+    ),
+    Mutant(
+        "a dial that is not recorded yet may be recorded on tape",
+        JUDGE,
+        "    if not dials:\n",
+        "    if dials:\n",
+    ),
+    Mutant(
+        "a softphone's calls stay private though its dial is recorded",
+        JUDGE,
+        "any(look_up_dial(dialled, emergencies, deadline) is not Known.RECORDED for dialled in fitting)",
+        "any(True for dialled in fitting)",
+    ),
+    Mutant(
         "a server call of long before ties",
         FACTS,
         "self.dialled_at if self.by_event else max(self.dialled_at, received_at - REPORTED_WITHIN)",
@@ -1121,8 +1207,8 @@ MUTANTS = (
     Mutant(
         "an outage shows every panel to everybody",
         PANEL,
-        "if dialled is None and not caller.is_agent:",
-        "if dialled is None:",
+        "caller, caller.owner if caller.is_agent else None, outage, now)",
+        "caller, None, outage, now)",
     ),
     Mutant("a team lead has no panel of their own dial", PANEL, "owner_named(caller.name)", "caller.owner"),
     Mutant(

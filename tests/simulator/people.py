@@ -3,10 +3,14 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from shared.domain.agents import Agent
 from shared.domain.dials import Dial
 from shared.domain.errors import Malformed, NotAllowed, NotFound, Unavailable
 from shared.domain.ids import agent_key_of, derived, leg_id_of
+from shared.domain.locations import Location
+from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
@@ -39,6 +43,10 @@ class Call:
         self.server_call_id = f"server of {call_id}"
         self.dialled_at = dialled_at
         self.dialled = dialled
+        self.place = f"desk of {self.leg_id}"
+        # Whether its softphone measures how long ago it was dialled, as ours does; else a clock says when that was.
+        self.measured = False
+        self.over = False
         self.number: str | None = None
 
 
@@ -125,6 +133,10 @@ class Person:
         self.latest_call, self._latest_leg = call.call_id, call.leg_id
         world.tell(self.agent_id, f"dials, leg {call.leg_id[:8]}")
         self._expect_notice(call)
+        # Of every fourth one a right clock is all that there is.
+        call.measured = not ahead and self._calls % 4 > 0
+        if call.measured:
+            world.checks.places[call.leg_id] = call.place
         by_event_only = chance.random() < 0.1
         # After a lease that a clock has shortened a late event of the same call is another one: README, Unfinished.
         told_too = chance.random() < 0.3 and ahead != timedelta(seconds=believed_s)
@@ -163,15 +175,19 @@ class Person:
 
     def _softphone_dials(self, call: Call, ahead: timedelta) -> None:
         world = self.world
-        dial = self._dial(call, call.dialled_at + ahead)
         for _ in range(MAX_REPEATS):
+            dial = self._dial(call, call.dialled_at + ahead)
+            if call.measured:
+                dial = structs.replace(dial, dialled_ago=world.clock.now() - call.dialled_at)
             try:
-                answer = world.any_process().dial(dial, self.caller)
+                process = world.any_process()
+                answer = process.dial(dial, self.caller)
             except Died:
                 world.clock.sleep(1.0)
                 continue
             if not answer.degraded:
                 break
+            self._looks_at_once(process, call)
             world.clock.sleep(2.0)
         else:
             self.world.require(False, "a dial is recorded once the store answers", call.leg_id, call.agent_id)
@@ -185,6 +201,17 @@ class Person:
             self.world.require(same, "the same answer to a retry", (call.number, answer.callback_number), call.agent_id)
             call.number = answer.callback_number
 
+    def _looks_at_once(self, process: "Process", call: Call) -> None:
+        """Whoever was answered without the store sees their call, whatever can be read by now."""
+        try:
+            panel = process.panel(call.agent_id, self.caller)
+        except (Died, Unavailable):
+            return
+        # Of one that is over, or was dialled long ago by a clock that is wrong, anything may be known.
+        if call.measured and not call.over and call.leg_id not in self.world.checks.legs:
+            goes_on = panel.mode is not Mode.NORMAL and "end_call" in panel.controls
+            self.world.require(goes_on, "a call that is not recorded yet is shown", panel, call.agent_id)
+
     def _dial(self, call: Call, dialled_at: datetime) -> Dial:
         return Dial(
             call_id=call.call_id,
@@ -192,6 +219,7 @@ class Person:
             dialled=call.dialled,
             dialled_at=dialled_at,
             acs_user_id=self.world.identity(call.agent_id),
+            location=Location(address=call.place),
         )
 
     def _start_event(self, process: "Process", call: Call) -> None:
@@ -211,7 +239,7 @@ class Person:
     def _over(self, call: Call) -> None:
         """The call ends, one way or another, and somebody says so, or nobody does."""
         world, chance = self.world, self.world.chance
-        now, how = world.clock.now(), chance.random()
+        now, how, call.over = world.clock.now(), chance.random(), True
         world.tell(call.agent_id, f"leg {call.leg_id[:8]} is over, way {how:.2f}")
         by_agent = how < 0.55
         if how < 0.75:

@@ -12,7 +12,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected
 from shared.domain.dials import Dial
 from shared.domain.errors import Unavailable
-from shared.domain.ids import derived, key_of, leg_id_of
+from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.presence import Hold, PresenceStatus
 from shared.ports import Answered, OutageDial
 from shared.use_cases.effects import HoldInOutage
@@ -108,8 +108,13 @@ def test_a_dial_on_an_exhausted_pool_does_not_look_at_every_number_that_somebody
     assert table.reads - before <= 8
 
 
+def outage_dial(house: House, minutes: int) -> OutageDial:
+    until = house.clock.now() + after(minutes=minutes)
+    return OutageDial(agent_key=agent_key_of("ana"), call_key=key_of("ana/1"), expires_at=until, test=False)
+
+
 def held_in_outage(house: House, call_id: str) -> HoldInOutage:
-    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=60), test=False))
+    house.outage.dialled("ana", outage_dial(house, minutes=60))
     return owed_hold(house, leg_id_of(key_of("ana"), call_id))
 
 
@@ -165,7 +170,7 @@ def test_a_redial_held_in_an_outage_returns_to_what_it_found_and_not_to_an_older
 def test_a_hold_from_an_outage_that_replaces_what_the_agent_chose_meanwhile_returns_to_that(house: House) -> None:
     house.dial(dial(house, "ana"))
     house.show("ana", PresenceStatus.OFFLINE)
-    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
+    house.outage.dialled("ana", outage_dial(house, minutes=1))
     house.perform(owed_hold(house, leg_id_of(key_of("ana"), "ana/1")))
     assert house.status("ana") is PresenceStatus.DO_NOT_DISTURB
     house.end(End(call_id="ana/1", by_agent=True))
@@ -247,7 +252,7 @@ def test_presence_held_for_a_dial_that_nobody_ever_repeated_is_given_back_when_s
     house.perform(held_in_outage(house, "ana/1"))
     house.clock.advance(after(minutes=11))
     assert shown(house) is PresenceStatus.DO_NOT_DISTURB, "this process may still bring the dial to the store"
-    house.outage.over("ana", "")
+    house.outage.over("ana", "", key_of("ana/1"))
     assert shown(house) is PresenceStatus.AVAILABLE
 
 
@@ -467,7 +472,7 @@ def _pool_rows(house: House, kind: str) -> list[str]:
 def test_a_mark_that_an_outage_left_behind_ends_with_the_agents_last_emergency(house: House) -> None:
     house.dial(dial(house, "ana"))
     house.end(End(call_id="ana/1", by_agent=True))
-    house.outage.dialled("ana", OutageDial(expires_at=house.clock.now() + after(minutes=1), test=False))
+    house.outage.dialled("ana", outage_dial(house, minutes=1))
     hold_in_outage(
         owed_hold(house, "of a dial that was never recorded"),
         presence=house.presence,

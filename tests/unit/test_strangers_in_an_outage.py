@@ -182,7 +182,10 @@ def test_an_outage_gives_no_ration_on_top(house: ColdHouse) -> None:
 
 def test_a_flood_in_an_outage_pushes_out_what_the_flood_dialled(house: ColdHouse) -> None:
     memory, now = house.outage, house.clock.now()
-    flood, victim = (OutageDial(expires_at=now + after(minutes=60), test=False, by=by) for by in ("eve", "dana"))
+    until = now + after(minutes=60)
+    flood, victim = (
+        OutageDial(agent_key=by, call_key="call-1", expires_at=until, test=False, by=by) for by in ("eve", "dana")
+    )
     memory.dialled("dana", victim)
     for number in range(MAX_DIALS_REMEMBERED + 5):
         memory.dialled(f"eve-{number}", flood)
