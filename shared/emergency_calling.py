@@ -144,6 +144,8 @@ CHANGES = Shares(Share(most_waiting=8, burst=40, per_s=2), Share(most_waiting=40
 MIN_LEFT_FOR_A_DIAL_S = 0.1
 # Of callbacks that were answered without the store, for whom no principal stands.
 CALLBACKS, MAX_CALLBACKS_REPEATED = "callbacks", 1_000
+# Of mails that were sent in an outage, until it is noted whom they have reached: as many as a flood has dials.
+MAILS, MAX_MAILS_NOTED = "mails", 1_000
 WORD_HEX_DIGITS = 12
 
 
@@ -956,17 +958,31 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             telemetry=self.telemetry,
             deadline=deadline,
         )
-        # The store may know the dial by now: then nobody else would say whom the mail has reached.
+        # Whoever records the dial, before or after this or in another process, cannot say whom the mail has reached.
         with suppress(EmergencyCallingError):
-            return note_mailed(
-                effect.dial_key,
-                effect.notice,
-                emergencies=self.emergencies,
-                outage=self.outage,
-                clock=self.clock,
-                deadline=self.within(self.budgets.hold_in_outage_s),
-            )
+            noted = self._note_mailed(effect)
+            if noted is not None:
+                return noted
+        again = partial(self._is_noted, effect)
+        self.repeats.keep(MAILS, effect.dial_key, again, MAX_MAILS_NOTED)
         return ()
+
+    def _is_noted(self, mailed: MailInOutage) -> bool:
+        try:
+            effects = self._note_mailed(mailed)
+        except Unavailable:
+            return False
+        self.effects.start(effects or (), self.perform)
+        return effects is not None
+
+    def _note_mailed(self, mailed: MailInOutage) -> tuple[Effect, ...] | None:
+        return note_mailed(
+            mailed,
+            emergencies=self.emergencies,
+            outage=self.outage,
+            clock=self.clock,
+            deadline=self.within(self.budgets.hold_in_outage_s),
+        )
 
     def _settle_recording(self, effect: SettleRecording, deadline: Deadline) -> None:
         settle_recording(

@@ -1170,6 +1170,14 @@ class OutageLog(Protocol):
         """For whom this dial's notice was accepted."""
         ...
 
+    def recorded(self, dial_key: str, agent_key: str) -> None:
+        """A dial that was answered without the store is recorded, and what it is of is stored under this key."""
+        ...
+
+    def recorded_under(self, dial_key: str) -> str | None:
+        """Under which key; None as long as this process does not know."""
+        ...
+
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""
         ...

@@ -29,6 +29,7 @@ class OutageMemory:
         self._lock = threading.Lock()
         self._mailed: Recent[bool] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._accepted: Recent[tuple[str, ...]] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
+        self._recorded: Recent[str] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._holds: Recent[OutageHold] = Recent(clock, lasts=lasts, most=MAX_DIALS_REMEMBERED)
         self._window: datetime | None = None
         self._granted: dict[str, set[str]] = {}
@@ -75,6 +76,16 @@ class OutageMemory:
         """For whom this dial's notice was accepted."""
         with self._lock:
             return self._accepted.get(dial_key) or ()
+
+    def recorded(self, dial_key: str, agent_key: str) -> None:
+        """A dial that was answered without the store is recorded, and what it is of is stored under this key."""
+        with self._lock:
+            self._recorded.note(dial_key, agent_key)
+
+    def recorded_under(self, dial_key: str) -> str | None:
+        """Under which key; None as long as this process does not know."""
+        with self._lock:
+            return self._recorded.get(dial_key)
 
     def dialled(self, agent_id: str, dial: OutageDial) -> None:
         """This agent dialled and was answered without the store."""

@@ -23,7 +23,11 @@ def answer_in_outage(facts: DialFacts, outage: OutageLog) -> Started:
     if recipients and not outage.mailed(facts.outage_key) and mail_granted(facts, outage):
         bare = bare_notice(facts, facts.subject.key, recipients)
         notice = structs.replace(bare, degraded=True, test=facts.number.test)
-        effects.append(MailInOutage(facts.outage_key, notice))
+        effects.append(
+            MailInOutage(
+                dial_key=facts.outage_key, call_key=key_of(facts.dial.call_id), by=facts.caller.owner, notice=notice
+            )
+        )
     return Started(_remembered(facts, outage, notified=len(recipients)), tuple(effects))
 
 

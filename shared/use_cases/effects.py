@@ -65,10 +65,15 @@ class ReturnPresence(Struct, frozen=True):
     hold_id: str
 
 
-class MailInOutage(Struct, frozen=True):
-    """Send a notice although the store is away, so that nothing can owe it."""
+class MailInOutage(Struct, frozen=True, kw_only=True):
+    """Send a notice although the store is away, so that nothing can owe it.
+
+    `call_key` is the key of the dial's call id, `by` the owner of whoever reported it.
+    """
 
     dial_key: str
+    call_key: str
+    by: str
     notice: Notice
 
 

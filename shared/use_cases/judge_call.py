@@ -18,7 +18,7 @@ from shared.domain.identities import raw_identity
 from shared.domain.ids import key_of
 from shared.ports import AgentDirectory, EmergencyStore, OutageLog, Telemetry
 from shared.use_cases.answer_callback import is_callback
-from shared.use_cases.look_up_dial import Known, look_up_dial
+from shared.use_cases.look_up_dial import StoreKnows, look_up_dial
 
 
 def judge_call(
@@ -108,7 +108,7 @@ def _may_be_unrecorded(
         or dialled.agent_key in holders
         or (dialled.identity is not None and raw_identity(dialled.identity) == starter)
     )
-    return any(look_up_dial(dialled, emergencies, deadline) is not Known.RECORDED for dialled in fitting)
+    return any(look_up_dial(dialled, emergencies, deadline) is not StoreKnows.RECORDED for dialled in fitting)
 
 
 def _is_anothers(

@@ -6,7 +6,7 @@ from shared.deadlines import Deadline
 from shared.ports import CallOwner, EmergencyStore, OutageDial
 
 
-class Known(StrEnum):
+class StoreKnows(StrEnum):
     """Nothing yet; only that the call is over, which was told before its start could be recorded; or all."""
 
     NOTHING = "nothing"
@@ -14,12 +14,12 @@ class Known(StrEnum):
     RECORDED = "recorded"
 
 
-def look_up_dial(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> Known:
+def look_up_dial(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:
     """How much of it is known: another process may have recorded it. Raises `Unavailable`."""
     records = [each for each in emergencies.calls(dialled.call_key, deadline) if _is_of(dialled, each)]
     if any(each.agent_key is not None for each in records):
-        return Known.RECORDED
-    return Known.ITS_END if records else Known.NOTHING
+        return StoreKnows.RECORDED
+    return StoreKnows.ITS_END if records else StoreKnows.NOTHING
 
 
 def _is_of(dialled: OutageDial, record: CallOwner) -> bool:

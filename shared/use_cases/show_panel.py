@@ -10,7 +10,7 @@ from shared.domain.panels import Mode, Panel, beside_unrecorded, emergency_panel
 from shared.domain.subjects import Subject
 from shared.ports import AgentDirectory, EmergencyStore, OutageDial, OutageLog
 from shared.use_cases.identify import identify_emergency
-from shared.use_cases.look_up_dial import Known, look_up_dial
+from shared.use_cases.look_up_dial import StoreKnows, look_up_dial
 
 
 def show_panel(
@@ -45,12 +45,12 @@ def show_panel(
         if dialled is None:
             raise
         # An unlisted agent goes by the id that they were answered with, also while nobody else knows of it.
-        is_over = isinstance(error, NotAllowed) and _known(dialled, emergencies, deadline) is Known.ITS_END
+        is_over = isinstance(error, NotAllowed) and _known(dialled, emergencies, deadline) is StoreKnows.ITS_END
         return _unrecorded_panel(dialled, deployment, is_over=is_over), dialled.situation.locale
     panel = panel_of(stored.emergency, deployment.rules, now)
     dialled = _dialling(agent_id, caller, _reporter(subject, caller), outage, now) if emergency is None else None
     in_progress = panel.mode is Mode.EMERGENCY
-    if dialled is not None and not in_progress and _known(dialled, emergencies, deadline) is Known.NOTHING:
+    if dialled is not None and not in_progress and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:
         unrecorded = _unrecorded_panel(dialled, deployment)
         return beside_unrecorded(panel, unrecorded), dialled.situation.locale
     dialled_in = stored.emergency.situation if stored.emergency else None
@@ -71,11 +71,11 @@ def _reporter(subject: Subject, caller: Caller) -> str | None:
     return caller.owner
 
 
-def _known(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> Known:
+def _known(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:
     try:
         return look_up_dial(dialled, emergencies, deadline)
     except Unavailable:
-        return Known.NOTHING
+        return StoreKnows.NOTHING
 
 
 def _unrecorded_panel(dialled: OutageDial, deployment: Deployment, *, is_over: bool = False) -> Panel:

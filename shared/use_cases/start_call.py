@@ -606,6 +606,9 @@ def _without_store(
 def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
     """With what is owed for dials that this process answered without the store."""
     facts, started = outcome.facts, outcome.started
+    if facts.dial.repeated and outcome.agent_key:
+        # Whom a mail has reached that was sent before anybody could say whose the dial is, is to be noted there.
+        means.outage.recorded(facts.claimed_key, outcome.agent_key)
     for agent_id in dict.fromkeys((facts.dial.agent_id, facts.subject.agent_id)):
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
             owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)

@@ -45,7 +45,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.domain.subjects import unlisted_key
 from shared.domain.voice_routes import Telephony
-from shared.emergency_calling import EmergencyCalling
+from shared.emergency_calling import MAILS, EmergencyCalling
 from shared.ports import Answered, Email, Keys, NoticeTemplate, Pending, PresenceGateway, RenderedNotice
 from shared.use_cases.answer_callback import callback_id_of
 from shared.use_cases.answer_dial import Answer
@@ -205,17 +205,19 @@ class DoneAtOnce:
 
 
 class Kept:
-    """Port `Repeats`: what is to be done again, for tests that do it (`do_again`)."""
+    """Port `Repeats`: what is to be done again, for tests that do it (`do_again`); of `mails` what is to be noted."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Callable[[], bool]] = {}
+        self.mails: dict[str, Callable[[], bool]] = {}
 
     def keep(self, principal: str, key: str, again: Callable[[], bool], most: int) -> None:
-        self.kept[key] = again
+        (self.mails if principal == MAILS else self.kept)[key] = again
 
     def do_again(self) -> None:
-        """Each once; what is done by then is kept no more."""
+        """Each once, mails last; what is done by then is kept no more."""
         self.kept = {key: again for key, again in self.kept.items() if not again()}
+        self.mails = {key: again for key, again in self.mails.items() if not again()}
 
 
 class TableLine:

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Delete, Insert, Put, Replace, Write
 from shared.deadlines import Deadline
-from shared.domain.emergencies import MAX_LEGS, Emergency, Leg
+from shared.domain.emergencies import MAX_LEGS, Emergency, Leg, Thread
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -33,6 +33,7 @@ from tests.simulator.oracle import FAR_FUTURE, Verdict, judge, moments, thread_i
 from tests.simulator.strangers import THIEVES, is_stranger
 
 if TYPE_CHECKING:
+    from tests.simulator.processes import Process
     from tests.simulator.responders import Responder
     from tests.simulator.world import World
 
@@ -40,6 +41,8 @@ MICROSECOND = timedelta(microseconds=1)
 ENOUGH = timedelta(minutes=40)
 # Every five minutes for most of an hour.
 REFUSED_OFTEN = 10
+# A process tries every 30 s at least, and each try may fail.
+NOTED_WITHIN = timedelta(minutes=5)
 # The timer runs every minute, and its run takes a moment.
 EXPIRED_WITHIN, EXPIRED_EACH_WITHIN = timedelta(seconds=75), timedelta(seconds=0.1)
 # Looked at every 30 s at least, set within 15 s of the look; effects may begin 20 s late here.
@@ -590,6 +593,35 @@ class Checks:
         # It is owed as well, once the store has it.
         self.delivery_failed(notice_id)
 
+    def expect_noted(self, process: "Process", notice: Notice, reached: Sequence[str]) -> None:
+        """The process that mailed in an outage notes whom it reached with the emergency, whoever records that (B6)."""
+        now = self.world.clock.now()
+        if reached and not process.dead and now < notice.give_up_at:
+            look = partial(self._are_noted, process, notice, reached)
+            self.world.clock.call_at(microseconds(now + NOTED_WITHIN), look)
+
+    def _are_noted(self, process: "Process", notice: Notice, reached: Sequence[str]) -> None:
+        now = self.world.clock.now()
+        since, found = now - NOTED_WITHIN, self._leg_of(notice)
+        thread = _thread_of(found, notice) if found is not None else None
+        if found is None or thread is None or process.dead or self.world.served_from(since, now) > since:
+            self.expect_noted(process, notice, reached)
+            return
+        missing = {*reached} - {*thread.told}
+        self.world.require(
+            not missing, "whom a mail of an outage reached is noted", (missing, thread), self._agent(found)
+        )
+
+    def _leg_of(self, notice: Notice) -> Emergency | None:
+        """The emergency with the leg that the notice tells of, where that was recorded long enough ago."""
+        since = self.world.clock.now() - NOTED_WITHIN
+        for emergency in self.emergencies.values():
+            for leg in emergency.legs:
+                known = self.legs.get(leg.leg_id)
+                if known is not None and known.at <= since and derived(leg.leg_id, "notice") == notice.notice_id:
+                    return emergency
+        return None
+
     def _notice_accepted(self, notice_id: str, recipients: Sequence[str]) -> None:
         self.world.require(notice_id in self.expected, "no notice without a cause", notice_id)
         cause = self.expected[notice_id]
@@ -757,6 +789,10 @@ def _notices_in(writes: Sequence[Write]) -> list[Owed]:
 def _later(owed: Sequence[Owed]) -> list[Notice]:
     """Those of them that are beyond a ration: each is owed in place of the one before it, for all of them."""
     return [notice for write, notice in owed if isinstance(write, Put)]
+
+
+def _thread_of(emergency: Emergency, notice: Notice) -> Thread | None:
+    return emergency.test_thread if notice.test else emergency.thread
 
 
 def _minute_of(now: datetime) -> datetime:

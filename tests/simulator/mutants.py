@@ -81,6 +81,7 @@ EVENTS = "functions/wire/event_grid.py"
 BATCH = "shared/adapters/entity_group.py"
 IDENTITIES = "shared/domain/identities.py"
 PANEL = "shared/use_cases/show_panel.py"
+NOTE = "shared/use_cases/note_mailed.py"
 LOOK_UP = "shared/use_cases/look_up_dial.py"
 JUDGE = "shared/use_cases/judge_call.py"
 BROKEN = "shared/adapters/broken_rows.py"
@@ -1045,14 +1046,14 @@ MUTANTS = (
     Mutant(
         "what another process recorded is shown as a dial that is not recorded",
         PANEL,
-        "not in_progress and _known(dialled, emergencies, deadline) is Known.NOTHING:",
+        "not in_progress and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:",
         "not in_progress:",
     ),
     Mutant(
         "a call that ended before it was recorded goes on",
         LOOK_UP,
-        "return Known.ITS_END if records else Known.NOTHING",
-        "return Known.NOTHING",
+        "return StoreKnows.ITS_END if records else StoreKnows.NOTHING",
+        "return StoreKnows.NOTHING",
     ),
     Mutant(
         "an agent's dial is hidden by whoever gives the same call id",
@@ -1081,8 +1082,32 @@ MUTANTS = (
     Mutant(
         "a softphone's calls stay private though its dial is recorded",
         JUDGE,
-        "any(look_up_dial(dialled, emergencies, deadline) is not Known.RECORDED for dialled in fitting)",
+        "any(look_up_dial(dialled, emergencies, deadline) is not StoreKnows.RECORDED for dialled in fitting)",
         "any(True for dialled in fitting)",
+    ),
+    Mutant(
+        "whom a mail of an outage reached is noted at once or never",
+        DOOR,
+        "self.repeats.keep(MAILS, effect.dial_key, again, MAX_MAILS_NOTED)",
+        "assert again",
+    ),
+    Mutant(
+        "whom a mail of an outage reached is noted by what was presumed alone",
+        NOTE,
+        "outage.recorded_under(mailed.dial_key) or _recorded_under(",
+        "_recorded_under(",
+    ),
+    Mutant(
+        "whom a mail of an outage reached is noted for nobody whom a machine named by an id without an entry",
+        NOTE,
+        "if each.agent_key and each.reported_by == mailed.by), None)",
+        "if not each.agent_key), None)",
+    ),
+    Mutant(
+        "a mail of an outage is noted with whatever call has the same id",
+        NOTE,
+        "if each.agent_key and each.reported_by == mailed.by), None)",
+        "if each.agent_key), None)",
     ),
     Mutant(
         "a server call of long before ties",

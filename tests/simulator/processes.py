@@ -199,7 +199,7 @@ class WatchedEffects:
         if isinstance(effect, MailInOutage):
             checks.mailed_in_outage(effect.notice.notice_id)
         try:
-            return perform(effect)
+            follows = perform(effect)
         except (EmergencyCallingError, Died) as failure:
             # Where all services answer in time, nobody comes to claim what is being sent.
             expected = not (isinstance(failure, Conflict) and self._process.world.faults.climate.fair)
@@ -207,3 +207,8 @@ class WatchedEffects:
                 for part in effect.owed.notice.singly:
                     checks.delivery_failed(part.notice_id)
             raise
+        if isinstance(effect, MailInOutage):
+            # Of a mail whose acceptance was lost on its way nobody can know whom it has reached.
+            reached = self._process.calling.outage.mailed_to(effect.dial_key)
+            checks.expect_noted(self._process, effect.notice, reached)
+        return follows

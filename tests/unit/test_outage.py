@@ -1,6 +1,6 @@
 """What an agent is told while the store is away, and that the same is told until it is back (B1)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -16,10 +16,11 @@ from shared.domain.errors import Unavailable
 from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Banner, Panel
 from shared.domain.presence import Presence, PresenceStatus, SetBy
+from shared.domain.sites import Site
 from shared.ports import Answered
 from shared.use_cases.effects import MailInOutage
 from shared.use_cases.end_call import End
-from tests.fakes.house import DEFAULT_CONTACT, House, after, office, only_agent
+from tests.fakes.house import DEFAULT_CONTACT, House, Kept, TableLine, after, office, only_agent, person
 from tests.fakes.memory_table import MemoryTable
 
 
@@ -174,6 +175,113 @@ def test_so_is_whoever_is_mailed_in_an_outage_only_once_the_dial_is_recorded(end
     house.end(End(call_id="ana/1", by_agent=True))
     house.wait(120)
     assert told(house, NoticeKind.CLOSING) == sorted([DEFAULT_CONTACT, "guard@example.com"])
+
+
+def in_another_process(house: House, act: Callable[[], object]) -> None:
+    """One that has a memory of its own."""
+    own = house.outage, house.repeats
+    house.forget_outages()
+    house.repeats = Kept()
+    act()
+    house.outage, house.repeats = own
+
+
+def redelivered(house: House) -> None:
+    in_another_process(house, lambda: house.dial_by_event(ANA))
+
+
+def repeated(house: House) -> None:
+    in_another_process(house, lambda: house.dial(ANA))
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("records", [redelivered, repeated])
+def test_so_is_whoever_was_mailed_by_another_process_than_the_one_that_records_the_dial(
+    records: Callable[[House], None], ended: bool
+) -> None:
+    house = house_that_closes("guard@example.com")
+    house.line.away = True
+    if records is redelivered:
+        with pytest.raises(Unavailable):
+            house.dial_by_event(ANA)
+    else:
+        assert house.dial(ANA).degraded
+    house.repeats.do_again()
+    assert told(house, NoticeKind.CALL) == [DEFAULT_CONTACT] and house.repeats.mails
+    house.line.away = False
+    house.clock.advance(after(minutes=1))
+    records(house)
+    both = sorted([DEFAULT_CONTACT, "guard@example.com"])
+    assert told(house, NoticeKind.CALL) == both
+    if ended:
+        house.end(End(call_id="ana/1", by_agent=True))
+    house.repeats.do_again()
+    assert not house.repeats.mails
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == both
+
+
+def test_so_is_whoever_was_mailed_before_anybody_could_say_whose_the_dial_is() -> None:
+    house = house_that_closes()
+    sign_in = person("object-of-ana")
+    house.add_agent(Agent(agent_id="ana", entra_object_id=sign_in.name, emergency_contacts=("guard@example.com",)))
+    directory_line = TableLine(house.directory_table)
+    house.directory = AgentTable(directory_line, house.clock)
+    claimed = structs.replace(ANA, agent_id="ana-of-old")
+    house.line.away = directory_line.away = True
+    assert house.dial(claimed, sign_in).degraded
+    house.line.away = directory_line.away = False
+    in_another_process(house, lambda: house.dial(claimed, sign_in))
+    house.repeats.do_again()
+    house.end(End(call_id="ana/1", by_agent=True), sign_in)
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == sorted([DEFAULT_CONTACT, "guard@example.com"])
+
+
+def test_so_is_whoever_was_mailed_of_an_agent_who_has_no_entry_as_a_machine_says() -> None:
+    house = house_that_closes()
+    site = Site(site_id="north", networks=("kiosk",), emergency_contacts=("north@example.com",))
+    house.sites.save(site, None, house.within())
+    directory, house.directory = house.directory, AgentTable(away(), house.clock)
+    dial = Dial(call_id="eve/1", agent_id="eve", dialled="911", country="US", desktop_id="kiosk")
+    house.line.away = True
+    assert house.dial(dial).degraded
+    house.line.away, house.directory = False, directory
+    in_another_process(house, lambda: house.dial(dial))
+    both = sorted([DEFAULT_CONTACT, "north@example.com"])
+    assert told(house, NoticeKind.CALL) == both
+    house.repeats.do_again()
+    house.end(End(call_id="eve/1", by_agent=True, agent_id="eve"))
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == both
+
+
+def test_a_mail_of_a_call_that_only_has_the_same_id_is_of_another_emergency() -> None:
+    house = house_that_closes("guard@example.com")
+    directory, house.directory = house.directory, AgentTable(away(), house.clock)
+    house.line.away = True
+    assert house.dial(ANA, person("object-of-eve")).degraded
+    house.line.away, house.directory = False, directory
+    in_another_process(house, lambda: house.dial(ANA))
+    house.repeats.mails = {key: again for key, again in house.repeats.mails.items() if not again()}
+    assert house.repeats.mails, "a machine reported this one"
+    house.end(End(call_id="ana/1", by_agent=True))
+    house.wait(120)
+    assert told(house, NoticeKind.CLOSING) == ["guard@example.com"]
+
+
+def test_what_nobody_ever_records_is_noted_nowhere_and_kept_no_longer_than_the_window() -> None:
+    house = house_that_closes()
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.dial_by_event(ANA)
+    house.line.away = False
+    house.repeats.do_again()
+    assert house.repeats.mails
+    house.clock.advance(after(minutes=61))
+    house.repeats.do_again()
+    assert not house.repeats.mails
 
 
 def away() -> AwayTable:
