@@ -324,7 +324,8 @@ export class EmergencyPanel extends HTMLElement {
         this.#taken.add(state.panel);
         // The dialer keeps the last panel for good. Of a call that was over before this element came, it is no news: after a
         // drop it still has the number, else there is nothing in it to show.
-        if (state.emergency || !first) this.#source?.take(state.panel);
+        const stale = first && state.phase === "ended" && !state.emergency;
+        if (!stale) this.#source?.take(state.panel);
         else if (state.ended === "dropped") this.#source?.take(state.panel, "checking");
       }
       this.#source?.now(true);

@@ -109,7 +109,7 @@ def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk,
 
 
 CALL = {"type": "call", "id": "1", "state": "connected", "emergency": True, "direction": "outgoing"}
-CUSTOMER = {"type": "call", "id": "2", "state": "held", "emergency": False, "direction": "incoming"}
+CUSTOMER = {"type": "call", "id": "7", "state": "held", "emergency": False, "direction": "incoming"}
 
 
 @pytest.mark.parametrize(
