@@ -483,13 +483,9 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     kept = _forget_oldest(emergency.legs, rules, emergency, now) if continued else ()
     sightings = emergency.sightings if continued else ()
     gone = [each for each in emergency.legs if each not in kept]
-    past, earlier = (
-        (*emergency.past, *(each.leg_id for each in gone))[-MAX_LEGS:],
-        _earlier(emergency, gone, rules),
-    )
-    started = structs.replace(
-        emergency, legs=(*kept, leg), past=past, sightings=sightings, lease=lease, earlier=earlier
-    )
+    past = (*emergency.past, *(each.leg_id for each in gone))[-MAX_LEGS:]
+    known = structs.replace(emergency, past=past, earlier=_earlier(emergency, gone, rules))
+    started = structs.replace(known, legs=(*kept, leg), sightings=sightings, lease=lease)
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
 
