@@ -80,7 +80,6 @@ def leg_id_of(agent_key: str, call_id: str) -> str:
     return derived(f"{agent_key}|{key_of(call_id)}", "leg")
 
 
-@functools.lru_cache(maxsize=4096)
 def derived(origin: str, purpose: str) -> str:
     """A UUID for what `origin` owes for `purpose`: idempotency keys, operation ids, holds."""
     return str(uuid.uuid5(NAMESPACE, f"{origin}|{purpose}"))
