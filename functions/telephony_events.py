@@ -17,7 +17,6 @@ from functions.wire.event_grid import (
     OWN_CALL_STARTED,
     RECORDING_FILE_STATUS,
     CallSeen,
-    DeliveryReport,
     TelephonyEvent,
     call_ended,
     call_seen,
@@ -28,9 +27,7 @@ from functions.wire.event_grid import (
     recording_file,
     telephony_event,
 )
-from shared.domain.errors import Unavailable
 from shared.domain.notifications import Delivery
-from shared.domain.stamps import age_of
 from shared.use_cases.end_call import End
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming
@@ -38,9 +35,6 @@ from shared.use_cases.see_server_call import ServerCall
 
 if TYPE_CHECKING:
     from shared.bootstrap import App
-
-# Longer than a notice stays claimed by whoever sent it and died.
-NOTED_WITHIN = timedelta(minutes=2)
 
 blueprint = func.Blueprint()
 
@@ -151,14 +145,3 @@ def email_delivery_report_event(event: func.EventGridEvent) -> None:
     delivery = Delivery.DELIVERED if report.status.arrived else Delivery.FAILED
     if app.calling.record_delivery(report.message_id, report.recipient, delivery):
         app.calling.telemetry.emit("delivery_report", status=report.status.value.lower())
-    elif delivery is Delivery.FAILED and _may_be_noted_yet(report, read, app):
-        raise Unavailable("no message with this id is noted yet")
-
-
-def _may_be_noted_yet(report: DeliveryReport, read: TelephonyEvent, app: "App") -> bool:
-    """Whether it is of our sender, and so young that whoever sent the message may have died before they noted it.
-
-    Then the message is sent again, as the same one: nothing reports of it a second time.
-    """
-    ours = (report.sender or "").casefold() == (app.settings.email_sender or "").casefold()
-    return ours and read.time is not None and age_of(read.time, app.calling.clock.now()) < NOTED_WITHIN

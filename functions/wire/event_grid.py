@@ -332,10 +332,9 @@ class MailStatus(StrEnum):
 
 
 class DeliveryReport(Struct, frozen=True, kw_only=True):
-    """One recipient's report; `message_id` is the operation id of the send, `sender` whose address it was sent from."""
+    """One recipient's report; `message_id` is the operation id of the send."""
 
     message_id: str
-    sender: str | None
     recipient: str
     status: MailStatus
 
@@ -345,7 +344,6 @@ def delivery_report(event: TelephonyEvent) -> DeliveryReport:
     data = mapping(event.data, "data")
     return DeliveryReport(
         message_id=text(data.get("messageId"), "data.messageId", MAX_CORRELATION_ID_CHARS),
-        sender=sender if isinstance(sender := data.get("sender"), str) else None,
         recipient=text(data.get("recipient"), "data.recipient", MAX_ADDRESS_CHARS),
         status=_mail_status(text(data.get("status"), "data.status", MAX_ID_CHARS)),
     )

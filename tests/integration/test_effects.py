@@ -2,12 +2,11 @@
 
 import time
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from tests.integration.used import contacts, new_agent, new_id
-from tests.local.acs import EmailRules, Fault, events, poll
+from tests.local.acs import EmailRules, Fault, poll
 from tests.local.acs.messages import Operation
 from tests.local.stack import DEFAULT_CONTACT, DESK, Agent, Softphone, Stack
 
@@ -68,31 +67,6 @@ def test_a_bounce_goes_on_to_the_default_contact_who_is_told_that_it_is_over_too
     local.wait_for_email(good, count=2)
     local.wait_until_nothing_is_owed()
     assert len(local.emails_to(DEFAULT_CONTACT)) == 2, "the call and its end, each once, though two reports came"
-
-
-@pytest.mark.parametrize(
-    ("changed", "status"),
-    [
-        ({}, 500),
-        ({"status": "Delivered"}, 202),
-        ({"sender": "somebody@alerts.example.com"}, 202),
-        ({"minutes_old": 3}, 202),
-    ],
-    ids=["a bounce", "an arrival", "another sender", "an old one"],
-)
-def test_a_bounce_that_comes_before_its_message_is_noted_comes_again(
-    local: Stack, changed: dict[str, Any], status: int
-) -> None:
-    report: dict[str, Any] = {"sender": local.acs.ready.sender, "status": "Bounced", "minutes_old": 0} | changed
-    event = events.email_delivery_report(
-        source=local.source,
-        sender=report["sender"].upper(),
-        recipient="guard@example.com",
-        message_id=new_id("message"),
-        status=report["status"],
-        at=local.now() - timedelta(minutes=report["minutes_old"]),
-    )
-    assert local.deliver("email_delivery_report_event", event) == status
 
 
 def test_fifty_contacts_the_most_that_there_can_be_get_one_message(local: Stack) -> None:
