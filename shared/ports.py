@@ -1202,8 +1202,8 @@ class OutageLog(Protocol):
         """What the hold for this dial found; None where this process set none."""
         ...
 
-    def over(self, agent_id: str, by: str, call_key: str) -> None:
-        """The store knows this call of an agent by now, as reported by this owner; not a later one, nor an earlier."""
+    def over(self, by: str, call_key: str) -> None:
+        """The store knows this call by now, as reported by this owner; not a later one, nor an earlier."""
         ...
 
 

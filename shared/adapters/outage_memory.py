@@ -130,11 +130,11 @@ class OutageMemory:
         with self._lock:
             return self._holds.get(dial_key)
 
-    def over(self, agent_id: str, by: str, call_key: str) -> None:
-        """The store knows this call of an agent by now: what they dialled since is still to be shown."""
+    def over(self, by: str, call_key: str) -> None:
+        """The store knows this call by now, whatever id it was answered with: what was dialled since is still shown."""
         with self._lock:
-            of_agent = self._dialling.get(agent_key_of(agent_id), {})
-            if by in of_agent and of_agent[by].call_key == call_key:
-                del of_agent[by]
-            if not of_agent:
-                self._dialling.pop(agent_key_of(agent_id), None)
+            for agent_key, of_agent in list(self._dialling.items()):
+                if by in of_agent and of_agent[by].call_key == call_key:
+                    del of_agent[by]
+                    if not of_agent:
+                        del self._dialling[agent_key]

@@ -749,13 +749,12 @@ def with_thread_opened(
     One beyond the ration is sent much later: nobody waits for it, and until then nobody has more to hear of the end.
     """
     before = (emergency.test_thread if test else emergency.thread) or Thread(opened_by=notice_id)
+    if before.closed_for:
+        before = structs.replace(before, unaware=len(before.told))
     if rationed:
         thread = _deferring(before, notice_id)
     else:
-        unaware = len(before.told) if before.closed_for else before.unaware
-        opened = structs.replace(
-            before, opened_by=notice_id, unaware=unaware, closed_for=(), close_at=None, closed=False
-        )
+        opened = structs.replace(before, opened_by=notice_id, closed_for=(), close_at=None, closed=False)
         thread = _awaiting(opened, notice_id)
     emergency = structs.replace(emergency, **{"test_thread" if test else "thread": thread})
     return settle(emergency, rules, now)
@@ -832,12 +831,11 @@ def goes_on_again(emergency: Emergency, lease_thread: str, *, test: bool) -> boo
 
 
 def with_closing_withdrawn(emergency: Emergency, recipients: Iterable[str], *, test: bool) -> Emergency:
-    """These were not told that it was over before it went on: they are told at its next end."""
+    """These were not told that it was over before it went on: they are told at its next end, and of both calls."""
     thread = thread_of(emergency, test=test)
-    if thread is None or thread.closed:
-        return emergency
+    assert thread is not None
     closed_for = _others(thread.closed_for, recipients)
-    return _with_thread(emergency, structs.replace(thread, closed_for=closed_for), test=test)
+    return _with_thread(emergency, structs.replace(thread, closed_for=closed_for, closed_at=None), test=test)
 
 
 def _legs_of(emergency: Emergency, *, test: bool) -> tuple[Leg, ...]:

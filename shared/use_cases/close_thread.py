@@ -140,7 +140,7 @@ def _notice(
 
 
 def _closing_id(thread: Thread, recipients: Sequence[str]) -> Key:
-    """Whatever opens a thread again is another notice, one beyond the ration from when it is sent."""
+    """Whatever notice opens a thread again makes it another, one beyond the ration from when it is sent."""
     return derived(f"{thread.opened_by}|{';'.join(recipients)}", NoticeKind.CLOSING.value)
 
 

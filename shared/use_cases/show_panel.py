@@ -6,7 +6,7 @@ from shared.deadlines import Clock, Deadline
 from shared.domain.callers import Caller, CallerKind, owner_named
 from shared.domain.deployment import Deployment
 from shared.domain.errors import NotAllowed, Unavailable
-from shared.domain.panels import Mode, Panel, beside_unrecorded, emergency_panel, panel_of, with_number
+from shared.domain.panels import Banner, Mode, Panel, beside_unrecorded, emergency_panel, panel_of, with_number
 from shared.domain.subjects import Subject
 from shared.ports import AgentDirectory, EmergencyStore, OutageDial, OutageLog
 from shared.use_cases.identify import identify_emergency
@@ -42,21 +42,28 @@ def show_panel(
         )
     except (NotAllowed, Unavailable) as error:
         dialled = _dialling(agent_id, caller, caller.owner if caller.is_agent else None, outage, now)
-        if dialled is None:
+        known = _known(dialled, emergencies, deadline) if isinstance(error, NotAllowed) else StoreKnows.NOTHING
+        # An unlisted agent goes by the id that they were answered with, until the dial is recorded.
+        if dialled is None or known is StoreKnows.RECORDED:
             raise
-        # An unlisted agent goes by the id that they were answered with, also while nobody else knows of it.
-        is_over = isinstance(error, NotAllowed) and _known(dialled, emergencies, deadline) is StoreKnows.ITS_END
+        is_over = known is StoreKnows.ITS_END
         return _unrecorded_panel(dialled, deployment, is_over=is_over), dialled.situation.locale
     panel = panel_of(stored.emergency, deployment.rules, now)
     dialled = _dialling(agent_id, caller, _reporter(subject, caller), outage, now) if emergency is None else None
-    in_progress = panel.mode is Mode.EMERGENCY
-    if dialled is not None and not in_progress and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:
-        unrecorded = _unrecorded_panel(dialled, deployment)
-        return beside_unrecorded(panel, unrecorded), dialled.situation.locale
+    if _outranks(dialled, panel) and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:
+        assert dialled is not None
+        return beside_unrecorded(panel, _unrecorded_panel(dialled, deployment)), dialled.situation.locale
     dialled_in = stored.emergency.situation if stored.emergency else None
     locale = dialled_in.locale if dialled_in else None
     entry = subject.entry
     return panel, locale or (entry.locale if entry else None)
+
+
+def _outranks(dialled: OutageDial | None, panel: Panel) -> bool:
+    """Whether there is such a dial, and the store has nothing in progress, or a test beside a real call."""
+    in_progress = panel.mode is Mode.EMERGENCY
+    is_test = panel.banner is Banner.TEST_IN_PROGRESS
+    return dialled is not None and (not in_progress or (is_test and not dialled.test))
 
 
 def _dialling(agent_id: str, caller: Caller, by: str | None, outage: OutageLog, now: datetime) -> OutageDial | None:
@@ -71,7 +78,9 @@ def _reporter(subject: Subject, caller: Caller) -> str | None:
     return caller.owner
 
 
-def _known(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:
+def _known(dialled: OutageDial | None, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:
+    if dialled is None:
+        return StoreKnows.NOTHING
     try:
         return look_up_dial(dialled, emergencies, deadline)
     except Unavailable:

@@ -108,16 +108,14 @@ def start_call(
 
     `word` is what the log calls the emergency by, should this begin one. `routes` are asked what was last read
     only once the sites are known, which may bring a newer reading. `turned_away`: the caller has had their share of the
-    line, and the dial is answered without the store. Raises `NotAnEmergency`.
+    line, and the dial is answered without the store. Raises `NotAnEmergency`, and then forgets that an outage may have
+    answered it as one.
     """
     assert dial.drill_for is None, "a drill must not be answered as in an outage"
     began = clock.monotonic()
     means = _Means(emergencies, numbers, directory, desktops, sites, routes, outage, word, deadline)
     facts = _presumed(dial, caller, deployment, clock, means)
-    # Whoever speaks for many has a crisis, and what an outage gives each of them, unless they come faster than any
-    # crisis; an agent has one softphone.
-    beyond = turned_away is not None and (caller.is_agent or isinstance(turned_away, TooFast))
-    without_store = answer_beyond_line if beyond else answer_in_outage
+    without_store = answer_beyond_line if _is_beyond_line(caller, turned_away) else answer_in_outage
     try:
         facts, reading = _established(facts, means)
         outcome = _recorded(facts, reading, means)
@@ -128,6 +126,7 @@ def start_call(
         _tell_why(telemetry, turned_away, _ms_since(began, clock))
         outcome = _without_store(facts, without_store, clock, means)
     except NotAnEmergency:
+        outage.over(caller.owner, key_of(dial.call_id))
         raise
     except Exception as error:  # noqa: BLE001 - on the way of a dial, whatever nobody foresaw is an outage (B1)
         telemetry.emit("unforeseen_error", function="start_call", error=type(error).__name__)
@@ -136,6 +135,13 @@ def start_call(
         outcome = _after_outage(outcome, clock, means)
     _tell(telemetry, outcome, _ms_since(began, clock))
     return outcome.started
+
+
+def _is_beyond_line(caller: Caller, turned_away: LineFull | None) -> bool:
+    """Whoever speaks for many has a crisis, and what an outage gives each of them, unless they come faster than any
+    crisis; an agent has one softphone.
+    """
+    return turned_away is not None and (caller.is_agent or isinstance(turned_away, TooFast))
 
 
 def lend_for_drill(
@@ -613,7 +619,7 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
             owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)
             started = structs.replace(started, effects=(*started.effects, *owed))
-        means.outage.over(agent_id, facts.caller.owner, key_of(facts.dial.call_id))
+    means.outage.over(facts.caller.owner, key_of(facts.dial.call_id))
     return structs.replace(outcome, started=started)
 
 

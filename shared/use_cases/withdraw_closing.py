@@ -2,10 +2,9 @@
 
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 
 from shared.deadlines import Deadline
-from shared.domain.emergencies import goes_on_again, with_closing_withdrawn
+from shared.domain.emergencies import Emergency, goes_on_again, with_closing_withdrawn
 from shared.domain.errors import Unreadable
 from shared.domain.notifications import Notice, merged
 from shared.ports import EmergencyStore
@@ -30,18 +29,14 @@ def _is_withdrawn(
 ) -> bool:
     if part.closes is None:
         return False
+    goes_on = False
+
+    def withdrawn(emergency: Emergency) -> Emergency:
+        nonlocal goes_on
+        goes_on = goes_on_again(emergency, part.thread, test=part.test)
+        return with_closing_withdrawn(emergency, message.recipients, test=part.test) if goes_on else emergency
+
     # Of a row that cannot be read nobody knows that it goes on.
     with suppress(Unreadable):
-        stored = emergencies.load(part.closes, deadline).result()
-        if stored.emergency is None or not goes_on_again(stored.emergency, part.thread, test=part.test):
-            return False
-        change_emergency(
-            part.closes,
-            partial(with_closing_withdrawn, recipients=message.recipients, test=part.test),
-            emergencies=emergencies,
-            now=now,
-            deadline=deadline,
-            read=stored,
-        )
-        return True
-    return False
+        change_emergency(part.closes, withdrawn, emergencies=emergencies, now=now, deadline=deadline)
+    return goes_on

@@ -101,7 +101,8 @@ HEARD: dict[str, tuple[Said, Said]] = {
     ),
     "incoming-call-rejected": (
         ("event_rejected", {"function": INCOMING_CALL, "error": "Malformed", "field": "data.to"}),
-        ("event_rejected", {"function": "email_delivery_report_event", "error": "Malformed"}),
+        # Whoever called has hung up.
+        ("event_rejected", {"function": INCOMING_CALL, "error": "Refused"}),
     ),
     "callback-late": (
         ("callback_answered", {"ms": 5.0, "late_ms": 3000.5}),

@@ -1028,8 +1028,8 @@ MUTANTS = (
     Mutant(
         "a dial that is not recorded yet is shown only while the store is away",
         PANEL,
-        "    if dialled is not None and not in_progress and",
-        "    if dialled is None and not in_progress and",
+        "    if _outranks(dialled, panel) and",
+        "    if False and _outranks(dialled, panel) and",
     ),
     Mutant(
         "an unlisted agent is refused under the id that they were answered with",
@@ -1046,8 +1046,8 @@ MUTANTS = (
     Mutant(
         "what another process recorded is shown as a dial that is not recorded",
         PANEL,
-        "not in_progress and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:",
-        "not in_progress:",
+        "_outranks(dialled, panel) and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:",
+        "_outranks(dialled, panel):",
     ),
     Mutant(
         "a call that ended before it was recorded goes on",
@@ -1281,14 +1281,27 @@ MUTANTS = (
     Mutant(
         "it is said to be over while the agent calls again",
         "shared/use_cases/withdraw_closing.py",
-        "        return True\n",
-        "        return False\n",
+        "    return goes_on\n",
+        "    return False\n",
     ),
     Mutant(
         "what is owed after an outage is the message of the outage",
         "shared/use_cases/mail_in_outage.py",
         'notice_id=derived(notice.notice_id, "outage")',
         "notice_id=notice.notice_id",
+    ),
+    Mutant(
+        "the end after one that nobody heard tells of the last call alone",
+        FACTS,
+        "closed_for=closed_for, closed_at=None)",
+        "closed_for=closed_for)",
+    ),
+    Mutant("a test in progress hides a real call", PANEL, "(is_test and not dialled.test)", "False"),
+    Mutant(
+        "what the store knows under another id stays on the panel",
+        "shared/use_cases/start_call.py",
+        "    means.outage.over(facts.caller.owner,",
+        "    None and means.outage.over(facts.caller.owner,",
     ),
     Mutant(
         "whose word of the end was withdrawn hears of none",

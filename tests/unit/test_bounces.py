@@ -94,6 +94,22 @@ def test_whoever_heard_that_it_is_over_is_told_of_the_bounce_of_the_next_call(mi
     assert at_the_desk(house) == [f"call {DANA}", f"closing {DANA}"] * 2, "and of no other bounce of that one"
 
 
+def test_so_they_are_of_a_call_beyond_the_ration() -> None:
+    house = house_with(OWN[:1])
+    for n in range(6):
+        dial(house, f"call-{n}")
+        report(house, house.mail.accepted[-1], OWN[0])
+        house.end(End(call_id=f"call-{n}", by_agent=True))
+    assert house.telemetry.count("notice_rationed") == 1
+    told = len(at_the_desk(house))
+    house.clock.advance(after(minutes=11))
+    house.sweep()
+    later = next(email for email in house.mail.accepted[::-1] if email.subject == f"call {DANA}")
+    report(house, later, OWN[0])
+    house.sweep()
+    assert at_the_desk(house)[told:][:1] == [f"call {DANA}"]
+
+
 def test_whoever_was_told_of_the_emergency_is_told_that_a_responder_reached_nobody() -> None:
     house = house_with()
     first = dial(house)

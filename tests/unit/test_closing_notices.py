@@ -145,6 +145,20 @@ def test_nobody_hears_that_it_is_over_while_the_agent_calls_again(house: House) 
     assert {row.split("|")[0] for row in house.rows()} == {"free", "number", "pool"}
 
 
+def test_the_end_after_one_that_nobody_heard_tells_of_both_calls(house: House) -> None:
+    seen, began_at = heard(house), house.clock.now()
+    well, house.mail.fail = house.mail.fail, not_for_ends
+    dial(house)
+    end(house)
+    live(house, 1)
+    dial(house, "call-2")
+    live(house, 1)
+    house.mail.fail = well
+    end(house, "call-2")
+    live(house, 2)
+    assert [notice.dialled_at for notice in seen if notice.kind is NoticeKind.CLOSING][-1] == began_at
+
+
 def test_nobody_hears_that_it_is_over_while_a_callback_of_which_nobody_is_told_is_in_progress(house: House) -> None:
     house = House(deployment=structs.replace(house.deployment, callback_notices=CallbackNotices.NONE))
     house.add_agent(Agent(agent_id=DANA, emergency_contacts=CONTACTS))

@@ -252,7 +252,7 @@ def test_presence_held_for_a_dial_that_nobody_ever_repeated_is_given_back_when_s
     house.perform(held_in_outage(house, "ana/1"))
     house.clock.advance(after(minutes=11))
     assert shown(house) is PresenceStatus.DO_NOT_DISTURB, "this process may still bring the dial to the store"
-    house.outage.over("ana", "", key_of("ana/1"))
+    house.outage.over("", key_of("ana/1"))
     assert shown(house) is PresenceStatus.AVAILABLE
 
 

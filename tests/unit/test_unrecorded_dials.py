@@ -12,8 +12,8 @@ from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.confidentiality import EMERGENCY, ORDINARY, PRIVATE
 from shared.domain.dials import Dial
-from shared.domain.errors import NotAllowed, Unavailable
-from shared.domain.panels import Mode, Panel
+from shared.domain.errors import NotAllowed, NotAnEmergency, Unavailable
+from shared.domain.panels import Banner, Mode, Panel
 from shared.use_cases.answer_dial import Answer
 from shared.use_cases.end_call import End
 from shared.use_cases.see_server_call import ServerCall
@@ -92,6 +92,42 @@ def test_a_leg_that_the_store_knows_to_be_in_progress_is_shown_with_its_own_numb
     house.shut()
     house.dial(structs.replace(ANA, call_id="ana/2"))
     assert panel(house, "ana", office()) == known.panel
+
+
+def test_a_test_in_progress_hides_no_real_call(house: ReadOnlyHouse) -> None:
+    house.dial(structs.replace(ANA, dialled="933"))
+    house.shut()
+    answer = house.dial(structs.replace(ANA, call_id="ana/2"))
+    assert panel(house, "ana", office()) == answer.panel
+    house.dial(structs.replace(ANA, call_id="ana/3", dialled="933"))
+    assert panel(house, "ana", office()).banner is Banner.EMERGENCY_IN_PROGRESS
+
+
+def test_what_is_no_emergency_by_the_entry_is_none_on_the_panel(house: ReadOnlyHouse) -> None:
+    house.deployment = structs.replace(house.deployment, countries=frozenset({"US", "GB"}))
+    house.add_agent(Agent(agent_id="una", country="US"))
+    dial = Dial(call_id="una/1", agent_id="una", dialled="999")
+    house.line.away = True
+    assert house.dial(dial).degraded
+    house.line.away = False
+    with pytest.raises(NotAnEmergency):
+        house.dial(dial)
+    assert panel(house, "una", office()).mode is Mode.NORMAL
+
+
+def test_a_dial_that_is_recorded_under_an_entry_stays_on_no_other_ids_panel(house: ReadOnlyHouse) -> None:
+    otto, maria = person("object-of-otto"), person("object-of-maria")
+    for name in ("otto", "maria"):
+        house.add_agent(Agent(agent_id=name, entra_object_id=f"object-of-{name}"))
+    # So that this process knows by itself whose entry that is.
+    house.dial(Dial(call_id="maria/1", agent_id="maria", dialled="911", country="US"), maria)
+    dial = structs.replace(ANA, call_id="otto/1", agent_id="maria")
+    house.line.away = True
+    answered_as = house.dial(dial, otto).agent_id
+    house.line.away = False
+    assert (answered_as, house.dial(dial, otto).agent_id) == ("object-of-otto", "otto")
+    with pytest.raises(NotAllowed):
+        panel(house, answered_as, otto)
 
 
 def test_a_responder_who_rings_meanwhile_can_be_answered_beside_the_call(house: ReadOnlyHouse) -> None:
