@@ -196,17 +196,6 @@ class UnlistedEmergencyPlace(Struct, frozen=True):
     number: int
 
 
-class Earlier(Struct, frozen=True, kw_only=True):
-    """What legs on the same number that are no longer kept mean for its callbacks.
-
-    `since` is when the first of them was dialled; `real_until`: until when a responder may call back because of a real
-    one, None where all of them were tests.
-    """
-
-    since: datetime
-    real_until: datetime | None = None
-
-
 class Emergency(Struct, frozen=True, kw_only=True):
     """All that is known of an agent's emergency, from the first dial until the callback number's cool-down is over.
 
@@ -219,8 +208,8 @@ class Emergency(Struct, frozen=True, kw_only=True):
     latest legs that are no longer kept: reports of them that come late are of a call that was served long ago.
     `passed_on` are the latest notices of which a bounce went on to the default contacts. `callback_notices` is when the
     latest notices of callbacks were caused. `thread` is that of real calls, `test_thread` that of calls to the test
-    number; a row of an older version has one thread for both. `earlier` is of legs on this number that are no longer
-    kept, None where there are none and in rows of an older version.
+    number; a row of an older version has one thread for both. `real_until` is until when a
+    responder may call back because of real calls on this number that are no longer kept; None where there were none.
     """
 
     agent_id: str
@@ -248,7 +237,7 @@ class Emergency(Struct, frozen=True, kw_only=True):
     past: tuple[str, ...] = ()
     passed_on: tuple[str, ...] = ()
     callback_notices: tuple[datetime, ...] = ()
-    earlier: Earlier | None = None
+    real_until: datetime | None = None
 
     @property
     def presence_id(self) -> str:
@@ -484,7 +473,7 @@ def with_leg(emergency: Emergency, leg: Leg, lease: Lease, rules: Rules, now: da
     sightings = emergency.sightings if continued else ()
     gone = [each for each in emergency.legs if each not in kept]
     past = (*emergency.past, *(each.leg_id for each in gone))[-MAX_LEGS:]
-    known = structs.replace(emergency, past=past, earlier=_earlier(emergency, gone, rules))
+    known = structs.replace(emergency, past=past, real_until=_real_until(emergency, gone, rules))
     started = structs.replace(known, legs=(*kept, leg), sightings=sightings, lease=lease)
     # Also where the leg holds nothing: a dial answered in an outage may have set the presence before its start came.
     return settle(structs.replace(started, hold=_hold_for(leg, emergency.hold)), rules, now, new_hold=True)
@@ -497,31 +486,19 @@ def goes_on(emergency: Emergency, lease: Lease, rules: Rules, now: datetime) -> 
     return same_lease(before, lease) or (before is not None and before.lost and now < before.ends_at(rules))
 
 
-def _earlier(emergency: Emergency, gone: Sequence[Leg], rules: Rules) -> Earlier | None:
-    """What is known of earlier legs on the number of the next one, with those that are no longer kept from now on."""
-    before, known = emergency.lease, emergency.earlier
+def _real_until(emergency: Emergency, gone: Sequence[Leg], rules: Rules) -> datetime | None:
+    """With the legs that are no longer kept from now on; their number has its lease and its cool-down."""
+    before = emergency.lease
     if before is None or before.lost:
         # The next one has another number, which nobody who was told the one before will dial.
         return None
-    if not gone:
-        return known
-    since = min(leg.dialled_at for leg in gone)
     until = None if all(leg.test for leg in gone) else before.released_at(rules)
-    if known is None:
-        return Earlier(since=since, real_until=until)
-    latest = max((each for each in (known.real_until, until) if each is not None), default=None)
-    return Earlier(since=min(known.since, since), real_until=latest)
-
-
-def held_number_at(emergency: Emergency, at: datetime) -> bool:
-    """Whether the agent had dialled on the number that they hold by then; also where they dialled again since."""
-    before = emergency.earlier is not None and emergency.earlier.since <= at
-    return before or any(leg.dialled_at <= at for leg in emergency.legs)
+    return max((each for each in (emergency.real_until, until) if each is not None), default=None)
 
 
 def calls_test_back(emergency: Emergency, legs: Iterable[Leg], at: datetime) -> bool:
     """Whether a callback then can only be of a test: these legs are, and no responder of a real call may call late."""
-    until = emergency.earlier.real_until if emergency.earlier is not None else None
+    until = emergency.real_until
     return all(leg.test for leg in legs) and (until is None or at >= until)
 
 

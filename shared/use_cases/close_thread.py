@@ -108,16 +108,16 @@ def _notice(
         return None
     agent = _agent_of(emergency, directory, deadline)
     situation = emergency.situation or Situation()
-    told_of = legs_that_end(emergency, test=test)
+    told_of, over_at = legs_that_end(emergency, test=test), ended_at(emergency, rules, clock.now(), test=test)
     return Notice(
-        notice_id=_closing_id(thread, recipients),
+        notice_id=_closing_id(thread, recipients, over_at),
         recipients=recipients,
         agent_id=emergency.agent_id,
         closes=emergency.agent_key,
         agent_name=agent.name if agent is not None else None,
         claimed=not emergency.in_directory,
         dialled_at=min((leg.dialled_at for leg in told_of), default=lease.dialled_at),
-        ended_at=ended_at(emergency, rules, clock.now(), test=test),
+        ended_at=over_at,
         callback_number="",
         reachable_until=lease.ends_at(rules),
         shared=False,
@@ -139,9 +139,9 @@ def _notice(
     )
 
 
-def _closing_id(thread: Thread, recipients: Sequence[str]) -> Key:
-    """Whatever notice opens a thread again makes it another, one beyond the ration from when it is sent."""
-    return derived(f"{thread.opened_by}|{';'.join(recipients)}", NoticeKind.CLOSING.value)
+def _closing_id(thread: Thread, recipients: Sequence[str], over_at: datetime) -> Key:
+    """Each end is another: also that after a callback of which nobody was told."""
+    return derived(f"{thread.opened_by}|{';'.join(recipients)}|{over_at.isoformat()}", NoticeKind.CLOSING.value)
 
 
 def _agent_of(emergency: Emergency, directory: AgentDirectory, deadline: Deadline) -> Agent | None:

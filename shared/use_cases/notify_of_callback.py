@@ -11,7 +11,7 @@ from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
 from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id, latest_dialled
-from shared.domain.emergencies import Emergency, calls_test_back, held_number_at, number_dialled
+from shared.domain.emergencies import Emergency, calls_test_back, number_dialled
 from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease
@@ -48,9 +48,9 @@ def concerns(callback: Callback, kind: NoticeKind, emergency: Emergency) -> bool
     """Whether this agent's contacts are told: the one's who answered, or else everybody's whose number it is.
 
     Not where the callback came before the agent dialled: it was for whoever held the number then, and an event of it
-    that came late has found the agent. Whoever held it then, and has dialled again since, is told.
+    that came late has found the agent.
     """
-    theirs = held_number_at(emergency, callback.began_at)
+    theirs = any(leg.dialled_at <= callback.began_at for leg in emergency.legs)
     return theirs and emergency.agent_key in {party.agent_key for party in _concerned(callback, kind)}
 
 

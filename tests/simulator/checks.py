@@ -96,6 +96,7 @@ class Expected(Struct, frozen=True, kw_only=True):
     responder: "Responder | None" = None
     opens: bool = False
     closing: bool = False
+    thread: str = ""
     test: bool = False
 
 
@@ -340,7 +341,7 @@ class Checks:
                 which = (thread.opened_by, own[-1].leg_id if own else "", recipient)
                 once = self.closings.setdefault(which, notice.notice_id) == notice.notice_id
                 self.world.require(once, "nobody is told twice that it is over", notice, about)
-            self.expected[notice.notice_id] = Expected(agent_id=about, closing=True, test=test)
+            self.expected[notice.notice_id] = Expected(agent_id=about, closing=True, test=test, thread=notice.thread)
 
     def _end_is_owed_as_soon_as_it_is_known(self, emergency: Emergency) -> None:
         """Where each call of a thread was reported to be over and nothing is held for it, whatever else goes on."""
@@ -643,7 +644,7 @@ class Checks:
     def _does_not_go_on(self, cause: Expected) -> None:
         """Whoever hears so late that a call is over does not hear it in the next one."""
         emergency = self.emergencies.get(self.world.key_of(cause.agent_id))
-        if emergency is None:
+        if emergency is None or emergency.lease is None or emergency.lease.thread != cause.thread:
             return
         running, since = self._judged(emergency).running, self.world.clock.now() - ON_ITS_WAY
         own = [leg for leg in emergency.legs if leg.test == cause.test and leg.leg_id in running]

@@ -920,13 +920,13 @@ MUTANTS = (
     Mutant(
         "a real call's late callback is told as a test's",
         FACTS,
-        "        return Earlier(since=since, real_until=until)\n",
-        "        return Earlier(since=since)\n",
+        "None if all(leg.test for leg in gone) else before.released_at(rules)",
+        "None",
     ),
     Mutant(
         "a real call before the test before is forgotten",
         FACTS,
-        "for each in (known.real_until, until) if",
+        "for each in (emergency.real_until, until) if",
         "for each in (until,) if",
     ),
     Mutant(
@@ -934,12 +934,6 @@ MUTANTS = (
         FACTS,
         "    if before is None or before.lost:\n        # The next",
         "    if before is None:\n        # The next",
-    ),
-    Mutant(
-        "who dials again while it rings has missed no callback",
-        FACTS,
-        "emergency.earlier is not None and emergency.earlier.since <= at",
-        "False",
     ),
     Mutant(
         "answered callbacks are told as missed",
@@ -1357,7 +1351,7 @@ MUTANTS = (
     Mutant(
         "a late event of a callback tells the next holder's contacts",
         TELLING,
-        "theirs = held_number_at(emergency, callback.began_at)",
+        "theirs = any(leg.dialled_at <= callback.began_at for leg in emergency.legs)",
         "theirs = True",
     ),
     Mutant(

@@ -409,19 +409,6 @@ def test_a_call_that_is_told_once_more_to_the_numbers_next_holder_concerns_their
     assert told(house) == []
 
 
-def test_a_missed_callback_concerns_whoever_dials_again_from_the_cool_down_while_it_rings(house: House) -> None:
-    number = dropped_call(house)
-    house.clock.advance(after(minutes=70))
-    house.tick()
-    house.responder_calls(number)
-    house.wait(5)
-    house.dial(Dial(call_id="call-2", agent_id=DANA, dialled="911"))
-    house.wait(5)
-    house.switchboard.hang_up()
-    house.wait(60)
-    assert told(house) == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED]
-
-
 class Marks(PlainTemplate):
     """Remembers of each callback that was told whether it was marked as a test's."""
 
