@@ -647,9 +647,12 @@ class Checks:
         if emergency is None or emergency.lease is None or emergency.lease.thread != cause.thread:
             return
         running, since = self._judged(emergency).running, self.world.clock.now() - ON_ITS_WAY
-        own = [leg for leg in emergency.legs if leg.test == cause.test and leg.leg_id in running]
-        known = [leg for leg in own if leg.leg_id in self.legs and self.legs[leg.leg_id].at < since]
-        self.world.require(not known, "nobody hears that it is over while it is not", known, cause.agent_id)
+        own = [leg for leg in emergency.legs if leg.test == cause.test]
+        going_on = [leg for leg in own if leg.leg_id in running]
+        # A leg that has just come may make one before it go on again.
+        came = [self.legs[leg.leg_id].at for leg in own if leg.leg_id in self.legs]
+        told_in_time = not going_on or max(came, default=since) >= since
+        self.world.require(told_in_time, "nobody hears that it is over while it is not", going_on, cause.agent_id)
 
     def goes_on(self, email: Email) -> None:
         """The e-mail service refused a recipient: the default contacts may be told what it tells, but not of an end."""
