@@ -137,7 +137,8 @@ class Checks:
         # The notices of callbacks that are marked as a test's.
         self.marked: set[str] = set()
         self.refusals: Counter[str] = Counter()
-        # By which notice somebody is told that a thread is over.
+        # Of which end a closing notice tells somebody, and by which one each was told of it.
+        self.ends: dict[tuple[str, str], tuple[str, str, str]] = {}
         self.closings: dict[tuple[str, str, str], str] = {}
         # By which notices those callbacks are told that were missed beyond the ration.
         self.missed_later: dict[str, set[str]] = {}
@@ -339,8 +340,7 @@ class Checks:
                 was_told = (about, recipient, test) in self.told
                 self.world.require(was_told, "only who was told is told that it is over", notice, about)
                 which = (thread.opened_by, own[-1].leg_id if own else "", recipient)
-                once = self.closings.setdefault(which, notice.notice_id) == notice.notice_id
-                self.world.require(once, "nobody is told twice that it is over", notice, about)
+                self.ends[notice.notice_id, recipient] = which
             self.expected[notice.notice_id] = Expected(agent_id=about, closing=True, test=test, thread=notice.thread)
 
     def _end_is_owed_as_soon_as_it_is_known(self, emergency: Emergency) -> None:
@@ -638,8 +638,16 @@ class Checks:
             self.accepted[notice_id, recipient] += 1
             now, whose = self.world.clock.now(), (cause.agent_id, recipient, cause.test or notice_id in self.marked)
             (self.told_over if cause.closing else self.told)[whose] = now
+            if cause.closing:
+                self._is_told_once(notice_id, recipient, cause.agent_id)
             if cause.opens or self._answered(cause):
                 self.told_of[whose] = now
+
+    def _is_told_once(self, notice_id: str, recipient: str, about: str) -> None:
+        """One that was withdrawn in time told nobody; of one that something befell nobody knows."""
+        before = self.closings.setdefault(self.ends[notice_id, recipient], notice_id)
+        once = before == notice_id or self.incidents[before] > 0
+        self.world.require(once, "nobody is told twice that it is over", (before, notice_id, recipient), about)
 
     def _does_not_go_on(self, cause: Expected) -> None:
         """Whoever hears so late that a call is over does not hear it in the next one."""
