@@ -19,7 +19,7 @@ def set_presence(
 ) -> tuple[Presence, tuple[Effect, ...]]:
     """Set it whatever it was: the last one who sets it wins, unless a system does so while it is held (S2, B5).
 
-    What an emergency makes of it is owed: a person's change ends the hold, a system's is undone. `agent_id` and
+    What an emergency makes of it is owed: a person's change stays, a system's is undone. `agent_id` and
     `agent_key` as in `return_presence`. Raises `Unavailable`, and `Conflict` where another service keeps presences:
     they are set there.
     """
