@@ -226,7 +226,11 @@ class Checks:
         for notice in marked:
             real = self.real.get(str(notice.agent_key))
             called_back = notice.kind in (NoticeKind.CALLBACK_MISSED, NoticeKind.CALLBACK_RECEIVED)
-            if called_back and real is not None and notice.notice_id not in self.marked:
+            if not called_back or real is None or notice.notice_id in self.marked:
+                continue
+            # What is passed on later than the next call tells of the callback before that, whatever a clock says.
+            known = [self.legs[leg.leg_id].at for leg in real.legs if not leg.test and leg.leg_id in self.legs]
+            if any(at <= notice.dialled_at for at in known):
                 over = self._judged(real).released_at <= notice.dialled_at
                 self.world.require(over, "no real call's callback is told as a test's", notice, self._agent(real))
 
@@ -557,6 +561,10 @@ class Checks:
         agents = self.right_agents(number)
         # An identity that the directory gives to somebody is nobody else's, whatever a thief says.
         return {self.world.identity(each) for each in agents if not each.startswith(THIEVES)} or {DESK, FALLBACK}
+
+    def keepers(self, number: str) -> set[str]:
+        """Whoever holds or held it and is still kept: where one's row cannot be read, it is as if it were not there."""
+        return {self.world.identity(self._agent(self.emergencies[key])) for key in self.holders.get(number, ())}
 
     def right_agents(self, number: str) -> set[str]:
         """Whose emergency a callback to this number belongs to now: the live holders', else the last one's."""

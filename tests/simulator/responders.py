@@ -179,6 +179,8 @@ class Responder:
         world, target = self.world, invite.target
         world.tell(self._about, f"rings {target}, callback {self.callback_id[:8]}")
         allowed = self._right | self._alternates() | NOBODY_S
+        if world.breakage.touches(self.number):
+            allowed |= world.checks.keepers(self.number)
         self.world.require(target in allowed, "a callback rings nobody else", (target, self._right), self._about)
         if self._calm():
             expected = None if target.startswith("8:") else self.number
