@@ -140,8 +140,13 @@ def _notice(
 
 
 def _closing_id(thread: Thread, recipients: Sequence[str], over_at: datetime) -> Key:
-    """Each end is another: also that after a callback of which nobody was told."""
-    return derived(f"{thread.opened_by}|{';'.join(recipients)}|{over_at.isoformat()}", NoticeKind.CLOSING.value)
+    """Each end is another: after a callback of which nobody was told, and after a notice that came later than the end.
+
+    Of two messages with one id, the e-mail service sends the first.
+    """
+    before = thread.closed_at.isoformat() if thread.closed_at is not None else ""
+    end = f"{thread.opened_by}|{';'.join(recipients)}|{over_at.isoformat()}|{before}"
+    return derived(end, NoticeKind.CLOSING.value)
 
 
 def _agent_of(emergency: Emergency, directory: AgentDirectory, deadline: Deadline) -> Agent | None:

@@ -138,8 +138,8 @@ class Checks:
         self.marked: set[str] = set()
         self.refusals: Counter[str] = Counter()
         # Of which end a closing notice tells somebody, and by which one each was told of it.
-        self.ends: dict[tuple[str, str], tuple[str, str, str]] = {}
-        self.closings: dict[tuple[str, str, str], str] = {}
+        self.ends: dict[tuple[str, str], tuple[str, bool, str, str]] = {}
+        self.closings: dict[tuple[str, bool, str, str], str] = {}
         # By which notices those callbacks are told that were missed beyond the ration.
         self.missed_later: dict[str, set[str]] = {}
         self._judged_last: tuple[Emergency, datetime, Verdict] | None = None
@@ -343,7 +343,9 @@ class Checks:
             for recipient in notice.recipients:
                 was_told = (about, recipient, test) in self.told
                 self.world.require(was_told, "only who was told is told that it is over", notice, about)
-                which = (thread.opened_by, own[-1].leg_id if own else "", recipient)
+                # Whoever was told in an outage, and of the end, is told once more of both by the notice that waited.
+                again = recipient in thread.deferred.get(thread.opened_by, ())
+                which = (thread.opened_by, again, own[-1].leg_id if own else "", recipient)
                 self.ends[notice.notice_id, recipient] = which
             self.expected[notice.notice_id] = Expected(agent_id=about, closing=True, test=test, thread=notice.thread)
 

@@ -673,8 +673,8 @@ MUTANTS = (
     Mutant(
         "two ends of one thread have one id",
         CLOSING,
-        "{thread.opened_by}|",
-        "|",
+        "|{before}",
+        "",
     ),
     Mutant(
         "what was planned counts as sent",

@@ -17,9 +17,9 @@ from shared.domain.emergencies import with_closing, with_told
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.pool import ration_window
 from shared.domain.sender_quota import SenderQuota
-from shared.ports import RenderedNotice
+from shared.ports import Change, RenderedNotice
 from shared.use_cases.end_call import End
-from tests.fakes.house import House, after, everybody, numbers, person
+from tests.fakes.house import House, after, everybody, key_unlisted, numbers, person
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
 DANA, STRANGER, EVE, MACHINE = person(DANA_OBJECT), person("stranger"), person("eve"), everybody()
@@ -156,6 +156,14 @@ def with_closings(house: House) -> None:
     house.deployment = structs.replace(house.deployment, closing_notices=True)
 
 
+def mailed_in_an_outage(house: House, agent_id: str) -> None:
+    """The default contacts heard of the call at once, beside the notice that waits."""
+    stored, now = house.emergencies.find(key_unlisted(agent_id), house.within()).result(), house.clock.now()
+    assert stored.emergency is not None
+    told = with_told(stored.emergency, None, house.deployment.default_contacts, now, test=False)
+    house.emergencies.commit(Change(stored=stored, emergency=told, now=now), house.within())
+
+
 @pytest.mark.parametrize(("caller", "agent_id"), [(STRANGER, "any"), (DANA, "dana")], ids=["unlisted", "listed"])
 def test_dialling_and_ending_again_and_again_sends_at_most_twelve_messages_in_ten_minutes(
     house: House, caller: Caller, agent_id: str
@@ -198,6 +206,20 @@ def test_who_dials_on_while_a_notice_beyond_the_ration_is_sent_hears_of_the_end_
     assert kinds(house)[10:] == [NoticeKind.CALL]
     house.end(End(call_id=last, by_agent=True), DANA)
     assert kinds(house)[10:] == [NoticeKind.CALL, NoticeKind.CLOSING]
+
+
+def test_who_was_mailed_in_an_outage_hears_of_the_end_again_after_the_notice_that_waited(house: House) -> None:
+    with_closings(house)
+    for n in range(30):
+        dial(house, MACHINE, n, f"unlisted-{n}")
+    call, before = dial(house, MACHINE, "the last", "victim"), len(house.mail.accepted)
+    mailed_in_an_outage(house, "victim")
+    house.end(End(call_id=call, by_agent=True), MACHINE)
+    wait(house, 11)
+    assert kinds(house)[before:] == [NoticeKind.CLOSING, NoticeKind.CALL, NoticeKind.CLOSING]
+    first, _, second = house.mail.accepted[before:]
+    assert first.recipients == second.recipients
+    assert first.operation_id != second.operation_id, "of two messages with one id, the service sends the first"
 
 
 def test_whoever_a_notice_beyond_the_ration_reaches_later_than_others_is_told_of_the_end_too(house: House) -> None:
