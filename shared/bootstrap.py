@@ -32,7 +32,7 @@ from shared.adapters.easy_auth import EasyAuthSignIn
 from shared.adapters.effect_threads import EffectThreads
 from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
-from shared.adapters.key_table import KeyTable, KnownKeys
+from shared.adapters.key_table import KeyTable
 from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
@@ -279,9 +279,9 @@ class Rim(Struct, frozen=True, kw_only=True):
     store_alive: Callable[[], bool]
     prepare: Callable[[], None]
     words: Callable[[], str]
+    keys: Keys
     directory: AgentTable | None = None
     threads: Threads = OS_THREADS
-    keys: Keys = KnownKeys()
     sender_quota: SenderQuota = SenderQuota()
 
 

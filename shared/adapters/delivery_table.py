@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import batched
 
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.table import MAX_ROWS_A_COMMIT, Delete, Put, Row, RowConflict, Table, read_row, with_prefix
 from shared.deadlines import Deadline
 from shared.domain.errors import Unavailable, Unreadable
@@ -28,9 +27,9 @@ MAX_OF_ALL = 200_000
 class DeliveryTable:
     """Port `Deliveries`."""
 
-    def __init__(self, table: Table, keys: Keys | None = None) -> None:
+    def __init__(self, table: Table, keys: Keys) -> None:
         self._table = table
-        self._keys = keys or KnownKeys()
+        self._keys = keys
 
     def note(self, agent_id: str, address: str, delivery: Delivery, deadline: Deadline) -> None:
         """Keep the state, if the agent has an entry. Raises `Unavailable`."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.table import (
     Delete,
     Insert,
@@ -55,9 +54,9 @@ class _Reports:
 class DesktopTable:
     """Port `Desktops`. An agent has at most `MAX_DESKTOPS`: a further one takes the place of the oldest."""
 
-    def __init__(self, table: Table, keys: Keys | None = None) -> None:
+    def __init__(self, table: Table, keys: Keys) -> None:
         self._table = table
-        self._keys = keys or KnownKeys()
+        self._keys = keys
         self._gone_before = ""
 
     def of(self, agent_id: str, deadline: Deadline) -> Pending[tuple[Desktop, ...]]:

@@ -38,7 +38,6 @@ from shared.adapters.emergency_rows import (
     state_values,
     waiting_row,
 )
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable, lent
 from shared.adapters.table import (
     MAX_ROWS_A_COMMIT,
@@ -127,12 +126,12 @@ class EmergencyTable:
         *,
         numbers: NumbersTable,
         rules: Rules,
-        keys: Keys | None = None,
+        keys: Keys,
         most_shown: int = MAX_EMERGENCIES_SHOWN,
     ) -> None:
         self._table = table
         self._most_shown = most_shown
-        self._keys = keys or KnownKeys()
+        self._keys = keys
         self._numbers = numbers
         self._rules = rules
 

@@ -25,17 +25,6 @@ PLAIN_FOR = timedelta(days=31)
 _SECRET_BYTES = 32
 
 
-class KnownKeys:
-    """Port `Keys`: a ring that needs no reading."""
-
-    def __init__(self, ring: KeyRing | None = None) -> None:
-        self._ring = ring or KeyRing()
-
-    def ring(self, _deadline: Deadline) -> KeyRing:
-        """The ring."""
-        return self._ring
-
-
 class _Kept(Struct, frozen=True):
     """What the row says; `secret` is "" where KEY_SECRETS has always held one."""
 

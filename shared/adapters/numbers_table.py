@@ -27,7 +27,6 @@ from shared.adapters.emergency_rows import (
     unlisted_emergency_row,
     unlisted_number_row,
 )
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.lending import Lending, LockMaker
 from shared.adapters.registered_pools import RegisteredPools
 from shared.adapters.table import (
@@ -71,11 +70,11 @@ class NumbersTable:
         pool: Sequence[str],
         rules: Rules,
         chance: random.Random,
+        keys: Keys,
         make_lock: LockMaker = threading.Lock,
-        keys: Keys | None = None,
     ) -> None:
         self._table = table
-        self._keys = keys or KnownKeys()
+        self._keys = keys
         self._chance = chance
         self._pools = RegisteredPools(table, pool)
         self._lending = Lending(table, pools=self._pools, rules=rules, chance=chance, make_lock=make_lock)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.recent import Recent
 from shared.adapters.table import (
     Delete,
@@ -101,9 +100,9 @@ class PresenceMarks:
     presence back, and forgotten the hold without a word to this one.
     """
 
-    def __init__(self, table: Table, keys: Keys | None = None, *, clock: Clock, lasts: timedelta) -> None:
+    def __init__(self, table: Table, keys: Keys, *, clock: Clock, lasts: timedelta) -> None:
         self._table = table
-        self._keys = keys or KnownKeys()
+        self._keys = keys
         self._lock = threading.Lock()
         self._unrecorded: Recent[Mark] = Recent(clock, lasts=lasts, most=MAX_UNRECORDED)
 

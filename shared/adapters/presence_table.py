@@ -8,7 +8,6 @@ from datetime import datetime
 
 from msgspec import structs
 
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.table import Delete, Insert, Replace, Row, RowConflict, Table, Values, read_state, state_text
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict
@@ -26,10 +25,10 @@ NEVER_HEARD_OF = Presence(status=PresenceStatus.OFFLINE)
 class PresenceTable:
     """Port `PresenceGateway`. Every write is over the version that was read."""
 
-    def __init__(self, table: Table, clock: Clock, keys: Keys | None = None) -> None:
+    def __init__(self, table: Table, clock: Clock, keys: Keys) -> None:
         self._table = table
         self._clock = clock
-        self._keys = keys or KnownKeys()
+        self._keys = keys
 
     @property
     def embedded(self) -> bool:

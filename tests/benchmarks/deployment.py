@@ -149,10 +149,11 @@ class Deployment:
     def fill(self) -> None:
         """Put the pool and the agents into the tables, as the app would, but faster."""
         # Before there is any row: else the app would look for those of a version before under their older names, too.
-        KeyTable(self.directory, CLOCK, ()).ring(within())
+        keys = KeyTable(self.directory, CLOCK, ())
+        keys.ring(within())
         chance = random.Random(1)
         rules = Rules()
-        numbers = NumbersTable(self.emergencies, pool=self.pool, rules=rules, chance=chance)
+        numbers = NumbersTable(self.emergencies, pool=self.pool, rules=rules, chance=chance, keys=keys)
         numbers.sync_pool(CLOCK.now(), within())
         entries = Recorder(MemoryTable())
         directory = AgentTable(entries, CLOCK)

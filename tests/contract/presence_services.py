@@ -26,6 +26,7 @@ from shared.domain.ids import derived
 from shared.domain.leases import Rules
 from shared.domain.presence import Presence, PresenceStatus
 from shared.ports import Answered, PresenceGateway
+from tests.fakes.known_keys import KnownKeys
 from tests.local import dynamics
 from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
@@ -84,7 +85,7 @@ class OwnTable:
 
     def __init__(self, table: Table) -> None:
         self.clock: MovingClock = TestClock()
-        self.gateway: PresenceGateway = PresenceTable(table, self.clock)
+        self.gateway: PresenceGateway = PresenceTable(table, self.clock, KnownKeys())
 
     def show(self, agent_id: str, status: PresenceStatus) -> None:
         soon = Deadline(self.clock, 10)
@@ -211,7 +212,10 @@ def graph_gateway(
     )
     users = PresenceUsers(entries, lambda agent: agent.entra_object_id, by_object_id=True)
     return GraphPresence(
-        bearer, StoredHolds(users, PresenceMarks(table, clock=clock, lasts=Rules().window)), app_id=app_id, clock=clock
+        bearer,
+        StoredHolds(users, PresenceMarks(table, KnownKeys(), clock=clock, lasts=Rules().window)),
+        app_id=app_id,
+        clock=clock,
     )
 
 
@@ -231,7 +235,7 @@ class Dynamics365:
         self.dynamics = running
         self.clock: MovingClock = TestClock()
         tokens = Tokens(running)
-        marks = PresenceMarks(table, clock=self.clock, lasts=Rules().window)
+        marks = PresenceMarks(table, KnownKeys(), clock=self.clock, lasts=Rules().window)
         self.gateway: PresenceGateway = dynamics_gateway(running, marks, self.clock, Everybody(), lambda: tokens)
 
     def user(self, agent_id: str) -> str:

@@ -13,6 +13,7 @@ from shared.domain.errors import Conflict, Unavailable
 from shared.domain.presence import Hold, Presence, PresenceStatus, SetBy, held_presence, returned_presence
 from shared.use_cases.set_presence import set_presence
 from tests.contract.presence_services import NOW, Dynamics365, MicrosoftGraph, OwnTable, Service, TestClock
+from tests.fakes.known_keys import KnownKeys
 from tests.local.dynamics import LocalDynamics
 from tests.local.graph import LocalGraph
 
@@ -157,7 +158,7 @@ class TestEvery:
 
 @pytest.fixture
 def embedded(partition: Table) -> PresenceTable:
-    return PresenceTable(partition, TestClock())
+    return PresenceTable(partition, TestClock(), KnownKeys())
 
 
 class TestEmbedded:

@@ -12,6 +12,7 @@ from shared.domain.errors import Conflict
 from shared.domain.leases import Rules
 from shared.domain.presence import Hold, Presence, PresenceStatus, held_presence
 from tests.fakes.house import HandClock
+from tests.fakes.known_keys import KnownKeys
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 SOON = Deadline(HandClock(NOW), 5)
@@ -26,7 +27,7 @@ def marks(partition: Table) -> PresenceMarks:
 
 
 def of_a_process(table: Table, clock: HandClock | None = None) -> PresenceMarks:
-    return PresenceMarks(table, clock=clock or HandClock(NOW), lasts=Rules().window)
+    return PresenceMarks(table, KnownKeys(), clock=clock or HandClock(NOW), lasts=Rules().window)
 
 
 def test_a_mark_is_read_as_it_was_kept_and_is_gone_once_it_is_removed(marks: PresenceMarks) -> None:

@@ -12,7 +12,6 @@ from shared.adapters.desktop_table import DesktopTable
 from shared.adapters.drill_table import DrillTable
 from shared.adapters.emergency_table import EmergencyTable, anybody_unlisted
 from shared.adapters.import_table import ImportTable
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
@@ -55,6 +54,7 @@ from shared.use_cases.end_call import End, Ended
 from shared.use_cases.refuse_recording import RecordedFiles
 from shared.use_cases.route_callback import Incoming, parties_of
 from shared.use_cases.see_server_call import ServerCall
+from tests.fakes.known_keys import KnownKeys
 from tests.fakes.memory_table import MemoryTable
 from tests.fakes.switchboard import PSAP, Switchboard
 

@@ -85,6 +85,7 @@ class Process:
             store_alive=self.store_alive,
             prepare=lambda: None,
             words=lambda: "",
+            keys=world.keys,
             threads=threads,
             sender_quota=world.sender_quota,
         )

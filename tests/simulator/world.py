@@ -26,6 +26,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.domain.subjects import unlisted_key
 from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, key_unlisted
 from tests.fakes.house import person as signed_in
+from tests.fakes.known_keys import KnownKeys
 from tests.fakes.memory_table import MemoryTable
 from tests.simulator.breakage import Breakage
 from tests.simulator.call_control import CallControl
@@ -100,7 +101,8 @@ class World:
         self.responders_on: defaultdict[str, list[Responder]] = defaultdict(list)
         self.table, self.directory_table = MemoryTable(), MemoryTable()
         self._first_owed = FirstDue(self.table, OWED)
-        self.presence = PresenceTable(MemoryTable(), self.clock)
+        self.keys = KnownKeys()
+        self.presence = PresenceTable(MemoryTable(), self.clock, self.keys)
         self.nobody_listens = DEAF
         self.ends_said: dict[str, set[tuple[object, bool]]] = {}
         self.chosen: dict[str, PresenceStatus] = {}
@@ -118,9 +120,13 @@ class World:
         self.newest = self.deployment
         self.processes = [self._process(f"process {n}") for n in range(plan.choice([1, 2, 3, 4]))]
         self.clear_numbers = NumbersTable(
-            self.table, pool=self.deployment.callback_numbers, rules=self.rules, chance=seeded(seed, "clear sight")
+            self.table,
+            pool=self.deployment.callback_numbers,
+            rules=self.rules,
+            chance=seeded(seed, "clear sight"),
+            keys=self.keys,
         )
-        self.clear_sight = EmergencyTable(self.table, numbers=self.clear_numbers, rules=self.rules)
+        self.clear_sight = EmergencyTable(self.table, numbers=self.clear_numbers, rules=self.rules, keys=self.keys)
 
     def _population(self, plan: random.Random) -> None:
         count = MANY_AGENTS if self.crowd else plan.choice(AGENTS)

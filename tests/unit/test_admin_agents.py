@@ -11,7 +11,6 @@ from functions.http import administered, entity_tag
 from functions.preconditions import NEW, overwriting, precondition
 from functions.problems import PreconditionFailed
 from shared.adapters.agent_table import AgentTable
-from shared.adapters.key_table import KnownKeys
 from shared.adapters.system_clock import SystemClock
 from shared.adapters.table import Put
 from shared.deadlines import Deadline
@@ -23,6 +22,7 @@ from shared.domain.ids import agent_key_of
 from shared.domain.keys import KeyRing, Secret
 from shared.telemetry import spoken
 from tests.fakes.house import House
+from tests.fakes.known_keys import KnownKeys
 from tests.fakes.memory_table import MemoryTable
 
 CLOCK = SystemClock()

@@ -129,13 +129,13 @@ class Story:
         self.tables = [KeptTable(self.kinds) for _ in range(3)]
         self.house = house = House(pool=numbers(6), table=self.tables[0])
         house.directory = AgentTable(self.tables[1], house.clock)
-        house.desktops = DesktopTable(self.tables[1])
+        house.desktops = DesktopTable(self.tables[1], house.keys)
         house.routes = VoiceRouteTable(self.tables[1], house.clock)
         house.sites = SiteTable(self.tables[1], house.clock, house.routes)
-        house.presence = PresenceTable(self.tables[2], house.clock)
+        house.presence = PresenceTable(self.tables[2], house.clock, house.keys)
         house.templates = TemplateTable(self.tables[1], house.clock)
         house.template = NotificationTemplate(house.templates.edited, house.telemetry)
-        house.deliveries = DeliveryTable(self.tables[1])
+        house.deliveries = DeliveryTable(self.tables[1], house.keys)
         house.drills = DrillTable(self.tables[1])
         house.directory_table = self.tables[1]
         house.mail_quota = SentTable(self.tables[1], PLENTY, house.clock)
@@ -343,7 +343,7 @@ def test_a_row_that_no_request_can_name_stops_nobody(key: str) -> None:
     story = Story()
     like = next((row.values for _, row in story.rows() if kind_of(row.key) == kind_of(key)), {})
     story.tables[1 if key.startswith("reported|") else 0].plant(key, like)
-    story.house.desktops = DesktopTable(story.tables[1])
+    story.house.desktops = DesktopTable(story.tables[1], story.house.keys)
     nobody_else_is_stopped(story)
 
 
@@ -426,7 +426,7 @@ def test_whatever_a_step_of_a_timer_meets_with_the_next_has_its_turn(
 ) -> None:
     story, asked = Story(), set[str]()
     house = story.house
-    house.desktops = DesktopTable(story.tables[1])
+    house.desktops = DesktopTable(story.tables[1], house.keys)
     run = house.tick if timer == "tick" else house.sweep
 
     def hear(each: str) -> None:
@@ -510,7 +510,7 @@ def test_a_row_with_a_value_that_cannot_be_written_again_is_set_aside_without_it
 def test_a_due_row_that_cannot_be_set_aside_keeps_none_behind_it() -> None:
     table = MemoryTable()
     house = House(table=table)
-    house.emergencies = NoShelf(house.line, numbers=house.numbers, rules=house.deployment.rules)
+    house.emergencies = NoShelf(house.line, numbers=house.numbers, rules=house.deployment.rules, keys=house.keys)
     assert over(house, table, "ana")
     assert house.telemetry.events.count(("unforeseen_error", {"function": "lease_expiry", "error": "ValueError"})) > 0
 

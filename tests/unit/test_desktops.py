@@ -171,7 +171,7 @@ def test_old_reports_are_asked_for_once_a_day(house: House) -> None:
     line = TableLine(MemoryTable())
     requests: list[str] = []
     line.asked = requests.append
-    desktops, now = DesktopTable(line), house.clock.now()
+    desktops, now = DesktopTable(line, house.keys), house.clock.now()
     desktops.save(DANA, house.calling.report_desktop(DANA, DESK, deadline=house.within()), house.within())
     removed = [desktops.remove_old(now + after(days=days), house.within()) for days in (1, 29, 31)]
     assert removed == [0, 0, 1]
@@ -182,7 +182,7 @@ def test_old_reports_are_asked_for_once_a_day(house: House) -> None:
 
 def test_an_agent_has_a_bounded_number_of_desktops_and_nothing_is_left_of_one_who_is_forgotten(house: House) -> None:
     table = MemoryTable()
-    desktops = DesktopTable(table)
+    desktops = DesktopTable(table, house.keys)
     for count in range(MAX_DESKTOPS + 5):
         kept = structs.replace(
             house.calling.report_desktop(DANA, DESK, deadline=house.within()), desktop_id=f"d{count}"
@@ -195,7 +195,7 @@ def test_an_agent_has_a_bounded_number_of_desktops_and_nothing_is_left_of_one_wh
 
 def test_a_report_that_cannot_be_read_stops_nobody_and_gives_way_to_the_next(house: House) -> None:
     table = MemoryTable()
-    desktops = DesktopTable(table)
+    desktops = DesktopTable(table, house.keys)
     kept = desktops.save(DANA, house.calling.report_desktop(DANA, DESK, deadline=house.within()), house.within())
     [row] = table.between("desktop|", "desktop|~", 9, house.within()).result()
     table.commit([Put(row.key, {"schema": 9, "state": "[]"})], house.within())
@@ -206,7 +206,7 @@ def test_a_report_that_cannot_be_read_stops_nobody_and_gives_way_to_the_next(hou
 
 
 def test_of_too_many_desktops_of_one_day_the_oldest_goes(house: House) -> None:
-    desktops, began = DesktopTable(MemoryTable()), house.clock.now()
+    desktops, began = DesktopTable(MemoryTable(), house.keys), house.clock.now()
     for count in range(MAX_DESKTOPS + 3):
         kept = Desktop(desktop_id=f"desk-{count}", at=began + after(minutes=count))
         desktops.save(DANA, kept, house.within())

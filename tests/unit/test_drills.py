@@ -322,7 +322,7 @@ def test_a_delivery_report_that_comes_while_the_drill_cleans_up_leaves_nothing(h
 
 def test_with_presence_down_the_rest_is_played_and_nothing_is_left(house: Theatre) -> None:
     well = house.presence
-    house.presence = Away(house.presence_rows, house.clock)
+    house.presence = Away(house.presence_rows, house.clock, house.keys)
     drill = house.play(WARDEN)
     assert drill.state is DrillState.FAILED
     assert states(drill) | {"restore": ""} == dict.fromkeys(STEPS, "passed") | {"presence": "failed", "restore": ""}
@@ -334,7 +334,7 @@ def test_with_presence_down_the_rest_is_played_and_nothing_is_left(house: Theatr
 def test_presence_that_goes_down_in_the_middle_is_given_back_when_it_is_back(house: Theatre) -> None:
     well = house.presence
     # The drill keeps the service that it began with; this one breaks in its hands.
-    breaking = Breaking(house.presence_rows, house.clock)
+    breaking = Breaking(house.presence_rows, house.clock, house.keys)
     house.presence = breaking
     house.before("restore", breaking.break_down)
     drill = house.play()
@@ -384,7 +384,7 @@ class Hiding(PresenceTable):
 
 
 def test_what_a_service_took_and_does_not_show_has_failed(house: Theatre) -> None:
-    hiding = Hiding(house.presence_rows, house.clock)
+    hiding = Hiding(house.presence_rows, house.clock, house.keys)
     hiding.now = house.clock.now
     house.presence = hiding
     drill = house.play()
@@ -416,7 +416,7 @@ class Stubborn(PresenceTable):
 
 
 def test_a_presence_that_nobody_changed_and_that_does_not_come_back_has_failed(house: Theatre) -> None:
-    house.presence = Stubborn(house.presence_rows, house.clock)
+    house.presence = Stubborn(house.presence_rows, house.clock, house.keys)
     drill = house.play()
     assert (drill.state, states(drill)["restore"]) == (DrillState.FAILED, "failed")
     assert reason(drill, "restore") == "The presence service shows busy."

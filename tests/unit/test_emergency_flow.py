@@ -812,7 +812,7 @@ def test_nobody_looks_at_a_presence_that_is_not_held(house: House) -> None:
 
 
 def test_a_hold_of_an_outage_returns_to_what_it_found_though_the_service_carries_no_mark(house: House) -> None:
-    house.presence = Markless(MemoryTable(), house.clock)
+    house.presence = Markless(MemoryTable(), house.clock, house.keys)
     house.show(DANA, AVAILABLE)
     house.line.away = True
     assert dial(house).degraded and house.status(DANA) is DND

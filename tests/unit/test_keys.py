@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from shared.adapters.key_table import PLAIN_FOR, ROW, KeyTable, KnownKeys
+from shared.adapters.key_table import PLAIN_FOR, ROW, KeyTable
 from shared.adapters.presence_marks import PresenceMarks, mark_of
 from shared.adapters.table import Put
 from shared.bootstrap import AGENTS_TABLE, PARTITION, compose
@@ -28,6 +28,7 @@ from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import DAWN, HandClock, House, TableLine, after, everybody, numbers, person
+from tests.fakes.known_keys import KnownKeys
 from tests.fakes.memory_table import MemoryTable
 
 OLD, NEW = Secret("the old secret of this place"), Secret("the new secret of this place")

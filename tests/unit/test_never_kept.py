@@ -43,7 +43,7 @@ class Deployment:
         self.house = House(pool=numbers(6))
         self.agents, self.presences = MemoryTable(), MemoryTable()
         self.house.directory = AgentTable(self.agents, self.house.clock)
-        self.house.presence = PresenceTable(self.presences, self.house.clock)
+        self.house.presence = PresenceTable(self.presences, self.house.clock, self.house.keys)
         for agent_id, identity in ((DANA, DANA_ACS), (KIM, KIM_ACS)):
             self.house.add_agent(
                 Agent(
@@ -188,7 +188,7 @@ def test_a_presence_that_cannot_be_cleaned_now_is_cleaned_later(deployment: Depl
             return super().forget(agent_id, hold_id, deadline)
 
     house = deployment.house
-    gateway = Away(deployment.presences, house.clock)
+    gateway = Away(deployment.presences, house.clock, house.keys)
     house.presence = gateway
     house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
     house.end(End(call_id="call-1", by_agent=True))
@@ -205,7 +205,7 @@ def test_a_presence_service_that_is_away_for_a_day_keeps_nobodys_emergency(deplo
             raise Refused
 
     house = deployment.house
-    house.presence = Gone(deployment.presences, house.clock)
+    house.presence = Gone(deployment.presences, house.clock, house.keys)
     house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911"))
     house.end(End(call_id="call-1", by_agent=True))
     deployment.pass_time(minutes=27 * 60, step=30)
@@ -286,7 +286,7 @@ def of_tables(deployment: Deployment) -> str:
 @pytest.mark.parametrize("in_a_call", [False, True])
 def test_nothing_is_left_of_an_agent_who_was_removed(deployment: Deployment, in_a_call: bool) -> None:
     house = deployment.house
-    house.desktops = DesktopTable(deployment.agents)
+    house.desktops = DesktopTable(deployment.agents, house.keys)
     report = DesktopReport(desktop_id="desk", location=Location(address="2 Example Street"), confirmed=True)
     house.calling.report_desktop(KIM, report, deadline=house.within())
     if in_a_call:
@@ -303,7 +303,7 @@ def test_nothing_is_left_of_an_agent_who_was_removed(deployment: Deployment, in_
 
 def test_an_agent_who_was_entered_again_meanwhile_keeps_their_desktop(deployment: Deployment) -> None:
     house = deployment.house
-    house.desktops = DesktopTable(deployment.agents)
+    house.desktops = DesktopTable(deployment.agents, house.keys)
     house.dial(Dial(call_id="call-1", agent_id=KIM, dialled="911"))
     house.calling.remove_agent(KIM, None, deadline=house.within())
     house.add_agent(Agent(agent_id=KIM))

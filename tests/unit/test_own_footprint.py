@@ -46,7 +46,7 @@ def repeating_house(repeats: int) -> tuple[House, RepeatingTable]:
         table.repeats = repeats
     house = House(pool=numbers(3), table=SignedTable(tables[0]))
     house.directory = AgentTable(SignedTable(tables[1]), house.clock)
-    house.presence = PresenceTable(SignedTable(tables[2]), house.clock)
+    house.presence = PresenceTable(SignedTable(tables[2]), house.clock, house.keys)
     house.tick()
     house.add_agent(Agent(agent_id="ana", acs_user_ids=(ANA,), emergency_contacts=("c@example.com",), country="US"))
     house.show("ana", PresenceStatus.AVAILABLE)

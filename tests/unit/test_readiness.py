@@ -225,7 +225,7 @@ def away_for(service: Service) -> Callable[[House], None]:
 
 
 def presence_away(house: House) -> None:
-    house.presence = PresenceThatIsAway(MemoryTable(), house.clock)
+    house.presence = PresenceThatIsAway(MemoryTable(), house.clock, house.keys)
 
 
 def crowd(house: House) -> None:
@@ -620,7 +620,7 @@ class Elsewhere(PresenceTable):
 
 def in_graph(house: House, shown: Presence | None = Elsewhere.shown) -> None:
     house.deployment = structs.replace(house.deployment, presence_backend=PresenceBackend.GRAPH)
-    house.presence = gateway = Elsewhere(MemoryTable(), house.clock)
+    house.presence = gateway = Elsewhere(MemoryTable(), house.clock, house.keys)
     gateway.shown = shown
 
 

@@ -264,7 +264,7 @@ def test_presences_that_fail_as_nobody_foresaw_keep_no_notice_from_being_taken_u
     crowd = OWED_AT_ONCE + 10
     house = Enduring(pool=numbers(crowd))
     house.tick()
-    house.presence = Strange(house.presence_rows, house.clock)
+    house.presence = Strange(house.presence_rows, house.clock, house.keys)
     # The process dies before it has done anything of what it owes.
     house.performs = False
     for number in range(crowd):
