@@ -233,14 +233,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sender_quota=read.sender_quota(),
         presence_backend=presence_backend,
         graph_url=read.graph_url(),
-        dynamics365_url=read.dynamics365_url(),
+        dynamics365_url=read.dynamics365_url(presence_backend),
         public_base_url=public_base_url,
         own_origins=read.own_origins(public_base_url),
         allowed_origins=read.allowed_origins(),
         key_secrets=read.key_secrets(),
         pool_low_water=read.whole("POOL_LOW_WATER", 0, 100),
         sign_in_enabled=read.sign_in_enabled(),
-        client_id=read.client_id(),
+        client_id=read.client_id(presence_backend),
         ca_bundle=read.text("REQUESTS_CA_BUNDLE"),
         faults=tuple(read.faults),
     )
@@ -603,13 +603,12 @@ class _Reader:
             )
             return PresenceBackend.TABLE
 
-    def dynamics365_url(self) -> str | None:
+    def dynamics365_url(self, presence_backend: PresenceBackend) -> str | None:
         name = "DYNAMICS365_URL"
         mend = Words("set the organisation's address, such as https://contoso.crm.dynamics.com")
         text = self.text(name)
         if text is None:
-            chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
-            if chosen == PresenceBackend.DYNAMICS365:
+            if presence_backend is PresenceBackend.DYNAMICS365:
                 self.fault(
                     "PRESENCE_BACKEND",
                     Words("is dynamics365, and DYNAMICS365_URL is missing: nothing can be held"),
@@ -621,13 +620,12 @@ class _Reader:
             self.fault(name, Words("is not the origin of an https address"), mend)
         return origin
 
-    def client_id(self) -> str | None:
+    def client_id(self, presence_backend: PresenceBackend) -> str | None:
         """That of the identity that infra gives the app; Graph names the sessions of an application by it."""
         name = "AZURE_CLIENT_ID"
         text = self.text(name)
         known = guid_of(text) if text is not None else None
-        chosen = (self.text("PRESENCE_BACKEND") or "").casefold()
-        if known is None and chosen == PresenceBackend.GRAPH:
+        if known is None and presence_backend is PresenceBackend.GRAPH:
             mend = Words("set AZURE_CLIENT_ID to the client id of the app's identity, as infra does")
             self.fault("PRESENCE_BACKEND", Words("is graph, and the app's own client id is not known"), mend)
         return known

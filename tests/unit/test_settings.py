@@ -241,6 +241,13 @@ def test_a_presence_service_that_is_not_built_is_a_fault(value: str) -> None:
     assert read(PRESENCE_BACKEND="Table").faults == ()
 
 
+@pytest.mark.parametrize("value", ["g" * (MAX_SETTING_CHARS + 1), "@Microsoft.KeyVault(SecretUri=https://x)"])
+def test_a_presence_service_that_cannot_be_read_is_reported_once(value: str) -> None:
+    settings = read(PRESENCE_BACKEND=value)
+    assert [fault.setting for fault in settings.faults] == ["PRESENCE_BACKEND"]
+    assert settings.presence_backend is PresenceBackend.TABLE
+
+
 def test_presence_in_graph_needs_the_apps_own_client_id() -> None:
     client_id = "00000000-0000-0000-0000-0000000000C1"
     settings = read(PRESENCE_BACKEND=" Graph ", AZURE_CLIENT_ID=client_id)
