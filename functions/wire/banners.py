@@ -3,9 +3,8 @@
 Polite form throughout. In French a narrow no-break space stands before a colon.
 """
 
+from shared.domain.notice_templates import language_of
 from shared.domain.panels import Banner
-
-DEFAULT_LANGUAGE = "en"
 
 BANNERS: dict[str, dict[Banner, str]] = {
     "en": {
@@ -74,5 +73,4 @@ def banner_words(banner: Banner | None, locale: str | None) -> str | None:
     """The words of a banner in the language of `locale` (BCP 47), else in English; None without a banner."""
     if banner is None:
         return None
-    language = (locale or DEFAULT_LANGUAGE).replace("_", "-").partition("-")[0].lower()
-    return BANNERS.get(language, BANNERS[DEFAULT_LANGUAGE])[banner]
+    return BANNERS[language_of(locale)][banner]

@@ -1,7 +1,7 @@
 """What is looked at for one agent (S10)."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -9,7 +9,7 @@ from shared.domain.agents import Agent, CapacityProfile, OutboundProfile
 from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
 from shared.domain.emergency_numbers import Placeable
-from shared.domain.locations import Desktop, Permission
+from shared.domain.locations import OLD_AFTER, Desktop, Permission
 from shared.domain.notifications import Delivery
 from shared.domain.path_checks import emergency_path
 from shared.domain.placement_checks import outlook_of, placement_check
@@ -22,7 +22,6 @@ from shared.domain.stamps import age_of
 from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
 
-OLD_REPORT = timedelta(hours=24)
 _ONE_CALL = 1
 
 
@@ -251,7 +250,7 @@ def _faults(
     there = outlook_of(desktop.country, known.deployment, known.telephony).placeable if desktop.country else None
     return (
         (
-            age_of(desktop.at, now) > OLD_REPORT,
+            age_of(desktop.at, now) > OLD_AFTER,
             Words("A desktop was last seen over 24 hours ago."),
             Words("Have the agent open the panel there."),
         ),

@@ -1,7 +1,7 @@
 """The live board: what supervisors see of the emergencies that are going on."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -14,7 +14,6 @@ from shared.domain.presence import PresenceStatus
 OWED = "owed"
 # Of several notices to one recipient the state that asks for somebody's attention most is shown.
 _URGENT_FIRST = (OWED, Delivery.FAILED, Delivery.REFUSED, Delivery.ACCEPTED, Delivery.DELIVERED)
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class NoticeState(Struct, frozen=True, kw_only=True):
@@ -77,7 +76,6 @@ def live_emergency(
     assert emergency.live_id is not None and emergency.lease is not None
     stands, panel = standing(emergency, rules, now), panel_of(emergency, rules, now)
     number, expires_at = _lent(emergency, panel, rules)
-    held_until = None if stands.held_until == _FOR_EVER else stands.held_until
     about = (*stands.in_progress, *stands.dropped) or emergency.legs
     return LiveEmergency(
         emergency=emergency.live_id,
@@ -93,7 +91,7 @@ def live_emergency(
         test=bool(about) and all(leg.test for leg in about),
         drill=emergency.drill,
         notices=notices,
-        hold_until=held_until,
+        hold_until=stands.hold_ends_at,
     )
 
 

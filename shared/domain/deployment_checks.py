@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from shared.domain.deployment import Deployment, SettingFault
-from shared.domain.drills import Drill, DrillState
+from shared.domain.drills import Drill, DrillState, StepName, StepState, state_of
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
@@ -353,9 +353,8 @@ def _sender(known: Known, now: datetime) -> Check:
             "Verify a domain of your own; it may send 30 a minute and 100 an hour, and more when asked for.",
             now,
         )
-    mailed = next((step for step in drill.steps if step.step == "email"), None) if drill else None
-    if mailed is not None and mailed.state == "passed":
-        return ok("sender", "The e-mail service took a message from it in the last drill.", drill.at if drill else now)
+    if drill is not None and state_of(drill, StepName.EMAIL) is StepState.PASSED:
+        return ok("sender", "The e-mail service took a message from it in the last drill.", drill.at)
     return unknown(
         "sender", "Whether the e-mail service takes messages from it shows when one is sent.", "Run a drill.", None
     )

@@ -15,7 +15,7 @@ from shared.domain.stamps import age_of
 
 YOUNG_FOR = timedelta(minutes=15)
 CONFIRMED_FOR = timedelta(hours=12)
-# A report this old is told of in readiness, and then removed.
+# Older reports tell neither the site nor whether places mislead, and readiness warns of them; removed after `KEPT_FOR`.
 OLD_AFTER = timedelta(hours=24)
 KEPT_FOR = timedelta(days=30)
 NETWORK_BITS_OF_IPV6 = 64

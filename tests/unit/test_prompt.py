@@ -8,7 +8,7 @@ import azure.functions as func
 import pytest
 
 from functions.openapi import openapi
-from functions.prompt import FILES, language_of, ui_prompt
+from functions.prompt import FILES, language_in, ui_prompt
 from shared.bootstrap import compose, install
 from shared.domain.errors import NotFound
 from tests.rules.sources import ROOT
@@ -45,13 +45,13 @@ def test_each_file_is_what_the_service_plays_and_small(language: str) -> None:
     ],
 )
 def test_the_locale_chooses_the_language_and_never_a_path(file: str, language: str) -> None:
-    assert language_of(file) == language
+    assert language_in(file) == language
 
 
 @pytest.mark.parametrize("file", ["", "en", "README.md", "en.wav.mp3", None])
 def test_what_is_no_wav_file_is_not_there(file: str | None) -> None:
     with pytest.raises(NotFound):
-        language_of(file)
+        language_in(file)
     assert ask(file or "").status_code == 404
 
 
