@@ -19,9 +19,9 @@ from shared.domain.ids import Key, derived, key_of
 
 MIN_RING_S = 5
 LOOK_EVERY = timedelta(seconds=30)
-# So long the list of participants may lag behind a joining.
 # A list that is only late shows the caller long before; what ends a call that nobody told us of shows in it for good.
 EMPTY_MEANS_OVER_AFTER = timedelta(minutes=2)
+# So long the list of participants may lag behind a joining.
 LOOK_SETTLES = timedelta(seconds=2)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
 MAX_TRIES_WITHOUT_STATE = 60

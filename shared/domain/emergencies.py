@@ -25,7 +25,7 @@ TIE_WITHIN = timedelta(seconds=30)
 # A dialer repeats a report for as long: what a desktop says of an earlier time is a wrong clock.
 REPORTED_WITHIN = timedelta(minutes=10)
 CLOCK_SKEW = timedelta(seconds=5)
-# A dial that was answered without the store comes again no sooner (Retry-After).
+# A dial that was answered without the store comes again no sooner: it is told to wait (`ASK_AGAIN_AFTER_S`).
 REPEATED_AFTER = timedelta(seconds=1)
 # Where a process dies right after its commit, another finds the effect overdue so soon after: mailed within 20 s of the
 # dial. A first try that is still under way by then has claimed the effect anew.

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
+from functions.emergency_calls import ASK_AGAIN_AFTER_S
 from shared.adapters.agent_table import AgentTable
 from shared.adapters.table import Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.dials import Dial
+from shared.domain.emergencies import REPEATED_AFTER
 from shared.domain.errors import Unavailable
 from shared.domain.notifications import NoticeKind
 from shared.domain.panels import Banner, Panel
@@ -52,6 +54,10 @@ def house_in_outage() -> House:
     house.tick()
     table.away = True
     return house
+
+
+def test_a_dial_is_asked_for_again_no_sooner_than_its_report_counts_as_a_repeat() -> None:
+    assert timedelta(seconds=ASK_AGAIN_AFTER_S) >= REPEATED_AFTER
 
 
 def test_a_test_dial_in_an_outage_is_a_test_at_every_poll_and_expires_when_its_answer_said() -> None:
