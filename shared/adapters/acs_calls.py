@@ -44,7 +44,7 @@ class AcsCalls:
     ) -> None:
         self._repeatable = RepeatableRequests(clock)
         self._service = AcsService(
-            "calls", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
+            "calls", make_call_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
         )
 
     def ping(self, deadline: Deadline) -> None:
@@ -145,7 +145,10 @@ class AcsCalls:
         self._service.close()
 
 
-def _make_client(connection_string: str | None, endpoint: str | None, options: dict[str, Any]) -> CallAutomationClient:
+def make_call_client(
+    connection_string: str | None, endpoint: str | None, options: dict[str, Any]
+) -> CallAutomationClient:
+    """A client of call control, which also stops recordings and deletes their files."""
     from azure.communication.callautomation import CallAutomationClient
 
     if connection_string:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from shared.adapters.acs_calls import make_call_client
 from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, ServiceRefusal, path_segment
 from shared.deadlines import Deadline
 from shared.domain.errors import NotFound, Refused, Unavailable
@@ -42,7 +43,7 @@ class AcsRecordings:
     ) -> None:
         def make(connection_string: str | None, endpoint: str | None, options: dict[str, Any]) -> CallAutomationClient:
             routed = {"transport": route(options["transport"])} if route is not None else {}
-            return _make_client(connection_string, endpoint, options | routed)
+            return make_call_client(connection_string, endpoint, options | routed)
 
         self._service = AcsService(
             "recordings", make, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
@@ -64,16 +65,6 @@ class AcsRecordings:
     def close(self) -> None:
         """Delete nothing more."""
         self._service.close()
-
-
-def _make_client(connection_string: str | None, endpoint: str | None, options: dict[str, Any]) -> CallAutomationClient:
-    from azure.communication.callautomation import CallAutomationClient
-
-    if connection_string:
-        return CallAutomationClient.from_connection_string(connection_string, **options)
-    from shared.adapters.timely_http import managed_credential
-
-    return CallAutomationClient(endpoint or "", managed_credential(), **options)
 
 
 def _delete(client: CallAutomationClient, location: str) -> None:

@@ -82,6 +82,11 @@ def _no_rows(rows: list[Row]) -> bool:
     return not rows
 
 
+def _agents_in(index: list[Row]) -> list[str]:
+    """Whose these rows of the index are."""
+    return [row.key.rpartition("|")[2] for row in index]
+
+
 class _Looked:
     """Port `Pending`: an entry that is being read."""
 
@@ -104,20 +109,9 @@ class _Own:
         self._deadline = deadline
 
     def result(self) -> tuple[Agent, ...]:
-        keys = [row.key.rpartition("|")[2] for row in self._index.result()]
+        keys = _agents_in(self._index.result())
         mine = sorted(self._directory.entries(keys, self._deadline), key=lambda agent: agent.agent_id)
         return self._directory.remembered_as_own(self._object_key, tuple(mine))
-
-
-class _Left:
-    """Port `Pending`: the id of an entry that was removed."""
-
-    def __init__(self, pending: Pending[Row | None]) -> None:
-        self._pending = pending
-
-    def result(self) -> str | None:
-        row = self._pending.result()
-        return None if row is None else _leaving_in(row)
 
 
 class _OwnLeft:
@@ -125,7 +119,7 @@ class _OwnLeft:
 
     def __init__(self, table: Table, pending: Pending[Row | None], deadline: Deadline) -> None:
         self._table = table
-        self._left = _Left(pending)
+        self._left = Read(pending, _left_in)
         self._deadline = deadline
 
     def result(self) -> str | None:
@@ -134,16 +128,6 @@ class _OwnLeft:
             return None
         entered = self._table.get(_entry_row(agent_key_of(left)), self._deadline).result()
         return left if entered is None else None
-
-
-class _Holders:
-    """Port `Pending`: whose an identity, or an object id, is."""
-
-    def __init__(self, index: Pending[list[Row]]) -> None:
-        self._index = index
-
-    def result(self) -> list[str]:
-        return [row.key.rpartition("|")[2] for row in self._index.result()]
 
 
 class AgentTable:
@@ -233,7 +217,7 @@ class AgentTable:
 
     def left(self, agent_id: str, deadline: Deadline) -> Pending[str | None]:
         """The id of this entry, where it was removed and something may be left of that person."""
-        return _Left(self._table.get(_leaving_row(agent_key_of(agent_id)), deadline))
+        return Read(self._table.get(_leaving_row(agent_key_of(agent_id)), deadline), _left_in)
 
     def own_left(self, object_id: str, deadline: Deadline) -> Pending[str | None]:
         """As `left`, of the entry that had this Microsoft Entra object id; None where that id is another's by now."""
@@ -251,7 +235,7 @@ class AgentTable:
 
     def own_keys(self, object_id: str, deadline: Deadline) -> Pending[list[str]]:
         """The keys of all entries with this Microsoft Entra object id, as they are now."""
-        return _Holders(self._index_of(_object_key(object_id), MAX_KEYS_WITH_ONE_OBJECT_ID, deadline))
+        return Read(self._index_of(_object_key(object_id), MAX_KEYS_WITH_ONE_OBJECT_ID, deadline), _agents_in)
 
     def _index_of(self, object_key: str, limit: int, deadline: Deadline) -> Pending[list[Row]]:
         return self._table.between(*with_prefix(f"object|{object_key}|"), limit, deadline)
@@ -259,7 +243,7 @@ class AgentTable:
     def holders_of(self, identity: str, deadline: Deadline) -> Pending[list[str]]:
         """The keys of the agents to whom an entry gives this raw ACS identity."""
         first, end = with_prefix(f"identity|{key_of(raw_identity(identity))}|")
-        return _Holders(self._table.between(first, end, MAX_ENTRIES_WITH_ONE_IDENTITY, deadline))
+        return Read(self._table.between(first, end, MAX_ENTRIES_WITH_ONE_IDENTITY, deadline), _agents_in)
 
     def entries(self, agent_keys: Sequence[str], deadline: Deadline) -> list[Agent]:
         """The entries of these agents, read at once; those that are gone are left out."""
@@ -609,6 +593,10 @@ def _gone_row(object_key: str) -> str:
 
 def _leaving_row(agent_key: str) -> str:
     return f"leaving|{agent_key}"
+
+
+def _left_in(row: Row | None) -> str | None:
+    return None if row is None else _leaving_in(row)
 
 
 def _leaving_in(row: Row) -> str | None:

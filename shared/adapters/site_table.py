@@ -28,7 +28,7 @@ from shared.adapters.voice_route_table import ROUTES_KEY, VoiceRouteTable
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Conflict, Malformed, NotFound, Unavailable, Unreadable
 from shared.domain.sites import MAX_SITES, Site, SiteMap, require_room, site_key_of
-from shared.ports import Pending, Telemetry
+from shared.ports import Answered, Pending, Telemetry
 
 SCHEMA = 1
 REMEMBERED_S = 60.0
@@ -40,16 +40,6 @@ class _Remembered(Struct, frozen=True):
     sites: SiteMap
     of: tuple[tuple[str, str], ...]
     until: float
-
-
-class _Known:
-    """Port `Pending`: the sites as they are remembered."""
-
-    def __init__(self, sites: SiteMap) -> None:
-        self._sites = sites
-
-    def result(self) -> SiteMap:
-        return self._sites
 
 
 class _Unknown:
@@ -99,12 +89,12 @@ class SiteTable:
         with self._lock:
             known = self._memory
         if known is not None and self._clock.monotonic() < known.until:
-            return _Known(known.sites)
+            return Answered(known.sites)
         before = known.sites if known is not None else None
         try:
             return _Looked(self, self._rows(deadline), before)
         except Unavailable:
-            return _Known(before) if before is not None else _Unknown()
+            return Answered(before) if before is not None else _Unknown()
 
     def all(self, deadline: Deadline) -> list[Site]:
         """All sites as they are now, in the order of their ids."""

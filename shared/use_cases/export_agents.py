@@ -1,5 +1,7 @@
 """The whole directory, for whoever takes it away as a file."""
 
+from collections.abc import Iterator
+
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.ports import AgentRegister
@@ -9,9 +11,12 @@ ENTRIES_A_READ = 1000
 
 def export_agents(*, directory: AgentRegister, deadline: Deadline) -> list[Agent]:
     """Every entry that can be read. Raises `Unavailable`."""
-    found: list[Agent] = []
-    while True:
-        page = directory.all_after(found[-1].key if found else "", ENTRIES_A_READ, deadline)
-        if not page:
-            return found
-        found += page
+    return list(all_agents(directory, deadline))
+
+
+def all_agents(directory: AgentRegister, deadline: Deadline) -> Iterator[Agent]:
+    """The same, of which one page at a time is kept in memory."""
+    after = ""
+    while page := directory.all_after(after, ENTRIES_A_READ, deadline):
+        yield from page
+        after = page[-1].key

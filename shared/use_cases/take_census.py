@@ -1,11 +1,10 @@
 """The directory is counted, now and then and in the background, for readiness alone (B10)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.agent_checks import KnownOfAgent, agent_checks, country_of_agent
-from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import Census
 from shared.domain.ids import normal_id
@@ -14,8 +13,7 @@ from shared.domain.readiness import CheckState, worst
 from shared.domain.sites import SiteMap
 from shared.domain.voice_routes import Telephony
 from shared.ports import AgentRegister, Deliveries, Desktops, SiteRegister
-
-ENTRIES_A_READ = 1000
+from shared.use_cases.export_agents import all_agents
 
 
 def take_census(
@@ -36,8 +34,8 @@ def take_census(
     by_country, by_state = Counter[str](), Counter[CheckState]()
     without_identity = 0
     # Read twice, so that nobody keeps a whole directory in memory.
-    having = Counter(map(object_id_of, _all(directory, deadline)))
-    for agent in _all(directory, deadline):
+    having = Counter(map(object_id_of, all_agents(directory, deadline)))
+    for agent in all_agents(directory, deadline):
         object_id = object_id_of(agent)
         known = KnownOfAgent(
             agent=agent,
@@ -63,10 +61,3 @@ def take_census(
         without_identity=without_identity,
         at=clock.now(),
     )
-
-
-def _all(directory: AgentRegister, deadline: Deadline) -> Iterator[Agent]:
-    after = ""
-    while page := directory.all_after(after, ENTRIES_A_READ, deadline):
-        yield from page
-        after = page[-1].key
