@@ -188,8 +188,8 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     early_ends: Allowances
     store_alive: Callable[[], bool]
     words: Callable[[], str]
-    prepare: Callable[[], None] = lambda: None
-    pause: Callable[[float], None] = lambda _seconds: None
+    prepare: Callable[[], None]
+    pause: Callable[[float], None]
     telephony: TelephonyReader
     routes: VoiceRoutes
     budgets: Budgets = Budgets()

@@ -369,6 +369,7 @@ class House:
             deliveries=self.deliveries,
             imports=self.imports,
             drills=self.drills,
+            prepare=lambda: None,
             pause=self.pause,
             presence=self.presence,
             keys=self.keys,
