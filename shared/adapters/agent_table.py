@@ -36,9 +36,10 @@ from shared.adapters.table import (
     Values,
     Write,
     key_in,
+    long_state_values,
+    read_long_state,
     read_row,
     read_state,
-    state_text,
     with_prefix,
 )
 from shared.adapters.told_rows import ToldRows
@@ -69,8 +70,6 @@ MAX_KEYS_WITH_ONE_OBJECT_ID = 1000
 MAX_ENTRIES_WITH_ONE_IDENTITY = 10
 # More than an entry may have (contract): entry and index are one transaction of at most 100 rows.
 MAX_IDENTITIES_INDEXED = 20
-# Table storage keeps at most 32,768 UTF-16 units in one text; characters outside the BMP take two.
-_MAX_PART_CHARS = 15_000
 
 
 class _Remembered[T](Struct, frozen=True):
@@ -622,22 +621,9 @@ def _object_key(object_id: str) -> str:
 
 
 def _values_of(agent: Agent) -> Values:
-    state = state_text(agent)
-    parts = [state[start : start + _MAX_PART_CHARS] for start in range(0, len(state), _MAX_PART_CHARS)]
-    return {
-        "schema": SCHEMA,
-        "index": INDEX,
-        "parts": len(parts),
-        **{f"state{index}": part for index, part in enumerate(parts)},
-    }
+    return long_state_values(agent, schema=SCHEMA) | {"index": INDEX}
 
 
 def _agent_in(row: Row) -> Agent:
     # The dial of an agent whose entry it is gets the answer of an outage; an administrator writes over it unseen.
-    return read_row(row, _decoded)
-
-
-def _decoded(row: Row) -> Agent:
-    # Tolerant toward stored rows: unknown fields are passed over, missing ones have defaults.
-    state = "".join(str(row.values[f"state{index}"]) for index in range(int(row.values["parts"])))
-    return msgspec.json.decode(state, type=Agent)
+    return read_long_state(row, Agent)
