@@ -10,13 +10,13 @@ from functions.preconditions import overwriting, precondition, unless_overtaken
 from functions.problems import PreconditionFailed, answered, seated, unprocessable
 from functions.this_app import composed
 from functions.wire import decoding
+from functions.wire.decoding import decode
 from functions.wire.http import (
     MAX_ID_CHARS,
     AgentBody,
     agent_answer,
     agent_of,
     contacts_answer,
-    decode,
     page_limit,
     path_id,
     written_contacts,

@@ -8,7 +8,8 @@ from functions.http import administered, caller, empty_answer, json_answer
 from functions.languages import spoken_answer
 from functions.problems import answered, seated
 from functions.this_app import composed
-from functions.wire.http import decode, path_id
+from functions.wire.decoding import decode
+from functions.wire.http import path_id
 from functions.wire.office import DrillBegun, DrillBody, drill_answer
 
 ROUTE = "manage/drills"

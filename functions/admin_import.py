@@ -4,7 +4,7 @@ import hashlib
 
 import azure.functions as func
 
-from functions.http import PRIVATE, administered, caller, json_answer
+from functions.http import PRIVATE, administered, caller, is_flagged, json_answer
 from functions.languages import spoken_answer
 from functions.problems import answered, seated, unprocessable
 from functions.this_app import composed
@@ -37,7 +37,7 @@ def admin_agents_imported(req: func.HttpRequest) -> func.HttpResponse:
     if len(body) > MAX_FILE_BYTES:
         raise Malformed("body", f"is longer than {MAX_FILE_BYTES} bytes")
     digest, found = hashlib.sha256(body).hexdigest(), directory_csv.read(body)
-    if req.params.get("dry_run") not in (None, "", "0"):
+    if is_flagged(req, "dry_run"):
         outlook = calling.check_import([row.change for row in found.rows], deadline=deadline)
         return spoken_answer(req, checked_answer(digest, found, outlook))
     if (req.params.get("digest") or "").lower() != digest:

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import JSON, PRIVATE, administered, caller, json_answer
+from functions.http import JSON, PRIVATE, administered, caller, is_flagged, json_answer
 from functions.problems import answered, seated, unprocessable
 from functions.this_app import composed
 from functions.wire import setup
@@ -35,7 +35,7 @@ def admin_setup_imported(req: func.HttpRequest) -> func.HttpResponse:
     app = composed()
     by = caller("admin_setup_imported", req, app.sign_in)
     file = setup.read(req.get_body())
-    dry_run = req.params.get("dry_run") not in (None, "", "0")
+    dry_run = is_flagged(req, "dry_run")
     if dry_run or file.faults:
         outlook = app.administration.check_setup(file.setup)
     else:

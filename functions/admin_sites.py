@@ -8,7 +8,8 @@ from functions.http import administered, caller, empty_answer, entity_tag, json_
 from functions.preconditions import overwriting, unless_overtaken
 from functions.problems import answered, seated
 from functions.this_app import composed
-from functions.wire.http import SiteBody, SitesAnswer, decode, path_id, site_of
+from functions.wire.decoding import decode
+from functions.wire.http import SiteBody, SitesAnswer, path_id, site_of
 from shared.domain.errors import NotFound
 
 ROUTE_OF_ALL = "manage/sites"

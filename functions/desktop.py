@@ -7,7 +7,8 @@ from functions.http import caller, client_network, json_answer
 from functions.problems import answered
 from functions.this_app import composed
 from functions.wire import decoding
-from functions.wire.http import MAX_ID_CHARS, DesktopBody, decode, desktop_answer, path_id
+from functions.wire.decoding import decode
+from functions.wire.http import MAX_ID_CHARS, DesktopBody, desktop_answer, path_id
 
 ROUTE = "agents/{agent_id}/desktop"
 

@@ -112,6 +112,11 @@ def administered(calling: "EmergencyCalling", caller: Caller, *, kind: str, chan
     calling.telemetry.emit("administered", kind=kind, change=change, by=calling.word_for(caller))
 
 
+def is_flagged(req: func.HttpRequest, name: str) -> bool:
+    """Whether a parameter of the query is on: there, and neither empty nor 0."""
+    return req.params.get(name) not in (None, "", "0")
+
+
 def named_emergency(req: func.HttpRequest) -> str | None:
     """The one of the live board that the office names; an empty name names none."""
     return req.params.get("emergency") or None

@@ -12,7 +12,7 @@ from functions.http import JSON
 from functions.openapi_examples import EXAMPLES
 from functions.problems import PROBLEM_JSON, Problem, example_of
 from functions.rights import RIGHTS, Rule
-from functions.wire.http import AGENT_ID
+from functions.wire.http import AGENT_ID, MAX_ID_CHARS
 from shared.domain.notice_templates import LANGUAGES
 from shared.domain.words import Words
 
@@ -236,7 +236,7 @@ def _headers(named: Mapping[str, str], *, required: bool = True) -> dict[str, An
 
 
 def _path_parameters(path: str, example: Mapping[str, str]) -> list[dict[str, Any]]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 600}
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}
     return [
         _with_example({"name": name, "in": "path", "required": True, "schema": schema}, example)
         for name in _PARAMETER.findall(path)

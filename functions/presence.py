@@ -7,7 +7,8 @@ from functions.http import caller, json_answer, named_emergency, principal
 from functions.problems import answered
 from functions.rights import caller_of
 from functions.this_app import composed
-from functions.wire.http import PresenceBody, decode, path_id, presence_answer
+from functions.wire.decoding import decode
+from functions.wire.http import PresenceBody, path_id, presence_answer
 from shared.domain.errors import NotAllowed
 from shared.domain.presence import SetBy
 from shared.domain.principals import ADMIN, AGENT, MACHINE, SUPERVISOR, Principal

@@ -113,18 +113,17 @@ def authorise(function_name: str, principal: Principal | None) -> Principal:
 
 def caller_of(principal: Principal) -> Caller:
     """An authorised principal as the use cases know callers: what the widest of their roles lets them do."""
-    kind = next(kind for role, kind in _KINDS.items() if role in principal.roles or role is None)
+    # Somebody signed in without a role of ours may ask who they are, and no more.
+    kind = next((kind for role, kind in _KINDS.items() if role in principal.roles), CallerKind.AGENT)
     return Caller(kind=kind, name=principal.object_id or principal.agent_id or "", agent_id=principal.agent_id)
 
 
-_KINDS: Mapping[str | None, CallerKind] = MappingProxyType(
+_KINDS: Mapping[str, CallerKind] = MappingProxyType(
     {
         MACHINE: CallerKind.MACHINE,
         ADMIN: CallerKind.OFFICE,
         SUPERVISOR: CallerKind.OFFICE,
         AGENT: CallerKind.AGENT,
-        # Somebody signed in without a role of ours may ask who they are, and no more.
-        None: CallerKind.AGENT,
     }
 )
 

@@ -58,7 +58,7 @@ from shared.deadlines import Budgets, Clock, Deadline
 from shared.domain.agents import Agent
 from shared.domain.deployment import Deployment, PresenceBackend, SettingFault
 from shared.domain.deployment_checks import Census
-from shared.domain.emergency_numbers import recognise
+from shared.domain.emergency_numbers import EMERGENCY_911, recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.domain.ids import WORD_BITS, word_of
 from shared.domain.sender_quota import SenderQuota
@@ -561,7 +561,7 @@ def _read_keys(calling: EmergencyCalling) -> None:
 
 def _recognise_any(deployment: Deployment) -> None:
     with suppress(EmergencyCallingError):
-        recognise("911", country=None, countries=deployment.countries)
+        recognise(EMERGENCY_911, country=None, countries=deployment.countries)
 
 
 def administer(

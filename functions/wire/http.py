@@ -8,8 +8,7 @@ from msgspec import Meta, Struct, json, structs
 
 from functions.wire import decoding
 from functions.wire.banners import banner_words
-from functions.wire.decoding import decode as decode  # noqa: PLC0414 - every user of these bodies decodes them
-from functions.wire.decoding import plain_id
+from functions.wire.decoding import decode, plain_id
 from shared.domain.agents import Agent, OutboundProfile, is_reserved
 from shared.domain.contacts import MAX_CONTACTS, NO_ADDRESS, TOO_MANY, Contacts, contacts_in, parse_contacts
 from shared.domain.countries import is_place

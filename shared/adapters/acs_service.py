@@ -1,4 +1,7 @@
-"""What the adapters of Communication Services and of Graph share: one client, a deadline a request, one translation."""
+"""What the adapters of Communication Services, of Graph and of Dynamics 365 share.
+
+One client, a deadline a request, one translation.
+"""
 
 from __future__ import annotations
 

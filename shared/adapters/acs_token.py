@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -194,7 +195,8 @@ class SigningKeys:
         try:
             response = self._transport().send(HttpRequest("GET", self._url))
             body = response.read()
-            keys = read_key_set(body) if response.status_code == _OK and len(body) <= MAX_KEY_SET_BYTES else {}
+            usable = response.status_code == HTTPStatus.OK and len(body) <= MAX_KEY_SET_BYTES
+            keys = read_key_set(body) if usable else {}
         except Exception:  # noqa: BLE001 - whatever comes of an answer that cannot be read, or of no certificates
             raise Unavailable from None
         if not keys:
@@ -208,9 +210,6 @@ class SigningKeys:
 
             self._http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=THREADS, ca_bundle=self._ca_bundle)
         return self._http
-
-
-_OK = 200
 
 
 def read_key_set(body: bytes) -> dict[str, PyJWK]:

@@ -8,7 +8,7 @@ from msgspec import Struct, field, structs
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, goes_on, standing, without_drill
+from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, goes_on, latest_dialled, standing, without_drill
 from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.leases import Lease, Rules
@@ -498,12 +498,6 @@ def _lease_told_of(notice: Notice, known: Emergency | None) -> Lease | None:
         return None
     told_of = (lease.thread, lease.number) == (notice.thread, notice.callback_number)
     return lease if told_of else None
-
-
-def latest_dialled(emergency: Emergency) -> Leg | None:
-    """The leg that the agent dialled last; None where only callbacks are known."""
-    dialled = [leg for leg in emergency.legs if leg.callback is None]
-    return max(dialled, key=lambda leg: leg.dialled_at, default=None)
 
 
 def has_foreign_number(emergency: Emergency, leg: Leg) -> bool:

@@ -863,9 +863,15 @@ def number_dialled(emergency: Emergency, legs: Sequence[Leg]) -> str:
     if legs and all(leg.test for leg in legs):
         return TEST_NUMBER
     # What the situation tells is of the latest dial, which may be a test beside a real call.
-    latest = max((leg for leg in emergency.legs if leg.callback is None), key=lambda leg: leg.dialled_at, default=None)
+    latest = latest_dialled(emergency)
     tests = any(leg.test for leg in legs) or (latest is not None and latest.test)
     return emergency.situation.dialled if emergency.situation is not None and legs and not tests else ""
+
+
+def latest_dialled(emergency: Emergency) -> Leg | None:
+    """The leg that the agent dialled last; None where only callbacks are known."""
+    dialled = [leg for leg in emergency.legs if leg.callback is None]
+    return max(dialled, key=lambda leg: leg.dialled_at, default=None)
 
 
 def heard_the_end(emergency: Emergency, notice_id: str, addresses: Iterable[str], *, test: bool) -> bool:

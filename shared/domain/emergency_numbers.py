@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from shared.domain.countries import PLACES, WITHOUT_EMERGENCY_NUMBER
 from shared.domain.errors import NotAnEmergency
+from shared.domain.identities import PHONE_PREFIX
 
 MAX_DIALLED_CHARACTERS = 256
 TEST_NUMBER = "933"
@@ -56,7 +57,6 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _NOBODY = re.compile(r"\A(?:[+,;:%?_]*@)+")
 _SERVICE_URN = "urn:service:sos"
 _SCHEMES = ("tel:", "sips:", "sip:", "callto:")
-_RAW_PHONE = "4:"
 
 
 class EmergencyNumber(Struct, frozen=True):
@@ -155,9 +155,9 @@ def _plain_character(character: str) -> str:
 
 def _subscriber(text: str) -> str:
     """The number in a `tel:`, `sip:`, `sips:` or `callto:` address or an ACS raw id; else what stands before a host."""
-    if text.startswith(_RAW_PHONE):
+    if text.startswith(PHONE_PREFIX):
         # The service may add a suffix of its own to a number's raw id: `4:911_1b2c`.
-        return text.removeprefix(_RAW_PHONE).partition("_")[0]
+        return text.removeprefix(PHONE_PREFIX).partition("_")[0]
     if not text.startswith(_SCHEMES):
         return _NOBODY.sub("", text).partition("@")[0]
     while text.startswith(_SCHEMES):

@@ -128,12 +128,12 @@ def carry_on_drill(
     Idempotent: a step that a process died in is done once more.
     """
     now = stage.clock.now()
-    drill = stage.drills.claim(drill_id, claim, now, now + CLAIMED_FOR, stage_deadline(stage))
+    drill = stage.drills.claim(drill_id, claim, now, now + CLAIMED_FOR, _step_deadline(stage))
     if drill is not None and drill.play is not None:
         _Playing(drill, drill.play, claim, stage, perform).go_on(deadline)
 
 
-def stage_deadline(stage: Stage) -> Deadline:
+def _step_deadline(stage: Stage) -> Deadline:
     """The time of one step."""
     return Deadline(stage.clock, STEP_WITHIN_S)
 
@@ -180,7 +180,7 @@ class _Playing:
 
     @property
     def _deadline(self) -> Deadline:
-        return stage_deadline(self._stage)
+        return _step_deadline(self._stage)
 
     def _now(self) -> datetime:
         return self._stage.clock.now()

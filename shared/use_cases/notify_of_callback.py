@@ -10,8 +10,8 @@ from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Callback, Party, on_the_call, was_answered
 from shared.domain.deployment import CallbackNotices, Deployment
-from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id, latest_dialled
-from shared.domain.emergencies import Emergency, calls_test_back, number_dialled
+from shared.domain.dials import callbacks_beyond_ration, has_foreign_number, later_notice_id
+from shared.domain.emergencies import Emergency, calls_test_back, latest_dialled, number_dialled
 from shared.domain.errors import Unreadable
 from shared.domain.ids import derived
 from shared.domain.leases import Lease

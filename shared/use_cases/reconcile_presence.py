@@ -13,6 +13,8 @@ from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 
+PUT_OFF_WITHIN_S = 1.0
+
 
 def reconcile_presence(
     agent_key: str,
@@ -44,9 +46,6 @@ def reconcile_presence(
             deadline=Deadline(clock, PUT_OFF_WITHIN_S),
         )
         raise
-
-
-PUT_OFF_WITHIN_S = 1.0
 
 
 def _tell(error: Exception, telemetry: Telemetry) -> None:

@@ -15,8 +15,6 @@ from shared.ports import Pending
 from tests.fakes.house import House
 from tests.fakes.memory_table import MemoryTable
 
-HALF = MAX_ROWS_A_COMMIT // 2
-
 
 class Get(Struct, frozen=True):
     """A point read."""

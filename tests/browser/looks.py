@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 from playwright.sync_api import Page
 
-LANGUAGES = ("en", "es", "fr", "it")
+from shared.domain.notice_templates import LANGUAGES
+
 SCHEMES = ("light", "dark", "forced")
 WIDTHS = (1280, 320)
 HEIGHT = 800
@@ -38,3 +39,8 @@ def put_on(page: Page, scheme: str, width: int) -> None:
 def is_too_wide(page: Page) -> bool:
     """Whether somebody must scroll sideways to read the page."""
     return bool(page.evaluate("() => document.documentElement.scrollWidth > innerWidth"))
+
+
+def without_network_words(said: list[str]) -> None:
+    """Chromium reports each failed request on the console by itself."""
+    said[:] = [each for each in said if not each.startswith("Failed to load resource")]

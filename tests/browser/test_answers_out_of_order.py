@@ -10,7 +10,8 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.console_answers import AGENT, BOARD, SITE, TEMPLATE
 from tests.browser.desk import Desk, Scripted, in_emergency, panel
-from tests.browser.test_console import HARMLESS, open_agent, open_console, press_twice, without_network_words
+from tests.browser.looks import without_network_words
+from tests.browser.test_console import HARMLESS, open_agent, open_console, press_twice
 
 NOT_SAVED = "Not saved yet. Save first, or leave without saving."
 # Ten seconds at 60 Hz: longer than the board waits between two looks.

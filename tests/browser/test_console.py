@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from functions.pages import FOLDER
+from shared.domain.notice_templates import LANGUAGES
 from tests.browser import console_answers
 from tests.browser.console_answers import AGENT, BOARD, DRILL, DRILL_STEPS, RENDERED, TEMPLATE
 from tests.browser.desk import Desk, Scripted
-from tests.browser.looks import LANGUAGES
+from tests.browser.looks import without_network_words
 
 SECTIONS = ("live", "agents", "sites", "templates", "readiness", "numbers", "drills")
 SETTLE_MS = 8000
@@ -22,7 +23,9 @@ LOOK_MS = 16_000
 DOUBLE_CLICK_MS = 650
 # A preview of which the browser has nothing to say.
 HARMLESS = {"POST manage/notification-template/preview": RENDERED | {"html": "<p>Dana Example</p>"}}
-WORDS = {language: json.loads((FOLDER / f"console.{language}.json").read_text("utf-8")) for language in LANGUAGES}
+WORDS: dict[str, Any] = {
+    language: json.loads((FOLDER / f"console.{language}.json").read_text("utf-8")) for language in LANGUAGES
+}
 
 
 def open_console(
@@ -40,10 +43,6 @@ def press_twice(within: Page | Locator, name: str, sure: str) -> None:
     expect(again).to_be_focused()
     again.page.wait_for_timeout(DOUBLE_CLICK_MS)
     again.click()
-
-
-def without_network_words(said: list[str]) -> None:
-    said[:] = [each for each in said if not each.startswith("Failed to load resource")]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

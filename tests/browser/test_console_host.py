@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, Response, expect
 
 from tests.browser import scene
-from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on
+from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on, without_network_words
 from tests.browser.scene import LEE, ROBIN
-from tests.browser.test_console import SECTIONS, WORDS, press_twice, without_network_words
+from tests.browser.test_console import SECTIONS, WORDS, press_twice
 from tests.integration.tapped import Tapped, tapped_stack
 from tests.local import stack
 from tests.local.acs import poll

@@ -15,13 +15,13 @@ from functions.wire.directory_csv import CsvFault, CsvFile, checked_answer
 from functions.wire.office import drill_answer
 from shared.domain.drills import Drill, DrillState, DrillStep, StepName, StepState
 from shared.domain.imports import ImportOutlook
-from shared.domain.notice_templates import Fault
+from shared.domain.notice_templates import LANGUAGES, Fault
 from shared.domain.readiness import readiness, warning
 from shared.domain.words import Words, translated
 from tests.browser import console_answers
 from tests.browser.console_answers import ADMIN, AGENT, BOARD, TEMPLATE, emergency
 from tests.browser.desk import Desk, Scripted
-from tests.browser.looks import LANGUAGES, is_too_wide
+from tests.browser.looks import is_too_wide, without_network_words
 from tests.browser.test_console import (
     DOUBLE_CLICK_MS,
     HARMLESS,
@@ -30,7 +30,6 @@ from tests.browser.test_console import (
     WORDS,
     open_agent,
     open_console,
-    without_network_words,
 )
 
 FAULT = Scripted({"title": "Bad Request", "detail": "is no address", "field": "emergency_contacts[1]"}, status=400)

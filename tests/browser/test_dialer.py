@@ -15,6 +15,7 @@ from functions.pages import FOLDER
 from shared.domain.emergency_numbers import placement, recognise
 from shared.domain.errors import NotAnEmergency
 from tests.browser.desk import LENT, Desk
+from tests.browser.looks import without_network_words
 
 HERE = Path(__file__).parent
 AT_ONCE_MS = 700
@@ -60,7 +61,7 @@ STARTED = "() => window.agent.started.map(({ participants, options, at }) => ({ 
 def _the_browsers_own_words(page: Page, said: list[str]) -> Iterator[None]:
     """Chromium reports each failed request on the console by itself."""
     yield
-    said[:] = [each for each in said if not each.startswith("Failed to load resource")]
+    without_network_words(said)
 
 
 class Caller:

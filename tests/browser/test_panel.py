@@ -12,11 +12,14 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from functions.pages import FOLDER
+from shared.domain.notice_templates import LANGUAGES
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, SAY, Desk, after_drop, after_drop_abroad, in_emergency, panel, ringing
-from tests.browser.looks import EVERY_LOOK, LANGUAGES, is_too_wide, put_on
+from tests.browser.looks import EVERY_LOOK, is_too_wide, put_on, without_network_words
 
-WORDS = {language: json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8")) for language in LANGUAGES}
+WORDS: dict[str, Any] = {
+    language: json.loads((FOLDER / f"messages.{language}.json").read_text("utf-8")) for language in LANGUAGES
+}
 USUAL = ["Answer", "Decline", "Dial", "Keypad", "Mute", "Hold", "Transfer", "Conference"]
 FORM = ["Save", "Refresh"]
 DEVICES_AND_END = ["Device settings", "End call"]
@@ -74,11 +77,6 @@ def look_again(page: Page) -> None:
 
 def buttons(page: Page) -> list[str]:
     return [each.inner_text().strip() for each in page.get_by_role("button").all()]
-
-
-def without_network_words(said: list[str]) -> None:
-    """Chromium reports each failed request on the console by itself."""
-    said[:] = [each for each in said if not each.startswith("Failed to load resource")]
 
 
 # What it offers ------------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import pytest
 from tests.browser.pictures import SCHEMES, WIDTHS
 from tests.browser.test_console import SECTIONS
 from tests.browser.test_panel import STATES
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).parents[2]
 TAKEN_WITHIN_S = 900
 # Of a PNG: where the width stands, in four bytes.
 WIDTH_AT = slice(16, 20)

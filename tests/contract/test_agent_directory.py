@@ -1,7 +1,7 @@
 """Port `AgentDirectory`, over the table in memory and over Table storage."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -11,22 +11,10 @@ from shared.adapters.table import Put, Table
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.errors import Conflict, Unavailable
+from tests.fakes.house import HandClock
 from tests.fakes.memory_table import MemoryTable
 
 OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
-
-
-class HandClock:
-    """Port `Clock`, moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 18, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
@@ -113,9 +101,9 @@ def test_an_entry_is_remembered_for_a_minute(partition: Table, clock: HandClock)
     assert ours.find("a", Deadline(clock, 5)).result() == full()
     changed = msgspec.structs.replace(full(), name="Another")
     theirs.save(changed, None, Deadline(clock, 5))
-    clock.seconds += REMEMBERED_S - 1
+    clock.advance(timedelta(seconds=REMEMBERED_S - 1))
     assert ours.find("a", Deadline(clock, 0)).result() == full()
-    clock.seconds += 1
+    clock.advance(timedelta(seconds=1))
     assert ours.find("a", Deadline(clock, 5)).result() == changed
 
 

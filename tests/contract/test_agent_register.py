@@ -1,7 +1,5 @@
 """Port `AgentRegister`: removing, listing and searching, over the table in memory and over Table storage."""
 
-from datetime import UTC, datetime
-
 import msgspec
 import pytest
 
@@ -12,30 +10,20 @@ from shared.domain.agents import Agent
 from shared.domain.errors import Conflict, Malformed, NotFound, Unreadable
 from shared.domain.ids import agent_key_of
 from shared.domain.imports import AgentChange
-from tests.fakes.house import Counter, TableLine
+from tests.fakes.house import Counter, HandClock, TableLine
 from tests.fakes.memory_table import MemoryTable
 
 OBJECT_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 
 
-class StillClock:
-    """Port `Clock`, at rest."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 18, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
-
-
 @pytest.fixture
 def soon() -> Deadline:
-    return Deadline(StillClock(), 5)
+    return Deadline(HandClock(), 5)
 
 
 @pytest.fixture
 def register(partition: Table) -> AgentTable:
-    return AgentTable(partition, StillClock())
+    return AgentTable(partition, HandClock())
 
 
 def ids(register: AgentTable, starts_with: str, soon: Deadline, limit: int = 50) -> list[str]:
@@ -107,7 +95,7 @@ def test_a_cursor_that_no_page_gave_is_refused(register: AgentTable, soon: Deadl
 
 def test_a_page_costs_the_same_however_many_there_are(soon: Deadline) -> None:
     line = TableLine(MemoryTable())
-    register = AgentTable(line, StillClock())
+    register = AgentTable(line, HandClock())
     costs: list[int] = []
     for count in (10, 2000):
         for number in range(count):
@@ -131,7 +119,7 @@ def damage(partition: Table, key: str, soon: Deadline) -> str:
 
 def test_an_entry_that_cannot_be_read_is_written_over(partition: Table, soon: Deadline) -> None:
     log = Counter()
-    register = AgentTable(partition, StillClock(), telemetry=log)
+    register = AgentTable(partition, HandClock(), telemetry=log)
     register.save(Agent(agent_id="a", name="Dana"), None, soon)
     damage(partition, f"entry|{agent_key_of('a')}", soon)
     for _ in range(2):
@@ -217,7 +205,7 @@ def test_entries_of_the_version_before_are_found_after_a_pass(
 
 def test_a_pass_that_is_over_asks_for_nothing_any_more(soon: Deadline) -> None:
     line = TableLine(MemoryTable())
-    register = AgentTable(line, StillClock())
+    register = AgentTable(line, HandClock())
     assert [register.reindex(soon) for _ in range(2)] == [0, 0]
     requests: list[str] = []
     line.asked = requests.append

@@ -10,7 +10,8 @@ import re
 import shutil
 from collections import Counter
 
-from tests.infra.compiler import INFRA, ROOT, Compiler, InfraError
+from tests.infra.compiler import INFRA, Compiler, InfraError
+from tests.rules.sources import ROOT
 
 SECRET = r"@secure\(\)\s+(param currentSettings object)"
 COMMUNICATION = (

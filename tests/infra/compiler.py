@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.rules.sources import ROOT
+
 INFRA = ROOT / "infra"
 PARAMS = ROOT / "tests" / "infra" / "params"
 COMPILED = {"main.bicep": "azuredeploy.json", "events.bicep": "events.deploy.json"}

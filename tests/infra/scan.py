@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.infra.compiler import COMPILED, INFRA, PARAMS, ROOT, InfraError
+from tests.infra.compiler import COMPILED, INFRA, PARAMS, InfraError
+from tests.rules.sources import ROOT
 
 CHECKOV = "checkov==3.3.30"
 HOME = ROOT / ".cache" / "checkov"

@@ -10,8 +10,9 @@ import pytest
 from shared.domain.deployment_checks import DRILL_EVERY
 from shared.settings import RUN_EVERY
 from shared.telemetry import VOCABULARY, LogTelemetry
-from tests.infra.compiler import INFRA, ROOT
+from tests.infra.compiler import INFRA
 from tests.infra.deployed import PLATFORM_SETS, data, of_type
+from tests.rules.sources import ROOT
 
 LOGS: list[dict[str, Any]] = data("alerts.json")["logs"]
 METRICS: list[dict[str, Any]] = data("alerts.json")["metrics"]

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from tests.infra.compiler import ROOT, wanted_version
+from tests.infra.compiler import wanted_version
+from tests.rules.sources import ROOT
 
 
 def test_without_a_compiler_it_fails_and_says_which_is_wanted() -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from functions.rights import RIGHTS
 from infra import app_settings, entra
-from tests.infra.compiler import ROOT
 from tests.infra.test_settings import FORBIDDEN
+from tests.rules.sources import ROOT
 
 IDENTITY = "00000000-0000-0000-0000-00000000000c"
 CLIENT_ID = "00000000-0000-0000-0000-00000000000b"

@@ -15,10 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.settings import SETTINGS, read_settings
-from tests.infra.compiler import INFRA, ROOT
+from tests.infra.compiler import INFRA
 from tests.infra.deployed import template
 from tests.infra.portal import FORM, Portal, elements
 from tests.infra.test_settings import CONTRACT, DERIVED, WITH_A_KEY, parameter_of, setting_of
+from tests.rules.sources import ROOT
 
 OUTPUTS: dict[str, str] = FORM["parameters"]["outputs"]
 NO_TOOLTIP = ("InfoBox", "Section", "TextBlock", "ArmApiControl")

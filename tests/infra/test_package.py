@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from infra import package as packaging
-from tests.infra.compiler import ROOT
 from tests.infra.test_template import COMMUNICATION_EVENTS, OWN_EVENTS
 from tests.local import azurite
 from tests.local.azurite import Azurite
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
 ALL_MACHINES = {"auth_typ": "aad", "role_typ": "roles", "claims": [{"typ": "roles", "val": "EmergencyCalling.Machine"}]}

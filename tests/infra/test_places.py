@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from tests.infra.compiler import ROOT
 from tests.infra.deployed import PLATFORM_SETS, of_type, resources, template
 from tests.local.acs import events
+from tests.rules.sources import ROOT
 
 # What can keep something, and what keeps it clean.
 KEEPS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.compiler import ROOT
+from tests.rules.sources import ROOT
 
 TEMPLATES = ("infra/*.bicep", "infra/modules/*.bicep", "infra/*.json", "tests/infra/params/*.json")
 CHECK, DEPLOY = ".github/workflows/check.yml", ".github/workflows/deploy.yml"

@@ -9,7 +9,7 @@ import pytest
 
 from infra.app_settings import COMMUNICATION_TAG, STATE_TAG
 from shared import bootstrap
-from tests.infra.compiler import COMPILED, INFRA, ROOT
+from tests.infra.compiler import COMPILED, INFRA
 from tests.infra.deployed import (
     PLATFORM_SETS,
     Resource,
@@ -22,6 +22,7 @@ from tests.infra.deployed import (
     template,
     warnings,
 )
+from tests.rules.sources import ROOT
 
 ROLE_IDS = {
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",

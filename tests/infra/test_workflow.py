@@ -18,7 +18,7 @@ import pytest
 
 from infra import button, live, parameters
 from shared.domain.drills import CLAIMED_FOR, FORGOTTEN_AFTER, GIVEN_UP_AFTER
-from tests.infra.compiler import ROOT
+from tests.rules.sources import ROOT
 
 WORKFLOWS = {path.name: path.read_text("utf-8") for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
 AZURE_YAML = (ROOT / "azure.yaml").read_text("utf-8")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -21,9 +20,9 @@ from tests.local.acs import poll
 from tests.local.dynamics import AVAILABLE, TRAINING, CapacityProfile, Fault, LocalDynamics
 from tests.local.dynamics.organisation import ROWS
 from tests.local.stack import ADMIN, Softphone, Stack
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
-ROOT = Path(__file__).resolve().parents[2]
 BUDGET_S = 0.9
 # What a test machine that is busy adds to the budget of an answer.
 BUSY_S = 1.5

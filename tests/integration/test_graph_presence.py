@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -21,9 +20,9 @@ from tests.local import stack
 from tests.local.acs import poll
 from tests.local.graph import Fault, LocalGraph
 from tests.local.stack import SUPERVISOR, Softphone, Stack
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
-ROOT = Path(__file__).resolve().parents[2]
 DND, AVAILABLE = "do_not_disturb", "available"
 BUDGET_S = 0.9
 # What a test machine that is busy adds to the budget of an answer.

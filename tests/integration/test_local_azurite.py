@@ -4,29 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from azure.data.tables import TableServiceClient
 
 from tests.local import azurite
+from tests.local.acs import poll
 from tests.local.processes import ChildError, is_listening, start
 
 pytestmark = pytest.mark.process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIND_PYTHON = REPOSITORY / "tests" / "local" / "find_python.sh"
-DEADLINE_S = 10
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Poll until `condition()` holds."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "still not so"
-        time.sleep(0.02)
 
 
 class TestAzurite:
@@ -53,7 +43,7 @@ class TestAzurite:
             ports = [int(port) for port in parent.stdout.readline().split()]
             assert [is_listening(port) for port in ports] == [True] * 3
             parent.kill()
-        until(lambda: not any(is_listening(port) for port in ports))
+        poll(lambda: not any(is_listening(port) for port in ports))
 
 
 class TestChildren:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.local.acs import poll
 from tests.local.host import process as host_process
 from tests.local.host.process import HostProcess, TimerError
 from tests.local.processes import ChildError, free_ports, is_listening
@@ -37,14 +38,6 @@ CLOUD_EVENT: dict[str, object] = {"id": "c1", "type": "t", "source": "/s", "spec
 def host() -> Iterator[HostProcess]:
     with host_process.running(app_directory=TINY_APP) as running:
         yield running
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Poll until `condition()` holds."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "still not so"
-        time.sleep(0.02)
 
 
 def webhook(host: HostProcess, function_name: str = "event_received") -> str:
@@ -160,7 +153,7 @@ class TestRoutes:
 class TestLog:
     def test_a_record_whose_invocation_is_over_is_dropped_and_what_is_printed_arrives(self, host: HostProcess) -> None:
         assert httpx.post(f"{host.url}/api/told-later?as=one").status_code == 202
-        until(lambda: "printed after one" in host.child.output())
+        poll(lambda: "printed after one" in host.child.output())
         assert "logged before one" in host.child.output()
         assert "logged after one" not in host.child.output()
 
@@ -235,7 +228,7 @@ class TestTimers:
         before = host.child.output().count("tick ends")
         key = {"x-functions-key": host.master_key}
         assert httpx.post(f"{host.url}/admin/functions/ticked", headers=key, json={}).status_code == 202
-        until(lambda: host.child.output().count("tick ends") == before + 1)
+        poll(lambda: host.child.output().count("tick ends") == before + 1)
 
     @pytest.mark.parametrize(("name", "status"), [("unknown", 404), ("thing_read", 400)])
     def test_what_is_no_timer(self, host: HostProcess, name: str, status: int) -> None:
@@ -253,7 +246,7 @@ class TestTimers:
         with host_process.running(app_directory=TINY_APP, workers=2, ticking=True, environment=every_second) as host:
             with ThreadPoolExecutor(8) as callers:
                 list(callers.map(lambda _: host.run_timer("ticked"), range(8)))
-            until(lambda: host.child.output().count("tick ends") >= 10)
+            poll(lambda: host.child.output().count("tick ends") >= 10)
             marks = re.findall(r"tick (begins|ends) in (\d+)", host.child.output())
         for (first, one), (second, other) in zip(marks[::2], marks[1::2], strict=False):
             assert (first, second, one) == ("begins", "ends", other)
@@ -272,7 +265,7 @@ class TestTimers:
         """Each run takes 1.1 s of a schedule of one second: who waited for the next would pause for 0.9 s."""
         environment = {"OUTBOX_SCHEDULE": "* * * * * *", "TICK_S": "1.1"}
         with host_process.running(app_directory=TINY_APP, ticking=True, environment=environment) as host:
-            until(lambda: host.child.output().count("tick begins") >= 4)
+            poll(lambda: host.child.output().count("tick begins") >= 4)
             said = host.child.output()
         assert "past due True" not in said
         pauses = [float(pause) for pause in re.findall(r"after a pause of ([0-9.]+)", said)[1:]]
@@ -284,7 +277,7 @@ class TestTimers:
         every_minute = {"OUTBOX_SCHEDULE": "0 * * * * *"}
         options = {"app_directory": TINY_APP, "ticking": True, "environment": every_minute}
         with host_process.running(**options, timer_state=state) as host:  # type: ignore[arg-type]
-            until(lambda: "past due True" in host.child.output())
+            poll(lambda: "past due True" in host.child.output())
 
     def test_timers_rest_after_the_host_has_died(self, tmp_path: Path) -> None:
         state, gap_s = tmp_path / "timers", 4.0
@@ -292,14 +285,14 @@ class TestTimers:
         with host_process.running(
             app_directory=TINY_APP, ticking=True, environment=environment, timer_state=state, timer_gap_s=gap_s
         ) as host:
-            until(lambda: "tick begins" in host.child.output())
+            poll(lambda: "tick begins" in host.child.output())
             host.child.kill()
         died = time.monotonic()
         with host_process.running(
             app_directory=TINY_APP, ticking=True, environment=environment, timer_state=state, timer_gap_s=gap_s
         ) as host:
             assert httpx.get(f"{host.url}/api/things/7").status_code == 200
-            until(lambda: "tick begins" in host.child.output())
+            poll(lambda: "tick begins" in host.child.output())
             assert time.monotonic() - died > gap_s / 2
 
 
@@ -313,7 +306,7 @@ class TestWorkers:
                 pids.add(httpx.get(f"{host.url}/api/things/1").headers["x-pid"])
                 return len(pids) == 2
 
-            until(both_seen)
+            poll(both_seen)
             host.advance_clock(3600)
             key = {"x-functions-key": host.master_key}
             offsets = {httpx.get(f"{host.url}/admin/clock", headers=key).json()["offset_s"] for _ in range(16)}
@@ -377,7 +370,7 @@ class TestEnd:
     def test_the_workers_end_with_a_killed_supervisor(self) -> None:
         with host_process.running(app_directory=TINY_APP, workers=2) as host:
             host.child.send_signal(signal.SIGKILL)
-            until(lambda: not is_listening(httpx.URL(host.url).port or 0))
+            poll(lambda: not is_listening(httpx.URL(host.url).port or 0))
 
     def test_everything_ends_with_a_killed_parent(self) -> None:
         [port] = free_ports(1)
@@ -392,4 +385,4 @@ class TestEnd:
             assert parent.stdout.readline() == b"up\n"
             assert is_listening(port)
             parent.kill()
-        until(lambda: not is_listening(port))
+        poll(lambda: not is_listening(port))

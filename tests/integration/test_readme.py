@@ -12,10 +12,10 @@ import pytest
 from tests.local import demo
 from tests.local.acs import poll
 from tests.local.processes import start
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).resolve().parents[2]
 MARK = "RUN_OF_A_TEST"
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 DEADLINE_S = 60

@@ -19,10 +19,10 @@ from tests.local.acs import CallView, Fault, Script, poll
 from tests.local.host import process as host_process
 from tests.local.processes import free_ports, start
 from tests.local.stack import DESK, FALLBACK, MACHINE, Stack
+from tests.rules.sources import ROOT
 
 pytestmark = pytest.mark.process
 
-ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO, THREE = "+14255550111", "+14255550112", "+14255550113"
 note(ONE, TWO, THREE, kind=Kind.NUMBER)
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.domain import presence_checks
+from shared.domain.notice_templates import LANGUAGES
 from shared.domain.readiness import DEPLOYMENT
 from shared.domain.service_checks import Service
 from tests.rules.sources import ROOT
 
-LANGUAGES = ("en", "es", "fr", "it")
 # As the checks write whom or what they are about: `f"agent:{…}"`.
 SUBJECT = re.compile(r'f"([a-z]+):\{')
 # `make`: the one of `problem` and `warning` that fits.

@@ -10,8 +10,7 @@ from tests.rules.sources import Module, is_in, modules, product, texts
 
 MAX_LINES = 50
 E164 = re.compile(r"(?<![\w+])\+\d{8,15}(?!\d)")
-# The numbers that the North American plan keeps for examples, with and without an area code.
-# Of the North American plan, of Ofcom (GB) and of ACMA (AU).
+# The numbers that the North American plan (with and without an area code), Ofcom (GB) and ACMA (AU) keep for examples.
 EXAMPLE_NUMBER = re.compile(r"\+1(?:[2-9]\d\d)?55501\d\d|\+44(?:7700900)\d\d\d|\+61(?:49157)\d\d\d\d")
 # `…@odata.type` is how Table storage says a value's type.
 ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?!odata\.)((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})")

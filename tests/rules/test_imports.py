@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "shared.use_cases": ("shared.use_cases", *INNER),
     "shared.ports": ("shared.deadlines", "shared.domain"),
     "shared.domain": ("shared.domain",),
-    "shared.adapters": ("shared.adapters", "shared.telemetry", *INNER),
+    "shared.adapters": ("shared.adapters", *INNER),
     "shared": (),
 }
 

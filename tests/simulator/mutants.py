@@ -17,7 +17,8 @@ from time import perf_counter, process_time
 from types import CodeType, ModuleType
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.rules.sources import ROOT
+
 SEEDS = 40
 MAX_S = 6.0
 UNIT_TESTS = ROOT / "tests" / "unit"

@@ -6,8 +6,6 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from shared.adapters.table import Delete, Insert, Put, Replace, Row, Values, Write
 from shared.deadlines import Deadline
 from shared.domain.errors import RecipientsRefused, Refused, Unavailable
@@ -314,8 +312,3 @@ class LineCalls:
 def seeded(seed: int, purpose: str) -> random.Random:
     """Randomness of its own for each purpose, so that one more draw here moves nothing there."""
     return random.Random(f"{seed}|{purpose}")
-
-
-def state_in[T](row: Row | None, kind: type[T]) -> T | None:
-    """What a row holds."""
-    return None if row is None else msgspec.json.decode(str(row.values["state"]), type=kind)

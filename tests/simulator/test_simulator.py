@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.simulator.mutants import ROOT
+from tests.rules.sources import ROOT
 from tests.simulator.world import simulate
 
 SEEDS = 24

@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from shared.adapters.allocator import ARENAS
+from tests.rules.sources import ROOT
 
-ROOT = Path(__file__).parents[2]
 # Each thread keeps what it allocated until all have: a thread that ends leaves its arena to the next one.
 PROBE = """
 import ctypes, sys, threading

@@ -1,7 +1,5 @@
 """Whether the deployment can do its work."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from functions.wire.http import health_answer
@@ -12,17 +10,8 @@ from shared.domain.agents import Agent
 from shared.domain.errors import EmergencyCallingError, Unavailable
 from shared.ports import Pending
 from shared.use_cases.check_health import check_health
+from tests.fakes.house import HandClock
 from tests.fakes.memory_table import MemoryTable
-
-
-class StillClock:
-    """Port `Clock`, standing still."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 20, 18, tzinfo=UTC)
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class Failing:
@@ -72,13 +61,13 @@ class Failing:
 
 
 def test_a_table_that_answers_is_reachable() -> None:
-    clock = StillClock()
+    clock = HandClock()
     assert check_health(directory=AgentTable(MemoryTable(), clock), deadline=Deadline(clock, 0.3))
 
 
 @pytest.mark.parametrize("error", [Unavailable(), TableRefused(403, "AuthorizationPermissionMismatch")])
 def test_a_table_that_is_away_or_refuses_us_is_not(error: EmergencyCallingError) -> None:
-    assert not check_health(directory=Failing(error), deadline=Deadline(StillClock(), 0.3))
+    assert not check_health(directory=Failing(error), deadline=Deadline(HandClock(), 0.3))
 
 
 def test_faulty_settings_alone_are_reported_and_no_outage() -> None:

@@ -25,7 +25,6 @@ from tests.fakes.house import House, after
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
 CONTACTS = ("guard@example.com", "supervisor@example.com")
-DROPPED = False
 
 
 @pytest.fixture

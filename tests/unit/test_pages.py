@@ -13,11 +13,11 @@ from functions import pages
 from functions.pages import FOLDER, SCRIPTS, STYLES, accepts_gzip, frame_ancestors, join
 from functions.wire.banners import BANNERS
 from shared.bootstrap import compose, install
+from shared.domain.notice_templates import LANGUAGES
 from shared.domain.panels import Banner
 from tests.rules.sources import ROOT
 
 HOST_PAGE = "https://desk.example.com"
-LANGUAGES = ("en", "es", "fr", "it")
 PAGES: dict[str, Callable[[func.HttpRequest], func.HttpResponse]] = {
     "panel": pages.ui_panel,
     "console": pages.ui_console,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import factorial
 
 import pytest
 from msgspec import structs
@@ -22,7 +23,7 @@ from shared.domain.errors import NotFound, Unavailable
 from shared.domain.locations import Environment, Location, Permission
 from shared.domain.notice_templates import TemplateKind, TemplateSources
 from shared.domain.notifications import Delivery
-from shared.domain.pool_size import blocking, numbers_needed
+from shared.domain.pool_size import numbers_needed
 from shared.domain.presence import Presence, PresenceStatus
 from shared.domain.presence_checks import agent_presence_checks
 from shared.domain.readiness import Check, CheckState, Readiness
@@ -552,6 +553,12 @@ def test_of_somebody_unlisted_no_delivery_is_kept(house: House) -> None:
     sent = house.mail.accepted[-1]
     house.calling.record_delivery(sent.operation_id, DEFAULT_CONTACT, Delivery.FAILED)
     assert house.deliveries.of("stranger", [DEFAULT_CONTACT], house.within()) == {}
+
+
+def blocking(numbers: int, erlangs: float) -> float:
+    """The share of emergencies that would find no number, by Erlang's loss formula as it is written."""
+    terms = [erlangs**busy / factorial(busy) for busy in range(numbers + 1)]
+    return terms[-1] / sum(terms)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from shared.settings import (
 from tests.rules.sources import ROOT
 
 KEY = "c2VjcmV0"
-DEVELOPMENT = "UseDevelopmentStorage=true"
 GOOD = {
     "COMMUNICATION_SERVICES_CONNECTION_STRING": f"endpoint=https://acs.example.com/;accesskey={KEY}",
     "COMMUNICATION_SERVICES_RESOURCE_ID": "7F1C2A94-5d0e-4b61-9a3c-2e8d4f60b7a1",

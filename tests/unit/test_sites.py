@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from functions.http import client_network
-from functions.wire.http import DesktopBody, SiteBody, decode, site_of
+from functions.wire.decoding import decode
+from functions.wire.http import DesktopBody, SiteBody, site_of
 from shared.adapters.site_table import REMEMBERED_S, SiteTable
 from shared.adapters.table import Put, Row
 from shared.deadlines import Deadline

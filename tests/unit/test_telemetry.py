@@ -7,7 +7,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,8 +18,7 @@ from shared.domain.dials import Dial
 from shared.telemetry import VOCABULARY, LogTelemetry, quiet_sdk_logging, spoken
 from shared.use_cases.end_call import End
 from tests.fakes.house import House, after
-
-ROOT = Path(__file__).parents[2]
+from tests.rules.sources import ROOT
 
 
 def said(event: str, **facts: str | float | bool) -> list[str]:

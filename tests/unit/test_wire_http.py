@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.wire.banners import BANNERS, banner_words
-from functions.wire.decoding import MAX_BODY_BYTES, convert
+from functions.wire.decoding import MAX_BODY_BYTES, convert, decode
 from functions.wire.http import (
     MAX_KIND_OF_DEVICE_CHARS,
     MAX_SITE_UTF16_UNITS,
@@ -28,7 +28,6 @@ from functions.wire.http import (
     agent_answer,
     agent_of,
     call_answer,
-    decode,
     decode_dial,
     decode_or_default,
     decode_report,
