@@ -556,6 +556,20 @@ def test_a_bounce_is_a_problem_of_the_address_and_tells_of_no_call(house: House)
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
 
 
+@pytest.mark.parametrize("whose", ["site", "default"])
+def test_a_bounce_of_whoever_is_told_in_the_agents_stead_is_a_problem_too(house: House, whose: str) -> None:
+    house.add_agent(structs.replace(ANA, emergency_contacts=(), site="north" if whose == "site" else None))
+    if whose == "site":
+        site(house, emergency_contacts=("reception@example.com",))
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    assert sent.recipients == (("reception@example.com",) if whose == "site" else (DEFAULT_CONTACT,))
+    house.calling.record_delivery(sent.operation_id, sent.recipients[0], Delivery.FAILED)
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.PROBLEM
+    house.calling.record_delivery(sent.operation_id, sent.recipients[0], Delivery.DELIVERED)
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
 def test_nothing_is_said_of_every_contact_while_one_was_never_sent_anything(house: House) -> None:
     house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
     [sent] = house.mail.accepted
