@@ -44,9 +44,7 @@ def take_census(
             deployment=deployment,
             telephony=known_telephony,
             desktops=desktops_of(agent.agent_id),
-            deliveries=deliveries_of(
-                agent.agent_id, contacts_told(agent, known_sites.named(agent.site), deployment)
-            ),
+            deliveries=deliveries_of(agent.agent_id, contacts_told(agent, known_sites.named(agent.site), deployment)),
             sites=known_sites,
             sharing=object_id is not None and having[object_id] > 1,
         )

@@ -144,9 +144,7 @@ def no_presence(house: House) -> None:
 
 
 @pytest.mark.parametrize("fails", [no_mail, no_presence])
-@pytest.mark.parametrize(
-    ("minutes", "state"), [(0, CheckState.OK), (3, CheckState.WARNING), (12, CheckState.PROBLEM)]
-)
+@pytest.mark.parametrize(("minutes", "state"), [(0, CheckState.OK), (3, CheckState.WARNING), (12, CheckState.PROBLEM)])
 def test_what_fails_again_and_again_is_overdue_since_it_is_owed(
     house: House, fails: Callable[[House], None], minutes: int, state: CheckState
 ) -> None:
