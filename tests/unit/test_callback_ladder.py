@@ -919,7 +919,9 @@ def test_a_call_that_another_delivery_of_its_event_answered_is_not_sent_on(house
 
 def test_a_number_that_left_the_settings_while_it_is_lent_is_asked_for_once_more(house: House) -> None:
     number, reads = dropped_call(house), list[str]()
-    house.deployment = structs.replace(house.deployment, callback_numbers=numbers(4)[1:])
+    house.deployment = structs.replace(house.deployment, callback_numbers=(other := numbers(8, first=900)))
+    house.lend_from(other)
+    house.tick()
     house.clock.advance(after(minutes=6))
 
     def first_one_fails(request: str) -> None:
