@@ -431,6 +431,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             clock=self.clock,
             deployment=self.deployment,
             telemetry=self.telemetry,
+            pause=self.pause,
             deadline=self.within(self.budgets.answer_callback_s),
         )
         if answered is None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from shared.adapters.acs_service import CALL_OVER, MENDING_S, NOT_CONNECTED, AcsService, ServiceRefusal, path_segment
 from shared.adapters.repeatable_requests import RepeatableRequests
 from shared.deadlines import Clock, Deadline
@@ -90,32 +92,39 @@ class AcsCalls:
         `NotFound`: the call is over. `Refused`: the target cannot be had. `Unavailable`: try again.
         """
         headers = self._once(f"{invite.connection_id}|{invite.invitation_id}", "invite")
-        return self._service.begin(
+        pending = self._service.begin(
             lambda client: _added(_connection(client, invite.connection_id), invite, dict(headers)),
             deadline,
             refusal=_refusal_in_call,
             repeatable=True,
         )
+        return _OfWhom(pending, lambda: self.people(invite.connection_id, deadline))
 
     def cancel(self, connection_id: str, handle: str, *, origin: str, deadline: Deadline) -> None:
         """Stop ringing somebody. `NotFound`: the call is over. `Refused`: they ring no more. `Unavailable`: later."""
         headers = self._once(origin, "cancel")
-        try:
-            self._service.ask(
-                lambda client: _connection(client, connection_id).cancel_add_participant_operation(
-                    handle, headers=dict(headers)
-                ),
-                deadline,
-                refusal=_refusal_in_call,
-                repeatable=True,
-            )
-        except NotFound:
-            # A 404 (8522) is about the call, or about whom it was to ring: a list of the call's people tells which.
-            self.people(connection_id, deadline)
-            raise Refused("They ring no more.") from None
+        pending = self._service.begin(
+            lambda client: _connection(client, connection_id).cancel_add_participant_operation(
+                handle, headers=dict(headers)
+            ),
+            deadline,
+            refusal=_refusal_in_call,
+            repeatable=True,
+        )
+        _OfWhom(pending, lambda: self.people(connection_id, deadline)).result()
 
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
-        """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`."""
+        """Who is on the call now, as raw identities. Raises `NotFound`, `Refused`, `Unavailable`.
+
+        Nobody rings for a call again that is said to be over: a single 404, perhaps of a machine on the way, is not
+        believed.
+        """
+        try:
+            return self._people(connection_id, deadline)
+        except NotFound:
+            return self._people(connection_id, deadline)
+
+    def _people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
         return self._service.ask(
             lambda client: _raw_ids(_connection(client, connection_id), self._service.is_own),
             deadline,
@@ -143,6 +152,24 @@ class AcsCalls:
     def close(self) -> None:
         """Route nothing more."""
         self._service.close()
+
+
+class _OfWhom[T](Struct, frozen=True):
+    """Port `Pending`: an act on somebody in a call, `Refused` where only they are not there.
+
+    A 404 (8522) is about the call, or about whom it was to ring: a list of the call's people tells which.
+    """
+
+    pending: Pending[T]
+    ask_for_people: Callable[[], object]
+
+    def result(self) -> T:
+        """The answer. Raises `NotFound`: the call is over."""
+        try:
+            return self.pending.result()
+        except NotFound:
+            self.ask_for_people()
+            raise Refused("They are not to be had.") from None
 
 
 def make_call_client(

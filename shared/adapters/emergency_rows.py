@@ -93,6 +93,8 @@ from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording,
 SCHEMA = 1
 # Of an emergency's own row; the first one held the keys of the rows of its calls and places.
 EMERGENCY_SCHEMA = 2
+# Whoever sends a notice that nobody has tried claims it first, which counts as an attempt.
+CLAIMED_ONCE = 1
 BUSY_RANK = "9"
 POOL_ROW = "pool"
 # What begins the keys of rows that are kept of people.
@@ -530,6 +532,12 @@ def read_owed_notice(row: Row) -> OwedNotice:
     notice = read_state_of_any_length(row, Notice)
     attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
     return OwedNotice(row=row.key, due_at=read_moment(row), version=row.version, attempts=attempts, notice=notice)
+
+
+def read_failing_since(row: Row) -> datetime:
+    """Since when a notice is owed: it is due later each time that it fails."""
+    owed = read_owed_notice(row)
+    return min(owed.due_at, owed.notice.happened_at) if owed.attempts > CLAIMED_ONCE else owed.due_at
 
 
 def read_waiting_notice(row: Row) -> WaitingNotice:

@@ -1,6 +1,7 @@
 """The emergencies of a deployment over one partition of a table (port `EmergencyStore`)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import batched
 
@@ -31,6 +32,7 @@ from shared.adapters.emergency_rows import (
     read_call,
     read_callback,
     read_dispatch,
+    read_failing_since,
     read_moment,
     read_owed_notice,
     read_stored,
@@ -58,7 +60,7 @@ from shared.adapters.table import (
     with_prefix,
 )
 from shared.deadlines import Deadline
-from shared.domain.emergencies import FIRST_TRY_WITHIN, without_lease
+from shared.domain.emergencies import FIRST_TRY_WITHIN, waited_for, without_lease
 from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -88,6 +90,8 @@ from shared.ports import (
 # A page of the service, and as many unlisted agents as one machine may have: nobody's own is beyond it.
 MAX_OWNERS_READ = 1000
 MAX_EMERGENCIES_SHOWN = 5_000
+# Of what is owed, so much is looked at to say since when: what is due first has failed least.
+MAX_OWED_JUDGED = 200
 MAX_CALLBACKS_READ = 1000
 MAX_LOOKS_READ = 250
 # A recording may be of any of these agents' emergencies.
@@ -561,11 +565,28 @@ class EmergencyTable:
         return owed, tuple(waits)
 
     def state_of_outbox(self, deadline: Deadline) -> tuple[datetime | None, int]:
-        """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them."""
-        first = [self._table.between(*with_prefix(kind), 1, deadline) for kind in ("outbox|", "waiting|")]
+        """Since when the oldest thing owed is due, and how many rows were set aside because nobody can read them.
+
+        What fails is due later each time: of that, since when it is owed.
+        """
+        outbox, waiting = (
+            self._table.between(*with_prefix(kind), limit, deadline)
+            for kind, limit in (("outbox|", MAX_OWED_JUDGED), ("waiting|", 1))
+        )
         broken = self._table.between(*with_prefix("broken|"), MAX_EMERGENCIES_SHOWN, deadline)
-        rows = [row for read in first for row in read.result()]
-        return min(map_readable(read_moment, rows), default=None), len(broken.result())
+        since = [*map_readable(read_moment, waiting.result()), *self._owed_since(outbox.result(), deadline)]
+        return min(since, default=None), len(broken.result())
+
+    def _owed_since(self, rows: Sequence[Row], deadline: Deadline) -> Iterable[datetime]:
+        yield from map_readable(read_moment, rows)
+        kinds = [(row, row.key.split("|")[2:]) for row in rows]
+        yield from map_readable(read_failing_since, [row for row, kind in kinds if kind[:1] == ["notice"]])
+        presences = [(row, kind[1]) for row, kind in kinds if kind[:1] == ["presence"] and kind[1:]][:READ_AT_ONCE]
+        for row, emergency in [(row, self.load(agent_key, deadline)) for row, agent_key in presences]:
+            with suppress(Unreadable):
+                known = emergency.result().emergency
+                if known is not None:
+                    yield read_moment(row) - waited_for(known.presence_attempts)
 
     def record_delivery(
         self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline

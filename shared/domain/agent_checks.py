@@ -10,7 +10,7 @@ from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import OLD_AFTER, Desktop, Permission
-from shared.domain.notifications import Delivery
+from shared.domain.notifications import Delivery, recipients_of
 from shared.domain.path_checks import emergency_path
 from shared.domain.placement_checks import outlook_of, placement_check
 from shared.domain.pool import domestic_zones, zone_of_number
@@ -70,7 +70,7 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     stated = profile.caller_id if profile is not None else None
     caller_ids = (stated,) if stated else known.deployment.callback_numbers
     yield emergency_path(caller_ids, known.telephony, subject)
-    yield from _deliveries(known.deliveries, known.agent.emergency_contacts, subject, now)
+    yield from _deliveries(known.deliveries, _told(known), subject, now)
 
 
 def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
@@ -122,6 +122,12 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
         (agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))
     ):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
+
+
+def contacts_told(agent: Agent, site: Site | None, deployment: Deployment) -> tuple[str, ...]:
+    """Whom a call of this agent at that site is told: a bounce goes on to the default contacts, who come last."""
+    of_site = site.emergency_contacts if site is not None else ()
+    return recipients_of((*agent.emergency_contacts, *of_site, *deployment.default_contacts), ())
 
 
 def _told(known: KnownOfAgent) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ EMPTY_MEANS_OVER_AFTER = timedelta(minutes=2)
 # So long the list of participants may lag behind a joining.
 LOOK_SETTLES = timedelta(seconds=2)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
-MAX_TRIES_WITHOUT_STATE = 60
+# Where all are busy a try takes a second or two: more than an outage of half an hour.
+MAX_TRIES_WITHOUT_STATE = 2_000
 
 
 class Rung(StrEnum):

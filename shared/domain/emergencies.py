@@ -691,6 +691,11 @@ def backoff(attempts: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), MAX_WAIT)
 
 
+def waited_for(attempts: int) -> timedelta:
+    """How long all the waits between so many tries were at least."""
+    return sum((backoff(attempt) for attempt in range(1, attempts + 1)), timedelta(0))
+
+
 def with_expiry(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:
     """The lease is over, if it is: the number leaves the agent, and rests (S3)."""
     lease = emergency.lease

@@ -6,6 +6,7 @@ connected, and makes up for a row that was never written. Of a call that was sen
 it was a callback, for `call_policy` (S6).
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -29,6 +30,13 @@ from shared.use_cases.remember_callback import (
 from shared.use_cases.route_callback import Incoming, NobodyTook, redirect_callback
 
 ANSWER_WITHIN_S = 4.0
+# Sent on, a call rings one person, perhaps at a dead softphone: while it rings, answering it is tried again.
+SEND_ON_AFTER_S = 4.0
+PAUSES_S = (0.5, 1.0, 2.0)
+# What a faulty setting keeps from us comes no sooner.
+ALL_THE_RINGING_S = 30.0
+# Of a number of no pool it is asked once more before its call is left alone: it may have left the settings while lent.
+ASK_AGAIN_WITHIN_S = 3.0
 
 
 def callback_id_of(origin: str) -> str:
@@ -50,32 +58,29 @@ def answer_callback(
     clock: Clock,
     deployment: Deployment,
     telemetry: Telemetry,
+    pause: Callable[[float], None],
     deadline: Deadline,
 ) -> AnsweredCall | None:
     """Answer a call to one of our numbers, whatever anybody's presence; send it on where it cannot be answered.
 
     A call to a number that is none of ours, or to a user, is left alone, and so is one from a number of the pool, this
     host's or another's: that is an agent's softphone, and no responder. Gives what `remember_callback` is to do later.
-    Raises `Unavailable` when nobody could be reached, so that the event comes again.
+    `pause` lets so many seconds pass. Raises `Unavailable` when nobody could be reached, so that the event comes again.
     """
     began = clock.monotonic()
     if number_in(call.caller or "") in deployment.callback_numbers:
         telemetry.emit("callback_left_alone")
         return None
-    try:
-        parties, found = parties_called(call, numbers, clock, deployment, deadline), True
-    except Unavailable:
-        # The ladder finds the holders once the store is back; until then it rings the desk.
-        # It may have left this host's setting while it is lent, in a change that another host has not seen.
-        number = call.to_number
-        parties, found = (() if number is not None and numbers.is_of_a_pool(number, clock.now()) else None), False
+    parties, found = _parties(call, numbers, clock, deployment, deadline)
     if parties is None:
         telemetry.emit("callback_left_alone")
         return None
     try:
-        answered = _answer(call, parties, router, clock, deployment)
+        answered = _answer_while_it_rings(call, parties, router, clock, deployment, pause)
     except (Refused, Unavailable) as failure:
         telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
+        if found and isinstance(failure, Unavailable) and _is_answered(call, emergencies, clock):
+            return None
         try:
             _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
         except NobodyTook as nobody:
@@ -93,6 +98,21 @@ def answer_callback(
     return answered
 
 
+def _parties(
+    call: Incoming, numbers: NumberPool, clock: Clock, deployment: Deployment, deadline: Deadline
+) -> tuple[tuple[Party, ...] | None, bool]:
+    """Whom it rings, None where it is none of our calls; and whether the store said so."""
+    with suppress(Unavailable):
+        return parties_called(call, numbers, clock, deployment, deadline), True
+    # The ladder finds the holders once the store is back; until then it rings the desk.
+    # It may have left this host's setting while it is lent, in a change that another host has not seen.
+    if call.to_number is not None and numbers.is_of_a_pool(call.to_number, clock.now()):
+        return (), False
+    with suppress(Unavailable):
+        return parties_called(call, numbers, clock, deployment, Deadline(clock, ASK_AGAIN_WITHIN_S)), True
+    return None, False
+
+
 def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
     """The milliseconds for which the responder has heard ringing, where the event says since when."""
     if call.came_at is None:
@@ -100,12 +120,33 @@ def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
     return {"late_ms": max(0, round((now - call.came_at).total_seconds() * 1000))}
 
 
+def _answer_while_it_rings(
+    call: Incoming,
+    parties: tuple[Party, ...],
+    router: CallRouter,
+    clock: Clock,
+    deployment: Deployment,
+    pause: Callable[[float], None],
+) -> AnsweredCall:
+    """The same request again where it was not answered: once for each call, whoever sends it (repeatable requests)."""
+    began = clock.monotonic()
+    for pause_s in PAUSES_S:
+        try:
+            return _answer(call, parties, router, clock, deployment)
+        except Unavailable as failure:
+            left_s = SEND_ON_AFTER_S - (clock.monotonic() - began)
+            if max(pause_s, failure.retry_after_s) > left_s:
+                raise
+        pause(pause_s)
+    return _answer(call, parties, router, clock, deployment)
+
+
 def _answer(
     call: Incoming, parties: tuple[Party, ...], router: CallRouter, clock: Clock, deployment: Deployment
 ) -> AnsweredCall:
     if deployment.callback_events_url is None:
         # It says nothing of the call.
-        raise Unavailable("Call control cannot report to us.")
+        raise Unavailable("Call control cannot report to us.", retry_after_s=ALL_THE_RINGING_S)
     assert call.to_number is not None
     callback_id = callback_id_of(call.origin)
     connection_id = router.answer(
@@ -130,14 +171,18 @@ def _send_on(
     try:
         redirect_callback(call, parties, router=router, clock=clock, deployment=deployment, telemetry=telemetry)
     except Unavailable:
-        # Perhaps it was answered after all, and the ladder is at it: then there is nothing to come again for.
-        callback_id = callback_id_of(call.origin)
-        with suppress(EmergencyCallingError):
-            deadline = Deadline(clock, REMEMBER_WITHIN_S)
-            if emergencies.callback(callback_id, deadline).result().callback is not None:
-                return
+        if _is_answered(call, emergencies, clock):
+            return
         raise
     _note_sent_on(call, parties, emergencies, clock, deployment)
+
+
+def _is_answered(call: Incoming, emergencies: EmergencyStore, clock: Clock) -> bool:
+    """Whether the ladder is at it, by another delivery of its event: then there is nothing to send on, or come for."""
+    with suppress(EmergencyCallingError):
+        deadline = Deadline(clock, REMEMBER_WITHIN_S)
+        return emergencies.callback(callback_id_of(call.origin), deadline).result().callback is not None
+    return False
 
 
 def _note_sent_on(

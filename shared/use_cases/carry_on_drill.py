@@ -377,6 +377,7 @@ class _Playing:
             clock=stage.clock,
             deployment=stage.deployment,
             telemetry=stage.telemetry,
+            pause=stage.pause,
             deadline=self._deadline,
         )
         self._say(Connected())

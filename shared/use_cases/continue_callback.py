@@ -431,11 +431,11 @@ class _Climb:
                 return
         targets = self._deployment.ladder.without_agents
         for number in range(first, min(first + len(targets), MAX_TRIES_WITHOUT_STATE)):
-            if self._ring_one_without_state(said, targets[number % len(targets)], number):
+            if self._deadline.passed() or self._ring_one_without_state(said, targets[number % len(targets)], number):
                 return
 
     def _ring_one_without_state(self, said: MidCall, target: str, number: int) -> bool:
-        """Whether that settles it for now: they ring, or talk, or the call is over."""
+        """Whether that settles it for now: they ring, or the call is over. What was not taken on brings no event."""
         now, deadline = self._clock.now(), Deadline(self._clock, REQUEST_WITHIN_S)
         invitation_id = id_without_state(self._callback_id, number, said.full_label)
         invitation = Invitation.desk(invitation_id, target, now)
@@ -443,9 +443,9 @@ class _Climb:
             pending = self._send(said.connection_id, self._number(said), invitation, deadline)
             if pending is not None:
                 pending.result()
-        except Refused:
+        except (Refused, Unavailable):
             return False
-        except (NotFound, Unavailable):
+        except NotFound:
             return True
         self._telemetry.emit("callback_rung", rung="desk", people=1)
         return True

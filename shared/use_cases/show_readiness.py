@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.agent_checks import KnownOfAgent, agent_checks
+from shared.domain.agent_checks import KnownOfAgent, agent_checks, contacts_told
 from shared.domain.agents import Agent, CapacityProfile
 from shared.domain.deployment import Deployment, SettingFault
 from shared.domain.deployment_checks import Census, Known, StoreFacts, deployment_checks
@@ -103,12 +103,14 @@ def show_agent_readiness(
     if found is None:
         raise NotFound
     agent, embedded = found[0], office.presence.embedded
+    sites = _answered(lambda: _sites(office, deadline))
+    contacts = contacts_told(agent, sites.named(agent.site) if sites is not None else None, deployment)
     known = KnownOfAgent(
         agent=agent,
         deployment=deployment,
         desktops=_answered(lambda: office.desktops.of(agent.agent_id, deadline).result()),
-        deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, agent.emergency_contacts, deadline)),
-        sites=_answered(lambda: _sites(office, deadline)),
+        deliveries=_answered(lambda: office.deliveries.of(agent.agent_id, contacts, deadline)),
+        sites=sites,
         profiles=_profiles(agent, office, deadline),
         # Our own needs no check: whoever has no presence there gets one.
         presence=None if embedded else _answered(lambda: office.presence.read(agent.agent_id, deadline)),

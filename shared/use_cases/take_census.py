@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from shared.deadlines import Clock, Deadline
-from shared.domain.agent_checks import KnownOfAgent, agent_checks, country_of_agent
+from shared.domain.agent_checks import KnownOfAgent, agent_checks, contacts_told, country_of_agent
 from shared.domain.deployment import Deployment
 from shared.domain.deployment_checks import Census
 from shared.domain.ids import normal_id
@@ -42,7 +42,7 @@ def take_census(
             deployment=deployment,
             telephony=known_telephony,
             desktops=desktops_of(agent.agent_id),
-            deliveries=deliveries_of(agent.agent_id, agent.emergency_contacts),
+            deliveries=deliveries_of(agent.agent_id, contacts_told(agent, known_sites.named(agent.site), deployment)),
             sites=known_sites,
             sharing=object_id is not None and having[object_id] > 1,
         )

@@ -347,6 +347,17 @@ class TestTheCall:
         with pytest.raises(Refused):
             calls.cancel(connection_id, "handle", origin="cancel-1", deadline=soon())
 
+    @pytest.mark.parametrize("body", [error("8522"), ""], ids=["of call control", "of a machine on the way"])
+    def test_a_call_goes_on_of_which_one_answer_says_that_there_is_nothing(
+        self, service: LocalAcs, calls: AcsCalls, body: str
+    ) -> None:
+        _, connection_id = answered(service, calls)
+        service.control.fault(Fault(operation="add", kind="body", status=404, body=body, times=1))
+        with pytest.raises(Refused):
+            calls.invite(invite(connection_id), soon()).result()
+        service.control.fault(Fault(operation="participants", kind="body", status=404, body=body, times=1))
+        assert calls.people(connection_id, soon()) == {f"4:{PSAP}"}
+
     def test_who_rings_can_be_stopped(self, service: LocalAcs, calls: AcsCalls) -> None:
         call, connection_id = answered(service, calls)
         handle = calls.invite(invite(connection_id), soon()).result()

@@ -552,6 +552,7 @@ class Checks:
             clock=world.clock,
             deployment=world.deployment,
             telemetry=world.nobody_listens,
+            pause=lambda _seconds: None,
             deadline=world.endless,
         )
         self.world.require(len(calls.reached) == 1, "a callback reaches one", calls.reached, agent_id)

@@ -22,6 +22,7 @@ from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
 from shared.ports import RenderedNotice
+from shared.use_cases.answer_callback import PAUSES_S
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
 from shared.use_cases.end_call import End
@@ -881,6 +882,66 @@ def failing(operation: str, error: type[Exception], times: int = 1_000_000) -> C
     return fail
 
 
+def test_an_answer_that_fails_is_tried_again_while_it_rings(house: House) -> None:
+    """Sent on, it would ring the softphone that crashed, and nobody else."""
+    number = dropped_call(house)
+    house.switchboard.fail = failing("answer", Unavailable, 3)
+    house.responder_calls(number)
+    assert house.switchboard.redirected == [] and house.switchboard.ringing() == [DANA_ACS]
+
+
+def test_what_is_to_come_again_later_than_it_rings_is_sent_on_at_once(house: House) -> None:
+    number, asked = dropped_call(house), list[str]()
+
+    def throttled(operation: str, _target: str) -> None:
+        asked.append(operation)
+        if operation == "answer":
+            raise Unavailable(retry_after_s=60)
+
+    house.switchboard.fail = throttled
+    house.responder_calls(number)
+    assert asked == ["answer", "redirect"] and house.switchboard.redirected == [("context", DANA_ACS)]
+
+
+def test_a_call_that_another_delivery_of_its_event_answered_is_not_sent_on(house: House) -> None:
+    number, asked = dropped_call(house), list[str]()
+    house.responder_calls(number)
+
+    def in_each_others_way(operation: str, _target: str) -> None:
+        asked.append(operation)
+        if operation == "answer":
+            raise Unavailable
+
+    house.switchboard.fail = in_each_others_way
+    house.responder_calls(number)
+    assert set(asked) == {"answer"} and house.switchboard.ringing() == [DANA_ACS]
+
+
+def test_a_number_that_left_the_settings_while_it_is_lent_is_asked_for_once_more(house: House) -> None:
+    number, reads = dropped_call(house), list[str]()
+    house.deployment = structs.replace(house.deployment, callback_numbers=(other := numbers(8, first=900)))
+    house.lend_from(other)
+    house.tick()
+    house.clock.advance(after(minutes=6))
+
+    def first_one_fails(request: str) -> None:
+        reads.append(request)
+        house.line.away = len(reads) == 1
+
+    house.line.asked = first_one_fails
+    house.responder_calls(number)
+    assert house.switchboard.ringing() == [DANA_ACS]
+
+
+def test_without_the_store_whoever_call_control_does_not_take_on_is_followed_by_the_next(house: House) -> None:
+    number = dropped_call(house)
+    house.line.away = True
+    house.switchboard.fail = failing("invite", Unavailable, 1)
+    with pytest.raises(Unavailable):
+        house.responder_calls(number)
+    assert house.switchboard.ringing() == [FALLBACK], "no event is of a request that was not taken on"
+
+
 def test_without_an_address_for_events_calls_are_sent_on(house: House) -> None:
     number = dropped_call(house)
     house.deployment = structs.replace(house.deployment, callback_events_url=None)
@@ -971,7 +1032,7 @@ def test_an_event_that_comes_again_changes_nothing_of_a_callback_that_was_sent_o
 
 def test_an_answer_whose_reply_was_lost_ends_in_the_same_ladder(house: House) -> None:
     number = dropped_call(house)
-    house.switchboard.lose_answer = failing("answer", Unavailable, 1)
+    house.switchboard.lose_answer = failing("answer", Unavailable, 1 + len(PAUSES_S))
     with pytest.raises(Unavailable):
         house.responder_calls(number)
     house.deliver()

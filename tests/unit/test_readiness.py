@@ -32,6 +32,7 @@ from shared.domain.service_checks import Service
 from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.domain.words import Words
+from shared.ports import Email
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
@@ -130,6 +131,31 @@ def test_a_domain_of_azures_own_sends_no_more_than_it_may_whatever_the_settings_
     found = structs.replace(administration, office=office).show_readiness()
     [check] = [each for each in found.checks if each.id == "sender_quota"]
     assert f"{an_hour} messages an hour" in check.reason
+
+
+def no_mail(house: House) -> None:
+    def refused(_: Email) -> None:
+        raise Unavailable
+
+    house.mail.fail = refused
+
+
+def no_presence(house: House) -> None:
+    presence_away(house)
+
+
+@pytest.mark.parametrize("fails", [no_mail, no_presence])
+@pytest.mark.parametrize(("minutes", "state"), [(0, CheckState.OK), (3, CheckState.WARNING), (12, CheckState.PROBLEM)])
+def test_what_fails_again_and_again_is_overdue_since_it_is_owed(
+    house: House, fails: Callable[[House], None], minutes: int, state: CheckState
+) -> None:
+    """Each failure puts it off, so that it is due soon at all times."""
+    fails(house)
+    house.dial(Dial(call_id="call", agent_id="ana", dialled="911"))
+    for _ in range(minutes * 6):
+        house.clock.advance(after(seconds=10))
+        house.sweep()
+    assert states(house.administration.show_readiness())["outbox"] is state
 
 
 def test_a_template_that_lacks_what_is_required_is_not_said_to_be_out_of_use(house: House) -> None:
@@ -526,6 +552,20 @@ def test_a_bounce_is_a_problem_of_the_address_and_tells_of_no_call(house: House)
     assert (first.id, first.state) == ("deliveries", CheckState.PROBLEM)
     assert "guard" not in first.reason
     assert house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
+@pytest.mark.parametrize("whose", ["site", "default"])
+def test_a_bounce_of_whoever_is_told_in_the_agents_stead_is_a_problem_too(house: House, whose: str) -> None:
+    house.add_agent(structs.replace(ANA, emergency_contacts=(), site="north" if whose == "site" else None))
+    if whose == "site":
+        site(house, emergency_contacts=("reception@example.com",))
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    assert sent.recipients == (("reception@example.com",) if whose == "site" else (DEFAULT_CONTACT,))
+    house.calling.record_delivery(sent.operation_id, sent.recipients[0], Delivery.FAILED)
+    assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.PROBLEM
+    house.calling.record_delivery(sent.operation_id, sent.recipients[0], Delivery.DELIVERED)
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
 
 
