@@ -171,7 +171,7 @@ param useCosmos bool = false
 @description('Keep the state in tables that are there already, by their endpoint. The identity needs its role there.')
 param existingStateEndpoint string = ''
 
-@description('A virtual network: storage answers to the app alone. The app itself stays public, because Communication Services and Event Grid call it from outside.')
+@description('A virtual network: storage answers to the app alone. The app itself stays public, because Communication Services and Event Grid call it from outside. Turned on for an app that is there, it is an outage of minutes.')
 param virtualNetwork bool = false
 
 @description('The addresses of that network, at least a /24.')
@@ -308,7 +308,10 @@ var chosen = union(table.defaults, managedDomain ? table.defaultsOfManagedDomain
 // Tried out with a domain that Azure manages, now with one's own: the former is not linked any more, so that its sender
 // could send nothing, and its quota is not the new one's. The form hands both on as they are.
 var sender = !empty(emailSender) ? emailSender : (currentSettings.?EMAIL_SENDER ?? '')
-var senderIsLeft = linkDomain && !managedDomain && endsWith(toLower(sender), '.azurecomm.net')
+var fromManaged = endsWith(toLower(sender), '.azurecomm.net')
+var senderIsLeft = linkDomain && !managedDomain && fromManaged
+// Until then it goes on sending.
+var keepsManaged = newEmail && newCommunication && !managedDomain && !linkDomain && fromManaged
 var quotaLeft = filter(items(table.defaultsOfManagedDomain), quota => senderIsLeft && chosen[quota.key] == quota.value)
 var settings = union(chosen, toObject(quotaLeft, quota => quota.key, quota => table.defaults[quota.key]))
 // What is known only when other resources are there is appended to the list below, and must not come twice.
@@ -400,6 +403,7 @@ module email 'modules/email.bicep' = if (newEmail) {
     tags: allTags
     dataLocation: dataLocation
     domainName: emailDomain
+    keepsManaged: keepsManaged
   }
 }
 
@@ -409,7 +413,7 @@ module communication 'modules/communication.bicep' = if (newCommunication) {
     name: last(communicationParts)
     tags: allTags
     dataLocation: dataLocation
-    linkedDomainIds: linkDomain ? [email!.outputs.domainId] : []
+    linkedDomainIds: linkDomain ? [email!.outputs.domainId] : keepsManaged ? [email!.outputs.managedDomainId] : []
   }
 }
 

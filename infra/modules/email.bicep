@@ -10,6 +10,9 @@ param dataLocation string
 @description('The domain that notices come from; empty: one that Azure manages.')
 param domainName string
 
+@description('Keep the domain that Azure manages beside one\'s own, which nobody has verified yet.')
+param keepsManaged bool
+
 var managed = empty(domainName)
 
 resource service 'Microsoft.Communication/emailServices@2025-09-01' = {
@@ -31,6 +34,18 @@ resource domain 'Microsoft.Communication/emailServices/domains@2025-09-01' = {
   }
 }
 
+resource managedDomain 'Microsoft.Communication/emailServices/domains@2025-09-01' = if (keepsManaged) {
+  parent: service
+  name: 'AzureManagedDomain'
+  location: 'global'
+  tags: tags
+  properties: {
+    domainManagement: 'AzureManaged'
+    userEngagementTracking: 'Disabled'
+  }
+}
+
+output managedDomainId string = keepsManaged ? managedDomain.id : ''
 output domainId string = domain.id
 output senderDomain string = domain.properties.fromSenderDomain
 output verificationRecords object = managed ? {} : domain.properties.verificationRecords

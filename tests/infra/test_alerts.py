@@ -228,7 +228,7 @@ def test_a_metric_that_is_seldom_there_is_not_missed(name: str) -> None:
 
 
 # What is wrong until somebody mends it, of lines that are not said again meanwhile: a setting's comes once a process.
-SAID_ONCE = {"setting-faulty", "row-set-aside", "recording-given-up", "notice-given-up"}
+SAID_ONCE = {"setting-faulty", "row-set-aside", "recording-given-up", "notice-given-up", "log-cap"}
 
 
 def test_no_alert_of_a_line_that_is_said_once_is_resolved_by_itself() -> None:

@@ -22,6 +22,7 @@ from tests.rules.sources import ROOT
 
 WORKFLOWS = {path.name: path.read_text("utf-8") for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
 AZURE_YAML = (ROOT / "azure.yaml").read_text("utf-8")
+OPERATIONS = (ROOT / "OPERATIONS.md").read_text("utf-8")
 # What a job may do at most beside reading.
 RIGHTS = {
     ("check.yml", "check"): set(),
@@ -208,6 +209,18 @@ def test_azd_deploys_in_the_order_that_works() -> None:
     )
     # With layers, azd refuses a path of the whole.
     assert not re.search(r"^  (path|module):", AZURE_YAML, re.MULTILINE)
+
+
+def test_azd_puts_right_what_was_changed_outside() -> None:
+    """It leaves out a deployment that is the same as its last one, whatever became of the resources since."""
+    for text in (AZURE_YAML, OPERATIONS):
+        provisions = re.findall(r"provision (?:platform|events)(.*)", text)
+        assert provisions and all(rest.startswith(" --no-state") for rest in provisions)
+
+
+def test_an_azd_that_runs_no_hooks_of_layers_is_refused() -> None:
+    [version] = re.findall(r"^requiredVersions:\n(?:  #.*\n)*  azd: \">= (\d+)\.(\d+)\.\d+\"", AZURE_YAML, re.MULTILINE)
+    assert tuple(map(int, version)) >= (1, 31)
 
 
 def test_azd_ships_the_package_that_was_made() -> None:

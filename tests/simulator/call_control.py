@@ -37,6 +37,7 @@ class CallControl(Switchboard):
         self._gone_or_not: dict[str, bool] = {}
         self._joined: set[tuple[str, str]] = set()
         self._left: set[tuple[str, str]] = set()
+        self._asked_at: dict[str, datetime] = {}
         self.not_to_be_answered: set[str] = set()
 
     # The responder's side
@@ -102,6 +103,7 @@ class CallControl(Switchboard):
         self._moves.pop(call.connection_id, None)
         self._by_context.pop(call.server_call_id)
         self._responders.pop(call.server_call_id)
+        self._asked_at.pop(call.server_call_id, None)
 
     def people(self, connection_id: str, deadline: Deadline) -> frozenset[str]:
         """Who is on the call, as the list shows it, which may be of some time ago."""
@@ -124,11 +126,19 @@ class CallControl(Switchboard):
     def answer(
         self, incoming_call_context: str, events_url: str, *, operation_context: str, origin: str, deadline: Deadline
     ) -> str:
+        known = self._by_context.get(incoming_call_context)
+        if known is not None and known.over and self._asked_at[incoming_call_context] < self._long_ago():
+            # What it answered to the first request it knows no more, and the call is there no more.
+            raise Refused
         connection_id = super().answer(
             incoming_call_context, events_url, operation_context=operation_context, origin=origin, deadline=deadline
         )
+        self._asked_at.setdefault(incoming_call_context, self._world.clock.now())
         self._responders[incoming_call_context].changed()
         return connection_id
+
+    def _long_ago(self) -> datetime:
+        return self._world.clock.now() - timedelta(seconds=REMEMBERED_S)
 
     def _invite(self, invite: Invite) -> str:
         if self._is_gone(invite):

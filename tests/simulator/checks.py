@@ -669,7 +669,7 @@ class Checks:
         own = [leg for leg in emergency.legs if leg.test == cause.test]
         going_on = [leg for leg in own if leg.leg_id in running]
         # A leg that has just come may make one before it go on again.
-        came = [self.legs[leg.leg_id].at for leg in own if leg.leg_id in self.legs]
+        came = [self.legs[leg.leg_id].at if leg.leg_id in self.legs else leg.dialled_at for leg in own]
         told_in_time = not going_on or max(came, default=since) >= since
         self.world.require(told_in_time, "nobody hears that it is over while it is not", going_on, cause.agent_id)
 
