@@ -454,12 +454,13 @@ class Checks:
         """Whose business the agent's presence is now."""
         emergency = self.emergencies.get(self.world.key_of(agent_id))
         hold = emergency.hold if emergency is not None else None
-        marked = self.world.presence.read(agent_id, self.world.endless).hold_id is not None
+        mark_of = self.world.presence.read(agent_id, self.world.endless).hold_id
         if emergency is None or hold is None or hold.settled:
             # Held in an outage, and not recorded yet.
-            return Place.UNCERTAIN if marked else Place.THEIRS
+            return Place.UNCERTAIN if mark_of is not None else Place.THEIRS
         held = self._judged(emergency).held_until is not None
-        return Place.OURS if marked and held and hold.touched else Place.UNCERTAIN
+        # What the mark of an outage has found is known to no hold yet.
+        return Place.OURS if mark_of == hold.hold_id and held and hold.touched else Place.UNCERTAIN
 
     def expect_do_not_disturb_again(self, agent_id: str) -> None:
         """What the service changed by itself is undone soon, while the emergency goes on (S2)."""
