@@ -25,7 +25,7 @@ from shared.use_cases.answer_callback import answer_callback
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.show_panel import show_panel
 from shared.use_cases.show_presence import show_presence
-from tests.fakes.house import DEFAULT_CONTACT, DESK, FALLBACK, PLENTY, office
+from tests.fakes.house import DEFAULT_CONTACT, DESK, EVENTS_URL, FALLBACK, PLENTY, office
 from tests.fakes.switchboard import RedirectsOnly
 from tests.simulator.clockwork import microseconds
 from tests.simulator.lending_order import LendingOrder
@@ -545,13 +545,15 @@ class Checks:
 
     def _probe_callback(self, number: str, agent_id: str) -> None:
         calls, world = Instant(), self.world
+        # Asked and refused, so that it is sent on each time: it is always the same call.
+        deployment = structs.replace(world.deployment, callback_events_url=EVENTS_URL)
         answer_callback(
             Incoming(to_number=number, context="probe", origin="probe"),
             emergencies=world.clear_sight,
             numbers=world.clear_numbers,
             router=calls,
             clock=world.clock,
-            deployment=world.deployment,
+            deployment=deployment,
             telemetry=world.nobody_listens,
             pause=lambda _seconds: None,
             deadline=world.endless,
