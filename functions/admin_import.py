@@ -63,7 +63,7 @@ def admin_agents_import_read(req: func.HttpRequest) -> func.HttpResponse:
     known = calling.imports.read(operation_id, calling.within(calling.budgets.directory_s)) if is_id else None
     if known is None:
         raise NotFound
-    return json_answer(import_answer(known))
+    return json_answer(import_answer(known.as_seen(calling.clock.now())))
 
 
 @blueprint.route(route=ROUTE_OF_EXPORT, methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -60,7 +60,7 @@ from shared.domain.deployment import Deployment, PresenceBackend, SettingFault
 from shared.domain.deployment_checks import Census
 from shared.domain.emergency_numbers import EMERGENCY_911, recognise
 from shared.domain.errors import EmergencyCallingError, Unavailable
-from shared.domain.ids import WORD_BITS, word_of
+from shared.domain.ids import WORD_BITS, key_of, word_of
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import Service
 from shared.emergency_calling import EmergencyCalling
@@ -664,6 +664,7 @@ def _deployment(settings: Settings) -> Deployment:
         time_zone=settings.time_zone,
         callback_events_url=_callback_events_url(settings),
         prompt_url=f"{settings.public_base_url}/{PROMPT_PATH}" if settings.public_base_url else None,
+        sender_key=key_of(f"{settings.email_backend}|{settings.email_sender}"),
     )
 
 

@@ -687,6 +687,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             drills=self.drills,
             directory=self.directory,
             clock=self.clock,
+            deployment=self.deployment,
             telemetry=self.telemetry,
             deadline=deadline,
         )

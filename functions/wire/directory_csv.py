@@ -32,6 +32,8 @@ MAX_FAULTS_TOLD = 100
 # export reads of a directory (`MAX_LOOKED_AT`); a cell may have several lines; to find out all that is wrong with a
 # record takes ten times as long as to read a sound one.
 MAX_NAMED_COLUMNS = 64
+# A spreadsheet writes as many as it has, most of them without a name.
+MAX_COLUMNS = 16_384
 MAX_LINES = 250_000
 MAX_ROWS = 100_000
 MAX_FAULTS = 1_000
@@ -174,8 +176,8 @@ def read(body: bytes) -> CsvFile:
     if not records:
         return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, Words("names no column"))))
     begins, header = records[0]
-    names = [each.strip() for each in header]
-    if sum(map(bool, names)) > MAX_NAMED_COLUMNS:
+    names = [each.strip() for each in header[:MAX_COLUMNS]]
+    if len(header) > MAX_COLUMNS or sum(map(bool, names)) > MAX_NAMED_COLUMNS:
         raise Malformed("body", Words("has more than {most} columns", most=MAX_NAMED_COLUMNS))
     if len(records) - 1 > MAX_ROWS:
         raise Malformed("body", Words("holds more than {most} entries", most=MAX_ROWS))

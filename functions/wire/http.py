@@ -50,6 +50,8 @@ MAX_DESKS = 5
 # Of a site as JSON, in UTF-16 units: a text of a row holds no more. Everything but the networks fits in any case.
 MAX_SITE_UTF16_UNITS = 32_768
 MAX_TIME_ZONE_CHARS = 60
+# Taken out of an address on the way (RFC 3986, 5.2.4), percent-encoded too.
+DOT_SEGMENTS = frozenset({".", ".."})
 
 type Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 # Numbers have no place here.
@@ -334,6 +336,7 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
         raise Malformed("agent_id", "is not the one in the path")
     if is_reserved(agent_id):
         raise Malformed("agent_id", "is the name of a route")
+    _require_address(agent_id, "agent_id")
     return Agent(
         agent_id=agent_id,
         name=_trimmed(body.name),
@@ -349,6 +352,12 @@ def agent_of(agent_id: str, body: AgentBody) -> Agent:
         emergency_contacts=contacts_of(body.emergency_contacts),
         outbound_profile=body.outbound_profile.profile() if body.outbound_profile else None,
     )
+
+
+def _require_address(entry_id: str, field: str) -> None:
+    """Raises `Malformed` for an id by which no request could ask for the entry: it would never be removed again."""
+    if normal_id(entry_id) in DOT_SEGMENTS:
+        raise Malformed(field, "cannot stand in an address")
 
 
 def _same_id(in_body: str, in_path: str) -> bool:
@@ -388,6 +397,7 @@ def site_of(site_id: str, body: SiteBody) -> Site:
     """
     if body.site_id is not None and not _same_id(body.site_id, site_id):
         raise Malformed("site_id", "is not the one in the path")
+    _require_address(site_id, "site_id")
     for index, each in enumerate(body.security_desk):
         if not is_desk(each):
             raise Malformed(f"security_desk[{index}]", "is neither a number in E.164 form nor an ACS user id")

@@ -18,6 +18,8 @@ from shared.use_cases.import_setup import SetupOutlook
 
 MAX_SETUP_BYTES = 32 * 1024 * 1024
 MAX_ENTRIES = 1_000
+# Far more than the largest file has: only then is it read, since what it holds is counted afterwards.
+MAX_COMMAS = 1_000_000
 # One of each kind in each language. To judge one may take most of a second.
 MAX_TEMPLATES = len(TemplateKind) * len(LANGUAGES)
 MAX_FAULTS_TOLD = 100
@@ -91,6 +93,8 @@ def written(setup: Setup) -> bytes:
 
 def read(body: bytes) -> SetupFile:
     """Read a file. Raises `Malformed` where it is none; whatever is wrong with an entry is told with all the others."""
+    if body.count(b",") > MAX_COMMAS:
+        raise Malformed("body", Words("holds more than {most} entries", most=MAX_ENTRIES))
     sent = decode(body, _Loose, most_bytes=MAX_SETUP_BYTES)
     for name, entries, most in (("sites", sent.sites, MAX_ENTRIES), ("templates", sent.templates, MAX_TEMPLATES)):
         if len(entries) > most:

@@ -78,9 +78,8 @@ class ImportTable:
 
     def running(self, now: datetime, deadline: Deadline) -> list[str]:
         """The ids of imports that are to be carried on; a day after they began, forgets those that are not."""
-        rows = self._table.between(*with_prefix("importing|"), MAX_IMPORTS_READ, deadline).result()
         found: list[str] = []
-        for row in rows:
+        for row in self._heads(deadline):
             with suppress(Unreadable, RowConflict):
                 known = read_state(row, Import)
                 if known.is_under_way:
@@ -88,6 +87,14 @@ class ImportTable:
                 elif age_of(known.began_at, now) > KEPT_FOR:
                     self._forget(row, known.operation_id, deadline)
         return found
+
+    def _heads(self, deadline: Deadline) -> Iterator[Row]:
+        """All of them, however many a synchronisation begins in the day for which they are kept."""
+        first, end = with_prefix("importing|")
+        while rows := self._table.between(first, end, MAX_IMPORTS_READ, deadline).result():
+            yield from rows
+            # An id is hex: nothing stands between this head and the next one.
+            first = f"{rows[-1].key} "
 
     def _keep(self, state: Import, over: str | None, with_it: Sequence[Put], deadline: Deadline) -> str | None:
         row, values = _head_row(state.operation_id), _values(state)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 MAX_SUBJECT_CHARACTERS = 200
-MAX_BODY_CHARACTERS = 100_000
+# Well above what a template may be itself: what passed with short facts is sent with long ones, too.
+MAX_BODY_CHARACTERS = 400_000
 # Stands for every fact where a template's own words are looked for: facts may hold any word, a name in brackets too.
 _ANY_FACT = "-"
 _OWN_VOCABULARY = frozenset({"kind", "placeable"})

@@ -122,7 +122,7 @@ def _default(value: object, other: str) -> object:
 def conditions_of(sources: TemplateSources, about: frozenset[str]) -> dict[str, set[str]]:
     """The facts on which it depends whether and how the facts `about` are told, with the texts they are compared with.
 
-    A choice that names none of them, in its conditions or within, cannot keep any of them from being told.
+    A choice that names none of them, in its conditions or within, cannot keep any of them from being told in a text.
     """
     from jinja2 import nodes
 

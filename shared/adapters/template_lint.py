@@ -6,7 +6,7 @@ is unknown.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
+from itertools import chain, product
 from math import prod
 
 from shared.adapters.notification_template import render
@@ -67,16 +67,27 @@ def lint(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
 def _tried(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
     found: dict[tuple[str, str], Fault] = {}
     longest = max(len(sources.text), len(sources.html))
+    every_choice = _choices(sources, kind, frozenset(_SAMPLE))
     for about, required in _REQUIRED[kind].items():
         choices = _choices(sources, kind, about)
-        cases = prod(len(values) for values in choices.values())
+        others = {fact: values for fact, values in every_choice.items() if fact not in choices}
+        cases = prod(len(values) for values in choices.values()) + sum(len(values) for values in others.values())
         if cases > MAX_COMBINATIONS or cases * longest > MAX_READ_CHARACTERS:
             return [Fault(code="too_many_choices", part="text", line=1, message=Words("chooses by too many facts"))]
-        for chosen in product(*choices.values()):
-            facts = _consistent(_SAMPLE | dict(zip(choices, chosen, strict=True)))
+        for chosen in chain(_combined(choices), _one_at_a_time(others)):
+            facts = _consistent(_SAMPLE | chosen)
             for fault in _told(sources, required, facts):
                 found.setdefault((fault.code, fault.part), fault)
     return list(found.values())
+
+
+def _combined(choices: Mapping[str, list[str | bool]]) -> Iterator[dict[str, str | bool]]:
+    return (dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values()))
+
+
+def _one_at_a_time(others: Mapping[str, list[str | bool]]) -> Iterator[dict[str, str | bool]]:
+    """A choice that names no fact may still hide one, on a page: it opens what hides, and another one closes it."""
+    return ({fact: value} for fact, values in others.items() for value in values)
 
 
 def _choices(sources: TemplateSources, kind: TemplateKind, about: frozenset[str]) -> dict[str, list[str | bool]]:

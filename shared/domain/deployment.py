@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from shared.domain.callbacks import Ladder
+from shared.domain.ids import Key
 from shared.domain.leases import Rules
 from shared.domain.words import Words
 
@@ -44,7 +45,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     setting is missing; `security_desk` holds E.164 numbers or raw ACS identities, the fallback number if empty.
     `callback_events_url` is where call control reports on a callback, None where it cannot or could not be believed:
     then callbacks are sent on instead of answered. `prompt_url` is a sound file for a responder who waits. `time_zone`
-    is an IANA name.
+    is an IANA name. `sender_key` is the key of who sends notices, by which service.
     """
 
     rules: Rules = Rules()
@@ -60,6 +61,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     callback_events_url: str | None = None
     prompt_url: str | None = None
+    sender_key: Key = ""
 
     @property
     def ladder(self) -> Ladder:

@@ -353,7 +353,8 @@ def _sender(known: Known, now: datetime) -> Check:
             "Verify a domain of your own; it may send 30 a minute and 100 an hour, and more when asked for.",
             now,
         )
-    if drill is not None and state_of(drill, StepName.EMAIL) is StepState.PASSED:
+    by_it = drill is not None and drill.sender_key == known.deployment.sender_key
+    if drill is not None and by_it and state_of(drill, StepName.EMAIL) is StepState.PASSED:
         return ok("sender", "The e-mail service took a message from it in the last drill.", drill.at)
     return unknown(
         "sender", "Whether the e-mail service takes messages from it shows when one is sent.", "Run a drill.", None

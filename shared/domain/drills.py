@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from shared.domain.ids import Key
 from shared.domain.stamps import age_of, is_ahead
 from shared.domain.words import Words, remade
 
@@ -88,13 +89,17 @@ class Play(Struct, frozen=True, kw_only=True):
 
 
 class Drill(Struct, frozen=True, kw_only=True):
-    """A drill; once it is over nothing is kept of it but when it was, how it ended, and its steps' times."""
+    """A drill; once it is over nothing is kept of it but when it was, how it ended, its steps' times, and the sender.
+
+    `sender_key` is that of the deployment's sender then.
+    """
 
     drill_id: str
     at: datetime
     state: DrillState = DrillState.RUNNING
     steps: tuple[DrillStep, ...] = ()
     play: Play | None = None
+    sender_key: Key = ""
 
     def is_left_alone(self, now: datetime) -> bool:
         """Whether it runs, and nobody plays it."""
@@ -115,10 +120,13 @@ class DrillAge(Struct, frozen=True, kw_only=True):
         return self.told_at is None or age_of(self.told_at, now) >= TOLD_EVERY
 
 
-def new_drill(drill_id: str, agent_id: str, recipients: tuple[str, ...], now: datetime) -> Drill:
+def new_drill(
+    drill_id: str, agent_id: str, recipients: tuple[str, ...], now: datetime, *, sender_key: Key = ""
+) -> Drill:
     """A drill that nobody has begun to play."""
     steps = tuple(DrillStep(step=name, state=StepState.WAITING) for name in StepName)
-    return Drill(drill_id=drill_id, at=now, steps=steps, play=Play(agent_id=agent_id, recipients=recipients))
+    play = Play(agent_id=agent_id, recipients=recipients)
+    return Drill(drill_id=drill_id, at=now, steps=steps, play=play, sender_key=sender_key)
 
 
 def step_to_do(drill: Drill) -> StepName | None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct, structs
@@ -10,8 +10,11 @@ from msgspec import Struct, structs
 from shared.domain.agents import Agent, OutboundProfile
 from shared.domain.ids import Key
 from shared.domain.setup import Outlook
+from shared.domain.stamps import age_of
 
 PROFILE = "outbound_profile_"
+# Keeping the largest file takes seconds.
+BEGUN_WITHIN = timedelta(minutes=10)
 
 
 class AgentChange(Struct, frozen=True, kw_only=True):
@@ -78,3 +81,8 @@ class Import(Struct, frozen=True, kw_only=True):
     def is_under_way(self) -> bool:
         """Whether it is to be carried on."""
         return self.whole and self.state is ImportState.RUNNING
+
+    def as_seen(self, now: datetime) -> "Import":
+        """What whoever asks is told: one that was cut while it began has failed, and is to be sent once more."""
+        cut = not self.whole and age_of(self.began_at, now) > BEGUN_WITHIN
+        return structs.replace(self, state=ImportState.FAILED) if cut else self

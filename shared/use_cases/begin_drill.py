@@ -1,6 +1,7 @@
 """An administrator begins a drill for an agent (B9)."""
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.deployment import Deployment
 from shared.domain.drills import new_drill
 from shared.domain.errors import NotFound
 from shared.ports import AgentDirectory, Drills, Telemetry
@@ -14,6 +15,7 @@ def begin_drill(
     drills: Drills,
     directory: AgentDirectory,
     clock: Clock,
+    deployment: Deployment,
     telemetry: Telemetry,
     deadline: Deadline,
 ) -> None:
@@ -25,5 +27,6 @@ def begin_drill(
     if found is None:
         raise NotFound
     now = clock.now()
-    drills.begin(new_drill(drill_id, found[0].agent_id, recipients, now), now, deadline)
+    drill = new_drill(drill_id, found[0].agent_id, recipients, now, sender_key=deployment.sender_key)
+    drills.begin(drill, now, deadline)
     telemetry.emit("drill_started", recipients=len(recipients))

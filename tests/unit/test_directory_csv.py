@@ -199,9 +199,10 @@ def test_a_quote_that_is_not_closed_is_a_fault_and_no_utf_8_is_malformed() -> No
         ("agent_id\n" + "a\n" * (MAX_ROWS + 1), f"holds more than {MAX_ROWS} entries"),
         # 16 MB of rubbish each.
         ("a," * 8_000_000, f"has more than {MAX_NAMED_COLUMNS} columns"),
+        ("agent_id," + "," * 16_000_000, f"has more than {MAX_NAMED_COLUMNS} columns"),
         ("\n" * 16_000_000, f"has more than {MAX_LINES} lines"),
     ],
-    ids=["columns", "lf", "crlf", "cr", "rows", "many-columns", "many-lines"],
+    ids=["columns", "lf", "crlf", "cr", "rows", "many-columns", "many-nameless-columns", "many-lines"],
 )
 def test_a_file_that_can_be_no_directory_is_refused_as_a_whole(body: str, reason: str) -> None:
     """It took minutes to judge: the time grew with the square of the columns."""

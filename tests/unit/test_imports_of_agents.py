@@ -209,6 +209,19 @@ def test_an_import_into_a_directory_that_is_too_large_to_be_read_in_one_run_is_d
     assert found is not None and found[0].name == "Ben 7"
 
 
+def test_an_import_that_was_cut_is_found_among_all_that_a_synchronisation_began_in_a_day() -> None:
+    house = House()
+    begun = [begin(house, body_of(number)) for number in range(1, 121)]
+    while house.imports.running(house.clock.now(), house.within()):
+        house.sweep()
+    house.performs = False
+    cut = begin(house, body_of(200))
+    assert house.imports.running(house.clock.now(), house.within()) == [cut]
+    house.clock.advance(timedelta(hours=25))
+    house.imports.running(house.clock.now(), house.within())
+    assert [each for each in begun if house.imports.read(each, house.within())] == []
+
+
 def test_an_import_of_which_only_a_part_is_there_is_not_carried_on() -> None:
     table = Cutting()
     house = on(table)
@@ -216,6 +229,10 @@ def test_an_import_of_which_only_a_part_is_there_is_not_carried_on() -> None:
     with suppress(Unavailable):
         begin(house, body_of(3))
     assert house.imports.running(house.clock.now(), house.within()) == []
+    [cut] = (each for each in rows_of_imports(table) if each.startswith("importing|"))
+    known = house.imports.read(cut.partition("|")[2], house.within())
+    assert known is not None and known.as_seen(house.clock.now()).state is ImportState.RUNNING
+    assert known.as_seen(house.clock.now() + timedelta(minutes=11)).state is ImportState.FAILED, "send it once more"
     table.cut_at = 0
     operation_id = begin(house, body_of(3))
     assert house.imports.running(house.clock.now(), house.within()) == [operation_id]

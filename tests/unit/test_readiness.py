@@ -158,6 +158,12 @@ def test_what_fails_again_and_again_is_overdue_since_it_is_owed(
     assert states(house.administration.show_readiness())["outbox"] is state
 
 
+def test_a_sender_that_was_changed_since_the_last_drill_has_sent_nothing_yet(house: House) -> None:
+    assert states(house.administration.show_readiness())["sender"] is CheckState.OK
+    house.deployment = structs.replace(house.deployment, sender_key="another")
+    assert states(house.administration.show_readiness())["sender"] is CheckState.UNKNOWN
+
+
 def test_a_template_that_lacks_what_is_required_is_not_said_to_be_out_of_use(house: House) -> None:
     bad_template(house)
     [check] = [each for each in house.administration.show_readiness().checks if each.id == "template"]

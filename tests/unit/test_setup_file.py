@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from functions.wire import setup
+from functions.wire.setup import MAX_COMMAS
 from shared.adapters.built_in_templates import built_in_sources
 from shared.adapters.table import Write
 from shared.adapters.template_table import TemplateTable
@@ -119,6 +120,7 @@ def test_every_fault_is_told_with_its_place_and_nothing_is_written() -> None:
         (b"{", "body"),
         (b'{"sites": 7}', "sites"),
         (b'{"sites": [' + b"{}," * 1000 + b"{}]}", "sites"),
+        (b'{"sites": [' + b"{}," * MAX_COMMAS + b"{},{}]}", "body"),
         (b'{"templates": [' + b"{}," * len(EVERY) + b"{}]}", "templates"),
     ],
 )

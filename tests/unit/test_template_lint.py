@@ -221,6 +221,8 @@ TOLD = (
     "{% if location_known %}{{ location_address }}{% else %}Nobody knows where{% endif %}"
 )
 REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unknown_location_missing"}
+# What a choice that names no fact hides is looked for where the location is known.
+KNOWN = REQUIRED - {"unknown_location_missing"}
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,9 @@ REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unk
         (f"<div style='display:none'>Help</div><p style='font-size:0.8em;opacity:0.9'>{TOLD}</p>", set()),
         (f"<table><td><p hidden>Help</td><td>{TOLD}</td></table>", set()),
         (f"<img hidden style='display:none'><div hidden><b>Help</div>{TOLD}", set()),
+        (f"{{% if shared %}}<div style='display:none'>{{% endif %}}{TOLD}{{% if shared %}}</div>{{% endif %}}", KNOWN),
+        (f"<p {{% if late %}}title='{{{{ late }}}}{{% endif %}}>{TOLD}</p>", REQUIRED),
+        (f"<p {{% if late %}}title='{{{{ late }}}}'{{% endif %}}>{TOLD}</p>", set()),
     ],
 )
 def test_what_the_law_requires_must_be_shown_by_the_page(html: str, missing: set[str]) -> None:

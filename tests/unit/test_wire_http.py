@@ -395,6 +395,15 @@ def test_the_names_of_routes_are_no_ids(agent_id: str) -> None:
         agent_of(agent_id, agent_body())
 
 
+@pytest.mark.parametrize("entry_id", [".", "..", " .. ", "\u2025"])
+def test_an_entry_that_no_request_could_ask_for_is_refused(entry_id: str) -> None:
+    """A file could bring it in, and nothing remove it: `..` and `%2e%2e` are taken out of an address on the way."""
+    with pytest.raises(Malformed, match="address"):
+        agent_of(entry_id, agent_body())
+    with pytest.raises(Malformed, match="address"):
+        site_of(entry_id, SiteBody())
+
+
 @pytest.mark.parametrize("sent", ["0", "51", "-1", "1e1", "\u0665", "x"])
 def test_a_page_has_at_most_fifty(sent: str) -> None:
     assert (page_limit(None), page_limit(""), page_limit("7")) == (50, 50, 7)
