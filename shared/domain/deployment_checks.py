@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from shared.domain.deployment import Deployment, SettingFault
 from shared.domain.drills import Drill, DrillState, StepName, StepState, state_of
+from shared.domain.identities import is_application
 from shared.domain.notice_templates import Fault, TemplateKind
 from shared.domain.path_checks import binding_check, emergency_path, number_checks
 from shared.domain.pool_size import numbers_needed
@@ -14,7 +15,7 @@ from shared.domain.presence_checks import presence_checks
 from shared.domain.readiness import Check, CheckState, ok, problem, unknown, warning
 from shared.domain.sender_quota import SenderQuota
 from shared.domain.service_checks import SLOW_MS, Service, ServiceAnswer, service_checks
-from shared.domain.site_checks import site_checks
+from shared.domain.site_checks import DESK_IS_NO_PERSON, NAME_A_PERSON, site_checks
 from shared.domain.sites import SiteMap
 from shared.domain.stamps import age_of
 from shared.domain.voice_routes import Telephony
@@ -190,6 +191,8 @@ def _ladder(deployment: Deployment, now: datetime) -> Iterator[Check]:
         yield ok("fallback", "The fallback number is none of the pool; that people answer it, only a call shows.", now)
     if pool & set(deployment.security_desk):
         yield problem("desk", "A number of the desk is one of the pool.", "Take it out of SECURITY_DESK.", now)
+    elif any(map(is_application, deployment.security_desk)):
+        yield warning("desk", DESK_IS_NO_PERSON, NAME_A_PERSON, now)
     elif not deployment.security_desk:
         yield ok("desk", "There is no desk: the fallback number stands in for it.", now)
     else:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from shared.domain.phone_numbers import is_e164
 
-PHONE_PREFIX = "4:"
+PHONE_PREFIX, APPLICATION_PREFIX = "4:", "28:"
 _SUFFIX = "_"
 # The users and applications that the SDK can ring (`identifier_from_raw_id`, which minds the case of a kind): those of
 # Communication Services, of Microsoft Teams and of the sovereign clouds. Any other is an `UnknownIdentifier` to it.
@@ -39,6 +39,11 @@ def is_user(text: str) -> bool:
 def is_desk(text: str) -> bool:
     """Whether a callback can be sent there: an E.164 number, or the raw identity of a user or an application."""
     return is_e164(text) or is_user(text)
+
+
+def is_application(text: str) -> bool:
+    """Whether it is a call queue, an auto attendant or a bot of Microsoft Teams: no person, and it answers at once."""
+    return text.startswith(APPLICATION_PREFIX)
 
 
 def raw_identities(targets: Iterable[str]) -> frozenset[str]:

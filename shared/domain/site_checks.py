@@ -6,12 +6,16 @@ from datetime import datetime
 
 from shared.domain.contacts import MAX_CONTACTS
 from shared.domain.deployment import Deployment
+from shared.domain.identities import is_application
 from shared.domain.ids import normal_id
 from shared.domain.placement_checks import placement_check
 from shared.domain.readiness import Check, ok, problem, unknown, warning
 from shared.domain.sites import Site, SiteMap, network_of
 from shared.domain.voice_routes import Telephony
 from shared.domain.words import Words
+
+DESK_IS_NO_PERSON = Words("The desk is an application: a queue or an attendant answers, and no person.")
+NAME_A_PERSON = Words("Name a number or a user that a person answers.")
 
 
 def site_checks(
@@ -59,6 +63,8 @@ def _site(
             now,
             subject,
         )
+    if any(map(is_application, site.security_desk)):
+        yield warning("site_desk", DESK_IS_NO_PERSON, NAME_A_PERSON, now, subject)
     if site.address is None:
         yield problem(
             "site_address",

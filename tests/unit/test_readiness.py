@@ -257,6 +257,10 @@ def away_for(service: Service) -> Callable[[House], None]:
     return change
 
 
+def queue_at_a_site(house: House) -> None:
+    site(house, security_desk=("28:orgid:queue",))
+
+
 def presence_away(house: House) -> None:
     house.presence = PresenceThatIsAway(MemoryTable(), house.clock, house.keys)
 
@@ -281,6 +285,8 @@ def crowd(house: House) -> None:
         (deployed(fallback_number=None), "fallback", CheckState.PROBLEM),
         (deployed(fallback_number=numbers(4)[0]), "fallback", CheckState.PROBLEM),
         (deployed(security_desk=numbers(4)[:1]), "desk", CheckState.PROBLEM),
+        (deployed(security_desk=("28:orgid:queue",)), "desk", CheckState.WARNING),
+        (queue_at_a_site, "site_desk", CheckState.WARNING),
         (deployed(callback_events_url=None), "callback_events", CheckState.PROBLEM),
         (exchange(numbers=()), "emergency_path", CheckState.PROBLEM),
         (exchange(routes=None), "emergency_path", CheckState.UNKNOWN),
