@@ -32,8 +32,8 @@ MAX_FAULTS_TOLD = 100
 # export reads of a directory (`MAX_LOOKED_AT`); a cell may have several lines; to find out all that is wrong with a
 # record takes ten times as long as to read a sound one.
 MAX_NAMED_COLUMNS = 64
-# A spreadsheet writes as many as it has, most of them without a name.
-MAX_COLUMNS = 16_384
+# A line with the longest fields, and the 16,384 commas that a spreadsheet may write.
+MAX_LINE_CHARS = 500_000
 MAX_LINES = 250_000
 MAX_ROWS = 100_000
 MAX_FAULTS = 1_000
@@ -176,8 +176,8 @@ def read(body: bytes) -> CsvFile:
     if not records:
         return CsvFile(faults=(*faults, CsvFault(FIRST_LINE, None, Words("names no column"))))
     begins, header = records[0]
-    names = [each.strip() for each in header[:MAX_COLUMNS]]
-    if len(header) > MAX_COLUMNS or sum(map(bool, names)) > MAX_NAMED_COLUMNS:
+    names = [each.strip() for each in header]
+    if sum(map(bool, names)) > MAX_NAMED_COLUMNS:
         raise Malformed("body", Words("has more than {most} columns", most=MAX_NAMED_COLUMNS))
     if len(records) - 1 > MAX_ROWS:
         raise Malformed("body", Words("holds more than {most} entries", most=MAX_ROWS))
@@ -210,6 +210,9 @@ def _records(text: str) -> tuple[list[tuple[int, list[str]]], list[CsvFault]]:
     """The records that are not blank, each with the line where it begins."""
     # `newline=""` ends a line at LF, CR and CRLF, as `csv` does within quotes too: `line_num` counts these.
     lines = list(io.StringIO(text, newline=""))
+    if max(map(len, lines), default=0) > MAX_LINE_CHARS:
+        # Before anybody makes cells of it.
+        raise Malformed("body", Words("has more than {most} columns", most=MAX_NAMED_COLUMNS))
     header = _line_of_header(lines)
     if header < len(lines) and SEPARATOR_LINE.fullmatch(lines[header]):
         lines[header] = "\n"

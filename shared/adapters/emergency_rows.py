@@ -78,6 +78,7 @@ from shared.domain.emergencies import (
     closings_due,
     due_at,
     standing,
+    waited_for,
     with_threads_apart,
 )
 from shared.domain.errors import Unreadable
@@ -93,8 +94,6 @@ from shared.ports import CallOwner, Dispatch, Holder, OwedNotice, OwedRecording,
 SCHEMA = 1
 # Of an emergency's own row; the first one held the keys of the rows of its calls and places.
 EMERGENCY_SCHEMA = 2
-# Whoever sends a notice that nobody has tried claims it first, which counts as an attempt.
-CLAIMED_ONCE = 1
 BUSY_RANK = "9"
 POOL_ROW = "pool"
 # What begins the keys of rows that are kept of people.
@@ -535,9 +534,10 @@ def read_owed_notice(row: Row) -> OwedNotice:
 
 
 def read_failing_since(row: Row) -> datetime:
-    """Since when a notice is owed: it is due later each time that it fails."""
+    """Since when at least a notice has been due: it is due later each time that it fails."""
     owed = read_owed_notice(row)
-    return min(owed.due_at, owed.notice.happened_at) if owed.attempts > CLAIMED_ONCE else owed.due_at
+    # To claim it and to put it off count an attempt each, and of the two waits one is over.
+    return owed.due_at - waited_for(range(1, owed.attempts + 2, 2)) if owed.attempts else owed.due_at
 
 
 def read_waiting_notice(row: Row) -> WaitingNotice:

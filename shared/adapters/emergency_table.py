@@ -586,7 +586,7 @@ class EmergencyTable:
             with suppress(Unreadable):
                 known = emergency.result().emergency
                 if known is not None:
-                    yield read_moment(row) - waited_for(known.presence_attempts)
+                    yield read_moment(row) - waited_for(range(1, known.presence_attempts + 1))
 
     def record_delivery(
         self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline

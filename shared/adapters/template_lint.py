@@ -18,7 +18,7 @@ from shared.ports import RenderedNotice
 
 MAX_COMBINATIONS = 4_096
 # Reading a page takes 0.4 µs for each character of it, and each case has its own page; a text takes less.
-MAX_READ_CHARACTERS = 4_000_000
+MAX_READ_CHARACTERS, MAX_TOGETHER_CHARACTERS = 4_000_000, 500_000
 
 # Texts that occur in no template by chance, and that no filter changes but in their case.
 _SAMPLE: dict[str, str | bool] = {
@@ -43,6 +43,7 @@ _SAMPLE: dict[str, str | bool] = {
     **dict.fromkeys(FLAG_FACTS, False),
     "location_known": True,
 }
+type Choices = Mapping[str, list[str | bool]]
 type Facts = Mapping[str, str | bool]
 type Required = Callable[[TemplateSources, str, str, Facts], Iterator[Fault]]
 
@@ -74,19 +75,25 @@ def _tried(sources: TemplateSources, kind: TemplateKind) -> list[Fault]:
         cases = prod(len(values) for values in choices.values()) + sum(len(values) for values in others.values())
         if cases > MAX_COMBINATIONS or cases * longest > MAX_READ_CHARACTERS:
             return [Fault(code="too_many_choices", part="text", line=1, message=Words("chooses by too many facts"))]
-        for chosen in chain(_combined(choices), _one_at_a_time(others)):
+        for chosen in chain(_combined(choices), _hiding(choices, others, longest)):
             facts = _consistent(_SAMPLE | chosen)
             for fault in _told(sources, required, facts):
                 found.setdefault((fault.code, fault.part), fault)
     return list(found.values())
 
 
-def _combined(choices: Mapping[str, list[str | bool]]) -> Iterator[dict[str, str | bool]]:
+def _combined(choices: Choices) -> Iterator[dict[str, str | bool]]:
     return (dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values()))
 
 
-def _one_at_a_time(others: Mapping[str, list[str | bool]]) -> Iterator[dict[str, str | bool]]:
-    """A choice that names no fact may still hide one, on a page: it opens what hides, and another one closes it."""
+def _hiding(choices: Choices, others: Choices, longest: int) -> Iterator[dict[str, str | bool]]:
+    """A choice that names no fact may still hide one, on a page: it opens what hides, and another one closes it.
+
+    All of them together where that is soon tried, else one at a time.
+    """
+    together = {**choices, **others}
+    if others and prod(map(len, together.values())) * longest <= MAX_TOGETHER_CHARACTERS:
+        return _combined(together)
     return ({fact: value} for fact, values in others.items() for value in values)
 
 

@@ -50,6 +50,11 @@ class KnownOfAgent(Struct, frozen=True, kw_only=True):
         return self.sites.named(self.agent.site) if self.sites is not None else None
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Who is told of a call that the agent dials at their own site."""
+        return _told(self.agent, self.site, self.deployment)
+
+    @property
     def site_unread(self) -> bool:
         """Whether it names one that was not answered: what that has is not known."""
         return self.sites is None and self.agent.site is not None
@@ -70,7 +75,7 @@ def agent_checks(known: KnownOfAgent, now: datetime) -> Iterator[Check]:
     stated = profile.caller_id if profile is not None else None
     caller_ids = (stated,) if stated else known.deployment.callback_numbers
     yield emergency_path(caller_ids, known.telephony, subject)
-    yield from _deliveries(known.deliveries, _told(known), subject, now)
+    yield from _deliveries(known.deliveries, known.told, subject, now)
 
 
 def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
@@ -118,26 +123,23 @@ def _entry(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
             subject,
         )
     yield from _country(known, subject, now)
-    if all(
-        (agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, _told(known), country_of_agent(known))
-    ):
+    if all((agent.entra_object_id, agent.acs_user_ids or agent.alternate_numbers, known.told, country_of_agent(known))):
         yield ok("entry", "The entry says who the agent is, whom to ring and whom to tell.", now, subject)
 
 
 def contacts_told(agent: Agent, site: Site | None, deployment: Deployment) -> tuple[str, ...]:
-    """Whom a call of this agent at that site is told: a bounce goes on to the default contacts, who come last."""
+    """Whose deliveries are looked at: who is told of a call, and the default contacts, to whom a bounce goes on."""
+    told = _told(agent, site, deployment)
+    return recipients_of((*told, *deployment.default_contacts), ())
+
+
+def _told(agent: Agent, site: Site | None, deployment: Deployment) -> tuple[str, ...]:
     of_site = site.emergency_contacts if site is not None else ()
-    return recipients_of((*agent.emergency_contacts, *of_site, *deployment.default_contacts), ())
-
-
-def _told(known: KnownOfAgent) -> tuple[str, ...]:
-    """Who is told of a call, wherever the agent dials."""
-    of_site = known.site.emergency_contacts if known.site else ()
-    return known.agent.emergency_contacts or of_site or known.deployment.default_contacts
+    return recipients_of((*agent.emergency_contacts, *of_site), deployment.default_contacts)
 
 
 def _contacts(known: KnownOfAgent, subject: str, now: datetime) -> Iterator[Check]:
-    if not _told(known) and not known.site_unread:
+    if not known.told and not known.site_unread:
         yield problem(
             "contacts",
             "Nobody is told of a call by this agent.",

@@ -691,9 +691,9 @@ def backoff(attempts: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), MAX_WAIT)
 
 
-def waited_for(attempts: int) -> timedelta:
-    """How long all the waits between so many tries were at least."""
-    return sum((backoff(attempt) for attempt in range(1, attempts + 1)), timedelta(0))
+def waited_for(attempts: Iterable[int]) -> timedelta:
+    """How long the waits after these attempts were at least."""
+    return sum(map(backoff, attempts), timedelta(0))
 
 
 def with_expiry(emergency: Emergency, rules: Rules, now: datetime) -> Emergency:

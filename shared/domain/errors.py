@@ -63,13 +63,17 @@ class NotFound(EmergencyCallingError):
     """There is no such thing."""
 
 
+# Where a service says nothing of when to try again.
+USUAL_WAIT_S = 2.0
+
+
 class Unavailable(EmergencyCallingError):
     """A dependency did not answer in time.
 
     `reason`: the log's word for what somebody must mend (a setting, a sender, a right, a quota); "" where it is nobody.
     """
 
-    def __init__(self, message: str | None = None, *, retry_after_s: float = 2.0, reason: str = "") -> None:
+    def __init__(self, message: str | None = None, *, retry_after_s: float = USUAL_WAIT_S, reason: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reason = reason

@@ -1,9 +1,9 @@
 """A responder calls back: answer, and remember whom to ring (S4, B4).
 
-From the event to the answer there are two storage reads at once and one request to call control. Whom to ring is
-remembered right after or, where the store is away, once it is back; `continue_callback` rings them once the caller is
-connected, and makes up for a row that was never written. Of a call that was sent on instead it is remembered only that
-it was a callback, for `call_policy` (S6).
+From the event to the answer there are two storage reads at once and one request to call control, where both answer.
+Whom to ring is remembered right after or, where the store is away, once it is back; `continue_callback` rings them once
+the caller is connected, and makes up for a row that was never written. Of a call that was sent on instead it is
+remembered only that it was a callback, for `call_policy` (S6).
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from shared.domain.callback_ladder import bare_callback, due_at
 from shared.domain.callbacks import Party, called_by, label_of
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import all_kept_until
-from shared.domain.errors import Conflict, EmergencyCallingError, Refused, Unavailable
+from shared.domain.errors import USUAL_WAIT_S, Conflict, EmergencyCallingError, Refused, Unavailable
 from shared.domain.identities import number_in
 from shared.domain.ids import derived
 from shared.ports import CallbackChange, CallRouter, EmergencyStore, NumberPool, StoredCallback, Telemetry
@@ -36,7 +36,7 @@ PAUSES_S = (0.5, 1.0, 2.0)
 # What a faulty setting keeps from us comes no sooner.
 ALL_THE_RINGING_S = 30.0
 # Of a number of no pool it is asked once more before its call is left alone: it may have left the settings while lent.
-ASK_AGAIN_WITHIN_S = 3.0
+ASK_AGAIN_AFTER_S, ASK_AGAIN_WITHIN_S = 1.0, 3.0
 
 
 def callback_id_of(origin: str) -> str:
@@ -67,20 +67,20 @@ def answer_callback(
     host's or another's: that is an agent's softphone, and no responder. Gives what `remember_callback` is to do later.
     `pause` lets so many seconds pass. Raises `Unavailable` when nobody could be reached, so that the event comes again.
     """
-    began = clock.monotonic()
+    began, heard_at = clock.monotonic(), clock.now()
     if number_in(call.caller or "") in deployment.callback_numbers:
         telemetry.emit("callback_left_alone")
         return None
-    parties, found = _parties(call, numbers, clock, deployment, deadline)
+    parties, found = _parties(call, numbers, clock, deployment, pause, deadline)
     if parties is None:
         telemetry.emit("callback_left_alone")
         return None
     try:
         answered = _answer_while_it_rings(call, parties, router, clock, deployment, pause)
     except (Refused, Unavailable) as failure:
-        telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
         if found and isinstance(failure, Unavailable) and _is_answered(call, emergencies, clock):
             return None
+        telemetry.emit("callback_failed", reason=f"answer_{type(failure).__name__.lower()}", **called_by(parties))
         try:
             _send_on(call, parties, emergencies, router, clock, deployment, telemetry)
         except NobodyTook as nobody:
@@ -90,7 +90,7 @@ def answer_callback(
             raise
         return None
     took_ms = round((clock.monotonic() - began) * 1000)
-    telemetry.emit("callback_answered", ms=took_ms, **_lateness(call, clock.now()), **called_by(parties))
+    telemetry.emit("callback_answered", ms=took_ms, **_lateness(call, heard_at), **called_by(parties))
     if found:
         with suppress(Unavailable, Conflict):
             write_callback(answered, parties, emergencies=emergencies, clock=clock, deployment=deployment)
@@ -99,7 +99,12 @@ def answer_callback(
 
 
 def _parties(
-    call: Incoming, numbers: NumberPool, clock: Clock, deployment: Deployment, deadline: Deadline
+    call: Incoming,
+    numbers: NumberPool,
+    clock: Clock,
+    deployment: Deployment,
+    pause: Callable[[float], None],
+    deadline: Deadline,
 ) -> tuple[tuple[Party, ...] | None, bool]:
     """Whom it rings, None where it is none of our calls; and whether the store said so."""
     with suppress(Unavailable):
@@ -108,16 +113,17 @@ def _parties(
     # It may have left this host's setting while it is lent, in a change that another host has not seen.
     if call.to_number is not None and numbers.is_of_a_pool(call.to_number, clock.now()):
         return (), False
+    pause(ASK_AGAIN_AFTER_S)
     with suppress(Unavailable):
         return parties_called(call, numbers, clock, deployment, Deadline(clock, ASK_AGAIN_WITHIN_S)), True
     return None, False
 
 
-def _lateness(call: Incoming, now: datetime) -> dict[str, int]:
-    """The milliseconds for which the responder has heard ringing, where the event says since when."""
+def _lateness(call: Incoming, heard_at: datetime) -> dict[str, int]:
+    """The milliseconds for which the responder had heard ringing by then, where the event says since when."""
     if call.came_at is None:
         return {}
-    return {"late_ms": max(0, round((now - call.came_at).total_seconds() * 1000))}
+    return {"late_ms": max(0, round((heard_at - call.came_at).total_seconds() * 1000))}
 
 
 def _answer_while_it_rings(
@@ -134,10 +140,10 @@ def _answer_while_it_rings(
         try:
             return _answer(call, parties, router, clock, deployment)
         except Unavailable as failure:
-            left_s = SEND_ON_AFTER_S - (clock.monotonic() - began)
-            if max(pause_s, failure.retry_after_s) > left_s:
+            wait_s = pause_s if failure.retry_after_s <= USUAL_WAIT_S else max(pause_s, failure.retry_after_s)
+            if wait_s > SEND_ON_AFTER_S - (clock.monotonic() - began):
                 raise
-        pause(pause_s)
+        pause(wait_s)
     return _answer(call, parties, router, clock, deployment)
 
 

@@ -219,8 +219,10 @@ def test_azd_puts_right_what_was_changed_outside() -> None:
 
 
 def test_an_azd_that_runs_no_hooks_of_layers_is_refused() -> None:
-    [version] = re.findall(r"^requiredVersions:\n(?:  #.*\n)*  azd: \">= (\d+)\.(\d+)\.\d+\"", AZURE_YAML, re.MULTILINE)
-    assert tuple(map(int, version)) >= (1, 31)
+    [version] = re.findall(
+        r"^requiredVersions:\n(?:  #.*\n)*  azd: \">= (\d+)\.(\d+)\.(\d+)\"", AZURE_YAML, re.MULTILINE
+    )
+    assert tuple(map(int, version)) >= (1, 31, 2)
 
 
 def test_azd_ships_the_package_that_was_made() -> None:

@@ -903,6 +903,18 @@ def test_what_is_to_come_again_later_than_it_rings_is_sent_on_at_once(house: Hou
     assert asked == ["answer", "redirect"] and house.switchboard.redirected == [("context", DANA_ACS)]
 
 
+def test_what_call_control_asks_for_is_waited_for(house: House) -> None:
+    number, asked_for, began = dropped_call(house), iter([3.0]), house.clock.monotonic()
+
+    def throttled(operation: str, _target: str) -> None:
+        if operation == "answer" and (wait_s := next(asked_for, None)):
+            raise Unavailable(retry_after_s=wait_s)
+
+    house.switchboard.fail = throttled
+    house.responder_calls(number)
+    assert house.clock.monotonic() - began == 3.0 and house.switchboard.ringing() == [DANA_ACS]
+
+
 def test_a_call_that_another_delivery_of_its_event_answered_is_not_sent_on(house: House) -> None:
     number, asked = dropped_call(house), list[str]()
     house.responder_calls(number)
@@ -915,6 +927,7 @@ def test_a_call_that_another_delivery_of_its_event_answered_is_not_sent_on(house
     house.switchboard.fail = in_each_others_way
     house.responder_calls(number)
     assert set(asked) == {"answer"} and house.switchboard.ringing() == [DANA_ACS]
+    assert house.telemetry.count("callback_failed") == 0, "nobody is to be woken for it"
 
 
 def test_a_number_that_left_the_settings_while_it_is_lent_is_asked_for_once_more(house: House) -> None:

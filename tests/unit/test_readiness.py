@@ -33,6 +33,7 @@ from shared.domain.sites import Site, SiteMap
 from shared.domain.voice_routes import OwnedNumber, Telephony, VoiceRoute
 from shared.domain.words import Words
 from shared.ports import Email
+from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from tests.fakes.house import DEFAULT_CONTACT, House, after, numbers
 from tests.fakes.memory_table import MemoryTable
@@ -156,6 +157,19 @@ def test_what_fails_again_and_again_is_overdue_since_it_is_owed(
         house.clock.advance(after(seconds=10))
         house.sweep()
     assert states(house.administration.show_readiness())["outbox"] is state
+
+
+def test_an_end_that_failed_once_is_not_overdue_since_the_call_ended(house: House) -> None:
+    """After a drop it is owed ten minutes later, when the hold is over."""
+    house.deployment = structs.replace(house.deployment, closing_notices=True)
+    house.dial(Dial(call_id="call", agent_id="ana", dialled="911"))
+    house.end(End(call_id="call", by_agent=False))
+    house.clock.advance(after(minutes=10))
+    no_mail(house)
+    house.sweep()
+    house.clock.advance(after(seconds=10))
+    house.sweep()
+    assert states(house.administration.show_readiness())["outbox"] is CheckState.OK
 
 
 def test_a_sender_that_was_changed_since_the_last_drill_has_sent_nothing_yet(house: House) -> None:
@@ -579,6 +593,15 @@ def test_a_bounce_of_whoever_is_told_in_the_agents_stead_is_a_problem_too(house:
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.PROBLEM
     house.calling.record_delivery(sent.operation_id, sent.recipients[0], Delivery.DELIVERED)
     assert states(house.administration.show_agent_readiness("ana"))["deliveries"] is CheckState.OK
+
+
+def test_nothing_is_said_of_every_contact_while_a_sites_was_never_sent_anything(house: House) -> None:
+    house.dial(Dial(call_id="c", agent_id="ana", dialled="911"))
+    [sent] = house.mail.accepted
+    house.calling.record_delivery(sent.operation_id, "guard@example.com", Delivery.DELIVERED)
+    site(house, emergency_contacts=("reception@example.com",))
+    house.add_agent(structs.replace(ANA, site="north"))
+    assert "deliveries" not in states(house.administration.show_agent_readiness("ana"))
 
 
 def test_nothing_is_said_of_every_contact_while_one_was_never_sent_anything(house: House) -> None:

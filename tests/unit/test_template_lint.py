@@ -221,8 +221,6 @@ TOLD = (
     "{% if location_known %}{{ location_address }}{% else %}Nobody knows where{% endif %}"
 )
 REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unknown_location_missing"}
-# What a choice that names no fact hides is looked for where the location is known.
-KNOWN = REQUIRED - {"unknown_location_missing"}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +246,11 @@ KNOWN = REQUIRED - {"unknown_location_missing"}
         (f"<div style='display:none'>Help</div><p style='font-size:0.8em;opacity:0.9'>{TOLD}</p>", set()),
         (f"<table><td><p hidden>Help</td><td>{TOLD}</td></table>", set()),
         (f"<img hidden style='display:none'><div hidden><b>Help</div>{TOLD}", set()),
-        (f"{{% if shared %}}<div style='display:none'>{{% endif %}}{TOLD}{{% if shared %}}</div>{{% endif %}}", KNOWN),
+        (
+            f"{{% if shared %}}<div style='display:none'>{{% endif %}}{TOLD}{{% if shared %}}</div>{{% endif %}}",
+            REQUIRED,
+        ),
+        (f"{{% if shared and foreign %}}<div style='display:none'>{{% endif %}}{TOLD}", REQUIRED),
         (f"<p {{% if late %}}title='{{{{ late }}}}{{% endif %}}>{TOLD}</p>", REQUIRED),
         (f"<p {{% if late %}}title='{{{{ late }}}}'{{% endif %}}>{TOLD}</p>", set()),
     ],
