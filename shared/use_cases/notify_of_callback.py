@@ -47,10 +47,11 @@ def kind_owed(before: Callback, known: Callback, closing: bool, deployment: Depl
 def concerns(callback: Callback, kind: NoticeKind, emergency: Emergency) -> bool:
     """Whether this agent's contacts are told: the one's who answered, or else everybody's whose number it is.
 
-    Not where the callback came before the agent dialled: it was for whoever held the number then, and an event of it
-    that came late has found the agent.
+    Not where the callback came before the agent had the number: it was for whoever held it then, and an event that came
+    late, or a store that was away, has found the agent.
     """
-    theirs = any(leg.dialled_at <= callback.began_at for leg in emergency.legs)
+    lease = emergency.lease
+    theirs = lease is not None and lease.lent_at <= callback.began_at
     return theirs and emergency.agent_key in {party.agent_key for party in _concerned(callback, kind)}
 
 

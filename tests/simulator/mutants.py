@@ -1350,12 +1350,6 @@ MUTANTS = (
         "in_turn=True, repeat=repeat) and len(some)]",
     ),
     Mutant(
-        "a late event of a callback tells the next holder's contacts",
-        TELLING,
-        "theirs = any(leg.dialled_at <= callback.began_at for leg in emergency.legs)",
-        "theirs = True",
-    ),
-    Mutant(
         "who heard that it is over hears of a callback afterwards",
         NOTICE,
         "return emergency is not None and heard_the_end(",
@@ -1432,6 +1426,36 @@ MUTANTS = (
         EFFECTS,
         "        except RuntimeError:\n",
         "        except ZeroDivisionError:\n",
+    ),
+    Mutant(
+        "a late event of a callback tells the next holder's contacts",
+        TELLING,
+        "lease.lent_at <= callback.began_at",
+        "lease.number is not None",
+    ),
+    Mutant(
+        "what fails once is sent on to one person",
+        ANSWER,
+        "PAUSES_S = (0.5, 1.0, 2.0)",
+        "PAUSES_S: tuple[float, ...] = ()",
+    ),
+    Mutant(
+        "what another delivery answered is sent on",
+        ANSWER,
+        "found and isinstance(failure, Unavailable) and _is_answered(call, emergencies, clock)",
+        "False",
+    ),
+    Mutant(
+        "a number of no pool is looked up once",
+        ANSWER,
+        "    pause(ASK_AGAIN_AFTER_S)\n",
+        "    return None, False\n",
+    ),
+    Mutant(
+        "without the store whoever is not taken on is waited for",
+        CLIMB,
+        "        except (Refused, Unavailable):\n            return False\n        except NotFound:",
+        "        except Refused:\n            return False\n        except (NotFound, Unavailable):",
     ),
 )
 

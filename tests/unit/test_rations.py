@@ -113,6 +113,27 @@ def test_a_missed_callback_beyond_a_machines_ration_is_told_later(house: House) 
     assert kinds(house).count(NoticeKind.CALLBACK_MISSED) == 1
 
 
+def test_of_a_callback_that_came_before_the_number_was_lent_the_next_holders_contacts_are_not_told() -> None:
+    """In an outage the agent was answered with the fallback number: no responder can have meant them by this one."""
+    house = House(pool=numbers(1))
+    house.add_agent(Agent(agent_id="dana", entra_object_id=DANA_OBJECT, emergency_contacts=(GUARD,)))
+    house.tick()
+    house.line.away = True
+    answer = house.dial(Dial(call_id="call", agent_id="dana", dialled="911"), DANA)
+    house.clock.advance(after(minutes=1))
+    house.responder_calls(numbers(1)[0], "another's", delivered=False)
+    house.line.away = False
+    house.clock.advance(after(minutes=1))
+    house.repeats.do_again()
+    emergency = house.emergency("dana")
+    assert answer.degraded and emergency is not None and emergency.lease is not None
+    assert emergency.lease.number == numbers(1)[0]
+    house.wait(1)
+    house.switchboard.hang_up("another's")
+    house.wait(10)
+    assert NoticeKind.CALLBACK_MISSED not in kinds(house)
+
+
 def test_of_callbacks_to_a_listed_agent_five_are_told_at_once_and_the_others_in_one_later(house: House) -> None:
     number = house.dial(Dial(call_id="call", agent_id="dana", dialled="911"), DANA).callback_number
     assert number
