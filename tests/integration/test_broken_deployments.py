@@ -120,9 +120,9 @@ class Deployment:
     def drill(self, state: DrillState, ago: timedelta = timedelta(0)) -> None:
         mailed = DrillStep(step=StepName.EMAIL, state=StepState.PASSED, ms=3)
         at = self.clock.now() - ago
-        self.app.administration.office.drills.begin(
-            Drill(drill_id="d", at=at, state=state, steps=(mailed,)), at, self.within()
-        )
+        sender_key = self.app.calling.deployment.sender_key
+        drill = Drill(drill_id="d", at=at, state=state, steps=(mailed,), sender_key=sender_key)
+        self.app.administration.office.drills.begin(drill, at, self.within())
 
     def readiness(self) -> Readiness:
         return self.composed().administration.show_readiness()
