@@ -215,10 +215,12 @@ def _owe_further(
     # Until the default contacts are owed it, who was refused is: the next try is refused again.
     left, telling = (*sending.unsent, *_refused(dispatches)), means.half()
     try:
-        if sending.dispatches:
-            _note_told(notice, dispatches, telling)
-        if doubted or _refused(dispatches):
-            _pass_on(notice, dispatches, telling)
+        try:
+            if doubted or _refused(dispatches):
+                _pass_on(notice, dispatches, telling)
+        finally:
+            if sending.dispatches:
+                _note_told(notice, dispatches, telling)
         left = tuple(sending.unsent)
     finally:
         rest = structs.replace(notice, recipients=left)
@@ -279,8 +281,10 @@ def _strike_off(
     left = _refused(dispatches)
     effects: tuple[DeliverNotice, ...] = ()
     try:
-        _note_told(notice, dispatches, telling)
-        effects = _pass_on(notice, dispatches, telling) if left else ()
+        try:
+            effects = _pass_on(notice, dispatches, telling) if left else ()
+        finally:
+            _note_told(notice, dispatches, telling)
         left = ()
     finally:
         if left:
@@ -295,10 +299,11 @@ def _told_of(notice: Notice, agent_key: str, dispatches: Sequence[Dispatch], mea
     stored, now = means.emergencies.load(agent_key, means.deadline).result(), means.clock.now()
     if stored.emergency is None:
         return None
-    emergency = with_told(stored.emergency, notice.notice_id, _accepted(dispatches), now, test=notice.test)
-    onward = None
+    emergency, onward = stored.emergency, None
     if _refused(dispatches):
+        # First: the end is told after this one, and not because nobody waits for the other any more.
         emergency, onward = with_onward(emergency, notice, notice.recipients, means.deployment, now)
+    emergency = with_told(emergency, notice.notice_id, _accepted(dispatches), now, test=notice.test)
     if emergency == stored.emergency:
         return None
     return Change(stored=stored, emergency=emergency, now=now, notice=onward)

@@ -1434,6 +1434,15 @@ MUTANTS = (
         "lease.number is not None",
     ),
     Mutant(
+        "the end is told before what goes on",
+        NOTICE,
+        "    emergency, onward = stored.emergency, None\n",
+        "    onward = None\n"
+        "    emergency = with_told(\n"
+        "        stored.emergency, notice.notice_id, _accepted(dispatches), now, test=notice.test\n"
+        "    )\n",
+    ),
+    Mutant(
         "what fails once is sent on to one person",
         ANSWER,
         "PAUSES_S = (0.5, 1.0, 2.0)",

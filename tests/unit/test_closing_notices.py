@@ -10,7 +10,7 @@ from shared.domain.deployment import CallbackNotices
 from shared.domain.dials import Dial
 from shared.domain.emergencies import Thread
 from shared.domain.emergency_numbers import Placeable
-from shared.domain.errors import Unavailable
+from shared.domain.errors import RecipientsRefused, Unavailable
 from shared.domain.ids import agent_key_of
 from shared.domain.leases import Rules
 from shared.domain.locations import Location, ToldLocation
@@ -20,7 +20,7 @@ from shared.domain.sender_quota import SenderQuota
 from shared.ports import Change, Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
-from tests.fakes.house import House, after
+from tests.fakes.house import DEFAULT_CONTACT, House, after
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -754,6 +754,36 @@ def test_a_late_notice_of_an_earlier_leg_does_not_bring_the_end_before_the_notic
     house.do([last])
     live(house, 1)
     assert [email.subject == NoticeKind.CLOSING for email in house.mail.accepted] == [False, False, True]
+
+
+def test_the_end_is_told_after_what_went_on_because_somebody_was_refused(house: House) -> None:
+    """The default contacts knew of the call before, and were told its end: that of this one they hear after it."""
+    heard_by_desk: list[str] = []
+    away = [False]
+
+    def refuses_one(email: Email) -> None:
+        if CONTACTS[1] in email.recipients:
+            raise RecipientsRefused(frozenset({CONTACTS[1]}))
+        if away[0] and email.recipients == (DEFAULT_CONTACT,):
+            raise Unavailable
+        if DEFAULT_CONTACT in email.recipients:
+            heard_by_desk.append(email.subject)
+
+    house.mail.fail = refuses_one
+    dial(house)
+    end(house)
+    live(house, 1)
+    assert heard_by_desk == [NoticeKind.CALL, NoticeKind.CLOSING]
+    house.performs = False
+    dial(house, "call-2")
+    end(house, "call-2")
+    house.performs, away[0] = True, True
+    owed, house.owed = house.owed, []
+    house.do(owed)
+    live(house, 1)
+    away[0] = False
+    live(house, 5)
+    assert heard_by_desk[2:] == [NoticeKind.CALL, NoticeKind.CLOSING]
 
 
 def test_a_test_whose_lease_is_over_is_closed_as_a_test_beside_the_next_lease(house: House) -> None:
