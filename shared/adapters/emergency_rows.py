@@ -78,7 +78,6 @@ from shared.domain.emergencies import (
     closings_due,
     due_at,
     standing,
-    waited_for,
     with_threads_apart,
 )
 from shared.domain.errors import Unreadable
@@ -531,13 +530,6 @@ def read_owed_notice(row: Row) -> OwedNotice:
     notice = read_state_of_any_length(row, Notice)
     attempts = read_row(row, lambda each: int(each.values.get("attempts", 0)))
     return OwedNotice(row=row.key, due_at=read_moment(row), version=row.version, attempts=attempts, notice=notice)
-
-
-def read_failing_since(row: Row) -> datetime:
-    """Since when at least a notice has been due: it is due later each time that it fails."""
-    owed = read_owed_notice(row)
-    # To claim it and to put it off count an attempt each, and of the two waits one is over.
-    return owed.due_at - waited_for(range(1, owed.attempts + 2, 2)) if owed.attempts else owed.due_at
 
 
 def read_waiting_notice(row: Row) -> WaitingNotice:

@@ -32,7 +32,6 @@ from shared.adapters.emergency_rows import (
     read_call,
     read_callback,
     read_dispatch,
-    read_failing_since,
     read_moment,
     read_owed_notice,
     read_stored,
@@ -60,7 +59,7 @@ from shared.adapters.table import (
     with_prefix,
 )
 from shared.deadlines import Deadline
-from shared.domain.emergencies import FIRST_TRY_WITHIN, waited_for, without_lease
+from shared.domain.emergencies import FIRST_TRY_WITHIN, notice_failing_since, presence_failing_since, without_lease
 from shared.domain.errors import CallIdTaken, Conflict, TooManyRows, Unavailable, Unreadable
 from shared.domain.identities import raw_identity
 from shared.domain.ids import agent_key_of, key_of
@@ -580,13 +579,14 @@ class EmergencyTable:
     def _owed_since(self, rows: Sequence[Row], deadline: Deadline) -> Iterable[datetime]:
         yield from map_readable(read_moment, rows)
         kinds = [(row, row.key.split("|")[2:]) for row in rows]
-        yield from map_readable(read_failing_since, [row for row, kind in kinds if kind[:1] == ["notice"]])
+        for owed in map_readable(read_owed_notice, [row for row, kind in kinds if kind[:1] == ["notice"]]):
+            yield notice_failing_since(owed.due_at, owed.attempts)
         presences = [(row, kind[1]) for row, kind in kinds if kind[:1] == ["presence"] and kind[1:]][:READ_AT_ONCE]
         for row, emergency in [(row, self.load(agent_key, deadline)) for row, agent_key in presences]:
             with suppress(Unreadable):
                 known = emergency.result().emergency
                 if known is not None:
-                    yield read_moment(row) - waited_for(range(1, known.presence_attempts + 1))
+                    yield presence_failing_since(read_moment(row), known.presence_attempts)
 
     def record_delivery(
         self, operation_id: str, recipient: str, delivery: Delivery, deadline: Deadline

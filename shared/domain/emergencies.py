@@ -691,8 +691,20 @@ def backoff(attempts: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), MAX_WAIT)
 
 
-def waited_for(attempts: Iterable[int]) -> timedelta:
-    """How long the waits after these attempts were at least."""
+def presence_failing_since(due_at: datetime, attempts: int) -> datetime:
+    """Since when at least an owed presence has failed: it is due later each time."""
+    return due_at - _waited_for(range(1, attempts + 1))
+
+
+def notice_failing_since(due_at: datetime, attempts: int) -> datetime:
+    """Since when at least an owed notice has failed.
+
+    To claim it and to put it off count an attempt each, and of the two waits one is over.
+    """
+    return due_at - _waited_for(range(1, attempts + 2, 2)) if attempts else due_at
+
+
+def _waited_for(attempts: Iterable[int]) -> timedelta:
     return sum(map(backoff, attempts), timedelta(0))
 
 

@@ -33,10 +33,8 @@ ANSWER_WITHIN_S = 4.0
 # Sent on, a call rings one person, perhaps at a dead softphone: while it rings, answering it is tried again.
 SEND_ON_AFTER_S = 4.0
 PAUSES_S = (0.5, 1.0, 2.0)
-# What a faulty setting keeps from us comes no sooner.
-ALL_THE_RINGING_S = 30.0
 # Of a number of no pool it is asked once more before its call is left alone: it may have left the settings while lent.
-ASK_AGAIN_AFTER_S, ASK_AGAIN_WITHIN_S = 1.0, 3.0
+ASK_AGAIN_AFTER_S, ASK_AGAIN_WITHIN_S = 1.0, 2.0
 
 
 def callback_id_of(origin: str) -> str:
@@ -135,6 +133,9 @@ def _answer_while_it_rings(
     pause: Callable[[float], None],
 ) -> AnsweredCall:
     """The same request again where it was not answered: once for each call, whoever sends it (repeatable requests)."""
+    if deployment.callback_events_url is None:
+        # It says nothing of the call.
+        raise Unavailable("Call control cannot report to us.")
     began = clock.monotonic()
     for pause_s in PAUSES_S:
         try:
@@ -150,9 +151,6 @@ def _answer_while_it_rings(
 def _answer(
     call: Incoming, parties: tuple[Party, ...], router: CallRouter, clock: Clock, deployment: Deployment
 ) -> AnsweredCall:
-    if deployment.callback_events_url is None:
-        # It says nothing of the call.
-        raise Unavailable("Call control cannot report to us.", retry_after_s=ALL_THE_RINGING_S)
     assert call.to_number is not None
     callback_id = callback_id_of(call.origin)
     connection_id = router.answer(

@@ -215,12 +215,11 @@ def _owe_further(
     # Until the default contacts are owed it, who was refused is: the next try is refused again.
     left, telling = (*sending.unsent, *_refused(dispatches)), means.half()
     try:
-        try:
-            if doubted or _refused(dispatches):
-                _pass_on(notice, dispatches, telling)
-        finally:
-            if sending.dispatches:
-                _note_told(notice, dispatches, telling)
+        goes_on = doubted or bool(_refused(dispatches))
+        if sending.dispatches:
+            _pass_on_and_note(notice, dispatches, telling, goes_on=goes_on)
+        elif goes_on:
+            _pass_on(notice, dispatches, telling)
         left = tuple(sending.unsent)
     finally:
         rest = structs.replace(notice, recipients=left)
@@ -281,10 +280,7 @@ def _strike_off(
     left = _refused(dispatches)
     effects: tuple[DeliverNotice, ...] = ()
     try:
-        try:
-            effects = _pass_on(notice, dispatches, telling) if left else ()
-        finally:
-            _note_told(notice, dispatches, telling)
+        effects = _pass_on_and_note(notice, dispatches, telling, goes_on=bool(left))
         left = ()
     finally:
         if left:
@@ -319,6 +315,16 @@ def _refused(dispatches: Sequence[Dispatch]) -> tuple[str, ...]:
 
 def _with(delivery: Delivery, dispatches: Sequence[Dispatch]) -> tuple[str, ...]:
     return tuple(address for each in dispatches for address, state in each.deliveries.items() if state is delivery)
+
+
+def _pass_on_and_note(
+    notice: Notice, dispatches: Sequence[Dispatch], means: _Means, *, goes_on: bool
+) -> tuple[DeliverNotice, ...]:
+    """In this order: the end is told after what goes on. Whatever comes of that, who was told is noted."""
+    try:
+        return _pass_on(notice, dispatches, means) if goes_on else ()
+    finally:
+        _note_told(notice, dispatches, means)
 
 
 def _note_told(notice: Notice, dispatches: Sequence[Dispatch], means: _Means) -> None:

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from shared.adapters.table import Delete, Put
+from shared.deadlines import Deadline
 from shared.domain.agents import Agent
 from shared.domain.callbacks import Connected, Fact, Joined, NotJoined, Roster, id_without_state, on_the_call
 from shared.domain.confidentiality import EMERGENCY, Knowledge, knowledge_of
@@ -21,7 +22,7 @@ from shared.domain.leases import Rules
 from shared.domain.notifications import Notice, NoticeKind
 from shared.domain.panels import Mode
 from shared.domain.presence import PresenceStatus
-from shared.ports import RenderedNotice
+from shared.ports import Invite, RenderedNotice
 from shared.use_cases.answer_callback import PAUSES_S
 from shared.use_cases.continue_callback import MidCall
 from shared.use_cases.effects import ReconcilePresence
@@ -31,7 +32,7 @@ from shared.use_cases.remember_callback import REMEMBERED_AFTER_AT_MOST
 from shared.use_cases.route_callback import Incoming
 from shared.use_cases.see_server_call import ServerCall
 from tests.fakes.house import DESK, EVENTS_URL, FALLBACK, House, PlainTemplate, after, numbers, only_agent, person
-from tests.fakes.switchboard import PSAP
+from tests.fakes.switchboard import PSAP, Known, Switchboard
 
 DANA = "agent-dana"
 DANA_ACS = "8:acs:00000000-0000-0000-0000-000000000001_dana"
@@ -953,6 +954,41 @@ def test_without_the_store_whoever_call_control_does_not_take_on_is_followed_by_
     with pytest.raises(Unavailable):
         house.responder_calls(number)
     assert house.switchboard.ringing() == [FALLBACK], "no event is of a request that was not taken on"
+
+
+def test_the_desk_is_rung_though_the_store_took_all_the_time(house: House) -> None:
+    house.responder_calls(dropped_call(house), delivered=False)
+
+    def hangs(request: str) -> None:
+        if request == "commit":
+            house.clock.advance(after(seconds=11))
+            house.line.away = True
+
+    house.line.asked = hangs
+    with pytest.raises(Unavailable):
+        house.deliver()
+    assert house.switchboard.ringing() == [DESK]
+
+
+class Crowded(Switchboard):
+    """Call control whose requests find no thread, the first of them."""
+
+    begun = 0
+
+    def invite(self, invite: Invite, deadline: Deadline) -> Known[str]:
+        self.begun += 1
+        if self.begun == 1:
+            raise Unavailable
+        return super().invite(invite, deadline)
+
+
+def test_without_the_store_a_request_that_was_never_sent_is_followed_by_the_next(house: House) -> None:
+    house.switchboard = Crowded(house.clock)
+    number = dropped_call(house)
+    house.line.away = True
+    with pytest.raises(Unavailable):
+        house.responder_calls(number)
+    assert house.switchboard.ringing() == [FALLBACK]
 
 
 def test_without_an_address_for_events_calls_are_sent_on(house: House) -> None:
