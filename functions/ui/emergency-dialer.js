@@ -594,7 +594,7 @@ export function createEmergencyDialer(options) {
     mine.report = "sent";
     const repeat = async () => {
       let fresh = false;
-      for (let count = 0; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
+      for (let count = 1; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
         const known = returns;
         const answer = await sendDial(mine, { fresh });
         const again = await taken(mine, answer, fresh);
@@ -603,8 +603,8 @@ export function createEmergencyDialer(options) {
         if (answer) fresh = renewed;
         if (!renewed) first.resolve(again === null ? e164(mine.lent) : undefined);
         if (again === null) return;
-        const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length - 1)];
-        if (!renewed) await pauseOrOnline(wait, known);
+        const wait = again || REPORT_AGAIN_S[Math.min(count, REPORT_AGAIN_S.length) - 1];
+        if (!renewed && (await pauseOrOnline(wait, known))) count = 0;
       }
     };
     repeat().catch(() => first.resolve(undefined)).finally(() => mine.tell(true));
@@ -711,7 +711,7 @@ export function createEmergencyDialer(options) {
     let known = returns;
     let fresh = false;
     for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
-      if (count) await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1], known);
+      if (count && (await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1], known))) count = 0;
       known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
       if (answer) fresh = answer.status === 401;
@@ -722,15 +722,16 @@ export function createEmergencyDialer(options) {
   /**
    * @param {number} seconds @param {number} known `returns` as the try before began: `online` does not tell again of a
    *   network that came back during it
-   * @returns {Promise<unknown>} over sooner where the network comes back
+   * @returns {Promise<boolean>} over sooner where the network comes back: true, and the pauses begin with the shortest
+   *   again, since one that has just come back does not always carry the first try
    */
   function pauseOrOnline(seconds, known) {
-    if (known !== returns) return Promise.resolve();
+    if (known !== returns) return Promise.resolve(true);
     return new Promise((resolve) => {
       const over = () => {
         clearTimeout(timer);
         removeEventListener("online", over);
-        resolve(undefined);
+        resolve(known !== returns);
       };
       const timer = setTimeout(over, seconds * 1000);
       addEventListener("online", over);
