@@ -19,6 +19,7 @@ _PANEL = {
     "presence": "do_not_disturb",
     "callback_number": "+14255550100",
     "expires_at": LATER,
+    "fallback": False,
     "say": {
         "address": "1 Example Way, floor 2, Redmond, WA 98052",
         "address_source": "registered",

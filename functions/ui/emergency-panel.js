@@ -517,7 +517,7 @@ export class EmergencyPanel extends HTMLElement {
   #renderSay(view) {
     const { say, drops } = this.#parts;
     const t = this.#t;
-    const sign = JSON.stringify([view.say, view.ifItDrops, view.mode === "checking"]);
+    const sign = JSON.stringify([view.say, view.ifItDrops, view.fallback, view.mode === "checking"]);
     say.hidden = !view.say;
     if (say.dataset.shown !== sign) {
       say.dataset.shown = sign;
@@ -526,8 +526,14 @@ export class EmergencyPanel extends HTMLElement {
     drops.hidden = !view.ifItDrops;
     if (view.ifItDrops && view.expiresAt) {
       const values = { number: view.dial ?? DEFAULT_NUMBER, callback: grouped(view.callbackNumber).replaceAll(" ", "\u00a0"), time: clockTime(Date.parse(view.expiresAt), this.#locale) };
-      setText(drops, t("if_it_drops", values));
+      setText(drops, t(view.fallback ? "if_it_drops_fallback" : "if_it_drops", values));
     } else setText(drops, "");
+  }
+
+  /** Until when the number is the agent's; of the fallback number, that it never is. */
+  #numberParts() {
+    const { fallback, expiresAt } = this.#view;
+    return el("span", { class: "how" }, fallback ? this.#t("say_fallback") : el("time", { datetime: expiresAt ?? "" }));
   }
 
   #sayParts(say) {
@@ -539,7 +545,7 @@ export class EmergencyPanel extends HTMLElement {
     const whose = others ? [el("span", { class: "how" }, t(others)), position ? el("span", { class: "how" }, el("bdi", {}, position)) : null] : [];
     const how = el("span", { class: "how", "data-at": say.confirmed_at ?? say.at ?? "", "data-source": say.source ?? "" });
     const number = say.callback_number
-      ? [el("dt", {}, t("say_callback")), el("dd", {}, el("bdi", { class: "number", lang: "en" }, grouped(say.callback_number)), " ", el("span", { class: "how" }, el("time", { datetime: this.#view.expiresAt ?? "" })))]
+      ? [el("dt", {}, t("say_callback")), el("dd", {}, el("bdi", { class: "number", lang: "en" }, grouped(say.callback_number)), " ", this.#numberParts())]
       : [];
     return [
       el("h3", {}, t("say_this")),

@@ -77,6 +77,7 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
     heldByUs: panel?.presence === "do_not_disturb",
     dial: panel?.dial ?? local.dial,
     placeable: panel?.placeable ?? "unknown",
+    fallback: lent?.fallback ?? false,
     ifItDrops: mode === "emergency" && Boolean(lent?.callback_number) && panel?.placeable !== "no",
   };
 }

@@ -475,7 +475,8 @@ def _trimmed(text: str | None) -> str | None:
 class PanelAnswer(Struct, frozen=True, kw_only=True):
     """`GET /agents/{agent_id}/panel`; `banner` is in the agent's language, `poll_after_s` in seconds.
 
-    `banner_key` names the banner in any language; `presence` is null while it is not held by us.
+    `banner_key` names the banner in any language; `presence` is null while it is not held by us. `fallback`: the
+    callback number is the fallback number, which other people answer, and not the agent.
     """
 
     mode: str
@@ -486,6 +487,7 @@ class PanelAnswer(Struct, frozen=True, kw_only=True):
     presence: PresenceStatus | None
     callback_number: str | None
     expires_at: datetime | None
+    fallback: bool
     say: Say | None
     placeable: Placeable
     dial: str | None
@@ -641,6 +643,7 @@ def panel_answer(panel: Panel, locale: str | None = None) -> PanelAnswer:
         presence=panel.presence,
         callback_number=panel.callback_number,
         expires_at=panel.expires_at,
+        fallback=panel.fallback,
         say=panel.say,
         placeable=panel.placeable,
         dial=panel.dial,

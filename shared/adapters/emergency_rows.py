@@ -4,7 +4,7 @@
     call|{call}                             whose call an id is, or that it ended before it started
     call|{call}|{agent}                     likewise, where something else is recorded under the id already
     server|{call}|{rank}|{agent}            who claims a server call, or for whom it was seen
-    starter|{identity}|{rank}|{agent}       who has an untied leg and would start its server call by this identity
+    starter|{identity}|{rank}|{agent}       who has a leg without an exact tie, and starts calls by this identity
     untied|{rank}|{agent}                   who has an untied leg, whatever the identity
     number|{digits}|                        the slot, rewritten by whatever lends the number; `leaves`: no longer in
                                             the pool
@@ -74,6 +74,7 @@ from shared.domain.confidentiality import Recording
 from shared.domain.emergencies import (
     Emergency,
     Leg,
+    Standing,
     UnlistedEmergencyPlace,
     closings_due,
     due_at,
@@ -315,7 +316,7 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     key, stands = emergency.agent_key, standing(emergency, rules, now)
     bare: Values = {"schema": SCHEMA}
     rows = {leg_row(leg, key): state_values(_owner_of(leg, emergency)) for leg in emergency.legs}
-    rows |= _rows_for_events(emergency, ring, untied=bool(stands.untied))
+    rows |= _rows_for_events(emergency, stands, ring)
     if emergency.owner is not None:
         rows |= {f"unlisted|{ring.first(agent_key_of(each))}|{key}": bare for each in emergency.answered_ids}
     rows |= alone_rows(emergency)
@@ -329,15 +330,16 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     return rows
 
 
-def _rows_for_events(emergency: Emergency, ring: KeyRing, *, untied: bool) -> dict[str, Values]:
+def _rows_for_events(emergency: Emergency, stands: Standing, ring: KeyRing) -> dict[str, Values]:
     """By which an event of a server call, or of a recording, finds the emergency."""
     # The version before reads the rank in the row, and finds a row of whatever is between its prefix and the agent.
     last = f"{emergency.rank}|{emergency.agent_key}"
     ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
     rows = {f"server|{server_key}|{last}": ranked for server_key in _server_keys(emergency)}
-    if untied and emergency.starters:
+    if stands.untied or stands.guessed:
         names = (key_of(raw_identity(starter)) for starter in emergency.starters)
         rows |= {f"starter|{ring.first(name)}|{last}": ranked for name in names}
+    if stands.untied and emergency.starters:
         rows[f"untied|{last}"] = ranked
     return rows
 

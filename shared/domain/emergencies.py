@@ -70,7 +70,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
     `answered_as` is the id that an unlisted agent's dial was answered with, None for a listed one and in rows of an
-    older version.
+    older version. `told_timed_out`: the log has that nobody ever reported its end.
     `reported_end` is what the softphone or a machine said; `left_at` when call control saw the agent leave a callback,
     or a supervisor said that it is over: neither says who ended it. `country` and `placement` are where the caller was
     and what came of it (B13); without them for a callback and in rows of an older version.
@@ -93,6 +93,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     claims: tuple[Key, ...] = ()
     callback: Key | None = None
     answered_as: str | None = None
+    told_timed_out: bool = False
     country: str | None = None
     placement: Placement | None = None
 
@@ -117,12 +118,14 @@ class Leg(Struct, frozen=True, kw_only=True):
 class Sighting(Struct, frozen=True, kw_only=True):
     """A server call that ACS said this agent started: from its CallStarted, its CallEnded, or both.
 
-    `self_stated`: it was started by an identity that is this agent's by their own word alone.
+    `self_stated`: it was started by an identity that is this agent's by their own word alone. `start_derived`: no
+    CallStarted said when; it is the end less the call's length, which can be wrong.
     """
 
     server_key: Key
     correlation_key: Key | None = None
     started_at: datetime | None = None
+    start_derived: bool = False
     ended_at: datetime | None = None
     ended_by_starter: bool = False
     self_stated: bool = False
@@ -283,7 +286,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """All that follows from an emergency's facts at one moment.
 
     `ends` are the legs that are over, by leg id: reported, seen by ACS, or timed out, whichever came first. `untied`
-    are the legs of which no server call is known: in progress, or ended so lately that its event may still come.
+    are the legs of which no server call is known, or only one that began before the dial: in progress, or ended so
+    lately that its event may still come. `guessed` are those of which one is inferred, and another may yet prove to be.
     `held_until` is until when presence is held: for ever while a leg is in progress, None when it is not held (B5).
     `dropped` are the legs whose drop holds it, also beside one that is in progress.
     """
@@ -291,6 +295,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     ends: dict[str, LegEnd]
     in_progress: tuple[Leg, ...]
     untied: tuple[Leg, ...]
+    guessed: tuple[Leg, ...]
     dropped: tuple[Leg, ...]
     held_until: datetime | None
 
@@ -310,7 +315,7 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
 
     Exact: claimed, and seen started by this agent at a time that fits, because a claim may name a customer's call that
     began long before. Inferred: a sighting for which one untied leg fits by its times, taken in the order in which the
-    calls started; legs dialled before the call started come first.
+    calls started. Those that began after a dial come first: who dials 911 may just have hung up another call.
     """
     if not emergency.sightings:
         return {}
@@ -324,12 +329,14 @@ def ties(emergency: Emergency) -> dict[str, Tie]:
         claimed = next((seen[key] for key in leg.claims if key in seen and _fits(seen[key], leg)), None)
         if claimed is not None:
             found[leg.leg_id] = Tie(TieKind.EXACT, seen.pop(claimed.server_key))
-    for sighting in sorted(seen.values(), key=_start_order):
-        # The agent did not start a callback: whatever they start then is another call.
-        untied = (leg for leg in emergency.legs if leg.leg_id not in found and leg.callback is None)
-        leg_id = _only_fit(sighting, untied)
-        if leg_id is not None:
-            found[leg_id] = Tie(TieKind.INFERRED, sighting)
+    begun = sorted((each for each in seen.values() if each.started_at is not None), key=_start_order)
+    for before_the_dial in (CLOCK_SKEW, TIE_WITHIN):
+        for sighting in [each for each in begun if each.server_key in seen]:
+            # The agent did not start a callback: whatever they start then is another call.
+            untied = (leg for leg in emergency.legs if leg.leg_id not in found and leg.callback is None)
+            fitting = [leg for leg in untied if _may_be_inferred(sighting, leg, before_the_dial)]
+            if len(fitting) == 1:
+                found[fitting[0].leg_id] = Tie(TieKind.INFERRED, seen.pop(sighting.server_key))
     return found
 
 
@@ -343,14 +350,15 @@ def _start_order(sighting: Sighting) -> tuple[datetime, str]:
     return moment, sighting.server_key
 
 
-def _only_fit(sighting: Sighting, untied: Iterable[Leg]) -> str | None:
-    started_at = sighting.started_at
-    if started_at is None:
-        return None
-    near = [leg for leg in untied if _fits(sighting, leg)]
-    dialled_before = [leg for leg in near if leg.dialled_at <= started_at + CLOCK_SKEW]
-    fitting = dialled_before or near
-    return fitting[0].leg_id if len(fitting) == 1 else None
+def _may_be_inferred(sighting: Sighting, leg: Leg, before_the_dial: timedelta) -> bool:
+    """Whether it fits a leg, and began no longer before the dial than that.
+
+    One that was over by the dial is another call, which the agent hung up for it: its end would end the emergency.
+    """
+    begun, over = sighting.started_at, sighting.ended_at
+    if begun is None or not _fits(sighting, leg) or begun + before_the_dial < leg.dialled_at:
+        return False
+    return begun >= leg.dialled_at or over is None or over > leg.dialled_at + CLOCK_SKEW
 
 
 def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
@@ -360,18 +368,30 @@ def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
     evident = ((leg.leg_id, _end_of(leg, tied.get(leg.leg_id), rules, now)) for leg in emergency.legs)
     ends = {leg_id: end for leg_id, end in evident if end is not None}
     # No call is placed in a drill: one that the agent starts meanwhile is not the drill's.
-    may_tie = () if emergency.drill else emergency.legs
-    untied = (leg for leg in may_tie if leg.leg_id not in tied and leg.callback is None)
+    may_tie = () if emergency.drill else [leg for leg in emergency.legs if leg.callback is None]
+    awaited = [leg for leg in may_tie if leg.leg_id not in ends or now < leg.dialled_at + rules.window]
     dropped = _dropped(emergency, ends, rules, now)
     held = any(leg.holds_presence and leg.leg_id not in ends for leg in emergency.legs)
     hold_ends_at = max((ends[leg.leg_id].at + rules.hold_after_drop for leg in dropped), default=None)
     return Standing(
         ends=ends,
         in_progress=tuple(leg for leg in emergency.legs if leg.leg_id not in ends),
-        untied=tuple(leg for leg in untied if leg.leg_id not in ends or now < leg.dialled_at + rules.window),
+        untied=tuple(leg for leg in awaited if not _is_known(tied.get(leg.leg_id), leg)),
+        guessed=tuple(leg for leg in awaited if _is_guess(tied.get(leg.leg_id))),
         dropped=dropped,
         held_until=_NO_END if held else hold_ends_at,
     )
+
+
+def _is_known(tie: Tie | None, leg: Leg) -> bool:
+    """Whether a leg has its server call: one that is inferred, and began before the dial, may be another call."""
+    if tie is None or tie.kind is TieKind.EXACT:
+        return tie is not None
+    return tie.sighting.started_at is not None and tie.sighting.started_at >= leg.dialled_at
+
+
+def _is_guess(tie: Tie | None) -> bool:
+    return tie is not None and tie.kind is TieKind.INFERRED
 
 
 def _own_rules(emergency: Emergency, rules: Rules) -> Rules:
@@ -411,16 +431,23 @@ def _dropped(emergency: Emergency, ends: Mapping[str, LegEnd], rules: Rules, now
 
 
 def timed_out_legs(emergency: Emergency, stands: Standing, rules: Rules) -> list[Leg]:
-    """The legs that count as dropped because nobody ever reported their end."""
+    """The legs that count as dropped because nobody ever reported their end, and of which that was not told yet."""
     ends, max_call = stands.ends, _own_rules(emergency, rules).max_call
-    return [leg for leg in emergency.legs if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + max_call, False)]
+    untold = [leg for leg in emergency.legs if not leg.told_timed_out]
+    return [leg for leg in untold if ends.get(leg.leg_id) == LegEnd(leg.dialled_at + max_call, False)]
+
+
+def with_timed_out_told(emergency: Emergency, told: Collection[Leg]) -> Emergency:
+    """It was told of these legs that they timed out."""
+    legs = tuple(structs.replace(leg, told_timed_out=True) if leg in told else leg for leg in emergency.legs)
+    return structs.replace(emergency, legs=legs) if told else emergency
 
 
 def due_at(emergency: Emergency, stands: Standing, rules: Rules, now: datetime) -> datetime:
     """When time alone next changes something: a leg times out, a hold or the lease ends, or all is forgotten."""
     assert emergency.lease is not None
     max_call = emergency.lease.own(rules).max_call
-    moments = [leg.dialled_at + max_call for leg in stands.in_progress]
+    moments = [leg.dialled_at + max_call for leg in (*stands.in_progress, *timed_out_legs(emergency, stands, rules))]
     moments += [ring.until for ring in rings_now(emergency, now)]
     if stands.hold_ends_at is not None:
         moments.append(stands.hold_ends_at)
@@ -580,8 +607,10 @@ def with_claim(emergency: Emergency, leg_id: str, server_key: str, rules: Rules,
     """The softphone said which server call a leg is. Of a callback call control knows that: its word alone counts."""
 
     def claiming(leg: Leg) -> Leg:
-        claims = tuple(sorted({*leg.claims, server_key})[:MAX_CLAIMS_A_LEG])
-        return structs.replace(leg, claims=claims)
+        # What ACS has seen to be so is kept, whatever else is claimed later.
+        seen = {each.server_key for each in emergency.sightings if _fits(each, leg)}
+        claims = sorted({*leg.claims, server_key}, key=lambda each: (each not in seen, each))
+        return structs.replace(leg, claims=tuple(sorted(claims[:MAX_CLAIMS_A_LEG])))
 
     legs = tuple(claiming(leg) if leg.leg_id == leg_id and not leg.callback else leg for leg in emergency.legs)
     return settle(structs.replace(emergency, legs=legs), rules, now)
@@ -594,8 +623,16 @@ def with_sighting(emergency: Emergency, sighting: Sighting, rules: Rules, now: d
     if before is None and not _may_matter(emergency, sighting, rules, now):
         return emergency
     known[sighting.server_key] = _merged(before, sighting)
-    latest = sorted(known.values(), key=_start_order)[-MAX_SIGHTINGS:]
-    return settle(structs.replace(emergency, sightings=tuple(latest)), rules, now)
+    seen = structs.replace(emergency, sightings=tuple(sorted(known.values(), key=_start_order)))
+    return settle(structs.replace(seen, sightings=_latest_sightings(seen)), rules, now)
+
+
+def _latest_sightings(emergency: Emergency) -> tuple[Sighting, ...]:
+    """Not too many of them: those that a leg hangs on, which would be in progress anew, and the latest others."""
+    tied = {tie.sighting.server_key for tie in ties(emergency).values()}
+    others = [each.server_key for each in emergency.sightings if each.server_key not in tied]
+    gone = set(others[: max(0, len(emergency.sightings) - MAX_SIGHTINGS)])
+    return tuple(each for each in emergency.sightings if each.server_key not in gone)
 
 
 def claims_on(emergency: Emergency, call_keys: Collection[str]) -> list[Leg]:
@@ -621,16 +658,22 @@ def claimed_by_callback(emergency: Emergency, server_key: str) -> bool:
 def _may_matter(emergency: Emergency, sighting: Sighting, rules: Rules, now: datetime) -> bool:
     claimed = any(sighting.server_key in leg.claims for leg in emergency.legs)
     stands = standing(emergency, rules, now)
-    return claimed or any(leg in stands.in_progress or _fits(sighting, leg) for leg in stands.untied)
+    if claimed or any(leg in stands.in_progress or _fits(sighting, leg) for leg in stands.untied):
+        return True
+    # It may prove to be the call of a leg that another was taken for; without a start it may yet be claimed.
+    no_start = sighting.started_at is None
+    return any(_fits(sighting, leg) or (no_start and leg in stands.in_progress) for leg in stands.guessed)
 
 
 def _merged(before: Sighting | None, new: Sighting) -> Sighting:
     if before is None:
         return new
+    begun = min(before, new, key=lambda each: (each.started_at is None, each.start_derived, _start_order(each)))
     return Sighting(
         server_key=new.server_key,
         correlation_key=before.correlation_key or new.correlation_key,
-        started_at=_earliest(before.started_at, new.started_at),
+        started_at=begun.started_at,
+        start_derived=begun.start_derived,
         ended_at=_earliest(before.ended_at, new.ended_at),
         ended_by_starter=before.ended_by_starter or new.ended_by_starter,
         self_stated=before.self_stated and new.self_stated,

@@ -56,6 +56,7 @@ class Banner(StrEnum):
 class Panel(Struct, frozen=True, kw_only=True):
     """The panel's state; `expires_at` is until when the callback number is promised.
 
+    `fallback`: it is the fallback number, which other people answer, and not the agent.
     `presence` is Do not disturb while it is held by us, None otherwise. `say` is what the caller should say (B12), None
     without a lease; `dial` are the digits that the platform connects
     where the caller is, None where it connects none (B13).
@@ -68,6 +69,7 @@ class Panel(Struct, frozen=True, kw_only=True):
     presence: PresenceStatus | None = None
     callback_number: str | None = None
     expires_at: datetime | None = None
+    fallback: bool = False
     say: Say | None = None
     placeable: Placeable = Placeable.UNKNOWN
     dial: str | None = None
@@ -85,7 +87,8 @@ def panel_of(emergency: Emergency | None, rules: Rules, now: datetime) -> Panel:
     panel = structs.replace(_moded(emergency, stands, placement, now), presence=_held_presence(emergency, stands))
     lease, situation = emergency.lease, structs.replace(emergency.situation or Situation(), placement=placement)
     if lease.lasts(rules, now):
-        panel = with_number(panel, lease.number or None, lease.expires_at(rules, now), situation)
+        expires_at = lease.expires_at(rules, now)
+        panel = with_number(panel, lease.number or None, expires_at, situation, fallback=lease.fallback)
     elif stands.in_progress or stands.held:
         # A hold may outlast the lease: as long as its banner asks to call again, there is the button for it.
         panel = _with_placement(panel, situation)
@@ -179,9 +182,12 @@ def beside_unrecorded(panel: Panel, unrecorded: Panel) -> Panel:
     return unrecorded
 
 
-def with_number(panel: Panel, number: str | None, expires_at: datetime | None, situation: Situation) -> Panel:
+def with_number(
+    panel: Panel, number: str | None, expires_at: datetime | None, situation: Situation, *, fallback: bool = True
+) -> Panel:
     """The panel with the callback number and what to say, gone with the lease, and what the platform connects."""
-    numbered = structs.replace(panel, callback_number=number, expires_at=expires_at, say=say_of(situation, number))
+    say = say_of(situation, number)
+    numbered = structs.replace(panel, callback_number=number, expires_at=expires_at, fallback=fallback, say=say)
     return _with_placement(numbered, situation)
 
 

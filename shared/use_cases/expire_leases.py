@@ -1,6 +1,6 @@
 """What time alone brings about: timed-out legs, holds that end, numbers that come free (S3, B2, B5, B8)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
@@ -9,12 +9,14 @@ from shared.domain.dials import kept_tracked
 from shared.domain.emergencies import (
     GIVE_PRESENCE_UP_AFTER,
     Emergency,
+    Leg,
     due_at,
     may_be_forgotten,
     settle,
     standing,
     timed_out_legs,
     with_expiry,
+    with_timed_out_told,
 )
 from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
 from shared.domain.leases import called
@@ -185,12 +187,12 @@ class _Sweep:
         if may_be_forgotten(settled, self._rules, now):
             return self._forget(stored, emergency, settled, now)
         stands = standing(settled, self._rules, now)
+        timed_out = timed_out_legs(settled, stands, self._rules)
+        settled = with_timed_out_told(settled, timed_out)
         if settled == emergency and due_at(settled, stands, self._rules, now) <= now:
             return False
         self._emergencies.commit(Change(stored=stored, emergency=settled, now=now), self._deadline)
-        if emergency.lease.busy_until is not None and settled.lease is not None and settled.lease.busy_until is None:
-            for _ in timed_out_legs(settled, stands, self._rules):
-                self._telemetry.emit("leg_timed_out", **called(emergency.lease))
+        self._tell_timed_out(emergency, timed_out)
         self._tell_expiry(emergency, settled)
         self.effects += owed_to(settled)
         return True
@@ -207,9 +209,15 @@ class _Sweep:
             if left and now < emergency.lease.released_at(self._rules) + GIVE_PRESENCE_UP_AFTER:
                 return False
         self._emergencies.forget(stored, now, self._deadline)
+        stands = standing(settled, self._rules, now)
+        self._tell_timed_out(emergency, timed_out_legs(settled, stands, self._rules))
         self._tell_expiry(emergency, settled)
         self._telemetry.emit("number_released", **called(emergency.lease))
         return True
+
+    def _tell_timed_out(self, emergency: Emergency, legs: Sequence[Leg]) -> None:
+        for _ in legs:
+            self._telemetry.emit("leg_timed_out", **called(emergency.lease))
 
     def _tell_expiry(self, before: Emergency, after: Emergency) -> None:
         """Say that the number has left the agent, once: by whoever wrote it."""

@@ -106,6 +106,7 @@ def _sighting(call: ServerCall, now: datetime) -> Sighting:
         server_key=key_of(call.server_call_id),
         correlation_key=key_of(call.correlation_id) if call.correlation_id else None,
         started_at=started_at,
+        start_derived=call.ended and started_at is not None,
         ended_at=at if call.ended else None,
         ended_by_starter=call.ended and raw_identity(call.ended_by or "") == raw_identity(call.starter),
     )

@@ -59,7 +59,7 @@ def panel(**fields: Any) -> dict[str, Any]:
     """A panel as the server tells it, with other fields than those of an agent at peace."""
     peace = {"mode": "normal", "controls": list(USUAL), "form_actions": ["save", "refresh"], "banner": None}
     nothing = dict.fromkeys(("banner_key", "presence", "callback_number", "expires_at", "say", "dial"))
-    return {**peace, **nothing, "placeable": "unknown", "poll_after_s": 30, **fields}
+    return {**peace, **nothing, "fallback": False, "placeable": "unknown", "poll_after_s": 30, **fields}
 
 
 def in_emergency(**fields: Any) -> dict[str, Any]:

@@ -236,6 +236,18 @@ def test_say_this_holds_place_and_number_for_reading_aloud(page: Page, desk: Des
     assert page.locator("emergency-panel .number").evaluate("(it) => getComputedStyle(it).userSelect") == "all"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_the_fallback_number_the_panel_says_that_other_people_answer(page: Page, desk: Desk, language: str) -> None:
+    words = WORDS[language]
+    desk.panel = in_emergency(fallback=True)
+    open_panel(page, desk, locale=language)
+    say = page.get_by_role("region", name=words["say_this"])
+    expect(say).to_contain_text(words["say_fallback"])
+    expect(say.locator("time")).to_have_count(0)
+    told = words["if_it_drops_fallback"].format(number="911", callback="+1 425 555 0102")
+    expect(page.get_by_text(told, exact=True)).to_be_visible()
+
+
 NOWHERE = {"address": None, "address_source": None, "latitude": None, "longitude": None, "source": "unknown"}
 
 

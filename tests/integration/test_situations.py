@@ -30,8 +30,11 @@ IN_PROGRESS = {
     "form_actions": [],
     "banner_key": "emergency_in_progress",
     "presence": "do_not_disturb",
+    "fallback": False,
     "poll_after_s": 2,
 }
+# The number that other people answer.
+NOT_OURS = {"fallback": True}
 AFTER_A_DROP = IN_PROGRESS | {
     "mode": "normal",
     "controls": ["call_again", "end_hold", *USUAL],
@@ -52,6 +55,7 @@ OVER = {
     "presence": None,
     "callback_number": None,
     "expires_at": None,
+    "fallback": False,
     "say": None,
     "placeable": "unknown",
     "dial": None,
@@ -210,11 +214,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory, log_folders: list[Path]) -> I
 def test_the_pool_is_empty(bare: Tapped) -> None:
     dana = someone(bare.local)
     answer = dialled(dana, caller_id_ours=True)
-    assert_told(answer, PLACED, IN_PROGRESS, SAY)
+    assert_told(answer, PLACED, IN_PROGRESS | NOT_OURS, SAY)
     assert answer["callback_number"] == FALLBACK
     assert polled(bare.local, dana) == answer["panel"]
     dana.end(answer["call_id"], "dropped")
-    assert_told(answer | {"panel": polled(bare.local, dana)}, PLACED, AFTER_A_DROP, SAY)
+    assert_told(answer | {"panel": polled(bare.local, dana)}, PLACED, AFTER_A_DROP | NOT_OURS, SAY)
 
 
 def test_the_store_is_away(bare: Tapped) -> None:
@@ -227,6 +231,6 @@ def test_the_store_is_away(bare: Tapped) -> None:
     tap.mode = "pass"
     settle(local)
     live = {"address": ELSEWHERE, "address_source": "live", "source": "live", "at": answer["panel"]["say"]["at"]}
-    assert_told(answer, PLACED | {"degraded": True}, IN_PROGRESS, SAY | live)
+    assert_told(answer, PLACED | {"degraded": True}, IN_PROGRESS | NOT_OURS, SAY | live)
     assert answer["callback_number"] == FALLBACK
     assert shown == answer["panel"]

@@ -110,6 +110,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     presence: str | None
     callback_number: str | None
     expires_at: datetime | None
+    fallback: bool
     say: Say | None
     placeable: str
     dial: str | None

@@ -1,7 +1,7 @@
 """The invariants: looked at after every transaction, in probes at the edges of time, and at the end of a world."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -729,6 +729,19 @@ class Checks:
             return None
         running = self._judged(emergency).running
         return [leg for leg in emergency.legs if leg.callback == callback_id and leg.leg_id in running]
+
+    def goes_on_whatever_else_ended(self, agent_id: str, leg_id: str, misdated: Collection[str]) -> None:
+        """A call that nobody ended yet is in progress, though another one of this agent has ended.
+
+        Beside one of which a wrong clock says when it was dialled, nobody can tell which call is which.
+        """
+        emergency = self.emergencies.get(self.world.key_of(agent_id))
+        if emergency is None or any(leg.leg_id in misdated for leg in emergency.legs):
+            return
+        over = {leg: end for leg in emergency.legs if (end := self._judged(emergency).over.get(leg.leg_id))}
+        ended = [leg for leg in over if leg.leg_id == leg_id and leg.reported_end is None and leg.left_at is None]
+        lasting = [leg for leg in ended if self.world.clock.now() < leg.dialled_at + self.world.rules.max_call]
+        self.world.require(not lasting, "another call's end ends no leg", lasting, agent_id)
 
     def delivery_failed(self, notice_id: str) -> None:
         """A crash or a lost answer hit this delivery: it may come once more."""

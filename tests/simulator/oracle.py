@@ -5,7 +5,7 @@ facts. This computes them again, from the same facts, in another way and from th
 that a mistake in one shows as a difference between the two. It imports the product's records, never its rules.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -92,10 +92,14 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
             if match and leg.leg_id not in found:
                 found[leg.leg_id] = (match[0], True)
                 left.remove(match[0])
-    for sighting in sorted(left, key=lambda each: (each.started_at or each.ended_at or FAR_FUTURE, each.server_key)):
-        fitting = _fitting(sighting, [leg for leg in emergency.legs if leg.leg_id not in found and not leg.callback])
-        if fitting is not None:
-            found[fitting.leg_id] = (sighting, False)
+    left = sorted((each for each in left if each.started_at), key=lambda each: (each.started_at, each.server_key))
+    for placed_by_the_dial in (True, False):
+        for sighting in list(left):
+            untied = [leg for leg in emergency.legs if leg.leg_id not in found and not leg.callback]
+            fitting = [leg for leg in untied if _is_likely(leg, sighting, placed_by_the_dial=placed_by_the_dial)]
+            if len(fitting) == 1:
+                found[fitting[0].leg_id] = (sighting, False)
+                left.remove(sighting)
     return found
 
 
@@ -107,13 +111,13 @@ def _answers(leg: Leg, sighting: Sighting) -> bool:
     return leg.callback is not None and sighting.server_key in leg.claims
 
 
-def _fitting(sighting: Sighting, untied: Iterable[Leg]) -> Leg | None:
-    if sighting.started_at is None:
-        return None
-    near = [leg for leg in untied if _may_be(leg, sighting.started_at)]
-    before = [leg for leg in near if sighting.started_at - leg.dialled_at >= -SKEW]
-    fitting = before or near
-    return fitting[0] if len(fitting) == 1 else None
+def _is_likely(leg: Leg, sighting: Sighting, *, placed_by_the_dial: bool) -> bool:
+    """Whether it may be this leg's, which one cannot be that began before the dial and was hung up for it."""
+    if sighting.started_at is None or not _may_be(leg, sighting.started_at):
+        return False
+    if sighting.started_at < leg.dialled_at and sighting.ended_at and sighting.ended_at - leg.dialled_at <= SKEW:
+        return False
+    return not placed_by_the_dial or sighting.started_at - leg.dialled_at >= -SKEW
 
 
 def _may_be(leg: Leg, began: datetime) -> bool:

@@ -140,17 +140,34 @@ class Person:
         call.measured = not ahead and self._calls % 4 > 0
         if call.measured:
             world.checks.places[call.leg_id] = call.place
+        hung_up_another = chance.random() < 0.1
+        if hung_up_another:
+            self._hung_up_for(call)
+        self._is_reported(call, ahead, believed_s)
+        self._meanwhile(call)
+        talks_s = LONG_TALKS_S if world.seed % 20 == 0 else TALKS_S
+        world.clock.sleep(chance.choice(talks_s) * (0.5 + chance.random()))
+        world.talking -= 1
+        if hung_up_another and call.measured:
+            world.checks.goes_on_whatever_else_ended(self.agent_id, call.leg_id, self._misdated)
+        self._over(call)
+
+    def _is_reported(self, call: Call, ahead: timedelta, believed_s: float) -> None:
+        world, chance = self.world, self.world.chance
         by_event_only = chance.random() < 0.1
         # After a lease that a clock has shortened a late event of the same call is another one: README, Unfinished.
         told_too = chance.random() < 0.3 and ahead != timedelta(seconds=believed_s)
         if by_event_only or told_too:
-            self.world.courier.send(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
+            world.courier.send(lambda process: self._start_event(process, call), may_be_lost=not by_event_only)
         if chance.random() < 0.6:
-            self.world.courier.send(lambda process: process.see(self._server_started(call)))
+            world.courier.send(lambda process: process.see(self._server_started(call)))
         if not by_event_only:
             world.clock.spawn(lambda: self._softphone_dials(call, ahead))
         if chance.random() < 0.3:
             world.clock.spawn(lambda: self._softphone_ties(call), 1.0)
+
+    def _meanwhile(self, call: Call) -> None:
+        world, chance = self.world, self.world.chance
         if chance.random() < 0.15:
             world.clock.spawn(self._choose_presence, chance.random() * 600)
         if chance.random() < 0.2:
@@ -159,10 +176,17 @@ class Person:
             rules = world.rules
             kept = rules.window + rules.after_call + rules.cool_down
             world.clock.spawn(lambda: self._is_called_back(call), chance.random() ** 2 * 1.6 * kept.total_seconds())
-        talks_s = LONG_TALKS_S if world.seed % 20 == 0 else TALKS_S
-        world.clock.sleep(chance.choice(talks_s) * (0.5 + chance.random()))
-        world.talking -= 1
-        self._over(call)
+
+    def _hung_up_for(self, call: Call) -> None:
+        """An ordinary call, or a slip on the keypad, was over just before the dial; its events may come after it."""
+        chance, starter = self.world.chance, self.world.identity(self.agent_id)
+        ended_at = call.dialled_at - timedelta(seconds=0.2 + chance.random() * 3)
+        began_at = ended_at - timedelta(seconds=1 + chance.random() * 40)
+        other = f"before {call.call_id}"
+        began = ServerCall(server_call_id=other, starter=starter, at=began_at, ended=False)
+        over = structs.replace(began, at=ended_at, ended=True, duration=ended_at - began_at, ended_by=starter)
+        self.world.courier.send(lambda process: process.see(began))
+        self.world.courier.send(lambda process: process.see(over))
 
     def _expect_notice(self, call: Call) -> None:
         test = call.dialled == "933"

@@ -176,6 +176,7 @@ def test_the_window_is_made_shorter_and_whoever_was_promised_more_keeps_the_numb
     later.tick()
     panel = later.panel(DANA)
     assert (panel.callback_number, panel.expires_at) == (answer.callback_number, answer.expires_at)
+    assert not panel.fallback
     assert later.call_back(answer.callback_number) == DANA_ACS
     later.clock.advance(after(minutes=1))
     assert later.panel(DANA).callback_number is None
@@ -437,6 +438,36 @@ def test_no_end_ever_becomes_a_drop_after_max_call_minutes(house: House) -> None
     assert house.status(DANA) is AVAILABLE
 
 
+def test_each_leg_that_timed_out_is_told_once_also_beside_one_in_progress(house: House) -> None:
+    dial(house)
+    house.clock.advance(after(minutes=100))
+    dial(house, "call-2")
+    for _ in range(15):
+        house.clock.advance(after(minutes=10))
+        house.tick()
+    assert house.telemetry.count("leg_timed_out") == 1
+    house.end(End(call_id="call-2", by_agent=True, agent_id=DANA))
+    house.clock.advance(after(hours=9))
+    house.tick()
+    assert house.telemetry.count("leg_timed_out") == 1
+
+
+def test_a_leg_that_timed_out_is_told_where_the_look_at_the_presence_comes_first_and_where_no_timer_ran() -> None:
+    for timer_minutes in (1, 60 * 12):
+        house = House()
+        house.deployment = structs.replace(house.deployment, rules=Rules(hold_after_drop_minutes=0))
+        house.lend_from(house.deployment.callback_numbers)
+        house.add_agent(Agent(agent_id=DANA))
+        house.show(DANA, AVAILABLE)
+        dial(house)
+        for minute in range(1, 60 * 12 + 1):
+            house.clock.advance(after(minutes=1))
+            house.sweep()
+            if minute % timer_minutes == 0:
+                house.tick()
+        assert house.telemetry.count("leg_timed_out") == 1, timer_minutes
+
+
 def test_a_redial_keeps_the_number_owes_another_notice_and_presence_returns_after_the_last_leg(house: House) -> None:
     first = dial(house)
     house.clock.advance(after(minutes=5))
@@ -557,6 +588,7 @@ def test_an_empty_pool_gives_the_fallback_number() -> None:
     house = House(pool=())
     answer = house.dial(Dial(call_id="1", agent_id=DANA, dialled="911"))
     assert answer.callback_number == FALLBACK and answer.panel.mode is Mode.EMERGENCY
+    assert answer.panel.fallback and house.panel(DANA).fallback
     house.clock.advance(after(hours=12))
     house.tick()
     house.clock.advance(after(hours=12))
@@ -946,7 +978,7 @@ def test_a_row_that_cannot_be_read_degrades_the_dial_and_stops_nothing(house: Ho
     key = next(row for row in house.rows() if row.startswith("agent|"))
     house.table.commit([Put(key, {"schema": 9, "state": '{"legs": 3}', "index": "[]"})], house.within())
     answer = dial(house, "call-2")
-    assert (answer.degraded, answer.callback_number) == (True, FALLBACK)
+    assert (answer.degraded, answer.callback_number, answer.panel.fallback) == (True, FALLBACK, True)
     house.sweep()
 
 

@@ -526,6 +526,7 @@ PANEL_OF_A_TEST_CALL = {
     "presence": "do_not_disturb",
     "callback_number": "+12025550111",
     "expires_at": "2026-11-20T19:00:00Z",
+    "fallback": False,
     "say": {
         "address": None,
         "address_source": None,
@@ -555,7 +556,7 @@ def test_a_dials_answer_has_the_contracts_fields() -> None:
         test=True,
         notified=2,
         ignored=("locale",),
-        panel=with_number(emergency_panel(test=True), "+12025550111", expires_at, Situation()),
+        panel=with_number(emergency_panel(test=True), "+12025550111", expires_at, Situation(), fallback=False),
     )
     answer = json.loads(msgspec.json.encode(call_answer(told)))
     assert answer == {
