@@ -337,7 +337,7 @@ class EmergencyStore(Protocol):
         ...
 
     def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
-        """The keys of the agents of this raw ACS identity who have a leg of which no server call is known."""
+        """The keys of the agents of this raw ACS identity who have a leg without an exact tie."""
         ...
 
     def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:

@@ -4,7 +4,8 @@
     call|{call}                             whose call an id is, or that it ended before it started
     call|{call}|{agent}                     likewise, where something else is recorded under the id already
     server|{call}|{rank}|{agent}            who claims a server call, or for whom it was seen
-    starter|{identity}|{rank}|{agent}       who has a leg without an exact tie, and starts calls by this identity
+    starter|{identity}|{rank}|{agent}       who has an untied leg and would start its server call by this identity
+    starter|{identity}|{rank}|guess|{agent} who has none, but one whose server call is inferred
     untied|{rank}|{agent}                   who has an untied leg, whatever the identity
     number|{digits}|                        the slot, rewritten by whatever lends the number; `leaves`: no longer in
                                             the pool
@@ -96,6 +97,7 @@ SCHEMA = 1
 EMERGENCY_SCHEMA = 2
 BUSY_RANK = "9"
 POOL_ROW = "pool"
+GUESSED = "|guess|"
 # What begins the keys of rows that are kept of people.
 ROWS_OF_PEOPLE = "agent|", "call|"
 OUT_OF_LINE: Values = {"schema": SCHEMA, "pool": ""}
@@ -337,8 +339,10 @@ def _rows_for_events(emergency: Emergency, stands: Standing, ring: KeyRing) -> d
     ranked: Values = {"schema": SCHEMA, "rank": emergency.rank}
     rows = {f"server|{server_key}|{last}": ranked for server_key in _server_keys(emergency)}
     if stands.untied or stands.guessed:
+        # What has all its calls, some by a guess, matters to events of its starter alone.
+        found_by = last if stands.untied else f"{emergency.rank}{GUESSED}{emergency.agent_key}"
         names = (key_of(raw_identity(starter)) for starter in emergency.starters)
-        rows |= {f"starter|{ring.first(name)}|{last}": ranked for name in names}
+        rows |= {f"starter|{ring.first(name)}|{found_by}": ranked for name in names}
     if stands.untied and emergency.starters:
         rows[f"untied|{last}"] = ranked
     return rows

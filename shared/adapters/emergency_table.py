@@ -10,6 +10,7 @@ from msgspec import structs
 from shared.adapters.broken_rows import look_again, set_aside
 from shared.adapters.drill_mail import drill_mail, forget_drill_mail
 from shared.adapters.emergency_rows import (
+    GUESSED,
     SCHEMA,
     agent_row,
     alone_rows,
@@ -163,7 +164,7 @@ class EmergencyTable:
         return [_last(row.key) for row in by_rank(rows)]
 
     def owners_of_starter(self, starter: str, deadline: Deadline) -> list[str]:
-        """The keys of the agents of this raw ACS identity who have a leg of which no server call is known."""
+        """The keys of the agents of this raw ACS identity who have a leg without an exact tie."""
         return self._named("starter", key_of(raw_identity(starter)), deadline)
 
     def unlisted_of(self, agent_id: str, deadline: Deadline) -> list[str]:
@@ -180,7 +181,7 @@ class EmergencyTable:
         """The keys of the agents, of any identity, who have a leg of which no server call is known."""
         # Of the version before there are only rows by identity.
         reads = [self._table.between(*with_prefix(kind), MAX_UNTIED_READ, deadline) for kind in ("untied|", "starter|")]
-        rows = by_rank(row for read in reads for row in read.result())
+        rows = by_rank(row for read in reads for row in read.result() if GUESSED not in row.key)
         return list(dict.fromkeys(_last(row.key) for row in rows))
 
     def going_on(self, deadline: Deadline) -> GoingOn:

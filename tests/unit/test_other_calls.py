@@ -102,6 +102,16 @@ def test_a_customers_call_that_goes_on_hold_for_the_dial_is_not_taken_for_it(
     assert in_progress(house)
 
 
+def test_an_inferred_tie_is_looked_at_anew_by_its_starters_events_and_by_no_recording(house: House) -> None:
+    dial(house)
+    assert house.emergencies.agents_untied(house.within()) == [key_of(DANA)]
+    house.see(began(house, "dialled", 1))
+    assert house.emergencies.owners_of_starter(DANA_ACS, house.within()) == [key_of(DANA)]
+    assert house.emergencies.agents_untied(house.within()) == []
+    house.tie("call-1", "dialled")
+    assert house.emergencies.owners_of_starter(DANA_ACS, house.within()) == []
+
+
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_customers_call_right_after_a_short_one_is_not_taken_for_it(house: House, order: Sequence[int]) -> None:
     dial(house)
