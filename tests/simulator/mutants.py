@@ -1065,8 +1065,20 @@ MUTANTS = (
     Mutant(
         "a machine is shown what another reported of an unlisted id",
         PANEL,
-        "(subject.entry is not None and not caller.is_agent)",
-        "not caller.is_agent",
+        "is_listed or caller.kind is CallerKind.OFFICE",
+        "is_listed or not caller.is_agent",
+    ),
+    Mutant(
+        "a listed agent's own panel shows only what they reported themself",
+        PANEL,
+        "is_listed = entry is not None and",
+        "is_listed = entry is not None and not caller.is_agent and",
+    ),
+    Mutant(
+        "by an id of before their entry an agent is shown another's dial",
+        PANEL,
+        "entry_named(agent_id, (entry,)) is not None",
+        "True",
     ),
     Mutant(
         "a dial that is not recorded yet may be recorded on tape",
@@ -1227,8 +1239,8 @@ MUTANTS = (
     Mutant(
         "an outage shows every panel to everybody",
         PANEL,
-        "caller, caller.owner if caller.is_agent else None, outage, now)",
-        "caller, None, outage, now)",
+        "by = _reporter(agent_id, entry, caller) if caller.is_agent else None",
+        "by = None",
     ),
     Mutant("a team lead has no panel of their own dial", PANEL, "owner_named(caller.name)", "caller.owner"),
     Mutant(

@@ -22,7 +22,7 @@ from tests.fakes.memory_table import MemoryTable
 
 ANA = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US")
 ANAS_ACS, EVES_ACS = "8:acs:r_ana", "8:acs:r_eve"
-EVE = person("object-of-eve")
+ANAS_OWN, EVE = person("object-of-ana"), person("object-of-eve")
 
 
 class ReadOnlyTable(MemoryTable):
@@ -42,7 +42,7 @@ class ReadOnlyHouse(House):
     def __init__(self) -> None:
         self.store = ReadOnlyTable()
         super().__init__(table=self.store)
-        self.add_agent(Agent(agent_id="ana", acs_user_ids=(ANAS_ACS,)))
+        self.add_agent(Agent(agent_id="ana", entra_object_id=ANAS_OWN.name, acs_user_ids=(ANAS_ACS,)))
         self.tick()
 
     def shut(self, *, opened: bool = False) -> None:
@@ -66,7 +66,7 @@ def panel(house: House, agent_id: str, caller: Caller) -> Panel:
     return house.calling.show_panel(agent_id, caller=caller, deadline=house.within())[0]
 
 
-@pytest.mark.parametrize("caller", [office(), everybody()])
+@pytest.mark.parametrize("caller", [ANAS_OWN, office(), everybody()])
 def test_a_degraded_answers_panel_stays_while_the_store_can_be_read_only(house: ReadOnlyHouse, caller: Caller) -> None:
     house.shut()
     answer = house.dial(ANA)
@@ -76,6 +76,31 @@ def test_a_degraded_answers_panel_stays_while_the_store_can_be_read_only(house: 
     house.repeats.do_again()
     recorded = panel(house, "ana", caller)
     assert (recorded.mode, recorded.callback_number) == (Mode.EMERGENCY, house.dial(ANA).callback_number)
+
+
+def test_a_listed_agents_own_panel_shows_what_was_reported_of_them_while_nothing_can_be_read(
+    house: ReadOnlyHouse,
+) -> None:
+    line = TableLine(house.directory_table)
+    house.directory = type(house.directory)(line, house.clock)
+    assert panel(house, "ana", ANAS_OWN).mode is Mode.NORMAL, "by then this process has read the entry"
+    house.line.away = True
+    answer = house.dial(ANA)
+    for line.away in (False, True):
+        house.clock.advance(after(minutes=2))
+        assert panel(house, "ana", ANAS_OWN) == panel(house, "ana", everybody()) == answer.panel
+        with pytest.raises((NotAllowed, Unavailable)):
+            panel(house, "ana", EVE)
+
+
+def test_by_an_id_of_before_their_entry_an_agent_is_shown_no_others_dial(house: ReadOnlyHouse) -> None:
+    house.dial(Dial(call_id="eve/1", agent_id="eve", dialled="911", country="US"), EVE)
+    house.end(End(call_id="eve/1", by_agent=True), EVE)
+    house.add_agent(Agent(agent_id="eva", entra_object_id=EVE.name))
+    house.shut()
+    house.dial(Dial(call_id="another's", agent_id="eve", dialled="911", country="US"))
+    assert panel(house, "eve", office()).mode is Mode.EMERGENCY
+    assert panel(house, "eve", EVE).mode is panel(house, "eva", EVE).mode is Mode.NORMAL
 
 
 def test_so_it_does_after_an_earlier_drop(house: ReadOnlyHouse) -> None:
