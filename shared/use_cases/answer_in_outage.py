@@ -47,15 +47,16 @@ def answer_beyond_line(facts: DialFacts, outage: OutageLog) -> Started:
     return stale(facts) if facts.too_late else Started(_remembered(facts, outage, notified=len(recipients)))
 
 
-def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple[Effect, ...]:
+def owed_after_outage(facts: DialFacts, agent_id: str, agent_key: str, *, known: bool) -> tuple[Effect, ...]:
     """What is owed for presence that this process held before it knew whose the dial is.
 
-    `agent_key` is what the emergency is stored under; `known`: another process recorded the dial.
+    `agent_id` is what it was answered with then, `agent_key` what the emergency is stored under; `known`: another
+    process recorded the dial.
     """
-    named = agent_key_of(facts.dial.agent_id)
+    named = agent_key_of(agent_id)
     if facts.subject.key != named and not facts.caller.is_agent:
         hold = derived(leg_id_of(named, facts.dial.call_id), "hold")
-        return (ReturnPresence(facts.dial.agent_id, hold),)
+        return (ReturnPresence(agent_id, hold),)
     # Whose the presence is must be looked at again.
     return (ReconcilePresence(agent_key),) if known else ()
 

@@ -203,7 +203,7 @@ class _Outcome(Struct, frozen=True, kw_only=True):
 
 def _presumed(dial: Dial, caller: Caller, deployment: Deployment, clock: Clock, means: _Means) -> DialFacts:
     """What is known before anybody was asked."""
-    subject = presumed(dial.agent_id, caller, means.directory)
+    subject = presumed(dial.agent_id, caller, means.directory, dial.entra_object_id)
     return DialFacts(
         dial=dial,
         caller=caller,
@@ -617,7 +617,7 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
         means.outage.recorded(facts.claimed_key, outcome.agent_key)
     for agent_id in dict.fromkeys((facts.dial.agent_id, facts.subject.agent_id)):
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
-            owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)
+            owed = owed_after_outage(facts, agent_id, outcome.agent_key, known=started.answer.known)
             started = structs.replace(started, effects=(*started.effects, *owed))
     means.outage.over(facts.caller.owner, key_of(facts.dial.call_id))
     return structs.replace(outcome, started=started)

@@ -564,6 +564,24 @@ MUTANTS = (
         "return bool(caller.name)",
     ),
     Mutant(
+        "a machine's own id for a listed agent is dropped", DIALS, "reported_as=facts.reported_as", "reported_as=None"
+    ),
+    Mutant(
+        "whom a machine calls by an id is who is entered under it", SUBJECTS, "return owner is not None", "return True"
+    ),
+    Mutant(
+        "by another machine's id for them a listed agent is found",
+        IDENTIFY,
+        'same_agent(leg.reported_as or "", agent_id)',
+        "leg.reported_by",
+    ),
+    Mutant(
+        "in an outage an object id that is reported says nothing",
+        IDENTIFY,
+        "return listed(entries[0], agent_id) if entries else _by_id(agent_id)",
+        "return _by_id(agent_id)",
+    ),
+    Mutant(
         "an agent is answered under another's id",
         IDENTIFY,
         "any(same_agent(each, agent_id) for each in stored.emergency.answered_ids)",
