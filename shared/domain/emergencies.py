@@ -66,9 +66,9 @@ class Leg(Struct, frozen=True, kw_only=True):
     `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
     brought it, which may come late. `reported_by` is the machine or source that did (`Caller.owner`), None for an agent
     and in rows of an older version; `reported_as` the id by which it named a listed agent, where that is no entry's.
-    `call_key` is the key of its call id; `apart`: another's call or end had that id
-    already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
-    its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
+    `call_key` is the key of its call id; `apart`: another's call or end had that id already, and so it is recorded
+    under the agent's key as well. `holds_presence` is False for a start that came after its own end. `claims` are the
+    server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
     `answered_as` is the id that an unlisted agent's dial was answered with, None for a listed one and in rows of an
     older version.

@@ -383,6 +383,12 @@ MUTANTS = (
         "if current is not None and current.lives(facts.rules, facts.now):",
         "if current is not None and current.lives(facts.rules, facts.now) and current.number > '0':",
     ),
+    Mutant(
+        "a server call that only a repeat of the dial names is dropped",
+        START,
+        "if said is None or key_of(said) in leg.claims:",
+        "if said != facts.dial.call_id:",
+    ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
     Mutant("claim believed without starter", TIES, "if starter in starters:", "if starter:"),
     Mutant("resting holder rings no more", CALLBACK, "in_a_call(now)) or last[:1]", "in_a_call(now))"),
