@@ -415,6 +415,16 @@ def test_to_look_at_the_presence_of_an_unlisted_agent_ends_no_hold_of_their_emer
     assert house.status(presence_id) is PresenceStatus.DO_NOT_DISTURB
 
 
+def test_a_desktop_reports_for_an_agent_of_the_directory_only(house: House) -> None:
+    require_own = partial(house.calling.require_own, caller=EVE)
+    dial(house, "eve", EVE)
+    for agent_id in ("eve", EVE_OBJECT):
+        with pytest.raises(NotAllowed):
+            require_own(agent_id, deadline=house.within())
+    house.add_agent(EVES)
+    require_own("eve", deadline=house.within())
+
+
 def test_an_unlisted_agent_without_an_emergency_has_no_presence_here(house: House) -> None:
     with pytest.raises(NotAllowed):
         seen(house, "eve", EVE)
