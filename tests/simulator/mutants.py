@@ -1077,7 +1077,7 @@ MUTANTS = (
     Mutant(
         "an agent's dial is hidden by whoever gives the same call id",
         LOOK_UP,
-        "return record.reported_by is not None or record.owner in (None, dialled.by)",
+        "return record.reported_by is not None or record.owner in theirs",
         "return True",
     ),
     Mutant(
@@ -1097,6 +1097,12 @@ MUTANTS = (
         PANEL,
         "is_listed = entry is not None and",
         "is_listed = entry is not None and not caller.is_agent and",
+    ),
+    Mutant(
+        "an unlisted agent is not shown what was reported under their object id",
+        OUTAGE,
+        "by in (dial.by, dial.owner)",
+        "by == dial.by",
     ),
     Mutant(
         "by an id of before their entry an agent is shown another's dial",

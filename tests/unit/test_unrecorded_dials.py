@@ -22,6 +22,7 @@ from tests.fakes.memory_table import MemoryTable
 
 ANA = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US")
 ANAS_ACS, EVES_ACS = "8:acs:r_ana", "8:acs:r_eve"
+EVES_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201ee"
 ANAS_OWN, EVE = person("object-of-ana"), person("object-of-eve")
 
 
@@ -204,6 +205,33 @@ def test_once_another_process_has_recorded_it_the_store_says_how_it_stands(house
     house.clock.advance(after(minutes=59))
     house.tick()
     assert panel(house, "ana", office()).mode is Mode.NORMAL
+
+
+OF_EVE = Dial(call_id="eve/1", agent_id="eve", dialled="911", country="US", entra_object_id=EVES_OBJECT)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_unlisted_agent_is_shown_what_was_reported_under_their_object_id(
+    house: ReadOnlyHouse, *, away: bool
+) -> None:
+    house.shut()
+    house.line.away = away
+    answer = house.dial(OF_EVE)
+    assert panel(house, "eve", person(EVES_OBJECT.upper())) == answer.panel
+    for stranger in (EVE, person("")):
+        with pytest.raises((NotAllowed, Unavailable)):
+            panel(house, "eve", stranger)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_they_said_of_it_themself_counts(house: ReadOnlyHouse, *, recorded: bool) -> None:
+    house.shut()
+    house.dial(OF_EVE)
+    if recorded:
+        house.other_process_records(structs.replace(OF_EVE, entra_object_id=None), person(EVES_OBJECT))
+    house.shut(opened=True)
+    house.end(End(call_id="eve/1", by_agent=True), person(EVES_OBJECT))
+    assert panel(house, "eve", person(EVES_OBJECT)).mode is Mode.NORMAL
 
 
 def test_a_machine_is_shown_what_another_reported_of_an_unlisted_id_as_little_as_when_it_is_recorded(
