@@ -174,6 +174,8 @@ def _described(operation: Operation, schemas: Iterator[dict[str, Any]]) -> dict[
     bodies = _bodies(operation)
     if bodies:
         content = _content(bodies, schemas, example.get("body"))
+        if not operation.body_required and not _requires_any(bodies[0]):
+            content[JSON]["schema"] = {"anyOf": [content[JSON]["schema"], {"type": "null"}]}
         described["requestBody"] = {"required": operation.body_required, "content": content}
     answers = {str(status): _answer(operation, status, schemas, example) for status in operation.answers}
     problems = {
@@ -211,6 +213,11 @@ def _content(kinds: Sequence[Any], schemas: Iterator[dict[str, Any]], example: A
             described["example"] = example
         content[kind.media_type if isinstance(kind, Text) else JSON] = described
     return content
+
+
+def _requires_any(kind: type[Struct]) -> bool:
+    """Whether a body must hold any field: else null is as good as none (functions/wire/http.py)."""
+    return any(each.required for each in msgspec.structs.fields(kind))
 
 
 def _other_statuses(operation: Operation, rule: Rule) -> Sequence[HTTPStatus]:

@@ -1121,9 +1121,10 @@ class Telemetry(Protocol):
 class OutageDial(Struct, frozen=True, kw_only=True):
     """A dial that was answered without the store.
 
-    `by` is `Caller.owner` of the one who reported it. `established`: it was known whose dial it is; else nobody but
-    whoever dialled is shown it. `agent_key` is the key of the id that it was answered with, `call_key` that of its call
-    id; `identity` is the ACS identity that it said, and `server_key` the key of the server call.
+    `by` is `Caller.owner` of the one who reported it, `owner` that of an agent without an entry whose object id was
+    named: they are shown it as well. `established`: it was known whose dial it is; else nobody but those two is shown
+    it. `agent_key` is the key of the id that it was answered with, `call_key` that of its call id; `identity` is the
+    ACS identity that it said, and `server_key` the key of the server call.
     """
 
     agent_key: str
@@ -1134,6 +1135,7 @@ class OutageDial(Struct, frozen=True, kw_only=True):
     test: bool
     situation: Situation = Situation()
     by: str = ""
+    owner: str | None = None
     established: bool = True
 
 
@@ -1185,8 +1187,8 @@ class OutageLog(Protocol):
     def dialling(self, agent_id: str, now: datetime, by: str | None = None) -> OutageDial | None:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired.
 
-        Only what was reported by the owner `by`, unless that is None: then the latest that is established, whoever
-        reported it.
+        Only what was reported by the owner `by`, or is theirs, unless that is None: then the latest that is
+        established, whoever reported it.
         """
         ...
 

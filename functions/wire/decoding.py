@@ -80,6 +80,11 @@ def is_empty(body: bytes) -> bool:
     return not body.removeprefix(BOM_UTF8).strip()
 
 
+def says_nothing(body: bytes) -> bool:
+    """Whether there is no body, or `null`, which some clients write for one that they do not have."""
+    return is_empty(body) or body.removeprefix(BOM_UTF8).strip() == b"null"
+
+
 def convert_leniently[T: msgspec.Struct](
     sent: Mapping[str, object], kind: type[T], field: str = ""
 ) -> tuple[T, tuple[str, ...]]:

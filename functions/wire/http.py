@@ -305,8 +305,8 @@ def _is_id(sent: object) -> bool:
 
 
 def decode_report[T: TieBody | EndBody](body: bytes, kind: type[T]) -> T:
-    """What is reported of a call, an end or a tie; an end may have no body. Raises `Malformed`."""
-    sent = {} if kind is EndBody and decoding.is_empty(body) else decoding.loosely_parsed(body)
+    """What is reported of a call, an end or a tie; an end may have no body, or null. Raises `Malformed`."""
+    sent = {} if kind is EndBody and decoding.says_nothing(body) else decoding.loosely_parsed(body)
     return report_in(decoding.mapping(sent, decoding.WHOLE), kind)
 
 
@@ -318,8 +318,8 @@ def report_in[T: TieBody | EndBody](sent: Mapping[str, object], kind: type[T], f
 
 
 def decode_or_default[T](body: bytes, kind: type[T]) -> T:
-    """As `decode`, for a body that may be left out altogether because every field of it has a default."""
-    return kind() if decoding.is_empty(body) else decode(body, kind)
+    """As `decode`, for a body that may be left out altogether, or be null, as every field of it has a default."""
+    return kind() if decoding.says_nothing(body) else decode(body, kind)
 
 
 def path_id(value: str | None, field: str) -> str:

@@ -28,8 +28,8 @@
                                             happened
     look|{at}|{agent}                       when to check that a held presence is still what we set
     look|{at}|{agent}|closing               when to check whether somebody must be told that it is over
-    unlisted|{agent}|{key}                  an emergency under an id that nobody in the directory has: each that one of
-                                            its dials was answered with
+    unlisted|{agent}|{key}                  an emergency under an id that nobody in the directory has: each that a dial
+                                            of an unlisted agent was answered with, or that a machine calls a listed one
     outside|{principals}|{place}            a place among the bounded emergencies of unlisted agents
     unknown|{place}                         a place among the numbers that unlisted agents may hold
     ration|{window}|{principal}|{place}     a notice that an unlisted principal caused in ten minutes
@@ -319,8 +319,7 @@ def index_rows(emergency: Emergency, rules: Rules, now: datetime, ring: KeyRing)
     bare: Values = {"schema": SCHEMA}
     rows = {leg_row(leg, key): state_values(_owner_of(leg, emergency)) for leg in emergency.legs}
     rows |= _rows_for_events(emergency, stands, ring)
-    if emergency.owner is not None:
-        rows |= {f"unlisted|{ring.first(agent_key_of(each))}|{key}": bare for each in emergency.answered_ids}
+    rows |= {f"unlisted|{ring.first(agent_key_of(each))}|{key}": bare for each in emergency.ids_without_entry}
     rows |= alone_rows(emergency)
     rows |= _number_rows(emergency, rules)
     rows[due_row(due_at(emergency, stands, rules, now), "agent", key)] = bare

@@ -117,7 +117,7 @@ class _FirstThereIs:
 
 
 def anybody_unlisted(table: Table, deadline: Deadline) -> bool:
-    """Whether an unlisted agent has an emergency. Raises `Unavailable`."""
+    """Whether an unlisted agent has an emergency, or a listed one by an id of a machine's. Raises `Unavailable`."""
     return bool(table.between(*with_prefix("unlisted|"), 1, deadline).result())
 
 

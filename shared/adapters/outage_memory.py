@@ -112,7 +112,9 @@ class OutageMemory:
         """The emergency that this agent's panel shows although the store knows nothing of it; None once expired."""
         with self._lock:
             of_agent = self._dialling.get(agent_key_of(agent_id), {})
-            found = [dial for dial in of_agent.values() if (dial.established if by is None else dial.by == by)]
+            found = [
+                dial for dial in of_agent.values() if (dial.established if by is None else by in (dial.by, dial.owner))
+            ]
         return next((dial for dial in reversed(found) if now < dial.expires_at), None)
 
     def all_dialling(self, now: datetime) -> list[OutageDial]:

@@ -131,9 +131,16 @@ class DialFacts(Struct, frozen=True, kw_only=True):
         return self.caller.owner if self.caller.is_agent or self.agent is None else self.subject.key
 
     @property
+    def reported_as(self) -> str | None:
+        """The id by which a machine or a source named an agent of the directory, where that is no entry's."""
+        unused = self.agent is not None and "agent_id" in self.subject.ignored
+        return self.dial.agent_id if unused and not self.caller.is_agent else None
+
+    @property
     def presence_named(self) -> str:
         """Under which id an outage held presence for it."""
-        return self.subject.presence_id if self.caller.is_agent else self.dial.agent_id
+        named = self.agent.agent_id if self.agent is not None else self.dial.agent_id
+        return self.subject.presence_id if self.caller.is_agent else named
 
     @property
     def thread(self) -> str:
@@ -312,6 +319,7 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
         received_at=facts.received_at,
         by_event=facts.dial.by_event,
         reported_by=None if facts.caller.is_agent else facts.caller.owner,
+        reported_as=facts.reported_as,
         number=lease.number,
         shared=lease.shared,
         test=facts.number.test,

@@ -65,9 +65,10 @@ class Leg(Struct, frozen=True, kw_only=True):
 
     `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
     brought it, which may come late. `reported_by` is the machine or source that did (`Caller.owner`), None for an agent
-    and in rows of an older version. `call_key` is the key of its call id; `apart`: another's call or end had that id
-    already, and so it is recorded under the agent's key as well. `holds_presence` is False for a start that came after
-    its own end. `claims` are the server calls that the softphone says it is, believed once ACS names the same starter.
+    and in rows of an older version; `reported_as` the id by which it named a listed agent, where that is no entry's.
+    `call_key` is the key of its call id; `apart`: another's call or end had that id already, and so it is recorded
+    under the agent's key as well. `holds_presence` is False for a start that came after its own end. `claims` are the
+    server calls that the softphone says it is, believed once ACS names the same starter.
     `callback` is set for a responder's callback that the agent answered: its id; `dialled_at` is then when they did.
     `answered_as` is the id that an unlisted agent's dial was answered with, None for a listed one and in rows of an
     older version. `told_timed_out`: the log has that nobody ever reported its end.
@@ -84,6 +85,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     received_at: datetime | None = None
     by_event: bool = False
     reported_by: str | None = None
+    reported_as: str | None = None
     shared: bool = False
     test: bool = False
     notified: int = 0
@@ -251,6 +253,12 @@ class Emergency(Struct, frozen=True, kw_only=True):
     def answered_ids(self) -> tuple[str, ...]:
         """The ids that its agent goes by: that of the latest dial, and those that other legs were answered with."""
         return tuple(dict.fromkeys((self.agent_id, *(leg.answered_as for leg in self.legs if leg.answered_as))))
+
+    @property
+    def ids_without_entry(self) -> tuple[str, ...]:
+        """The ids by which it is found beside an entry's: an unlisted agent's, and what machines call a listed one."""
+        own = self.answered_ids if self.owner is not None else ()
+        return tuple(dict.fromkeys((*own, *(leg.reported_as for leg in self.legs if leg.reported_as))))
 
     def placement_of(self, leg: Leg) -> Placement:
         """What came of placing a leg; of one that does not say, what came of the latest dial."""

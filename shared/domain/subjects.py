@@ -99,10 +99,10 @@ def may_have_been_theirs(owner: str | None, entry: Agent) -> bool:
     """Whether an emergency under the id of an entry, from before it was made, may be that agent's.
 
     A machine named them, as every machine may now that they are listed, or it is theirs by their object id. Another
-    agent who claimed the id is somebody else.
+    agent who claimed the id is somebody else, and so is one of another entry (None) whom a machine called by it.
     """
     if owner is None or not is_of_an_agent(owner):
-        return True
+        return owner is not None
     return entry.entra_object_id is not None and owner == owner_named(entry.entra_object_id)
 
 

@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from shared.domain.callers import owner_named
 from shared.domain.dials import DialFacts, bare_notice
 from shared.domain.ids import agent_key_of, derived, key_of, leg_id_of
 from shared.domain.notifications import recipients_of
@@ -47,22 +48,23 @@ def answer_beyond_line(facts: DialFacts, outage: OutageLog) -> Started:
     return stale(facts) if facts.too_late else Started(_remembered(facts, outage, notified=len(recipients)))
 
 
-def owed_after_outage(facts: DialFacts, agent_key: str, *, known: bool) -> tuple[Effect, ...]:
+def owed_after_outage(facts: DialFacts, agent_id: str, agent_key: str, *, known: bool) -> tuple[Effect, ...]:
     """What is owed for presence that this process held before it knew whose the dial is.
 
-    `agent_key` is what the emergency is stored under; `known`: another process recorded the dial.
+    `agent_id` is what it was answered with then, `agent_key` what the emergency is stored under; `known`: another
+    process recorded the dial.
     """
-    named = agent_key_of(facts.dial.agent_id)
+    named = agent_key_of(agent_id)
     if facts.subject.key != named and not facts.caller.is_agent:
         hold = derived(leg_id_of(named, facts.dial.call_id), "hold")
-        return (ReturnPresence(facts.dial.agent_id, hold),)
+        return (ReturnPresence(agent_id, hold),)
     # Whose the presence is must be looked at again.
     return (ReconcilePresence(agent_key),) if known else ()
 
 
 def _remembered(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer:
     answer, until = outage_answer(facts, notified=notified), facts.dialled_at + facts.rules.window
-    server_call_id = facts.dial.server_call_id
+    server_call_id, object_id = facts.dial.server_call_id, _object_id(facts)
     known = OutageDial(
         agent_key=agent_key_of(facts.subject.agent_id),
         call_key=key_of(facts.dial.call_id),
@@ -72,6 +74,7 @@ def _remembered(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer
         test=answer.test,
         situation=facts.situation,
         by=facts.caller.owner,
+        owner=owner_named(object_id) if object_id else None,
         established=facts.established,
     )
     outage.dialled(facts.subject.agent_id, known)
@@ -113,8 +116,6 @@ def mail_granted(facts: DialFacts, outage: OutageLog, *, counts: bool = True) ->
 
 def _held(facts: DialFacts) -> Effect:
     subject, caller = facts.subject, facts.caller
-    # A sign-in says who they are; what a machine says stands in for an entry that nobody has read.
-    claimed = None if facts.agent is not None else facts.dial.entra_object_id
     return HoldInOutage(
         agent_id=subject.agent_id,
         by=caller.owner,
@@ -123,6 +124,12 @@ def _held(facts: DialFacts) -> Effect:
         hold=facts.hold,
         dial_key=facts.outage_key,
         received_at=facts.received_at,
-        object_id=(caller.name if caller.is_agent else claimed) or None,
+        object_id=_object_id(facts),
         established=facts.established,
     )
+
+
+def _object_id(facts: DialFacts) -> str | None:
+    """A sign-in says who they are; what a machine says stands in for an entry that nobody has read."""
+    claimed = None if facts.agent is not None else facts.dial.entra_object_id
+    return (facts.caller.name if facts.caller.is_agent else claimed) or None

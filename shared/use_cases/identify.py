@@ -56,15 +56,18 @@ def _own_dial(
     return unlisted(agent_id, caller.owner) if named is None else impersonated(caller, named)
 
 
-def presumed(agent_id: str, caller: Caller, directory: AgentDirectory | None) -> Subject:
+def presumed(agent_id: str, caller: Caller, directory: AgentDirectory | None, object_id: str | None = None) -> Subject:
     """Whose a dial is taken to be as long as nobody can be asked: by what this process knows of its directory.
 
     An agent of whom it knows nothing is whoever signed in, under the id that they give: never the one who has that id.
-    Without a `directory` nothing is known.
+    Without a `directory` nothing is known. `object_id` as in `identify_dial`.
     """
     named = directory.last_known(agent_id) if directory is not None else None
     if not caller.is_agent:
-        return listed(named) if named is not None else _by_id(agent_id)
+        if named is not None:
+            return listed(named)
+        entries = directory.last_own(object_id) if directory is not None and object_id else ()
+        return listed(entries[0], agent_id) if entries else _by_id(agent_id)
     if named is not None and is_own_entry(caller, named):
         return listed(named)
     own = directory.last_own(caller.name) if directory is not None else ()
@@ -132,7 +135,7 @@ def begun_before(
             return subject, stored
     if caller.is_agent:
         return None
-    theirs = _anybodys if caller.kind is CallerKind.OFFICE else lambda each: may_have_been_theirs(each.owner, entry)
+    theirs = _unlisteds if caller.kind is CallerKind.OFFICE else lambda each: may_have_been_theirs(each.owner, entry)
     subject, stored = _newest_of(entry.agent_id, emergency, emergencies, deadline, theirs)
     found = structs.replace(subject, agent_id=entry.agent_id, entry=entry)
     return None if stored.emergency is None else (found, stored)
@@ -242,8 +245,14 @@ def _anybodys(_emergency: Emergency) -> bool:
     return True
 
 
-def _is_reported_by(machine: str, emergency: Emergency) -> bool:
-    return any(leg.reported_by == machine for leg in emergency.legs)
+def _unlisteds(emergency: Emergency) -> bool:
+    return emergency.owner is not None
+
+
+def _is_reported(agent_id: str, machine: str, emergency: Emergency) -> bool:
+    """By this machine; of a listed agent only by the id that it calls them: another may call somebody else by it."""
+    legs = [leg for leg in emergency.legs if leg.reported_by == machine]
+    return any(emergency.owner is not None or same_agent(leg.reported_as or "", agent_id) for leg in legs)
 
 
 def _newest_reported(
@@ -255,7 +264,7 @@ def _newest_reported(
     """
     subject = unlisted(agent_id, caller.owner)
     stored = emergencies.find(subject.key, deadline).result()
-    there = _newest_of(agent_id, None, emergencies, deadline, partial(_is_reported_by, caller.owner))
+    there = _newest_of(agent_id, None, emergencies, deadline, partial(_is_reported, agent_id, caller.owner))
     own, theirs = stored.emergency, there[1].emergency
     if theirs is None or (own is not None and own.dialled_at >= theirs.dialled_at):
         return subject, stored
@@ -282,7 +291,9 @@ def _newest_of(
     if newest is None:
         return _by_id(agent_id), Stored(None)
     emergency, stored = newest
-    return Subject(agent_id=agent_id, key=emergency.agent_key, owner=emergency.owner), stored
+    # A listed agent goes by their own id, whatever a machine calls them.
+    goes_by = agent_id if emergency.owner is not None else emergency.agent_id
+    return Subject(agent_id=goes_by, key=emergency.agent_key, owner=emergency.owner), stored
 
 
 def _all_under(agent_id: str, emergencies: EmergencyStore, deadline: Deadline) -> Iterator[Stored]:

@@ -24,6 +24,7 @@ def look_up_dial(dialled: OutageDial, emergencies: EmergencyStore, deadline: Dea
 
 def _is_of(dialled: OutageDial, record: CallOwner) -> bool:
     """Ids are the softphone's own and may clash: what an agent without an entry says of theirs is of no other's."""
+    theirs = (None, dialled.by, dialled.owner)
     if record.agent_key is None:
-        return record.ended_by in (None, dialled.by)
-    return record.reported_by is not None or record.owner in (None, dialled.by)
+        return record.ended_by in theirs
+    return record.reported_by is not None or record.owner in theirs

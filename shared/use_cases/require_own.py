@@ -8,7 +8,10 @@ from shared.use_cases.identify import own_entries, own_entry_named
 
 
 def require_own(agent_id: str, *, caller: Caller, directory: AgentDirectory, deadline: Deadline) -> None:
-    """Raise `NotAllowed` where an agent names anybody but themself, listed or not; `Unavailable`."""
+    """Raise `NotAllowed` where an agent names anybody but themself, or has no entry; `Unavailable`.
+
+    Also in their emergency: what is kept of an unlisted agent would be under an id that they claim.
+    """
     if not caller.is_agent:
         return
     own = own_entries(caller, directory, deadline)

@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from shared.deadlines import Clock, Deadline
+from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, owner_named
 from shared.domain.deployment import Deployment
 from shared.domain.errors import NotAllowed, Unavailable
 from shared.domain.panels import Banner, Mode, Panel, beside_unrecorded, emergency_panel, panel_of, with_number
-from shared.domain.subjects import Subject
+from shared.domain.subjects import entry_named
 from shared.ports import AgentDirectory, EmergencyStore, OutageDial, OutageLog
-from shared.use_cases.identify import identify_emergency
+from shared.use_cases.identify import identify_emergency, presumed
 from shared.use_cases.look_up_dial import StoreKnows, look_up_dial
 
 
@@ -41,7 +42,10 @@ def show_panel(
             emergency=emergency,
         )
     except (NotAllowed, Unavailable) as error:
-        dialled = _dialling(agent_id, caller, caller.owner if caller.is_agent else None, outage, now)
+        # Whoever is refused has no such entry, whatever this process read before.
+        entry = presumed(agent_id, caller, directory).entry if isinstance(error, Unavailable) else None
+        by = _reporter(agent_id, entry, caller) if caller.is_agent else None
+        dialled = _dialling(agent_id, caller, by, outage, now)
         known = _known(dialled, emergencies, deadline) if isinstance(error, NotAllowed) else StoreKnows.NOTHING
         # An unlisted agent goes by the id that they were answered with, until the dial is recorded.
         if dialled is None or known is StoreKnows.RECORDED:
@@ -49,7 +53,8 @@ def show_panel(
         is_over = known is StoreKnows.ITS_END
         return _unrecorded_panel(dialled, deployment, is_over=is_over), dialled.situation.locale
     panel = panel_of(stored.emergency, deployment.rules, now)
-    dialled = _dialling(agent_id, caller, _reporter(subject, caller), outage, now) if emergency is None else None
+    by = _reporter(agent_id, subject.entry, caller)
+    dialled = _dialling(agent_id, caller, by, outage, now) if emergency is None else None
     if _outranks(dialled, panel) and _known(dialled, emergencies, deadline) is StoreKnows.NOTHING:
         assert dialled is not None
         return beside_unrecorded(panel, _unrecorded_panel(dialled, deployment)), dialled.situation.locale
@@ -71,11 +76,13 @@ def _dialling(agent_id: str, caller: Caller, by: str | None, outage: OutageLog, 
     return outage.dialling(agent_id, now, owner_named(caller.name)) or outage.dialling(agent_id, now, by)
 
 
-def _reporter(subject: Subject, caller: Caller) -> str | None:
-    """Whose dials are shown: an agent's own, to a machine of unlisted ids what it reported itself; else anybody's."""
-    if caller.kind is CallerKind.OFFICE or (subject.entry is not None and not caller.is_agent):
-        return None
-    return caller.owner
+def _reporter(agent_id: str, entry: Agent | None, caller: Caller) -> str | None:
+    """Whose dials are shown: of a listed agent, to themself too, and to the office anybody's; else the caller's own.
+
+    An agent may have an `entry` and be asking by another id, which their dial was answered with before they had it.
+    """
+    is_listed = entry is not None and entry_named(agent_id, (entry,)) is not None
+    return None if is_listed or caller.kind is CallerKind.OFFICE else caller.owner
 
 
 def _known(dialled: OutageDial | None, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:

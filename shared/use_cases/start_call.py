@@ -6,6 +6,7 @@ made of what there is of it (`answer_in_outage`).
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -23,8 +24,10 @@ from shared.domain.dials import (
 )
 from shared.domain.emergencies import (
     Emergency,
+    Leg,
     LegEnd,
     UnlistedEmergencyPlace,
+    with_claim,
     with_leg,
     with_outage_hold,
     with_thread_opened,
@@ -78,7 +81,7 @@ from shared.use_cases.answer_in_outage import (
     mail_granted,
     owed_after_outage,
 )
-from shared.use_cases.change_emergency import owed_to
+from shared.use_cases.change_emergency import change_emergency, owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import begun_before, id_left, identify_dial, own_entries, presumed
 
@@ -203,7 +206,7 @@ class _Outcome(Struct, frozen=True, kw_only=True):
 
 def _presumed(dial: Dial, caller: Caller, deployment: Deployment, clock: Clock, means: _Means) -> DialFacts:
     """What is known before anybody was asked."""
-    subject = presumed(dial.agent_id, caller, means.directory)
+    subject = presumed(dial.agent_id, caller, means.directory, dial.entra_object_id)
     return DialFacts(
         dial=dial,
         caller=caller,
@@ -350,7 +353,7 @@ def _recorded(facts: DialFacts, reading: Pending[Stored] | None, means: _Means) 
         unlisted = _ask_unlisted(facts, means) if facts.agent is None else None
         facts, stored = _where_it_began(facts, reading.result(), unlisted, means)
         found = _Found(stored=stored, agent_key=_key_of(stored, facts, means), unlisted=unlisted, lessons=lessons)
-        known = _known(facts, found)
+        known = _known(facts, found, means)
         if known is not None:
             return known
         facts = _situated(facts, means)
@@ -411,14 +414,33 @@ def _read_again(facts: DialFacts, lessons: _Lessons, means: _Means) -> Pending[S
     return means.emergencies.find(facts.subject.key, means.deadline)
 
 
-def _known(facts: DialFacts, found: _Found) -> _Outcome | None:
-    """The answer of a dial that was recorded before."""
+def _known(facts: DialFacts, found: _Found, means: _Means) -> _Outcome | None:
+    """The answer of a dial that was recorded before, which may be the first to say which server call it is."""
     emergency = found.stored.emergency
     for leg in emergency.legs if emergency is not None else ():
         if emergency is not None and leg.leg_id == facts.leg_id:
             answer = recorded_answer(facts, emergency, leg, known=True)
-            return _Outcome(started=Started(answer), facts=facts, agent_key=found.agent_key)
+            owed = _tied(facts, found, leg, means)
+            return _Outcome(started=Started(answer, owed), facts=facts, agent_key=found.agent_key)
     return None
+
+
+def _tied(facts: DialFacts, found: _Found, leg: Leg, means: _Means) -> tuple[Effect, ...]:
+    """Record the server call of a known leg, unless that is known: its answer stands also where the store is away."""
+    said = facts.dial.server_call_id
+    if said is None or key_of(said) in leg.claims:
+        return ()
+    claim = partial(with_claim, leg_id=leg.leg_id, server_key=key_of(said), rules=facts.rules, now=facts.now)
+    with suppress(Unavailable):
+        return change_emergency(
+            found.agent_key,
+            claim,
+            emergencies=means.emergencies,
+            now=facts.now,
+            deadline=means.deadline,
+            read=found.stored,
+        )
+    return ()
 
 
 def _is_stale(facts: DialFacts, emergency: Emergency | None) -> bool:
@@ -617,7 +639,7 @@ def _after_outage(outcome: _Outcome, clock: Clock, means: _Means) -> _Outcome:
         means.outage.recorded(facts.claimed_key, outcome.agent_key)
     for agent_id in dict.fromkeys((facts.dial.agent_id, facts.subject.agent_id)):
         if means.outage.dialling(agent_id, clock.now(), facts.caller.owner) is not None:
-            owed = owed_after_outage(facts, outcome.agent_key, known=started.answer.known)
+            owed = owed_after_outage(facts, agent_id, outcome.agent_key, known=started.answer.known)
             started = structs.replace(started, effects=(*started.effects, *owed))
     means.outage.over(facts.caller.owner, key_of(facts.dial.call_id))
     return structs.replace(outcome, started=started)

@@ -431,6 +431,12 @@ MUTANTS = (
         "if current is not None and current.lives(facts.rules, facts.now):",
         "if current is not None and current.lives(facts.rules, facts.now) and current.number > '0':",
     ),
+    Mutant(
+        "a server call that only a repeat of the dial names is dropped",
+        START,
+        "if said is None or key_of(said) in leg.claims:",
+        "if said != facts.dial.call_id:",
+    ),
     Mutant("shared is not said", START, "shared=loan.kind is LoanKind.SHARED", "shared=False"),
     Mutant("claim believed without starter", TIES, "if starter in starters:", "if starter:"),
     Mutant("resting holder rings no more", CALLBACK, "in_a_call(now)) or last[:1]", "in_a_call(now))"),
@@ -610,6 +616,24 @@ MUTANTS = (
         SUBJECTS,
         'return bool(caller.name) and (entry.entra_object_id or "").lower() == caller.name.lower()',
         "return bool(caller.name)",
+    ),
+    Mutant(
+        "a machine's own id for a listed agent is dropped", DIALS, "reported_as=facts.reported_as", "reported_as=None"
+    ),
+    Mutant(
+        "whom a machine calls by an id is who is entered under it", SUBJECTS, "return owner is not None", "return True"
+    ),
+    Mutant(
+        "by another machine's id for them a listed agent is found",
+        IDENTIFY,
+        'same_agent(leg.reported_as or "", agent_id)',
+        "leg.reported_by",
+    ),
+    Mutant(
+        "in an outage an object id that is reported says nothing",
+        IDENTIFY,
+        "return listed(entries[0], agent_id) if entries else _by_id(agent_id)",
+        "return _by_id(agent_id)",
     ),
     Mutant(
         "an agent is answered under another's id",
@@ -1101,7 +1125,7 @@ MUTANTS = (
     Mutant(
         "an agent's dial is hidden by whoever gives the same call id",
         LOOK_UP,
-        "return record.reported_by is not None or record.owner in (None, dialled.by)",
+        "return record.reported_by is not None or record.owner in theirs",
         "return True",
     ),
     Mutant(
@@ -1113,8 +1137,26 @@ MUTANTS = (
     Mutant(
         "a machine is shown what another reported of an unlisted id",
         PANEL,
-        "(subject.entry is not None and not caller.is_agent)",
-        "not caller.is_agent",
+        "is_listed or caller.kind is CallerKind.OFFICE",
+        "is_listed or not caller.is_agent",
+    ),
+    Mutant(
+        "a listed agent's own panel shows only what they reported themself",
+        PANEL,
+        "is_listed = entry is not None and",
+        "is_listed = entry is not None and not caller.is_agent and",
+    ),
+    Mutant(
+        "an unlisted agent is not shown what was reported under their object id",
+        OUTAGE,
+        "by in (dial.by, dial.owner)",
+        "by == dial.by",
+    ),
+    Mutant(
+        "by an id of before their entry an agent is shown another's dial",
+        PANEL,
+        "entry_named(agent_id, (entry,)) is not None",
+        "True",
     ),
     Mutant(
         "a dial that is not recorded yet may be recorded on tape",
@@ -1275,8 +1317,8 @@ MUTANTS = (
     Mutant(
         "an outage shows every panel to everybody",
         PANEL,
-        "caller, caller.owner if caller.is_agent else None, outage, now)",
-        "caller, None, outage, now)",
+        "by = _reporter(agent_id, entry, caller) if caller.is_agent else None",
+        "by = None",
     ),
     Mutant("a team lead has no panel of their own dial", PANEL, "owner_named(caller.name)", "caller.owner"),
     Mutant(

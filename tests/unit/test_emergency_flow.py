@@ -305,6 +305,58 @@ def test_call_ended_for_an_exact_tie_ends_by_the_agent_or_else_as_a_drop(house: 
     assert house.status(DANA) is DND, "a drop keeps presence held"
 
 
+@pytest.mark.parametrize("first", ["recorded", "answered without the store"])
+@pytest.mark.parametrize("by_event", [False, True], ids=["by HTTP", "by event"])
+def test_a_server_call_that_only_a_repeat_of_the_dial_names_ties_exactly(
+    house: House, first: str, *, by_event: bool
+) -> None:
+    house.line.away = first != "recorded"
+    assert dial(house).degraded is house.line.away
+    house.line.away = False
+    house.repeats.do_again()
+    fuller = Dial(call_id="call-1", agent_id=DANA, dialled="911", server_call_id="server-1")
+    answer = house.dial_by_event(fuller) if by_event else house.dial(fuller)
+    assert (answer.known, answer.ignored) == (True, ())
+    house.see(started(house))
+    house.see(server_ended(house, by=DANA_ACS))
+    assert house.panel(DANA).mode is Mode.NORMAL
+    assert house.status(DANA) is AVAILABLE, "they hung up: a drop would hold it"
+
+
+def test_a_server_call_whose_end_came_before_it_was_named_is_over_at_once(house: House) -> None:
+    dial(house)
+    house.see(started(house))
+    house.see(server_ended(house, by=DANA_ACS))
+    assert house.status(DANA) is DND, "an inferred tie is a drop's"
+    dial(house, server_call_id="server-1")
+    assert house.status(DANA) is AVAILABLE
+
+
+def test_a_repeat_of_a_dial_that_says_nothing_new_writes_nothing(house: House) -> None:
+    dial(house, server_call_id="server-1")
+    asked: list[str] = []
+    house.line.asked = asked.append
+    for more in ({}, {"server_call_id": "server-1"}):
+        assert dial(house, **more).known
+    assert "commit" not in asked
+
+
+def test_a_repeat_is_answered_whatever_becomes_of_what_it_adds(house: House) -> None:
+    dial(house)
+    answer = dial(house)
+
+    def refuse(request: str) -> None:
+        if request == "commit":
+            raise Unavailable
+
+    house.line.asked = refuse
+    assert dial(house, server_call_id="server-1") == answer
+    house.line.asked = lambda _request: None
+    dial(house, server_call_id="server-1")
+    emergency = house.emergency(DANA)
+    assert emergency is not None and emergency.legs[0].claims == (key_of("server-1"),)
+
+
 TIED_END = "ACS: by the agent"
 
 

@@ -129,6 +129,14 @@ def test_a_body_may_be_left_out_where_every_field_has_a_default() -> None:
         if not each.get("requestBody", {"required": True})["required"]
     }
     assert optional == {"call_ended", "presence_released", "admin_emergency_contacts_saved"}
+    bodies = {each["operationId"]: each.get("requestBody") for path in paths.values() for each in path.values()}
+    nullable = {name for name, body in bodies.items() if {"type": "null"} in _json_schema(body).get("anyOf", ())}
+    assert nullable == {"call_ended", "presence_released"}, "null clears no list of contacts"
+
+
+def _json_schema(body: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = (body or {"content": {}})["content"].get("application/json", {}).get("schema", {})
+    return schema
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.function)

@@ -22,7 +22,8 @@ from tests.fakes.memory_table import MemoryTable
 
 ANA = Dial(call_id="ana/1", agent_id="ana", dialled="911", country="US")
 ANAS_ACS, EVES_ACS = "8:acs:r_ana", "8:acs:r_eve"
-EVE = person("object-of-eve")
+EVES_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201ee"
+ANAS_OWN, EVE = person("object-of-ana"), person("object-of-eve")
 
 
 class ReadOnlyTable(MemoryTable):
@@ -42,7 +43,7 @@ class ReadOnlyHouse(House):
     def __init__(self) -> None:
         self.store = ReadOnlyTable()
         super().__init__(table=self.store)
-        self.add_agent(Agent(agent_id="ana", acs_user_ids=(ANAS_ACS,)))
+        self.add_agent(Agent(agent_id="ana", entra_object_id=ANAS_OWN.name, acs_user_ids=(ANAS_ACS,)))
         self.tick()
 
     def shut(self, *, opened: bool = False) -> None:
@@ -66,7 +67,7 @@ def panel(house: House, agent_id: str, caller: Caller) -> Panel:
     return house.calling.show_panel(agent_id, caller=caller, deadline=house.within())[0]
 
 
-@pytest.mark.parametrize("caller", [office(), everybody()])
+@pytest.mark.parametrize("caller", [ANAS_OWN, office(), everybody()])
 def test_a_degraded_answers_panel_stays_while_the_store_can_be_read_only(house: ReadOnlyHouse, caller: Caller) -> None:
     house.shut()
     answer = house.dial(ANA)
@@ -76,6 +77,31 @@ def test_a_degraded_answers_panel_stays_while_the_store_can_be_read_only(house: 
     house.repeats.do_again()
     recorded = panel(house, "ana", caller)
     assert (recorded.mode, recorded.callback_number) == (Mode.EMERGENCY, house.dial(ANA).callback_number)
+
+
+def test_a_listed_agents_own_panel_shows_what_was_reported_of_them_while_nothing_can_be_read(
+    house: ReadOnlyHouse,
+) -> None:
+    line = TableLine(house.directory_table)
+    house.directory = type(house.directory)(line, house.clock)
+    assert panel(house, "ana", ANAS_OWN).mode is Mode.NORMAL, "by then this process has read the entry"
+    house.line.away = True
+    answer = house.dial(ANA)
+    for line.away in (False, True):
+        house.clock.advance(after(minutes=2))
+        assert panel(house, "ana", ANAS_OWN) == panel(house, "ana", everybody()) == answer.panel
+        with pytest.raises((NotAllowed, Unavailable)):
+            panel(house, "ana", EVE)
+
+
+def test_by_an_id_of_before_their_entry_an_agent_is_shown_no_others_dial(house: ReadOnlyHouse) -> None:
+    house.dial(Dial(call_id="eve/1", agent_id="eve", dialled="911", country="US"), EVE)
+    house.end(End(call_id="eve/1", by_agent=True), EVE)
+    house.add_agent(Agent(agent_id="eva", entra_object_id=EVE.name))
+    house.shut()
+    house.dial(Dial(call_id="another's", agent_id="eve", dialled="911", country="US"))
+    assert panel(house, "eve", office()).mode is Mode.EMERGENCY
+    assert panel(house, "eve", EVE).mode is panel(house, "eva", EVE).mode is Mode.NORMAL
 
 
 def test_so_it_does_after_an_earlier_drop(house: ReadOnlyHouse) -> None:
@@ -179,6 +205,33 @@ def test_once_another_process_has_recorded_it_the_store_says_how_it_stands(house
     house.clock.advance(after(minutes=59))
     house.tick()
     assert panel(house, "ana", office()).mode is Mode.NORMAL
+
+
+OF_EVE = Dial(call_id="eve/1", agent_id="eve", dialled="911", country="US", entra_object_id=EVES_OBJECT)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_an_unlisted_agent_is_shown_what_was_reported_under_their_object_id(
+    house: ReadOnlyHouse, *, away: bool
+) -> None:
+    house.shut()
+    house.line.away = away
+    answer = house.dial(OF_EVE)
+    assert panel(house, "eve", person(EVES_OBJECT.upper())) == answer.panel
+    for stranger in (EVE, person("")):
+        with pytest.raises((NotAllowed, Unavailable)):
+            panel(house, "eve", stranger)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_what_they_said_of_it_themself_counts(house: ReadOnlyHouse, *, recorded: bool) -> None:
+    house.shut()
+    house.dial(OF_EVE)
+    if recorded:
+        house.other_process_records(structs.replace(OF_EVE, entra_object_id=None), person(EVES_OBJECT))
+    house.shut(opened=True)
+    house.end(End(call_id="eve/1", by_agent=True), person(EVES_OBJECT))
+    assert panel(house, "eve", person(EVES_OBJECT)).mode is Mode.NORMAL
 
 
 def test_a_machine_is_shown_what_another_reported_of_an_unlisted_id_as_little_as_when_it_is_recorded(

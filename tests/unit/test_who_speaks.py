@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.outage_memory import OutageMemory
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind, same_agent
 from shared.domain.dials import Dial
@@ -228,6 +229,125 @@ def test_a_machine_that_names_an_object_id_of_the_directory_means_that_entry(hou
     assert (answer.agent_id, answer.ignored) == ("dana", ("agent_id",))
 
 
+def report(house: House, caller: Caller, call_id: str = "call-1") -> Answer:
+    """A listed agent's dial under the id that a machine, or a source of events, has for them."""
+    said = Dial(call_id=call_id, agent_id="ext-7", dialled="911", country="US", entra_object_id=DANA_OBJECT)
+    return house.dial_by_event(said, caller) if caller is TOPIC else house.dial(said, caller)
+
+
+def report_end(house: House, caller: Caller, agent_id: str, call_id: str = "call-1") -> None:
+    end = End(call_id=call_id, by_agent=True, agent_id=agent_id)
+    if caller is TOPIC:
+        house.calling.end_call_from_event(end, caller=caller)
+    else:
+        house.end(end, caller)
+
+
+@pytest.mark.parametrize("caller", [MACHINE, TOPIC], ids=["by HTTP", "by event"])
+def test_the_id_that_a_reporter_has_for_a_listed_agent_is_theirs_on_every_route(house: House, caller: Caller) -> None:
+    assert report(house, caller).agent_id == "dana"
+    house.calling.tie_call("call-1", "server-1", caller=caller, agent_id="Ext-7")
+    emergency = house.emergency("dana")
+    assert emergency is not None and emergency.legs[0].claims == (key_of("server-1"),)
+    for agent_id in ("ext-7", "EXT-7 ", "dana"):
+        assert panel_mode(house, agent_id, caller) is panel_mode(house, agent_id, office()) is Mode.EMERGENCY
+        assert seen(house, agent_id, caller) is seen(house, agent_id, office()) is PresenceStatus.DO_NOT_DISTURB
+    report_end(house, caller, "ext-7")
+    assert panel_mode(house, "dana", DANA) is panel_mode(house, "ext-7", caller) is Mode.NORMAL
+    house.clock.advance(after(minutes=200))
+    house.tick()
+    assert not [row for row in house.rows() if row.startswith("unlisted|")]
+
+
+def test_nobody_else_reaches_a_listed_agent_by_the_id_that_a_machine_has_for_them(house: House) -> None:
+    report(house, MACHINE)
+    dial(house, "dana", OTHER_MACHINE, "call-2")
+    assert panel_mode(house, "ext-7", OTHER_MACHINE) is Mode.NORMAL, "it may call somebody else by that id"
+    for caller in (EVE, BEN):
+        with pytest.raises(NotAllowed):
+            panel_mode(house, "ext-7", caller)
+    for caller in (OTHER_MACHINE, TOPIC, EVE, BEN):
+        report_end(house, caller, "ext-7")
+    with pytest.raises(NotFound):
+        house.tie("call-1", "server-1", OTHER_MACHINE, agent_id="ext-7")
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+
+
+def test_who_is_entered_under_the_id_that_a_machine_has_for_another_is_somebody_else(house: House) -> None:
+    first = report(house, MACHINE)
+    house.add_agent(Agent(agent_id="ext-7", entra_object_id=EVE_OBJECT, country="US"))
+    assert panel_mode(house, "ext-7", EVE) is panel_mode(house, "ext-7", office()) is Mode.NORMAL
+    assert panel_mode(house, "ext-7", MACHINE) is panel_mode(house, "ext-7", OTHER_MACHINE) is Mode.NORMAL
+    assert dial(house, "ext-7", OTHER_MACHINE, "call-2").callback_number != first.callback_number
+    report_end(house, OTHER_MACHINE, "ext-7")
+    assert panel_mode(house, "dana", DANA) is Mode.EMERGENCY
+    report_end(house, MACHINE, "ext-7")
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL, "it was dialled by that id"
+
+
+def test_a_row_by_another_id_is_written_where_a_machine_has_one_only(house: House) -> None:
+    dial(house, "dana", MACHINE)
+    dial(house, "DANA", MACHINE, "call-2", entra_object_id=DANA_OBJECT)
+    dial(house, "somebody", DANA, "call-3")
+    assert not [row for row in house.rows() if row.startswith("unlisted|")]
+
+
+@pytest.mark.parametrize("caller", [MACHINE, TOPIC], ids=["by HTTP", "by event"])
+def test_in_an_outage_a_reporter_who_names_an_object_id_means_the_entry_that_was_read_last(
+    house: House, caller: Caller
+) -> None:
+    house.show("dana", PresenceStatus.AVAILABLE)
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL, "this process has looked for it"
+    house.line.away = True
+    if caller is TOPIC:
+        with pytest.raises(Unavailable):
+            report(house, caller)
+    else:
+        answer = report(house, caller)
+        assert (answer.agent_id, answer.ignored, answer.degraded) == ("dana", ("agent_id",), True)
+    assert panel_mode(house, "dana", DANA) is panel_mode(house, "dana", caller) is Mode.EMERGENCY
+    assert house.status("dana") is PresenceStatus.DO_NOT_DISTURB
+    house.line.away = False
+    assert report(house, caller).agent_id == "dana"
+    report_end(house, caller, "ext-7")
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+    assert house.status("dana") is PresenceStatus.AVAILABLE
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["recorded by another process", "too late"])
+def test_presence_that_an_outage_held_by_the_object_id_comes_back(house: House, *, late: bool) -> None:
+    house.show("dana", PresenceStatus.AVAILABLE)
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+    dialled_at = house.clock.now()
+    house.line.away = True
+    report(house, MACHINE)
+    house.line.away = False
+    assert house.status("dana") is PresenceStatus.DO_NOT_DISTURB
+    if late:
+        house.clock.advance(after(minutes=61))
+    else:
+        own, house.outage = house.outage, OutageMemory(house.clock, house.deployment.rules.window)
+        house.performs = False
+        report(house, MACHINE)
+        report_end(house, MACHINE, "ext-7")
+        house.outage, house.performs = own, True
+        house.owed.clear()
+    said = Dial(call_id="call-1", agent_id="ext-7", dialled="911", entra_object_id=DANA_OBJECT, dialled_at=dialled_at)
+    assert house.dial_by_event(said, MACHINE).stale is late
+    assert house.status("dana") is PresenceStatus.AVAILABLE
+
+
+def test_where_the_entry_was_never_read_the_id_of_the_answer_is_found_once_it_is_recorded(house: House) -> None:
+    house.directory = AgentTable(TableLine(house.directory_table), house.clock)
+    house.line.away = True
+    assert report(house, MACHINE).agent_id == "ext-7"
+    house.line.away = False
+    house.repeats.do_again()
+    assert panel_mode(house, "ext-7", MACHINE) is panel_mode(house, "ext-7", office()) is Mode.EMERGENCY
+    report_end(house, MACHINE, "ext-7")
+    assert panel_mode(house, "dana", DANA) is Mode.NORMAL
+
+
 @pytest.mark.parametrize(
     ("said", "ignored"),
     [(DANA_OBJECT.upper(), ()), (EVE_OBJECT, ("entra_object_id",)), (None, ())],
@@ -293,6 +413,16 @@ def test_to_look_at_the_presence_of_an_unlisted_agent_ends_no_hold_of_their_emer
     seen(house, agent_id, office())
     presence_id = EVE_OBJECT if caller is EVE else "eve"
     assert house.status(presence_id) is PresenceStatus.DO_NOT_DISTURB
+
+
+def test_a_desktop_reports_for_an_agent_of_the_directory_only(house: House) -> None:
+    require_own = partial(house.calling.require_own, caller=EVE)
+    dial(house, "eve", EVE)
+    for agent_id in ("eve", EVE_OBJECT):
+        with pytest.raises(NotAllowed):
+            require_own(agent_id, deadline=house.within())
+    house.add_agent(EVES)
+    require_own("eve", deadline=house.within())
 
 
 def test_an_unlisted_agent_without_an_emergency_has_no_presence_here(house: House) -> None:

@@ -1,6 +1,7 @@
 """The bodies of the HTTP routes."""
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +18,14 @@ from functions.wire.http import (
     MAX_KIND_OF_DEVICE_CHARS,
     MAX_SITE_UTF16_UNITS,
     AgentBody,
+    ContactsBody,
     DesktopBody,
     DialBody,
     EndBody,
     LocationBody,
     OutboundProfileBody,
     PresenceBody,
+    ReleaseBody,
     SiteBody,
     TieBody,
     agent_answer,
@@ -628,6 +631,16 @@ def test_no_end_and_no_tie_is_lost_for_an_agent_id_that_cannot_be_used(agent_id:
     assert (end.by_agent, end.named_agent()) == (False, None)
     tie = decode_report(b'{"server_call_id":"s","agent_id":%s}' % agent_id.encode(), TieBody)
     assert (tie.server_call_id, tie.named_agent()) == ("s", None)
+
+
+@pytest.mark.parametrize("sent", [b"", b"null", b" null\r\n", BOM_UTF8, BOM_UTF8 + b"null"])
+def test_a_body_of_which_every_field_has_a_default_may_be_missing_or_null(sent: bytes) -> None:
+    assert decode_report(sent, EndBody) == EndBody()
+    assert decode_or_default(sent, ReleaseBody) == ReleaseBody()
+    with pytest.raises(Malformed):
+        decode_report(sent, TieBody)
+    with pytest.raises(Malformed):
+        decode(sent, ContactsBody)
 
 
 def test_what_a_report_of_a_call_must_hold_is_asked_for() -> None:
