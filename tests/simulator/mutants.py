@@ -1253,8 +1253,14 @@ MUTANTS = (
     Mutant(
         "what a bounce makes go on is not waited for",
         FACTS,
-        "if thread is not None and not missed:",
-        "if thread is not None and missed:",
+        "if thread is not None and not (missed and thread.closed):",
+        "if thread is not None and thread.closed and not missed:",
+    ),
+    Mutant(
+        "the end is told before a missed callback",
+        FACTS,
+        "thread = _awaiting(structs.replace(thread, close_at=None), notice_id)",
+        "pass",
     ),
     Mutant(
         "a missed callback goes on to nobody who knows of the call",
