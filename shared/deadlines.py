@@ -46,7 +46,7 @@ class Deadline:
     def require(self) -> None:
         """Raise `Unavailable` if it is too late."""
         if self.passed():
-            raise Unavailable
+            raise Unavailable(undone=True)
 
 
 class PatientDeadline(Deadline):

@@ -922,7 +922,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _deliver_notice(self, effect: DeliverNotice, deadline: Deadline) -> tuple[Effect, ...]:
         return deliver_notice(
             effect.owed,
-            granted=effect.granted,
+            granted_at=effect.granted_at,
             emergencies=self.emergencies,
             deliveries=self.deliveries,
             deployment=self.deployment,

@@ -939,6 +939,13 @@ class MailQuota(Protocol):
         """The same without the store: each process has a third."""
         ...
 
+    def give_back(self, taken_at: datetime, deadline: Deadline) -> None:
+        """One that was taken then, or later, was not sent: it counts no more, as far as its minute and hour last.
+
+        What cannot be counted by the deadline is, with whatever this process counts next.
+        """
+        ...
+
 
 class RenderedNotice(Struct, frozen=True):
     """A notice in words."""

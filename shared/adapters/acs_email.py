@@ -62,7 +62,12 @@ class AcsEmail:
         self._refused: Recent[int] = Recent(clock, lasts=TRIES_KEPT_FOR, most=MAX_REFUSED_KEPT)
         self._unanswered: Recent[bool] = Recent(clock, lasts=TRIES_KEPT_FOR, most=MAX_UNANSWERED_KEPT)
         self._service = AcsService(
-            "email", _make_client, connection_string=connection_string, endpoint=endpoint, ca_bundle=ca_bundle
+            "email",
+            _make_client,
+            connection_string=connection_string,
+            endpoint=endpoint,
+            ca_bundle=ca_bundle,
+            knows_repeats=True,
         )
 
     def send(self, email: Email, deadline: Deadline) -> None:
@@ -72,7 +77,7 @@ class AcsEmail:
         addresses. `Refused`: this message was not taken, and the service did not say why in words of its own.
         """
         if self._sender is None:
-            raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
+            raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender", undone=True)
         if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         message = _message(email, self._sender)
@@ -214,6 +219,7 @@ def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception
             f"the e-mail service answered {answered.status}",
             retry_after_s=MENDING_S,
             reason=answered.code.lower()[:MAX_REASON_CHARS] or f"status_{answered.status}",
+            undone=True,
         )
     named = named_in(answered.text, recipients)
     if named:

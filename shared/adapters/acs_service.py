@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from shared.adapters.deadline_pool import DeadlinePool, PendingAnswer
-from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, never_sent, retry_after_s, was_reset
+from shared.adapters.sdk_answers import NO_REDIRECTS, is_busy, never_left, never_sent, retry_after_s, was_reset
 from shared.deadlines import Deadline
 from shared.domain.errors import EmergencyCallingError, NotFound, Refused, Unavailable
 
@@ -36,6 +36,8 @@ HTTPS_PORT = 443
 MENDING_S = 30.0
 # The reason of `Unavailable` after a 429.
 QUOTA = "quota"
+# With these a service says that it does not begin. After another 5xx it may have: a 504 is a proxy's.
+_TURNED_AWAY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 # Codes of a 400 of call control: the call is not connected, yet or any more; it has ended, and is no 404 yet.
 NOT_CONNECTED = "8501"
 CALL_OVER = frozenset({"8528", "8543"})
@@ -66,13 +68,18 @@ class AcsService[C]:
         ca_bundle: str | None,
         threads: int = THREADS,
         waiting: int | None = None,
+        knows_repeats: bool = False,
     ) -> None:
-        """`threads`: how many requests may be under way at once. `waiting`: how many more may wait for that."""
+        """`threads`: how many requests may be under way at once. `waiting`: how many more may wait for that.
+
+        `knows_repeats`: the service does a repeated request once, so that after any 5xx nothing counts as done.
+        """
         self._make = make
         # A slash at the end makes the SDK sign another host than it asks.
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._connection_string = connection_string
         self._ca_bundle = ca_bundle
+        self._knows_repeats = knows_repeats
         self._pool = DeadlinePool(name, threads, waiting)
         self._lock = threading.Lock()
         self._made: tuple[C, HttpTransport] | None = None
@@ -152,12 +159,25 @@ class AcsService[C]:
                 if harmless and repeats_left and not deadline.passed():
                     continue
                 # Without its cause: the SDK's message holds the service's, which names people.
-                raise _translated(error, refusal) from None
+                raise self._translated(error, refusal) from None
             except EmergencyCallingError:
                 raise
             except Exception:  # noqa: BLE001 - the SDK raises anything for an answer that does not hold what it must
                 raise Unavailable from None
         raise Unavailable
+
+    def _translated(self, error: AzureError, refusal: Callable[[ServiceRefusal], Exception]) -> Exception:
+        status = getattr(error, "status_code", None)
+        if status is None or status < HTTPStatus.BAD_REQUEST:
+            return Unavailable(undone=status is None and never_left(error))
+        response = getattr(error, "response", None)
+        if is_busy(status):
+            return Unavailable(
+                retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S),
+                reason=QUOTA if status == HTTPStatus.TOO_MANY_REQUESTS else "",
+                undone=self._knows_repeats or status in _TURNED_AWAY,
+            )
+        return refusal(_answered(status, response))
 
     def _client(self) -> C:
         with self._lock:
@@ -168,20 +188,20 @@ class AcsService[C]:
     def _make_once(self) -> tuple[C, HttpTransport]:
         """Raises `Unavailable` where the settings make no client: the SDK's message would repeat them."""
         if not (self._connection_string or self._endpoint):
-            raise Unavailable("the service is not configured", retry_after_s=MENDING_S, reason="settings")
+            raise _faulty_settings("the service is not configured")
         from shared.adapters.timely_http import HttpTransport
 
         try:
             http = HttpTransport(connect_s=CONNECT_S, read_s=READ_S, pool_size=CONNECTIONS, ca_bundle=self._ca_bundle)
         except OSError:
-            raise Unavailable("no certificates to believe", retry_after_s=MENDING_S, reason="settings") from None
+            raise _faulty_settings("no certificates to believe") from None
         options = {"transport": http, "retry_total": 0, **NO_REDIRECTS}
         try:
             self._place = _place(urlsplit(f"//{self._host_of_settings()}"))
             return self._make(self._connection_string, self._endpoint, options), http
         except Exception:  # noqa: BLE001 - the SDK's parsers raise anything, and so does its credential
             http.close()
-            raise Unavailable("these settings make no client", retry_after_s=MENDING_S, reason="settings") from None
+            raise _faulty_settings("these settings make no client") from None
 
     def _host_of_settings(self) -> str:
         if self._connection_string is None:
@@ -194,6 +214,10 @@ class AcsService[C]:
 def _place(url: SplitResult) -> tuple[str | None, int]:
     """Host and port, whatever the case and whether the usual port is written (RFC 3986, 6.2)."""
     return url.hostname, url.port or HTTPS_PORT
+
+
+def _faulty_settings(message: str) -> Unavailable:
+    return Unavailable(message, retry_after_s=MENDING_S, reason="settings", undone=True)
 
 
 def _answer_to_ping(answered: ServiceRefusal) -> Exception:
@@ -210,17 +234,6 @@ def path_segment(outside_id: str) -> str:
     if _PATH_SEGMENT.fullmatch(outside_id) is None:
         raise NotFound
     return outside_id
-
-
-def _translated(error: AzureError, refusal: Callable[[ServiceRefusal], Exception]) -> Exception:
-    status = getattr(error, "status_code", None)
-    if status is None or status < HTTPStatus.BAD_REQUEST:
-        return Unavailable()
-    response = getattr(error, "response", None)
-    if is_busy(status):
-        reason = QUOTA if status == HTTPStatus.TOO_MANY_REQUESTS else ""
-        return Unavailable(retry_after_s=retry_after_s(response, most_s=MAX_WAIT_S), reason=reason)
-    return refusal(_answered(status, response))
 
 
 def _answered(status: int, response: Any) -> ServiceRefusal:

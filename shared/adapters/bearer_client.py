@@ -74,7 +74,9 @@ class BearerClient:
             return asked(self._scope).token
         except Exception:  # noqa: BLE001 - whatever an identity's sign-in raises, there is no token
             # Without its cause: a 400 of the identity endpoint must not be read as a refusal of the request.
-            raise Unavailable("the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY) from None
+            raise Unavailable(
+                "the app's identity gets no token", retry_after_s=MENDING_S, reason=IDENTITY, undone=True
+            ) from None
 
 
 def _managed_credential() -> KeptTokens:

@@ -52,9 +52,9 @@ class PendingAnswer[T]:
                     break
             except CancelledError:
                 break
-        self._future.cancel()
+        never_begun = self._future.cancel()
         self._when_late()
-        raise Unavailable
+        raise Unavailable(undone=never_begun)
 
 
 class DeadlinePool:
@@ -70,14 +70,14 @@ class DeadlinePool:
         """Begin `work`; `when_late` is called if nobody has its result by the deadline. Raises `Unavailable`."""
         deadline.require()
         if not self._places.acquire(blocking=False):
-            raise Unavailable
+            raise Unavailable(undone=True)
         context = copy_context()
         try:
             future = self._executor.submit(context.run, within, deadline, work)
         except RuntimeError:
             # The host is shutting down: nothing can be begun any more.
             self._places.release()
-            raise Unavailable from None
+            raise Unavailable(undone=True) from None
         future.add_done_callback(lambda _: self._places.release())
         return PendingAnswer(future, deadline, when_late)
 

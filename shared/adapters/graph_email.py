@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # "MailboxConcurrency" in Microsoft's list of service limits: more requests at once to one mailbox are throttled.
 REQUESTS_AT_ONCE = 4
-# More than a process sends at once: a message without a place here would cost one of the sender's quota all the same.
+# More than a process sends at once: a message without a place here would wait for its next try.
 REQUESTS_WAITING = 60
 MAX_ACCEPTED_KEPT = 1_000
 # A repeat comes within minutes, or when the store is back. A softphone that counts its calls begins anew with the day.
@@ -95,7 +95,7 @@ class GraphEmail:
         addresses. `Refused`: this message was not taken, perhaps for a recipient.
         """
         if self._sender is None:
-            raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender")
+            raise Unavailable("there is no sender address", retry_after_s=MENDING_S, reason="no_sender", undone=True)
         if not 0 < len(email.recipients) <= MAX_RECIPIENTS_A_MESSAGE:
             raise ValueError(f"a message has 1 to {MAX_RECIPIENTS_A_MESSAGE} recipients")
         if self._was_accepted(email.operation_id):
@@ -174,12 +174,13 @@ def _recipient(address: str) -> dict[str, dict[str, str]]:
 
 def _refusal(answered: ServiceRefusal, recipients: tuple[str, ...]) -> Exception:
     if answered.code in _QUOTA:
-        return Unavailable("the mailbox may send no more for now", retry_after_s=MENDING_S, reason="quota")
+        return Unavailable("the mailbox may send no more for now", retry_after_s=MENDING_S, reason="quota", undone=True)
     if answered.status != HTTPStatus.BAD_REQUEST or answered.code in _NOT_OF_A_RECIPIENT:
         return Unavailable(
             f"Graph answered {answered.status}",
             retry_after_s=MENDING_S,
             reason=answered.code.lower()[:MAX_REASON_CHARS] or f"status_{answered.status}",
+            undone=True,
         )
     named = named_in(answered.text, recipients)
     return RecipientsRefused(named) if named else Refused(f"Graph answered {answered.status}", code=answered.code)

@@ -35,7 +35,7 @@ type Facts = dict[str, str | bool]
 def facts_of(notice: Notice, now: datetime) -> Facts:
     """Every fact of the contract's list; each text is one line without control characters, of a sensible length."""
     speech = _Speech(notice.locale, notice.time_zone)
-    late = now - notice.dialled_at
+    late = now - notice.happened_at
     return {
         "kind": _KINDS[notice.kind],
         "test": notice.test,

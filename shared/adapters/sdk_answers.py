@@ -36,6 +36,13 @@ def never_sent(error: AzureError) -> bool:
     return isinstance(error, ServiceRequestError) and not isinstance(error, ServiceRequestTimeoutError)
 
 
+def never_left(error: AzureError) -> bool:
+    """Whether the request itself was not sent: no connection came about, for want of time too, or no token."""
+    from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+
+    return isinstance(error, ServiceRequestError | ClientAuthenticationError)
+
+
 def is_busy(status: int) -> bool:
     """Whether the service is busy or broken, and may take the same request later."""
     return status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -6,19 +6,22 @@ Beside the emergencies, not among them: in a crisis their partition has enough t
 """
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import reduce
 
 from shared.adapters.table import Insert, Put, Replace, RowConflict, Table, Values, read_state, state_text
 from shared.deadlines import Clock, Deadline
 from shared.domain.errors import Unavailable, Unreadable
-from shared.domain.sender_quota import SenderQuota, Sent, grant
+from shared.domain.sender_quota import SenderQuota, Sent, given_back, grant
 
 SCHEMA = 1
 ROW = "sent|"
 # A notice does not wait for its count: by then the store counts as away.
 COUNTED_WITHIN_S = 2.0
+# Nobody waits for it, but those who are to be counted wait meanwhile.
+GIVEN_BACK_WITHIN_S = 0.5
 
 
 class SentTable:
@@ -39,6 +42,8 @@ class SentTable:
         # words, and repeats.
         self._waiting, self._in_hand = {False: 0, True: 0}, {False: 0, True: 0}
         self._sent_in_outage = Sent()
+        # When they were taken that were not sent, as far as the row still counts them.
+        self._unsent: list[datetime] = []
         # As this process wrote it last, with its version: where nobody counts beside it, it need not be read again.
         self._known: tuple[Sent, str] | None = None
 
@@ -83,17 +88,23 @@ class SentTable:
         """None where another process counted meanwhile, or may have."""
         known, self._known = self._known, None
         sent, version = known or self._read(deadline)
-        granted, after = grant(sent, quota, wanted, now, in_turn=in_turn)
+        with self._lock:
+            unsent, self._unsent = self._unsent, []
+        left = reduce(given_back, unsent, sent)
+        granted, after = grant(left, quota, wanted, now, in_turn=in_turn)
         if known is not None and granted < wanted:
             # Whoever gets less than they asked for gets it by what there is, not by what this process remembers.
+            self._keep(unsent)
             return None
-        if after == sent or (granted == 0 and after.short_at == sent.short_at):
+        if left == sent and (after == sent or (granted == 0 and after.short_at == sent.short_at)):
             return granted
         values = _values(after)
         write = Replace(ROW, values, version) if version else Insert(ROW, values)
         try:
             [written] = self._table.commit([write], deadline)
         except RowConflict:
+            # After any other failure it may have been written: given back twice, others would send more than there is.
+            self._keep(unsent)
             return None
         self._known = (after, written) if written else None
         return granted
@@ -113,6 +124,25 @@ class SentTable:
                 self._sent_in_outage, self._quota.third, wanted, self._clock.now(), in_turn=True
             )
         return granted
+
+    def give_back(self, taken_at: datetime, deadline: Deadline) -> None:
+        """One that was taken then was not sent."""
+        with self._lock:
+            # Whichever of the two counts it was taken from, their sum is right.
+            before, self._sent_in_outage = self._sent_in_outage, given_back(self._sent_in_outage, taken_at)
+            if self._sent_in_outage != before:
+                return
+            self._unsent.append(taken_at)
+        within = Deadline(self._clock, min(GIVEN_BACK_WITHIN_S, deadline.remaining_s()))
+        # Of a crowd the first one writes for itself, and the second one for all the others.
+        with self._one_counts:
+            if self._unsent and not within.passed():
+                with suppress(Unavailable):
+                    self._try(0, self._quota, self._clock.now(), within, in_turn=False)
+
+    def _keep(self, unsent: Sequence[datetime]) -> None:
+        with self._lock:
+            self._unsent += unsent
 
 
 def _values(sent: Sent) -> Values:

@@ -13,10 +13,22 @@ _OF_A_HEAD = frozenset({"base", "link", "meta", "noscript", "script", "style", "
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
+# What is within is there for programs that cannot do what the element is for, or is offered and not shown.
+_FALLBACK_WITHIN = frozenset(
+    {"audio", "canvas", "datalist", "iframe", "noembed", "noframes", "noscript", "object", "video"}
+)
+# Until the reader opens it, only its summary is shown.
+_FOLDED = "details"
+_SHOWN_OF_FOLDED = "summary"
+# Stands for a folded element while its summary is open; no tag has such a name.
+_PARTLY_FOLDED = "details, folded"
 # As templates hide a line of preview. What is white on white, or outside the page, is not seen here.
 _HIDES = re.compile(
-    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:font-size|opacity)\s*:\s*0[a-z%.0]*)\s*(?:!|;|$)",
-    re.IGNORECASE,
+    r"""(?:^|;)\s*(?:
+        display\s*:\s*none | visibility\s*:\s*(?:hidden|collapse) | mso-hide\s*:\s*all
+        | (?:font-size|opacity|(?:max-)?(?:height|width))\s*:\s*0[a-z%.0]*
+    )\s*(?:!|;|$)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
@@ -76,7 +88,10 @@ class _Page(HTMLParser):
         return self.parse_bogus_comment(i) if self.rawdata.startswith("<![", i) else super().parse_html_declaration(i)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in _VOID and (self._hidden or (not self._within and _is_hidden(attrs))):
+        if tag == _SHOWN_OF_FOLDED and self._hidden.names == [_FOLDED]:
+            self._hidden.clear()
+            self._open.begin(_PARTLY_FOLDED)
+        if tag not in _VOID and (self._hidden or (not self._within and _is_hidden(tag, attrs))):
             self._hidden.begin(tag)
             return
         if tag not in _VOID:
@@ -98,6 +113,9 @@ class _Page(HTMLParser):
             # Whatever is within it ends there too, hidden or not.
             self._hidden.clear()
             self._open.end(tag)
+            if self._open.names[-1:] == [_PARTLY_FOLDED]:
+                self._open.end(_PARTLY_FOLDED)
+                self._hidden.begin(_FOLDED)
         if self._within.names[-1:] == [tag]:
             self._within.end(tag)
 
@@ -106,6 +124,8 @@ class _Page(HTMLParser):
             self.texts.append(data)
 
 
-def _is_hidden(attrs: list[tuple[str, str | None]]) -> bool:
+def _is_hidden(tag: str, attrs: list[tuple[str, str | None]]) -> bool:
     said = dict(attrs)
+    if tag in _FALLBACK_WITHIN or (tag == _FOLDED and "open" not in said):
+        return True
     return "hidden" in said or _HIDES.search(said.get("style") or "") is not None

@@ -805,6 +805,15 @@ def with_thread_opened(
     return settle(emergency, rules, now)
 
 
+def with_missed_awaited(emergency: Emergency, notice_id: str, rules: Rules, now: datetime, *, test: bool) -> Emergency:
+    """A missed callback owes a notice: the end is told after it. It opens no thread that is closed."""
+    thread = thread_of(emergency, test=test)
+    if thread is None or thread.closed:
+        return emergency
+    thread = _awaiting(structs.replace(thread, close_at=None), notice_id)
+    return settle(_with_thread(emergency, thread, test=test), rules, now)
+
+
 def _awaiting(thread: Thread, notice_id: str) -> Thread:
     """The end is told after this notice."""
     return structs.replace(thread, awaited=tuple(dict.fromkeys((*thread.awaited, notice_id)))[-MAX_LEGS:])
@@ -971,7 +980,7 @@ def with_passed_on(
     new = _others(default_contacts, (*told, *reached))
     if not new or notice_id in emergency.passed_on:
         return emergency, ()
-    if thread is not None and not missed:
+    if thread is not None and not (missed and thread.closed):
         thread = _deferring(thread, onward) if thread.closed else _awaiting(thread, onward)
         emergency = _with_thread(emergency, thread, test=test)
     passed_on = (*emergency.passed_on, notice_id, onward)[-MAX_NOTICES_PASSED_ON:]

@@ -71,12 +71,21 @@ class Unavailable(EmergencyCallingError):
     """A dependency did not answer in time.
 
     `reason`: the log's word for what somebody must mend (a setting, a sender, a right, a quota); "" where it is nobody.
+    `undone`: the last request was not carried out for certain: it never left, or the service answered that it will not.
     """
 
-    def __init__(self, message: str | None = None, *, retry_after_s: float = USUAL_WAIT_S, reason: str = "") -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after_s: float = USUAL_WAIT_S,
+        reason: str = "",
+        undone: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.reason = reason
+        self.undone = undone
 
 
 class LineFull(Unavailable):

@@ -76,13 +76,28 @@ def is_crisis(sent: Sent, now: datetime) -> bool:
     return sent.minute - sent.short_at <= MINUTE
 
 
+def given_back(sent: Sent, taken_at: datetime) -> Sent:
+    """Without one that was taken then and not sent; counts of another minute or hour than that are left as they are."""
+    minute, hour = _window(taken_at)
+    return structs.replace(
+        sent,
+        in_minute=max(0, sent.in_minute - (minute == sent.minute)),
+        in_hour=max(0, sent.in_hour - (hour == sent.hour)),
+    )
+
+
+def _window(at: datetime) -> tuple[datetime, datetime]:
+    """When the clock's minute and hour began."""
+    minute = at.replace(second=0, microsecond=0)
+    return minute, minute.replace(minute=0)
+
+
 def _by_now(sent: Sent, now: datetime) -> Sent:
     """The counts of this minute and hour. A clock that runs behind another one opens no window again.
 
     One that ran ahead of all others by more than that is not believed: it would silence them until its hour came.
     """
-    minute = now.replace(second=0, microsecond=0)
-    hour = minute.replace(minute=0)
+    minute, hour = _window(now)
     if any(is_ahead(each, minute) for each in (sent.minute, sent.hour, sent.short_at)):
         sent = Sent()
     if minute > sent.minute:

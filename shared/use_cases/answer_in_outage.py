@@ -23,7 +23,7 @@ def answer_in_outage(facts: DialFacts, outage: OutageLog) -> Started:
     effects: list[Effect] = [_held(facts)]
     if recipients and not outage.mailed(facts.outage_key) and mail_granted(facts, outage):
         bare = bare_notice(facts, facts.subject.key, recipients)
-        notice = structs.replace(bare, degraded=True, test=facts.number.test)
+        notice = structs.replace(bare, degraded=True, test=facts.number.test, foreign=_fallback_is_foreign(facts))
         effects.append(
             MailInOutage(
                 dial_key=facts.outage_key, call_key=key_of(facts.dial.call_id), by=facts.caller.owner, notice=notice
@@ -91,7 +91,7 @@ def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
         agent_id=facts.subject.agent_id,
         callback_number=number,
         expires_at=expires_at,
-        foreign=number is not None and is_foreign(number, situation.country),
+        foreign=_fallback_is_foreign(facts),
         test=test,
         degraded=True,
         notified=notified,
@@ -101,6 +101,11 @@ def outage_answer(facts: DialFacts, *, notified: int) -> Answer:
         locale=situation.locale or facts.dial.locale,
         panel=with_number(emergency_panel(test=test, placement=placement), number, expires_at, situation),
     )
+
+
+def _fallback_is_foreign(facts: DialFacts) -> bool:
+    number = facts.deployment.fallback_number
+    return number is not None and is_foreign(number, facts.situation.country)
 
 
 def mail_granted(facts: DialFacts, outage: OutageLog, *, counts: bool = True) -> bool:

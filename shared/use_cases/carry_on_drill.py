@@ -70,6 +70,7 @@ from shared.use_cases.deliver_notice import Sending
 from shared.use_cases.drill_calls import DrillCalls
 from shared.use_cases.effects import DeliverNotice, Effect, ReconcilePresence
 from shared.use_cases.route_callback import Incoming
+from shared.use_cases.sender_grants import SenderGrants
 from shared.use_cases.start_call import lend_for_drill
 
 # A service outside is taken at its word for some seconds, because it shows later what it took; then it must show it.
@@ -536,15 +537,10 @@ class _Playing:
             kind=NoticeKind.CLOSING,
         )
         stage, words = self._stage, self._stage.template.render(notice, now)
-        sending = Sending(
-            notice,
-            words,
-            stage.notifier,
-            stage.telemetry,
-            may_send=lambda: stage.quota.take(1, self._deadline, repeat=True) == 1,
-        )
+        grants = SenderGrants(lambda: stage.quota.take(1, self._deadline, repeat=True), stage.quota, stage.clock)
         with suppress(EmergencyCallingError):
-            sending.send_to_all(self._deadline)
+            Sending(notice, words, stage.notifier, stage.telemetry, grants).send_to_all(self._deadline)
+        grants.give_back(self._deadline)
 
 
 def _failed(said: Words) -> Outcome:

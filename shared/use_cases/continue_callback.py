@@ -36,9 +36,16 @@ from shared.domain.callbacks import (
     with_fact,
 )
 from shared.domain.deployment import Deployment
-from shared.domain.emergencies import all_kept_until, with_callback_notice, with_thread_opened
+from shared.domain.emergencies import (
+    Emergency,
+    all_kept_until,
+    with_callback_notice,
+    with_missed_awaited,
+    with_thread_opened,
+)
 from shared.domain.errors import Conflict, NotFound, Refused, Unavailable
 from shared.domain.ids import derived, key_of
+from shared.domain.notifications import Notice
 from shared.domain.phone_numbers import is_e164
 from shared.ports import (
     AgentDirectory,
@@ -305,11 +312,9 @@ class _Climb:
             )
         answered = any(leg.callback == told.callback_id for leg in changed.legs)
         if owed.notice is not None:
-            changed = with_callback_notice(changed, now)
-            if answered and self._deployment.closing_notices:
-                later, rules = owed.notice_from is not None, self._deployment.rules
-                of, test = owed.notice.notice_id, owed.notice.test
-                changed = with_thread_opened(changed, of, rules, now, test=test, rationed=later)
+            changed = self._with_notice(
+                changed, owed.notice, now, answered=answered, later=owed.notice_from is not None
+            )
         if changed == emergency:
             return None
         return Change(
@@ -321,6 +326,17 @@ class _Climb:
             ration_row=owed.ration_row,
             notice_from=owed.notice_from,
         )
+
+    def _with_notice(
+        self, emergency: Emergency, notice: Notice, now: datetime, *, answered: bool, later: bool
+    ) -> Emergency:
+        """An answered callback opens the thread; the end is told after either."""
+        emergency, rules, test = with_callback_notice(emergency, now), self._deployment.rules, notice.test
+        if not self._deployment.closing_notices:
+            return emergency
+        if answered:
+            return with_thread_opened(emergency, notice.notice_id, rules, now, test=test, rationed=later)
+        return emergency if later else with_missed_awaited(emergency, notice.notice_id, rules, now, test=test)
 
     # Acting
 

@@ -1,7 +1,7 @@
 """Send an owed notice to its recipients (S7, B6)."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -40,6 +40,7 @@ from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import DeliverNotice
 from shared.use_cases.keep_owed import keep_owed
 from shared.use_cases.pass_on import pass_on, tell_passed_on, with_onward
+from shared.use_cases.sender_grants import SenderGrants
 from shared.use_cases.withdraw_closing import withdraw_closing
 
 # Requests refused without naming a recipient, before any was accepted. Halved breadth first, 1 + 2 + 4 + 8 of them
@@ -81,7 +82,7 @@ class _Means(Struct, frozen=True, kw_only=True):
 def deliver_notice(
     owed: OwedNotice,
     *,
-    granted: bool = False,
+    granted_at: datetime | None = None,
     emergencies: EmergencyStore,
     deliveries: Deliveries,
     notifier: Notifier,
@@ -97,7 +98,8 @@ def deliver_notice(
     A message goes to as many recipients as the service allows, because its quotas count messages. An address that it
     refuses does not keep the notice from the others, and is a bounce: gives what the default contacts are owed for it.
     A service that takes it for nobody refuses us, not them. Nothing is sent beyond the claim: when it lapses, another
-    process takes the notice up. Beyond the sender's quota it waits; `granted`: its first message is counted already.
+    process takes the notice up. Beyond the sender's quota it waits; `granted_at`: when its first message was counted
+    already. What was counted and not sent is given back when all else is noted.
     """
     means = _Means(
         emergencies=emergencies,
@@ -108,24 +110,23 @@ def deliver_notice(
         telemetry=telemetry,
         deadline=deadline,
     )
-    now, tried = clock.now(), owed.attempts > 0
-    claimed = _claimed(owed, now, emergencies, deadline)
-    if claimed is None:
-        return ()
-    claimed = _as_things_stand(claimed, now, means)
-    if claimed is None:
-        return ()
-    until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
-    notice = claimed.notice.at(now)
-    sending = Sending(
-        notice,
-        template.render(notice, now),
-        notifier,
-        telemetry,
-        may_send=lambda: quota.take(1, until_lapse, repeat=notice.repeat) == 1,
-        granted=granted,
-    )
-    return _delivered(claimed, notice, sending, until_lapse, means, tried=tried)
+    repeat, now = owed.notice.repeat, clock.now()
+    grants = SenderGrants(lambda: quota.take(1, deadline, repeat=repeat), quota, clock, granted_at=granted_at)
+    try:
+        claimed = _to_be_sent(owed, now, means)
+        if claimed is None:
+            return ()
+        until_lapse = Deadline(clock, min((claimed.due_at - now - COMMIT).total_seconds(), deadline.remaining_s()))
+        notice = claimed.notice.at(now)
+        sending = Sending(notice, template.render(notice, now), notifier, telemetry, grants)
+        return _delivered(claimed, notice, sending, until_lapse, means, tried=owed.attempts > 0)
+    finally:
+        grants.give_back(deadline)
+
+
+def _to_be_sent(owed: OwedNotice, now: datetime, means: _Means) -> OwedNotice | None:
+    claimed = _claimed(owed, now, means.emergencies, means.deadline)
+    return None if claimed is None else _as_things_stand(claimed, now, means)
 
 
 def _as_things_stand(owed: OwedNotice, now: datetime, means: _Means) -> OwedNotice | None:
@@ -395,17 +396,13 @@ class Sending:
         words: RenderedNotice,
         notifier: Notifier,
         telemetry: Telemetry,
-        *,
-        may_send: Callable[[], bool],
-        granted: bool = False,
+        grants: SenderGrants,
     ) -> None:
-        """`may_send` takes one message of the sender's quota; `granted`: one was taken already."""
         self._notice = notice
         self._words = words
         self._notifier = notifier
         self._telemetry = telemetry
-        self._may_send = may_send
-        self._granted = granted
+        self._grants = grants
         self._refusals = 0
         self.asked = False
         self._doubted: list[str] = []
@@ -454,7 +451,7 @@ class Sending:
         while groups:
             group = groups.popleft()
             try:
-                self._send(group, deadline)
+                self._grants.spend(partial(self._send, group, deadline))
             except RecipientsRefused as refusal:
                 groups.extend(self._without_refused(group, refusal))
             except Refused:
@@ -463,12 +460,8 @@ class Sending:
                 self._accepted(group)
 
     def _send(self, group: Sequence[str], deadline: Deadline) -> None:
-        """What is refused was not sent: what the quota granted for it serves the next request."""
-        if not self._granted and not self._may_send():
-            raise Rationed
-        self._granted, self.asked = True, True
+        self.asked = True
         self._notifier.send(self._email(group), deadline)
-        self._granted = False
 
     def _email(self, group: Sequence[str]) -> Email:
         words = self._words

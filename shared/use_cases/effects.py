@@ -28,10 +28,10 @@ class CloseThread(Struct, frozen=True):
 
 
 class DeliverNotice(Struct, frozen=True):
-    """Send a notice that the outbox holds. `granted`: the sender's quota has counted its message already."""
+    """Send a notice that the outbox holds. `granted_at`: when the sender's quota counted its message already."""
 
     owed: OwedNotice
-    granted: bool = False
+    granted_at: datetime | None = None
 
 
 class MergeWaiting(Struct, frozen=True):

@@ -8,6 +8,7 @@ from shared.domain.ids import derived
 from shared.domain.notifications import Notice
 from shared.ports import MailQuota, NoticeTemplate, Notifier, OutageLog, Telemetry
 from shared.use_cases.deliver_notice import Sending
+from shared.use_cases.sender_grants import SenderGrants
 
 
 def mail_in_outage(
@@ -31,7 +32,8 @@ def mail_in_outage(
     if not outage.claim_mail(dial_key):
         return
     bare = structs.replace(notice, notice_id=derived(notice.notice_id, "outage"))
-    sending = Sending(bare, words, notifier, telemetry, may_send=lambda: quota.take_in_outage(1) == 1)
+    grants = SenderGrants(lambda: quota.take_in_outage(1), quota, clock)
+    sending = Sending(bare, words, notifier, telemetry, grants)
     try:
         sending.send_to_all(deadline)
     except Exception as failure:
@@ -42,5 +44,6 @@ def mail_in_outage(
         telemetry.emit("notice_waits", **notice.called)
     finally:
         outage.mail_accepted(dial_key, [address for dispatch in sending.dispatches for address in dispatch.deliveries])
+        grants.give_back(deadline)
     if sending.accepted:
         telemetry.emit("notice_sent", recipients=sending.accepted, attempt=1)

@@ -1,6 +1,7 @@
 """Send what the sender's quota kept waiting, as far as it goes now: first words first, merged (B6)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import structs
 
@@ -57,8 +58,12 @@ def merge_waiting(
     )
     if not planned:
         return ()
+    granted_at = clock.now()
     granted = _granted(planned, quota, deadline)
-    return _claimed(granted, waiting, emergencies, clock, telemetry, deadline)
+    effects = _claimed(granted, waiting, emergencies, clock, telemetry, deadline, granted_at=granted_at)
+    for _ in range(len(granted) - len(effects)):
+        quota.give_back(granted_at, deadline)
+    return effects
 
 
 def _granted(planned: Sequence[Message], quota: MailQuota, deadline: Deadline) -> list[Message]:
@@ -78,6 +83,8 @@ def _claimed(
     clock: Clock,
     telemetry: Telemetry,
     deadline: Deadline,
+    *,
+    granted_at: datetime,
 ) -> tuple[DeliverNotice, ...]:
     effects: list[DeliverNotice] = []
     for message in planned:
@@ -89,7 +96,7 @@ def _claimed(
             continue
         # What waits on for others has another version by now.
         waiting |= {each.owed.notice.notice_id: each for each in left}
-        effects.append(DeliverNotice(owed, granted=True))
+        effects.append(DeliverNotice(owed, granted_at=granted_at))
         if owed.notice.parts:
             telemetry.emit("notices_merged", notices=len(parts), recipients=len(message.recipients))
     return tuple(effects)

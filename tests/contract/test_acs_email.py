@@ -286,5 +286,5 @@ def test_without_sender_or_service_it_is_for_somebody_to_mend() -> None:
     unconfigured = AcsEmail(sender=SENDER, clock=CLOCK)
     with pytest.raises(Unavailable) as caught:
         unconfigured.send(an_email(DESK), Deadline(CLOCK, 5))
-    assert caught.value.reason == "settings"
+    assert caught.value.reason == "settings" and caught.value.undone
     unconfigured.close()

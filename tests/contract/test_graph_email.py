@@ -115,6 +115,7 @@ class TestTokens:
             with pytest.raises(Unavailable) as caught:
                 attempt()
             assert (caught.value.reason, caught.value.retry_after_s) == ("identity", MENDING_S)
+            assert caught.value.undone
             assert caught.value.__suppress_context__
         assert graph.requests == []
 
@@ -132,7 +133,7 @@ class TestRefusals:
         graph.mail.blocked = GraphError(status, "ErrorExceededMessageLimit", "The limit is exceeded.")
         with pytest.raises(Unavailable) as caught:
             send(line(graph), DESK)
-        assert caught.value.reason == "quota"
+        assert caught.value.reason == "quota" and caught.value.undone
 
     def test_a_refusal_that_does_not_say_whom_it_means(self, graph: LocalGraph) -> None:
         graph.mail.refused, graph.mail.names_refused = {CHIEF}, False

@@ -22,6 +22,7 @@ from tests.contract.table_servers import DEEP, never_answers, serving, trickles
 from tests.local import acs, graph
 from tests.local.acs import EmailRules, LocalAcs
 from tests.local.graph import LocalGraph
+from tests.local.processes import free_ports
 
 CLOCK = SystemClock()
 SENDER = "emergency@alerts.example.com"
@@ -236,6 +237,7 @@ class TestBoth:
         with pytest.raises(Unavailable) as caught:
             send(notifier, DESK, CHIEF)
         assert (caught.value.reason, caught.value.retry_after_s) == ("whatever", MENDING_S)
+        assert caught.value.undone, "it answered"
         assert DESK not in str(caught.value)
 
     def test_throttled_is_unavailable_for_as_long_as_the_service_says(
@@ -245,7 +247,7 @@ class TestBoth:
         begun = time.monotonic()
         with pytest.raises(Unavailable) as caught:
             send(notifier, DESK)
-        assert (caught.value.retry_after_s, caught.value.reason) == (42, "quota")
+        assert (caught.value.retry_after_s, caught.value.reason, caught.value.undone) == (42, "quota", True)
         assert time.monotonic() - begun < 5
 
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -256,15 +258,17 @@ class TestBoth:
         with pytest.raises(Unavailable) as caught:
             send(notifier, DESK)
         assert caught.value.reason == ""
+        # Graph may have sent it after any of the others, and would not know it again.
+        assert caught.value.undone is (status == 503 or isinstance(notifier, AcsEmail))
 
     @pytest.mark.parametrize("body", ["", "null", "[]", "<html>", DEEP])
     def test_what_says_200_is_not_the_service(
         self, service: Service, notifier: AcsEmail | GraphEmail, body: str
     ) -> None:
         service.fail(200, body=body)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as caught:
             send(notifier, DESK)
-        assert service.sent() == []
+        assert service.sent() == [] and not caught.value.undone
 
     def test_a_sender_that_may_not_send_is_for_somebody_to_mend(self, service: Service) -> None:
         adapter = service.adapter(sender=NOBODY)
@@ -279,19 +283,35 @@ class TestBoth:
         notifier.warm_up()
         service.hang()
         begun = time.monotonic()
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as caught:
             send(notifier, DESK, seconds=0.8)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2 and not caught.value.undone
 
     def test_without_a_sender_it_is_for_somebody_to_mend(self, service: Service) -> None:
         with pytest.raises(Unavailable) as caught:
             send(service.adapter(sender=None), DESK)
-        assert caught.value.reason == "no_sender"
+        assert caught.value.reason == "no_sender" and caught.value.undone
 
     @pytest.mark.parametrize("count", [0, 51])
     def test_too_few_and_too_many_recipients(self, notifier: AcsEmail | GraphEmail, count: int) -> None:
         with pytest.raises(ValueError, match="recipients"):
             send(notifier, *(f"a{number}@example.com" for number in range(count)))
+
+
+@pytest.mark.parametrize("backend", ["acs", "graph"])
+def test_where_nobody_listens_nothing_was_sent(backend: str, stand_ins: Any) -> None:
+    [port] = free_ports(1)
+    url = f"https://127.0.0.1:{port}"
+    tokens = Tokens(stand_ins[1])
+    adapter = (
+        AcsEmail(sender=SENDER, clock=CLOCK, connection_string=f"endpoint={url}/;accesskey=c2VjcmV0")
+        if backend == "acs"
+        else GraphEmail(sender=SENDER, url=url, clock=CLOCK, credential=lambda: tokens)
+    )
+    with pytest.raises(Unavailable) as caught:
+        send(adapter, DESK)
+    assert caught.value.undone
+    adapter.close()
 
 
 @pytest.mark.parametrize("trouble", [never_answers, trickles])

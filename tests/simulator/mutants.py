@@ -104,6 +104,7 @@ SENDER = "shared/domain/sender_quota.py"
 SENT = "shared/adapters/sent_table.py"
 CRISIS = "shared/domain/crisis_mail.py"
 WAITING = "shared/use_cases/merge_waiting.py"
+GRANTS = "shared/use_cases/sender_grants.py"
 
 MUTANTS = (
     Mutant(
@@ -288,7 +289,7 @@ MUTANTS = (
         "again = ()",
     ),
     Mutant("what is told late twice is closed twice", FACTS, "again = _others(addresses, known)", "again = addresses"),
-    Mutant("nothing is kept for first words", NOTICE, ", repeat=notice.repeat) == 1", ") == 1"),
+    Mutant("nothing is kept for first words", NOTICE, "deadline, repeat=repeat)", "deadline)"),
     Mutant("a machine's every id has a first word", DIALS, "repeat=before or rationed or not alone", "repeat=before"),
     Mutant("callbacks to a listed agent have no ration", DIALS, "had_enough(known.callback_notices, now)", "False"),
     Mutant("a callback beyond the ration is dropped", FACTS, " or notice_id in thread.deferred:", ":"),
@@ -1342,8 +1343,14 @@ MUTANTS = (
     Mutant(
         "what a bounce makes go on is not waited for",
         FACTS,
-        "if thread is not None and not missed:",
-        "if thread is not None and missed:",
+        "if thread is not None and not (missed and thread.closed):",
+        "if thread is not None and thread.closed and not missed:",
+    ),
+    Mutant(
+        "the end is told before a missed callback",
+        FACTS,
+        "thread = _awaiting(structs.replace(thread, close_at=None), notice_id)",
+        "pass",
     ),
     Mutant(
         "a missed callback goes on to nobody who knows of the call",
@@ -1433,6 +1440,24 @@ MUTANTS = (
         "dict(",
     ),
     Mutant("the quota is asked for and not used up", SENT, "values = _values(after)", "values = _values(sent)"),
+    Mutant(
+        "what the e-mail service refused uses up the quota",
+        GRANTS,
+        "isinstance(failure, Refused) or failure.undone:",
+        "isinstance(failure, Refused):",
+    ),
+    Mutant(
+        "what may have been sent uses up no quota",
+        GRANTS,
+        "isinstance(failure, Refused) or failure.undone:",
+        "granted_at:",
+    ),
+    Mutant(
+        "what is given back opens another minute",
+        SENDER,
+        "sent.in_minute - (minute == sent.minute)",
+        "sent.in_minute - 1",
+    ),
     Mutant(
         "more is sent than was granted",
         WAITING,

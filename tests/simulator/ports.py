@@ -72,7 +72,8 @@ class Line:
         if Trouble.FAILED in troubles:
             self._wait(min(latency, end.remaining_s()))
             # A service that is set up wrong, or whose rights are gone for a while, answers, and says no.
-            raise Refused if self._port == "presence" and world.chance.random() < 0.5 else Unavailable
+            says_no = self._port == "presence" and world.chance.random() < 0.5
+            raise Refused if says_no else Unavailable(undone=True)
         if latency >= end.remaining_s():
             self._too_slow(act, latency, end.remaining_s())
         answer = self._act_and_wait(act, latency)
@@ -241,7 +242,8 @@ class LineMail:
             self._world.faults.strikes("sender refused", 1.0)
             self._world.checks.mail_refused(email)
             # The service says what is not there, or only that it takes nothing.
-            raise Unavailable(reason="domainnotlinked") if self._world.chance.random() < 0.5 else Refused()
+            named = self._world.chance.random() < 0.5
+            raise Unavailable(reason="domainnotlinked", undone=True) if named else Refused()
         refused = frozenset(filter(self._world.refuses, email.recipients))
         if not refused:
             self._world.checks.mail_accepted(email)

@@ -1,5 +1,6 @@
 """A thread with an end (B6): whoever was told of an emergency is told that it is over, once."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
@@ -367,6 +368,80 @@ def test_an_answered_callback_is_told_to_nobody_who_has_heard_that_it_is_over(
     house.mail.fail = well
     live(house, 20)
     assert [email.subject for email in house.mail.accepted] == kinds
+
+
+def missed_call_back(house: House, number: str | None) -> None:
+    house.responder_calls(number)
+    house.wait(60)
+    house.switchboard.hang_up()
+    house.deliver()
+
+
+@pytest.mark.parametrize("away_minutes", [1, 10, 13])
+def test_the_end_is_told_after_a_callback_that_nobody_answered(house: House, away_minutes: int) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house, by_agent=False)
+    well, house.mail.fail = house.mail.fail, not_for_missed
+    missed_call_back(house, answer.callback_number)
+    live(house, away_minutes)
+    house.mail.fail = well
+    live(house, 20)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED, NoticeKind.CLOSING]
+    assert told(house) == list(CONTACTS)
+
+
+def test_the_end_is_told_after_what_goes_on_of_a_callback_that_nobody_answered(house: House) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house, by_agent=False)
+    away = [True]
+
+    def refuses_contacts(email: Email) -> None:
+        if email.subject == NoticeKind.CALLBACK_MISSED and CONTACTS[0] in email.recipients:
+            raise RecipientsRefused(frozenset(email.recipients))
+        if away[0]:
+            raise Unavailable
+
+    house.mail.fail = refuses_contacts
+    missed_call_back(house, answer.callback_number)
+    live(house, 10)
+    away[0] = False
+    live(house, 20)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CALLBACK_MISSED, NoticeKind.CLOSING]
+
+
+def test_a_callback_missed_after_the_end_opens_nothing_again(house: House) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house)
+    live(house, 1)
+    missed_call_back(house, answer.callback_number)
+    live(house, 20)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CLOSING, NoticeKind.CALLBACK_MISSED]
+
+
+def refused(email: Email) -> None:
+    if email.subject == NoticeKind.CALLBACK_MISSED:
+        raise RecipientsRefused(frozenset(email.recipients))
+
+
+def not_for_missed(email: Email) -> None:
+    if email.subject == NoticeKind.CALLBACK_MISSED:
+        raise Unavailable
+
+
+@pytest.mark.parametrize("fault", [refused, not_for_missed])
+def test_a_word_of_a_missed_callback_that_nobody_gets_holds_the_end_back_until_the_lease_ends_at_most(
+    house: House, fault: Callable[[Email], None]
+) -> None:
+    answer = house.dial(Dial(call_id="call-1", agent_id=DANA, dialled="911", acs_user_id=DANA_ACS))
+    end(house, by_agent=False)
+    house.mail.fail = fault
+    missed_call_back(house, answer.callback_number)
+    live(house, 80)
+    kinds = [email.subject for email in house.mail.accepted]
+    assert kinds == [NoticeKind.CALL, NoticeKind.CLOSING] and told(house) == list(CONTACTS)
 
 
 def test_nobody_who_was_told_nothing_is_told_that_it_is_over(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,8 +12,8 @@ from shared.adapters.table import Put
 from shared.domain.agents import Agent
 from shared.domain.crisis_mail import MAX_NOTICES_A_MESSAGE, Message, Waiting, is_first_word, messages
 from shared.domain.dials import Dial
-from shared.domain.emergencies import Emergency, Thread
-from shared.domain.errors import Unavailable
+from shared.domain.emergencies import MAX_WAIT, Emergency, Thread
+from shared.domain.errors import RecipientsRefused, Unavailable
 from shared.domain.ids import agent_key_of
 from shared.domain.locations import ToldLocation
 from shared.domain.notifications import Notice, NoticeKind
@@ -21,7 +21,8 @@ from shared.domain.sender_quota import SenderQuota
 from shared.ports import Email, RenderedNotice
 from shared.use_cases.effects import DeliverNotice, MergeWaiting
 from shared.use_cases.end_call import End
-from tests.fakes.house import DAWN, House, Overtaken, after, numbers
+from shared.use_cases.merge_waiting import CLAIMED_FOR
+from tests.fakes.house import DAWN, DEFAULT_CONTACT, House, Overtaken, after, numbers
 
 MINUTE = timedelta(minutes=1)
 
@@ -494,3 +495,123 @@ def test_a_merged_message_that_is_tried_again_keeps_nothing_of_a_lease_that_is_o
     kept += [str(row.values) for row in house.table.between("waiting|", "waiting|~", 100, house.within()).result()]
     assert any("agent-002" in text for text in kept)
     assert not any("agent-001" in text for text in kept)
+
+
+# A service that does not take what was counted -----------------------------------------------------------------------
+
+
+class Refusing:
+    """An e-mail service that refuses everything for so long; when it accepted what, and whom that told first."""
+
+    def __init__(self, house: House, away: timedelta, failure: Callable[[], Exception]) -> None:
+        self._house, self._failure = house, failure
+        self.back_at = house.clock.now() + away
+        self.sent_at: list[datetime] = []
+        self.told: dict[str, datetime] = {}
+        house.mail.fail = self._answer
+
+    def _answer(self, email: Email) -> None:
+        now = self._house.clock.now()
+        if now < self.back_at:
+            raise self._failure()
+        self.sent_at.append(now)
+        for recipient in email.recipients:
+            self.told.setdefault(recipient, now)
+
+    def keeps_to(self, quota: SenderQuota) -> bool:
+        minutes = Counter(at.replace(second=0) for at in self.sent_at)
+        hours = Counter(at.replace(second=0, minute=0) for at in self.sent_at)
+        return max(minutes.values()) <= quota.per_minute and max(hours.values()) <= quota.per_hour
+
+
+def sweep_until(house: House, until: datetime) -> None:
+    while house.clock.now() < until:
+        house.clock.advance(timedelta(seconds=10))
+        house.sweep()
+
+
+def busy() -> Exception:
+    return Unavailable(retry_after_s=2, undone=True)
+
+
+def wrong_sender() -> Exception:
+    return Unavailable(retry_after_s=30, reason="status_403", undone=True)
+
+
+@pytest.mark.parametrize(
+    ("dials", "quota", "away", "failure"),
+    [
+        (60, SenderQuota(30, 100), timedelta(seconds=240), busy),
+        (30, SenderQuota(30, 100), timedelta(seconds=240), busy),
+        (12, SenderQuota(30, 100), timedelta(minutes=25), busy),
+        (3, SenderQuota(5, 10), timedelta(minutes=5), busy),
+        (1, SenderQuota(5, 10), timedelta(minutes=40), wrong_sender),
+    ],
+)
+def test_what_the_service_refused_uses_up_no_quota(
+    dials: int, quota: SenderQuota, away: timedelta, failure: Callable[[], Exception]
+) -> None:
+    contacts = {place: (f"c{place}@example.com",) for place in range(dials)}
+    house = house_of(quota, agents=dials, contacts=contacts, closings=False)
+    service = Refusing(house, away, failure)
+    for place in range(dials):
+        dial(house, place)
+    # The longest pause between two tries, and the minutes that the quota needs for all of them.
+    sweep_until(house, service.back_at + MAX_WAIT + timedelta(minutes=-(-dials // quota.per_minute)))
+    assert {address for each in contacts.values() for address in each} <= service.told.keys()
+    assert service.keeps_to(quota)
+
+
+def test_a_message_that_was_granted_in_turn_and_refused_uses_up_no_quota() -> None:
+    house = house_of(SenderQuota(1, 3), agents=2, contacts={0: ("x@example.com",), 1: ("y@example.com",)})
+    dial(house, 0)
+    dial(house, 1)
+    service = Refusing(house, timedelta(minutes=10), busy)
+    sweep_until(house, service.back_at + MAX_WAIT)
+    assert "y@example.com" in service.told
+
+
+def test_what_was_never_answered_may_have_been_sent_and_stays_counted() -> None:
+    house = house_of(SenderQuota(5, 5), agents=1, contacts={0: ("x@example.com",)})
+    service = Refusing(house, timedelta(minutes=20), Unavailable)
+    dial(house, 0)
+    sweep_until(house, service.back_at + MAX_WAIT)
+    assert service.sent_at == [] and house.telemetry.count("notice_waits") == 1
+
+
+def test_a_message_whose_recipients_were_all_refused_leaves_its_place_to_the_default_contacts() -> None:
+    house = house_of(SenderQuota(1, 10), agents=1, contacts={0: ("x@example.com",)}, closings=False)
+
+    def refuse(email: Email) -> None:
+        if "x@example.com" in email.recipients:
+            raise RecipientsRefused(frozenset(email.recipients))
+
+    house.mail.fail = refuse
+    dial(house, 0)
+    assert house.mail.received() == [DEFAULT_CONTACT]
+
+
+def test_what_was_granted_and_came_too_late_to_be_sent_is_given_back() -> None:
+    house = house_of(SenderQuota(1, 3), agents=2, contacts={0: ("x@example.com",), 1: ("y@example.com",)})
+    dial(house, 0)
+    dial(house, 1)
+    house.clock.advance(MINUTE)
+    [late] = house.calling.perform(MergeWaiting())
+    house.clock.advance(CLAIMED_FOR)
+    house.do([late])
+    assert house.mail.received() == ["x@example.com"]
+    house.clock.advance(2 * MINUTE)
+    quota = house.mail_quota
+    assert [quota.take(1, house.within()), quota.take(1, house.within())] == [1, 0]
+    house.clock.advance(2 * MINUTE)
+    assert quota.take(1, house.within(), in_turn=True) == 1, "two of three were sent"
+
+
+def test_what_is_refused_in_an_outage_of_the_store_leaves_its_place_to_the_next_try() -> None:
+    house = house_of(SenderQuota(1, 1), agents=1, contacts={0: ("x@example.com",)})
+    house.line.away = True
+    service = Refusing(house, timedelta(seconds=1), busy)
+    dial(house, 0)
+    house.clock.advance(timedelta(seconds=1))
+    dial(house, 0)
+    assert list(service.told) == [DEFAULT_CONTACT]

@@ -81,3 +81,16 @@ def test_work_that_raises_a_timeout_of_its_own_is_not_waited_for_again() -> None
     with pytest.raises(Unavailable):
         pool.submit(work, Deadline(SystemClock(), 30.0)).result()
     pool.close()
+
+
+def test_what_found_no_place_or_no_thread_was_not_done_and_what_runs_may_be() -> None:
+    pool, never = DeadlinePool("test", 1, waiting=1), threading.Event()
+    runs, waits = (pool.submit(lambda: never.wait(30.0), Deadline(SystemClock(), 0.1)) for _ in range(2))
+    undone = []
+    for ask in (lambda: pool.submit(never.set, Deadline(SystemClock(), 30.0)), runs.result, waits.result):
+        with pytest.raises(Unavailable) as caught:
+            ask()
+        undone.append(caught.value.undone)
+    assert undone == [True, False, True]
+    never.set()
+    pool.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from shared.adapters.built_in_templates import built_in_sources
-from shared.adapters.notice_facts import one_line
+from shared.adapters.notice_facts import facts_of, one_line
 from shared.adapters.notification_template import MAX_SUBJECT_CHARACTERS, NotificationTemplate
 from shared.domain.emergency_numbers import Placeable
 from shared.domain.locations import LocationSource, ToldLocation
@@ -170,6 +170,13 @@ def test_an_agent_without_a_name_is_known_by_the_id() -> None:
 def test_a_late_message_says_how_late() -> None:
     for words in both(rendered(after_s=25 * 60)):
         assert "written 25 minutes after the call was dialled" in words
+
+
+@pytest.mark.parametrize(("told_after", "late"), [(timedelta(0), ""), (timedelta(minutes=5), "5 minutes")])
+def test_how_late_the_word_of_the_end_is_counts_from_the_end(told_after: timedelta, late: str) -> None:
+    ended_at = DIALLED + timedelta(minutes=25)
+    closing = structs.replace(NOTICE, kind=NoticeKind.CLOSING, ended_at=ended_at)
+    assert facts_of(closing, ended_at + told_after)["late"] == late
 
 
 def test_the_page_is_self_contained() -> None:

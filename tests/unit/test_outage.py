@@ -8,6 +8,7 @@ from msgspec import structs
 
 from functions.emergency_calls import ASK_AGAIN_AFTER_S
 from shared.adapters.agent_table import AgentTable
+from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.table import Row, Write
 from shared.deadlines import Deadline
 from shared.domain.agents import Agent
@@ -76,6 +77,19 @@ def test_an_outage_speaks_the_dials_language_in_the_answer_and_at_every_poll() -
     answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled="911", country="GB", locale="es"))
     _, locale = house.calling.show_panel("ana", caller=office(), deadline=house.within())
     assert answer.degraded and answer.foreign and (answer.locale, locale) == ("es", "es")
+
+
+@pytest.mark.parametrize(("country", "dialled", "foreign"), [("GB", "999", True), ("US", "911", False)])
+def test_the_notice_of_an_outage_says_of_a_foreign_number_what_the_answer_says(
+    country: str, dialled: str, foreign: bool
+) -> None:
+    house = house_in_outage()
+    house.template = NotificationTemplate()
+    house.deployment = structs.replace(house.deployment, countries=("US", "GB"))
+    answer = house.dial(Dial(call_id="ana/1", agent_id="ana", dialled=dialled, country=country))
+    [email] = house.mail.accepted
+    assert answer.foreign is foreign
+    assert ("another country" in email.text, "another country" in email.html) == (foreign, foreign)
 
 
 def test_a_real_dial_before_a_test_in_the_same_outage_still_shows() -> None:

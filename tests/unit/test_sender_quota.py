@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.sender_quota import SenderQuota, Sent, grant, is_crisis
+from shared.domain.sender_quota import SenderQuota, Sent, given_back, grant, is_crisis
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 QUOTA = SenderQuota(per_minute=3, per_hour=5)
@@ -73,3 +73,13 @@ def test_counts_of_a_day_to_come_silence_nobody() -> None:
     for sent in (Sent(minute=ahead), Sent(hour=ahead, in_hour=5), Sent(short_at=ahead)):
         assert not is_crisis(sent, at())
         assert grant(sent, QUOTA, 1, at(), in_turn=False)[0] == 1
+
+
+def test_what_is_given_back_counts_no_more_in_its_own_minute_and_hour() -> None:
+    _, sent = grant(Sent(), QUOTA, 3, at(), in_turn=True)
+    assert grant(given_back(sent, at(seconds=59)), QUOTA, 3, at(), in_turn=True)[0] == 1
+    _, later = grant(sent, QUOTA, 2, at(1), in_turn=True)
+    assert later == given_back(later, at(60)), "of another hour"
+    back = given_back(later, at())
+    assert (back.in_minute, back.in_hour) == (2, 4), "of an earlier minute of this hour"
+    assert given_back(Sent(minute=at(), hour=at()), at()) == Sent(minute=at(), hour=at()), "never less than none"

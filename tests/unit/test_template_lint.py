@@ -223,6 +223,9 @@ TOLD = (
 REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unknown_location_missing"}
 
 
+FALLBACKS = ("audio", "canvas", "datalist", "iframe", "noembed", "noframes", "noscript", "object", "video")
+
+
 @pytest.mark.parametrize(
     ("html", "missing"),
     [
@@ -243,6 +246,19 @@ REQUIRED = {"agent_missing", "callback_number_missing", "location_missing", "unk
         (f"<div style='visibility:hidden'><br>{TOLD}</div>", REQUIRED),
         (f"<span style='max-height:0;font-size:0px'>{TOLD}</span>", REQUIRED),
         (f"<td><p hidden>{TOLD}</td>", REQUIRED),
+        *((f"<p>Help</p><{tag}><p>{TOLD}</p></{tag}>", REQUIRED) for tag in FALLBACKS),
+        *((f"<{tag}><b>Help</{tag}>{TOLD}", set[str]()) for tag in FALLBACKS),
+        (f"<object><object>Help</object>{TOLD}</object>", REQUIRED),
+        (f"<details><summary>Help</summary>{TOLD}</details>", REQUIRED),
+        (f"<details>{TOLD}<summary>Help</summary></details>", REQUIRED),
+        (f"<details><p>Help</p><summary><b>{TOLD}</b></summary>Help</details>", set()),
+        (f"<details><summary>Help</summary></details>{TOLD}", set()),
+        (f"<details><details><summary>{TOLD}</summary></details></details>", REQUIRED),
+        (f"<details open><summary>Help</summary>{TOLD}</details>", set()),
+        (f"<div style='max-height:0;overflow:hidden'>{TOLD}</div>", REQUIRED),
+        (f"<div style='height: 0px; width:100%; overflow:hidden'>{TOLD}</div>", REQUIRED),
+        (f"<p style='mso-hide:all'>{TOLD}</p>", REQUIRED),
+        (f"<p style='line-height:0;max-width:600px;border-width:0'>{TOLD}</p>", set()),
         (f"<div style='display:none'>Help</div><p style='font-size:0.8em;opacity:0.9'>{TOLD}</p>", set()),
         (f"<table><td><p hidden>Help</td><td>{TOLD}</td></table>", set()),
         (f"<img hidden style='display:none'><div hidden><b>Help</div>{TOLD}", set()),
