@@ -594,7 +594,7 @@ export function createEmergencyDialer(options) {
     mine.report = "sent";
     const repeat = async () => {
       let fresh = false;
-      for (let count = 1; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
+      for (let count = 1; ageOf(mine) < REPORT_FOR_MS; count += 1) {
         const known = returns;
         const answer = await sendDial(mine, { fresh });
         const again = await taken(mine, answer, fresh);
@@ -611,6 +611,21 @@ export function createEmergencyDialer(options) {
     return /** @type {Promise<string | undefined>} */ (first.promise);
   }
 
+  /**
+   * How long ago the dial was, in milliseconds. `performance.now` stands while a desktop sleeps (macOS, Linux), so the time
+   * of day counts too once the call is over; while it stands, a clock that is put right must not silence it.
+   * @param {Leg} mine @returns {number}
+   */
+  function ageOf(mine) {
+    const measured = performance.now() - mine.clickedAt;
+    return mine.over ? Math.max(measured, Date.now() - Date.parse(mine.dialledAt)) : measured;
+  }
+
+  /** @param {Leg} mine @returns {boolean} whether a page that goes away has to tell of it: later the server would take it for a new one */
+  function isOwed(mine) {
+    return mine.report !== "accepted" && mine.report !== "refused" && (!mine.over || ageOf(mine) < REPORT_FOR_MS);
+  }
+
   /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean}} how */
   function sendDial(mine, how) {
     return send("POST", "emergency-calls", dialBody(mine), how);
@@ -623,7 +638,7 @@ export function createEmergencyDialer(options) {
       ...(options.agentId ? { agent_id: options.agentId } : {}),
       dialled: mine.dialled,
       dialled_at: mine.dialledAt,
-      dialled_ago_ms: Math.round(performance.now() - mine.clickedAt),
+      dialled_ago_ms: Math.round(ageOf(mine)),
       ...(options.country ? { country: options.country } : {}),
       ...(options.locale ? { locale: options.locale } : {}),
       ...(options.desktopId ? { desktop_id: options.desktopId } : {}),
@@ -902,9 +917,7 @@ export function createEmergencyDialer(options) {
       if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
     }
     // What is under way ends with the page. First the dials: for one that comes after its end no presence is held.
-    for (const each of legs) {
-      if (each.report !== "accepted" && each.report !== "refused") sendDial(each, { keepalive: true });
-    }
+    for (const each of legs.filter(isOwed)) sendDial(each, { keepalive: true });
     // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
     for (const [callId, reason] of owedEnds) sendEnd(callId, reason);
   }
