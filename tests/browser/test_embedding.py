@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 from tests.browser.looks import without_network_words
-from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL
+from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL, WORDS
 
 INERT_MS = 650
 PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
@@ -811,6 +812,102 @@ def test_a_page_around_that_gives_no_token_leaves_the_panel_its_cookie(page: Pag
     expect(told).to_have_text("An emergency call is in progress.", timeout=PATIENCE_MS * 2)
 
 
+SIGNED_IN_LATE = CONNECT.replace('event.data.type === "token-needed"', "false")
+SLOWLY_MS = 600_000
+
+
+TOKEN = {"type": "token", "value": "a-token", "expiresAt": "2030-01-01T00:00:00Z"}
+
+
+def sit_down_before_anybody_signs_in(page: Page, desk: Desk, agent: str) -> FrameLocator:
+    """A frame in a page that gives no token yet; it has asked in vain, and nothing waits for one any more."""
+    desk.others["GET me"] = Scripted({}, status=401)
+    desk.panel = 401
+    page.clock.install(time="2026-11-26T14:00:00Z")
+    page.clock.pause_at("2026-11-26T14:00:01Z")
+    page.goto(desk.host_page)
+    page.evaluate(SIGNED_IN_LATE, {"panel": f"{desk.address}/api/ui/panel?{agent}desktop=desktop-1&locale=en"})
+    framed = page.frame_locator("iframe")
+    note = framed.locator(".notes li")
+    let_time_pass_until(page, lambda: note.count() and "not signed in" in note.inner_text())
+    page.clock.run_for(5_000)
+    desk.others["GET me"] = who("agent-1")
+    desk.panel = in_emergency()
+    return framed
+
+
+def let_time_pass_until(page: Page, true: Callable[[], object], *, within_ms: int = 200_000) -> None:
+    """Move the page's clock on until then, in steps: what an answer sets may be set after any one of them."""
+    for _ in range(steps := 200):
+        if true():
+            return
+        page.clock.run_for(within_ms // steps)
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come about")
+
+
+@pytest.mark.parametrize("agent", ["", "agent=agent-1&"])
+def test_a_token_that_comes_when_nobody_waits_for_it_any_more_shows_the_panel(
+    page: Page, desk: Desk, said: list[str], agent: str
+) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, agent)
+    page.evaluate("(token) => window.port.postMessage(token)", TOKEN)
+    # The page's clock stands still: no timer has brought it about.
+    expect(framed.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    expect(framed.locator(".notes li")).to_have_count(0)
+    without_network_words(said)
+
+
+@pytest.mark.parametrize(("characters", "used"), [(8_000, True), (20_000, False)])
+def test_a_long_token_of_the_page_around_is_used_as_far_as_it_is_documented(
+    page: Page, desk: Desk, said: list[str], characters: int, used: bool
+) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, "agent=agent-1&")
+    page.evaluate("(token) => window.port.postMessage(token)", {**TOKEN, "value": "t" * characters})
+    page.evaluate("() => window.port.postMessage({ type: 'locale', value: 'it' })")
+    region = framed.get_by_role("region", name=WORDS["it"]["say_this"])
+    if used:
+        expect(region).to_be_visible()
+    else:
+        expect(framed.get_by_role("heading", level=2)).to_have_text(WORDS["it"]["state_unknown"])
+    sent = {each.authorization for each in desk.requests("GET", "/panel")}
+    assert sent == ({None, f"Bearer {'t' * characters}"} if used else {None})
+    assert "16,384 characters" in PAGES_MD.read_text("utf-8")
+    without_network_words(said)
+
+
+def test_the_height_that_the_frame_is_told_gets_smaller_again(page: Page, desk: Desk, framed: FrameLocator) -> None:
+    page.evaluate(
+        """() => { const { onmessage } = window.port;
+          window.port.onmessage = (event) => {
+            onmessage(event);
+            if (event.data.type === "height") document.querySelector("iframe").style.height = `${event.data.value}px`;
+          }; }"""
+    )
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    settings = framed.get_by_role("button", name="Device settings")
+    settings.click()
+    expect(framed.get_by_role("dialog")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('iframe').style.height !== '700px'")
+    tall = heard(page, "height")[-1]["value"]
+    settings.click()
+    page.wait_for_function(
+        "(tall) => window.heard.findLast((it) => it.type === 'height').value < tall - 100", arg=tall
+    )
+    # As high as what is in it: nothing is cut off, and nothing scrolls.
+    page.frames[1].wait_for_function("() => document.documentElement.scrollHeight === innerHeight")
+
+
+def test_who_it_is_is_asked_again_slowly_where_nobody_had_signed_in(page: Page, desk: Desk, said: list[str]) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, "")
+    asked = len(desk.requests("GET", "/me"))
+    say = framed.get_by_role("region", name="Say this")
+    let_time_pass_until(page, say.count, within_ms=SLOWLY_MS)
+    expect(say).to_contain_text("Example Street")
+    assert len(desk.requests("GET", "/me")) == asked + 1
+    without_network_words(said)
+
+
 def test_without_any_token_the_panel_says_that_it_knows_nothing(page: Page, desk: Desk) -> None:
     page.add_init_script("window.noToken = () => new Promise(() => {})")
     page.goto(desk.host_page)
@@ -983,6 +1080,43 @@ def test_what_the_panel_or_the_page_around_does_needs_no_softphone(page: Page, d
     dial_911(page)
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
     expect(page.get_by_role("status")).to_be_empty()
+
+
+THROWS = {"steps": [], "throws": True}
+
+
+def test_an_ordinary_dial_that_the_sdk_refuses_is_said_and_the_number_stays(page: Page, desk: Desk) -> None:
+    sit_down(page, desk, scripts=[THROWS])
+    number = page.get_by_label("Number to dial")
+    number.fill("+1 425 555 0180")
+    page.get_by_role("button", name="Dial", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["dial_failed"])
+    expect(number).to_have_value("+1 425 555 0180")
+
+
+def test_what_is_typed_meanwhile_is_not_replaced_by_the_number_that_was_refused(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial = () => new Promise((_, reject) => (window.refuse = reject)); }")
+    number = page.get_by_label("Number to dial")
+    number.fill("+1 425 555 0180")
+    page.get_by_role("button", name="Dial", exact=True).click()
+    expect(number).to_have_value("")
+    number.fill("+1 425 555 01")
+    page.evaluate("() => window.refuse(new Error('refused'))")
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["dial_failed"])
+    expect(number).to_have_value("+1 425 555 01")
+
+
+def test_an_emergency_that_the_sdk_refuses_is_told_as_an_emergency(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = 503
+    desk.answers = ["500"]
+    sit_down(page, desk, scripts=[THROWS])
+    expect(page.locator(".notes li").first).to_contain_text("No connection")
+    dial_911(page)
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    expect(page.get_by_role("status")).not_to_contain_text(WORDS["en"]["dial_failed"])
+    expect(page.get_by_label("Number to dial")).to_have_value("")
+    said.clear()
 
 
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:
