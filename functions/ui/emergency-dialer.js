@@ -24,7 +24,7 @@
  * @typedef {object} DialerState
  * Of several legs that of an emergency counts, a real one before a test, also after its end while its number is lent.
  * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
- * @property {"agent" | "dropped" | null} ended who ended the leg, if it was an emergency
+ * @property {"agent" | "dropped" | null} ended who ended the emergency leg, or the callback after it; null while one is in progress
  * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
  * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
  * @property {boolean} test whether the leg is a test call
@@ -322,6 +322,8 @@ export function createEmergencyDialer(options) {
   let legs = [];
   /** Those in progress: a second responder may call during the first one's call. @type {Set<Callback>} */
   const callbacks = new Set();
+  /** Who ended the last one, where no emergency leg has ended since. @type {DialerState["ended"]} */
+  let callbackEnded = null;
   /** Those that ring, oldest first. @type {Set<IncomingCall>} */
   const ringing = new Set();
   /** Those that were answered: a second click must not answer one twice. @type {WeakMap<IncomingCall, Promise<Call>>} */
@@ -348,11 +350,12 @@ export function createEmergencyDialer(options) {
   /** @returns {DialerState} */
   function state() {
     const leg = foremostLeg();
+    const emergency = callbacks.size > 0 || legs.some((each) => each.certain && !each.over);
     return {
       phase: leg?.phase ?? "idle",
-      ended: leg?.certain ? leg.ended : null,
+      ended: emergency ? null : callbackEnded ?? (leg?.certain ? leg.ended : null),
       report: leg?.report ?? "none",
-      emergency: callbacks.size > 0 || legs.some((each) => each.certain && !each.over),
+      emergency,
       test: leg?.test ?? false,
       callback: callbacks.size > 0,
       inProgress: inProgress().length > 0,
@@ -535,6 +538,7 @@ export function createEmergencyDialer(options) {
     mine.over = true;
     mine.phase = "ended";
     mine.ended = reason;
+    if (mine.certain) callbackEnded = null;
     mine.lentUntil = Math.max(mine.lentUntil, Date.now() + LENT_AFTER_CALL_MS);
     mine.finish(true);
     reportEnd(mine, reason).catch(() => {});
@@ -894,7 +898,8 @@ export function createEmergencyDialer(options) {
     callbacks.delete(mine);
     mine.finish(true);
     // To the service an agent who hung up and one who was cut off look the same: only this page knows which it was.
-    if (mine.callId) reportEnd({ callId: mine.callId }, endedBy(mine, mine.call)).catch(() => {});
+    callbackEnded = endedBy(mine, mine.call);
+    if (mine.callId) reportEnd({ callId: mine.callId }, callbackEnded).catch(() => {});
   }
 
   // Leaving and coming back ----------------------------------------------------------------------------------------

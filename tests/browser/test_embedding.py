@@ -964,9 +964,9 @@ def test_a_callback_that_was_answered_does_not_ring_though_the_server_still_says
             page.evaluate("() => dispatchEvent(new Event('focus'))")
     expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
     page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
-    # A leg that the server knew of may still be in progress.
-    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call" if leg else "No emergency call")
-    assert sorted(names(page)) == sorted(DEVICES_AND_END if leg else [*USUAL, *DEVICES_AND_END, *FORM])
+    # A drop: the time to call again, whatever leg an absent server knew of.
+    expect(page.get_by_role("heading", level=2)).to_have_text("After the emergency call")
+    assert sorted(names(page)) == sorted(["Call 911 again", *USUAL, *DEVICES_AND_END, *FORM])
     # A server that is back and says that it rings is to be believed.
     desk.panel = ringing(leg=leg, expires_at=None)
     page.evaluate("() => dispatchEvent(new Event('focus'))")
@@ -992,6 +992,85 @@ def test_a_callback_that_the_server_tells_of_later_rings_also_where_it_is_away_t
             page.evaluate("() => dispatchEvent(new Event('focus'))")
     expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
     expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
+
+
+def answer_a_callback(page: Page) -> None:
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    page.wait_for_function("() => window.talk.state === 'Connected' && window.dialer.state.callback")
+
+
+def see_the_server_go(page: Page, desk: Desk) -> None:
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li").first).to_contain_text("No connection to the emergency service.")
+
+
+@pytest.mark.parametrize("knew", [panel(), ringing(), ringing(leg=True), in_emergency()])
+@pytest.mark.parametrize("dialled", [False, True])
+def test_after_the_drop_of_a_callback_without_a_server_the_way_to_call_again_is_open(
+    page: Page, desk: Desk, said: list[str], knew: dict[str, Any], dialled: bool
+) -> None:
+    sit_down(page, desk)
+    if dialled:
+        page.evaluate("() => { window.dialer.dial('911'); }")
+        page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+        page.evaluate("() => window.dialer.end()")
+        page.wait_for_function("() => window.dialer.state.ended === 'agent'")
+    desk.panel = knew
+    answer_a_callback(page)
+    assert page.evaluate("() => window.dialer.state.ended") is None
+    look_again(page)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.talk.become('Disconnected', { code: 496, subCode: 7 })")
+    again = page.get_by_role("button", name="Call 911 again")
+    expect(again).to_be_visible()
+    assert names(page)[0] == "Call 911 again"
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    page.wait_for_timeout(INERT_MS)
+    again.click()
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    said.clear()
+
+
+def test_a_callback_that_the_agent_ended_is_over_also_without_a_server(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    sit_down(page, desk)
+    desk.panel = in_emergency()
+    answer_a_callback(page)
+    look_again(page)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.dialer.end()")
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert [each for each in names(page) if "again" in each] == []
+    said.clear()
+
+
+def test_the_drop_of_a_callback_counts_from_its_own_end(page: Page, desk: Desk, said: list[str]) -> None:
+    page.clock.install()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.clock.run_for(100)
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    desk.panel = in_emergency()
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    page.clock.fast_forward(9 * 60_000)
+    page.evaluate("() => { window.agent.ring(); window.dialer.answer().then((call) => (window.talk = call)); }")
+    let_time_pass_until(page, lambda: page.evaluate("() => window.dialer.state.callback"), within_ms=5_000)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.talk.become('Disconnected', { code: 496, subCode: 7 })")
+    again = page.get_by_role("button", name="Call 911 again")
+    expect(again).to_be_visible()
+    page.clock.fast_forward(9 * 60_000)
+    page.clock.run_for(16_000)
+    expect(again).to_be_visible()
+    page.clock.fast_forward(2 * 60_000)
+    page.clock.run_for(16_000)
+    expect(again).to_have_count(0)
     said.clear()
 
 
