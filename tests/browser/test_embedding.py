@@ -891,9 +891,7 @@ def test_the_height_that_the_frame_is_told_gets_smaller_again(page: Page, desk: 
     page.wait_for_function("() => document.querySelector('iframe').style.height !== '700px'")
     tall = heard(page, "height")[-1]["value"]
     settings.click()
-    page.wait_for_function(
-        "(tall) => window.heard.findLast((it) => it.type === 'height').value < tall - 100", arg=tall
-    )
+    page.wait_for_function("(tall) => window.heard.findLast((it) => it.type === 'height').value < tall - 100", arg=tall)
     # As high as what is in it: nothing is cut off, and nothing scrolls.
     page.frames[1].wait_for_function("() => document.documentElement.scrollHeight === innerHeight")
 
@@ -1035,9 +1033,7 @@ def test_after_the_drop_of_a_callback_without_a_server_the_way_to_call_again_is_
     said.clear()
 
 
-def test_a_callback_that_the_agent_ended_is_over_also_without_a_server(
-    page: Page, desk: Desk, said: list[str]
-) -> None:
+def test_a_callback_that_the_agent_ended_is_over_also_without_a_server(page: Page, desk: Desk, said: list[str]) -> None:
     sit_down(page, desk)
     desk.panel = in_emergency()
     answer_a_callback(page)
