@@ -61,14 +61,25 @@ export function reasonOf(answer, t) {
   return answer.problem?.detail ?? t("refused");
 }
 
-/** A box that says that something is not as it should be. */
-export function faultBox(answer, t, ...more) {
-  return el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, reasonOf(answer, t)), ...more));
-}
-
 /** The way to sign in; it comes back to this page. */
 export function signInLink(words, attributes = {}) {
   return el("a", { href: SIGN_IN + encodeURIComponent(location.pathname), ...attributes }, words);
+}
+
+/** The same as `reasonOf`, with the way to sign in again where that is why: in another tab, so that what is typed here stays. */
+export function faultWords(answer, t) {
+  return [reasonOf(answer, t), ...(answer.status === 401 ? [" ", signInLink(t("sign_in_again"), { target: "_blank" })] : [])];
+}
+
+/** Say in `place` why a request failed; not anew where it stands there already, since it would be read out once more. */
+export function tellFault(place, answer, t) {
+  const words = el("span", {}, ...faultWords(answer, t));
+  if (place.textContent !== words.textContent) place.replaceChildren(words);
+}
+
+/** A box that says that something is not as it should be. */
+export function faultBox(answer, t) {
+  return el("div", { class: "fault" }, icon("alert"), el("div", {}, el("p", {}, ...faultWords(answer, t))));
 }
 
 /**
@@ -76,18 +87,15 @@ export function signInLink(words, attributes = {}) {
  * at each look that fails the same way.
  */
 export function faultPlace(t) {
-  const box = el("div", { "aria-live": "assertive" });
-  const way = el("p", { hidden: true }, signInLink(t("sign_in_again"), { target: "_blank" }));
+  const place = el("div", { "aria-live": "assertive" });
   let told = "";
   const tell = (answer) => {
     const reason = answer.ok || answer.status === 304 ? "" : reasonOf(answer, t);
-    // In another tab: what is typed here stays.
-    way.hidden = answer.status !== 401;
     if (reason === told) return;
     told = reason;
-    box.replaceChildren(...(reason ? [faultBox(answer, t)] : []));
+    place.replaceChildren(...(reason ? [faultBox(answer, t)] : []));
   };
-  return { place: el("div", {}, box, way), tell };
+  return { place, tell };
 }
 
 /**

@@ -1,6 +1,6 @@
 // Agents and sites: search, one form for an entry, import and export.
 import { el, keyed, onlyNewest, setText } from "./dom.js";
-import { faultPlace, reasonOf, request, unturned } from "./console-api.js";
+import { faultPlace, request, tellFault, unturned } from "./console-api.js";
 import { faultTable, filesCard, sendFile, setupCard } from "./console-files.js";
 import { recordForm } from "./console-forms.js";
 
@@ -150,7 +150,7 @@ function importCard({ t, admin }, imported) {
 
   async function check(bytes) {
     const answer = await sendFile("manage/agents/import?dry_run=1", bytes, "text/csv");
-    return () => (answer.ok ? showChecked(answer, bytes) : setText(says, reasonOf(answer, t)));
+    return () => (answer.ok ? showChecked(answer, bytes) : tellFault(says, answer, t));
   }
 
   function showChecked({ data: checked, language }, bytes) {
@@ -168,7 +168,7 @@ function importCard({ t, admin }, imported) {
 
   async function run(bytes, digest, newest) {
     const answer = await sendFile(`manage/agents/import?digest=${encodeURIComponent(digest)}`, bytes, "text/csv");
-    if (!answer.ok) return newest() && setText(says, reasonOf(answer, t));
+    if (!answer.ok) return newest() && tellFault(says, answer, t);
     importUnderWay = answer.data.operation_id;
     showImport?.();
   }
@@ -186,7 +186,7 @@ function importCard({ t, admin }, imported) {
     const answer = await request("GET", `manage/agents/import/${encodeURIComponent(operation)}`);
     if (stopped || operation !== importUnderWay) return;
     if (answer.status === 404) importUnderWay = null;
-    if (answer.status !== 0 && answer.status < 500 && !answer.ok) return newest() && setText(says, reasonOf(answer, t));
+    if (answer.status !== 0 && answer.status < 500 && !answer.ok) return newest() && tellFault(says, answer, t);
     if (answer.ok) {
       const { state, done, rows } = answer.data;
       bar.max = Math.max(rows, 1);

@@ -1,6 +1,6 @@
 // Files of the console: one is chosen, checked by the server, brought in when somebody says so, and given.
 import { el, onlyNewest, setText } from "./dom.js";
-import { reasonOf, request } from "./console-api.js";
+import { request, tellFault } from "./console-api.js";
 
 // As long as the server takes for the whole directory, and the way there.
 const WHOLE_FILE_MS = 60000;
@@ -48,7 +48,7 @@ export function filesCard(t, title, { file, given, check }) {
 
   async function give() {
     const answer = await request("GET", given.path, { whole: true, withinMs: WHOLE_FILE_MS });
-    if (!answer.ok) return setText(says, reasonOf(answer, t));
+    if (!answer.ok) return tellFault(says, answer, t);
     const address = URL.createObjectURL(answer.data);
     el("a", { href: address, download: given.name }).click();
     setTimeout(() => URL.revokeObjectURL(address), KEEP_ADDRESS_MS);
@@ -106,8 +106,9 @@ export function setupCard(t, imported) {
 
   function refused(answer) {
     const faults = answer.problem?.faults ?? [];
-    setText(says, faults.length ? t("setup_faults", { count: faults.length }) : reasonOf(answer, t));
-    if (faults.length) result.replaceChildren(faultTable(t, t("faults"), ["place", "reason"], faults.map(({ at, reason }) => [at, reason]), answer.language));
+    if (!faults.length) return tellFault(says, answer, t);
+    setText(says, t("setup_faults", { count: faults.length }));
+    result.replaceChildren(faultTable(t, t("faults"), ["place", "reason"], faults.map(({ at, reason }) => [at, reason]), answer.language));
   }
 
   return card;

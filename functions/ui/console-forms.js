@@ -1,6 +1,6 @@
 // Forms over one record of the API: read with its entity tag, checked, saved, removed, and compared when it moved.
 import { el, icon } from "./dom.js";
-import { faultBox, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
+import { faultBox, faultWords, onceAtATime, request, tellFault, twoStep } from "./console-api.js";
 
 const SPLITS = { lines: "\n", text: null };
 
@@ -57,7 +57,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     status.textContent = "";
   };
 
-  /** What is no field's fault, such as a server that is away, has no `key` and stands in the summary alone. */
+  /** `reason`: words, or words and elements. What is no field's fault, such as a server that is away, has no `key` and stands in the summary alone. */
   const complain = (faults) => {
     const links = faults.map(({ key, reason }) => {
       const input = inputs.get(key);
@@ -77,9 +77,10 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
 
   const moved = async (mine) => {
     const theirs = await request("GET", `${path}/${encodeURIComponent(id ?? mine[idField])}`);
-    // Gone: from here on it is a new one.
-    if (theirs.status === 404 && !theirs.missing) etag = null;
-    if (!theirs.ok) return complain([{ key: null, reason: etag === null ? t("removed_meanwhile") : reasonOf(theirs, t) }]);
+    const gone = theirs.status === 404 && !theirs.missing;
+    // From here on it is a new one.
+    if (gone) etag = null;
+    if (!theirs.ok) return complain([{ key: null, reason: gone ? t("removed_meanwhile") : faultWords(theirs, t) }]);
     // Nobody changed what was never read here: it is another one, under the id that was typed.
     const words = etag === null ? t("exists_already") : t("changed_meanwhile");
     etag = theirs.etag;
@@ -112,7 +113,7 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
     if (answer.status === 412) return moved(record);
     if (!answer.ok) {
       const named = answer.problem?.field ?? "";
-      return complain([{ key: keyedBy(named, fields), reason: named ? detailOf(answer.problem, named) : reasonOf(answer, t) }]);
+      return complain([{ key: keyedBy(named, fields), reason: named ? detailOf(answer.problem, named) : faultWords(answer, t) }]);
     }
     etag = answer.etag;
     // What was read and saved is of this id; another one is another entry.
@@ -127,10 +128,10 @@ export async function recordForm({ title, path, idField, fields, id, t, done, wr
 
   const remove = async () => {
     const answer = await request("DELETE", `${path}/${encodeURIComponent(id)}`, { headers: etag ? { "if-match": etag } : {} });
-    if (answer.ok) {
-      edited(false);
-      done(null);
-    } else status.textContent = reasonOf(answer, t);
+    if (answer.status === 412) return moved(collect());
+    if (!answer.ok) return tellFault(status, answer, t);
+    edited(false);
+    done(null);
   };
 
   const typed = () => {
@@ -161,7 +162,8 @@ function detailOf(problem, named) {
 function inputOf(field, record) {
   const value = textOf(field, record);
   if (field.kind === "lines" || field.kind === "area") return el("textarea", { rows: "3", spellcheck: "false" }, value);
-  const input = el("input", { type: field.kind === "number" ? "number" : "text", autocomplete: "off", spellcheck: "false" });
+  // A browser gives a number field that it cannot read as an empty one.
+  const input = el("input", { type: "text", inputmode: field.kind === "number" ? "numeric" : null, autocomplete: "off", spellcheck: "false" });
   input.value = value;
   return input;
 }
@@ -175,7 +177,8 @@ function textOf(field, record) {
 function valueOf(field, text) {
   if (field.kind === "lines") return text.split("\n").map((line) => line.trim()).filter(Boolean);
   const trimmed = text.trim();
-  if (field.kind === "number") return trimmed === "" ? null : Number(trimmed);
+  // What is no number goes as it is: the server says so, and of which field.
+  if (field.kind === "number" && /^-?\d+(\.\d+)?$/.test(trimmed)) return Number(trimmed);
   if (field.keepsEmpty) return trimmed;
   return trimmed === "" ? null : trimmed;
 }

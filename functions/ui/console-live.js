@@ -1,6 +1,6 @@
 // The live board: every emergency with a leg, a ring or a hold.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { UNANSWERED, clockOf, faultPlace, momentOf, reasonOf, request, twoStep, unknownSince, unturned } from "./console-api.js";
+import { UNANSWERED, clockOf, faultPlace, momentOf, request, tellFault, twoStep, unknownSince, unturned } from "./console-api.js";
 
 const WHILE_SOMETHING_STANDS_MS = 2000;
 const OTHERWISE_MS = 15000;
@@ -170,7 +170,8 @@ export function liveSection(main, { t, locale, office }) {
     const act = (body) => async () => {
       const path = `agents/${encodeURIComponent(row.agent_id)}/release?emergency=${encodeURIComponent(row.emergency)}`;
       const answer = await request("POST", path, body ? { body } : {});
-      setText(own, answer.ok ? t("done") : reasonOf(answer, t));
+      if (answer.ok) setText(own, t("done"));
+      else tellFault(own, answer, t);
       clearTimeout(timer);
       look();
     };

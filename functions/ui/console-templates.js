@@ -1,6 +1,6 @@
 // The Emergency Call Notification Template: three plain texts, what is wrong with them in place, and how it will look.
 import { el, icon, onlyNewest, setText } from "./dom.js";
-import { faultPlace, onceAtATime, reasonOf, request, twoStep } from "./console-api.js";
+import { faultPlace, onceAtATime, request, tellFault, twoStep } from "./console-api.js";
 
 const PREVIEW_AFTER_MS = 400;
 const KINDS = ["call", "callback", "closing"];
@@ -133,7 +133,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     const answer = await request("POST", path("/preview"), { body: body() });
     if (!newest()) return;
     showLint(answer.data?.lint ?? answer.problem?.lint ?? [], answer.language);
-    if (!answer.ok) return setText(lintSays, reasonOf(answer, t));
+    if (!answer.ok) return tellFault(lintSays, answer, t);
     rendered = answer.data.html ?? "";
     setText(subject, answer.data.subject ?? "");
     setText(plain, answer.data.text ?? "");
@@ -184,7 +184,9 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     moved.replaceChildren();
     const faults = answer.data?.lint;
     if (Array.isArray(faults) && !answer.ok && asSent) showLint(faults, answer.language);
-    setText(status, answer.ok ? (asSent ? t("saved") : "") : answer.status === 422 ? t("template_refused") : reasonOf(answer, t));
+    if (answer.ok) setText(status, asSent ? t("saved") : "");
+    else if (answer.status === 422) setText(status, t("template_refused"));
+    else tellFault(status, answer, t);
   }
 
   /** Somebody else saved one meanwhile: theirs can be taken; another Save keeps what is here. */
@@ -192,7 +194,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     const still = stands;
     const theirs = await request("GET", path());
     if (!still()) return;
-    if (!theirs.ok) return setText(status, reasonOf(theirs, t));
+    if (!theirs.ok) return tellFault(status, theirs, t);
     etag = theirs.etag;
     setText(status, "");
     const parts = PARTS.filter(([part]) => theirs.data[part] !== areas[part].value).map(([part]) => el("details", {}, el("summary", {}, `${t("theirs")}: ${t(`part_${part}`)}`), el("pre", { tabindex: "0" }, theirs.data[part])));
@@ -210,7 +212,7 @@ export function templatesSection(main, { t, admin, language, leaving, edited }) 
     const answer = await request("DELETE", path(), { headers: etag ? { "if-match": etag } : {} });
     if (!still()) return;
     if (answer.status === 412) return overtaken();
-    if (!answer.ok) return setText(status, reasonOf(answer, t));
+    if (!answer.ok) return tellFault(status, answer, t);
     // What was typed meanwhile stays.
     if (!newest() || (await load())) setText(status, t("built_in_again"));
   }

@@ -1,6 +1,6 @@
 // What would go wrong today, the pool of numbers, and drills.
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { faultPlace, momentOf, onceAtATime, reasonOf, request, unknownSince, unturned } from "./console-api.js";
+import { faultPlace, momentOf, onceAtATime, request, tellFault, unknownSince, unturned } from "./console-api.js";
 
 const DRILL_LOOK_MS = 1000;
 const NUMBERS_LOOK_MS = 15000;
@@ -152,7 +152,7 @@ export function drillsSection(main, { t, locale, admin }) {
       return void follow(answer.data.drill_id, newest);
     }
     fault.tell({ ok: true });
-    say(refusalOf(answer));
+    refused(answer);
     // Another one's drill runs: its steps are what there is to see.
     if (answer.status === 409) timer = setTimeout(() => follow("last", newest, t("drill_busy")), DRILL_LOOK_MS);
   }
@@ -177,10 +177,12 @@ export function drillsSection(main, { t, locale, admin }) {
     if (answer.status === 0 || answer.status >= 500) timer = setTimeout(again, DRILL_LOOK_MS);
   }
 
-  function refusalOf(answer) {
-    if (answer.status === 409) return t("drill_busy");
-    if (answer.status === 404 && !answer.missing) return t("drill_nobody");
-    return answer.problem?.detail ?? reasonOf(answer, t);
+  function refused(answer) {
+    status.dataset.state = "";
+    if (answer.status === 409) setText(status, t("drill_busy"));
+    else if (answer.status === 404 && !answer.missing) setText(status, t("drill_nobody"));
+    else if (answer.status !== 401 && answer.problem?.detail) setText(status, answer.problem.detail);
+    else tellFault(status, answer, t);
   }
 
   /** `running` is said until it is over. */

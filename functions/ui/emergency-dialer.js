@@ -24,7 +24,7 @@
  * @typedef {object} DialerState
  * Of several legs that of an emergency counts, a real one before a test, also after its end while its number is lent.
  * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
- * @property {"agent" | "dropped" | null} ended who ended the leg, if it was an emergency
+ * @property {"agent" | "dropped" | null} ended who ended the emergency leg, or the callback after it; null while one is in progress
  * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
  * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
  * @property {boolean} test whether the leg is a test call
@@ -322,6 +322,8 @@ export function createEmergencyDialer(options) {
   let legs = [];
   /** Those in progress: a second responder may call during the first one's call. @type {Set<Callback>} */
   const callbacks = new Set();
+  /** Who ended the last one, where no emergency leg has ended since. @type {DialerState["ended"]} */
+  let callbackEnded = null;
   /** Those that ring, oldest first. @type {Set<IncomingCall>} */
   const ringing = new Set();
   /** Those that were answered: a second click must not answer one twice. @type {WeakMap<IncomingCall, Promise<Call>>} */
@@ -348,11 +350,12 @@ export function createEmergencyDialer(options) {
   /** @returns {DialerState} */
   function state() {
     const leg = foremostLeg();
+    const emergency = callbacks.size > 0 || legs.some((each) => each.certain && !each.over);
     return {
       phase: leg?.phase ?? "idle",
-      ended: leg?.certain ? leg.ended : null,
+      ended: emergency ? null : callbackEnded ?? (leg?.certain ? leg.ended : null),
       report: leg?.report ?? "none",
-      emergency: callbacks.size > 0 || legs.some((each) => each.certain && !each.over),
+      emergency,
       test: leg?.test ?? false,
       callback: callbacks.size > 0,
       inProgress: inProgress().length > 0,
@@ -535,6 +538,7 @@ export function createEmergencyDialer(options) {
     mine.over = true;
     mine.phase = "ended";
     mine.ended = reason;
+    if (mine.certain) callbackEnded = null;
     mine.lentUntil = Math.max(mine.lentUntil, Date.now() + LENT_AFTER_CALL_MS);
     mine.finish(true);
     reportEnd(mine, reason).catch(() => {});
@@ -594,7 +598,7 @@ export function createEmergencyDialer(options) {
     mine.report = "sent";
     const repeat = async () => {
       let fresh = false;
-      for (let count = 1; performance.now() - mine.clickedAt < REPORT_FOR_MS; count += 1) {
+      for (let count = 1; ageOf(mine) < REPORT_FOR_MS; count += 1) {
         const known = returns;
         const answer = await sendDial(mine, { fresh });
         const again = await taken(mine, answer, fresh);
@@ -611,6 +615,21 @@ export function createEmergencyDialer(options) {
     return /** @type {Promise<string | undefined>} */ (first.promise);
   }
 
+  /**
+   * How long ago the dial was, in milliseconds. `performance.now` stands while a desktop sleeps (macOS, Linux), so the time
+   * of day counts too once the call is over; while it stands, a clock that is put right must not silence it.
+   * @param {Leg} mine @returns {number}
+   */
+  function ageOf(mine) {
+    const measured = performance.now() - mine.clickedAt;
+    return mine.over ? Math.max(measured, Date.now() - Date.parse(mine.dialledAt)) : measured;
+  }
+
+  /** @param {Leg} mine @returns {boolean} whether a page that goes away has to tell of it: later the server would take it for a new one */
+  function isOwed(mine) {
+    return mine.report !== "accepted" && mine.report !== "refused" && (!mine.over || ageOf(mine) < REPORT_FOR_MS);
+  }
+
   /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean}} how */
   function sendDial(mine, how) {
     return send("POST", "emergency-calls", dialBody(mine), how);
@@ -623,7 +642,7 @@ export function createEmergencyDialer(options) {
       ...(options.agentId ? { agent_id: options.agentId } : {}),
       dialled: mine.dialled,
       dialled_at: mine.dialledAt,
-      dialled_ago_ms: Math.round(performance.now() - mine.clickedAt),
+      dialled_ago_ms: Math.round(ageOf(mine)),
       ...(options.country ? { country: options.country } : {}),
       ...(options.locale ? { locale: options.locale } : {}),
       ...(options.desktopId ? { desktop_id: options.desktopId } : {}),
@@ -879,7 +898,8 @@ export function createEmergencyDialer(options) {
     callbacks.delete(mine);
     mine.finish(true);
     // To the service an agent who hung up and one who was cut off look the same: only this page knows which it was.
-    if (mine.callId) reportEnd({ callId: mine.callId }, endedBy(mine, mine.call)).catch(() => {});
+    callbackEnded = endedBy(mine, mine.call);
+    if (mine.callId) reportEnd({ callId: mine.callId }, callbackEnded).catch(() => {});
   }
 
   // Leaving and coming back ----------------------------------------------------------------------------------------
@@ -902,9 +922,7 @@ export function createEmergencyDialer(options) {
       if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
     }
     // What is under way ends with the page. First the dials: for one that comes after its end no presence is held.
-    for (const each of legs) {
-      if (each.report !== "accepted" && each.report !== "refused") sendDial(each, { keepalive: true });
-    }
+    for (const each of legs.filter(isOwed)) sendDial(each, { keepalive: true });
     // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
     for (const [callId, reason] of owedEnds) sendEnd(callId, reason);
   }

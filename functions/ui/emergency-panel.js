@@ -22,6 +22,7 @@ const REFRESH_TIMES_MS = 15000;
 const REPORT_AGAIN_MS = 600000;
 const POSITION_WITHIN_MS = 10000;
 const IDENTIFY_AGAIN_MS = 5000;
+const SIGNED_IN_AGAIN_MS = 60000;
 const ACCESS_WITHIN_MS = 5000;
 // As long as the server holds presence after a drop, by default.
 const HOLD_MS = 600000;
@@ -109,6 +110,11 @@ export class EmergencyPanel extends HTMLElement {
   refresh() {
     const asked = this.#agentId && !this.getAttribute("agent-id") ? this.#identifyNext() : this.#identify();
     asked.then(() => this.#source?.now());
+  }
+
+  /** Somebody signed in, maybe after all was asked in vain: ask again what was refused. */
+  signedIn() {
+    if (this.#source && (!this.#agentId || this.#source.state.status === "refused")) this.refresh();
   }
 
   // Life -----------------------------------------------------------------------------------------------------------
@@ -213,10 +219,12 @@ export class EmergencyPanel extends HTMLElement {
     if (mine) this.#speakTheirs();
     if (this.#agentId) return void this.#lookAtDesktop();
     if (this.#source) {
-      this.#source.state = { ...this.#source.state, status: unknownBecause(answer, mine) };
+      const status = unknownBecause(answer, mine);
+      this.#source.state = { ...this.#source.state, status };
       this.#render();
       clearTimeout(this.#identifying);
-      if (this.#source.state.status === "stale") this.#identifying = setTimeout(this.#identifyAgain, IDENTIFY_AGAIN_MS);
+      // A refusal is asked again, too: whoever signs in in another window need not come back to this one.
+      this.#identifying = setTimeout(this.#identifyAgain, status === "stale" ? IDENTIFY_AGAIN_MS : SIGNED_IN_AGAIN_MS);
     }
   }
 
@@ -559,7 +567,10 @@ export class EmergencyPanel extends HTMLElement {
 
   #position(say) {
     const plain = new Intl.NumberFormat(this.#locale, { maximumFractionDigits: 5 });
-    return this.#t("accuracy", { latitude: plain.format(say.latitude), longitude: plain.format(say.longitude), metres: metres(say.accuracy_m ?? 0, this.#locale) });
+    const values = { latitude: plain.format(say.latitude), longitude: plain.format(say.longitude) };
+    // Not known: the position may be far off, and is not to be read out as exact.
+    const accuracy = say.accuracy_m ?? null;
+    return accuracy === null ? this.#t("position", values) : this.#t("accuracy", { ...values, metres: metres(accuracy, this.#locale) });
   }
 
   /** By the server's clock, in milliseconds. */
@@ -687,7 +698,7 @@ export class EmergencyPanel extends HTMLElement {
 
   /** Gives whether the dialer or the softphone took it, or the panel has said why not. */
   #throughDialer(name, number, view) {
-    if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => {});
+    if (name === "dial" || name === "call_again") this.#dialer.dial(number).catch(() => this.#notPlaced(number));
     else if (name === "end_call" && this.#dialer.state?.inProgress) this.#dialer.end();
     // In any other mode what rings is a customer's call: the softphone's.
     else if (name === "answer" && view.mode === "ringing" && this.#dialer.state?.incoming) Promise.resolve(this.#dialer.answer()).catch(() => this.#say("answer_failed"));
@@ -696,6 +707,15 @@ export class EmergencyPanel extends HTMLElement {
     else if (name === "answer" && view.mode === "ringing") this.#say("answer_failed");
     else return false;
     return true;
+  }
+
+  /** Of an emergency the dialer's state tells what became of it; of any other call nobody else would. */
+  #notPlaced(number) {
+    const { emergency, ended } = this.#dialer?.state ?? {};
+    if (this.#dialer?.isEmergency(number) && (emergency || ended)) return;
+    this.#say("dial_failed");
+    // Unless another one is being typed meanwhile.
+    this.#parts.number.value ||= number;
   }
 
   #endCall(view) {

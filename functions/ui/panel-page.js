@@ -7,6 +7,8 @@ import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
 const CONNECT = "emergency-panel/connect";
 const VERSION = 1;
 const MAX_TEXT = 4096;
+// One that names many groups is longer than any other text.
+const MAX_TOKEN = 16384;
 // Less than the panel waits for one: a page around that never gives any leaves it its cookie.
 const TOKEN_WITHIN_MS = 4000;
 const RENEW_BEFORE_MS = 300000;
@@ -38,7 +40,7 @@ class HostPage {
   #known = { microphones: [], speakers: [], selected: {} };
   #watchers = new Set();
   #token = null;
-  #waiting = [];
+  #waiting = new Set();
 
   constructor(port) {
     this.#port = port;
@@ -49,10 +51,8 @@ class HostPage {
 
   #hear(message) {
     if (typeof message !== "object" || message === null) return;
-    if (message.type === "token" && isText(message.value)) {
-      this.#token = { value: message.value, expiresAt: Number(new Date(message.expiresAt)) || Infinity };
-      this.#waiting.splice(0).forEach((resolve) => resolve(message.value));
-    } else if (message.type === "call") {
+    if (message.type === "token" && isText(message.value, MAX_TOKEN)) this.#take(message);
+    else if (message.type === "call") {
       const { id, state, emergency, direction } = message;
       this.#hearOfCall(isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null);
       this.#listeners.forEach((listener) => listener());
@@ -60,6 +60,15 @@ class HostPage {
       this.#known = { microphones: devicesOf(message.microphones), speakers: devicesOf(message.speakers), selected: message.selected ?? {} };
       this.#watchers.forEach((watcher) => watcher());
     } else if (message.type === "locale" && isText(message.value ?? message.locale)) setLanguage(message.value ?? message.locale);
+  }
+
+  #take({ value, expiresAt }) {
+    this.#token = { value, expiresAt: Number(new Date(expiresAt)) || Infinity };
+    const late = this.#waiting.size === 0;
+    this.#waiting.forEach((resolve) => resolve(value));
+    this.#waiting.clear();
+    // Whoever signs in takes longer than anything waits: what was refused meanwhile would not be asked for again.
+    if (late) element.signedIn();
   }
 
   /** `call`: as it is now; null: there is none any more. */
@@ -97,8 +106,10 @@ class HostPage {
   token({ fresh = false } = {}) {
     if (!fresh && this.#token && this.#token.expiresAt - Date.now() > RENEW_BEFORE_MS) return this.#token.value;
     this.#port.postMessage({ type: "token-needed" });
-    const late = new Promise((resolve) => setTimeout(() => resolve(this.#token?.value ?? ""), TOKEN_WITHIN_MS));
-    return Promise.race([new Promise((resolve) => this.#waiting.push(resolve)), late]);
+    const { promise, resolve } = Promise.withResolvers();
+    this.#waiting.add(resolve);
+    setTimeout(() => this.#waiting.delete(resolve) && resolve(this.#token?.value ?? ""), TOKEN_WITHIN_MS);
+    return promise;
   }
 
   get devices() {
@@ -126,7 +137,7 @@ class HostPage {
   }
 }
 
-const isText = (value) => typeof value === "string" && value.length > 0 && value.length <= MAX_TEXT;
+const isText = (value, most = MAX_TEXT) => typeof value === "string" && value.length > 0 && value.length <= most;
 const devicesOf = (list) =>
   (Array.isArray(list) ? list.slice(0, 100) : []).filter((each) => isText(each?.id)).map(({ id, name }) => ({ id, name: isText(name) ? name : id }));
 
@@ -141,7 +152,8 @@ function listenToHost() {
     // A page that connects late has missed the first ones.
     if (element.shown) host.post({ type: "mode", ...element.shown });
     element.addEventListener("modechange", ({ detail }) => host.post({ type: "mode", ...detail }));
-    new ResizeObserver(() => host.post({ type: "height", value: document.documentElement.scrollHeight })).observe(element);
+    // Of the body, which has no margin: the document is never less high than the frame, which would then only grow.
+    new ResizeObserver(() => host.post({ type: "height", value: Math.ceil(document.body.getBoundingClientRect().height) })).observe(element);
     element.softphone = host;
     if (element.isConnected) element.refresh();
     else page.append(element);

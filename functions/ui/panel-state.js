@@ -22,7 +22,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {"none" | "marked" | "perhaps"} incoming an emergency callback rings here, or a call that may be one
  * @property {boolean} callback a responder's callback was answered here and is in progress
  * @property {boolean} callbackOver one has ended, and no server has said since that none rings
- * @property {"agent" | "dropped" | null} ended who ended the last emergency leg here; a drop for ten minutes
+ * @property {"agent" | "dropped" | null} ended who ended the last emergency leg or callback here; a drop for ten minutes
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
@@ -45,12 +45,14 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
   // Nor does a callback ring that was answered here, though the server has not been told yet, or is away since.
   const answered = panel?.mode === "ringing" && (local.callback || (local.callbackOver && server.status !== "fresh"));
   const inLeg = panel?.mode === "ringing" && (panel.controls ?? []).includes("end_call");
-  const over = !local.emergency && (callOver || (answered && !inLeg));
+  // One without a leg, which nobody answered here, rang after that end: it is another call.
+  const another = panel?.mode === "ringing" && !inLeg && !answered;
+  const over = !local.emergency && ((callOver && !another) || (answered && !inLeg));
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;
   const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
   const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || (panel?.mode === "ringing" && !over && !answered);
-  const legInProgress = local.emergency || (panel?.mode === "emergency" && !over) || inLeg;
+  const legInProgress = local.emergency || ((panel?.mode === "emergency" || inLeg) && !over);
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
   const dropped = over && local.ended === "dropped" && mode === "normal";
   // Where no call can be placed, there is no way to call again either.

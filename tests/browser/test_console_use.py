@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from functions.languages import catalogue, spoken_answer
 from functions.wire.directory_csv import CsvFault, CsvFile, checked_answer
@@ -21,7 +21,7 @@ from shared.domain.words import Words, translated
 from tests.browser import console_answers
 from tests.browser.console_answers import ADMIN, AGENT, BOARD, TEMPLATE, emergency
 from tests.browser.desk import Desk, Scripted
-from tests.browser.looks import is_too_wide, without_network_words
+from tests.browser.looks import is_too_wide, put_on, without_network_words
 from tests.browser.test_console import (
     DOUBLE_CLICK_MS,
     HARMLESS,
@@ -30,6 +30,7 @@ from tests.browser.test_console import (
     WORDS,
     open_agent,
     open_console,
+    press_twice,
 )
 
 FAULT = Scripted({"title": "Bad Request", "detail": "is no address", "field": "emergency_contacts[1]"}, status=400)
@@ -480,6 +481,51 @@ def test_an_entry_that_was_made_keeps_its_id(page: Page, desk: Desk) -> None:
     expect(page.get_by_label("Agent id")).to_have_attribute("readonly", "")
 
 
+def test_what_somebody_changed_is_shown_before_it_is_removed(page: Page, desk: Desk, said: list[str]) -> None:
+    removes = "DELETE manage/agents/agent-1"
+    open_agent(page, desk, others={removes: Scripted({}, status=412)})
+    desk.others[READS] = Scripted({**AGENT, "name": "Theirs"}, etag='"2"')
+    remove(page)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Somebody changed it meanwhile.")
+    expect(alert.get_by_role("row").filter(has_text="Theirs")).to_be_visible()
+    desk.others[removes] = 204
+    remove(page)
+    expect(page.get_by_text("Removed.")).to_be_visible()
+    assert [each.if_match for each in desk.requests("DELETE", "agents/agent-1")] == ['"1"', '"2"']
+    without_network_words(said)
+
+
+LIMIT = "outbound_profile.work_item_limit"
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("1e", "1e"), ("-1", -1), ("1.5", 1.5), ("two", "two")])
+def test_what_is_no_number_is_sent_as_it_is_and_told_at_its_field(
+    page: Page, desk: Desk, said: list[str], typed: str, sent: object
+) -> None:
+    fault = {"title": "Bad Request", "detail": "is no whole number", "field": LIMIT}
+    open_agent(page, desk, others={SAVES: Scripted(fault, status=400)})
+    limit = page.get_by_label("Work item limit")
+    limit.fill("")
+    limit.press_sequentially(typed)
+    save(page)
+    expect(limit).to_have_attribute("aria-invalid", "true")
+    expect(limit).to_have_value(typed)
+    [request] = desk.requests("PUT", "agents/agent-1")
+    assert request.body["outbound_profile"]["work_item_limit"] == sent
+    without_network_words(said)
+
+
+@pytest.mark.parametrize(("typed", "sent"), [("2", 2), (" 3 ", 3), ("", None)])
+def test_a_number_is_saved_as_one_and_nothing_as_none(page: Page, desk: Desk, typed: str, sent: int | None) -> None:
+    open_agent(page, desk, others={SAVES: SAVED})
+    page.get_by_label("Work item limit").fill(typed)
+    save(page)
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    [request] = desk.requests("PUT", "agents/agent-1")
+    assert request.body["outbound_profile"].get("work_item_limit") == sent
+
+
 def test_what_somebody_removed_meanwhile_can_be_saved_anew(page: Page, desk: Desk, said: list[str]) -> None:
     open_agent(page, desk, others={SAVES: Scripted({}, status=412)})
     desk.others["GET manage/agents/agent-1"] = Scripted({"title": "Not Found"}, status=404)
@@ -525,6 +571,96 @@ def test_who_is_signed_out_in_the_middle_finds_the_way_back(page: Page, desk: De
     assert "/.auth/login/" in (way.get_attribute("href") or "")
     desk.others["GET manage/emergencies"] = BOARD
     expect(way).to_have_count(0, timeout=SETTLE_MS)
+    without_network_words(said)
+
+
+WAY = "Sign in, in a new tab"
+SIGNED_OUT = Scripted({"title": "Unauthorized", "detail": "No sign-in."}, status=401)
+CSV: Any = {"name": "agents.csv", "mimeType": "text/csv", "buffer": b"agent_id\r\n1\r\n"}
+READS = "GET manage/agents/agent-1"
+
+
+def an_agents_name(page: Page, desk: Desk) -> Locator:
+    open_agent(page, desk)
+    return page.get_by_label("Name", exact=True)
+
+
+def a_templates_text(page: Page, desk: Desk) -> Locator:
+    open_console(page, desk, "templates", others=HARMLESS)
+    text = page.get_by_label("Plain text", exact=True)
+    expect(text).to_have_value(TEMPLATE["text"])
+    return text
+
+
+def a_drills_agent(page: Page, desk: Desk) -> Locator:
+    open_console(page, desk, "drills")
+    expect(page.get_by_text("There never was a drill.")).to_be_visible()
+    return page.get_by_label("Agent id")
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def remove(page: Page) -> None:
+    press_twice(page, "Remove", "Press again to remove")
+
+
+def give_back(page: Page) -> None:
+    press_twice(page, "Back to the built-in one", "Press again: your text is lost")
+
+
+def start_the_drill(page: Page) -> None:
+    page.get_by_role("button", name="Start the drill").click()
+
+
+@pytest.mark.parametrize(
+    ("field", "press", "refused"),
+    [
+        (an_agents_name, save, {SAVES: SIGNED_OUT}),
+        (an_agents_name, remove, {"DELETE manage/agents/agent-1": SIGNED_OUT}),
+        # What somebody else made of it cannot be read.
+        (an_agents_name, save, {SAVES: Scripted({}, status=412), READS: SIGNED_OUT}),
+        (a_templates_text, save, {"PUT manage/notification-template": SIGNED_OUT}),
+        (a_templates_text, give_back, {"DELETE manage/notification-template": SIGNED_OUT}),
+        (a_templates_text, lambda _: None, {"POST manage/notification-template/preview": SIGNED_OUT}),
+        (a_drills_agent, start_the_drill, {"POST manage/drills": SIGNED_OUT}),
+    ],
+)
+def test_who_is_signed_out_while_they_type_finds_the_way_back_and_what_they_typed(
+    page: Page,
+    desk: Desk,
+    said: list[str],
+    field: Callable[[Page, Desk], Locator],
+    press: Callable[[Page], None],
+    refused: dict[str, Any],
+) -> None:
+    typed = field(page, desk)
+    typed.fill("Mine")
+    desk.others |= refused
+    press(page)
+    way = page.get_by_role("link", name=WAY)
+    expect(way).to_have_count(1)
+    assert way.get_attribute("target") == "_blank"
+    expect(page.get_by_text("You are not signed in.")).to_be_visible()
+    expect(typed).to_have_value("Mine")
+    without_network_words(said)
+
+
+def test_who_is_signed_out_before_a_file_or_an_entry_finds_the_way_back(
+    page: Page, desk: Desk, said: list[str], axe: Callable[[Page], list[str]]
+) -> None:
+    refused = {"POST manage/agents/import": SIGNED_OUT, READS: SIGNED_OUT, "GET manage/agents/export": SIGNED_OUT}
+    open_console(page, desk, "agents", others=refused)
+    card = page.get_by_role("region", name="Import and export")
+    way = card.get_by_role("link", name=WAY)
+    page.locator("#import-file").set_input_files(CSV)
+    expect(way).to_be_visible()
+    page.get_by_role("button", name="Agent Example 1 agent-1").click()
+    expect(page.get_by_role("alert").get_by_role("link", name=WAY)).to_be_visible()
+    for scheme in ("light", "dark"):
+        put_on(page, scheme, 1280)
+        assert axe(page) == [], scheme
     without_network_words(said)
 
 

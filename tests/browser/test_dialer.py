@@ -682,6 +682,79 @@ def test_a_page_that_goes_away_does_not_repeat_a_report_that_was_answered(
     assert len(caller.desk.reports) == 1
 
 
+def dial_in_vain(caller: Caller, end: str) -> None:
+    """A call of which the server is not told and that is over, by `window.{end}`; the page's clock stands still."""
+    caller.desk.answers = ["503"]
+    stand_still(caller)
+    caller.sit_down()
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'unreachable' && window.dialer.state.phase === 'connected'")
+    caller.page.evaluate(f"() => window.{end}")
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'ended'")
+
+
+DROPS = "agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })"
+HOUR_MS = 3_600_000
+
+
+def test_a_page_that_goes_away_reports_no_call_that_is_long_over(page: Page, caller: Caller) -> None:
+    dial_in_vain(caller, "dialer.end()")
+    page.clock.fast_forward(3 * HOUR_MS)
+    wait_for_ends(caller, 1)
+    caller.desk.answers = ["accepted"]
+    reported = len(caller.desk.reports)
+    page.reload()
+    caller.sit_down()
+    caller.wait_for("sessionStorage.length === 0")
+    assert len(caller.desk.reports) == reported
+
+
+def wake_up_later(caller: Caller, slept_ms: int) -> None:
+    """Move the time of day alone: the browser's other clock stands while the desktop sleeps."""
+    now = caller.page.evaluate("() => Date.now()")
+    caller.page.clock.set_system_time((now + slept_ms) / 1000)
+
+
+@pytest.mark.parametrize("asks", ["the loop", "the page that goes away"])
+def test_a_desk_that_slept_reports_no_call_that_was_over_by_then(page: Page, caller: Caller, asks: str) -> None:
+    dial_in_vain(caller, DROPS)
+    wake_up_later(caller, 9 * HOUR_MS)
+    caller.desk.answers = ["accepted"]
+    reported = len(caller.desk.reports)
+    if asks == "the loop":
+        # Its end is told once the report is given up.
+        caller.let_time_pass_until(lambda: caller.desk.ends)
+    else:
+        page.reload()
+        caller.sit_down()
+        caller.wait_for("sessionStorage.length === 0")
+    assert len(caller.desk.reports) == reported
+
+
+def test_a_desk_that_slept_for_minutes_says_how_long_ago_the_call_was(caller: Caller) -> None:
+    dial_in_vain(caller, DROPS)
+    wake_up_later(caller, 5 * 60_000)
+    caller.desk.answers = ["accepted"]
+    caller.let_time_pass_until(lambda: caller.state["report"] == "accepted", within_ms=60_000)
+    assert caller.desk.reports[-1].body["dialled_ago_ms"] >= 5 * 60_000
+
+
+@pytest.mark.parametrize("hours", [9, -9])
+def test_a_clock_that_is_put_right_silences_and_ages_no_call_that_stands(caller: Caller, hours: int) -> None:
+    caller.desk.answers = ["503"]
+    stand_still(caller)
+    caller.sit_down()
+    caller.dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.report === 'unreachable'")
+    wake_up_later(caller, hours * HOUR_MS)
+    caller.desk.answers = ["accepted"]
+    caller.let_time_pass_until(lambda: caller.state["report"] == "accepted", within_ms=60_000)
+    assert 0 <= caller.desk.reports[-1].body["dialled_ago_ms"] <= 60_000
+
+
 HANG_UP_AS_THE_SDK_ADVISES = "() => addEventListener('beforeunload', () => void window.agent.calls.at(-1).hangUp())"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.desk import LENT, Desk, Scripted, after_drop, in_emergency, panel, ringing
 from tests.browser.looks import without_network_words
-from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL
+from tests.browser.test_panel import DEVICES_AND_END, FORM, USUAL, WORDS
 
 INERT_MS = 650
 PAGES_MD = Path(__file__).parents[2] / "docs" / "pages.md"
@@ -811,6 +812,100 @@ def test_a_page_around_that_gives_no_token_leaves_the_panel_its_cookie(page: Pag
     expect(told).to_have_text("An emergency call is in progress.", timeout=PATIENCE_MS * 2)
 
 
+SIGNED_IN_LATE = CONNECT.replace('event.data.type === "token-needed"', "false")
+SLOWLY_MS = 600_000
+
+
+TOKEN = {"type": "token", "value": "a-token", "expiresAt": "2030-01-01T00:00:00Z"}
+
+
+def sit_down_before_anybody_signs_in(page: Page, desk: Desk, agent: str) -> FrameLocator:
+    """A frame in a page that gives no token yet; it has asked in vain, and nothing waits for one any more."""
+    desk.others["GET me"] = Scripted({}, status=401)
+    desk.panel = 401
+    page.clock.install(time="2026-11-26T14:00:00Z")
+    page.clock.pause_at("2026-11-26T14:00:01Z")
+    page.goto(desk.host_page)
+    page.evaluate(SIGNED_IN_LATE, {"panel": f"{desk.address}/api/ui/panel?{agent}desktop=desktop-1&locale=en"})
+    framed = page.frame_locator("iframe")
+    note = framed.locator(".notes li")
+    let_time_pass_until(page, lambda: note.count() and "not signed in" in note.inner_text())
+    page.clock.run_for(5_000)
+    desk.others["GET me"] = who("agent-1")
+    desk.panel = in_emergency()
+    return framed
+
+
+def let_time_pass_until(page: Page, true: Callable[[], object], *, within_ms: int = 200_000) -> None:
+    """Move the page's clock on until then, in steps: what an answer sets may be set after any one of them."""
+    for _ in range(steps := 200):
+        if true():
+            return
+        page.clock.run_for(within_ms // steps)
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come about")
+
+
+@pytest.mark.parametrize("agent", ["", "agent=agent-1&"])
+def test_a_token_that_comes_when_nobody_waits_for_it_any_more_shows_the_panel(
+    page: Page, desk: Desk, said: list[str], agent: str
+) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, agent)
+    page.evaluate("(token) => window.port.postMessage(token)", TOKEN)
+    # The page's clock stands still: no timer has brought it about.
+    expect(framed.get_by_role("region", name="Say this")).to_contain_text("Example Street")
+    expect(framed.locator(".notes li")).to_have_count(0)
+    without_network_words(said)
+
+
+@pytest.mark.parametrize(("characters", "used"), [(8_000, True), (20_000, False)])
+def test_a_long_token_of_the_page_around_is_used_as_far_as_it_is_documented(
+    page: Page, desk: Desk, said: list[str], characters: int, used: bool
+) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, "agent=agent-1&")
+    page.evaluate("(token) => window.port.postMessage(token)", {**TOKEN, "value": "t" * characters})
+    page.evaluate("() => window.port.postMessage({ type: 'locale', value: 'it' })")
+    region = framed.get_by_role("region", name=WORDS["it"]["say_this"])
+    if used:
+        expect(region).to_be_visible()
+    else:
+        expect(framed.get_by_role("heading", level=2)).to_have_text(WORDS["it"]["state_unknown"])
+    sent = {each.authorization for each in desk.requests("GET", "/panel")}
+    assert sent == ({None, f"Bearer {'t' * characters}"} if used else {None})
+    assert "16,384 characters" in PAGES_MD.read_text("utf-8")
+    without_network_words(said)
+
+
+def test_the_height_that_the_frame_is_told_gets_smaller_again(page: Page, desk: Desk, framed: FrameLocator) -> None:
+    page.evaluate(
+        """() => { const { onmessage } = window.port;
+          window.port.onmessage = (event) => {
+            onmessage(event);
+            if (event.data.type === "height") document.querySelector("iframe").style.height = `${event.data.value}px`;
+          }; }"""
+    )
+    expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    settings = framed.get_by_role("button", name="Device settings")
+    settings.click()
+    expect(framed.get_by_role("dialog")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('iframe').style.height !== '700px'")
+    tall = heard(page, "height")[-1]["value"]
+    settings.click()
+    page.wait_for_function("(tall) => window.heard.findLast((it) => it.type === 'height').value < tall - 100", arg=tall)
+    # As high as what is in it: nothing is cut off, and nothing scrolls.
+    page.frames[1].wait_for_function("() => document.documentElement.scrollHeight === innerHeight")
+
+
+def test_who_it_is_is_asked_again_slowly_where_nobody_had_signed_in(page: Page, desk: Desk, said: list[str]) -> None:
+    framed = sit_down_before_anybody_signs_in(page, desk, "")
+    asked = len(desk.requests("GET", "/me"))
+    say = framed.get_by_role("region", name="Say this")
+    let_time_pass_until(page, say.count, within_ms=SLOWLY_MS)
+    expect(say).to_contain_text("Example Street")
+    assert len(desk.requests("GET", "/me")) == asked + 1
+    without_network_words(said)
+
+
 def test_without_any_token_the_panel_says_that_it_knows_nothing(page: Page, desk: Desk) -> None:
     page.add_init_script("window.noToken = () => new Promise(() => {})")
     page.goto(desk.host_page)
@@ -867,9 +962,9 @@ def test_a_callback_that_was_answered_does_not_ring_though_the_server_still_says
             page.evaluate("() => dispatchEvent(new Event('focus'))")
     expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
     page.evaluate("() => window.talk.become('Disconnected', { code: 0, subCode: 560000 })")
-    # A leg that the server knew of may still be in progress.
-    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call" if leg else "No emergency call")
-    assert sorted(names(page)) == sorted(DEVICES_AND_END if leg else [*USUAL, *DEVICES_AND_END, *FORM])
+    # A drop: the time to call again, whatever leg an absent server knew of.
+    expect(page.get_by_role("heading", level=2)).to_have_text("After the emergency call")
+    assert sorted(names(page)) == sorted(["Call 911 again", *USUAL, *DEVICES_AND_END, *FORM])
     # A server that is back and says that it rings is to be believed.
     desk.panel = ringing(leg=leg, expires_at=None)
     page.evaluate("() => dispatchEvent(new Event('focus'))")
@@ -895,6 +990,83 @@ def test_a_callback_that_the_server_tells_of_later_rings_also_where_it_is_away_t
             page.evaluate("() => dispatchEvent(new Event('focus'))")
     expect(page.locator(".notes li")).to_contain_text("No connection to the emergency service.")
     expect(page.get_by_role("heading", level=2)).to_have_text("Emergency callback")
+    said.clear()
+
+
+def answer_a_callback(page: Page) -> None:
+    page.evaluate("async () => { window.agent.ring(); window.talk = await window.dialer.answer(); }")
+    page.wait_for_function("() => window.talk.state === 'Connected' && window.dialer.state.callback")
+
+
+def see_the_server_go(page: Page, desk: Desk) -> None:
+    desk.panel = 503
+    for _ in range(2):
+        with page.expect_response(lambda response: response.url.endswith("/panel")):
+            page.evaluate("() => dispatchEvent(new Event('focus'))")
+    expect(page.locator(".notes li").first).to_contain_text("No connection to the emergency service.")
+
+
+@pytest.mark.parametrize("knew", [panel(), ringing(), ringing(leg=True), in_emergency()])
+@pytest.mark.parametrize("dialled", [False, True])
+def test_after_the_drop_of_a_callback_without_a_server_the_way_to_call_again_is_open(
+    page: Page, desk: Desk, said: list[str], knew: dict[str, Any], dialled: bool
+) -> None:
+    sit_down(page, desk)
+    if dialled:
+        page.evaluate("() => { window.dialer.dial('911'); }")
+        page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+        page.evaluate("() => window.dialer.end()")
+        page.wait_for_function("() => window.dialer.state.ended === 'agent'")
+    desk.panel = knew
+    answer_a_callback(page)
+    assert page.evaluate("() => window.dialer.state.ended") is None
+    look_again(page)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.talk.become('Disconnected', { code: 496, subCode: 7 })")
+    again = page.get_by_role("button", name="Call 911 again")
+    expect(again).to_be_visible()
+    assert names(page)[0] == "Call 911 again"
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    page.wait_for_timeout(INERT_MS)
+    again.click()
+    expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
+    said.clear()
+
+
+def test_a_callback_that_the_agent_ended_is_over_also_without_a_server(page: Page, desk: Desk, said: list[str]) -> None:
+    sit_down(page, desk)
+    desk.panel = in_emergency()
+    answer_a_callback(page)
+    look_again(page)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.dialer.end()")
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    assert [each for each in names(page) if "again" in each] == []
+    said.clear()
+
+
+def test_the_drop_of_a_callback_counts_from_its_own_end(page: Page, desk: Desk, said: list[str]) -> None:
+    page.clock.install()
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.clock.run_for(100)
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    desk.panel = in_emergency()
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    page.clock.fast_forward(9 * 60_000)
+    page.evaluate("() => { window.agent.ring(); window.dialer.answer().then((call) => (window.talk = call)); }")
+    let_time_pass_until(page, lambda: page.evaluate("() => window.dialer.state.callback"), within_ms=5_000)
+    see_the_server_go(page, desk)
+    page.evaluate("() => window.talk.become('Disconnected', { code: 496, subCode: 7 })")
+    again = page.get_by_role("button", name="Call 911 again")
+    expect(again).to_be_visible()
+    page.clock.fast_forward(9 * 60_000)
+    page.clock.run_for(16_000)
+    expect(again).to_be_visible()
+    page.clock.fast_forward(2 * 60_000)
+    page.clock.run_for(16_000)
+    expect(again).to_have_count(0)
     said.clear()
 
 
@@ -983,6 +1155,43 @@ def test_what_the_panel_or_the_page_around_does_needs_no_softphone(page: Page, d
     dial_911(page)
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
     expect(page.get_by_role("status")).to_be_empty()
+
+
+THROWS = {"steps": [], "throws": True}
+
+
+def test_an_ordinary_dial_that_the_sdk_refuses_is_said_and_the_number_stays(page: Page, desk: Desk) -> None:
+    sit_down(page, desk, scripts=[THROWS])
+    number = page.get_by_label("Number to dial")
+    number.fill("+1 425 555 0180")
+    page.get_by_role("button", name="Dial", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["dial_failed"])
+    expect(number).to_have_value("+1 425 555 0180")
+
+
+def test_what_is_typed_meanwhile_is_not_replaced_by_the_number_that_was_refused(page: Page, desk: Desk) -> None:
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial = () => new Promise((_, reject) => (window.refuse = reject)); }")
+    number = page.get_by_label("Number to dial")
+    number.fill("+1 425 555 0180")
+    page.get_by_role("button", name="Dial", exact=True).click()
+    expect(number).to_have_value("")
+    number.fill("+1 425 555 01")
+    page.evaluate("() => window.refuse(new Error('refused'))")
+    expect(page.get_by_role("status")).to_have_text(WORDS["en"]["dial_failed"])
+    expect(number).to_have_value("+1 425 555 01")
+
+
+def test_an_emergency_that_the_sdk_refuses_is_told_as_an_emergency(page: Page, desk: Desk, said: list[str]) -> None:
+    desk.panel = 503
+    desk.answers = ["500"]
+    sit_down(page, desk, scripts=[THROWS])
+    expect(page.locator(".notes li").first).to_contain_text("No connection")
+    dial_911(page)
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    expect(page.get_by_role("status")).not_to_contain_text(WORDS["en"]["dial_failed"])
+    expect(page.get_by_label("Number to dial")).to_have_value("")
+    said.clear()
 
 
 def test_a_double_click_on_dial_neither_dials_twice_nor_hangs_up(page: Page, desk: Desk) -> None:

@@ -290,6 +290,21 @@ def test_an_address_of_another_source_is_not_said_to_be_located(page: Page, desk
     assert told.index("122") < told.index(WORDS[language]["source_live"].split("{")[0])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("accuracy_m", [None, 0, 12])
+def test_a_position_of_unknown_accuracy_is_not_said_to_be_exact(
+    page: Page, desk: Desk, language: str, accuracy_m: int | None
+) -> None:
+    desk.panel = in_emergency(say={**SAY, "address": None, "address_source": None, "accuracy_m": accuracy_m})
+    open_panel(page, desk, locale=language)
+    where = page.get_by_role("region", name=WORDS[language]["say_this"]).get_by_role("definition").first
+    expect(where).to_contain_text("122")
+    told = where.locator("bdi").inner_text()
+    within = WORDS[language]["accuracy"].split("{longitude}")[1].split("{metres}")[0]
+    assert (within in told) is (accuracy_m is not None)
+    assert told.endswith("13") is (accuracy_m is None)
+
+
 def test_say_this_says_that_the_place_is_unknown(page: Page, desk: Desk) -> None:
     unknown = {**SAY, "address": None, "latitude": None, "longitude": None, "source": "unknown", "relay_first": False}
     desk.panel = in_emergency(say={**unknown, "number_shown": True})

@@ -464,6 +464,7 @@ def test_contacts_may_be_a_list() -> None:
         ({"dynamics_user_id": SECRET}, "dynamics_user_id"),
         ({"outbound_profile": {"caller_id": SECRET}}, "outbound_profile.caller_id"),
         ({"outbound_profile": {"work_item_limit": -1}}, "outbound_profile.work_item_limit"),
+        ({"outbound_profile": {"work_item_limit": SECRET}}, "outbound_profile.work_item_limit"),
     ],
 )
 def test_a_faulty_entry_names_field_and_index(fields: dict[str, Any], field: str) -> None:
