@@ -317,6 +317,7 @@ def new_leg(facts: DialFacts, lease: Lease, ended: LegEnd | None, *, apart: bool
         apart=apart,
         dialled_at=facts.dialled_at,
         received_at=facts.received_at,
+        told_when=facts.dial.dialled_at is not None or facts.dial.dialled_ago is not None,
         by_event=facts.dial.by_event,
         reported_by=None if facts.caller.is_agent else facts.caller.owner,
         reported_as=facts.reported_as,

@@ -63,8 +63,9 @@ class TieKind(StrEnum):
 class Leg(Struct, frozen=True, kw_only=True):
     """One reported call of the agent that is part of the emergency.
 
-    `received_at` is when its report came, None for a callback and in rows of an older version; `by_event`: an event
-    brought it, which may come late. `reported_by` is the machine or source that did (`Caller.owner`), None for an agent
+    `received_at` is when its report came, None for a callback and in rows of an older version. `told_when`: the report
+    said when it was dialled, or how long ago; else it may be older. `by_event`: an event brought it, which may come
+    late. `reported_by` is the machine or source that did (`Caller.owner`), None for an agent
     and in rows of an older version; `reported_as` the id by which it named a listed agent, where that is no entry's.
     `call_key` is the key of its call id; `apart`: another's call or end had that id already, and so it is recorded
     under the agent's key as well. `holds_presence` is False for a start that came after its own end. `claims` are the
@@ -83,6 +84,7 @@ class Leg(Struct, frozen=True, kw_only=True):
     dialled_at: datetime
     number: str
     received_at: datetime | None = None
+    told_when: bool = False
     by_event: bool = False
     reported_by: str | None = None
     reported_as: str | None = None
@@ -359,14 +361,20 @@ def _start_order(sighting: Sighting) -> tuple[datetime, str]:
 
 
 def _may_be_inferred(sighting: Sighting, leg: Leg, before_the_dial: timedelta) -> bool:
-    """Whether it fits a leg, and began no longer before the dial than that.
-
-    One that was over by the dial is another call, which the agent hung up for it: its end would end the emergency.
-    """
-    begun, over = sighting.started_at, sighting.ended_at
-    if begun is None or not _fits(sighting, leg) or begun + before_the_dial < leg.dialled_at:
+    """Whether it fits a leg, began no longer before the dial than that, and was not hung up for the dial."""
+    if not _fits(sighting, leg) or _start_order(sighting)[0] + before_the_dial < leg.dialled_at:
         return False
-    return begun >= leg.dialled_at or over is None or over > leg.dialled_at + CLOCK_SKEW
+    return not _was_hung_up_for(sighting, leg)
+
+
+def _was_hung_up_for(sighting: Sighting, leg: Leg) -> bool:
+    """Whether a call was over by the dial: its end would end the emergency.
+
+    A dial that did not say when it was may be older than its report, and its own call be over by then.
+    """
+    if sighting.ended_at is None or not leg.told_when:
+        return False
+    return _start_order(sighting)[0] < leg.dialled_at and sighting.ended_at <= leg.dialled_at + CLOCK_SKEW
 
 
 def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
@@ -384,18 +392,23 @@ def standing(emergency: Emergency, rules: Rules, now: datetime) -> Standing:
     return Standing(
         ends=ends,
         in_progress=tuple(leg for leg in emergency.legs if leg.leg_id not in ends),
-        untied=tuple(leg for leg in awaited if not _is_known(tied.get(leg.leg_id), leg)),
+        untied=tuple(
+            leg for leg in awaited if not _is_known(tied.get(leg.leg_id), leg, over=leg.leg_id in ends, now=now)
+        ),
         guessed=tuple(leg for leg in awaited if _is_guess(tied.get(leg.leg_id))),
         dropped=dropped,
         held_until=_NO_END if held else hold_ends_at,
     )
 
 
-def _is_known(tie: Tie | None, leg: Leg) -> bool:
-    """Whether a leg has its server call: one that is inferred, and began before the dial, may be another call."""
+def _is_known(tie: Tie | None, leg: Leg, *, over: bool, now: datetime) -> bool:
+    """Whether a leg has its server call. One that is inferred, and began before the dial, may be another one.
+
+    By its own call's event, which comes late, that would be known: not for longer than such a one takes.
+    """
     if tie is None or tie.kind is TieKind.EXACT:
         return tie is not None
-    return tie.sighting.started_at is not None and tie.sighting.started_at >= leg.dialled_at
+    return _start_order(tie.sighting)[0] >= leg.dialled_at or (over and now >= leg.dialled_at + REPORTED_WITHIN)
 
 
 def _is_guess(tie: Tie | None) -> bool:

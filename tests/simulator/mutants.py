@@ -317,8 +317,8 @@ MUTANTS = (
     Mutant(
         "a call that was hung up for the dial is taken for it",
         FACTS,
-        "return begun >= leg.dialled_at or over is None or over > leg.dialled_at + CLOCK_SKEW",
-        "return True",
+        "    return not _was_hung_up_for(sighting, leg)\n",
+        "    return True\n",
     ),
     Mutant(
         "a call before the dial is taken first",
@@ -335,8 +335,20 @@ MUTANTS = (
     Mutant(
         "a call before the dial leaves the dial's own call to the recorder",
         FACTS,
-        "return tie.sighting.started_at is not None and tie.sighting.started_at >= leg.dialled_at",
+        "return _start_order(tie.sighting)[0] >= leg.dialled_at or (over and now >= leg.dialled_at + REPORTED_WITHIN)",
         "return True",
+    ),
+    Mutant(
+        "a call just before the dial keeps the agent's others private for the whole window",
+        FACTS,
+        "return _start_order(tie.sighting)[0] >= leg.dialled_at or (over and now >= leg.dialled_at + REPORTED_WITHIN)",
+        "return _start_order(tie.sighting)[0] >= leg.dialled_at",
+    ),
+    Mutant(
+        "a call that was over by its report never is the dial's",
+        FACTS,
+        "if sighting.ended_at is None or not leg.told_when:",
+        "if sighting.ended_at is None:",
     ),
     Mutant(
         "the oldest sighting goes, whatever hangs on it",

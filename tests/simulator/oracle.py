@@ -93,10 +93,10 @@ def server_calls(emergency: Emergency) -> dict[str, tuple[Sighting, bool]]:
                 found[leg.leg_id] = (match[0], True)
                 left.remove(match[0])
     left = sorted((each for each in left if each.started_at), key=lambda each: (each.started_at, each.server_key))
-    for placed_by_the_dial in (True, False):
+    for likelihood in (2, 1):
         for sighting in list(left):
             untied = [leg for leg in emergency.legs if leg.leg_id not in found and not leg.callback]
-            fitting = [leg for leg in untied if _is_likely(leg, sighting, placed_by_the_dial=placed_by_the_dial)]
+            fitting = [leg for leg in untied if _likelihood(leg, sighting) >= likelihood]
             if len(fitting) == 1:
                 found[fitting[0].leg_id] = (sighting, False)
                 left.remove(sighting)
@@ -111,13 +111,14 @@ def _answers(leg: Leg, sighting: Sighting) -> bool:
     return leg.callback is not None and sighting.server_key in leg.claims
 
 
-def _is_likely(leg: Leg, sighting: Sighting, *, placed_by_the_dial: bool) -> bool:
-    """Whether it may be this leg's, which one cannot be that began before the dial and was hung up for it."""
+def _likelihood(leg: Leg, sighting: Sighting) -> int:
+    """2: it began with the dial or after; 1: before it; 0: it is another one, by its times."""
     if sighting.started_at is None or not _may_be(leg, sighting.started_at):
-        return False
-    if sighting.started_at < leg.dialled_at and sighting.ended_at and sighting.ended_at - leg.dialled_at <= SKEW:
-        return False
-    return not placed_by_the_dial or sighting.started_at - leg.dialled_at >= -SKEW
+        return 0
+    gone = sighting.ended_at is not None and sighting.ended_at - leg.dialled_at <= SKEW
+    if leg.told_when and gone and sighting.started_at < leg.dialled_at:
+        return 0
+    return 2 if sighting.started_at - leg.dialled_at >= -SKEW else 1
 
 
 def _may_be(leg: Leg, began: datetime) -> bool:

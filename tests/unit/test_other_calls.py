@@ -29,8 +29,9 @@ def house() -> House:
     return house
 
 
-def dial(house: House, call_id: str = "call-1", server_call_id: str | None = None) -> None:
-    house.dial(Dial(call_id=call_id, agent_id=DANA, dialled="911", server_call_id=server_call_id))
+def dial(house: House, call_id: str = "call-1", server_call_id: str | None = None, ago_ms: int | None = 0) -> None:
+    ago = None if ago_ms is None else timedelta(milliseconds=ago_ms)
+    house.dial(Dial(call_id=call_id, agent_id=DANA, dialled="911", server_call_id=server_call_id, dialled_ago=ago))
 
 
 def began(house: House, server: str, seconds: float) -> ServerCall:
@@ -100,6 +101,29 @@ def test_a_customers_call_that_goes_on_hold_for_the_dial_is_not_taken_for_it(
     assert house.judge("customers", DANA_ACS) == ORDINARY
     house.see(over(house, "customers", 0, 20))
     assert in_progress(house)
+
+
+def test_a_short_call_whose_dial_was_told_late_is_over_where_the_dial_does_not_say_when_it_was(house: House) -> None:
+    dial(house, ago_ms=None)
+    house.clock.advance(after(seconds=5))
+    house.see(began(house, "dialled", -8))
+    assert in_progress(house)
+    house.see(over(house, "dialled", -4, 4))
+    assert in_progress(house) == [] and house.judge("dialled", DANA_ACS) == EMERGENCY
+    house.clock.advance(after(seconds=12))
+    house.see(began(house, "customers", 0))
+    assert house.judge("dialled", DANA_ACS) == EMERGENCY
+    assert [tie.sighting.server_key for tie in tied(house)] != [key_of("customers")]
+
+
+def test_after_a_call_that_began_before_its_report_the_agents_others_are_private_for_ten_minutes(house: House) -> None:
+    dial(house, ago_ms=None)
+    house.see(began(house, "dialled", -1))
+    house.clock.advance(after(minutes=1))
+    house.see(over(house, "dialled", 0, 61))
+    assert house.judge("customers", DANA_ACS) == EMERGENCY
+    house.clock.advance(after(minutes=9))
+    assert house.judge("customers", DANA_ACS) == ORDINARY
 
 
 def test_an_inferred_tie_is_looked_at_anew_by_its_starters_events_and_by_no_recording(house: House) -> None:
