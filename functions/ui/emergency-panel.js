@@ -363,6 +363,7 @@ export class EmergencyPanel extends HTMLElement {
       callback,
       callbackOver: this.#hadCallback && !callback,
       ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
+      endedAt: this.#endedAt === null ? null : this.#endedSince,
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
@@ -376,12 +377,13 @@ export class EmergencyPanel extends HTMLElement {
 
   #endedHere(ended) {
     if (!ended) return (this.#endedAt = null);
-    this.#endedAt ??= performance.now();
+    if (this.#endedAt === null) [this.#endedAt, this.#endedSince] = [performance.now(), Date.now()];
     // After the hold it is over for good: a server that is away must not make an emergency of it again.
     return performance.now() - this.#endedAt < HOLD_MS ? ended : "agent";
   }
 
   #endedAt = null;
+  #endedSince = 0;
   #hadCallback = false;
   #endAskedOf = [];
 

@@ -23,6 +23,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {boolean} callback a responder's callback was answered here and is in progress
  * @property {boolean} callbackOver one has ended, and no server has said since that none rings
  * @property {"agent" | "dropped" | null} ended who ended the last emergency leg or callback here; a drop for ten minutes
+ * @property {number | null} endedAt when it ended, in milliseconds by this desktop's clock, as `Server.since` is
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
@@ -30,6 +31,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @typedef {object} Server
  * @property {"checking" | "fresh" | "stale" | "refused" | "unlisted"} status
  * @property {any} panel the newest that is known, also of a server that is away
+ * @property {number | null} since when it was told last
  */
 
 /** Whether a softphone's call rings here. */
@@ -45,8 +47,8 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
   // Nor does a callback ring that was answered here, though the server has not been told yet, or is away since.
   const answered = panel?.mode === "ringing" && (local.callback || (local.callbackOver && server.status !== "fresh"));
   const inLeg = panel?.mode === "ringing" && (panel.controls ?? []).includes("end_call");
-  // One without a leg, which nobody answered here, rang after that end: it is another call.
-  const another = panel?.mode === "ringing" && !inLeg && !answered;
+  // One without a leg, which nobody answered here and which was told after that end, is another call.
+  const another = panel?.mode === "ringing" && !inLeg && !answered && server.since > (local.endedAt ?? Infinity);
   const over = !local.emergency && ((callOver && !another) || (answered && !inLeg));
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;

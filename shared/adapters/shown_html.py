@@ -26,10 +26,15 @@ _PARTLY_FOLDED = "details, folded"
 _HIDES = re.compile(
     r"""(?:^|;)\s*(?:
         display\s*:\s*none | visibility\s*:\s*(?:hidden|collapse) | mso-hide\s*:\s*all
-        | (?:font-size|opacity|(?:max-)?(?:height|width))\s*:\s*0[a-z%.0]*
+        | (?:font-size|opacity)\s*:\s*0[a-z%.0]*
     )\s*(?:!|;|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Without the second, what is in an element of no size is shown beyond its edge.
+_NO_SIZE = re.compile(r"(?:^|;)\s*(?:max-)?(?:height|width)\s*:\s*0[a-z%.0]*\s*(?:!|;|$)", re.IGNORECASE)
+_CUT_OFF = re.compile(r"(?:^|;)\s*overflow(?:-[xy])?\s*:\s*(?:hidden|clip)\b", re.IGNORECASE)
+# Of these a size is the least: they grow with what is in them.
+_OF_A_TABLE = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
 
 
 class UnreadablePage(ValueError):
@@ -128,4 +133,7 @@ def _is_hidden(tag: str, attrs: list[tuple[str, str | None]]) -> bool:
     said = dict(attrs)
     if tag in _FALLBACK_WITHIN or (tag == _FOLDED and "open" not in said):
         return True
-    return "hidden" in said or _HIDES.search(said.get("style") or "") is not None
+    style = said.get("style") or ""
+    if "hidden" in said or _HIDES.search(style):
+        return True
+    return tag not in _OF_A_TABLE and bool(_NO_SIZE.search(style) and _CUT_OFF.search(style))

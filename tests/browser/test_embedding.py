@@ -1033,6 +1033,22 @@ def test_after_the_drop_of_a_callback_without_a_server_the_way_to_call_again_is_
     said.clear()
 
 
+def test_a_ring_that_was_told_before_the_last_call_hides_no_way_to_call_again(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.panel = ringing()
+    sit_down(page, desk)
+    expect(page.get_by_role("button", name="Answer")).to_be_visible()
+    desk.answers = ["500"]
+    see_the_server_go(page, desk)
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    assert names(page)[0] == "Call 911 again"
+    said.clear()
+
+
 def test_a_callback_that_the_agent_ended_is_over_also_without_a_server(page: Page, desk: Desk, said: list[str]) -> None:
     sit_down(page, desk)
     desk.panel = in_emergency()
