@@ -7,14 +7,15 @@
 `read` prints them as JSON, for the parameter `currentSettings`; with `--azd` it puts them into azd's environment, finds
 the app by its tags where that environment does not know it yet, and does nothing where there is none. `forget --azd`
 takes them out of it again, since azd keeps its environment in a file, and with them the settings that it was given: the
-app has them now, and what is set there by hand later would be undone by them. With `--azd`, `read`
-refuses too where nobody is named who is told of alerts: nothing of the app says who was. `gate` refuses settings that
-Flex Consumption forbids or that only the platform may make, and, by what a what-if says, a deployment that would take a
-setting away, leave the app without its numbers, move the state elsewhere or answer for another Communication Services
-resource. Where the what-if hides the settings, because a secure parameter goes into them, it judges by what
-CURRENT_SETTINGS hands over, all of which the template keeps, and says so. Without `--what-if` it has not looked at any
-deployment, and says so too. It names settings and never shows a value. All call the Azure CLI, `az`, with the rights of
-whoever runs them.
+app has them now, and what is set there by hand later would be undone by them. With `--azd`, `read` refuses too where
+nobody is named who is told of alerts: nothing of the app says who was. And where azd's environment would move the state
+or the telephony of the app, since parameters that it lacks have the templates' defaults: it says what to set. `gate`
+refuses settings that Flex Consumption forbids or that only the platform may make, and, by what a what-if says, a
+deployment that would take a setting away, leave the app without its numbers, move the state elsewhere, answer for
+another Communication Services resource or unlink the sender's domain. Where the what-if hides the settings, because a
+secure parameter goes into them, it judges by what CURRENT_SETTINGS hands over, all of which the template keeps, and
+says so. Without `--what-if` it has not looked at any deployment, and says so too. `gate` names settings and never shows
+a value. All call the Azure CLI, `az`, with the rights of whoever runs them.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("settings.json")
+ABBREVIATIONS = Path(__file__).with_name("abbreviations.json")
 REQUIRED = ("CALLBACK_NUMBERS", "FALLBACK_CALLBACK_NUMBER")
 COMMUNICATION = "/providers/microsoft.communication/communicationservices/"
 # Tags of the app, as main.bicep writes them: nothing secure goes into them, so that a what-if shows them.
 STATE_TAG, COMMUNICATION_TAG = "emergency-state", "emergency-communication"
+MANAGED_DOMAIN = ".azurecomm.net"
 
 type Run = Callable[[Sequence[str]], str]
 
@@ -110,7 +113,13 @@ def read(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> 
     if arguments.azd and not app:
         print("no app yet: nothing to keep")
         return
-    kept = json.dumps(current(call, app, group, arguments.subscription), sort_keys=True)
+    now = current(call, app, group, arguments.subscription)
+    if arguments.azd:
+        told = moving(now, planned_tags(app, group, arguments.subscription, given))
+        told = [*told, f"{app} was deployed with:", *as_deployed(now, app)] if told else unlinking(now, given)
+        if told:
+            raise CommandError("\n".join(told))
+    kept = json.dumps(now, sort_keys=True)
     if arguments.azd:
         call(["azd", "env", "set", "CURRENT_SETTINGS", kept])
         print("the present app settings are kept")
@@ -156,7 +165,8 @@ def gate(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> 
         app = _planned(arguments)
         if isinstance(app, str):
             return [*told, app]
-        told += [*vanishing(now, planned_names(app, given)), *moving(now, app.get("tags") or {})]
+        told += vanishing(now, planned_names(app, given))
+        told += moving(now, app.get("tags") or {}) or unlinking(now, given)
     return told
 
 
@@ -257,6 +267,64 @@ def moving(now: Mapping[str, str], tags: Mapping[str, str]) -> list[str]:
             "EVENT_SOURCES would name another Communication Services resource: callbacks would go to the old one"
         )
     return told
+
+
+def unlinking(now: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
+    """Whether a deployment would take the sender's domain from its own Communication Services resource."""
+    after = {name: given.get(name) or now.get(name, "") for name in ("EMAIL_SENDER", "EMAIL_BACKEND")}
+    _, _, domain = after["EMAIL_SENDER"].strip().lower().partition("@")
+    if not domain or domain.endswith(MANAGED_DOMAIN) or after["EMAIL_BACKEND"].strip().lower() == "graph":
+        return []
+    # The list of linked domains is replaced by the one that Azure manages where no other is named.
+    if given.get("EXISTING_COMMUNICATION_SERVICE_ID") or given.get("EMAIL_DOMAIN"):
+        return []
+    return [
+        "EMAIL_SENDER would lose its domain, which would be unlinked: name it as EMAIL_DOMAIN with LINK_EMAIL_DOMAIN"
+        " true, or, where it was linked by hand, the resource as EXISTING_COMMUNICATION_SERVICE_ID"
+    ]
+
+
+def planned_tags(app: str, group: str, subscription: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The tags that main.bicep gives an app with the parameters of azd's environment: its hook has no what-if."""
+    state = given.get("EXISTING_STATE_ENDPOINT") or _own_state(app, cosmos=_true(given.get("USE_COSMOS")))
+    existing = given.get("EXISTING_COMMUNICATION_SERVICE_ID", "")
+    # One that cannot be read is no resource that the app has.
+    named = next(iter(_communication(existing)), existing)
+    own = f"{subscription}/{group}/{_own_name('communicationService', app)}"
+    return {STATE_TAG: state, COMMUNICATION_TAG: named or own}
+
+
+def as_deployed(now: Mapping[str, str], app: str) -> list[str]:
+    """The commands that leave state and telephony where the settings of an app say that they are."""
+    state = now.get("TABLES_ENDPOINT", "")
+    own, cosmos = (state.lower().startswith(_own_state(app, cosmos=kind)) for kind in (False, True))
+    sources = [each.strip() for each in now.get("EVENT_SOURCES", "").split(";") if COMMUNICATION in each.lower()]
+    own_name = f"/{_own_name('communicationService', app)}"
+    services = ["" if each.lower().rstrip("/").endswith(own_name) else each for each in sources]
+    return [
+        f"azd env set EXISTING_STATE_ENDPOINT '{'' if own or cosmos else state}'",
+        f"azd env set USE_COSMOS {str(cosmos).lower()}",
+        # Several where somebody added one by hand: one of them.
+        *(f"azd env set EXISTING_COMMUNICATION_SERVICE_ID '{each}'" for each in services),
+    ]
+
+
+def _own_state(app: str, *, cosmos: bool) -> str:
+    return (
+        f"https://{_own_name('cosmosAccount', app)}.table.cosmos.azure.com:443/"
+        if cosmos
+        else f"https://{_own_name('stateStorage', app)}.table."
+    )
+
+
+def _own_name(kind: str, app: str) -> str:
+    """What a deployment calls a resource of its own: they end in the same word as the app."""
+    begins = json.loads(ABBREVIATIONS.read_text("utf-8"))
+    return str(begins[kind] + app.lower().removeprefix(begins["functionApp"]))
+
+
+def _true(value: str | None) -> bool:
+    return (value or "").strip().lower() == "true"
 
 
 def _readable(tag: str | None) -> str:

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,8 @@ import pytest
 
 from functions.rights import RIGHTS
 from infra import app_settings, entra
-from tests.infra.test_settings import FORBIDDEN
+from tests.infra.deployed import PLATFORM_SETS, app, of_type, parameters_given
+from tests.infra.test_settings import FORBIDDEN, setting_of
 from tests.rules.sources import ROOT
 
 IDENTITY = "00000000-0000-0000-0000-00000000000c"
@@ -404,8 +405,9 @@ def test_where_a_what_if_does_not_say_where_the_state_is_that_is_said(tmp_path: 
 class Azd:
     """The two command lines as azd's hooks use them: apps of a subscription, their settings, and what azd was told."""
 
-    def __init__(self, *apps: tuple[str, str, dict[str, str]]) -> None:
+    def __init__(self, *apps: tuple[str, str, dict[str, str]], settings: Mapping[str, str] | None = None) -> None:
         self.apps = [{"name": name, "resourceGroup": group, "tags": tags} for name, group, tags in apps]
+        self.settings = settings or {}
         self.told: dict[str, str] = {}
         self.subscriptions: set[str | None] = set()
 
@@ -417,7 +419,8 @@ class Azd:
         if command[:3] == ["az", "functionapp", "list"]:
             return json.dumps(self.apps)
         assert command[:5] == ["az", "functionapp", "config", "appsettings", "list"]
-        return json.dumps([{"name": "ASKED", "value": command[command.index("--name") + 1]}])
+        settings = {"ASKED": command[command.index("--name") + 1], **self.settings}
+        return json.dumps([{"name": name, "value": value} for name, value in settings.items()])
 
 
 def azd_environment(app: str = "", group: str = "") -> argparse.Namespace:
@@ -447,6 +450,91 @@ def test_a_fresh_environment_of_azd_finds_the_app_that_is_there() -> None:
     with pytest.raises(app_settings.CommandError, match=r"AZURE_RESOURCE_GROUP.*func-1 in g-1"):
         app_settings.read(Azd(*apps), azd_environment(), TOLD)
     app_settings.read(Azd(*apps[1:]), azd_environment(), TOLD)
+
+
+ELSEWHERE = HERE.replace("/s/", "/s-9/") + "Numbers"
+OWN_RESOURCE = HERE.replace("/s/", "/s-1/").replace("/g/", "/g-1/") + "acs-1"
+OWN_TABLES, OWN_COSMOS = "https://ststate1.table.core.windows.net/", "https://cosmos-1.table.cosmos.azure.com:443/"
+OTHER_TABLES = "https://tables.example.com/"
+
+
+@pytest.mark.parametrize(
+    ("now", "chosen"),
+    [
+        (
+            {"EVENT_SOURCES": f"{TOPIC};{ELSEWHERE}", "TABLES_ENDPOINT": OWN_TABLES},
+            {"EXISTING_COMMUNICATION_SERVICE_ID": ELSEWHERE},
+        ),
+        ({"EVENT_SOURCES": OWN_RESOURCE, "TABLES_ENDPOINT": OWN_COSMOS}, {"USE_COSMOS": "true"}),
+        ({"EVENT_SOURCES": OWN_RESOURCE, "TABLES_ENDPOINT": OTHER_TABLES}, {"EXISTING_STATE_ENDPOINT": OTHER_TABLES}),
+        ({"EVENT_SOURCES": OWN_RESOURCE, "TABLES_ENDPOINT": OWN_TABLES}, {}),
+    ],
+)
+def test_azd_leaves_state_and_telephony_where_they_are(now: dict[str, str], chosen: dict[str, str]) -> None:
+    """An environment that lacks what another one chose would take the templates' defaults: another place for both."""
+    ours = azd_environment(app="func-1", group="G-1")
+    azd = Azd(settings=now)
+    app_settings.read(azd, ours, TOLD | chosen)
+    assert json.loads(azd.told["CURRENT_SETTINGS"])["ASKED"] == "func-1"
+    others: list[dict[str, str]] = [
+        {},
+        {"EXISTING_COMMUNICATION_SERVICE_ID": f"{HERE}b", "USE_COSMOS": "true"},
+        {"EXISTING_COMMUNICATION_SERVICE_ID": "acs-1", "EXISTING_STATE_ENDPOINT": "https://other.example.com/"},
+    ]
+    for other in others[0 if chosen else 1 :]:
+        wrong = Azd(("func-1", "g-1", OURS), settings=now)
+        # Known by its tags or by its name.
+        for environment in (azd_environment(group="g-1"), ours):
+            with pytest.raises(app_settings.CommandError) as refused:
+                app_settings.read(wrong, environment, TOLD | other)
+        assert wrong.told == {}
+        set_by = dict(re.findall(r"azd env set (\w+) '?([^'\n]*)'?", str(refused.value)))
+        # What it says to set is what was chosen.
+        assert {name: value for name, value in set_by.items() if value not in ("", "false")} == chosen
+        app_settings.read(Azd(settings=now), ours, TOLD | other | set_by)
+
+
+@pytest.mark.parametrize("name", PLATFORM_SETS)
+def test_what_azd_would_deploy_is_what_the_template_says(name: str) -> None:
+    """Both tags: a hook of azd has no what-if to read them in."""
+    deployed, given = app(name), parameters_given(name)
+    chosen = {
+        setting_of(parameter): given.get(parameter, "") for parameter in given if parameter.startswith("existing")
+    }
+    chosen["USE_COSMOS"] = str(bool(of_type(name, "Microsoft.DocumentDB/databaseAccounts"))).lower()
+    planned = app_settings.planned_tags(
+        deployed["name"], "emergency-calling", "00000000-0000-0000-0000-000000000001", chosen
+    )
+    tags = {tag: deployed["tags"][tag] for tag in (app_settings.STATE_TAG, app_settings.COMMUNICATION_TAG)}
+    assert {tag: value.lower() for tag, value in planned.items()} == {tag: value.lower() for tag, value in tags.items()}
+
+
+@pytest.mark.parametrize(
+    ("now", "given", "stops"),
+    [
+        ({"EMAIL_SENDER": "donotreply@example.com"}, {}, True),
+        ({"EMAIL_SENDER": "donotreply@example.com"}, {"EMAIL_DOMAIN": "example.com"}, False),
+        ({"EMAIL_SENDER": "donotreply@example.com"}, {"EXISTING_COMMUNICATION_SERVICE_ID": OWN_RESOURCE}, False),
+        ({"EMAIL_SENDER": "desk@example.com", "EMAIL_BACKEND": "graph"}, {}, False),
+        ({"EMAIL_SENDER": "desk@example.com", "EMAIL_BACKEND": "graph"}, {"EMAIL_BACKEND": "acs"}, True),
+        ({"EMAIL_SENDER": "DoNotReply@x.AzureComm.net"}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_deployment_that_would_unlink_the_senders_domain_stops(
+    now: dict[str, str], given: dict[str, str], stops: bool, tmp_path: Path
+) -> None:
+    """A resource of the deployment's own has the domains that the parameters name, and no others."""
+    planned = what_if(*NUMBERS, *now)
+    told = app_settings.gate(present(NUMBERS | now), asked(tmp_path, planned), NUMBERS | given)
+    assert [each.split()[0] for each in told] == (["EMAIL_SENDER"] if stops else [])
+    azd = Azd(settings=now)
+    if stops:
+        with pytest.raises(app_settings.CommandError, match="EMAIL_DOMAIN"):
+            app_settings.read(azd, azd_environment(app="func-1", group="g-1"), TOLD | given)
+    else:
+        app_settings.read(azd, azd_environment(app="func-1", group="g-1"), TOLD | given)
+    assert bool(azd.told) is not stops
 
 
 @pytest.mark.parametrize("given", [{}, {"ALERT_EMAILS": ""}, {"ALERT_EMAILS": " ; "}])
