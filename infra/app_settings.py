@@ -9,13 +9,14 @@ the app by its tags where that environment does not know it yet, and does nothin
 takes them out of it again, since azd keeps its environment in a file, and with them the settings that it was given: the
 app has them now, and what is set there by hand later would be undone by them. With `--azd`, `read` refuses too where
 nobody is named who is told of alerts: nothing of the app says who was. And where azd's environment would move the state
-or the telephony of the app, since parameters that it lacks have the templates' defaults: it says what to set. `gate`
-refuses settings that Flex Consumption forbids or that only the platform may make, and, by what a what-if says, a
-deployment that would take a setting away, leave the app without its numbers, move the state elsewhere, answer for
-another Communication Services resource or unlink the sender's domain. Where the what-if hides the settings, because a
-secure parameter goes into them, it judges by what CURRENT_SETTINGS hands over, all of which the template keeps, and
-says so. Without `--what-if` it has not looked at any deployment, and says so too. `gate` names settings and never shows
-a value. All call the Azure CLI, `az`, with the rights of whoever runs them.
+or the telephony of the app, since parameters that it lacks have the templates' defaults, or, not knowing the app yet,
+would give it another registration to sign in with: it says what to set. `gate` refuses settings that Flex Consumption
+forbids or that only the platform may make, and, by what a what-if says, a deployment that would take a setting away,
+leave the app without its numbers, move the state elsewhere, answer for another Communication Services resource or
+unlink the sender's domain. Where the what-if hides the settings, because a secure parameter goes into them, it judges
+by what CURRENT_SETTINGS hands over, all of which the template keeps, and says so. Without `--what-if` it has not looked
+at any deployment, and says so too. `gate` names settings and never shows a value. All call the Azure CLI, `az`, with
+the rights of whoever runs them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ REQUIRED = ("CALLBACK_NUMBERS", "FALLBACK_CALLBACK_NUMBER")
 COMMUNICATION = "/providers/microsoft.communication/communicationservices/"
 # Tags of the app, as main.bicep writes them: nothing secure goes into them, so that a what-if shows them.
 STATE_TAG, COMMUNICATION_TAG = "emergency-state", "emergency-communication"
+API_VERSION = "api-version=2025-03-01"
 MANAGED_DOMAIN = ".azurecomm.net"
 
 type Run = Callable[[Sequence[str]], str]
@@ -117,6 +119,8 @@ def read(call: Run, arguments: argparse.Namespace, given: Mapping[str, str]) -> 
     if arguments.azd:
         told = moving(now, planned_tags(app, group, arguments.subscription, given))
         told = [*told, f"{app} was deployed with:", *as_deployed(now, app)] if told else unlinking(now, given)
+        if not arguments.app:
+            told += other_sign_in(call, app, group, arguments.subscription, given)
         if told:
             raise CommandError("\n".join(told))
     kept = json.dumps(now, sort_keys=True)
@@ -281,6 +285,23 @@ def unlinking(now: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
     return [
         "EMAIL_SENDER would lose its domain, which would be unlinked: name it as EMAIL_DOMAIN with LINK_EMAIL_DOMAIN"
         " true, or, where it was linked by hand, the resource as EXISTING_COMMUNICATION_SERVICE_ID"
+    ]
+
+
+def other_sign_in(call: Run, app: str, group: str, subscription: str, given: Mapping[str, str]) -> list[str]:
+    """Whether an environment of azd that does not know the app yet would give it another registration to sign in with.
+
+    One that knows it has been deployed with its own: another one there is a choice. Raises `CommandError`.
+    """
+    site = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/sites/{app}"
+    known = json.loads(call(["az", "rest", "--method", "get", "--url", f"{site}/config/authsettingsV2?{API_VERSION}"]))
+    entra = ((known["properties"].get("identityProviders") or {}).get("azureActiveDirectory") or {}).get("registration")
+    before, after = (entra or {}).get("clientId") or "", given.get("AUTH_CLIENT_ID", "")
+    if not (before and after) or before.lower() == after.lower():
+        return []
+    return [
+        f"{app} has another registration to sign in with: tokens for it would be refused, and every dial over HTTP with"
+        f" them. Keep it: azd env set AUTH_CLIENT_ID {before}"
     ]
 
 

@@ -8,8 +8,10 @@
 `register` makes the registration that people and machines sign in with, or puts an existing one right: four app roles
 with fixed ids, the scope `user_impersonation`, tokens of version 2, no secret. `--client` names the registration of a
 page that asks for tokens of its users, so that Entra asks none of them; Azure CLI may always. It prints AUTH_CLIENT_ID;
-with `--azd` it puts that into azd's environment. `graph` gives the managed identity Presence.ReadWrite.All, and says
-how Mail.Send is kept to one mailbox.
+with `--azd` it puts that into azd's environment, and does nothing where that environment names a registration already.
+A registration is known by its name, and all apps that use it share its roles: a trial beside production wants a
+`--name` of its own. `graph` gives the managed identity Presence.ReadWrite.All, and says how Mail.Send is kept to one
+mailbox.
 `dynamics` says what only an administrator of Dynamics 365 can do. Each run says what it would change, asks (unless
 `--yes` is given), and changes only what is not right yet: a second run changes nothing. It calls the Azure CLI, `az`,
 with the rights of whoever runs it.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -140,6 +143,9 @@ def _document(text: str) -> dict[str, Any]:
 
 def register(call: Run, arguments: argparse.Namespace) -> None:
     """Make the registration, or put it right."""
+    if arguments.azd and arguments.auth_client_id:
+        print(f"AUTH_CLIENT_ID={arguments.auth_client_id} stays: no registration was looked at")
+        return
     found = collection(call, f"/applications?$filter=displayName eq '{arguments.name}'")
     if len(found) > 1:
         raise CommandError(f"there are {len(found)} registrations named {arguments.name}: choose another name")
@@ -147,6 +153,8 @@ def register(call: Run, arguments: argparse.Namespace) -> None:
     if application is None:
         confirm([f"make the app registration {arguments.name} with four roles, for this tenant alone"], arguments)
         application = graph(call, "post", "/applications", manifest(arguments.name, arguments.address))
+    elif arguments.azd:
+        print(SHARED.format(name=arguments.name))
     # A role can be given only when the service principal is there: a second round, and a third that finds nothing.
     for _ in range(ROUNDS):
         if not apply(call, list(registration_steps(call, application, arguments)), arguments):
@@ -361,6 +369,8 @@ def confirm(words: Sequence[str], arguments: argparse.Namespace) -> None:
         sys.exit("nothing was changed")
 
 
+SHARED = """The registration {name} is there already. Whoever has a role of it has that role in every app that uses it.
+For one of its own: python infra/entra.py register --name NAME --admin me, then azd env set AUTH_CLIENT_ID CLIENT_ID"""
 MAILBOX = """Mail.Send is not given for the whole tenant: Exchange keeps it to one mailbox. Its administrator runs:
   New-ServicePrincipal -AppId {client_id} -ObjectId {identity} -DisplayName "Emergency calling"
   New-ManagementScope -Name "Emergency calling" -RecipientRestrictionFilter "PrimarySmtpAddress -eq '{sender}'"
@@ -392,6 +402,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     registration.add_argument("--machine", metavar="OBJECT_ID", help="a service principal that gets .Machine")
     registration.add_argument("--client", metavar="CLIENT_ID", action="append", help="whose pages ask for tokens")
     registration.add_argument("--azd", action="store_true", help="put AUTH_CLIENT_ID into azd's environment")
+    named = os.environ.get("AUTH_CLIENT_ID", "")
+    registration.add_argument("--auth-client-id", default=named, help="what azd's environment names already")
     rights = commands.add_parser("graph", help="the identity's rights in Microsoft Graph")
     rights.add_argument("--identity-object-id", required=True)
     rights.add_argument("--presence", action="store_true", help="where PRESENCE_BACKEND is graph")

@@ -252,6 +252,32 @@ def test_two_registrations_of_a_name_are_nobodys_choice() -> None:
         run(directory, *REGISTER)
 
 
+def test_azd_keeps_the_registration_that_its_environment_names() -> None:
+    """Whichever it is: another name, or the form's. Whoever runs azd needs no rights in Entra then."""
+
+    def refused(command: Sequence[str]) -> str:
+        raise AssertionError(command)
+
+    arguments = entra.parsed(["register", "--admin", "me", "--azd", "--auth-client-id", CLIENT_ID])
+    entra.register(refused, arguments)
+
+
+def test_azd_says_that_a_registration_is_shared(capsys: pytest.CaptureFixture[str]) -> None:
+    """A trial of the same tenant finds production's by its name, and with it everybody's roles."""
+    directory, named = Directory(), {}
+
+    def call(command: Sequence[str]) -> str:
+        if command[:3] == ["azd", "env", "set"]:
+            named[command[3]] = command[4]
+            return ""
+        return directory(command)
+
+    for said in (False, True):
+        entra.register(call, entra.parsed(["register", "--yes", "--azd", "--auth-client-id", ""]))
+        assert ("in every app that uses it" in capsys.readouterr().out) is said
+        assert named == {"AUTH_CLIENT_ID": directory.applications[0]["appId"]}
+
+
 def test_the_identity_gets_its_rights_in_graph_once(capsys: pytest.CaptureFixture[str]) -> None:
     directory = Directory()
     for _ in range(2):
@@ -408,6 +434,7 @@ class Azd:
     def __init__(self, *apps: tuple[str, str, dict[str, str]], settings: Mapping[str, str] | None = None) -> None:
         self.apps = [{"name": name, "resourceGroup": group, "tags": tags} for name, group, tags in apps]
         self.settings = settings or {}
+        self.signs_in_with: str | None = None
         self.told: dict[str, str] = {}
         self.subscriptions: set[str | None] = set()
 
@@ -415,12 +442,21 @@ class Azd:
         if command[:3] == ["azd", "env", "set"]:
             self.told[command[3]] = command[4]
             return ""
+        if command[:2] == ["az", "rest"]:
+            return json.dumps(self._sign_in(command[-1]))
         self.subscriptions.add(command[command.index("--subscription") + 1] if "--subscription" in command else None)
         if command[:3] == ["az", "functionapp", "list"]:
             return json.dumps(self.apps)
         assert command[:5] == ["az", "functionapp", "config", "appsettings", "list"]
         settings = {"ASKED": command[command.index("--name") + 1], **self.settings}
         return json.dumps([{"name": name, "value": value} for name, value in settings.items()])
+
+    def _sign_in(self, address: str) -> dict[str, Any]:
+        assert re.fullmatch(r"/subscriptions/s-1/resourceGroups/g-1/.*/sites/func-1/config/authsettingsV2\?.*", address)
+        if self.signs_in_with is None:
+            return {"properties": {"platform": {"enabled": False}, "identityProviders": None}}
+        entra_id = {"registration": {"clientId": self.signs_in_with}}
+        return {"properties": {"identityProviders": {"azureActiveDirectory": entra_id}}}
 
 
 def azd_environment(app: str = "", group: str = "") -> argparse.Namespace:
@@ -492,6 +528,22 @@ def test_azd_leaves_state_and_telephony_where_they_are(now: dict[str, str], chos
         # What it says to set is what was chosen.
         assert {name: value for name, value in set_by.items() if value not in ("", "false")} == chosen
         app_settings.read(Azd(settings=now), ours, TOLD | other | set_by)
+
+
+def test_azd_leaves_an_app_that_it_does_not_know_yet_its_registration() -> None:
+    """Tokens of all desktops are for the one that the app has; azd's first hook names the default one."""
+    azd = Azd(("func-1", "g-1", OURS))
+    azd.signs_in_with = CLIENT_ID
+    with pytest.raises(app_settings.CommandError, match=f"azd env set AUTH_CLIENT_ID {CLIENT_ID}"):
+        app_settings.read(azd, azd_environment(group="g-1"), TOLD | {"AUTH_CLIENT_ID": OWN_ID})
+    assert azd.told == {}
+    # The same one, none, which leaves what is configured, and a choice for an app that this environment deployed.
+    for environment, chosen in (("", CLIENT_ID.upper()), ("", ""), ("func-1", OWN_ID)):
+        azd.told.clear()
+        app_settings.read(azd, azd_environment(environment, "g-1"), TOLD | {"AUTH_CLIENT_ID": chosen})
+        assert azd.told
+    azd.signs_in_with = None
+    app_settings.read(azd, azd_environment(group="g-1"), TOLD | {"AUTH_CLIENT_ID": OWN_ID})
 
 
 @pytest.mark.parametrize("name", PLATFORM_SETS)
