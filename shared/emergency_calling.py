@@ -667,14 +667,25 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
         self.imports.begin(operation_id, changes, self.clock.now(), deadline)
         self.effects.start([CarryOnImport(operation_id)], self.perform)
 
-    def _carry_on_import(self, operation_id: str) -> bool:
-        return carry_on_import(
+    def _carry_on_import(self, operation_id: str) -> tuple[Effect, ...]:
+        """Go on with this import, then with the next one. One that has an older one before it waits for its turn.
+
+        Both may name the same agents: what the later one says of them must be written last.
+        """
+        if self._imports_under_way()[:1] != [operation_id]:
+            return ()
+        left = carry_on_import(
             operation_id,
             imports=self.imports,
             directory=self.directory,
             clock=self.clock,
             deadline=self.within(self.budgets.import_s),
         )
+        next_ones = [operation_id] if left else self._imports_under_way()[:1]
+        return tuple(map(CarryOnImport, next_ones))
+
+    def _imports_under_way(self) -> list[str]:
+        return self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))
 
     # Drills
 
@@ -791,7 +802,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
             self.take_up_owed()
         # What fails is there ten seconds later.
         with later.step():
-            for operation_id in self.imports.running(self.clock.now(), self.within(self.budgets.directory_s))[:1]:
+            for operation_id in self._imports_under_way()[:1]:
                 self._carry_on_import(operation_id)
         with later.step():
             self._take_up_drill()
@@ -866,7 +877,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     def _carry_on(self, effect: CarryOnImport | CarryOnDrill) -> tuple[Effect, ...]:
         match effect:
             case CarryOnImport(operation_id):
-                return (effect,) if self._carry_on_import(operation_id) else ()
+                return self._carry_on_import(operation_id)
             case CarryOnDrill(drill_id):
                 # What is left of it is taken up by a sweep, once this process's claim has lapsed.
                 self._carry_on_drill(drill_id)

@@ -678,7 +678,7 @@ class Imports(Protocol):
         ...
 
     def running(self, now: datetime, deadline: Deadline) -> list[str]:
-        """The ids of imports that are to be carried on; forgets others that began long ago."""
+        """The ids of imports that are to be carried on, the oldest first; forgets others that began long ago."""
         ...
 
     def next_chunks(self, operation_id: str, deadline: Deadline) -> list[ImportChunk]:

@@ -77,16 +77,16 @@ class ImportTable:
         return None if row is None else read_state(row, Import)
 
     def running(self, now: datetime, deadline: Deadline) -> list[str]:
-        """The ids of imports that are to be carried on; a day after they began, forgets those that are not."""
-        found: list[str] = []
+        """The ids of imports that are to be carried on, the oldest first; after a day, forgets those that are not."""
+        found: list[Import] = []
         for row in self._heads(deadline):
             with suppress(Unreadable, RowConflict):
                 known = read_state(row, Import)
                 if known.is_under_way:
-                    found.append(known.operation_id)
+                    found.append(known)
                 elif age_of(known.began_at, now) > KEPT_FOR:
                     self._forget(row, known.operation_id, deadline)
-        return found
+        return [each.operation_id for each in sorted(found, key=lambda each: (each.began_at, each.operation_id))]
 
     def _heads(self, deadline: Deadline) -> Iterator[Row]:
         """All of them, however many a synchronisation begins in the day for which they are kept."""

@@ -180,6 +180,32 @@ def test_an_import_goes_over_what_somebody_wrote_meanwhile() -> None:
     assert found is not None and (found[0].name, found[0].site) == ("Ana 7", "north")
 
 
+@pytest.mark.parametrize("later_ids_first", [False, True])
+@pytest.mark.parametrize("by_timer", [False, True])
+def test_of_two_imports_the_later_one_has_the_last_word(later_ids_first: bool, by_timer: bool) -> None:
+    """The one of the whole directory takes minutes; three corrected rows that follow it would be done at once."""
+    house = House()
+    house.performs = False
+    ids = sorted(("a" * 32, "b" * 32), reverse=later_ids_first)
+    for operation_id, (count, name) in zip(ids, ((ROWS_OF_CUT, "Ana"), (3, "Ben")), strict=True):
+        house.calling.begin_import(operation_id, changes_of(body_of(count, name)), deadline=house.within())
+        house.clock.advance(timedelta(seconds=1))
+    earlier, later = ids
+    if not by_timer:
+        # Each begins in the process of its request. The one that waits is done by the one before it.
+        assert house.calling.perform(CarryOnImport(later)) == ()
+        following = house.calling.perform(CarryOnImport(earlier))
+        assert state_of(house, later) == (ImportState.RUNNING, 0, 3)
+        house.performs = True
+        house.do(following)
+    while by_timer and house.imports.running(house.clock.now(), house.within()):
+        house.sweep()
+    names = {each.agent_id: each.name for each in house.calling.export_agents(deadline=house.within())}
+    assert [names[f"agent-{number:05}"] for number in range(4)] == ["Ben 0", "Ben 1", "Ben 2", "Ana 3"]
+    assert state_of(house, earlier) == (ImportState.DONE, ROWS_OF_CUT, ROWS_OF_CUT)
+    assert state_of(house, later) == (ImportState.DONE, 3, 3)
+
+
 class Large(MemoryTable):
     """A directory of which a page of a thousand entries takes so long that all of them take longer than a run has."""
 
