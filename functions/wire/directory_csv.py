@@ -187,12 +187,13 @@ def read(body: bytes) -> CsvFile:
         return CsvFile(faults=_in_the_files_words(faults, names))
     rows: list[CsvRow] = []
     seen: dict[str, int] = {}
+    cut = _line_of_cut(text, records)
     for line, cells in records[1:]:
         if len(faults) > MAX_FAULTS:
             more = Words("is not read from here on: there are more than {most} faults", most=MAX_FAULTS)
             faults.append(CsvFault(line, None, more))
             break
-        found = _row(line, cells, columns, seen)
+        found = _row(line, cells, columns, seen, cut=line == cut)
         if isinstance(found, CsvRow):
             rows.append(found)
         else:
@@ -252,11 +253,20 @@ def _faults_of_header(line: int, columns: Sequence[str]) -> list[CsvFault]:
     return faults
 
 
-def _row(line: int, cells: list[str], columns: Sequence[str], seen: dict[str, int]) -> CsvRow | list[CsvFault]:
-    if len(cells) < len(columns):
-        return [
-            CsvFault(line, columns[len(cells)] or None, Words("is missing: the record has fewer cells than the header"))
-        ]
+def _line_of_cut(text: str, records: Sequence[tuple[int, list[str]]]) -> int | None:
+    """The line of a record that no line end follows: what it lacks may have been lost on the way."""
+    return None if text.endswith(("\n", "\r")) else records[-1][0]
+
+
+def _row(
+    line: int, cells: list[str], columns: Sequence[str], seen: dict[str, int], *, cut: bool
+) -> CsvRow | list[CsvFault]:
+    # Excel leaves out separators where the last columns are empty in a block of sixteen rows: what such a record lacks
+    # is no empty cell, which would clear its field.
+    needed = len(columns) if cut else columns.index("agent_id") + 1
+    if len(cells) < needed:
+        column = columns[len(cells) if cut else needed - 1] or None
+        return [CsvFault(line, column, Words("is missing: the record has fewer cells than the header"))]
     if any(map(str.strip, cells[len(columns) :])):
         return [CsvFault(line, None, Words("has more cells than the header"))]
     said = {name: _as_it_was(cell).strip() for name, cell in zip(columns, cells, strict=False) if name}

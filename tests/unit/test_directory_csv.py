@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from functions.wire.decoding import convert
+from functions.wire.decoding import convert, plain_id
 from functions.wire.directory_csv import (
     COLUMNS,
     MAX_FAULTS,
@@ -76,8 +77,10 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl"
 
 
 @given(TEXT.filter(lambda each: each.strip()), TEXT)
+@example("%2F", "Dana")
 def test_any_name_comes_back(agent_id: str, name: str) -> None:
-    agent = Agent(agent_id=agent_id.strip(), name=name.strip() or None)
+    # No entry has an id with that escape.
+    agent = Agent(agent_id=plain_id(agent_id.strip()), name=name.strip() or None)
     found = read(written([agent]))
     assert [row.change.over(None) for row in found.rows] == [agent] or found.faults
 
@@ -131,7 +134,7 @@ def test_every_fault_is_told_by_line_and_column() -> None:
         b"b,B,USA,nobody,911\n"
         b"A ,again,US,,\n"
         b"import,C,US,,\n"
-        b"c,short\n"
+        b'c,C,"U.S."\n'
         b"d,D,US,,,more\n"
         b",E,US,,\n"
     )
@@ -142,6 +145,38 @@ def test_every_fault_is_told_by_line_and_column() -> None:
         *((5, "agent_id"), (6, "agent_id"), (7, "country"), (8, None), (9, "agent_id")),
     ]
     assert all("nobody" not in fault.reason for fault in found.faults)
+
+
+def test_separators_that_a_spreadsheet_leaves_out_clear_nothing() -> None:
+    """Excel writes none behind the last cell that any of sixteen rows has; the export ends in mostly empty columns."""
+    header = ",".join(COLUMNS)
+    rows = read(f"{header}\r\na-1,Dana\r\nb,Ben,,,,US\r\nc\r\n".encode())
+    assert rows.faults == ()
+    first, second, third = (row.change for row in rows.rows)
+    assert first.over(FULL) == structs.replace(FULL, name="Dana")
+    assert (second.over(FULL).country, second.over(FULL).address) == ("US", FULL.address)
+    assert second.over(FULL).entra_object_id is None, "an empty cell clears"
+    assert third.over(FULL) == FULL
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column"),
+    [
+        # Nothing says that the file did not go on.
+        ("agent_id,name,country\na,Ana,US\nb,Be", 3, "country"),
+        ("agent_id,,country\na,,US\nb", 3, None),
+        # Nobody's.
+        ("name,agent_id,country\nAna,a,US\nBen\n", 3, "agent_id"),
+    ],
+)
+def test_a_record_that_is_cut_or_nobodys_is_a_fault(body: str, line: int, column: str | None) -> None:
+    found = read(body.encode())
+    assert [row.change.agent_id for row in found.rows] == ["a"]
+    assert [(each.line, each.column) for each in found.faults] == [(line, column)]
+
+
+def test_a_file_that_ends_within_quotes_is_refused() -> None:
+    assert [each.line for each in read(b'agent_id,name,country\na,Ana,US\nb,"Be\n').faults] == [3]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +208,7 @@ def test_an_id_with_nothing_visible_is_a_fault_of_its_cell() -> None:
 
 
 def test_a_fault_of_a_row_is_told_by_its_line_and_in_the_headers_words() -> None:
-    body = b"\nsep=;\n\nAgent_ID; Country ;\n\na;USA;\nA;US;\nb\n"
+    body = b"\nsep=;\n\nAgent_ID; Country ;\n\na;USA;\nA;US;\nb"
     assert [(fault.line, fault.column) for fault in read(body).faults] == [
         *((6, "Country"), (7, "Agent_ID"), (8, "Country")),
     ]
