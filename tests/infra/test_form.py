@@ -386,6 +386,36 @@ def test_an_existing_resource_has_to_be_named() -> None:
     assert changed_mind.outputs()["existingCommunicationServiceId"] == ""
 
 
+def test_only_a_new_resource_has_no_numbers_yet() -> None:
+    """They can be bought when it is there. A placeholder would be lent, and responders told to call a stranger."""
+    well = {"fallbackCallbackNumber": "+14255550100", "alertEmails": "a@example.com"}
+    first = Portal(**well, which="new")
+    assert first.refused() == []
+    assert (
+        first.outputs()["callbackNumbers"]
+        == ""
+        == template("azuredeploy.json")["parameters"]["callbackNumbers"]["defaultValue"]
+    )
+    assert first.is_visible("nonumbersyet") and not first.is_visible("nonumbers")
+    service = {"id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Communication/communicationServices/c"}
+    there = Portal(**well, existingService=service)
+    # In the last step: an empty field that is not required is not judged itself.
+    assert there.refused() == ["alertEmails"]
+    assert there.is_visible("nonumbers") and not there.is_visible("nonumbersyet")
+    for which in ("new", "existing"):
+        named_ones = Portal(**well, existingService=service, which=which, callbackNumbers="+14255550101")
+        assert named_ones.refused() == []
+        assert not named_ones.is_visible("nonumbers") and not named_ones.is_visible("nonumbersyet")
+
+
+@pytest.mark.parametrize(
+    ("guide", "section"), [("OPERATIONS.md", "## Deploy"), ("docs/administration.md", "## The portal's steps")]
+)
+def test_that_a_new_resources_numbers_come_in_a_second_run_is_said(guide: str, section: str) -> None:
+    told = (ROOT / guide).read_text("utf-8").partition(section)[2].partition("\n## ")[0]
+    assert "no numbers yet" in told and "`CALLBACK_NUMBERS`" in told
+
+
 def test_whom_nobody_would_tell_is_said() -> None:
     assert Portal().is_visible("nosender")
     assert not Portal(emailSender="a@example.com").is_visible("nosender")
