@@ -128,23 +128,29 @@ def line(event: str, facts: dict[str, str | float | bool]) -> str:
     return said[0].decode().rstrip("\n")
 
 
-def hears(query: list[str], message: str) -> bool:
-    """Whether a query keeps a line: the two steps that alerts are made of, and no other."""
+NEWEST = "| summarize arg_max(TimeGenerated, Message)"
+
+
+def hears(query: list[str], *messages: str) -> bool:
+    """Whether a query leaves a line of these, said in this order: the three steps that alerts are made of, no other."""
     table, *steps = query
     assert table == "AppTraces"
+    kept = list(messages)
     for step in steps:
-        if match := re.fullmatch(r"\| where Message matches regex @'([^']+)'", step):
-            kept = re.search(match[1], message) is not None
-        else:
-            figure = re.fullmatch(r"\| where toreal\(extract\(@'([^']+)', 1, Message\)\) (>=?) (\d+)", step)
-            assert figure, step
-            found = re.search(figure[1], message)
-            kept = found is not None and (
-                float(found[1]) > int(figure[3]) or (figure[2] == ">=" and float(found[1]) == int(figure[3]))
-            )
-        if not kept:
-            return False
-    return True
+        kept = kept[-1:] if step == NEWEST else [each for each in kept if keeps(step, each)]
+    return bool(kept)
+
+
+def keeps(step: str, message: str) -> bool:
+    """Whether a step that looks at each line by itself keeps it."""
+    if match := re.fullmatch(r"\| where Message matches regex @'([^']+)'", step):
+        return re.search(match[1], message) is not None
+    figure = re.fullmatch(r"\| where toreal\(extract\(@'([^']+)', 1, Message\)\) (>=?) (\d+)", step)
+    assert figure, step
+    found = re.search(figure[1], message)
+    return found is not None and (
+        float(found[1]) > int(figure[3]) or (figure[2] == ">=" and float(found[1]) == int(figure[3]))
+    )
 
 
 def test_every_alert_of_a_line_is_tried() -> None:
@@ -205,6 +211,37 @@ def test_what_a_full_log_means_for_the_alerts_is_said_wherever_its_cap_is_told()
 def test_readiness_and_the_alert_want_a_drill_as_often() -> None:
     (overdue,) = [alert["query"][-1] for alert in LOGS if alert["name"] == "drill-overdue"]
     assert overdue.endswith(f">= {DRILL_EVERY.days}")
+
+
+def test_a_drill_that_has_passed_is_not_overdue_any_more() -> None:
+    """The window is a day: it holds lines of before the drill."""
+    (query,) = [alert["query"] for alert in LOGS if alert["name"] == "drill-overdue"]
+    before, after = line("drill_age", {"days": 31}), line("drill_age", {"days": 0})
+    other = line("sweep", {"due": 0, "ms": 1.0})
+    assert not hears(query, before, after, other)
+    assert hears(query, after, before, other)
+    assert not hears(query, other)
+
+
+# Minutes.
+LONGEST_OF_STATES = 15
+
+
+def test_only_an_alert_of_a_state_in_a_long_window_needs_the_newest_line() -> None:
+    """In a window of minutes a state that has changed is over soon, and of events each one counts."""
+    measured = [
+        alert for alert in LOGS if "toreal" in alert["query"][-1] and alert["windowMinutes"] > LONGEST_OF_STATES
+    ]
+    assert measured and all(NEWEST in alert["query"] for alert in measured)
+
+
+def test_an_empty_pool_is_told_as_what_it_means() -> None:
+    """B2: numbers that rest are lent before one is shared, of which `number-shared` tells."""
+    (empty,) = [alert for alert in LOGS if alert["name"] == "pool-empty"]
+    operations = (ROOT / "OPERATIONS.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `pool-empty` \| (\d) \| (.+?) \|", operations, re.MULTILINE)
+    assert row[0] == str(empty["severity"]) == "1"
+    assert all(re.search(r"\brest\b.*\bshare\b", text) for text in (empty["description"], row[1]))
 
 
 def test_a_responders_call_that_is_not_delivered_is_heard_at_once() -> None:
