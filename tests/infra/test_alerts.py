@@ -223,14 +223,15 @@ def test_a_drill_that_has_passed_is_not_overdue_any_more() -> None:
     assert not hears(query, other)
 
 
-# Minutes.
-LONGEST_OF_STATES = 15
+MAX_WINDOW_OF_A_STATE_MINUTES = 15
 
 
 def test_only_an_alert_of_a_state_in_a_long_window_needs_the_newest_line() -> None:
     """In a window of minutes a state that has changed is over soon, and of events each one counts."""
     measured = [
-        alert for alert in LOGS if "toreal" in alert["query"][-1] and alert["windowMinutes"] > LONGEST_OF_STATES
+        alert
+        for alert in LOGS
+        if "toreal" in alert["query"][-1] and alert["windowMinutes"] > MAX_WINDOW_OF_A_STATE_MINUTES
     ]
     assert measured and all(NEWEST in alert["query"] for alert in measured)
 

@@ -488,6 +488,7 @@ def test_a_fresh_environment_of_azd_finds_the_app_that_is_there() -> None:
     app_settings.read(Azd(*apps[1:]), azd_environment(), TOLD)
 
 
+MANAGED = "AzureComm.net"
 ELSEWHERE = HERE.replace("/s/", "/s-9/") + "Numbers"
 OWN_RESOURCE = HERE.replace("/s/", "/s-1/").replace("/g/", "/g-1/") + "acs-1"
 OWN_TABLES, OWN_COSMOS = "https://ststate1.table.core.windows.net/", "https://cosmos-1.table.cosmos.azure.com:443/"
@@ -569,7 +570,7 @@ def test_what_azd_would_deploy_is_what_the_template_says(name: str) -> None:
         ({"EMAIL_SENDER": "donotreply@example.com"}, {"EXISTING_COMMUNICATION_SERVICE_ID": OWN_RESOURCE}, False),
         ({"EMAIL_SENDER": "desk@example.com", "EMAIL_BACKEND": "graph"}, {}, False),
         ({"EMAIL_SENDER": "desk@example.com", "EMAIL_BACKEND": "graph"}, {"EMAIL_BACKEND": "acs"}, True),
-        ({"EMAIL_SENDER": "DoNotReply@x.AzureComm.net"}, {}, False),
+        ({"EMAIL_SENDER": f"DoNotReply@0000.{MANAGED}"}, {}, False),
         ({}, {}, False),
     ],
 )

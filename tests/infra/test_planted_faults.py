@@ -99,7 +99,7 @@ FAULTS = (
         (FORM,),
     ),
     Fault("an environment's parameters left out", "infra/parameters.py >>", "infra/live.py --help >>", (DEPLOY,)),
-    Fault("a gate that lets the state move", ', *moving(now, app.get("tags") or {})]', "]", ("infra/app_settings.py",)),
+    Fault("a gate that lets the state move", 'moving(now, app.get("tags") or {}) or ', "", ("infra/app_settings.py",)),
     Fault(
         "a dead letter that nobody hears of", '"resource": "customTopic"', '"resource": "none"', ("infra/alerts.json",)
     ),
