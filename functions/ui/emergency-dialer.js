@@ -26,6 +26,7 @@
  * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
  * @property {"agent" | "dropped" | null} ended who ended the emergency leg, or the callback after it; null while one is in progress
  * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
+ * @property {boolean} endOwed whether the end of a call is still to be told: till then the server counts the call
  * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
  * @property {boolean} test whether the leg is a test call
  * @property {boolean} callback whether a responder's callback is being talked on
@@ -355,6 +356,7 @@ export function createEmergencyDialer(options) {
       phase: leg?.phase ?? "idle",
       ended: emergency ? null : callbackEnded ?? (leg?.certain ? leg.ended : null),
       report: leg?.report ?? "none",
+      endOwed: owedEnds.size > 0,
       emergency,
       test: leg?.test ?? false,
       callback: callbacks.size > 0,
@@ -734,7 +736,9 @@ export function createEmergencyDialer(options) {
       known = returns;
       const answer = await sendEnd(mine.callId, reason, fresh);
       if (answer) fresh = answer.status === 401;
-      if (answer && answer.status < 500 && answer.status !== 429 && !fresh) return forget(mine.callId);
+      if (!answer || answer.status >= 500 || answer.status === 429 || fresh) continue;
+      forget(mine.callId);
+      return changed();
     }
   }
 

@@ -8,7 +8,7 @@ import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, isRash, rings, viewOf } from "./panel-state.js";
+import { GUARDED, isRash, rings, tellsOfLeg, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -321,18 +321,15 @@ export class EmergencyPanel extends HTMLElement {
     const state = this.#dialer?.state;
     // What an agent before dialled at this desk makes nobody that one again.
     if (state?.agentId && state.agentId !== this.#agentId && !this.#agentsBefore.has(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
-    const first = this.#dialer !== this.#seenDialer;
-    this.#seenDialer = this.#dialer;
     const local = this.#local();
-    const sign = JSON.stringify([local, state?.report]);
+    const sign = JSON.stringify([local, state?.report, state?.endOwed]);
     if (sign !== this.#lastLocal) {
       this.#lastLocal = sign;
       // Of several legs an older one may come to be told of again, with the panel of its time.
       if (state?.panel && !this.#taken.has(state.panel)) {
         this.#taken.add(state.panel);
-        // The dialer keeps the last panel for good. Of a call that was over before this element came, it is no news: after a
-        // drop it still has the number, else there is nothing in it to show.
-        const stale = first && state.phase === "ended" && !state.emergency;
+        // Of a call that is over by now it is no news: after a drop it still has the number, else there is nothing to show.
+        const stale = state.phase === "ended" && !state.emergency;
         if (!stale) this.#source?.take(state.panel);
         else if (state.ended === "dropped") this.#source?.take(state.panel, "checking");
       }
@@ -346,7 +343,6 @@ export class EmergencyPanel extends HTMLElement {
   #refusing = false;
   #lastLocal = "";
   #taken = new WeakSet();
-  #seenDialer = null;
 
   #local() {
     const dialer = this.#dialer?.state;
@@ -354,6 +350,7 @@ export class EmergencyPanel extends HTMLElement {
     const inProgress = calls.filter(isInProgress);
     const callback = Boolean(dialer?.callback || inProgress.some(({ direction }) => direction === "incoming"));
     if (callback) this.#hadCallback = true;
+    const ended = this.#endedHere(dialer?.ended ?? this.#endOf(calls));
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
       emergency: Boolean(dialer?.emergency || inProgress.length),
@@ -362,8 +359,9 @@ export class EmergencyPanel extends HTMLElement {
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : calls.some(rings) ? "marked" : "none",
       callback,
       callbackOver: this.#hadCallback && !callback,
-      ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
+      ended,
       endedAt: this.#endedAt === null ? null : this.#endedSince,
+      endTakenAt: this.#endTaken(dialer),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
@@ -382,8 +380,22 @@ export class EmergencyPanel extends HTMLElement {
     return performance.now() - this.#endedAt < HOLD_MS ? ended : "agent";
   }
 
+  /**
+   * From when on the server knows of that end, for good. The dialer tells when that was taken; who tells it of the end of
+   * a softphone's call is not known here: it knows once it tells of no call any more.
+   */
+  #endTaken(dialer) {
+    if (this.#endedAt === null) return (this.#endTakenAt = null);
+    const { status, panel, since } = this.#source.state;
+    const toldOfNone = status === "fresh" && since >= this.#endedSince && !tellsOfLeg(panel);
+    const taken = dialer?.ended ? !dialer.endOwed : toldOfNone;
+    if (taken) this.#endTakenAt ??= dialer?.ended ? Date.now() : this.#endedSince;
+    return this.#endTakenAt;
+  }
+
   #endedAt = null;
   #endedSince = 0;
+  #endTakenAt = null;
   #hadCallback = false;
   #endAskedOf = [];
 
@@ -721,7 +733,8 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endCall(view) {
-    if (this.#local().emergency || view.mode === "normal") return;
+    const { emergency, ended } = this.#local();
+    if (emergency || view.mode === "normal") return;
     // After a reload: the server still counts a leg of which this window has no call.
     let callId = null;
     try {
@@ -729,7 +742,8 @@ export class EmergencyPanel extends HTMLElement {
     } catch {
       // Barred in a frame of another site.
     }
-    if (callId) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
+    // The dialer tells who ended a call of this window.
+    if (callId && ended === null) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
     if (this.#softphone?.control) return;
     this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
     this.#saidAtEnd = true;

@@ -153,6 +153,34 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
     said.clear()
 
 
+def test_the_end_of_the_call_of_the_page_around_outranks_what_the_server_tells_of_that_call(
+    page: Page, desk: Desk, framed: FrameLocator
+) -> None:
+    desk.panel = in_emergency()
+    page.evaluate("(call) => window.port.postMessage(call)", CALL)
+    expect(framed.get_by_role("region", name="Say this")).to_be_visible()
+    page.evaluate("(call) => window.port.postMessage(call)", {**CALL, "state": "ended"})
+    heading = framed.get_by_role("heading", level=2)
+    expect(heading).to_have_text("After the emergency call")
+    for _ in range(2):
+        look_again_in(page)
+    assert framed.get_by_role("button").all()[0].inner_text() == "Call 911 again"
+    # Once the server knows of the end, what it tells counts: another desktop may be in an emergency.
+    desk.panel = after_drop()
+    look_again_in(page)
+    expect(framed.get_by_role("button", name="End the hold")).to_be_visible()
+    desk.panel = in_emergency()
+    look_again_in(page)
+    expect(heading).to_have_text("Emergency call")
+
+
+def look_again_in(page: Page) -> None:
+    """Let the panel in the frame ask the server, and take in the answer."""
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.frames[1].evaluate("() => dispatchEvent(new Event('focus'))")
+    page.frames[1].evaluate("async () => void (await (await fetch('/')).text())")
+
+
 CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
 ENDED = {"state": "ended"}
 ANSWER = ["Answer", *DEVICES_AND_END]
@@ -449,6 +477,78 @@ def test_after_a_drop_that_the_server_refused_to_hear_of_the_way_to_call_again_i
     page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
     expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    said.clear()
+
+
+def drop_untaken(page: Page, desk: Desk, answer: str) -> str:
+    """A call whose report is answered like this, and which drops; the server takes no end. Gives the end's route."""
+    desk.panel = in_emergency()
+    desk.answers = [answer]
+    sit_down(page, desk, scripts=[RINGS])
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("(answer) => window.dialer.state.report === answer", arg=answer)
+    end = f"POST emergency-calls/{page.evaluate('() => window.dialer.state.callId')}/end"
+    desk.others[end] = 503
+    look_again(page)
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
+    return end
+
+
+@pytest.mark.parametrize("answer", ["degraded", "accepted"])
+def test_after_a_drop_the_way_to_call_again_is_open_though_the_server_still_counts_the_call(
+    page: Page, desk: Desk, said: list[str], answer: str
+) -> None:
+    end = drop_untaken(page, desk, answer)
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    look_again(page)
+    assert names(page)[0] == "Call 911 again"
+    # It is no word of the agent's about the call that dropped.
+    page.wait_for_timeout(INERT_MS)
+    page.get_by_role("button", name="End call").click()
+    look_again(page)
+    assert set(desk.ends) <= {"dropped"}
+    # Once the server has taken the end, what it tells counts.
+    desk.panel, desk.answers = after_drop(), ["accepted"]
+    del desk.others[end]
+    expect(page.get_by_role("button", name="End the hold")).to_be_visible()
+    desk.panel = in_emergency()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    said.clear()
+
+
+@pytest.mark.parametrize("leg", [False, True])
+def test_a_responder_who_rings_before_the_server_has_taken_the_drop_is_answered(
+    page: Page, desk: Desk, said: list[str], leg: bool
+) -> None:
+    drop_untaken(page, desk, "accepted")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    desk.panel = ringing(leg=leg)
+    look_again(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency responder is calling back. Answer now.")
+    # The leg that the server counts beside the ring is the one that dropped.
+    assert names(page) == ["Answer", "Device settings"]
+    said.clear()
+
+
+@pytest.mark.parametrize("elsewhere", [in_emergency(), ringing(leg=True)])
+def test_an_emergency_that_is_told_after_the_end_of_a_call_here_stays_whatever_becomes_of_the_server(
+    page: Page, desk: Desk, said: list[str], elsewhere: dict[str, Any]
+) -> None:
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('933'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    page.evaluate("() => window.dialer.end()")
+    page.wait_for_function("() => window.dialer.state.ended === 'agent' && !window.dialer.state.endOwed")
+    # By the same agent, on another desktop.
+    desk.panel = elsewhere
+    look_again(page)
+    expect(page.get_by_role("button", name="Hold")).to_have_count(0)
+    shown = names(page)
+    see_the_server_go(page, desk)
+    assert names(page) == shown
     said.clear()
 
 
