@@ -8,7 +8,7 @@ import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, isRash, rings, tellsOfLeg, viewOf } from "./panel-state.js";
+import { GUARDED, callOf, isRash, rings, tellsOfLeg, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -370,7 +370,7 @@ export class EmergencyPanel extends HTMLElement {
   /** The softphone's emergency calls, newest last; one that ended too. */
   #emergencies() {
     const { calls, call } = this.#softphone ?? {};
-    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency);
+    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency).map(callOf);
   }
 
   #endedHere(ended) {

@@ -1,7 +1,7 @@
 // The panel as a page of its own: for a frame in a contact centre's desktop, or alone.
 import { EmergencyPanel } from "./emergency-panel.js";
 import { browserDevices } from "./devices.js";
-import { rings } from "./panel-state.js";
+import { callOf, rings } from "./panel-state.js";
 import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
 
 const CONNECT = "emergency-panel/connect";
@@ -54,7 +54,7 @@ class HostPage {
     if (message.type === "token" && isText(message.value, MAX_TOKEN)) this.#take(message);
     else if (message.type === "call") {
       const { id, state, emergency, direction } = message;
-      this.#hearOfCall(isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null);
+      this.#hearOfCall(isText(state) ? callOf({ id: isText(id) ? id : null, state, emergency: emergency === true, direction }) : null);
       this.#listeners.forEach((listener) => listener());
     } else if (message.type === "devices") {
       this.#known = { microphones: devicesOf(message.microphones), speakers: devicesOf(message.speakers), selected: message.selected ?? {} };

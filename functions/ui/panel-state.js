@@ -35,6 +35,12 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {number | null} since when it was last asked for; null of a panel of an earlier time
  */
 
+/** A softphone's call as the panel reads it: the calling SDK's own words for state and direction are taken too. */
+export function callOf(/** @type {any} */ { id, state, emergency, direction }) {
+  const plain = String(state).toLowerCase();
+  return { id, state: plain === "disconnected" ? "ended" : plain, emergency, direction: String(direction ?? "").toLowerCase() };
+}
+
 /** Whether a softphone's call rings here. */
 export const rings = (/** @type {{state: string, direction?: string}} */ call) => call.state === "ringing" && call.direction === "incoming";
 

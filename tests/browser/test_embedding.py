@@ -198,6 +198,9 @@ ANSWER = ["Answer", *DEVICES_AND_END]
         ([CALL, CALLBACK, {**CALL, "state": "reconnecting"}], ANSWER),
         ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, "id": "4"}], ANSWER),
         ([CALLBACK, CUSTOMER], ANSWER[:2]),
+        # As the calling SDK says it.
+        ([{**CALLBACK, "state": "Ringing", "direction": "Incoming"}], ANSWER[:2]),
+        ([{**CALL, "state": "Ringing", "direction": "Outgoing"}], DEVICES_AND_END),
         # The end of a callback is not that of the call.
         ([CALL, CALLBACK, {**CALLBACK, **ENDED}], DEVICES_AND_END),
         ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], DEVICES_AND_END),
@@ -222,6 +225,7 @@ def test_each_emergency_call_of_the_page_around_counts_whatever_is_told_of_anoth
         [CALL, {**CALL, **ENDED}],
         [CALL, {**CALL, "id": "9"}, {**CALL, "id": "9", **ENDED}],
         [CALL, {**CALL, "id": "9", **ENDED}],
+        [{**CALL, "state": "Connected", "direction": "Outgoing"}, {**CALL, "id": "9", "state": "Disconnected"}],
         [CALL, {**CALL, "id": None, **ENDED}],
         [CALLBACK, {**CALLBACK, **ENDED}],
         [CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}, {**CALLBACK, "id": "9", **ENDED}],
@@ -239,6 +243,26 @@ def test_when_the_last_of_them_is_over_nothing_of_an_emergency_is_left(
     tell_calls(page, framed, calls)
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
     assert "Hold" in [each.inner_text() for each in framed.get_by_role("button").all()]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("Ringing", ANSWER[:2]), ("Connected", DEVICES_AND_END), ("Disconnected", None)]
+)
+def test_the_calling_sdks_own_words_are_a_softphones(
+    page: Page, desk: Desk, state: str, shown: list[str] | None
+) -> None:
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate(
+        """(state) => { document.querySelector("emergency-panel").softphone = {
+          call: { id: "1", state, direction: "Incoming", emergency: true }, control() {} }; }""",
+        state,
+    )
+    if shown:
+        assert names(page) == shown
+    else:
+        look_again(page)
+        assert "Hold" in names(page)
 
 
 def tell_calls(page: Page, framed: FrameLocator, calls: list[dict[str, Any]]) -> None:
