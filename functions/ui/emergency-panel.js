@@ -31,6 +31,8 @@ const NOTES_OF_SERVER = new Set(["server_away", "refused", "unlisted"]);
 // The storage is the page's around, too.
 const DESKTOP_KEY = "emergency-panel-desktop";
 const DESKTOP_KEY_BEFORE = "desktop";
+// Where the dialer keeps the calls whose end was not taken yet.
+const UNENDED_KEY = "emergency-dialer-unended";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 // A live region that holds its words already says them again only after it was empty.
 const SAY_AGAIN_MS = 100;
@@ -202,7 +204,7 @@ export class EmergencyPanel extends HTMLElement {
       setTimeout(() => (this.#lastToken ? resolve(this.#lastToken) : reject(new Error("no token in time"))), ACCESS_WITHIN_MS);
     });
     const given = (async () => this.getToken({ fresh }))();
-    return (this.#lastToken = await Promise.race([given, late]));
+    return (this.#lastToken = (await Promise.race([given, late])) || this.#lastToken);
   }
 
   async #identify() {
@@ -738,12 +740,12 @@ export class EmergencyPanel extends HTMLElement {
     // After a reload: the server still counts a leg of which this window has no call.
     let callId = null;
     try {
-      callId = sessionStorage.getItem("ec")?.split(" ").at(-1) ?? null;
+      callId = (sessionStorage.getItem(UNENDED_KEY) ?? "").split(" ").findLast((each) => UUID.test(each)) ?? null;
     } catch {
       // Barred in a frame of another site.
     }
     // The dialer tells who ended a call of this window.
-    if (callId && ended === null) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
+    if (callId && ended === null) this.#ask("POST", `emergency-calls/${callId}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
     if (this.#softphone?.control) return;
     this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
     this.#saidAtEnd = true;

@@ -798,6 +798,16 @@ def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk
     assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
 
 
+def test_a_host_that_gives_no_token_for_a_while_takes_none_away(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    hand_over(page, '() => (window.given ? undefined : (window.given = "a-token"))')
+    page.wait_for_function("() => window.given")
+    for _ in range(2):
+        look_again(page)
+    assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+
+
 def test_the_token_of_the_agent_before_is_not_used_for_the_next_one(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency()
     sit_down(page, desk)
