@@ -49,6 +49,7 @@ export class EmergencyPanel extends HTMLElement {
   #agentId = null;
   #agentsBefore = new Set();
   #mine = null;
+  #languageOwed = false;
   #t = speaking(PANEL_WORDS, "en");
   #locale = "en";
   #view = null;
@@ -154,6 +155,7 @@ export class EmergencyPanel extends HTMLElement {
   disconnectedCallback() {
     // What was asked for the agent before tells nothing of the next one, and a token is for one server.
     this.#lastToken = "";
+    this.#mine = null;
     for (const begin of [this.#identifies, this.#looks, this.#confirms]) begin();
     clearInterval(this.#ticking);
     clearInterval(this.#reporting);
@@ -212,7 +214,10 @@ export class EmergencyPanel extends HTMLElement {
     this.#agentsBefore.clear();
     this.#agentId = this.getAttribute("agent-id") || null;
     // Not waited for: a browser may take ten seconds to find out where it is.
-    if (this.#agentId) return void this.#lookAtDesktop();
+    if (this.#agentId) {
+      this.#learnLanguage();
+      return void this.#lookAtDesktop();
+    }
     const { answer, mine } = await this.#askWho();
     if (!newest()) return;
     this.#mine = mine;
@@ -230,6 +235,17 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
+  /** The language of the agent whose panel it is, where the page around names them and no language; nobody else's. */
+  async #learnLanguage() {
+    this.#languageOwed = false;
+    if (this.getAttribute("lang")) return;
+    const { answer, mine } = await this.#askWho();
+    if (mine?.agent_id && mine.agent_id === this.getAttribute("agent-id")) {
+      this.#mine = mine;
+      this.#speakTheirs();
+    } else this.#languageOwed = unknownBecause(answer, mine) === "stale";
+  }
+
   /** Who is signed in, by the answer of the API; null where it says nothing of it. */
   async #askWho() {
     this.#identifiedAt = performance.now();
@@ -242,6 +258,7 @@ export class EmergencyPanel extends HTMLElement {
     // What the server says to ring from here on is another callback.
     if (status === "fresh" && panel?.mode !== "ringing") this.#hadCallback = false;
     this.#render();
+    if (status === "fresh" && this.#languageOwed) this.#learnLanguage();
     if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
   }
 

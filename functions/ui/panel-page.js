@@ -26,9 +26,9 @@ function setLanguage(locale) {
 }
 
 function showLanguage(locale) {
-  const language = languageOf(locale);
-  document.documentElement.lang = language;
-  document.title = speaking(PANEL_WORDS, language)("title");
+  document.documentElement.lang = languageOf(locale);
+  const title = speaking(PANEL_WORDS, document.documentElement.lang)("title");
+  document.title = element.headline ? `${element.headline} – ${title}` : title;
 }
 
 /** The page around this one, over the port that it gave: its token, its call, its devices. */
@@ -168,8 +168,7 @@ if (query.get("locale")) setLanguage(query.get("locale"));
 else showLanguage(navigator.language);
 element.addEventListener("modechange", () => {
   // The language may be that of whoever signed in, which only the element learns.
-  document.documentElement.lang = element.dataset.language ?? document.documentElement.lang;
-  document.title = `${element.headline} – ${speaking(PANEL_WORDS, document.documentElement.lang)("title")}`;
+  showLanguage(element.dataset.language ?? document.documentElement.lang);
 });
 listenToHost();
 // In a frame the token comes from the page around; one that does not speak may still rely on a cookie.

@@ -96,6 +96,16 @@ def test_the_page_around_gives_the_token_and_hears_of_modes_without_a_number(
     assert heard(page, "height")[-1]["value"] > 0
 
 
+def test_the_title_begins_with_the_emergency_whatever_language_is_told(
+    page: Page, desk: Desk, framed: FrameLocator
+) -> None:
+    desk.panel = in_emergency()
+    look_again_in(page)
+    expect(framed.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    tell_calls(page, framed, [])
+    assert page.frames[1].title().startswith("Emergency call")
+
+
 def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk, framed: FrameLocator) -> None:
     desk.panel = panel()
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
