@@ -217,11 +217,20 @@ export function liveSection(main, { t, locale, office }) {
     if (leg) leg.hidden = row.mode === "normal";
   }
 
+  /** A browser runs a hidden tab's timers once a minute. */
+  function seen() {
+    if (document.visibilityState !== "visible") return;
+    clearTimeout(timer);
+    look();
+  }
+
+  document.addEventListener("visibilitychange", seen);
   listenToSound();
   showSound();
   look();
   return () => {
     asks.end();
+    document.removeEventListener("visibilitychange", seen);
     if (soundHere) soundHere.onstatechange = null;
     clearTimeout(timer);
   };

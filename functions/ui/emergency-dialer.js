@@ -23,9 +23,10 @@
  *
  * @typedef {object} DialerState
  * Of several legs that of an emergency counts, a real one before a test, also after its end while its number is lent.
- * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg
+ * @property {"idle" | "dialling" | "connecting" | "connected" | "reconnecting" | "ending" | "ended"} phase of the leg, also `reconnecting` where a callback's line is
  * @property {"agent" | "dropped" | null} ended who ended the emergency leg, or the callback after it; null while one is in progress
  * @property {"none" | "sent" | "degraded" | "accepted" | "refused" | "unreachable"} report what became of the report
+ * @property {boolean} endOwed whether the end of a call is still to be told: till then the server counts the call
  * @property {boolean} emergency whether an emergency leg of this desktop is in progress, as far as is known here
  * @property {boolean} test whether the leg is a test call
  * @property {boolean} callback whether a responder's callback is being talked on
@@ -39,7 +40,8 @@
  * @typedef {object} DialerOptions
  * @property {string} api where the API is, with its prefix
  * @property {string | null} [agentId] left out where the sign-in says who it is
- * @property {(options?: {fresh?: boolean}) => string | Promise<string>} [getToken] an access token; without it, cookies
+ * @property {(options?: {fresh?: boolean}) => string | null | undefined | Promise<string | null | undefined>} [getToken] an access
+ *   token; without it, or where it gives none, cookies
  * @property {EmergencyCallAgent} callAgent
  * @property {EmergencyDevices} [deviceManager]
  * @property {boolean} [callerIdIsOurs] direct routing where the lent number may be shown as the caller id
@@ -74,7 +76,10 @@ const DEVICES_WITHIN_MS = 3000;
 // As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
 const LENT_MS = 3_600_000;
 const LENT_AFTER_CALL_MS = 1_800_000;
-const UNENDED = "ec";
+// The storage is that of the page around, too; under the name of before there may be anything of its own.
+const UNENDED = "emergency-dialer-unended";
+const UNENDED_BEFORE = "ec";
+const LOCK = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
@@ -303,6 +308,8 @@ class Callback {
   constructor(call, callId) {
     this.call = call;
     this.callId = callId;
+    /** @type {DialerState["phase"]} */
+    this.phase = "connecting";
     this.connected = false;
     this.endAsked = false;
     this.over = false;
@@ -341,6 +348,7 @@ export function createEmergencyDialer(options) {
   /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
   const owedEnds = new Map();
   let disposed = false;
+  takeOver();
   /** Until when a responder may call for what the page before left behind, in milliseconds of this desktop's clock. */
   const awaitedUntil = unended().length ? Date.now() + LENT_MS : -Infinity;
   const undo = new AbortController();
@@ -352,9 +360,10 @@ export function createEmergencyDialer(options) {
     const leg = foremostLeg();
     const emergency = callbacks.size > 0 || legs.some((each) => each.certain && !each.over);
     return {
-      phase: leg?.phase ?? "idle",
+      phase: [...callbacks].some((each) => each.phase === "reconnecting") ? "reconnecting" : leg?.phase ?? "idle",
       ended: emergency ? null : callbackEnded ?? (leg?.certain ? leg.ended : null),
       report: leg?.report ?? "none",
+      endOwed: owedEnds.size > 0,
       emergency,
       test: leg?.test ?? false,
       callback: callbacks.size > 0,
@@ -493,7 +502,7 @@ export function createEmergencyDialer(options) {
     tie(mine, call).catch(() => {});
   }
 
-  /** @param {Leg} mine @param {Call} call */
+  /** @param {Leg | Callback} mine @param {Call} call */
   function watchLine(mine, call) {
     if (!options.diagnostics) return;
     try {
@@ -630,7 +639,7 @@ export function createEmergencyDialer(options) {
     return mine.report !== "accepted" && mine.report !== "refused" && (!mine.over || ageOf(mine) < REPORT_FOR_MS);
   }
 
-  /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean}} how */
+  /** @param {Leg} mine @param {{fresh?: boolean, keepalive?: boolean, last?: boolean}} how */
   function sendDial(mine, how) {
     return send("POST", "emergency-calls", dialBody(mine), how);
   }
@@ -658,7 +667,7 @@ export function createEmergencyDialer(options) {
    */
   async function taken(mine, answer, fresh) {
     const wait = Math.min(Number(answer?.headers.get("retry-after")) || 0, 60);
-    if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+    if (isPassing(answer)) {
       if (mine.report !== "degraded") mine.report = "unreachable";
       changed();
       return wait;
@@ -714,7 +723,7 @@ export function createEmergencyDialer(options) {
       const answer = await send("PATCH", `emergency-calls/${mine.callId}`, { server_call_id: serverCallId }, { fresh });
       renewed = answer?.status === 401 && !fresh;
       if (answer) fresh = renewed;
-      if (answer && !renewed && answer.status < 500 && answer.status !== 429) return;
+      if (!renewed && !isPassing(answer)) return;
     }
   }
 
@@ -732,9 +741,11 @@ export function createEmergencyDialer(options) {
     for (let count = 0; performance.now() - since < END_FOR_MS; count += 1) {
       if (count && (await pauseOrOnline(END_AGAIN_S[Math.min(count, END_AGAIN_S.length) - 1], known))) count = 0;
       known = returns;
-      const answer = await sendEnd(mine.callId, reason, fresh);
+      const answer = await sendEnd(mine.callId, reason, { fresh, last: unloading });
       if (answer) fresh = answer.status === 401;
-      if (answer && answer.status < 500 && answer.status !== 429 && !fresh) return forget(mine.callId);
+      if (isPassing(answer) || fresh) continue;
+      forget(mine.callId);
+      return changed();
     }
   }
 
@@ -757,26 +768,28 @@ export function createEmergencyDialer(options) {
     });
   }
 
-  /** @param {string} callId @param {"agent" | "dropped"} reason @param {boolean} [fresh] whether the last token was old */
-  function sendEnd(callId, reason, fresh = false) {
-    return send("POST", `emergency-calls/${callId}/end`, { reason }, { keepalive: true, fresh });
+  /** @param {string} callId @param {"agent" | "dropped"} reason @param {{fresh?: boolean, last?: boolean}} how */
+  function sendEnd(callId, reason, how) {
+    return send("POST", `emergency-calls/${callId}/end`, { reason }, { ...how, keepalive: true });
   }
 
   /**
-   * @param {string} method @param {string} path @param {object} body @param {{fresh?: boolean, keepalive?: boolean}} [how]
+   * @param {string} method @param {string} path @param {object} body
+   * @param {{fresh?: boolean, keepalive?: boolean, last?: boolean}} [how] `fresh`: the last token was old; `last`: the page
+   *   goes away, and waits for nothing
    * @returns {Promise<Response | null>} null: nothing came back in time that counts; a 401 does only where the token that
    *   was asked for had come
    */
-  async function send(method, path, body, { fresh = false, keepalive = false } = {}) {
+  async function send(method, path, body, { fresh = false, keepalive = false, last = false } = {}) {
     try {
-      const inTime = keepalive && unloading ? false : await askToken(fresh);
+      const inTime = last ? false : await askToken(fresh);
       const answer = await fetch(`${api}/${path}`, {
         method,
         keepalive,
         body: JSON.stringify(body),
         headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
         cache: "no-store",
-        ...(unloading ? {} : { signal: AbortSignal.timeout(REPORT_TRY_MS) }),
+        ...(last ? {} : { signal: AbortSignal.timeout(REPORT_TRY_MS) }),
       });
       return answer.status === 401 && !inTime ? null : answer;
     } catch {
@@ -793,6 +806,8 @@ export function createEmergencyDialer(options) {
     if (!getToken) return true;
     const mine = ++tokensAsked;
     const coming = (async () => getToken({ fresh }))().then((value) => {
+      // None, as before a sign-in: the last one, or a cookie, may still do.
+      if (!value) return false;
       // What was asked for before says nothing newer, unless it was to be fresh: a host's ordinary token may be an old one.
       if (fresh || mine > tokenGiven) [tokenGiven, token] = [Math.max(tokenGiven, mine), String(value)];
       return true;
@@ -884,11 +899,12 @@ export function createEmergencyDialer(options) {
     if (callId) keep({ callId, done: mine.done });
     const look = () => {
       if (mine.over) return endAgain(call);
-      if (call.state === "Connected") mine.connected = true;
+      if (call.state === "Connected") [mine.connected, mine.phase] = [true, "connected"];
       if (call.state === "Disconnected") callbackOver(mine);
       changed();
     };
     call.on("stateChanged", look);
+    watchLine(mine, call);
     look();
   }
 
@@ -916,15 +932,15 @@ export function createEmergencyDialer(options) {
 
   /** @param {PageTransitionEvent} event */
   function pageHide(event) {
-    if (event.persisted) return;
-    unloading = true;
-    for (const each of inProgress()) {
+    // A page that is kept to be come back to may be evicted without a word, but until then its calls stand.
+    unloading = !event.persisted;
+    for (const each of unloading ? inProgress() : []) {
       if (each.callId) owedEnds.set(each.callId, each.endAsked ? "agent" : "dropped");
     }
     // What is under way ends with the page. First the dials: for one that comes after its end no presence is held.
-    for (const each of legs.filter(isOwed)) sendDial(each, { keepalive: true });
+    for (const each of legs.filter(isOwed)) sendDial(each, { keepalive: true, last: true });
     // Also of calls that are over: the next page cannot know who ended them, and says `dropped`, which `agent` outranks.
-    for (const [callId, reason] of owedEnds) sendEnd(callId, reason);
+    for (const [callId, reason] of owedEnds) sendEnd(callId, reason, { last: true });
   }
 
   /** @returns {(Leg | Callback)[]} */
@@ -941,7 +957,7 @@ export function createEmergencyDialer(options) {
       // Of a redial both: the end of the call that dropped may still be owed.
       sessionStorage.setItem(UNENDED, [...unended(), mine.callId].slice(-MOST_UNENDED).join(" "));
       // A duplicated tab copies the storage: the lock tells it that the call lives in another one.
-      navigator.locks?.request(`${UNENDED}:${mine.callId}`, () => mine.done).catch(() => {});
+      navigator.locks?.request(`${LOCK}:${mine.callId}`, () => mine.done).catch(() => {});
     } catch {
       // In a frame of another site storage may be barred.
     }
@@ -962,9 +978,21 @@ export function createEmergencyDialer(options) {
   /** @returns {string[]} the calls whose end was not taken yet, oldest first */
   function unended() {
     try {
-      return (sessionStorage.getItem(UNENDED) ?? "").split(" ").filter(Boolean);
+      return (sessionStorage.getItem(UNENDED) ?? "").split(" ").filter((each) => UUID.test(each));
     } catch {
       return [];
+    }
+  }
+
+  /** What a version of before kept is taken over, so that a call which it left behind is ended. */
+  function takeOver() {
+    try {
+      const before = (sessionStorage.getItem(UNENDED_BEFORE) ?? "").split(" ");
+      if (!before.every((each) => UUID.test(each))) return;
+      sessionStorage.setItem(UNENDED, [...unended(), ...before].slice(-MOST_UNENDED).join(" "));
+      sessionStorage.removeItem(UNENDED_BEFORE);
+    } catch {
+      // As in `keep`.
     }
   }
 
@@ -974,7 +1002,7 @@ export function createEmergencyDialer(options) {
 
   /** @param {string} callId */
   async function endIfLeft(callId) {
-    const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${UNENDED}:${callId}`), () => false);
+    const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${LOCK}:${callId}`), () => false);
     if (lives) forget(callId);
     else await reportEnd({ callId }, "dropped");
   }
@@ -1079,6 +1107,11 @@ export function createEmergencyDialer(options) {
 function expiryOf(answer, panel) {
   const ahead = (Date.parse(answer.headers.get("date") ?? "") || Date.now()) - Date.now();
   return Date.parse(panel?.expires_at) - ahead || null;
+}
+
+/** @param {Response | null} answer @returns {answer is null} whether the same may be answered otherwise at the next try */
+function isPassing(answer) {
+  return answer === null || answer.status >= 500 || answer.status === 429 || answer.status === 408;
 }
 
 /** @param {unknown} number @returns {string | undefined} */

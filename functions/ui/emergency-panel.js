@@ -8,7 +8,7 @@ import tokens from "./tokens.css" with { type: "css" };
 import style from "./panel-element.css" with { type: "css" };
 import { PANEL_WORDS, apart, clockTime, grouped, languageOf, localeOf, metres, speaking } from "./i18n.js";
 import { el, icon, keyed, onlyNewest, setText } from "./dom.js";
-import { GUARDED, isRash, rings, viewOf } from "./panel-state.js";
+import { GUARDED, callOf, isRash, rings, tellsOfLeg, viewOf } from "./panel-state.js";
 import { StateSource } from "./state-source.js";
 import { browserDevices, sdkDevices } from "./devices.js";
 
@@ -31,6 +31,8 @@ const NOTES_OF_SERVER = new Set(["server_away", "refused", "unlisted"]);
 // The storage is the page's around, too.
 const DESKTOP_KEY = "emergency-panel-desktop";
 const DESKTOP_KEY_BEFORE = "desktop";
+// Where the dialer keeps the calls whose end was not taken yet.
+const UNENDED_KEY = "emergency-dialer-unended";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 // A live region that holds its words already says them again only after it was empty.
 const SAY_AGAIN_MS = 100;
@@ -47,6 +49,7 @@ export class EmergencyPanel extends HTMLElement {
   #agentId = null;
   #agentsBefore = new Set();
   #mine = null;
+  #languageOwed = false;
   #t = speaking(PANEL_WORDS, "en");
   #locale = "en";
   #view = null;
@@ -152,6 +155,7 @@ export class EmergencyPanel extends HTMLElement {
   disconnectedCallback() {
     // What was asked for the agent before tells nothing of the next one, and a token is for one server.
     this.#lastToken = "";
+    this.#mine = null;
     for (const begin of [this.#identifies, this.#looks, this.#confirms]) begin();
     clearInterval(this.#ticking);
     clearInterval(this.#reporting);
@@ -202,7 +206,7 @@ export class EmergencyPanel extends HTMLElement {
       setTimeout(() => (this.#lastToken ? resolve(this.#lastToken) : reject(new Error("no token in time"))), ACCESS_WITHIN_MS);
     });
     const given = (async () => this.getToken({ fresh }))();
-    return (this.#lastToken = await Promise.race([given, late]));
+    return (this.#lastToken = (await Promise.race([given, late])) || this.#lastToken);
   }
 
   async #identify() {
@@ -210,7 +214,10 @@ export class EmergencyPanel extends HTMLElement {
     this.#agentsBefore.clear();
     this.#agentId = this.getAttribute("agent-id") || null;
     // Not waited for: a browser may take ten seconds to find out where it is.
-    if (this.#agentId) return void this.#lookAtDesktop();
+    if (this.#agentId) {
+      this.#learnLanguage();
+      return void this.#lookAtDesktop();
+    }
     const { answer, mine } = await this.#askWho();
     if (!newest()) return;
     this.#mine = mine;
@@ -228,6 +235,17 @@ export class EmergencyPanel extends HTMLElement {
     }
   }
 
+  /** The language of the agent whose panel it is, where the page around names them and no language; nobody else's. */
+  async #learnLanguage() {
+    this.#languageOwed = false;
+    if (this.getAttribute("lang")) return;
+    const { answer, mine } = await this.#askWho();
+    if (mine?.agent_id && mine.agent_id === this.getAttribute("agent-id")) {
+      this.#mine = mine;
+      this.#speakTheirs();
+    } else this.#languageOwed = unknownBecause(answer, mine) === "stale";
+  }
+
   /** Who is signed in, by the answer of the API; null where it says nothing of it. */
   async #askWho() {
     this.#identifiedAt = performance.now();
@@ -240,6 +258,7 @@ export class EmergencyPanel extends HTMLElement {
     // What the server says to ring from here on is another callback.
     if (status === "fresh" && panel?.mode !== "ringing") this.#hadCallback = false;
     this.#render();
+    if (status === "fresh" && this.#languageOwed) this.#learnLanguage();
     if (this.#mayBeAnother() && performance.now() - this.#identifiedAt >= IDENTIFY_AGAIN_MS) this.#identifyNext();
   }
 
@@ -321,18 +340,15 @@ export class EmergencyPanel extends HTMLElement {
     const state = this.#dialer?.state;
     // What an agent before dialled at this desk makes nobody that one again.
     if (state?.agentId && state.agentId !== this.#agentId && !this.#agentsBefore.has(state.agentId) && state.report !== "none") this.#agentId = state.agentId;
-    const first = this.#dialer !== this.#seenDialer;
-    this.#seenDialer = this.#dialer;
     const local = this.#local();
-    const sign = JSON.stringify([local, state?.report]);
+    const sign = JSON.stringify([local, state?.report, state?.endOwed]);
     if (sign !== this.#lastLocal) {
       this.#lastLocal = sign;
       // Of several legs an older one may come to be told of again, with the panel of its time.
       if (state?.panel && !this.#taken.has(state.panel)) {
         this.#taken.add(state.panel);
-        // The dialer keeps the last panel for good. Of a call that was over before this element came, it is no news: after a
-        // drop it still has the number, else there is nothing in it to show.
-        const stale = first && state.phase === "ended" && !state.emergency;
+        // Of a call that is over by now it is no news: after a drop it still has the number, else there is nothing to show.
+        const stale = state.phase === "ended" && !state.emergency;
         if (!stale) this.#source?.take(state.panel);
         else if (state.ended === "dropped") this.#source?.take(state.panel, "checking");
       }
@@ -346,7 +362,6 @@ export class EmergencyPanel extends HTMLElement {
   #refusing = false;
   #lastLocal = "";
   #taken = new WeakSet();
-  #seenDialer = null;
 
   #local() {
     const dialer = this.#dialer?.state;
@@ -354,6 +369,7 @@ export class EmergencyPanel extends HTMLElement {
     const inProgress = calls.filter(isInProgress);
     const callback = Boolean(dialer?.callback || inProgress.some(({ direction }) => direction === "incoming"));
     if (callback) this.#hadCallback = true;
+    const ended = this.#endedHere(dialer?.ended ?? this.#endOf(calls));
     return {
       softphone: Boolean(this.#dialer || this.#softphone?.control),
       emergency: Boolean(dialer?.emergency || inProgress.length),
@@ -362,8 +378,9 @@ export class EmergencyPanel extends HTMLElement {
       incoming: dialer?.incoming ? (dialer.incoming.marked ? "marked" : "perhaps") : calls.some(rings) ? "marked" : "none",
       callback,
       callbackOver: this.#hadCallback && !callback,
-      ended: this.#endedHere(dialer?.ended ?? this.#endOf(calls)),
+      ended,
       endedAt: this.#endedAt === null ? null : this.#endedSince,
+      endTakenAt: this.#endTaken(dialer),
       dial: dialer?.dial ?? null,
       report: dialer?.report ?? "none",
     };
@@ -372,7 +389,7 @@ export class EmergencyPanel extends HTMLElement {
   /** The softphone's emergency calls, newest last; one that ended too. */
   #emergencies() {
     const { calls, call } = this.#softphone ?? {};
-    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency);
+    return (calls ?? (call ? [call] : [])).filter(({ emergency }) => emergency).map(callOf);
   }
 
   #endedHere(ended) {
@@ -382,8 +399,22 @@ export class EmergencyPanel extends HTMLElement {
     return performance.now() - this.#endedAt < HOLD_MS ? ended : "agent";
   }
 
+  /**
+   * From when on the server knows of that end, for good. The dialer tells when that was taken; who tells it of the end of
+   * a softphone's call is not known here: it knows once it tells of no call any more.
+   */
+  #endTaken(dialer) {
+    if (this.#endedAt === null) return (this.#endTakenAt = null);
+    const { status, panel, since } = this.#source.state;
+    const toldOfNone = status === "fresh" && since >= this.#endedSince && !tellsOfLeg(panel);
+    const taken = dialer?.ended ? !dialer.endOwed : toldOfNone;
+    if (taken) this.#endTakenAt ??= dialer?.ended ? Date.now() : this.#endedSince;
+    return this.#endTakenAt;
+  }
+
   #endedAt = null;
   #endedSince = 0;
+  #endTakenAt = null;
   #hadCallback = false;
   #endAskedOf = [];
 
@@ -721,15 +752,17 @@ export class EmergencyPanel extends HTMLElement {
   }
 
   #endCall(view) {
-    if (this.#local().emergency || view.mode === "normal") return;
+    const { emergency, ended } = this.#local();
+    if (emergency || view.mode === "normal") return;
     // After a reload: the server still counts a leg of which this window has no call.
     let callId = null;
     try {
-      callId = sessionStorage.getItem("ec")?.split(" ").at(-1) ?? null;
+      callId = (sessionStorage.getItem(UNENDED_KEY) ?? "").split(" ").findLast((each) => UUID.test(each)) ?? null;
     } catch {
       // Barred in a frame of another site.
     }
-    if (callId) this.#ask("POST", `emergency-calls/${encodeURIComponent(callId)}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
+    // The dialer tells who ended a call of this window.
+    if (callId && ended === null) this.#ask("POST", `emergency-calls/${callId}/end`, { reason: "agent" }).then(() => this.#source?.now(true));
     if (this.#softphone?.control) return;
     this.#say("no_call_here", { number: view.dial ?? DEFAULT_NUMBER });
     this.#saidAtEnd = true;

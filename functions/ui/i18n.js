@@ -29,11 +29,14 @@ export function speaking(words, language) {
   return (key, values = {}) => (words[language][key] ?? words.en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// The calling codes of one and two digits (ITU-T E.164); every other one has three.
+const CODE = "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]";
+
 /** A number as people read it out: `+1 425 555 0102`. */
 export function grouped(number) {
   const american = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(number);
   if (american) return `+1 ${american.slice(1).join(" ")}`;
-  const other = /^\+(\d{2})(\d+)$/.exec(number);
+  const other = new RegExp(`^\\+(${CODE}|\\d{3})(\\d+)$`).exec(number);
   return other ? `+${other[1]} ${other[2].replace(/(\d{3})(?=\d{2})/g, "$1 ")}` : number;
 }
 

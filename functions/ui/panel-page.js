@@ -1,7 +1,7 @@
 // The panel as a page of its own: for a frame in a contact centre's desktop, or alone.
 import { EmergencyPanel } from "./emergency-panel.js";
 import { browserDevices } from "./devices.js";
-import { rings } from "./panel-state.js";
+import { callOf, rings } from "./panel-state.js";
 import { PANEL_WORDS, languageOf, speaking } from "./i18n.js";
 
 const CONNECT = "emergency-panel/connect";
@@ -26,9 +26,9 @@ function setLanguage(locale) {
 }
 
 function showLanguage(locale) {
-  const language = languageOf(locale);
-  document.documentElement.lang = language;
-  document.title = speaking(PANEL_WORDS, language)("title");
+  document.documentElement.lang = languageOf(locale);
+  const title = speaking(PANEL_WORDS, document.documentElement.lang)("title");
+  document.title = element.headline ? `${element.headline} – ${title}` : title;
 }
 
 /** The page around this one, over the port that it gave: its token, its call, its devices. */
@@ -54,7 +54,7 @@ class HostPage {
     if (message.type === "token" && isText(message.value, MAX_TOKEN)) this.#take(message);
     else if (message.type === "call") {
       const { id, state, emergency, direction } = message;
-      this.#hearOfCall(isText(state) ? { id: isText(id) ? id : null, state, emergency: emergency === true, direction } : null);
+      this.#hearOfCall(isText(state) ? callOf({ id: isText(id) ? id : null, state, emergency: emergency === true, direction }) : null);
       this.#listeners.forEach((listener) => listener());
     } else if (message.type === "devices") {
       this.#known = { microphones: devicesOf(message.microphones), speakers: devicesOf(message.speakers), selected: message.selected ?? {} };
@@ -168,8 +168,7 @@ if (query.get("locale")) setLanguage(query.get("locale"));
 else showLanguage(navigator.language);
 element.addEventListener("modechange", () => {
   // The language may be that of whoever signed in, which only the element learns.
-  document.documentElement.lang = element.dataset.language ?? document.documentElement.lang;
-  document.title = `${element.headline} – ${speaking(PANEL_WORDS, document.documentElement.lang)("title")}`;
+  showLanguage(element.dataset.language ?? document.documentElement.lang);
 });
 listenToHost();
 // In a frame the token comes from the page around; one that does not speak may still rely on a cookie.

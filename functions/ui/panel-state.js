@@ -24,6 +24,7 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @property {boolean} callbackOver one has ended, and no server has said since that none rings
  * @property {"agent" | "dropped" | null} ended who ended the last emergency leg or callback here; a drop for ten minutes
  * @property {number | null} endedAt when it ended, in milliseconds by this desktop's clock, as `Server.since` is
+ * @property {number | null} endTakenAt from when on the server knows of that end; null while it still counts the call
  * @property {string | null} dial the digits that were placed
  * @property {string} report what became of the report, in the dialer's words
  *
@@ -31,30 +32,36 @@ export const isRash = (/** @type {Event} */ press, /** @type {number} */ changed
  * @typedef {object} Server
  * @property {"checking" | "fresh" | "stale" | "refused" | "unlisted"} status
  * @property {any} panel the newest that is known, also of a server that is away
- * @property {number | null} since when it was told last
+ * @property {number | null} since when it was last asked for; null of a panel of an earlier time
  */
+
+/** A softphone's call as the panel reads it: the calling SDK's own words for state and direction are taken too. */
+export function callOf(/** @type {any} */ { id, state, emergency, direction }) {
+  const plain = String(state).toLowerCase();
+  return { id, state: plain === "disconnected" ? "ended" : plain, emergency, direction: String(direction ?? "").toLowerCase() };
+}
 
 /** Whether a softphone's call rings here. */
 export const rings = (/** @type {{state: string, direction?: string}} */ call) => call.state === "ringing" && call.direction === "incoming";
 
+/** Whether a server's panel tells of a call in progress, or of one beside which a callback rings. */
+export const tellsOfLeg = (/** @type {any} */ panel) =>
+  panel?.mode === "emergency" || (panel?.mode === "ringing" && (panel.controls ?? []).includes("end_call"));
+
 /** The newest panel of the two: a poll's, or the answer to the dial while no poll has come; `now`: in milliseconds. */
 export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local, /** @type {number} */ now) {
   const panel = server.panel;
-  // A call that ended here is over, though a server that is away said otherwise last, or was never told: the way to call
-  // again is open. What a server that answers knows of another call counts.
-  const untold = isUntold(local) && (panel?.mode ?? "normal") === "normal";
-  const callOver = local.ended !== null && (server.status !== "fresh" || untold);
-  // Nor does a callback ring that was answered here, though the server has not been told yet, or is away since.
+  // A callback that was answered here rings no more, though the server has not been told yet, or is away since.
   const answered = panel?.mode === "ringing" && (local.callback || (local.callbackOver && server.status !== "fresh"));
-  const inLeg = panel?.mode === "ringing" && (panel.controls ?? []).includes("end_call");
-  // One without a leg, which nobody answered here and which was told after that end, is another call.
-  const another = panel?.mode === "ringing" && !inLeg && !answered && server.since > (local.endedAt ?? Infinity);
-  const over = !local.emergency && ((callOver && !another) || (answered && !inLeg));
+  const legTold = tellsOfLeg(panel);
+  const over = !local.emergency && (isOver(server, local) || (answered && !legTold));
+  // A ring that was told after the end is another call, also where the server still counts a leg.
+  const rung = panel?.mode === "ringing" && !answered && (!over || server.since >= (local.endedAt ?? Infinity));
   // A call without our mark may be the responder's only while one is talked to or waited for; else it is a customer's.
   const holds = (panel?.controls ?? []).includes("end_hold") && !over;
   const awaited = local.emergency || holds || (over ? local.ended === "dropped" : (panel?.mode ?? "normal") !== "normal");
-  const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || (panel?.mode === "ringing" && !over && !answered);
-  const legInProgress = local.emergency || ((panel?.mode === "emergency" || inLeg) && !over);
+  const ringing = local.incoming === "marked" || (local.incoming === "perhaps" && awaited) || rung;
+  const legInProgress = local.emergency || (legTold && !over);
   const mode = ringing ? "ringing" : legInProgress ? "emergency" : panel ? "normal" : server.status === "checking" ? "checking" : "normal";
   const dropped = over && local.ended === "dropped" && mode === "normal";
   // Where no call can be placed, there is no way to call again either.
@@ -84,6 +91,17 @@ export function viewOf(/** @type {Server} */ server, /** @type {Local} */ local,
     fallback: lent?.fallback ?? false,
     ifItDrops: mode === "emergency" && Boolean(lent?.callback_number) && panel?.placeable !== "no",
   };
+}
+
+/**
+ * Whether the call that ended here last is over, whatever the server tells: until it knows of that end, what it tells may
+ * be of that call. A call that it tells of after that is another one, and stays, also while the server is away.
+ */
+function isOver(/** @type {Server} */ server, /** @type {Local} */ local) {
+  if (local.ended === null) return false;
+  if (server.since < (local.endTakenAt ?? Infinity)) return true;
+  // After a drop the way to call again is open where the server is away, or was never told of the call.
+  return !tellsOfLeg(server.panel) && ((server.status !== "fresh" && local.ended === "dropped") || (isUntold(local) && (server.panel?.mode ?? "normal") === "normal"));
 }
 
 /** Whether the server knows nothing of the call, as far as is known here. */

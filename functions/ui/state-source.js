@@ -54,7 +54,7 @@ export class StateSource {
     this.#asks();
     // The tag is of another panel than the one that is shown from here on: a 304 would leave this one standing.
     this.#tag = null;
-    this.#become({ status, panel, since: Date.now() });
+    this.#become({ status, panel, since: status === "fresh" ? Date.now() : null });
   }
 
   /** Begin anew: it is somebody else's panel that is asked for from here on. */
@@ -81,6 +81,8 @@ export class StateSource {
     if (!agentId || this.#undo.signal.aborted) return;
     this.#asking = new AbortController();
     const newest = this.#asks();
+    // What was asked for before a call ended tells nothing of it after that, however late the answer comes.
+    const since = Date.now();
     let late = null;
     try {
       const token = await this.#options.token(this.#fresh);
@@ -92,7 +94,7 @@ export class StateSource {
         signal: this.#asking.signal,
       });
       const panel = response.ok ? await response.json() : null;
-      if (newest()) this.#take(response, panel);
+      if (newest()) this.#take(response, panel, since);
       else this.#again = true;
     } catch {
       if (newest()) this.#failed();
@@ -103,7 +105,7 @@ export class StateSource {
     }
   }
 
-  #take(response, panel) {
+  #take(response, panel, since) {
     const date = Date.parse(response.headers.get("date") ?? "");
     if (date) this.ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
     if (response.status === 401 || response.status === 403) {
@@ -117,11 +119,11 @@ export class StateSource {
     this.#fresh = false;
     if (response.status === 304 && this.state.panel) {
       this.#failures = 0;
-      this.#become({ ...this.state, status: "fresh", since: Date.now() });
+      this.#become({ ...this.state, status: "fresh", since });
     } else if (response.ok && typeof panel?.mode === "string") {
       this.#failures = 0;
       this.#tag = response.headers.get("etag");
-      this.#become({ status: "fresh", panel, since: Date.now() });
+      this.#become({ status: "fresh", panel, since });
     } else {
       this.#failed();
     }

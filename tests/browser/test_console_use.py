@@ -170,6 +170,15 @@ def test_how_far_an_import_is_is_shown_and_not_read_out_each_second(page: Page, 
     assert heard(page, "The import begins") == heard(page, "All 9 rows are in") == 1
 
 
+def test_a_board_that_is_seen_again_looks_at_once(page: Page, desk: Desk) -> None:
+    open_console(page, desk, others={"GET manage/emergencies": []})
+    expect(page.get_by_text("No emergency").first).to_be_visible()
+    desk.others["GET manage/emergencies"] = BOARD
+    # Long before its next look by itself.
+    page.evaluate("() => { document.dispatchEvent(new Event('visibilitychange')); }")
+    expect(page.get_by_text("Emergencies now: 2")).to_be_visible(timeout=5_000)
+
+
 def test_a_drill_and_a_test_are_not_counted_as_emergencies(page: Page, desk: Desk) -> None:
     open_console(page, desk, others={"GET manage/emergencies": [emergency(1, drill=True), emergency(2, test=True)]})
     count = page.get_by_role("status").filter(has_text="drills")

@@ -14,7 +14,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 from functions.pages import FOLDER
 from shared.domain.emergency_numbers import placement, recognise
 from shared.domain.errors import NotAnEmergency
-from tests.browser.desk import LENT, Desk
+from tests.browser.desk import LENT, Desk, Scripted
 from tests.browser.looks import without_network_words
 
 HERE = Path(__file__).parent
@@ -36,6 +36,10 @@ STUCK: dict[str, Any] = {"steps": []}
 THROWS = {"steps": [], "throws": True}
 # The mark of the stand-in's callbacks, and another one.
 INVITATION = "5d0c2f3e-9a41-5b7c-8e6d-0f1a2b3c4d5e"
+# What the dialer keeps in the storage of the page around.
+UNENDED = "() => sessionStorage.getItem('emergency-dialer-unended')"
+KEEP = "(ids) => sessionStorage.setItem('emergency-dialer-unended', ids)"
+OF_A_TAB_THAT_DIED = "0c5f1a7e-4b2d-4f6a-8c3e-1d2b3a4c5e6f"
 SECOND_INVITATION = "7b1e4a60-2c3d-5e4f-9a8b-1c2d3e4f5a6b"
 
 SET_UP = """async ({ scripts, options, api }) => {
@@ -291,6 +295,19 @@ def test_a_token_that_was_asked_for_before_another_does_not_take_its_place(page:
     caller.wait_until(lambda: caller.desk.ends)
     # The page that goes away has no time to ask for a token.
     assert caller.desk.requests("POST", "/end")[0].authorization == "Bearer later"
+
+
+@pytest.mark.parametrize("none", ["undefined", "null", '""'])
+def test_a_host_that_gives_no_token_before_the_sign_in_leaves_the_cookie_and_refuses_nothing(
+    caller: Caller, none: str
+) -> None:
+    caller.desk.answers = ["401", "accepted"]
+    with_tokens_of(caller, f'() => (window.signedIn ? "a-token" : {none})').dial()
+    caller.wait_until(lambda: caller.desk.reports)
+    caller.page.evaluate("() => { window.signedIn = true; }")
+    caller.wait_for("window.dialer.state.report === 'accepted'")
+    assert [each.authorization for each in caller.desk.reports] == [None, "Bearer a-token"]
+    assert "refused" not in reports_told(caller)
 
 
 def test_a_token_that_never_comes_delays_nothing_but_the_report(caller: Caller) -> None:
@@ -666,6 +683,23 @@ def test_a_page_that_goes_away_reports_a_dial_that_was_not_taken_yet(
     assert set(desk.ends) == {"dropped"}
 
 
+def test_a_page_that_may_be_come_back_to_tells_at_once_what_is_owed_and_ends_nothing(caller: Caller) -> None:
+    stand_still(caller)
+    # It waits for no token: a page in the back/forward cache does nothing any more.
+    with_tokens_of(caller, "() => new Promise(() => {})").dial()
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'connected'")
+    caller.page.evaluate(GOES_TO_THE_CACHE)
+    caller.wait_until(lambda: caller.desk.reports)
+    assert caller.desk.ends == [] and caller.state["inProgress"]
+    caller.page.evaluate("() => window.dialer.end()")
+    caller.page.clock.run_for(100)
+    caller.wait_for("window.dialer.state.phase === 'ended'")
+    caller.page.evaluate(GOES_TO_THE_CACHE)
+    caller.wait_until(lambda: caller.desk.ends)
+    assert caller.desk.ends == ["agent"] and len(caller.desk.reports) == 2
+
+
 @pytest.mark.parametrize("answer", ["accepted", "403"])
 def test_a_page_that_goes_away_does_not_repeat_a_report_that_was_answered(
     page: Page, caller: Caller, answer: str
@@ -695,6 +729,7 @@ def dial_in_vain(caller: Caller, end: str) -> None:
     caller.wait_for("window.dialer.state.phase === 'ended'")
 
 
+GOES_TO_THE_CACHE = "() => { dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true })); }"
 DROPS = "agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })"
 HOUR_MS = 3_600_000
 
@@ -800,18 +835,43 @@ def test_a_tab_that_died_says_so_when_it_comes_back_and_a_copy_of_a_living_one_d
     caller.dial()
     caller.wait_for("window.dialer.state.report === 'accepted'")
     call_id = caller.state["callId"]
-    assert caller.page.evaluate("() => sessionStorage.ec") == call_id
+    assert caller.page.evaluate(UNENDED) == call_id
     copied = Caller(context.new_page(), caller.desk)
     copied.page.goto(copied.address)
-    copied.page.evaluate("(id) => (sessionStorage.ec = id)", call_id)
+    copied.page.evaluate(KEEP, call_id)
     copied.sit_down()
     copied.wait_for("sessionStorage.length === 0")
     assert caller.desk.ends == []
     # The same storage, and nobody holds the call any more.
-    copied.page.evaluate("() => (sessionStorage.ec = 'of-a-tab-that-died')")
+    copied.page.evaluate(KEEP, OF_A_TAB_THAT_DIED)
     copied.sit_down()
     copied.wait_until(lambda: caller.desk.ends == ["dropped"])
     copied.wait_for("sessionStorage.length === 0")
+
+
+@pytest.mark.parametrize(
+    ("kept", "under", "told", "left"),
+    [
+        (f"../agents/agent-2/release {OF_A_TAB_THAT_DIED}", "emergency-dialer-unended", [OF_A_TAB_THAT_DIED], {}),
+        # What the page around keeps under the name that an earlier version used is its own.
+        ("en-CA", "ec", [], {"ec": "en-CA"}),
+        (f"{OF_A_TAB_THAT_DIED} {INVITATION}", "ec", [OF_A_TAB_THAT_DIED, INVITATION], {}),
+    ],
+)
+def test_of_what_lies_in_the_storage_only_ids_of_calls_are_told(
+    caller: Caller, kept: str, under: str, told: list[str], left: dict[str, str]
+) -> None:
+    caller.page.goto(caller.address)
+    caller.page.evaluate("([name, ids]) => sessionStorage.setItem(name, ids)", [under, kept])
+    caller.sit_down()
+    # A call of this page comes and goes meanwhile.
+    answer_callback(caller, mark=SECOND_INVITATION)
+    caller.page.evaluate("() => window.dialer.end()")
+    ends = {(each, "dropped") for each in told} | {(SECOND_INVITATION, "agent")}
+    caller.wait_until(lambda: set(told_to_have_ended(caller.desk)) == ends)
+    caller.wait_for(f"sessionStorage.length === {len(left)}")
+    assert caller.page.evaluate("() => ({ ...sessionStorage })") == left
+    assert {each.path.split("/")[-1] for each in caller.desk.seen if each.method == "POST"} == {"end"}
 
 
 def test_without_a_network_the_call_is_placed_and_reported_when_it_is_back(
@@ -967,7 +1027,7 @@ def test_a_redial_does_not_forget_the_end_that_is_still_owed(context: BrowserCon
     caller.dial()
     caller.wait_for("window.dialer.state.ended === 'dropped'")
     caller.dial()
-    first, second = caller.page.evaluate("() => sessionStorage.ec").split(" ")
+    first, second = caller.page.evaluate(UNENDED).split(" ")
     context.set_offline(False)
     # The tab dies before the next try, and comes back.
     caller.page.goto("about:blank")
@@ -984,6 +1044,18 @@ def test_an_end_that_an_old_token_hid_is_told_with_a_fresh_one(caller: Caller) -
     caller.page.evaluate("() => window.dialer.end()")
     caller.wait_until(lambda: len(caller.desk.ends) >= 2)
     assert caller.desk.requests("POST", "/end")[1].authorization == "Bearer fresh"
+
+
+@pytest.mark.parametrize("status", [408, 429])
+def test_a_tie_and_an_end_that_were_not_taken_in_time_are_told_again(caller: Caller, status: int) -> None:
+    caller.sit_down({**RINGS, "serverCallIdAfterMs": 300}).dial()
+    call = f"emergency-calls/{caller.state['callId']}"
+    late = Scripted({}, status=status)
+    caller.desk.others |= {f"PATCH {call}": late, f"POST {call}/end": late}
+    # Chromium by itself repeats what is answered with 408, once.
+    caller.wait_until(lambda: len(caller.desk.requests("PATCH", call)) > 2)
+    caller.page.evaluate("() => window.dialer.end()")
+    wait_for_ends(caller, 3)
 
 
 def test_the_tie_waits_for_the_servers_id_and_for_the_report(caller: Caller) -> None:
@@ -1057,7 +1129,7 @@ def test_the_end_of_a_callback_is_told_again_until_it_is_taken(caller: Caller) -
     caller.desk.others[route] = 503
     caller.page.evaluate("() => window.dialer.end()")
     caller.wait_until(lambda: caller.desk.ends == ["agent"])
-    assert caller.page.evaluate("() => sessionStorage.ec") == INVITATION
+    assert caller.page.evaluate(UNENDED) == INVITATION
     caller.desk.others[route] = {}
     caller.wait_until(lambda: caller.desk.ends == ["agent", "agent"])
     caller.wait_for("sessionStorage.length === 0")
@@ -1314,6 +1386,15 @@ def test_the_line_that_is_being_restored_is_told(caller: Caller) -> None:
     assert caller.state["phase"] == "reconnecting" and caller.state["emergency"]
     caller.page.evaluate("(it) => window.agent.calls[0].network.emit('diagnosticChanged', it)", {**bad, "value": 1})
     assert caller.state["phase"] == "connected"
+
+
+def test_the_line_of_a_callback_that_is_being_restored_is_told(caller: Caller) -> None:
+    caller.sit_down(diagnostics="the SDK's own")
+    answer_callback(caller)
+    for value, phase in ((3, "reconnecting"), (1, "idle")):
+        change = {"diagnostic": "networkReconnect", "value": value}
+        caller.page.evaluate("(it) => window.talk.network.emit('diagnosticChanged', it)", change)
+        assert caller.state["phase"] == phase
 
 
 def test_another_number_is_placed_and_not_reported(caller: Caller) -> None:

@@ -96,6 +96,16 @@ def test_the_page_around_gives_the_token_and_hears_of_modes_without_a_number(
     assert heard(page, "height")[-1]["value"] > 0
 
 
+def test_the_title_begins_with_the_emergency_whatever_language_is_told(
+    page: Page, desk: Desk, framed: FrameLocator
+) -> None:
+    desk.panel = in_emergency()
+    look_again_in(page)
+    expect(framed.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    tell_calls(page, framed, [])
+    assert page.frames[1].title().startswith("Emergency call")
+
+
 def test_the_call_of_the_page_around_outranks_the_server(page: Page, desk: Desk, framed: FrameLocator) -> None:
     desk.panel = panel()
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
@@ -153,6 +163,34 @@ def test_the_end_of_the_call_of_the_page_around_is_known_while_the_server_is_awa
     said.clear()
 
 
+def test_the_end_of_the_call_of_the_page_around_outranks_what_the_server_tells_of_that_call(
+    page: Page, desk: Desk, framed: FrameLocator
+) -> None:
+    desk.panel = in_emergency()
+    page.evaluate("(call) => window.port.postMessage(call)", CALL)
+    expect(framed.get_by_role("region", name="Say this")).to_be_visible()
+    page.evaluate("(call) => window.port.postMessage(call)", {**CALL, "state": "ended"})
+    heading = framed.get_by_role("heading", level=2)
+    expect(heading).to_have_text("After the emergency call")
+    for _ in range(2):
+        look_again_in(page)
+    assert framed.get_by_role("button").all()[0].inner_text() == "Call 911 again"
+    # Once the server knows of the end, what it tells counts: another desktop may be in an emergency.
+    desk.panel = after_drop()
+    look_again_in(page)
+    expect(framed.get_by_role("button", name="End the hold")).to_be_visible()
+    desk.panel = in_emergency()
+    look_again_in(page)
+    expect(heading).to_have_text("Emergency call")
+
+
+def look_again_in(page: Page) -> None:
+    """Let the panel in the frame ask the server, and take in the answer."""
+    with page.expect_response(lambda response: response.url.endswith("/panel")):
+        page.frames[1].evaluate("() => dispatchEvent(new Event('focus'))")
+    page.frames[1].evaluate("async () => void (await (await fetch('/')).text())")
+
+
 CALLBACK = {"type": "call", "id": "3", "state": "ringing", "emergency": True, "direction": "incoming"}
 ENDED = {"state": "ended"}
 ANSWER = ["Answer", *DEVICES_AND_END]
@@ -170,6 +208,9 @@ ANSWER = ["Answer", *DEVICES_AND_END]
         ([CALL, CALLBACK, {**CALL, "state": "reconnecting"}], ANSWER),
         ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, "id": "4"}], ANSWER),
         ([CALLBACK, CUSTOMER], ANSWER[:2]),
+        # As the calling SDK says it.
+        ([{**CALLBACK, "state": "Ringing", "direction": "Incoming"}], ANSWER[:2]),
+        ([{**CALL, "state": "Ringing", "direction": "Outgoing"}], DEVICES_AND_END),
         # The end of a callback is not that of the call.
         ([CALL, CALLBACK, {**CALLBACK, **ENDED}], DEVICES_AND_END),
         ([CALL, CALLBACK, {**CALLBACK, "state": "connected"}, {**CALLBACK, **ENDED}], DEVICES_AND_END),
@@ -194,6 +235,7 @@ def test_each_emergency_call_of_the_page_around_counts_whatever_is_told_of_anoth
         [CALL, {**CALL, **ENDED}],
         [CALL, {**CALL, "id": "9"}, {**CALL, "id": "9", **ENDED}],
         [CALL, {**CALL, "id": "9", **ENDED}],
+        [{**CALL, "state": "Connected", "direction": "Outgoing"}, {**CALL, "id": "9", "state": "Disconnected"}],
         [CALL, {**CALL, "id": None, **ENDED}],
         [CALLBACK, {**CALLBACK, **ENDED}],
         [CALLBACK, {**CALLBACK, "id": "9", "state": "connected"}, {**CALLBACK, "id": "9", **ENDED}],
@@ -211,6 +253,26 @@ def test_when_the_last_of_them_is_over_nothing_of_an_emergency_is_left(
     tell_calls(page, framed, calls)
     expect(framed.get_by_role("heading", level=2)).to_have_text("No emergency call")
     assert "Hold" in [each.inner_text() for each in framed.get_by_role("button").all()]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("Ringing", ANSWER[:2]), ("Connected", DEVICES_AND_END), ("Disconnected", None)]
+)
+def test_the_calling_sdks_own_words_are_a_softphones(
+    page: Page, desk: Desk, state: str, shown: list[str] | None
+) -> None:
+    sit_down(page, desk)
+    expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call")
+    page.evaluate(
+        """(state) => { document.querySelector("emergency-panel").softphone = {
+          call: { id: "1", state, direction: "Incoming", emergency: true }, control() {} }; }""",
+        state,
+    )
+    if shown:
+        assert names(page) == shown
+    else:
+        look_again(page)
+        assert "Hold" in names(page)
 
 
 def tell_calls(page: Page, framed: FrameLocator, calls: list[dict[str, Any]]) -> None:
@@ -452,6 +514,78 @@ def test_after_a_drop_that_the_server_refused_to_hear_of_the_way_to_call_again_i
     said.clear()
 
 
+def drop_untaken(page: Page, desk: Desk, answer: str) -> str:
+    """A call whose report is answered like this, and which drops; the server takes no end. Gives the end's route."""
+    desk.panel = in_emergency()
+    desk.answers = [answer]
+    sit_down(page, desk, scripts=[RINGS])
+    page.evaluate("() => { window.dialer.dial('911'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("(answer) => window.dialer.state.report === answer", arg=answer)
+    end = f"POST emergency-calls/{page.evaluate('() => window.dialer.state.callId')}/end"
+    desk.others[end] = 503
+    look_again(page)
+    page.evaluate("() => window.agent.calls[0].become('Disconnected', { code: 496, subCode: 7 })")
+    page.wait_for_function("() => window.dialer.state.ended === 'dropped'")
+    return end
+
+
+@pytest.mark.parametrize("answer", ["degraded", "accepted"])
+def test_after_a_drop_the_way_to_call_again_is_open_though_the_server_still_counts_the_call(
+    page: Page, desk: Desk, said: list[str], answer: str
+) -> None:
+    end = drop_untaken(page, desk, answer)
+    expect(page.get_by_role("alert")).to_contain_text("If you were cut off, call again now.")
+    look_again(page)
+    assert names(page)[0] == "Call 911 again"
+    # It is no word of the agent's about the call that dropped.
+    page.wait_for_timeout(INERT_MS)
+    page.get_by_role("button", name="End call").click()
+    look_again(page)
+    assert set(desk.ends) <= {"dropped"}
+    # Once the server has taken the end, what it tells counts.
+    desk.panel, desk.answers = after_drop(), ["accepted"]
+    del desk.others[end]
+    expect(page.get_by_role("button", name="End the hold")).to_be_visible()
+    desk.panel = in_emergency()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Emergency call")
+    said.clear()
+
+
+@pytest.mark.parametrize("leg", [False, True])
+def test_a_responder_who_rings_before_the_server_has_taken_the_drop_is_answered(
+    page: Page, desk: Desk, said: list[str], leg: bool
+) -> None:
+    drop_untaken(page, desk, "accepted")
+    expect(page.get_by_role("button", name="Call 911 again")).to_be_visible()
+    desk.panel = ringing(leg=leg)
+    look_again(page)
+    expect(page.get_by_role("alert")).to_have_text("An emergency responder is calling back. Answer now.")
+    # The leg that the server counts beside the ring is the one that dropped.
+    assert names(page) == ["Answer", "Device settings"]
+    said.clear()
+
+
+@pytest.mark.parametrize("elsewhere", [in_emergency(), ringing(leg=True)])
+def test_an_emergency_that_is_told_after_the_end_of_a_call_here_stays_whatever_becomes_of_the_server(
+    page: Page, desk: Desk, said: list[str], elsewhere: dict[str, Any]
+) -> None:
+    sit_down(page, desk)
+    page.evaluate("() => { window.dialer.dial('933'); }")
+    page.wait_for_function("() => window.dialer.state.phase === 'connected'")
+    page.wait_for_function("() => window.dialer.state.report === 'accepted'")
+    page.evaluate("() => window.dialer.end()")
+    page.wait_for_function("() => window.dialer.state.ended === 'agent' && !window.dialer.state.endOwed")
+    # By the same agent, on another desktop.
+    desk.panel = elsewhere
+    look_again(page)
+    expect(page.get_by_role("button", name="Hold")).to_have_count(0)
+    shown = names(page)
+    see_the_server_go(page, desk)
+    assert names(page) == shown
+    said.clear()
+
+
 MOUNT_ANEW = """() => {
   const before = document.querySelector("emergency-panel");
   const anew = before.cloneNode();
@@ -671,6 +805,16 @@ def test_a_token_that_never_comes_does_not_stop_the_panel(page: Page, desk: Desk
     desk.panel = panel()
     # The last token still does.
     expect(page.get_by_role("heading", level=2)).to_have_text("No emergency call", timeout=PATIENCE_MS * 2)
+    assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
+
+
+def test_a_host_that_gives_no_token_for_a_while_takes_none_away(page: Page, desk: Desk) -> None:
+    desk.panel = in_emergency()
+    sit_down(page, desk)
+    hand_over(page, '() => (window.given ? undefined : (window.given = "a-token"))')
+    page.wait_for_function("() => window.given")
+    for _ in range(2):
+        look_again(page)
     assert {each.authorization for each in desk.requests("GET", "/panel")} == {"Bearer a-token"}
 
 

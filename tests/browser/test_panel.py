@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from functions.pages import FOLDER
@@ -171,15 +173,40 @@ def test_a_browser_that_does_not_find_out_where_it_is_delays_nothing(page: Page,
     expect(page.get_by_role("alert")).to_have_text("An emergency call is in progress.")
 
 
-@pytest.mark.parametrize(("locale", "language"), [("", "es"), ("&locale=it", "it")])
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        ("", "es"),
+        ("&locale=it", "it"),
+        ("&agent=agent-1", "es"),
+        ("&agent=agent-1&locale=it", "it"),
+        # Who looks at somebody else's panel.
+        ("&agent=agent-2", "en"),
+    ],
+)
 def test_the_panel_speaks_the_language_of_whoever_is_signed_in_unless_it_is_told_another(
-    page: Page, desk: Desk, locale: str, language: str
+    page: Page, desk: Desk, asked: str, language: str
 ) -> None:
     desk.panel = in_emergency()
     desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": "es-MX"}
-    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1{locale}")
+    page.goto(f"{desk.address}/api/ui/panel?desktop=desktop-1{asked}")
     expect(page.get_by_role("alert")).to_have_text(WORDS[language]["emergency_in_progress"])
     expect(page.locator("html")).to_have_attribute("lang", language)
+
+
+def test_the_agents_language_is_asked_for_again_where_the_server_was_away(
+    page: Page, desk: Desk, said: list[str]
+) -> None:
+    desk.panel = 503
+    desk.others["GET me"] = 503
+    with page.expect_response("**/me"):
+        page.goto(f"{desk.address}/api/ui/panel?agent=agent-1&desktop=desktop-1")
+    expect(page.locator(".notes li")).to_have_text([WORDS["en"]["server_away"]])
+    desk.panel = in_emergency()
+    desk.others["GET me"] = {"agent_id": "agent-1", "name": None, "roles": [], "locale": "es-MX"}
+    look_again(page)
+    expect(page.get_by_role("alert")).to_have_text(WORDS["es"]["emergency_in_progress"])
+    without_network_words(said)
 
 
 def test_who_it_is_is_asked_again_where_the_server_was_away(page: Page, desk: Desk, said: list[str]) -> None:
@@ -303,6 +330,22 @@ def test_a_position_of_unknown_accuracy_is_not_said_to_be_exact(
     within = WORDS[language]["accuracy"].split("{longitude}")[1].split("{metres}")[0]
     assert (within in told) is (accuracy_m is not None)
     assert told.endswith("13") is (accuracy_m is None)
+
+
+# Ireland keeps no numbers for examples: one that is too short is nobody's.
+@pytest.mark.parametrize(("number", "shown"), [("+447700900123", "+44 770 090 0123"), ("+3535550", "+353 5550")])
+def test_the_number_to_say_is_split_after_its_calling_code(page: Page, desk: Desk, number: str, shown: str) -> None:
+    desk.panel = in_emergency(say={**SAY, "callback_number": number})
+    open_panel(page, desk)
+    expect(page.get_by_role("region", name="Say this").locator(".number")).to_have_text(shown)
+
+
+def test_every_calling_code_is_known_here() -> None:
+    written = re.search('const CODE = "(.+)";', (FOLDER / "i18n.js").read_text("utf-8"))
+    assert written
+    code = re.compile(rf"({written[1]}|\d{{3}})\d+")
+    wrong = [each for each in COUNTRY_CODE_TO_REGION_CODE if code.fullmatch(f"{each}555")[1] != str(each)]  # type: ignore[index]
+    assert wrong == []
 
 
 def test_say_this_says_that_the_place_is_unknown(page: Page, desk: Desk) -> None:
@@ -442,7 +485,7 @@ def test_what_a_press_came_to_is_not_said_any_more_in_another_state(
 
 def test_what_end_call_says_outlasts_the_change_that_it_brought_about_and_no_other(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency(poll_after_s=30)
-    page.add_init_script(f"sessionStorage.setItem('ec', '{KEPT}')")
+    page.add_init_script(f"sessionStorage.setItem('emergency-dialer-unended', '{KEPT}')")
     open_panel(page, desk)
     expect(page.get_by_role("alert")).to_be_visible()
     page.wait_for_timeout(INERT_MS)
