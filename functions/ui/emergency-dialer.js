@@ -76,9 +76,8 @@ const DEVICES_WITHIN_MS = 3000;
 // As long as the server lends a number by default, from the dial and after the end, where its answer does not say.
 const LENT_MS = 3_600_000;
 const LENT_AFTER_CALL_MS = 1_800_000;
-// The storage is that of the page around, too; under the name of before there may be anything of its own.
-const UNENDED = "emergency-dialer-unended";
-const UNENDED_BEFORE = "ec";
+// The storage is that of the page around, too, which may keep anything of its own under so short a name.
+const UNENDED = "ec";
 const LOCK = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -348,7 +347,6 @@ export function createEmergencyDialer(options) {
   /** @type {Map<string, "agent" | "dropped">} the ends that the server has not taken yet */
   const owedEnds = new Map();
   let disposed = false;
-  takeOver();
   /** Until when a responder may call for what the page before left behind, in milliseconds of this desktop's clock. */
   const awaitedUntil = unended().length ? Date.now() + LENT_MS : -Infinity;
   const undo = new AbortController();
@@ -981,18 +979,6 @@ export function createEmergencyDialer(options) {
       return (sessionStorage.getItem(UNENDED) ?? "").split(" ").filter((each) => UUID.test(each));
     } catch {
       return [];
-    }
-  }
-
-  /** What a version of before kept is taken over, so that a call which it left behind is ended. */
-  function takeOver() {
-    try {
-      const before = (sessionStorage.getItem(UNENDED_BEFORE) ?? "").split(" ");
-      if (!before.every((each) => UUID.test(each))) return;
-      sessionStorage.setItem(UNENDED, [...unended(), ...before].slice(-MOST_UNENDED).join(" "));
-      sessionStorage.removeItem(UNENDED_BEFORE);
-    } catch {
-      // As in `keep`.
     }
   }
 

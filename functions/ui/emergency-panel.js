@@ -32,7 +32,7 @@ const NOTES_OF_SERVER = new Set(["server_away", "refused", "unlisted"]);
 const DESKTOP_KEY = "emergency-panel-desktop";
 const DESKTOP_KEY_BEFORE = "desktop";
 // Where the dialer keeps the calls whose end was not taken yet.
-const UNENDED_KEY = "emergency-dialer-unended";
+const UNENDED_KEY = "ec";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 // A live region that holds its words already says them again only after it was empty.
 const SAY_AGAIN_MS = 100;

@@ -485,7 +485,7 @@ def test_what_a_press_came_to_is_not_said_any_more_in_another_state(
 
 def test_what_end_call_says_outlasts_the_change_that_it_brought_about_and_no_other(page: Page, desk: Desk) -> None:
     desk.panel = in_emergency(poll_after_s=30)
-    page.add_init_script(f"sessionStorage.setItem('emergency-dialer-unended', '{KEPT}')")
+    page.add_init_script(f"sessionStorage.setItem('ec', '{KEPT}')")
     open_panel(page, desk)
     expect(page.get_by_role("alert")).to_be_visible()
     page.wait_for_timeout(INERT_MS)
