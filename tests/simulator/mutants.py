@@ -704,9 +704,27 @@ MUTANTS = (
     ),
     Mutant(
         "a stranger's end is that of a call which a machine reports",
-        START,
-        "return end.ended_by in (None, facts.caller.owner if facts.caller.is_agent else facts.subject.principal)",
-        "return not facts.caller.is_agent or end.ended_by in (None, facts.caller.owner)",
+        "shared/use_cases/believe_end.py",
+        "each.agent_key is None and each.ended_by in told_by]",
+        "each.agent_key is None]",
+    ),
+    Mutant(
+        "an end for one agent is that of another's call of the same id",
+        "shared/use_cases/believe_end.py",
+        "each.ended_for is None or not keys.isdisjoint(each.ended_for)]",
+        "each.ended_for is None or each.ended_for]",
+    ),
+    Mutant(
+        "the ends of two agents' calls of the same id are one",
+        ENDS,
+        "if (each.ended_by, each.ended_for) == (told.ended_by, told.ended_for)), None)",
+        "if each.ended_by == told.ended_by), None)",
+    ),
+    Mutant(
+        "an end that lies beside another's call ends the next one, too",
+        STORE,
+        "        yield from (Delete(row, end.version) for row, end in ends.items() if row not in legs)\n",
+        "",
     ),
     Mutant(
         "a stranger's call of the same id takes the end from a machine",
@@ -850,7 +868,12 @@ MUTANTS = (
     Mutant(
         "a held number stays free", NUMBERS, "for number in held & free.keys()", "for number in set() & free.keys()"
     ),
-    Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
+    Mutant(
+        "the tombstone is ignored",
+        "shared/use_cases/believe_end.py",
+        "return tuple(own[:MAX_ENDS_BELIEVED])",
+        "return ()",
+    ),
     Mutant(
         "quota ignored",
         LENDING,
@@ -1132,14 +1155,14 @@ MUTANTS = (
     Mutant(
         "a call that ended before it was recorded goes on",
         LOOK_UP,
-        "return StoreKnows.ITS_END if records else StoreKnows.NOTHING",
+        "return StoreKnows.ITS_END if ends else StoreKnows.NOTHING",
         "return StoreKnows.NOTHING",
     ),
     Mutant(
         "an agent's dial is hidden by whoever gives the same call id",
         LOOK_UP,
-        "return record.reported_by is not None or record.owner in theirs",
-        "return True",
+        "each.agent_key and (each.reported_by is not None or each.owner in theirs)",
+        "each.agent_key",
     ),
     Mutant(
         "a responder who rings beside a dial that is not recorded hides End call",
