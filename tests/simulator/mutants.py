@@ -1536,6 +1536,30 @@ MUTANTS = (
         "dict.fromkeys((agent_key_of(agent_id),))",
     ),
     Mutant(
+        "who looks at a presence gives back what another machine's emergency holds",
+        "shared/use_cases/return_presence.py",
+        "    if any(holders_of(agent_id, emergencies, deadline)):\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "the first of two emergencies that hold one presence gives it back",
+        RECONCILE,
+        "    if not held and is_held_by_another(",
+        "    if held and is_held_by_another(",
+    ),
+    Mutant(
+        "of two that hold one presence until one moment each leaves it to the other",
+        "shared/use_cases/find_holders.py",
+        "return any(standing(each, rules, now).held for each in others)",
+        "return any(True for _ in others)",
+    ),
+    Mutant(
+        "a lease that is over takes a presence that another emergency holds",
+        SWEEP,
+        "        if is_held_by_another(",
+        "        if False and is_held_by_another(",
+    ),
+    Mutant(
         "a softphone says which server call a callback is",
         FACTS,
         "if leg.leg_id == leg_id and not leg.callback else leg",

@@ -20,7 +20,7 @@ from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, MAX_EARLY_ENDS_OF_A_MACH
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.answer_dial import Answer
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
@@ -429,6 +429,75 @@ def test_a_desktop_reports_for_an_agent_of_the_directory_only(house: House) -> N
             require_own(agent_id, deadline=house.within())
     house.add_agent(EVES)
     require_own("eve", deadline=house.within())
+
+
+def look_at(house: House, by: Caller) -> PresenceStatus:
+    """Whoever asks sees it, some time after the dial; then the sweep looks at it, as it does every 20 s."""
+    shown = seen(house, "eve", by)
+    house.wait(30)
+    return shown
+
+
+@pytest.mark.parametrize("asking", [OTHER_MACHINE, TOPIC, MACHINE, office()], ids=["other", "topic", "own", "office"])
+def test_whoever_looks_at_a_presence_ends_no_hold_of_another_machines_emergency(house: House, asking: Caller) -> None:
+    house.show("eve", PresenceStatus.AVAILABLE)
+    dial(house, "eve", MACHINE)
+    house.wait(11 * 60)
+    assert look_at(house, asking) is PresenceStatus.DO_NOT_DISTURB
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
+    house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), MACHINE)
+    assert house.status("eve") is PresenceStatus.AVAILABLE
+
+
+@pytest.mark.parametrize("longer", [MACHINE, TOPIC], ids=["the first", "the second"])
+@pytest.mark.parametrize("apart_s", [0, 30, 11 * 60])
+def test_presence_that_two_emergencies_hold_comes_back_after_the_last_of_them(
+    house: House, longer: Caller, apart_s: int
+) -> None:
+    shorter = TOPIC if longer is MACHINE else MACHINE
+    house.show("eve", PresenceStatus.BUSY)
+    for caller in (MACHINE, TOPIC):
+        dial(house, "eve", caller, f"call of {caller.kind}")
+        house.wait(apart_s)
+    house.end(End(call_id=f"call of {shorter.kind}", by_agent=True, agent_id="eve"), shorter)
+    house.wait(60)
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
+    assert house.telemetry.count("presence_left") == 0
+    house.end(End(call_id=f"call of {longer.kind}", by_agent=True, agent_id="eve"), longer)
+    assert house.status("eve") is PresenceStatus.BUSY
+    house.wait(180)
+    assert house.status("eve") is PresenceStatus.BUSY
+
+
+def test_presence_that_two_drops_hold_comes_back_when_both_holds_are_over_at_one_moment(house: House) -> None:
+    house.show("eve", PresenceStatus.BUSY)
+    for caller in (MACHINE, TOPIC):
+        dial(house, "eve", caller, f"call of {caller.kind}")
+    keys = [unlisted_key("eve", caller.owner) for caller in (MACHINE, TOPIC)]
+    for caller in (MACHINE, TOPIC):
+        house.end(End(call_id=f"call of {caller.kind}", by_agent=False, agent_id="eve"), caller)
+    house.clock.advance(after(minutes=11))
+
+    def the_other_reads_too(request: str) -> None:
+        if request == "commit":
+            house.line.asked = lambda _request: None
+            house.perform(ReconcilePresence(keys[1]))
+
+    house.line.asked = the_other_reads_too
+    house.perform(ReconcilePresence(keys[0]))
+    assert house.status("eve") is PresenceStatus.BUSY
+
+
+def test_a_lease_that_is_over_takes_no_presence_that_another_emergency_holds(house: House) -> None:
+    house.show("eve", PresenceStatus.BUSY)
+    dial(house, "eve", TOPIC, "call-2")
+    house.end(End(call_id="call-2", by_agent=True, agent_id="eve"), TOPIC)
+    house.clock.advance(after(minutes=100))
+    dial(house, "eve", MACHINE)
+    house.clock.advance(after(minutes=40))
+    house.tick()
+    assert emergency_of(house, "eve", TOPIC) is None
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
 
 
 def test_an_unlisted_agent_without_an_emergency_has_no_presence_here(house: House) -> None:
