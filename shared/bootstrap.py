@@ -37,6 +37,7 @@ from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.recent_answers import RecentAnswers
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
@@ -330,6 +331,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         outage=OutageMemory(rim.clock, rules.window),
         effects=_effect_threads(rim, dials),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
+        answers=RecentAnswers(rim.clock),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, wait_s=POLLS_WAIT_S, threads=threads),
         ends=Turns(ENDS_AT_ONCE, most_each=ENDS_AT_ONCE_OF_ONE, wait_s=ENDS_WAIT_S, threads=threads),

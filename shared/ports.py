@@ -1281,6 +1281,18 @@ class Repeats(Protocol):
         ...
 
 
+class Answers[A](Protocol):
+    """What this process has answered lately, by who asked what."""
+
+    def keep(self, key: str, answer: A) -> None:
+        """The latest for each key."""
+        ...
+
+    def given(self, key: str) -> A | None:
+        """What was answered lately; None where nothing was, or too long ago."""
+        ...
+
+
 class Effects[E: Hashable](Protocol):
     """Does what is owed beside whoever owes it, each effect in a try of its own.
 

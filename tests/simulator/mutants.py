@@ -239,6 +239,18 @@ MUTANTS = (
         "        if pace.left < -MAX_PACED:\n",
     ),
     Mutant(
+        "beyond the line a repeat has another number",
+        DOOR,
+        "return Started(known) if known else self._start_call(",
+        "return self._start_call(",
+    ),
+    Mutant(
+        "beyond the line what a repeat says more is lost",
+        DOOR,
+        "said = (dial.entra_object_id, dial.server_call_id or before.server_call_id)",
+        "said = (before.entra_object_id, before.server_call_id)",
+    ),
+    Mutant(
         "a crisis that a machine reports to a cold process is a flood",
         DOOR,
         "if principal != self._principal(caller, agent_id):",
