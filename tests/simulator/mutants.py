@@ -1302,6 +1302,12 @@ MUTANTS = (
         "dial_body(decoding.loosely_parsed(body, decoding.MAX_DIAL_BYTES), stand_in",
         "dial_body(decoding.loosely_parsed(body), stand_in",
     ),
+    Mutant(
+        "a call that is asked about twice is ordinary",
+        JUDGE,
+        'return list(dict.fromkeys((sent, *(part for each in sent.split(",") if (part := each.strip())))))',
+        "return [sent]",
+    ),
     Mutant("a blank field is a fault", DECODING, "isinstance(value, str) and not value.strip()", "value == ''"),
     Mutant("no sign-in is checked", SETTINGS, "        read.sign_in()\n", "        pass\n"),
     Mutant("a reading that failed is kept", LENDING, "begun, self._begun = self._begun, None", "begun = self._begun"),
