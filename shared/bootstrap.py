@@ -295,14 +295,9 @@ class Core(Struct, frozen=True, kw_only=True):
 
 def assemble(rim: Rim, deployment: Deployment) -> Core:
     """Put the stores, the turns, the crews and the front door together over whatever touches the world."""
-    threads, rules = rim.threads, deployment.rules
+    threads, rules, pool = rim.threads, deployment.rules, deployment.callback_numbers
     numbers = NumbersTable(
-        rim.emergencies,
-        pool=deployment.callback_numbers,
-        rules=rules,
-        chance=rim.chance,
-        make_lock=threads.lock,
-        keys=rim.keys,
+        rim.emergencies, pool=pool, rules=rules, chance=rim.chance, make_lock=threads.lock, keys=rim.keys
     )
     routes = VoiceRouteTable(rim.agents, rim.clock)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)

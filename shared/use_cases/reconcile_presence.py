@@ -9,7 +9,7 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, settle, standing, with_hold, with_look, with_presence_put_off
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.leases import called
-from shared.domain.presence import Presence, Remember, SetPresence, Settle, Step, hand_on, is_left, next_step
+from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle, Step, hand_on, is_left, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.find_holders import is_held_by_another
@@ -59,6 +59,11 @@ def _tell(error: Exception, telemetry: Telemetry) -> None:
 def _tell_left(before: Emergency, step: Settle, current: Presence, telemetry: Telemetry, *, held: bool) -> None:
     if before.hold is not None and not step.handed_on and is_left(before.hold, step.hold, current, held=held):
         telemetry.emit("presence_left", **called(before.lease))
+
+
+def _is_let_go(before: Hold, step: Settle) -> bool:
+    over = not before.settled or before.look_again_at is not None
+    return over and step.hold.settled and not step.handed_on
 
 
 def _step(
@@ -112,12 +117,8 @@ def _reconcile(
                     kept = with_hold(emergency, hold, emergency.presence_due_at)
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                     committed = True
-                case Settle(hold, handed_on):
-                    if (
-                        not handed_on
-                        and hold.settled
-                        and (not emergency.hold.settled or emergency.hold.look_again_at is not None)
-                    ):
+                case Settle(hold):
+                    if _is_let_go(emergency.hold, step):
                         # It is nobody's but the agent's now: whatever of ours is hidden behind it goes.
                         again_at = presence.forget(emergency.presence_id, hold.hold_id, deadline)
                         hold = structs.replace(hold, look_again_at=again_at)
