@@ -37,6 +37,7 @@ from shared.adapters.notification_template import NotificationTemplate
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.recent_answers import RecentAnswers
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.repeats import Repeats
 from shared.adapters.sdk_table import SdkTable
@@ -294,14 +295,9 @@ class Core(Struct, frozen=True, kw_only=True):
 
 def assemble(rim: Rim, deployment: Deployment) -> Core:
     """Put the stores, the turns, the crews and the front door together over whatever touches the world."""
-    threads, rules = rim.threads, deployment.rules
+    threads, rules, pool = rim.threads, deployment.rules, deployment.callback_numbers
     numbers = NumbersTable(
-        rim.emergencies,
-        pool=deployment.callback_numbers,
-        rules=rules,
-        chance=rim.chance,
-        make_lock=threads.lock,
-        keys=rim.keys,
+        rim.emergencies, pool=pool, rules=rules, chance=rim.chance, make_lock=threads.lock, keys=rim.keys
     )
     routes = VoiceRouteTable(rim.agents, rim.clock)
     dials = Turns(DIALS_AT_ONCE, wait_s=DIAL_WAITS_S, threads=threads)
@@ -330,6 +326,7 @@ def assemble(rim: Rim, deployment: Deployment) -> Core:
         outage=OutageMemory(rim.clock, rules.window),
         effects=_effect_threads(rim, dials),
         repeats=Repeats(lambda: store_answers(numbers, rim.clock), threads=threads),
+        answers=RecentAnswers(rim.clock),
         dials=dials,
         polls=Turns(POLLS_AT_ONCE, most_each=POLLS_AT_ONCE_OF_ONE, wait_s=POLLS_WAIT_S, threads=threads),
         ends=Turns(ENDS_AT_ONCE, most_each=ENDS_AT_ONCE_OF_ONE, wait_s=ENDS_WAIT_S, threads=threads),

@@ -37,6 +37,7 @@ from shared.domain.subjects import Subject
 from shared.ports import (
     AgentRegister,
     Allowances,
+    Answers,
     CallRouter,
     Deliveries,
     Desktops,
@@ -180,6 +181,7 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
     outage: OutageLog
     effects: Effects[Effect]
     repeats: Repeats
+    answers: Answers[tuple[Dial, Answer]]
     dials: Turns
     polls: Turns
     ends: Turns
@@ -315,9 +317,26 @@ class EmergencyCalling(Struct, frozen=True, kw_only=True):
                 within_s = min(self.budgets.start_call_s, max(left_s, 0.0))
                 patient = PatientDeadline(self.clock, within_s, at_most_s=left_s, alive=self.store_alive)
                 in_time = in_turn and left_s >= MIN_LEFT_FOR_A_DIAL_S
-                return self._start_call(dial, caller, patient if in_time else self.within(0.0))
+                started = self._start_call(dial, caller, patient if in_time else self.within(0.0))
         except LineFull as turned_away:
-            return self._start_call(dial, caller, self.within(0.0), turned_away)
+            known = self._answered_lately(dial, caller)
+            return Started(known) if known else self._start_call(dial, caller, self.within(0.0), turned_away)
+        if started.answer.known:
+            # Who comes beyond the line has repeated it before: nothing is remembered of a dial that comes once.
+            with self._answered_all_the_same():
+                self.answers.keep(claimed_key(dial, caller), (dial, started.answer))
+        return started
+
+    def _answered_lately(self, dial: Dial, caller: Caller) -> Answer | None:
+        """The answer of the same dial as it was reported before: a repeat beyond the line has the same number.
+
+        Not that of a repeat which says more: it is reported again until the store has that, too.
+        """
+        before, answer = self.answers.given(claimed_key(dial, caller)) or (None, None)
+        if before is None or answer is None or answer.expires_at is None or answer.expires_at <= self.clock.now():
+            return None
+        said = (dial.entra_object_id, dial.server_call_id or before.server_call_id)
+        return structs.replace(answer, known=True) if said == (before.entra_object_id, before.server_call_id) else None
 
     def _start_call(
         self, dial: Dial, caller: Caller, deadline: Deadline, turned_away: LineFull | None = None

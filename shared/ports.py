@@ -80,8 +80,8 @@ class CallOwner(Struct, frozen=True, kw_only=True):
     `call_key` is the key of the id; `apart` that of whom it is recorded for where something else was recorded under the
     id already. `owner` is whose the emergency is where the agent is not in the directory; `reported_by` the machine or
     source that reported the call, None for an agent. `ended_at` and `by_agent` are set for an end without a start;
-    `ended_by` is then the agent's principal that reported it, None for a machine or a source; `expires_at` is when that
-    end is forgotten.
+    `ended_by` is then the agent's principal that reported it, None for a machine or a source, and `ended_for` the keys
+    of the names by which that one meant an agent, None where it named nobody; `expires_at` is when that is forgotten.
     """
 
     call_key: Key
@@ -93,6 +93,7 @@ class CallOwner(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     by_agent: bool = False
     ended_by: str | None = None
+    ended_for: tuple[Key, ...] | None = None
     expires_at: datetime | None = None
     version: str | None = None
 
@@ -138,10 +139,10 @@ class Ration(Struct, frozen=True, kw_only=True):
 
 
 class NewLeg(Struct, frozen=True):
-    """A leg whose call id nobody may have recorded yet; `late_for` is the end without a start that it replaces."""
+    """A leg whose call id nobody may have recorded yet; `late_for` are the ends without a start that it replaces."""
 
     leg: Leg
-    late_for: CallOwner | None = None
+    late_for: tuple[CallOwner, ...] = ()
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -1131,7 +1132,7 @@ class OutageDial(Struct, frozen=True, kw_only=True):
     `by` is `Caller.owner` of the one who reported it, `owner` that of an agent without an entry whose object id was
     named: they are shown it as well. `established`: it was known whose dial it is; else nobody but those two is shown
     it. `agent_key` is the key of the id that it was answered with, `call_key` that of its call id; `identity` is the
-    ACS identity that it said, and `server_key` the key of the server call.
+    ACS identity that it said, and `server_key` the key of the server call; `names` are `DialFacts.names`.
     """
 
     agent_key: str
@@ -1144,6 +1145,7 @@ class OutageDial(Struct, frozen=True, kw_only=True):
     by: str = ""
     owner: str | None = None
     established: bool = True
+    names: Mapping[str, str | None] = {}
 
 
 class OutageLog(Protocol):
@@ -1276,6 +1278,18 @@ class Repeats(Protocol):
 
         Principals take turns.
         """
+        ...
+
+
+class Answers[A](Protocol):
+    """What this process has answered lately, by who asked what."""
+
+    def keep(self, key: str, answer: A) -> None:
+        """The latest for each key."""
+        ...
+
+    def given(self, key: str) -> A | None:
+        """What was answered lately; None where nothing was, or too long ago."""
         ...
 
 

@@ -16,11 +16,17 @@ from shared.domain.ids import normal_id
 from shared.domain.words import Words
 
 MAX_BODY_BYTES = 64 * 1024
+# Beyond any field that is read, so that one which is not read, or far too long, costs a dial no more than itself.
+MAX_DIAL_BYTES = 1024 * 1024
+# What lies deeper is in no field that is read.
+MAX_DEPTH = 32
 WHOLE = "body"
 # The fields, wherever they stand, whose ids are the same however they are written (`normal_id`). Ids of calls are not.
 COMPARED_BY_NORMAL_ID = frozenset({"agent_id", "site_id", "desktop_id", "site"})
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+# A string whole, so that a bracket in it is none.
+_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 _LIMIT = re.compile(r"Expected (.{1,80}) <= ([0-9]{1,12})")
@@ -45,18 +51,40 @@ def decode[T](body: bytes, kind: type[T], *, most_bytes: int = MAX_BODY_BYTES) -
     return convert(parsed, kind, "")
 
 
-def loosely_parsed(body: bytes) -> object:
+def loosely_parsed(body: bytes, most_bytes: int = MAX_BODY_BYTES) -> object:
     """A JSON body as some clients write it: a value may be NaN, hold a raw line break, or bytes that are not UTF-8.
 
     A byte that is not UTF-8 becomes half of a character, which the field that holds it is refused for, and no other.
     """
     try:
-        parsed: object = json.loads(_text_of(body, errors="surrogateescape"), parse_int=float, strict=False)
+        return loads(_text_of(body, most_bytes, errors="surrogateescape"), strict=False)
     except ValueError:
         raise Malformed(WHOLE, "is not valid JSON") from None
+
+
+def loads(text: str | bytes, *, strict: bool = True) -> Any:
+    """JSON, with null for whatever is nested too deeply to be read; raises `ValueError`."""
+    try:
+        return json.loads(text, parse_int=float, strict=strict)
     except RecursionError:
-        raise Malformed(WHOLE, "is nested too deeply") from None
-    return parsed
+        whole = text.decode() if isinstance(text, bytes) else text
+        return json.loads(_without_depths(whole), parse_int=float, strict=strict)
+
+
+def _without_depths(text: str) -> str:
+    """The text with null for each array and object deeper than `MAX_DEPTH`: one pass, without recursion."""
+    parts: list[str] = []
+    depth, kept_from = 0, 0
+    for token in _NESTING.finditer(text):
+        if token[0] in {"[", "{"}:
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                parts += text[kept_from : token.start()], "null"
+        elif token[0] in {"]", "}"}:
+            if depth == MAX_DEPTH + 1:
+                kept_from = token.end()
+            depth -= 1
+    return "".join([*parts, text[kept_from:] if depth <= MAX_DEPTH else ""])
 
 
 def _text_of(body: bytes, most_bytes: int = MAX_BODY_BYTES, *, errors: str = "strict") -> str:

@@ -4,7 +4,6 @@ Both schemas occur, and every event in more than one shape: fields were renamed 
 and deliveries differ. Where two spellings are known both are read; `subject` is never parsed where `data` knows.
 """
 
-import json
 import math
 from base64 import b64decode
 from collections.abc import Collection, Mapping
@@ -19,6 +18,7 @@ from msgspec import Struct, structs
 
 from functions.wire.decoding import (
     in_range,
+    loads,
     mapping,
     moment_of,
     plain_id,
@@ -144,8 +144,8 @@ def _data_in(event: Mapping[str, Any]) -> object:
 def _parsed(sent: str | bytes) -> Any:
     """JSON; None for what is none, which no other delivery mends."""
     try:
-        return json.loads(sent, parse_int=float)
-    except (ValueError, RecursionError):
+        return loads(sent)
+    except ValueError:
         return None
 
 

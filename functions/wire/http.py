@@ -260,7 +260,7 @@ def decode_dial(body: bytes, *, stand_in: str | None = None) -> tuple[DialBody, 
 
     `stand_in` is the agent id of a caller whose sign-in says who they are.
     """
-    return dial_body(decoding.loosely_parsed(body), stand_in=stand_in)
+    return dial_body(decoding.loosely_parsed(body, decoding.MAX_DIAL_BYTES), stand_in=stand_in)
 
 
 def dial_body(sent: object, field: str = "", *, stand_in: str | None = None) -> tuple[DialBody, tuple[str, ...]]:

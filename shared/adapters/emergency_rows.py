@@ -2,7 +2,8 @@
 
     agent|{agent}                           the emergency itself; its version fences every transition
     call|{call}                             whose call an id is, or that it ended before it started
-    call|{call}|{agent}                     likewise, where something else is recorded under the id already
+    call|{call}|{agent}                     likewise, where something else is recorded under the id already; of an end
+                                            without a start, by who told it of whom
     server|{call}|{rank}|{agent}            who claims a server call, or for whom it was seen
     starter|{identity}|{rank}|{agent}       who has an untied leg and would start its server call by this identity
     starter|{identity}|{rank}|guess|{agent} who has none, but one whose server call is inferred

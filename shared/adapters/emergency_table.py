@@ -233,7 +233,7 @@ class EmergencyTable:
             _require_room(writes)
             versions = self._apply(writes, deadline)
         except RowConflict as conflict:
-            if conflict.index == 0 and change.new_legs:
+            if conflict.index < _proofs(change):
                 raise CallIdTaken from None
             if change.loan is not None and conflict.miss is not Miss.EXISTS:
                 self._numbers.forget()
@@ -261,14 +261,14 @@ class EmergencyTable:
         return {}
 
     def _call_writes(self, change: Change, index: Mapping[str, Values]) -> Iterable[Write]:
-        for new in change.new_legs:
-            row, late_for = leg_row(new.leg, change.emergency.agent_key), new.late_for
-            if late_for is not None and call_row(late_for.call_key, late_for.apart) == row:
-                yield Replace(row, index[row], late_for.version)
-                assert late_for.expires_at is not None
-                yield Delete(bare_row(late_for.expires_at, "call", key_of(row)))
-            else:
-                yield Insert(row, index[row])
+        """What proves that the ids of new legs are as they were read comes first (`_proofs`)."""
+        legs, ends = _rows_of_new_legs(change), _ends_taken(change)
+        for row in legs:
+            yield Replace(row, index[row], ends[row].version) if row in ends else Insert(row, index[row])
+        yield from (Delete(row, end.version) for row, end in ends.items() if row not in legs)
+        for row, end in ends.items():
+            assert end.expires_at is not None
+            yield Delete(bare_row(end.expires_at, "call", key_of(row)))
 
     def _loan_writes(self, change: Change, deadline: Deadline) -> Iterable[Write]:
         if change.loan is None:
@@ -623,13 +623,27 @@ def _once_a_row(writes: Sequence[Write]) -> list[Write]:
     return [passed_on.get(write.key, write) for write in kept]
 
 
+def _proofs(change: Change) -> int:
+    """How many of the first writes prove what was read of the ids of new legs; `_apply` leaves none of them out."""
+    return len({*_rows_of_new_legs(change), *_ends_taken(change)})
+
+
+def _rows_of_new_legs(change: Change) -> list[str]:
+    return [leg_row(new.leg, change.emergency.agent_key) for new in change.new_legs]
+
+
+def _ends_taken(change: Change) -> dict[str, CallOwner]:
+    """The ends without a start that new legs replace, by row: none is left to end another call of the same id."""
+    return {call_row(end.call_key, end.apart): end for new in change.new_legs for end in new.late_for}
+
+
 def _require_room(writes: Sequence[Write]) -> None:
     if len(writes) > MAX_ROWS_A_COMMIT:
         raise TooManyRows
 
 
 def _index_writes(before: Sequence[str], index: Mapping[str, Values], change: Change) -> Iterable[Write]:
-    written_first = {leg_row(new.leg, change.emergency.agent_key) for new in change.new_legs}
+    written_first = _rows_of_new_legs(change)
     alone = alone_rows(change.emergency)
     for write in _moved(before, index):
         if write.key in written_first:

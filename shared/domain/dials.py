@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct, field, structs
 
 from shared.domain.agents import Agent
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, is_of_an_agent
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, Leg, LegEnd, Reach, goes_on, latest_dialled, standing, without_drill
 from shared.domain.emergency_numbers import EMERGENCY_911, EmergencyNumber, recognise
@@ -19,7 +19,7 @@ from shared.domain.presence import Hold
 from shared.domain.sites import Site, SiteMap, site_now
 from shared.domain.situations import Situation, situation_of
 from shared.domain.stamps import age_of
-from shared.domain.subjects import Subject
+from shared.domain.subjects import Subject, unlisted_key
 from shared.domain.voice_routes import VoiceRoute, routed
 
 # Less than that is the way of a request, and what a clock may be wrong by in any case.
@@ -129,6 +129,19 @@ class DialFacts(Struct, frozen=True, kw_only=True):
     def principal(self) -> str:
         """Who is rationed: an agent themself; of a machine each listed agent, and all others that it names as one."""
         return self.caller.owner if self.caller.is_agent or self.agent is None else self.subject.key
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """The names by which a machine or a source may mean whoever dialled, with whose each is."""
+        subject, caller, principal = self.subject, self.caller, self.subject.principal
+        names = {subject.key: subject.owner}
+        if subject.entry is not None:
+            names[subject.entry.key] = None
+        if principal is not None and is_of_an_agent(principal):
+            names[unlisted_key(subject.agent_id, principal)] = principal
+        if not caller.is_agent:
+            names[unlisted_key(self.dial.agent_id, caller.owner)] = caller.owner
+        return names
 
     @property
     def reported_as(self) -> str | None:

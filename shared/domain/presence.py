@@ -133,9 +133,13 @@ class SetPresence(Struct, frozen=True):
 
 
 class Settle(Struct, frozen=True):
-    """Nothing is left to do now; record the hold, and look once more at its `look_again_at` if that is set."""
+    """Nothing is left to do now; record the hold, and look once more at its `look_again_at` if that is set.
+
+    `handed_on`: the presence stays as it is, because another emergency holds it.
+    """
 
     hold: Hold
+    handed_on: bool = False
 
 
 Step = Remember | SetPresence | Settle
@@ -152,6 +156,12 @@ def next_step(hold: Hold, *, held: bool, current: Presence, now: datetime) -> St
     A change by a person, or by nobody knows whom, stays; one by the service itself is undone (S2).
     """
     return _next_while_held(hold, current) if held else _next_after_hold(hold, current, now)
+
+
+def hand_on(step: Step, hold: Hold) -> Step:
+    """Instead of a step that ends this hold, where another emergency holds the same presence."""
+    ends = isinstance(step, SetPresence) or (isinstance(step, Settle) and step.hold.settled)
+    return Settle(structs.replace(hold, settled=True, look_again_at=None), handed_on=True) if ends else step
 
 
 def _is_ours(hold: Hold, current: Presence) -> bool:

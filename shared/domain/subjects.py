@@ -1,6 +1,6 @@
 """Whose emergency it is: a directory entry's, or that of (agent id, principal) (*who speaks for whom*)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -74,6 +74,16 @@ def unlisted_key(agent_id: str, owner: str) -> str:
     if is_of_an_agent(owner):
         return key_of(owner)
     return key_of(f"{owner}|{normal_id(agent_id)}")
+
+
+def names_meant(agent_id: str, owner: str) -> dict[str, str | None]:
+    """The names of the emergencies that a machine or source (`owner`) can mean by an id, with whose each is."""
+    return {agent_key_of(agent_id): None, unlisted_key(agent_id, owner): owner}
+
+
+def meant(names: Mapping[str, str | None]) -> tuple[str, ...]:
+    """These names, each in one with whose it is: `agent_key_of` of a made-up id may be the name of another's."""
+    return tuple(key_of(f"{owner or ''}|{name}") for name, owner in names.items())
 
 
 def impersonated(caller: Caller, entry: Agent) -> Subject:

@@ -76,6 +76,7 @@ def _remembered(facts: DialFacts, outage: OutageLog, *, notified: int) -> Answer
         by=facts.caller.owner,
         owner=owner_named(object_id) if object_id else None,
         established=facts.established,
+        names=facts.names,
     )
     outage.dialled(facts.subject.agent_id, known)
     return answer

@@ -1,5 +1,6 @@
 """A leg ended, says the softphone or a machine (S8, B5, B7)."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
@@ -7,14 +8,14 @@ from msgspec import Struct, structs
 
 from shared.deadlines import Clock, Deadline
 from shared.domain.agents import Agent
-from shared.domain.callers import Caller
+from shared.domain.callers import Caller, owner_named
 from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, LegEnd, with_reported_end
 from shared.domain.errors import CallIdTaken, Malformed, Unavailable
 from shared.domain.ids import agent_key_of, key_of
 from shared.domain.leases import Rules, called
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
-from shared.domain.subjects import may_have_been_theirs, may_speak_for, unlisted_key
+from shared.domain.subjects import may_have_been_theirs, may_speak_for, meant, names_meant, unlisted_key
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
@@ -43,14 +44,11 @@ class Ended(Struct, frozen=True):
 class RecordedCall(Struct, frozen=True, kw_only=True):
     """What is recorded under a call id, as far as it concerns the caller.
 
-    `own` is the call that they may speak for, `early_end` an end without a start that theirs would be kept with;
-    otherwise theirs is kept `apart`, under this key as well, where something else is recorded under the id already.
+    `own` is the call that they may speak for, `everything` whatever is recorded under the id.
     """
 
     own: CallOwner | None
-    early_end: CallOwner | None
-    call_key: str
-    apart: str | None
+    everything: tuple[CallOwner, ...]
 
 
 def end_call(
@@ -88,11 +86,15 @@ def end_call(
             effects = change_emergency(own.agent_key, ended, emergencies=emergencies, now=now, deadline=deadline)
             telemetry.emit("end_recorded", kind="by_agent" if end.by_agent else "dropped", **said)
             return Ended(known=True, effects=effects)
-        if not _is_kept(end, caller, directory, allowances, now, deadline):
+        named = None if caller.is_agent or end.agent_id is None else directory.find(end.agent_id, deadline).result()
+        if not _is_kept(caller, named, allowances, now):
             telemetry.emit("end_recorded", kind="not_kept")
             return Ended(known=False)
         try:
-            emergencies.keep_end(_end_without_start(end, caller, recorded, at, now, deployment), deadline)
+            told = structs.replace(
+                _told(end, caller, named, emergencies, deadline), ended_at=at, expires_at=now + rules.window
+            )
+            emergencies.keep_end(_kept(told, recorded.everything, caller, emergencies, deadline), deadline)
         except CallIdTaken:
             deadline.require()
             continue
@@ -101,11 +103,8 @@ def end_call(
     raise Unavailable
 
 
-def _is_kept(
-    end: End, caller: Caller, directory: AgentDirectory, allowances: Allowances, now: datetime, deadline: Deadline
-) -> bool:
+def _is_kept(caller: Caller, named: Agent | None, allowances: Allowances, now: datetime) -> bool:
     """Whether its principal may have one more end kept: of a machine each listed agent that it names is one."""
-    named = None if caller.is_agent or end.agent_id is None else directory.find(end.agent_id, deadline).result()
     if named is not None:
         return allowances.grants(named.key, MAX_EARLY_ENDS_A_WINDOW, now)
     return allowances.grants(caller.owner, early_ends_a_window(caller), now)
@@ -118,25 +117,38 @@ def _with_end(
     return with_reported_end(emergency, leg_id, end, rules, now)
 
 
-def _end_without_start(
-    end: End, caller: Caller, recorded: RecordedCall, at: datetime, now: datetime, deployment: Deployment
-) -> CallOwner:
-    """The end to keep: as told now, together with one from the same reporter; a trusted one before any other."""
-    kept = recorded.early_end
-    told = CallOwner(
-        call_key=recorded.call_key,
-        apart=recorded.apart,
-        ended_at=at,
+def _told(end: End, caller: Caller, named: Agent | None, emergencies: EmergencyStore, deadline: Deadline) -> CallOwner:
+    """The end of a call without a start; `named` is the entry of the id by which a machine or source means an agent."""
+    ended_for = None
+    if not caller.is_agent and end.agent_id is not None:
+        names = names_meant(end.agent_id, caller.owner)
+        if named is not None and named.entra_object_id:
+            # Whatever entry of theirs the start is recorded under.
+            owner = owner_named(named.entra_object_id)
+            names |= {unlisted_key(end.agent_id, owner): owner}
+        ended_for = tuple(emergencies.keys_of(name, deadline)[0] for name in meant(names))
+    return CallOwner(
+        call_key=key_of(end.call_id),
         by_agent=end.by_agent,
         ended_by=caller.owner if caller.is_agent else None,
-        expires_at=now + deployment.rules.window,
+        ended_for=ended_for,
     )
-    if kept is None:
-        return told
-    told = structs.replace(told, apart=kept.apart, expires_at=kept.expires_at, version=kept.version)
-    if kept.ended_by == told.ended_by and kept.ended_at is not None:
-        return structs.replace(told, ended_at=min(at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
-    return told if told.ended_by is None else kept
+
+
+def _kept(
+    told: CallOwner, recorded: Iterable[CallOwner], caller: Caller, emergencies: EmergencyStore, deadline: Deadline
+) -> CallOwner:
+    """What to keep of it: in one with an end that the same reporter told of the same agent, else beside what is there.
+
+    Of two agents they stay two ends: each is that of one call, and taken by its start.
+    """
+    ends = (each for each in recorded if each.agent_key is None)
+    kept = next((each for each in ends if (each.ended_by, each.ended_for) == (told.ended_by, told.ended_for)), None)
+    if kept is None or kept.ended_at is None or told.ended_at is None:
+        taken = any(each.apart is None for each in recorded)
+        beside = emergencies.keys_of(key_of("|".join((caller.owner, *(told.ended_for or ())))), deadline)[0]
+        return structs.replace(told, apart=beside if taken else None)
+    return structs.replace(kept, ended_at=min(told.ended_at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
 
 
 def find_own_call(
@@ -153,8 +165,7 @@ def find_own_call(
     Raises `Malformed` when it could be several agents': not even the one leg that is in progress is guessed, for what
     is told may be a repeat about another's, and would end a call that goes on. Raises `Unavailable`.
     """
-    call_key = key_of(call_id)
-    recorded = emergencies.calls(call_key, deadline)
+    recorded = emergencies.calls(key_of(call_id), deadline)
     calls = [each for each in recorded if each.agent_key is not None]
     own = _among(calls, _names_of(agent_id, caller, directory, deadline), caller, emergencies, deadline)
     if not own and caller.is_agent:
@@ -165,16 +176,7 @@ def find_own_call(
     own = _likeliest(own, caller)
     if len(own) > 1:
         raise Malformed("agent_id", "needed here, because several agents reported this call_id")
-    ends = [each for each in recorded if each.agent_key is None]
-    mine = next((each for each in ends if each.ended_by == caller.owner), None)
-    early_end = mine or next((each for each in ends if each.ended_by is None or not caller.is_agent), None)
-    taken = any(each.apart is None for each in recorded)
-    return RecordedCall(
-        own=own[0] if own else None,
-        early_end=early_end,
-        call_key=call_key,
-        apart=emergencies.keys_of(key_of(caller.owner), deadline)[0] if taken else None,
-    )
+    return RecordedCall(own=own[0] if own else None, everything=tuple(recorded))
 
 
 def _among(
@@ -219,7 +221,7 @@ def _names_of(
         return listed | {unlisted_key(caller.stand_in or "", caller.owner): caller.owner}
     if agent_id is None:
         return None
-    return {agent_key_of(agent_id): None, unlisted_key(agent_id, caller.owner): caller.owner}
+    return names_meant(agent_id, caller.owner)
 
 
 def _other_names_of(caller: Caller, directory: AgentDirectory, deadline: Deadline) -> dict[str, str | None]:

@@ -21,6 +21,7 @@ from shared.domain.emergencies import (
 from shared.domain.errors import Conflict, EmergencyCallingError, Unreadable
 from shared.domain.leases import called
 from shared.domain.pool import low_water_of
+from shared.domain.presence import Hold
 from shared.ports import (
     MAX_DISCARDED_AT_ONCE,
     Broken,
@@ -35,6 +36,7 @@ from shared.ports import (
 )
 from shared.use_cases.change_emergency import owed_to
 from shared.use_cases.effects import Effect
+from shared.use_cases.find_holders import is_held_by_another
 from shared.use_cases.load_emergencies import load_emergencies
 from shared.use_cases.set_aside import set_aside
 from shared.use_cases.steps import LEASE_EXPIRY, Steps
@@ -202,7 +204,7 @@ class _Sweep:
         assert emergency.lease is not None
         if emergency.hold is not None:
             try:
-                left = self._presence.forget(emergency.presence_id, emergency.hold.hold_id, self._deadline) is not None
+                left = self._is_left(emergency, emergency.hold, now)
             except EmergencyCallingError:
                 self._telemetry.emit("presence_failed", **called(emergency.lease))
                 left = True
@@ -214,6 +216,12 @@ class _Sweep:
         self._tell_expiry(emergency, settled)
         self._telemetry.emit("number_released", **called(emergency.lease))
         return True
+
+    def _is_left(self, emergency: Emergency, hold: Hold, now: datetime) -> bool:
+        """Take the hold out of the presence, unless that is another's, too; whether anything of it may still land."""
+        if is_held_by_another(emergency, self._rules, now, emergencies=self._emergencies, deadline=self._deadline):
+            return False
+        return self._presence.forget(emergency.presence_id, hold.hold_id, self._deadline) is not None
 
     def _tell_timed_out(self, emergency: Emergency, legs: Sequence[Leg]) -> None:
         for _ in legs:

@@ -280,7 +280,7 @@ def _newest_of(
 ) -> tuple[Subject, Stored]:
     """Of all `meant` under an id that had no entry when they began, the one that was named, else the newest."""
     newest: tuple[Emergency, Stored] | None = None
-    for stored in _all_under(agent_id, emergencies, deadline):
+    for stored in all_under(agent_id, emergencies, deadline):
         emergency = stored.emergency
         if emergency is None or (named is not None and emergency.live_id != named):
             continue
@@ -296,7 +296,7 @@ def _newest_of(
     return Subject(agent_id=goes_by, key=emergency.agent_key, owner=emergency.owner), stored
 
 
-def _all_under(agent_id: str, emergencies: EmergencyStore, deadline: Deadline) -> Iterator[Stored]:
+def all_under(agent_id: str, emergencies: EmergencyStore, deadline: Deadline) -> Iterator[Stored]:
     """Every emergency under an id that nobody in the directory has: of as many unlisted agents as claim it."""
     for keys in batched(emergencies.unlisted_of(agent_id, deadline), READ_AT_ONCE, strict=False):
         reads = [emergencies.load(key, deadline) for key in keys]

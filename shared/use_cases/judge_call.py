@@ -20,6 +20,9 @@ from shared.ports import AgentDirectory, EmergencyStore, OutageLog, Telemetry
 from shared.use_cases.answer_callback import is_callback
 from shared.use_cases.look_up_dial import StoreKnows, look_up_dial
 
+# A parameter that is there twice is the whole and each of two; two such ones.
+MAX_ASKED_AT_ONCE = 9
+
 
 def judge_call(
     server_call_id: str,
@@ -39,13 +42,16 @@ def judge_call(
     store the call is private, which costs a recording at most; so is one that may be a dial which this process
     answered without the store, until that is recorded.
     """
-    call_key = key_of(server_call_id)
     try:
-        emergency = _is_emergency(
-            call_key, started_by, emergencies, directory, clock, deployment, deadline
-        ) or is_callback(server_call_id, emergencies, deadline)
-        private = not emergency and _may_be_unrecorded(
-            call_key, started_by, emergencies, directory, outage, clock, deadline
+        asked = _asked(server_call_id, started_by)
+        emergency = any(
+            _is_emergency(key_of(call_id), starter, emergencies, directory, clock, deployment, deadline)
+            or is_callback(call_id, emergencies, deadline)
+            for call_id, starter in asked
+        )
+        private = not emergency and any(
+            _may_be_unrecorded(key_of(call_id), starter, emergencies, directory, outage, clock, deadline)
+            for call_id, starter in asked
         )
     except Unavailable:
         private = True
@@ -56,6 +62,22 @@ def judge_call(
     if emergency:
         telemetry.emit("call_judged", kind="emergency")
     return EMERGENCY if emergency else ORDINARY
+
+
+def _asked(server_call_id: str, started_by: str | None) -> list[tuple[str, str | None]]:
+    """Each call and starter that is asked about; raises `Unavailable` where there are too many to look up.
+
+    The Functions host joins the values of a parameter that is there twice by a comma.
+    """
+    call_ids, starters = _values_in(server_call_id), _values_in(started_by) if started_by is not None else [None]
+    asked: list[tuple[str, str | None]] = [(call_id, starter) for call_id in call_ids for starter in starters]
+    if len(asked) > MAX_ASKED_AT_ONCE:
+        raise Unavailable
+    return asked
+
+
+def _values_in(sent: str) -> list[str]:
+    return list(dict.fromkeys((sent, *(part for each in sent.split(",") if (part := each.strip())))))
 
 
 def _is_emergency(

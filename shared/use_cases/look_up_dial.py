@@ -3,7 +3,8 @@
 from enum import StrEnum
 
 from shared.deadlines import Deadline
-from shared.ports import CallOwner, EmergencyStore, OutageDial
+from shared.ports import EmergencyStore, OutageDial
+from shared.use_cases.believe_end import believed_ends
 
 
 class StoreKnows(StrEnum):
@@ -16,15 +17,10 @@ class StoreKnows(StrEnum):
 
 def look_up_dial(dialled: OutageDial, emergencies: EmergencyStore, deadline: Deadline) -> StoreKnows:
     """How much of it is known: another process may have recorded it. Raises `Unavailable`."""
-    records = [each for each in emergencies.calls(dialled.call_key, deadline) if _is_of(dialled, each)]
-    if any(each.agent_key is not None for each in records):
-        return StoreKnows.RECORDED
-    return StoreKnows.ITS_END if records else StoreKnows.NOTHING
-
-
-def _is_of(dialled: OutageDial, record: CallOwner) -> bool:
-    """Ids are the softphone's own and may clash: what an agent without an entry says of theirs is of no other's."""
+    records = emergencies.calls(dialled.call_key, deadline)
     theirs = (None, dialled.by, dialled.owner)
-    if record.agent_key is None:
-        return record.ended_by in theirs
-    return record.reported_by is not None or record.owner in theirs
+    # Ids are the softphone's own and may clash: what an agent without an entry says of theirs is of no other's.
+    if any(each.agent_key and (each.reported_by is not None or each.owner in theirs) for each in records):
+        return StoreKnows.RECORDED
+    ends = believed_ends(records, told_by=theirs, names=dialled.names, emergencies=emergencies, deadline=deadline)
+    return StoreKnows.ITS_END if ends else StoreKnows.NOTHING

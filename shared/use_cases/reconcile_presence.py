@@ -1,6 +1,6 @@
 """Bring an agent's presence to what it should be: read, decide, act, until nothing is left to do (B5)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
@@ -9,9 +9,10 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, settle, standing, with_hold, with_look, with_presence_put_off
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.leases import called
-from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle, is_left, next_step
+from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle, Step, hand_on, is_left, next_step
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
+from shared.use_cases.find_holders import is_held_by_another
 
 PUT_OFF_WITHIN_S = 1.0
 
@@ -55,9 +56,31 @@ def _tell(error: Exception, telemetry: Telemetry) -> None:
     telemetry.emit("presence_failed")
 
 
-def _tell_left(before: Emergency, hold: Hold, current: Presence, telemetry: Telemetry, *, held: bool) -> None:
-    if before.hold is not None and is_left(before.hold, hold, current, held=held):
+def _tell_left(before: Emergency, step: Settle, current: Presence, telemetry: Telemetry, *, held: bool) -> None:
+    if before.hold is not None and not step.handed_on and is_left(before.hold, step.hold, current, held=held):
         telemetry.emit("presence_left", **called(before.lease))
+
+
+def _is_let_go(before: Hold, step: Settle) -> bool:
+    over = not before.settled or before.look_again_at is not None
+    return over and step.hold.settled and not step.handed_on
+
+
+def _step(
+    emergency: Emergency,
+    current: Presence,
+    emergencies: EmergencyStore,
+    deployment: Deployment,
+    now: datetime,
+    deadline: Deadline,
+    *,
+    held: bool,
+) -> Step:
+    assert emergency.hold is not None
+    step = next_step(emergency.hold, held=held, current=current, now=now)
+    if not held and is_held_by_another(emergency, deployment.rules, now, emergencies=emergencies, deadline=deadline):
+        return hand_on(step, emergency.hold)
+    return step
 
 
 def _reconcile(
@@ -76,7 +99,7 @@ def _reconcile(
         now = clock.now()
         held = standing(emergency, deployment.rules, now).held
         current = current or presence.read(emergency.presence_id, deadline)
-        step = next_step(emergency.hold, held=held, current=current, now=now)
+        step = _step(emergency, current, emergencies, deployment, now, deadline, held=held)
         try:
             match step:
                 case SetPresence(wanted):
@@ -95,7 +118,7 @@ def _reconcile(
                     stored = emergencies.commit(Change(stored=stored, emergency=kept, now=now), deadline).stored
                     committed = True
                 case Settle(hold):
-                    if hold.settled and (not emergency.hold.settled or emergency.hold.look_again_at is not None):
+                    if _is_let_go(emergency.hold, step):
                         # It is nobody's but the agent's now: whatever of ours is hidden behind it goes.
                         again_at = presence.forget(emergency.presence_id, hold.hold_id, deadline)
                         hold = structs.replace(hold, look_again_at=again_at)
@@ -106,7 +129,7 @@ def _reconcile(
                     settled = with_look(with_hold(known, hold, hold.look_again_at), now, held=held, at=current.look_at)
                     if settled != emergency:
                         emergencies.commit(Change(stored=stored, emergency=settled, now=now), deadline)
-                    _tell_left(emergency, hold, current, telemetry, held=held)
+                    _tell_left(emergency, step, current, telemetry, held=held)
                     return
         except Conflict:
             stored, current, committed = emergencies.load(agent_key, deadline).result(), None, False

@@ -25,7 +25,6 @@ from shared.domain.dials import (
 from shared.domain.emergencies import (
     Emergency,
     Leg,
-    LegEnd,
     UnlistedEmergencyPlace,
     with_claim,
     with_leg,
@@ -81,6 +80,7 @@ from shared.use_cases.answer_in_outage import (
     mail_granted,
     owed_after_outage,
 )
+from shared.use_cases.believe_end import believed_ends, end_told
 from shared.use_cases.change_emergency import change_emergency, owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import begun_before, id_left, identify_dial, own_entries, presumed
@@ -313,13 +313,13 @@ def _situated(facts: DialFacts, means: _Means) -> DialFacts:
 class _Lessons(Struct, frozen=True, kw_only=True):
     """What the tries before this one have met.
 
-    `apart`: another's call or end has the call id already. `late_for` is the call's own end, where that came first,
-    `recorded_under` the key under which another host recorded it. `takes`: whether a resting number may be taken from
-    those who held it last.
+    `apart`: another's call or end has the call id already. `late_for` are the call's own ends, where they came
+    first, `recorded_under` the key under which another host recorded it. `takes`: whether a resting number may be taken
+    from those who held it last.
     """
 
     apart: bool = False
-    late_for: CallOwner | None = None
+    late_for: tuple[CallOwner, ...] = ()
     recorded_under: str | None = None
     takes: bool = True
 
@@ -458,16 +458,18 @@ def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons
     if mine:
         # Another host with another secret in front may have recorded it under another of the keys.
         return structs.replace(found.lessons, recorded_under=mine[0].agent_key)
-    ends = [each for each in recorded if each.agent_key is None and _is_believed(each, facts)]
-    late_for = ends[0] if ends else None
+    # An end that an agent told before its start is that of their own call, whoever reports the start.
+    themself = facts.caller.owner if facts.caller.is_agent else facts.subject.principal
+    late_for = believed_ends(
+        recorded,
+        told_by=(None, themself),
+        names=facts.names,
+        emergencies=means.emergencies,
+        deadline=means.deadline,
+    )
     # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
-    clashes = any(each.apart is None and each is not late_for for each in recorded)
+    clashes = any(each.apart is None and each not in late_for for each in recorded)
     return structs.replace(found.lessons, late_for=late_for, apart=found.lessons.apart or clashes)
-
-
-def _is_believed(end: CallOwner, facts: DialFacts) -> bool:
-    """An end that an agent told before its start is that of their own call, whoever reports the start."""
-    return end.ended_by in (None, facts.caller.owner if facts.caller.is_agent else facts.subject.principal)
 
 
 # The transition -------------------------------------------------------------------------------------------------------
@@ -570,8 +572,8 @@ def _change(
     means: _Means,
 ) -> Change:
     late_for, known, now = found.lessons.late_for, found.stored.emergency, facts.now
-    ended = LegEnd(late_for.ended_at, late_for.by_agent) if late_for is not None and late_for.ended_at else None
-    leg = new_leg(facts, lease, ended, apart=found.lessons.apart, holds_presence=late_for is None)
+    ended = end_told(late_for) if late_for else None
+    leg = new_leg(facts, lease, ended, apart=found.lessons.apart, holds_presence=not late_for)
     emergency = emergency_of(facts, known, found.agent_key, lease)
     emergency = structs.replace(
         emergency,

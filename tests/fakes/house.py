@@ -15,6 +15,7 @@ from shared.adapters.import_table import ImportTable
 from shared.adapters.numbers_table import NumbersTable
 from shared.adapters.outage_memory import OutageMemory
 from shared.adapters.presence_table import PresenceTable
+from shared.adapters.recent_answers import RecentAnswers
 from shared.adapters.recording_table import RecordingTable
 from shared.adapters.sent_table import SentTable
 from shared.adapters.service_reach import Ping
@@ -314,6 +315,7 @@ class House:
     def forget_outages(self) -> None:
         """Whatever was done without the store is known to nobody any more: the process that did it died."""
         self.outage = OutageMemory(self.clock, self.deployment.rules.window)
+        self.answers: RecentAnswers[tuple[Dial, Answer]] = RecentAnswers(self.clock)
 
     def _furnish(self, table: MemoryTable) -> None:
         """What the directory's table holds."""
@@ -382,6 +384,7 @@ class House:
             outage=self.outage,
             effects=DoneAtOnce(self.do),
             repeats=self.repeats,
+            answers=self.answers,
             dials=Turns(1),
             polls=Turns(1),
             ends=Turns(1),

@@ -48,7 +48,7 @@ DIALS: dict[str, tuple[str, object]] = {
     "a list": ("body", [CALL]),
     "null": ("body", b"null"),
     "no UTF-8": ("call_id", b'{"call_id": "\xff\xfe"}'),
-    "too long": ("body", b'{"call_id": "' + b"c" * 70_000 + b'"}'),
+    "too long": ("body", b'{"call_id": "' + b"c" * 1_100_000 + b'"}'),
     "too deep": ("body", b"[" * 30_000),
 }
 IN_THE_BACKGROUND = {"look", "outbox", "mail", "bare", "delivery", "pool"}

@@ -239,6 +239,18 @@ MUTANTS = (
         "        if pace.left < -MAX_PACED:\n",
     ),
     Mutant(
+        "beyond the line a repeat has another number",
+        DOOR,
+        "return Started(known) if known else self._start_call(",
+        "return self._start_call(",
+    ),
+    Mutant(
+        "beyond the line what a repeat says more is lost",
+        DOOR,
+        "said = (dial.entra_object_id, dial.server_call_id or before.server_call_id)",
+        "said = (before.entra_object_id, before.server_call_id)",
+    ),
+    Mutant(
         "a crisis that a machine reports to a cold process is a flood",
         DOOR,
         "if principal != self._principal(caller, agent_id):",
@@ -704,9 +716,27 @@ MUTANTS = (
     ),
     Mutant(
         "a stranger's end is that of a call which a machine reports",
-        START,
-        "return end.ended_by in (None, facts.caller.owner if facts.caller.is_agent else facts.subject.principal)",
-        "return not facts.caller.is_agent or end.ended_by in (None, facts.caller.owner)",
+        "shared/use_cases/believe_end.py",
+        "each.agent_key is None and each.ended_by in told_by]",
+        "each.agent_key is None]",
+    ),
+    Mutant(
+        "an end for one agent is that of another's call of the same id",
+        "shared/use_cases/believe_end.py",
+        "each.ended_for is None or not keys.isdisjoint(each.ended_for)]",
+        "each.ended_for is None or each.ended_for]",
+    ),
+    Mutant(
+        "the ends of two agents' calls of the same id are one",
+        ENDS,
+        "if (each.ended_by, each.ended_for) == (told.ended_by, told.ended_for)), None)",
+        "if each.ended_by == told.ended_by), None)",
+    ),
+    Mutant(
+        "an end that lies beside another's call ends the next one, too",
+        STORE,
+        "        yield from (Delete(row, end.version) for row, end in ends.items() if row not in legs)\n",
+        "",
     ),
     Mutant(
         "a stranger's call of the same id takes the end from a machine",
@@ -850,7 +880,12 @@ MUTANTS = (
     Mutant(
         "a held number stays free", NUMBERS, "for number in held & free.keys()", "for number in set() & free.keys()"
     ),
-    Mutant("the tombstone is ignored", START, "late_for = ends[0] if ends else None", "late_for = None"),
+    Mutant(
+        "the tombstone is ignored",
+        "shared/use_cases/believe_end.py",
+        "return tuple(own[:MAX_ENDS_BELIEVED])",
+        "return ()",
+    ),
     Mutant(
         "quota ignored",
         LENDING,
@@ -1132,14 +1167,14 @@ MUTANTS = (
     Mutant(
         "a call that ended before it was recorded goes on",
         LOOK_UP,
-        "return StoreKnows.ITS_END if records else StoreKnows.NOTHING",
+        "return StoreKnows.ITS_END if ends else StoreKnows.NOTHING",
         "return StoreKnows.NOTHING",
     ),
     Mutant(
         "an agent's dial is hidden by whoever gives the same call id",
         LOOK_UP,
-        "return record.reported_by is not None or record.owner in theirs",
-        "return True",
+        "each.agent_key and (each.reported_by is not None or each.owner in theirs)",
+        "each.agent_key",
     ),
     Mutant(
         "a responder who rings beside a dial that is not recorded hides End call",
@@ -1248,6 +1283,30 @@ MUTANTS = (
         DECODING,
         "name: _without_empty(each, fields[name].type) if name in fields else each",
         "name: each",
+    ),
+    Mutant(
+        "a dial is refused for how deep a field is that is not read",
+        DECODING,
+        "return json.loads(_without_depths(whole), parse_int=float, strict=strict)",
+        "raise ValueError",
+    ),
+    Mutant(
+        "a bracket in a text is taken for nesting",
+        DECODING,
+        "for token in _NESTING.finditer(text):",
+        "for token in re.finditer(r'[\\[\\]{}]', text):",
+    ),
+    Mutant(
+        "a dial is refused for how long a field is that is not read",
+        "functions/wire/http.py",
+        "dial_body(decoding.loosely_parsed(body, decoding.MAX_DIAL_BYTES), stand_in",
+        "dial_body(decoding.loosely_parsed(body), stand_in",
+    ),
+    Mutant(
+        "a call that is asked about twice is ordinary",
+        JUDGE,
+        'return list(dict.fromkeys((sent, *(part for each in sent.split(",") if (part := each.strip())))))',
+        "return [sent]",
     ),
     Mutant("a blank field is a fault", DECODING, "isinstance(value, str) and not value.strip()", "value == ''"),
     Mutant("no sign-in is checked", SETTINGS, "        read.sign_in()\n", "        pass\n"),
@@ -1511,6 +1570,30 @@ MUTANTS = (
         "shared/use_cases/return_presence.py",
         "dict.fromkeys((agent_key or agent_key_of(agent_id), unlisted_key(agent_id, owner_named(agent_id))))",
         "dict.fromkeys((agent_key_of(agent_id),))",
+    ),
+    Mutant(
+        "who looks at a presence gives back what another machine's emergency holds",
+        "shared/use_cases/return_presence.py",
+        "    if any(holders_of(agent_id, emergencies, deadline)):\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "the first of two emergencies that hold one presence gives it back",
+        RECONCILE,
+        "    if not held and is_held_by_another(",
+        "    if held and is_held_by_another(",
+    ),
+    Mutant(
+        "of two that hold one presence until one moment each leaves it to the other",
+        "shared/use_cases/find_holders.py",
+        "return any(standing(each, rules, now).held for each in others)",
+        "return any(True for _ in others)",
+    ),
+    Mutant(
+        "a lease that is over takes a presence that another emergency holds",
+        SWEEP,
+        "        if is_held_by_another(",
+        "        if False and is_held_by_another(",
     ),
     Mutant(
         "a softphone says which server call a callback is",

@@ -104,6 +104,20 @@ def test_an_unknown_call_is_ordinary_unless_its_starter_has_an_untied_leg(house:
     assert house.judge("unknown", DANA_ACS) == ORDINARY, "the leg is tied by now"
 
 
+@pytest.mark.parametrize("calls", ["server-1,server-1", "unknown,server-1", "server-1, unknown"])
+def test_a_call_that_is_asked_about_twice_is_what_it_is(house: House, calls: str) -> None:
+    dial(house, server_call_id="server-1")
+    assert house.judge(calls) == house.judge(calls, f"{DANA_ACS},{DANA_ACS}") == EMERGENCY
+    assert house.judge("unknown,unknown") == ORDINARY
+
+
+def test_a_starter_who_is_named_twice_has_an_untied_leg_all_the_same(house: House) -> None:
+    dial(house)
+    assert house.judge("unknown,unknown", f"{DANA_ACS},{DANA_ACS}") == EMERGENCY
+    assert house.judge("unknown", f"{EVE_ACS},{EVE_ACS}") == ORDINARY
+    assert house.judge("unknown", ",".join(f"{EVE_ACS}{n}" for n in range(20))) == PRIVATE, "too many to look up"
+
+
 def test_a_call_that_ended_is_still_an_emergency_when_the_crm_asks(house: House) -> None:
     dial(house)
     see(house)

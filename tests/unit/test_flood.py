@@ -14,6 +14,8 @@ from shared.adapters.allowances import Allowances
 from shared.adapters.emergency_rows import index_rows
 from shared.adapters.emergency_table import MAX_OWNERS_READ
 from shared.adapters.table import MAX_ROWS_A_COMMIT, Put, Values
+from shared.adapters.threads import OsThreads
+from shared.adapters.turns import Turns
 from shared.domain.agents import Agent
 from shared.domain.callers import Caller, CallerKind
 from shared.domain.dials import Dial
@@ -490,3 +492,55 @@ def test_more_claims_than_a_page_holds_keep_no_event_and_no_recording_from_a_lis
         house.emergencies.agents_untied(house.within())[0],
     ]
     assert first == [agent_key_of(listed)] * 3
+
+
+# Repeats beyond the line
+
+
+class HouseTime(OsThreads):
+    """Threads whose pace goes by the clock of a house."""
+
+    def __init__(self, house: House) -> None:
+        self.monotonic = house.clock.monotonic  # type: ignore[method-assign]
+
+
+def line_of(house: House) -> Callable[..., Answer]:
+    """The way of dials through one line, which keeps everybody's pace."""
+    calling = structs.replace(house.calling, dials=Turns(1, threads=HouseTime(house)))
+
+    def dialled(caller: Caller, call: int, **more: str) -> Answer:
+        dial = Dial(call_id=f"call-{call}", agent_id="any", dialled="911", country="US", **more)  # type: ignore[arg-type]
+        return calling.start_call(dial, caller=caller)
+
+    return dialled
+
+
+@pytest.mark.parametrize("caller", [DANA, EVE], ids=["listed", "unlisted"])
+def test_the_same_dial_however_often_it_is_reported_has_the_same_number(house: House, caller: Caller) -> None:
+    dialled = line_of(house)
+    first = dialled(caller, 1)
+    repeats = [dialled(caller, 1) for _ in range(30)]
+    assert not first.known and not first.degraded
+    assert {(each.known, each.degraded, each.callback_number, each.panel.mode) for each in repeats} == {
+        (True, False, first.callback_number, first.panel.mode)
+    }
+
+
+def test_what_is_another_dial_beyond_the_line_is_answered_without_the_store_and_repeated(house: House) -> None:
+    dialled = line_of(house)
+    first = dialled(EVE, 1)
+    for _ in range(20):
+        dialled(EVE, 1)
+    assert dialled(EVE, 2).degraded, "another call"
+    assert dialled(STRANGER, 1).callback_number not in (None, first.callback_number), "another caller"
+    assert dialled(EVE, 1, server_call_id="server-1").degraded, "which server call it is must come to be known"
+    assert len(house.repeats.kept) == 2
+
+
+def test_an_answer_is_remembered_for_no_longer_than_a_dialer_repeats(house: House) -> None:
+    dialled = line_of(house)
+    dialled(EVE, 1)
+    house.clock.advance(after(minutes=10))
+    for call in range(2, 22):
+        dialled(EVE, call)
+    assert dialled(EVE, 1).degraded

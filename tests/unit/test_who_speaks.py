@@ -20,11 +20,11 @@ from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, MAX_EARLY_ENDS_OF_A_MACH
 from shared.domain.presence import PresenceStatus, SetBy
 from shared.domain.subjects import unlisted_key
 from shared.use_cases.answer_dial import Answer
-from shared.use_cases.effects import DeliverNotice
+from shared.use_cases.effects import DeliverNotice, ReconcilePresence
 from shared.use_cases.end_call import End
 from shared.use_cases.report_desktop import DesktopReport
 from shared.use_cases.see_server_call import ServerCall
-from tests.fakes.house import House, TableLine, after, everybody, numbers, office, person
+from tests.fakes.house import House, Overtaken, TableLine, after, everybody, numbers, office, person
 from tests.fakes.memory_table import MemoryTable
 
 DANA_OBJECT = "0f0e0d0c-0b0a-4908-8706-0504030201aa"
@@ -53,6 +53,12 @@ def house() -> House:
     house.add_agent(Agent(agent_id="ben", name="Ben Example", acs_user_ids=(BEN_ACS,), country="US"))
     house.tick()
     return house
+
+
+class OvertakenCalls(Overtaken):
+    """Something happens right after what is recorded under a call id was read."""
+
+    kind = "call"
 
 
 def dial(house: House, agent_id: str, caller: Caller, call_id: str = "call-1", **more: object) -> Answer:
@@ -425,6 +431,75 @@ def test_a_desktop_reports_for_an_agent_of_the_directory_only(house: House) -> N
     require_own("eve", deadline=house.within())
 
 
+def look_at(house: House, by: Caller) -> PresenceStatus:
+    """Whoever asks sees it, some time after the dial; then the sweep looks at it, as it does every 20 s."""
+    shown = seen(house, "eve", by)
+    house.wait(30)
+    return shown
+
+
+@pytest.mark.parametrize("asking", [OTHER_MACHINE, TOPIC, MACHINE, office()], ids=["other", "topic", "own", "office"])
+def test_whoever_looks_at_a_presence_ends_no_hold_of_another_machines_emergency(house: House, asking: Caller) -> None:
+    house.show("eve", PresenceStatus.AVAILABLE)
+    dial(house, "eve", MACHINE)
+    house.wait(11 * 60)
+    assert look_at(house, asking) is PresenceStatus.DO_NOT_DISTURB
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
+    house.end(End(call_id="call-1", by_agent=True, agent_id="eve"), MACHINE)
+    assert house.status("eve") is PresenceStatus.AVAILABLE
+
+
+@pytest.mark.parametrize("longer", [MACHINE, TOPIC], ids=["the first", "the second"])
+@pytest.mark.parametrize("apart_s", [0, 30, 11 * 60])
+def test_presence_that_two_emergencies_hold_comes_back_after_the_last_of_them(
+    house: House, longer: Caller, apart_s: int
+) -> None:
+    shorter = TOPIC if longer is MACHINE else MACHINE
+    house.show("eve", PresenceStatus.BUSY)
+    for caller in (MACHINE, TOPIC):
+        dial(house, "eve", caller, f"call of {caller.kind}")
+        house.wait(apart_s)
+    house.end(End(call_id=f"call of {shorter.kind}", by_agent=True, agent_id="eve"), shorter)
+    house.wait(60)
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
+    assert house.telemetry.count("presence_left") == 0
+    house.end(End(call_id=f"call of {longer.kind}", by_agent=True, agent_id="eve"), longer)
+    assert house.status("eve") is PresenceStatus.BUSY
+    house.wait(180)
+    assert house.status("eve") is PresenceStatus.BUSY
+
+
+def test_presence_that_two_drops_hold_comes_back_when_both_holds_are_over_at_one_moment(house: House) -> None:
+    house.show("eve", PresenceStatus.BUSY)
+    for caller in (MACHINE, TOPIC):
+        dial(house, "eve", caller, f"call of {caller.kind}")
+    keys = [unlisted_key("eve", caller.owner) for caller in (MACHINE, TOPIC)]
+    for caller in (MACHINE, TOPIC):
+        house.end(End(call_id=f"call of {caller.kind}", by_agent=False, agent_id="eve"), caller)
+    house.clock.advance(after(minutes=11))
+
+    def the_other_reads_too(request: str) -> None:
+        if request == "commit":
+            house.line.asked = lambda _request: None
+            house.perform(ReconcilePresence(keys[1]))
+
+    house.line.asked = the_other_reads_too
+    house.perform(ReconcilePresence(keys[0]))
+    assert house.status("eve") is PresenceStatus.BUSY
+
+
+def test_a_lease_that_is_over_takes_no_presence_that_another_emergency_holds(house: House) -> None:
+    house.show("eve", PresenceStatus.BUSY)
+    dial(house, "eve", TOPIC, "call-2")
+    house.end(End(call_id="call-2", by_agent=True, agent_id="eve"), TOPIC)
+    house.clock.advance(after(minutes=100))
+    dial(house, "eve", MACHINE)
+    house.clock.advance(after(minutes=40))
+    house.tick()
+    assert emergency_of(house, "eve", TOPIC) is None
+    assert house.status("eve") is PresenceStatus.DO_NOT_DISTURB
+
+
 def test_an_unlisted_agent_without_an_emergency_has_no_presence_here(house: House) -> None:
     with pytest.raises(NotAllowed):
         seen(house, "eve", EVE)
@@ -639,6 +714,116 @@ def test_a_listed_agent_has_so_many_ends_of_unknown_calls_as_who_signs_in(house:
         house.end(End(call_id=f"call-{n}", by_agent=True, agent_id="dana"), MACHINE)
     kept = [key for key in house.rows() if key.startswith("call|")]
     assert len(kept) == MAX_EARLY_ENDS_A_WINDOW
+
+
+def test_an_end_for_one_agent_is_that_of_no_other_whose_call_has_the_same_id(house: House) -> None:
+    house.show("dana", PresenceStatus.AVAILABLE)
+    house.end(End(call_id="call-1", by_agent=True, agent_id="ben"), MACHINE)
+    for _ in range(2):
+        assert dial(house, "dana", DANA).panel.mode is Mode.EMERGENCY
+        assert seen(house, "dana", DANA) is PresenceStatus.DO_NOT_DISTURB
+    assert dial(house, "ben", MACHINE).panel.mode is Mode.NORMAL, "it is still that of the one whom it named"
+
+
+def ends(house: House) -> list[str]:
+    return [key for key in house.rows() if key.startswith("call|")]
+
+
+@pytest.mark.parametrize("first", ["ben", "dana"])
+def test_ends_for_two_agents_are_the_ends_of_both_calls_and_taken_by_them(house: House, first: str) -> None:
+    for agent_id in ("ben", "dana", "ben"):
+        house.end(End(call_id="call-1", by_agent=True, agent_id=agent_id), MACHINE)
+    assert len(ends(house)) == 2
+    for agent_id in (first, *({"ben", "dana"} - {first})):
+        assert dial(house, agent_id, MACHINE).panel.mode is Mode.NORMAL
+    assert len(ends(house)) == 2, "each is its call's own row, or gone"
+    assert not [key for key in house.rows() if key.startswith("bare|") and "|call|" in key]
+
+
+@pytest.mark.parametrize("stranger", [person("stranger"), DANA], ids=["strange", "ben's as told by dana"])
+def test_a_machines_end_keeps_what_an_agent_said_and_the_start_takes_both(house: House, stranger: Caller) -> None:
+    house.end(End(call_id="call-1", by_agent=True), stranger)
+    house.end(End(call_id="call-1", by_agent=True, agent_id="ben"), MACHINE)
+    dial(house, "ben", MACHINE)
+    assert panel_mode(house, "ben", office()) is Mode.NORMAL
+    dial(house, "dana", DANA)
+    expected = Mode.NORMAL if stranger is DANA else Mode.EMERGENCY
+    assert panel_mode(house, "dana", DANA) is expected
+
+
+def test_every_end_of_a_call_is_taken_by_its_start_and_ends_no_later_one(house: House) -> None:
+    house.end(End(call_id="call-1", by_agent=False), DANA)
+    house.end(End(call_id="call-1", by_agent=True, agent_id="dana"), MACHINE)
+    house.end(End(call_id="call-1", by_agent=False), OTHER_MACHINE)
+    assert dial(house, "dana", DANA).panel.mode is Mode.NORMAL
+    emergency = house.emergency("dana")
+    assert emergency is not None and emergency.legs[0].reported_end is not None
+    assert emergency.legs[0].reported_end.by_agent, "the agent wins in any order"
+    assert dial(house, "ben", MACHINE).panel.mode is Mode.EMERGENCY
+    assert len(ends(house)) == 2
+
+
+def test_an_end_that_changes_while_its_start_is_recorded_is_read_again(house: House) -> None:
+    table = OvertakenCalls()
+    house = House(table=table)
+    house.add_agent(Agent(agent_id="dana", country="US"))
+    house.end(End(call_id="call-1", by_agent=False), person("stranger"))
+    house.end(End(call_id="call-1", by_agent=False, agent_id="dana"), MACHINE)
+    table.meanwhile = lambda: house.end(End(call_id="call-1", by_agent=True, agent_id="dana"), MACHINE)
+    dial(house, "dana", MACHINE)
+    emergency = house.emergency("dana")
+    assert emergency is not None and emergency.legs[0].reported_end is not None
+    assert emergency.legs[0].reported_end.by_agent
+
+
+@pytest.mark.parametrize("begins_first", [True, False], ids=["the start first", "the end first"])
+@pytest.mark.parametrize(
+    ("named", "ended_by", "ends_it"),
+    [("dana", MACHINE, True), ("x", MACHINE, True), ("x", OTHER_MACHINE, False), ("ben", MACHINE, False)],
+)
+def test_whose_end_it_is_depends_on_no_order(
+    house: House, named: str, ended_by: Caller, ends_it: bool, begins_first: bool
+) -> None:
+    happens: list[Callable[[], object]] = [
+        lambda: dial(house, "x", MACHINE, entra_object_id=DANA_OBJECT),
+        lambda: house.end(End(call_id="call-1", by_agent=True, agent_id=named), ended_by),
+    ]
+    for each in happens if begins_first else reversed(happens):
+        each()
+    assert panel_mode(house, "dana", DANA) is (Mode.NORMAL if ends_it else Mode.EMERGENCY)
+
+
+@pytest.mark.parametrize("begins_first", [True, False], ids=["the start first", "the end first"])
+@pytest.mark.parametrize(
+    ("named", "ended_by", "ends_it"),
+    [
+        ("eve", MACHINE, True),
+        ("eve", OTHER_MACHINE, False),
+        (f"{MACHINE.owner}|eve", OTHER_MACHINE, False),
+        (EVE_OBJECT, MACHINE, False),
+    ],
+)
+def test_whose_end_of_an_unlisted_agents_call_it_is_depends_on_no_order(
+    house: House, named: str, ended_by: Caller, ends_it: bool, begins_first: bool
+) -> None:
+    happens: list[Callable[[], object]] = [
+        lambda: dial(house, "eve", MACHINE),
+        lambda: house.end(End(call_id="call-1", by_agent=True, agent_id=named), ended_by),
+    ]
+    for each in happens if begins_first else reversed(happens):
+        each()
+    assert panel_mode(house, "eve", MACHINE) is (Mode.NORMAL if ends_it else Mode.EMERGENCY)
+
+
+@pytest.mark.parametrize(("named", "is_over"), [("dana", True), ("ben", False)])
+def test_a_dial_that_an_outage_answered_is_not_over_by_an_end_for_another(
+    house: House, named: str, is_over: bool
+) -> None:
+    house.line.away = True
+    dial(house, "dana", DANA)
+    house.line.away = False
+    house.end(End(call_id="call-1", by_agent=True, agent_id=named), MACHINE)
+    assert panel_mode(house, "dana", DANA) is (Mode.NORMAL if is_over else Mode.EMERGENCY)
 
 
 # In an outage

@@ -377,6 +377,17 @@ def test_whatever_the_data_holds_is_read_or_malformed(data: Any, subject: str) -
             str(error).encode()
 
 
+def test_however_deep_an_optional_field_of_a_dial_is_the_event_counts() -> None:
+    deep = "[" * 50_000 + "]" * 50_000
+    data = '{"call_id":"c","agent_id":"a","dialled":"911","location":' + deep + "}"
+    kind = '"eventType":"EmergencyCalling.CallStarted","eventTime":"2026-11-20T18:00:00Z","dataVersion":"1"'
+    sent = '{"id":"1","topic":"/topic","subject":"s",' + kind + ',"data":' + data + "}"
+    event_grid.replace_event_decoder()
+    event = eventgrid.EventGridEventInConverter.decode(meta.Datum(sent, "json"), trigger_metadata={})
+    dial = event_grid.dialled(telephony_event(event))
+    assert (dial.call_id, dial.dialled, dial.ignored) == ("c", "911", ("location",))
+
+
 def test_deep_data_is_malformed() -> None:
     deep: Any = []
     for _ in range(50_000):

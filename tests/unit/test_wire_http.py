@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.wire.banners import BANNERS, banner_words
-from functions.wire.decoding import MAX_BODY_BYTES, convert, decode
+from functions.wire.decoding import MAX_DEPTH, MAX_DIAL_BYTES, convert, decode, loads
 from functions.wire.http import (
     MAX_KIND_OF_DEVICE_CHARS,
     MAX_SITE_UTF16_UNITS,
@@ -251,16 +251,45 @@ def test_no_byte_of_an_optional_field_keeps_a_dial_from_being_taken(address: byt
         (b'"text"', "body"),
         (b"\xff\xfe", "body"),
         (b'{"call_id":"\xff"}', "call_id"),
-        (b'{"call_id":"c","agent_id":"a","dialled":"911","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "body"),
-        (b'{"x":' * 10_000 + b"1" + b"}" * 10_000, "body"),
+        (b'{"call_id":"c","agent_id":"a","dialled":"911","x":' + b"[" * 30_000, "body"),
+        (b'{"call_id":' * 10_000 + b"1" + b"}" * 10_000, "call_id"),
         (b'{"call_id":"c","agent_id":"a","dialled":"911"} {}', "body"),
-        (b" " * MAX_BODY_BYTES + b"{}", "body"),
+        (b" " * MAX_DIAL_BYTES + b"{}", "body"),
     ],
 )
 def test_what_is_no_such_body_is_malformed(sent: bytes, field: str) -> None:
     with pytest.raises(Malformed) as raised:
         decode_dial(sent)
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("more", "left_out"),
+    [
+        (b'"location":{"address":"' + b"x" * 70_000 + b'"}', ["location.address"]),
+        (b'"x":"' + b"x" * 70_000 + b'"', []),
+        (b'"location":' + b"[" * 30_000 + b"]" * 30_000, ["location"]),
+        (b'"location":{"address":' + b'{"a":' * 30_000 + b"1" + b"}" * 30_000 + b"}", ["location.address"]),
+        (b'"x":' + b"[" * 30_000 + rb'"]\"]"' + b"]" * 30_000, []),
+    ],
+    ids=["long", "long and unknown", "deep", "deep within", "deep and unknown"],
+)
+def test_however_long_or_deep_an_optional_field_is_the_dial_is_taken_without_it(
+    more: bytes, left_out: list[str]
+) -> None:
+    read, ignored = decode_dial(b'{"call_id":"c",' + more + b',"agent_id":"a","dialled":"911"}')
+    assert (read.call_id, read.agent_id, read.dialled, list(ignored)) == ("c", "a", "911", left_out)
+
+
+@settings(max_examples=20, deadline=None)
+@given(text=st.text('[]{}"\\a,:', max_size=20))
+def test_only_what_is_deeper_than_any_field_is_read_as_null(text: str) -> None:
+    sent = json.dumps([text, {text: 1}])[:-1] + "," + "[" * 100_000 + "]" * 100_000 + "," + json.dumps(text) + "]"
+    first, second, nested, last = loads(sent)
+    assert (first, second, last) == (text, {text: 1}, text)
+    for _ in range(MAX_DEPTH - 1):
+        [nested] = nested
+    assert nested is None
 
 
 @given(sent=st.binary() | st.text().map(str.encode))
