@@ -25,8 +25,8 @@ WHOLE = "body"
 COMPARED_BY_NORMAL_ID = frozenset({"agent_id", "site_id", "desktop_id", "site"})
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-# A string whole, so that a bracket in it is none.
-_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+# A string whole, so that a bracket in it is none; one that never ends goes to the end: nothing is gone through twice.
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII)
 _LIMIT = re.compile(r"Expected (.{1,80}) <= ([0-9]{1,12})")
