@@ -78,7 +78,6 @@ const LENT_MS = 3_600_000;
 const LENT_AFTER_CALL_MS = 1_800_000;
 // The storage is that of the page around, too, which may keep anything of its own under so short a name.
 const UNENDED = "ec";
-const LOCK = "ec";
 const CALLBACK_HEADER = "emergency-callback";
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const RUNG = new Set(["EarlyMedia", "Ringing", "Connected"]);
@@ -955,7 +954,7 @@ export function createEmergencyDialer(options) {
       // Of a redial both: the end of the call that dropped may still be owed.
       sessionStorage.setItem(UNENDED, [...unended(), mine.callId].slice(-MOST_UNENDED).join(" "));
       // A duplicated tab copies the storage: the lock tells it that the call lives in another one.
-      navigator.locks?.request(`${LOCK}:${mine.callId}`, () => mine.done).catch(() => {});
+      navigator.locks?.request(`${UNENDED}:${mine.callId}`, () => mine.done).catch(() => {});
     } catch {
       // In a frame of another site storage may be barred.
     }
@@ -988,7 +987,7 @@ export function createEmergencyDialer(options) {
 
   /** @param {string} callId */
   async function endIfLeft(callId) {
-    const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${LOCK}:${callId}`), () => false);
+    const lives = await navigator.locks?.query().then((all) => all.held?.some((lock) => lock.name === `${UNENDED}:${callId}`), () => false);
     if (lives) forget(callId);
     else await reportEnd({ callId }, "dropped");
   }

@@ -158,10 +158,14 @@ def next_step(hold: Hold, *, held: bool, current: Presence, now: datetime) -> St
     return _next_while_held(hold, current) if held else _next_after_hold(hold, current, now)
 
 
-def hand_on(step: Step, hold: Hold) -> Step:
-    """Instead of a step that ends this hold, where another emergency holds the same presence."""
-    ends = isinstance(step, SetPresence) or (isinstance(step, Settle) and step.hold.settled)
-    return Settle(structs.replace(hold, settled=True, look_again_at=None), handed_on=True) if ends else step
+def lets_go(step: Step) -> bool:
+    """Whether this step, after a hold, changes the presence or is the last one."""
+    return isinstance(step, SetPresence) or (isinstance(step, Settle) and step.hold.settled)
+
+
+def hand_on(hold: Hold) -> Settle:
+    """Instead of a step that lets go, where another emergency holds the same presence."""
+    return Settle(structs.replace(hold, settled=True, look_again_at=None), handed_on=True)
 
 
 def _is_ours(hold: Hold, current: Presence) -> bool:

@@ -30,6 +30,11 @@ def believed_ends(
     return tuple(own[:MAX_ENDS_BELIEVED])
 
 
+def is_taken(recorded: Iterable[CallOwner], ends: Collection[CallOwner] = ()) -> bool:
+    """Whether something else than these ends is recorded under the id itself: what is new is recorded apart then."""
+    return any(each.apart is None and each not in ends for each in recorded)
+
+
 def end_told(ends: Collection[CallOwner]) -> LegEnd | None:
     """What they say together: the earliest moment, by the agent if one of them says so."""
     times = [each.ended_at for each in ends if each.ended_at is not None]

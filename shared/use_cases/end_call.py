@@ -1,6 +1,6 @@
 """A leg ended, says the softphone or a machine (S8, B5, B7)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +17,7 @@ from shared.domain.leases import Rules, called
 from shared.domain.pool import MAX_EARLY_ENDS_A_WINDOW, early_ends_a_window
 from shared.domain.subjects import may_have_been_theirs, may_speak_for, meant, names_meant, unlisted_key
 from shared.ports import AgentDirectory, Allowances, CallOwner, EmergencyStore, Telemetry
+from shared.use_cases.believe_end import is_taken
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.effects import Effect
 from shared.use_cases.identify import id_left, other_entries, own_entries
@@ -136,7 +137,7 @@ def _told(end: End, caller: Caller, named: Agent | None, emergencies: EmergencyS
 
 
 def _kept(
-    told: CallOwner, recorded: Iterable[CallOwner], caller: Caller, emergencies: EmergencyStore, deadline: Deadline
+    told: CallOwner, recorded: Collection[CallOwner], caller: Caller, emergencies: EmergencyStore, deadline: Deadline
 ) -> CallOwner:
     """What to keep of it: in one with an end that the same reporter told of the same agent, else beside what is there.
 
@@ -145,9 +146,8 @@ def _kept(
     ends = (each for each in recorded if each.agent_key is None)
     kept = next((each for each in ends if (each.ended_by, each.ended_for) == (told.ended_by, told.ended_for)), None)
     if kept is None or kept.ended_at is None or told.ended_at is None:
-        taken = any(each.apart is None for each in recorded)
         beside = emergencies.keys_of(key_of("|".join((caller.owner, *(told.ended_for or ())))), deadline)[0]
-        return structs.replace(told, apart=beside if taken else None)
+        return structs.replace(told, apart=beside if is_taken(recorded) else None)
     return structs.replace(kept, ended_at=min(told.ended_at, kept.ended_at), by_agent=kept.by_agent or told.by_agent)
 
 

@@ -15,7 +15,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.ids import agent_key_of
 from shared.domain.subjects import unlisted_key
 from shared.ports import AgentDirectory, CallOwner, EmergencyStore, NewLeg
-from shared.use_cases.believe_end import believed_ends, end_told
+from shared.use_cases.believe_end import believed_ends, end_told, is_taken
 
 
 class Found(Struct, frozen=True):
@@ -53,7 +53,7 @@ def look_up_answers(
             emergencies=emergencies,
             deadline=deadline,
         )
-        found[key] = Found(late_for, any(each.apart is None and each not in late_for for each in recorded))
+        found[key] = Found(late_for, is_taken(recorded, late_for))
     return found
 
 

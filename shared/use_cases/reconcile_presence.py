@@ -9,7 +9,18 @@ from shared.domain.deployment import Deployment
 from shared.domain.emergencies import Emergency, settle, standing, with_hold, with_look, with_presence_put_off
 from shared.domain.errors import Conflict, Unavailable
 from shared.domain.leases import called
-from shared.domain.presence import Hold, Presence, Remember, SetPresence, Settle, Step, hand_on, is_left, next_step
+from shared.domain.presence import (
+    Hold,
+    Presence,
+    Remember,
+    SetPresence,
+    Settle,
+    Step,
+    hand_on,
+    is_left,
+    lets_go,
+    next_step,
+)
 from shared.ports import Change, EmergencyStore, PresenceGateway, Telemetry
 from shared.use_cases.change_emergency import change_emergency
 from shared.use_cases.find_holders import is_held_by_another
@@ -78,9 +89,10 @@ def _step(
 ) -> Step:
     assert emergency.hold is not None
     step = next_step(emergency.hold, held=held, current=current, now=now)
-    if not held and is_held_by_another(emergency, deployment.rules, now, emergencies=emergencies, deadline=deadline):
-        return hand_on(step, emergency.hold)
-    return step
+    if held or not lets_go(step):
+        return step
+    others = is_held_by_another(emergency, deployment.rules, now, emergencies=emergencies, deadline=deadline)
+    return hand_on(emergency.hold) if others else step
 
 
 def _reconcile(

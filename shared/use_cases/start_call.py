@@ -80,7 +80,7 @@ from shared.use_cases.answer_in_outage import (
     mail_granted,
     owed_after_outage,
 )
-from shared.use_cases.believe_end import believed_ends, end_told
+from shared.use_cases.believe_end import believed_ends, end_told, is_taken
 from shared.use_cases.change_emergency import change_emergency, owed_to
 from shared.use_cases.effects import DeliverNotice, Effect
 from shared.use_cases.identify import begun_before, id_left, identify_dial, own_entries, presumed
@@ -468,8 +468,8 @@ def _look_up_call_id(facts: DialFacts, found: _Found, means: _Means) -> _Lessons
         deadline=means.deadline,
     )
     # Ids are the softphone's own and may clash; nobody's emergency may depend on another's choice of id.
-    clashes = any(each.apart is None and each not in late_for for each in recorded)
-    return structs.replace(found.lessons, late_for=late_for, apart=found.lessons.apart or clashes)
+    apart = found.lessons.apart or is_taken(recorded, late_for)
+    return structs.replace(found.lessons, late_for=late_for, apart=apart)
 
 
 # The transition -------------------------------------------------------------------------------------------------------

@@ -1580,8 +1580,8 @@ MUTANTS = (
     Mutant(
         "the first of two emergencies that hold one presence gives it back",
         RECONCILE,
-        "    if not held and is_held_by_another(",
-        "    if held and is_held_by_another(",
+        "return hand_on(emergency.hold) if others else step",
+        "return step",
     ),
     Mutant(
         "of two that hold one presence until one moment each leaves it to the other",
